@@ -1,0 +1,169 @@
+//! One device behind which a GPU, the CPU, and a float64 oracle look the same.
+//!
+//! A program is compiled once from ops (bind groups, dispatches) and run many times; nothing is allocated or read back
+//! inside a run. Without this seam the session would exist twice.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cpu::CpuDevice;
+use crate::error::Result;
+use crate::gpu::{GpuDevice, GpuProgram};
+use crate::ops::{BufferId, Dtype, Op, StepParams};
+
+/// Where the numbers are computed.
+pub enum Device {
+    /// Any adapter that wgpu finds.
+    Gpu(Box<GpuDevice>),
+    /// Threads and SIMD.
+    Cpu(CpuDevice<f32>),
+    /// Plain loops in float64, for tests.
+    Oracle(CpuDevice<f64>),
+}
+
+/// A compiled list of ops.
+pub enum Program {
+    /// Pipelines and bind groups.
+    Gpu(GpuProgram),
+    /// The ops themselves.
+    Cpu(Vec<Op>),
+}
+
+/// What to look for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// A hardware GPU, else the CPU. A software adapter is not taken for a GPU.
+    #[default]
+    Auto,
+    /// Any GPU adapter, also a software one; an error where there is none.
+    Gpu,
+    /// The CPU backend.
+    Cpu,
+}
+
+/// What a device is, for result files and the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceInfo {
+    /// E.g. "Apple M2" or "AMD EPYC, 2 threads".
+    pub name: String,
+    /// "vulkan", "metal", "dx12", "webgpu", "cpu" or "oracle".
+    pub backend: String,
+    /// Driver and its version, where known.
+    pub driver: String,
+    /// True for software GPUs (lavapipe, SwiftShader).
+    pub software: bool,
+}
+
+impl Device {
+    /// Opens a device. `Auto` falls back to the CPU; the reason is in the second value.
+    pub async fn open(choice: DeviceChoice) -> Result<(Self, Option<String>)> {
+        match choice {
+            DeviceChoice::Cpu => Ok((Self::cpu(), None)),
+            DeviceChoice::Gpu => Ok((Self::Gpu(Box::new(GpuDevice::open(true).await?)), None)),
+            DeviceChoice::Auto => match GpuDevice::open(false).await {
+                Ok(gpu) => Ok((Self::Gpu(Box::new(gpu)), None)),
+                Err(why) => Ok((Self::cpu(), Some(why.to_string()))),
+            },
+        }
+    }
+    /// The CPU backend.
+    pub fn cpu() -> Self {
+        Self::Cpu(CpuDevice::new())
+    }
+    /// The float64 oracle.
+    pub fn oracle() -> Self {
+        Self::Oracle(CpuDevice::new())
+    }
+    /// What it is.
+    pub fn info(&self) -> DeviceInfo {
+        match self {
+            Self::Gpu(d) => d.info(),
+            Self::Cpu(d) => d.info(),
+            Self::Oracle(d) => d.info(),
+        }
+    }
+    /// Bytes allocated now (each word counted as 4 bytes), scratch of the device's own included.
+    pub fn allocated_bytes(&self) -> u64 {
+        match self {
+            Self::Gpu(d) => d.allocated_bytes(),
+            Self::Cpu(d) => d.allocated_bytes(),
+            Self::Oracle(d) => d.allocated_bytes(),
+        }
+    }
+    /// A zeroed buffer of `words` 4-byte words (at least one is allocated).
+    ///
+    /// # Errors
+    /// `Limit` where the device's largest binding is smaller; `OutOfMemory`.
+    pub fn alloc(&mut self, label: &str, words: usize, dtype: Dtype) -> Result<BufferId> {
+        match self {
+            Self::Gpu(d) => d.alloc(label, words, dtype),
+            Self::Cpu(d) => d.alloc(label, words, dtype),
+            Self::Oracle(d) => d.alloc(label, words, dtype),
+        }
+    }
+    /// Gives a buffer back. Programs compiled with it must not be run again.
+    pub fn free(&mut self, id: BufferId) {
+        match self {
+            Self::Gpu(d) => d.free(id),
+            Self::Cpu(d) => d.free(id),
+            Self::Oracle(d) => d.free(id),
+        }
+    }
+    /// Writes floats at a word offset. Ordered before every later `run`.
+    pub fn write_f32(&mut self, id: BufferId, offset: usize, values: &[f32]) -> Result<()> {
+        match self {
+            Self::Gpu(d) => d.write(id, offset, bytemuck::cast_slice(values)),
+            Self::Cpu(d) => d.write_f32(id, offset, values),
+            Self::Oracle(d) => d.write_f32(id, offset, values),
+        }
+    }
+    /// Writes integers at a word offset.
+    pub fn write_u32(&mut self, id: BufferId, offset: usize, values: &[u32]) -> Result<()> {
+        match self {
+            Self::Gpu(d) => d.write(id, offset, bytemuck::cast_slice(values)),
+            Self::Cpu(d) => d.write_u32(id, offset, values),
+            Self::Oracle(d) => d.write_u32(id, offset, values),
+        }
+    }
+    /// Reads `words` floats from a word offset, after everything submitted so far.
+    pub async fn read_f32(&self, id: BufferId, offset: usize, words: usize) -> Result<Vec<f32>> {
+        match self {
+            Self::Gpu(d) => Ok(bytemuck::pod_collect_to_vec(&d.read(id, offset, words).await?)),
+            Self::Cpu(d) => d.read_f32(id, offset, words),
+            Self::Oracle(d) => d.read_f32(id, offset, words),
+        }
+    }
+    /// Prepares ops to be run in order: pipelines, bind groups, grids, limits checked.
+    ///
+    /// # Errors
+    /// `Limit` where an op cannot run on this device; `Shape` where buffers do not fit an op.
+    pub fn compile(&mut self, label: &str, ops: &[Op]) -> Result<Program> {
+        match self {
+            Self::Gpu(d) => Ok(Program::Gpu(d.compile(label, ops)?)),
+            Self::Cpu(d) => {
+                d.check(label, ops)?;
+                Ok(Program::Cpu(ops.to_vec()))
+            }
+            Self::Oracle(d) => {
+                d.check(label, ops)?;
+                Ok(Program::Cpu(ops.to_vec()))
+            }
+        }
+    }
+    /// Runs a program: encodes and submits it (GPU, in more than one submission where it is long), or computes it (CPU).
+    pub fn run(&mut self, program: &Program, step: &StepParams) -> Result<()> {
+        match (self, program) {
+            (Self::Gpu(d), Program::Gpu(p)) => d.run(p, step),
+            (Self::Cpu(d), Program::Cpu(ops)) => d.run(ops, step),
+            (Self::Oracle(d), Program::Cpu(ops)) => d.run(ops, step),
+            _ => Err(crate::Error::Validation("a program was run on another kind of device".into())),
+        }
+    }
+    /// Waits until everything submitted is done, and reports what went wrong on the device since the last call.
+    pub async fn sync(&mut self) -> Result<()> {
+        match self {
+            Self::Gpu(d) => d.sync().await,
+            Self::Cpu(_) | Self::Oracle(_) => Ok(()),
+        }
+    }
+}

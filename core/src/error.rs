@@ -1,0 +1,94 @@
+//! Every way the engine can fail, worded for the person who must act.
+//!
+//! One enum, so that a binary adds context once and the page can map a variant to a way on.
+//! Nothing in this crate panics on bad input; it returns one of these.
+
+/// What went wrong: what, where, expected, found, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A configuration cannot be run as written.
+    #[error("configuration: {0}")]
+    Config(String),
+    /// A name is not one of those known; the message lists the valid ones.
+    #[error("unknown {kind} '{name}'; valid: {valid}")]
+    UnknownName {
+        /// What was being named, e.g. "model".
+        kind: &'static str,
+        /// The name given.
+        name: String,
+        /// The valid names, comma separated.
+        valid: String,
+    },
+    /// An operation was given tensors that do not fit together.
+    #[error("{op}: {tensor} should be {expected}, found {found}")]
+    Shape {
+        /// The operation.
+        op: &'static str,
+        /// The tensor at fault.
+        tensor: String,
+        /// What the operation needs.
+        expected: String,
+        /// What it was given.
+        found: String,
+    },
+    /// The adapter cannot hold or run what was planned.
+    #[error("{what} needs {needed}, but this device offers {available}; {remedy}")]
+    Limit {
+        /// What was being planned.
+        what: String,
+        /// How much it needs.
+        needed: String,
+        /// How much there is.
+        available: String,
+        /// What to try.
+        remedy: String,
+    },
+    /// No usable GPU.
+    #[error("no usable GPU: {0}")]
+    NoAdapter(String),
+    /// The device was lost (driver reset, sleep, `device.destroy()`).
+    #[error("the GPU was lost: {0}; start again from the last checkpoint")]
+    DeviceLost(String),
+    /// The device ran out of memory.
+    #[error("out of memory on the device: {0}; use a smaller batch or model")]
+    OutOfMemory(String),
+    /// The device rejected an operation: a fault of this program.
+    #[error("the device rejected an operation: {0}")]
+    Validation(String),
+    /// A file or archive is not what it should be.
+    #[error("{file}: expected {expected}, found {found}")]
+    Format {
+        /// Which file, and where in it.
+        file: String,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// Reading or writing failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: String,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A number in training became NaN or infinite.
+    #[error("training diverged: {0}")]
+    Diverged(String),
+}
+
+impl Error {
+    /// An I/O error with its path.
+    pub fn io(path: impl std::fmt::Display, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_string(), source }
+    }
+    /// A malformed file: where, what was expected, what was found.
+    pub fn format(file: impl std::fmt::Display, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Self {
+        Self::Format { file: file.to_string(), expected: expected.to_string(), found: found.to_string() }
+    }
+}
+
+/// The engine's result type.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,209 @@
+//! What a session says. The command line, the page's worker and the report only consume these.
+//!
+//! Everything is plain data with serde, so a message to the page, a line of `metrics.jsonl` and a test read the same.
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::DeviceInfo;
+
+/// One learner as it enters the ring.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnerInfo {
+    /// Display name, e.g. `set@0.2`, or `set@0.2 on random` for a control.
+    pub name: String,
+    /// The learner's text form.
+    pub learner: String,
+    /// The subset it trains on, text form.
+    pub subset: String,
+    /// True where this is the random control of another learner.
+    pub control: bool,
+    /// Parameters of the dense network.
+    pub parameters: u64,
+    /// Parameters that exist in this learner.
+    pub active_parameters: u64,
+    /// Weights (rank > 1) that exist over all weights.
+    pub density: f64,
+    /// Multiply-accumulates of one image's forward pass in the dense network.
+    pub dense_macs: u64,
+    /// The same at this learner's non-zeros.
+    pub macs: u64,
+    /// FLOPs of one training step of this learner at full batch (forward, two gradients; 2 a multiply-accumulate).
+    pub flops_per_step: u64,
+    /// Training samples of its subset.
+    pub samples: usize,
+    /// Device bytes of weights, gradients, moments and indices.
+    pub weight_bytes: u64,
+    /// Layer name, weights, active weights.
+    pub layers: Vec<LayerDensity>,
+}
+
+/// Density of one weight tensor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerDensity {
+    /// As PyTorch names the module, e.g. `layer1.0.conv1.weight`.
+    pub name: String,
+    /// Number of weights of the dense tensor.
+    pub total: usize,
+    /// Number that exist.
+    pub active: usize,
+}
+
+/// Loss and accuracy over a set of samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Mean cross-entropy.
+    pub loss: f64,
+    /// Fraction right.
+    pub accuracy: f64,
+    /// Number of samples.
+    pub samples: usize,
+}
+
+/// What one topology update did to one layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerChange {
+    /// Layer name.
+    pub name: String,
+    /// Weights removed and not regrown in the same update.
+    pub pruned: usize,
+    /// Weights new since before the update.
+    pub grown: usize,
+    /// Fraction of all positions ever active (ITOP rate).
+    pub explored: f64,
+}
+
+/// A session's message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// First of all.
+    Started {
+        /// Who trains.
+        learners: Vec<LearnerInfo>,
+        /// Where.
+        device: DeviceInfo,
+        /// Epochs to go.
+        epochs: u32,
+        /// Hash of the configuration.
+        config_hash: String,
+        /// Device bytes allocated in all.
+        device_bytes: u64,
+    },
+    /// Some steps were made; at most one of these a learner and slice.
+    Progress {
+        /// Index into `Started::learners`.
+        learner: usize,
+        /// Epoch under way, from 0.
+        epoch: u32,
+        /// Steps done in this epoch.
+        step: usize,
+        /// Steps of an epoch.
+        steps: usize,
+        /// Mean loss of the steps since the last report.
+        loss: f64,
+        /// Accuracy on their (augmented) batches.
+        accuracy: f64,
+        /// Measured milliseconds a step (median of recent slices).
+        ms_per_step: f64,
+    },
+    /// An epoch was completed and evaluated.
+    EpochEnd {
+        /// Index into `Started::learners`.
+        learner: usize,
+        /// Epochs done, from 1.
+        epoch: u32,
+        /// Learning rate that was used.
+        lr: f32,
+        /// On the training batches as they were seen.
+        train: Score,
+        /// Validation split.
+        validation: Score,
+        /// Test set.
+        test: Score,
+        /// The easier half of the test set by the same score, where there is one.
+        test_easy: Option<Score>,
+        /// The harder half.
+        test_hard: Option<Score>,
+        /// Cumulative training FLOPs.
+        flops: f64,
+        /// Seconds of training (without evaluation) so far.
+        seconds: f64,
+    },
+    /// A topology update.
+    TopologyChanged {
+        /// Index into `Started::learners`.
+        learner: usize,
+        /// Updates so far, from 1.
+        update: u32,
+        /// Steps done in all.
+        step: u64,
+        /// Share of weights that was replaced.
+        death_rate: f64,
+        /// By layer, sparse ones only.
+        layers: Vec<LayerChange>,
+    },
+    /// Hardness scores were computed.
+    SamplesScored {
+        /// Name of the score.
+        score: String,
+        /// Number of samples.
+        samples: usize,
+    },
+    /// Something a person should know that does not stop the run.
+    Warning {
+        /// Plain words.
+        message: String,
+    },
+    /// A learner had to stop (diverged); the others go on.
+    LearnerFailed {
+        /// Index into `Started::learners`.
+        learner: usize,
+        /// Where it began.
+        reason: String,
+    },
+    /// The last event.
+    Finished {
+        /// Final numbers.
+        summary: Summary,
+    },
+}
+
+/// The result of a race.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// One a learner, in the order of `Started::learners`.
+    pub learners: Vec<LearnerSummary>,
+    /// A sentence that says who leads, and by how much, with its uncertainty.
+    pub verdict: String,
+}
+
+/// Final numbers of one learner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnerSummary {
+    /// Display name.
+    pub name: String,
+    /// Training subset.
+    pub subset: String,
+    /// Whether this is a random control.
+    pub control: bool,
+    /// True density of all weights.
+    pub density: f64,
+    /// Existing parameters.
+    pub active_parameters: u64,
+    /// FLOPs of a training step.
+    pub flops_per_step: u64,
+    /// Median measured milliseconds a step.
+    pub ms_per_step: f64,
+    /// Last evaluation.
+    pub train: Score,
+    /// Last evaluation.
+    pub validation: Score,
+    /// Last evaluation.
+    pub test: Score,
+    /// Easier half.
+    pub test_easy: Option<Score>,
+    /// Harder half.
+    pub test_hard: Option<Score>,
+    /// Why it stopped early, if it did.
+    pub failed: Option<String>,
+}

@@ -1,0 +1,25 @@
+//! The engine of Sparring: it plans a network once, trains it dense or sparse on a GPU or the CPU, and reports events.
+//!
+//! No user interface and no process-wide state live here, so the native binary and the page's worker
+//! share every number. Without this crate being UI-free, the two would drift apart.
+
+pub mod config;
+pub mod cpu;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod events;
+pub mod gpu;
+pub mod hardness;
+pub mod net;
+pub mod ops;
+pub mod platform;
+pub mod rng;
+pub mod sparse;
+pub mod train;
+
+pub use config::ExperimentConfig;
+pub use device::{Device, DeviceInfo};
+pub use error::Error;
+pub use events::Event;
+pub use train::Session;

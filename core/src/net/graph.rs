@@ -1,0 +1,5 @@
+//! Placeholder.
+
+/// A network's description.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {}

@@ -1,0 +1,35 @@
+//! Softmax cross-entropy with everything that is free once the probabilities are known.
+//!
+//! Per sample: loss, EL2N, true-class probability and the answer; for the batch: sums that are read back once a slice.
+
+use super::BufferId;
+
+/// Words of one sample's record in `samples`: loss, squared EL2N, true-class probability, predicted class (as a float).
+pub const SAMPLE_WORDS: usize = 4;
+
+/// Words of `totals`: sum of losses, number correct, number of samples, number of non-finite losses.
+pub const TOTAL_WORDS: usize = 4;
+
+/// Softmax (shifted by the maximum) cross-entropy over `logits [classes, 1, 1, n]`.
+///
+/// `dlogits = (softmax - one_hot) / n_valid`, zero on padded lanes. The predicted class is the first maximum.
+/// EL2N is the squared norm of `softmax - one_hot`. A sample's record goes to `samples[(sample_offset + lane) * 4 ..]`;
+/// totals are added to in lane order (a fixed tree), so they can be read once for many steps. A non-finite loss counts in
+/// `totals[3]` and is not added to the loss sum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SoftmaxCrossEntropy {
+    /// Number of classes.
+    pub classes: usize,
+    /// Padded batch.
+    pub n: usize,
+    /// `[classes][n]`.
+    pub logits: BufferId,
+    /// u32 `[n]`.
+    pub labels: BufferId,
+    /// `[classes][n]`, written where given.
+    pub dlogits: Option<BufferId>,
+    /// f32, [`SAMPLE_WORDS`] a sample.
+    pub samples: BufferId,
+    /// f32 `[`[`TOTAL_WORDS`]`]`, added to.
+    pub totals: BufferId,
+}

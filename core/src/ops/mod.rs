@@ -1,0 +1,123 @@
+//! The operations a plan is made of: what each computes, on which buffers, with which shapes.
+//!
+//! An op is pure description. `gpu/` encodes it as WGSL of the same name, `cpu/` runs the Rust twin of the same name.
+//! Layout everywhere is C-H-W-N: channels outermost, batch innermost, N padded to a multiple of 4; lanes at or beyond
+//! `StepParams::n_valid` are zero in every activation and gradient.
+
+pub mod batchnorm;
+pub mod conv;
+pub mod elementwise;
+pub mod loss;
+pub mod optim;
+pub mod pool;
+
+pub use batchnorm::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats};
+pub use conv::{BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopology, Weight};
+pub use elementwise::{Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, ShortcutAGrad};
+pub use loss::SoftmaxCrossEntropy;
+pub use optim::{AdamUpdate, SgdUpdate};
+pub use pool::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape};
+
+use bytemuck::{Pod, Zeroable};
+
+/// A buffer of 4-byte words on a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BufferId(pub u32);
+
+/// What the words of a buffer are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dtype {
+    /// Floats (f64 on the oracle device).
+    F32,
+    /// Unsigned integers: indices, labels, packed bytes.
+    U32,
+}
+
+/// Channels, height, width, padded batch: the extent of an activation, innermost last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Channels.
+    pub c: usize,
+    /// Rows.
+    pub h: usize,
+    /// Columns.
+    pub w: usize,
+    /// Batch, padded to a multiple of 4.
+    pub n: usize,
+}
+
+impl Shape {
+    /// Number of floats.
+    pub fn len(&self) -> usize {
+        self.c * self.h * self.w * self.n
+    }
+    /// True where the extent is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Floats of one channel: h * w * n.
+    pub fn plane(&self) -> usize {
+        self.h * self.w * self.n
+    }
+}
+
+/// A batch size rounded up to the layout's multiple of 4.
+pub fn padded_batch(n: usize) -> usize {
+    n.div_ceil(4) * 4
+}
+
+/// What changes from step to step; every program reads it as a uniform. 48 bytes, multiples of 16.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+pub struct StepParams {
+    /// Number of real samples in this batch; lanes beyond are zero.
+    pub n_valid: u32,
+    /// Where in the per-sample buffer this batch's results go.
+    pub sample_offset: u32,
+    /// Learning rate.
+    pub lr: f32,
+    /// Momentum (SGD) or beta1 (Adam).
+    pub momentum: f32,
+    /// L2 coefficient added to the gradient.
+    pub weight_decay: f32,
+    /// Adam's beta2.
+    pub beta2: f32,
+    /// Adam's epsilon.
+    pub epsilon: f32,
+    /// 1 - beta1^t (Adam), computed on the host.
+    pub correction1: f32,
+    /// 1 - beta2^t (Adam), computed on the host.
+    pub correction2: f32,
+    /// 1 for Nesterov momentum, else 0.
+    pub nesterov: u32,
+    /// Zero.
+    pub pad: [u32; 2],
+}
+
+/// One operation of a program.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "each variant is documented at its struct")]
+pub enum Op {
+    Augment(Augment),
+    Normalize(Normalize),
+    ConvForward(ConvForward),
+    ConvInputGrad(ConvInputGrad),
+    ConvWeightGrad(ConvWeightGrad),
+    BiasGrad(BiasGrad),
+    BatchNormStats(BatchNormStats),
+    BatchNormApply(BatchNormApply),
+    BatchNormReduceGrad(BatchNormReduceGrad),
+    BatchNormInputGrad(BatchNormInputGrad),
+    Relu(Relu),
+    ReluGrad(ReluGrad),
+    MaxPool(MaxPool),
+    MaxPoolGrad(MaxPoolGrad),
+    AvgPool(AvgPool),
+    AvgPoolGrad(AvgPoolGrad),
+    ShortcutA(ShortcutA),
+    ShortcutAGrad(ShortcutAGrad),
+    SoftmaxCrossEntropy(SoftmaxCrossEntropy),
+    SgdUpdate(SgdUpdate),
+    AdamUpdate(AdamUpdate),
+    Fill(Fill),
+}

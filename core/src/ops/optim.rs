@@ -1,0 +1,38 @@
+//! Optimiser updates over flat value arrays: the same kernel serves dense tensors and CSR values.
+//!
+//! Semantics are PyTorch's. Weight decay is added to the gradient. With a mask, the value is multiplied by it after the
+//! update while momentum keeps moving (`Masked` semantics, the paper's code).
+
+use super::BufferId;
+
+/// `g = grad + weight_decay * v; m = momentum * m + g; v -= lr * (nesterov ? g + momentum * m : m); v *= mask`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdUpdate {
+    /// Number of values.
+    pub len: usize,
+    /// Values, updated.
+    pub values: BufferId,
+    /// Gradient.
+    pub grad: BufferId,
+    /// Momentum, updated. Starts at zero, which equals PyTorch's first step.
+    pub momentum: BufferId,
+    /// f32 0/1, if masked.
+    pub mask: Option<BufferId>,
+}
+
+/// `g = grad + weight_decay * v; m = b1 m + (1-b1) g; s = b2 s + (1-b2) g^2; v -= lr * (m / correction1) / (sqrt(s / correction2) + eps); v *= mask`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamUpdate {
+    /// Number of values.
+    pub len: usize,
+    /// Values, updated.
+    pub values: BufferId,
+    /// Gradient.
+    pub grad: BufferId,
+    /// First moment, updated.
+    pub first: BufferId,
+    /// Second moment, updated.
+    pub second: BufferId,
+    /// f32 0/1, if masked.
+    pub mask: Option<BufferId>,
+}

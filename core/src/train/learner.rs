@@ -83,28 +83,43 @@ pub enum Phase {
 /// The latest evaluation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Latest {
+    /// On the training batches as they were seen.
     pub train: Score,
+    /// Validation split.
     pub validation: Score,
+    /// Test set.
     pub test: Score,
+    /// Its easier half.
     pub test_easy: Option<Score>,
+    /// Its harder half.
     pub test_hard: Option<Score>,
 }
 
 /// A learner.
 pub struct Learner {
+    /// How its weights live.
     pub config: LearnerConfig,
+    /// Display name.
     pub name: String,
+    /// What it trains on.
     pub subset: Subset,
+    /// Whether it is the random control of another.
     pub control: bool,
+    /// Its network.
     pub net: Net,
+    /// What it does next.
     pub phase: Phase,
+    /// The latest evaluation.
     pub latest: Latest,
+    /// Why it stopped early, if it did.
     pub failed: Option<String>,
     /// Epochs completed.
     pub epoch: u32,
     /// Steps done in the epoch under way.
     pub step: usize,
+    /// Training FLOPs so far.
     pub flops: f64,
+    /// Seconds of training so far, without evaluation.
     pub seconds: f64,
     indices: Arc<Vec<u32>>,
     order: Vec<u32>,

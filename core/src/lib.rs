@@ -9,6 +9,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod events;
+pub mod formats;
 pub mod gpu;
 pub mod hardness;
 pub mod net;

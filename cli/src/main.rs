@@ -5,10 +5,13 @@
 mod args;
 mod clock;
 mod console;
+mod eval;
 mod history;
+mod import;
 mod race;
 mod report;
 mod rundir;
+mod source;
 mod table;
 
 use std::process::ExitCode;
@@ -29,6 +32,10 @@ enum Command {
     Race(race::RaceArgs),
     /// Train one learner, without a control
     Train(race::RaceArgs),
+    /// Accuracy and loss of a checkpoint on a test set
+    Eval(eval::EvalArgs),
+    /// Turn a PyTorch state dict (.th, .pth, .pt) into a checkpoint of this program
+    Import(import::ImportArgs),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +44,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Race(args) => race::race(args),
         Command::Train(args) => race::train(args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Import(args) => import::import(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

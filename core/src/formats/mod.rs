@@ -10,47 +10,12 @@ mod zip;
 
 /// Metadata key: the zoo's name of the network.
 pub const MODEL: &str = "model";
-/// Metadata key: the normalisation of the input, a name of [`Normalization`].
+/// Metadata key: the normalisation of the input, a name of [`crate::data::Normalization`].
 pub const NORMALIZATION: &str = "normalization";
 /// Metadata key: version of this program's checkpoint format.
 pub const FORMAT: &str = "format";
 /// What [`FORMAT`] holds.
 pub const CHECKPOINT_FORMAT: &str = "sparring-1";
-
-crate::named_enum! {
-    /// Mean and standard deviation a network was trained with; pixels in [0, 1].
-    pub enum Normalization ("normalization") {
-        /// CIFAR-10's own.
-        Cifar10 = "cifar10",
-        /// CIFAR-100's own.
-        Cifar100 = "cifar100",
-        /// Tiny ImageNet's own.
-        TinyImageNet = "tinyimagenet",
-        /// ImageNet's, which many published CIFAR networks use.
-        ImageNet = "imagenet",
-    }
-}
-
-impl Normalization {
-    /// Mean by channel (the fourth is 0).
-    pub fn mean(self) -> [f32; 4] {
-        match self {
-            Self::Cifar10 => [0.4914, 0.4822, 0.4465, 0.0],
-            Self::Cifar100 => [0.5071, 0.4865, 0.4409, 0.0],
-            Self::TinyImageNet => [0.4802, 0.4481, 0.3975, 0.0],
-            Self::ImageNet => [0.485, 0.456, 0.406, 0.0],
-        }
-    }
-    /// Standard deviation by channel (the fourth is 1).
-    pub fn std(self) -> [f32; 4] {
-        match self {
-            Self::Cifar10 => [0.2023, 0.1994, 0.2010, 1.0],
-            Self::Cifar100 => [0.2673, 0.2564, 0.2762, 1.0],
-            Self::TinyImageNet => [0.2302, 0.2265, 0.2262, 1.0],
-            Self::ImageNet => [0.229, 0.224, 0.225, 1.0],
-        }
-    }
-}
 
 /// How the elements of a stored tensor are encoded, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,12 +86,5 @@ mod tests {
         assert_eq!(half_to_f32(0x8000).to_bits(), (-0.0f32).to_bits());
         assert_eq!(half_to_f32(0xfc00), f32::NEG_INFINITY);
         assert!(half_to_f32(0x7e00).is_nan());
-    }
-
-    #[test]
-    fn normalisations_are_the_reference_s() {
-        assert_eq!("imagenet".parse::<Normalization>().ok(), Some(Normalization::ImageNet));
-        assert_eq!(Normalization::ImageNet.mean()[0], 0.485);
-        assert_eq!(Normalization::Cifar10.std()[2], 0.2010);
     }
 }

@@ -138,7 +138,7 @@ fn wrapped(pickle: &Pickle<'_>, items: &[(Ref, Ref)]) -> Option<Ref> {
     })
 }
 
-fn strip_prefixes<'a, T>(mut entries: BTreeMap<&'a str, T>) -> BTreeMap<&'a str, T> {
+fn strip_prefixes<T>(mut entries: BTreeMap<&str, T>) -> BTreeMap<&str, T> {
     while let Some(prefix) = PREFIXES.iter().find(|prefix| entries.keys().all(|name| name.starts_with(**prefix))) {
         entries = entries.into_iter().map(|(name, value)| (&name[prefix.len()..], value)).collect();
     }

@@ -42,6 +42,15 @@ struct Moments {
     second: Option<BufferId>,
 }
 
+impl Moments {
+    fn free(self, device: &mut Device) {
+        device.free(self.first);
+        if let Some(second) = self.second {
+            device.free(second);
+        }
+    }
+}
+
 /// A weight tensor on the device.
 pub struct WeightSlot {
     /// Name, geometry.
@@ -100,10 +109,18 @@ pub fn allocate_io(device: &mut Device, extent: (usize, usize, usize), n: usize,
     Ok(Io {
         bytes: device.alloc("batch bytes", n * (c * h * w).div_ceil(4), Dtype::U32)?,
         augmentation: device.alloc("augmentation", n * 8, Dtype::F32)?,
+        pixels: None,
         labels: device.alloc("labels", n, Dtype::U32)?,
         samples: device.alloc("sample records", samples.max(n) * SAMPLE_WORDS + n * SAMPLE_WORDS, Dtype::F32)?,
         totals: device.alloc("totals", TOTAL_WORDS, Dtype::F32)?,
     })
+}
+
+/// Gives the batch buffers back.
+pub fn free_io(device: &mut Device, io: Io) {
+    for buffer in [io.bytes, io.augmentation, io.labels, io.samples, io.totals].into_iter().chain(io.pixels) {
+        device.free(buffer);
+    }
 }
 
 fn moments(device: &mut Device, label: &str, words: usize, optimizer: OptimizerName) -> Result<Moments> {
@@ -303,6 +320,27 @@ impl Net {
             }
         }
         Ok(out)
+    }
+
+    /// Gives everything of its own back to the device; scratch and batch buffers stay.
+    pub fn free(self, device: &mut Device) {
+        for slot in self.weights {
+            device.free(slot.weight.values());
+            if let Weight::Sparse { topology, .. } = &slot.weight {
+                upload::free(device, topology);
+            }
+            if let Some(mask) = slot.mask {
+                device.free(mask);
+            }
+            slot.moments.free(device);
+        }
+        for slot in self.biases.into_iter().chain(self.affines) {
+            device.free(slot.values);
+            slot.moments.free(device);
+        }
+        for (_, buffer, _) in self.running {
+            device.free(buffer);
+        }
     }
 
     /// Device bytes of weights, their moments, masks and indices.

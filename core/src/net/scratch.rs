@@ -99,6 +99,12 @@ impl Scratch {
         }
         Ok(())
     }
+    /// Gives the pool back; programs placed in it must not run again.
+    pub fn free(self, device: &mut Device) {
+        for (_, buffer) in self.buffers {
+            device.free(buffer);
+        }
+    }
     /// Words of the whole pool.
     pub fn words(&self) -> usize {
         self.buffers.iter().map(|(w, _)| w).sum()

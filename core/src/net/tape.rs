@@ -45,6 +45,8 @@ pub struct Io {
     pub bytes: BufferId,
     /// Augmentation, f32 `[n][8]`.
     pub augmentation: BufferId,
+    /// Pixels in [0,1], f32 `[c][h][w][n]`. Where given, they are the input, and bytes and augmentation are not read.
+    pub pixels: Option<BufferId>,
     /// Labels, u32 `[n]`.
     pub labels: BufferId,
     /// Per-sample records.
@@ -189,9 +191,12 @@ impl<'a> Tape<'a> {
         let shape = self.shape(0);
         let out = self.take(shape);
         let io = self.bound.io;
-        self.ops.push(Op::Augment(Augment { shape, bytes: io.bytes, params: io.augmentation, out }));
+        let x = io.pixels.unwrap_or(out);
+        if io.pixels.is_none() {
+            self.ops.push(Op::Augment(Augment { shape, bytes: io.bytes, params: io.augmentation, out }));
+        }
         let inv_std = self.graph.std.map(|s| 1.0 / s);
-        self.ops.push(Op::Normalize(Normalize { shape, x: out, y: out, mean: self.graph.mean, inv_std }));
+        self.ops.push(Op::Normalize(Normalize { shape, x, y: out, mean: self.graph.mean, inv_std }));
         out
     }
 

@@ -1,66 +1,260 @@
-//! The CPU backend: the Rust twin of every kernel, one file a kernel, threads and SIMD where it matters.
+//! The CPU backend: the Rust twin of every kernel, one file a family, threads and SIMD where it matters.
 //!
 //! It is a real backend, not a test double: everything runs where there is no GPU. `CpuDevice<f64>` runs the plain loops
 //! in double precision and is the oracle of both backends.
 
-use std::marker::PhantomData;
+mod batchnorm;
+mod conv;
+mod conv_fast;
+mod elementwise;
+mod loss;
+mod operands;
+mod optim;
+mod parallel;
+mod pool;
+mod real;
+mod run;
+#[cfg(test)]
+mod tests;
+
+pub use real::Real;
 
 use crate::device::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Dtype, Op, StepParams};
+use crate::platform;
+
+/// One place of the buffer table.
+enum Slot<T> {
+    /// Freed, or lent to the op that is running.
+    Empty,
+    Real(Vec<T>),
+    Index(Vec<u32>),
+}
+
+impl<T> Slot<T> {
+    fn words(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Real(values) => values.len(),
+            Self::Index(values) => values.len(),
+        }
+    }
+}
 
 /// Buffers in host memory and the twins that work on them.
 pub struct CpuDevice<T> {
-    marker: PhantomData<T>,
+    slots: Vec<Slot<T>>,
 }
 
 impl<T> Default for CpuDevice<T> {
     fn default() -> Self {
-        Self { marker: PhantomData }
+        Self { slots: Vec::new() }
     }
 }
 
-fn absent<T>() -> Result<T> {
-    Err(Error::Validation("not built yet".into()))
+fn wrong(id: BufferId, why: &str) -> Error {
+    Error::Validation(format!("buffer {} {why}", id.0))
 }
 
-impl<T> CpuDevice<T> {
+fn range(id: BufferId, offset: usize, words: usize, len: usize) -> Result<std::ops::Range<usize>> {
+    match offset.checked_add(words) {
+        Some(end) if end <= len => Ok(offset..end),
+        _ => Err(Error::Shape {
+            op: "copy",
+            tensor: format!("buffer {}", id.0),
+            expected: format!("at least {offset} + {words} words"),
+            found: format!("{len}"),
+        }),
+    }
+}
+
+impl<T: Real> CpuDevice<T> {
     /// An empty device.
     pub fn new() -> Self {
         Self::default()
     }
-    /// See [`crate::Device`].
+    /// The processor, its threads, and the vector instructions in use.
     pub fn info(&self) -> DeviceInfo {
-        DeviceInfo { name: String::new(), backend: "cpu".into(), driver: String::new(), software: false }
+        let threads = platform::threads();
+        let plural = if threads == 1 { "" } else { "s" };
+        DeviceInfo {
+            name: format!("{}, {threads} thread{plural}", platform::cpu_name()),
+            backend: T::BACKEND.into(),
+            driver: format!("{:?}", pulp::Arch::new()).split(['(', ' ']).next().unwrap_or_default().to_owned(),
+            software: false,
+        }
     }
-    /// See [`crate::Device`].
+    /// Bytes of all live buffers, each word counted as 4.
     pub fn allocated_bytes(&self) -> u64 {
-        0
+        self.slots.iter().map(|slot| 4 * slot.words() as u64).sum()
     }
-    /// See [`crate::Device`].
-    pub fn alloc(&mut self, _label: &str, _words: usize, _dtype: Dtype) -> Result<BufferId> {
-        absent()
+    /// A zeroed buffer of `words` words, at least one.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn alloc(&mut self, label: &str, words: usize, dtype: Dtype) -> Result<BufferId> {
+        fn zeroed<V: Copy + Default>(label: &str, words: usize) -> Result<Vec<V>> {
+            let mut values = Vec::new();
+            let bytes = words.saturating_mul(size_of::<V>());
+            values.try_reserve_exact(words).map_err(|_| Error::OutOfMemory(format!("{label}, {bytes} bytes")))?;
+            values.resize(words, V::default());
+            Ok(values)
+        }
+        let words = words.max(1);
+        let slot = match dtype {
+            Dtype::F32 => Slot::Real(zeroed(label, words)?),
+            Dtype::U32 => Slot::Index(zeroed(label, words)?),
+        };
+        let free = self.slots.iter().position(|slot| matches!(slot, Slot::Empty));
+        let place = free.unwrap_or(self.slots.len());
+        match self.slots.get_mut(place) {
+            Some(empty) => *empty = slot,
+            None => self.slots.push(slot),
+        }
+        Ok(BufferId(place as u32))
     }
-    /// See [`crate::Device`].
-    pub fn free(&mut self, _id: BufferId) {}
-    /// See [`crate::Device`].
-    pub fn write_f32(&mut self, _id: BufferId, _offset: usize, _values: &[f32]) -> Result<()> {
-        absent()
+    /// Gives a buffer back.
+    pub fn free(&mut self, id: BufferId) {
+        if let Some(slot) = self.slots.get_mut(id.0 as usize) {
+            *slot = Slot::Empty;
+        }
     }
-    /// See [`crate::Device`].
-    pub fn write_u32(&mut self, _id: BufferId, _offset: usize, _values: &[u32]) -> Result<()> {
-        absent()
+    /// Writes floats at a word offset.
+    ///
+    /// # Errors
+    /// `Validation` where there is no such buffer of floats; `Shape` where they do not fit in.
+    pub fn write_f32(&mut self, id: BufferId, offset: usize, values: &[f32]) -> Result<()> {
+        match self.slots.get_mut(id.0 as usize) {
+            Some(Slot::Real(buffer)) => {
+                let range = range(id, offset, values.len(), buffer.len())?;
+                buffer[range].iter_mut().zip(values).for_each(|(to, &from)| *to = T::from_f32(from));
+                Ok(())
+            }
+            _ => Err(wrong(id, "holds no floats")),
+        }
     }
-    /// See [`crate::Device`].
-    pub fn read_f32(&self, _id: BufferId, _offset: usize, _words: usize) -> Result<Vec<f32>> {
-        absent()
+    /// Writes integers at a word offset.
+    ///
+    /// # Errors
+    /// As [`CpuDevice::write_f32`].
+    pub fn write_u32(&mut self, id: BufferId, offset: usize, values: &[u32]) -> Result<()> {
+        match self.slots.get_mut(id.0 as usize) {
+            Some(Slot::Index(buffer)) => {
+                let range = range(id, offset, values.len(), buffer.len())?;
+                buffer[range].copy_from_slice(values);
+                Ok(())
+            }
+            _ => Err(wrong(id, "holds no integers")),
+        }
     }
-    /// Checks that every op's buffers exist, have the right type and are long enough.
-    pub fn check(&self, _label: &str, _ops: &[Op]) -> Result<()> {
-        absent()
+    /// Reads floats from a word offset, rounded to f32.
+    ///
+    /// # Errors
+    /// As [`CpuDevice::write_f32`].
+    pub fn read_f32(&self, id: BufferId, offset: usize, words: usize) -> Result<Vec<f32>> {
+        Ok(self.read(id, offset, words)?.iter().map(|value| value.to_f32()).collect())
     }
-    /// See [`crate::Device`].
-    pub fn run(&mut self, _ops: &[Op], _step: &StepParams) -> Result<()> {
-        absent()
+    /// The floats themselves, in the device's own precision.
+    ///
+    /// # Errors
+    /// As [`CpuDevice::write_f32`].
+    pub fn read(&self, id: BufferId, offset: usize, words: usize) -> Result<&[T]> {
+        let buffer = self.real(id)?;
+        Ok(&buffer[range(id, offset, words, buffer.len())?])
+    }
+    /// Writes floats of the device's own precision at a word offset.
+    ///
+    /// # Errors
+    /// As [`CpuDevice::write_f32`].
+    pub fn write(&mut self, id: BufferId, offset: usize, values: &[T]) -> Result<()> {
+        match self.slots.get_mut(id.0 as usize) {
+            Some(Slot::Real(buffer)) => {
+                let range = range(id, offset, values.len(), buffer.len())?;
+                buffer[range].copy_from_slice(values);
+                Ok(())
+            }
+            _ => Err(wrong(id, "holds no floats")),
+        }
+    }
+    /// Checks that every op's extents agree and that its buffers exist, have the right type and are long enough.
+    ///
+    /// # Errors
+    /// `Shape`, naming the op and the tensor.
+    pub fn check(&self, label: &str, ops: &[Op]) -> Result<()> {
+        log::debug!("{label}: {} ops on the CPU", ops.len());
+        ops.iter().try_for_each(|op| self.check_op(op))
+    }
+    fn check_op(&self, op: &Op) -> Result<()> {
+        for operand in operands::of(op)? {
+            let slot = self.slots.get(operand.id.0 as usize);
+            let fits = match (slot, operand.dtype) {
+                (Some(Slot::Real(buffer)), Dtype::F32) => buffer.len() >= operand.words,
+                (Some(Slot::Index(buffer)), Dtype::U32) => buffer.len() >= operand.words,
+                _ => false,
+            };
+            if !fits {
+                let found = match slot {
+                    None | Some(Slot::Empty) => "no buffer".to_owned(),
+                    Some(slot @ Slot::Real(_)) => format!("{} floats", slot.words()),
+                    Some(slot @ Slot::Index(_)) => format!("{} integers", slot.words()),
+                };
+                let kind = if operand.dtype == Dtype::F32 { "floats" } else { "integers" };
+                return Err(Error::Shape {
+                    op: operands::name(op),
+                    tensor: operand.tensor.into(),
+                    expected: format!("at least {} {kind}", operand.words),
+                    found,
+                });
+            }
+        }
+        Ok(())
+    }
+    /// Computes the ops in order.
+    ///
+    /// # Errors
+    /// As [`CpuDevice::check`]; `Validation` where a sparse index names weights outside its convolution.
+    pub fn run(&mut self, ops: &[Op], step: &StepParams) -> Result<()> {
+        for op in ops {
+            self.check_op(op)?;
+            self.run_op(op, step)?;
+        }
+        Ok(())
+    }
+    fn real(&self, id: BufferId) -> Result<&[T]> {
+        match self.slots.get(id.0 as usize) {
+            Some(Slot::Real(values)) => Ok(values),
+            _ => Err(wrong(id, "holds no floats")),
+        }
+    }
+    fn index(&self, id: BufferId) -> Result<&[u32]> {
+        match self.slots.get(id.0 as usize) {
+            Some(Slot::Index(values)) => Ok(values),
+            _ => Err(wrong(id, "holds no integers")),
+        }
+    }
+    /// Lends out the buffers that an op writes, and takes them back whatever comes of it.
+    fn lend<const K: usize>(
+        &mut self,
+        ids: [BufferId; K],
+        work: impl FnOnce(&Self, [&mut [T]; K]) -> Result<()>,
+    ) -> Result<()> {
+        let mut lent = ids.map(|id| match self.slots.get_mut(id.0 as usize) {
+            Some(slot) => std::mem::replace(slot, Slot::Empty),
+            None => Slot::Empty,
+        });
+        let result = work(
+            self,
+            lent.each_mut().map(|slot| match slot {
+                Slot::Real(values) => values.as_mut_slice(),
+                _ => &mut [],
+            }),
+        );
+        for (id, slot) in ids.into_iter().zip(lent) {
+            if let Some(place) = self.slots.get_mut(id.0 as usize) {
+                *place = slot;
+            }
+        }
+        result
     }
 }

@@ -1,1 +1,14 @@
-//! What differs between native and the page: threads, clocks, waiting. The only place for `cfg(target_arch)`.
+//! What differs between native and the page: threads and the processor's name. The only place for `cfg(target_arch)`.
+//!
+//! Callers see one function, [`parallel_for`], which runs its tasks in any order; without this seam every kernel would
+//! carry its own `cfg`.
+
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
+#[cfg(target_arch = "wasm32")]
+mod wasm;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use native::{cpu_name, parallel_for, threads, with_threads};
+#[cfg(target_arch = "wasm32")]
+pub use wasm::{cpu_name, parallel_for, threads, with_threads};

@@ -1,0 +1,134 @@
+//! The two number types a CPU device can compute in: f32, the backend, and f64, the oracle.
+//!
+//! Kernels are written once over [`Real`]; where f32 has a faster convolution than the plain loops, the trait's
+//! provided methods are overridden. Transcendentals come from `libm`, so their bits are the same everywhere.
+
+use std::fmt::Debug;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
+
+use super::conv::{self, InputGradArgs, ForwardArgs, WeightGradArgs};
+use super::conv_fast;
+
+/// A floating-point number that the CPU kernels can work on.
+pub trait Real:
+    Copy
+    + Default
+    + Debug
+    + PartialOrd
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + MulAssign
+    + Sum
+    + 'static
+{
+    /// Name of the device that computes in this type.
+    const BACKEND: &'static str;
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// Rounded from f64.
+    fn from_f64(value: f64) -> Self;
+    /// Exactly.
+    fn from_f32(value: f32) -> Self;
+    /// Exactly.
+    fn to_f64(self) -> f64;
+    /// Rounded where wider.
+    fn to_f32(self) -> f32;
+    /// e^self.
+    fn exp(self) -> Self;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// Neither NaN nor infinite.
+    fn finite(self) -> bool;
+    /// See [`conv::forward`].
+    fn conv_forward(args: ForwardArgs<'_, Self>) {
+        conv::forward(args);
+    }
+    /// See [`conv::input_grad`].
+    fn conv_input_grad(args: InputGradArgs<'_, Self>) {
+        conv::input_grad(args);
+    }
+    /// See [`conv::weight_grad`].
+    fn conv_weight_grad(args: WeightGradArgs<'_, Self>) {
+        conv::weight_grad(args);
+    }
+}
+
+impl Real for f64 {
+    const BACKEND: &'static str = "oracle";
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+    fn from_f32(value: f32) -> Self {
+        f64::from(value)
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+    fn to_f32(self) -> f32 {
+        self as f32
+    }
+    fn exp(self) -> Self {
+        libm::exp(self)
+    }
+    fn ln(self) -> Self {
+        libm::log(self)
+    }
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
+    fn finite(self) -> bool {
+        self.is_finite()
+    }
+}
+
+impl Real for f32 {
+    const BACKEND: &'static str = "cpu";
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+    fn to_f32(self) -> f32 {
+        self
+    }
+    fn exp(self) -> Self {
+        libm::expf(self)
+    }
+    fn ln(self) -> Self {
+        libm::logf(self)
+    }
+    fn sqrt(self) -> Self {
+        f32::sqrt(self)
+    }
+    fn finite(self) -> bool {
+        self.is_finite()
+    }
+    fn conv_forward(args: ForwardArgs<'_, Self>) {
+        conv_fast::forward(args);
+    }
+    fn conv_input_grad(args: InputGradArgs<'_, Self>) {
+        conv_fast::input_grad(args);
+    }
+    fn conv_weight_grad(args: WeightGradArgs<'_, Self>) {
+        conv_fast::weight_grad(args);
+    }
+}

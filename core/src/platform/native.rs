@@ -1,0 +1,50 @@
+//! Threads by rayon; the processor names itself.
+
+use rayon::prelude::*;
+
+/// Runs `task(0..count)`, each once, on all threads, in any order; returns when all are done.
+pub fn parallel_for(count: usize, task: impl Fn(usize) + Sync + Send) {
+    if count <= 1 || rayon::current_num_threads() == 1 {
+        (0..count).for_each(task);
+    } else {
+        (0..count).into_par_iter().with_max_len(1).for_each(task);
+    }
+}
+
+/// Number of threads that [`parallel_for`] uses here.
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// Runs `work` with [`parallel_for`] limited to `count` threads (all of them where no such pool can be made).
+pub fn with_threads<R: Send>(count: usize, work: impl FnOnce() -> R + Send) -> R {
+    match rayon::ThreadPoolBuilder::new().num_threads(count).build() {
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
+    }
+}
+
+/// The processor's own name, or its architecture where it has none.
+#[cfg(target_arch = "x86_64")]
+pub fn cpu_name() -> String {
+    use std::arch::x86_64::__cpuid;
+    let highest = __cpuid(0x8000_0000).eax;
+    if highest < 0x8000_0004 {
+        return std::env::consts::ARCH.into();
+    }
+    let mut bytes = Vec::with_capacity(48);
+    for leaf in 0x8000_0002..=0x8000_0004u32 {
+        let part = __cpuid(leaf);
+        for word in [part.eax, part.ebx, part.ecx, part.edx] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+    let name = String::from_utf8_lossy(&bytes);
+    name.trim_matches(|c: char| c == '\0' || c.is_whitespace()).to_owned()
+}
+
+/// The processor's own name, or its architecture where it has none.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn cpu_name() -> String {
+    std::env::consts::ARCH.into()
+}

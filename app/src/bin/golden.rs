@@ -18,7 +18,7 @@ pub async fn run_golden(device: String, read: Function) -> std::result::Result<S
     let (mut device, _) = Device::open(choice).await?;
     let bytes = |name: &str| -> Result<Vec<u8>> {
         let value = read.call1(&JsValue::NULL, &name.into()).ok().and_then(|value| value.dyn_into::<Uint8Array>().ok());
-        value.map(|array| array.to_vec()).ok_or_else(|| Error::io(name, "not in the folder"))
+        value.map(|array| array.to_vec()).ok_or_else(|| Error::io(name, std::io::ErrorKind::NotFound.into()))
     };
     let report = golden::run(&bytes, &mut device).await?;
     let summary = serde_json::json!({

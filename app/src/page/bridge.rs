@@ -38,7 +38,7 @@ impl Bridge {
     /// # Errors
     /// The browser's words, where it refuses to start one.
     pub fn open(hear: impl Fn(Message) + 'static) -> Result<Self, String> {
-        let worker = Worker::new("./worker.js").map_err(|e| format!("The browser refused a worker: {e:?}"))?;
+        let worker = Worker::new("./worker_loader.js").map_err(|e| format!("The browser refused a worker: {e:?}"))?;
         let line = Rc::new(Line { worker: Some(worker.clone()), waiting: RefCell::new(Some(Vec::new())), dead: Cell::new(false) });
         let hear = Rc::new(hear);
 

@@ -2,6 +2,7 @@
 //!
 //! Scores and selection are plain data and pure functions, so that anybody can check which samples a race was about.
 
+pub mod scoring;
 mod scores;
 mod subset;
 

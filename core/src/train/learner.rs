@@ -48,11 +48,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Adds a read-back of `totals`.
-    pub fn add(&mut self, totals: &[f32]) {
-        self.loss += f64::from(totals[0]);
-        self.correct += f64::from(totals[1]);
-        self.count += f64::from(totals[2]);
+    /// Adds what a read-back of `totals` has grown by.
+    pub fn add_difference(&mut self, now: &[f32], before: &[f32]) {
+        let grown = |i: usize| f64::from(now[i]) - f64::from(before[i]);
+        self.loss += grown(0);
+        self.correct += grown(1);
+        self.count += grown(2);
     }
     /// Adds one sample.
     pub fn add_sample(&mut self, loss: f32, correct: bool) {
@@ -83,35 +84,50 @@ pub enum Phase {
 /// The latest evaluation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Latest {
+    /// On the training batches as they were seen.
     pub train: Score,
+    /// Validation split.
     pub validation: Score,
+    /// Test set.
     pub test: Score,
+    /// Its easier half.
     pub test_easy: Option<Score>,
+    /// Its harder half.
     pub test_hard: Option<Score>,
 }
 
 /// A learner.
 pub struct Learner {
+    /// How its weights live.
     pub config: LearnerConfig,
+    /// Display name.
     pub name: String,
+    /// What it trains on.
     pub subset: Subset,
+    /// Whether it is the random control of another.
     pub control: bool,
+    /// Its network.
     pub net: Net,
+    /// What it does next.
     pub phase: Phase,
+    /// The latest evaluation.
     pub latest: Latest,
+    /// Why it stopped early, if it did.
     pub failed: Option<String>,
     /// Epochs completed.
     pub epoch: u32,
     /// Steps done in the epoch under way.
     pub step: usize,
+    /// Training FLOPs so far.
     pub flops: f64,
+    /// Seconds of training so far, without evaluation.
     pub seconds: f64,
     indices: Arc<Vec<u32>>,
     order: Vec<u32>,
     total_steps: u64,
     updates: u32,
     explored: Vec<EverActive>,
-    epoch_tally: Tally,
+    totals: [f32; TOTAL_WORDS],
     recent_ms: VecDeque<f64>,
 }
 
@@ -156,7 +172,7 @@ impl Learner {
             total_steps: 0,
             updates: 0,
             explored,
-            epoch_tally: Tally::default(),
+            totals: [0.0; TOTAL_WORDS],
             recent_ms: VecDeque::new(),
         })
     }
@@ -218,7 +234,8 @@ impl Learner {
         let start = web_time::Instant::now();
         let mut done = 0;
         let mut gradients = None;
-        ring.device.write_f32(ring.io.totals, 0, &[0.0; TOTAL_WORDS])?;
+        // The epoch's running sums travel with the learner, so that where a slice ends changes no number.
+        ring.device.write_f32(ring.io.totals, 0, &self.totals)?;
         while done < count {
             let n_valid = self.load_batch(ring)?;
             let step = step_params(config, lr, n_valid);
@@ -242,10 +259,10 @@ impl Learner {
             self.recent_ms.pop_front();
         }
         self.recent_ms.push_back(elapsed * 1e3 / done as f64);
-        self.epoch_tally.add(&totals);
         let mut tally = Tally::default();
-        tally.add(&totals);
+        tally.add_difference(&totals, &self.totals);
         let score = tally.score();
+        self.totals.copy_from_slice(&totals);
         let mut events = vec![Event::Progress {
             learner: index,
             epoch: self.epoch,
@@ -266,8 +283,10 @@ impl Learner {
             if self.update_due(config) {
                 events.push(self.update_topology(ring, gradients, index).await?);
             }
-            self.latest.train = self.epoch_tally.score();
-            self.epoch_tally = Tally::default();
+            let mut tally = Tally::default();
+            tally.add_difference(&self.totals, &[0.0; TOTAL_WORDS]);
+            self.latest.train = tally.score();
+            self.totals = [0.0; TOTAL_WORDS];
             self.phase = Phase::Validate(0);
         }
         Ok(events)

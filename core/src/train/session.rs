@@ -13,7 +13,7 @@ use crate::data::{Dataset, train_validation_split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::events::{Event, LearnerSummary, Score, Summary};
-use crate::hardness::{Scores, subset};
+use crate::hardness::{Scores, easy_hard_halves, select};
 use crate::net::plan::allocate_io;
 use crate::net::scratch::Scratch;
 use crate::net::tape::Io;
@@ -83,7 +83,7 @@ impl Session {
         let mut ring = Ring { config: &config, data: &data, device: &mut device, scratch: &mut scratch, io, batch: &mut batch };
         let mut learners = Vec::new();
         for (subset, control) in corners(&config) {
-            let indices = Arc::new(subset::select(subset, train.len(), scores.as_deref(), config.seed, config.limit_train)?);
+            let indices = Arc::new(select(subset, train.len(), scores.as_deref(), config.seed, config.limit_train)?);
             for &learner in &config.learners {
                 learners.push(Learner::new(&mut ring, learner, subset, control, indices.clone(), graph.clone(), n, &start)?);
             }
@@ -320,7 +320,7 @@ fn hard_half(scores: &Scores, count: usize) -> Result<Vec<bool>> {
         Error::Config(format!("{count} test samples, but scores '{}' for only {}", scores.name, scores.test.len()))
     })?;
     let mut hard = vec![false; count];
-    for i in subset::easy_hard_halves(test)?.1 {
+    for i in easy_hard_halves(test)?.1 {
         hard[i as usize] = true;
     }
     Ok(hard)

@@ -1,2 +1,57 @@
-//! Placeholder.
-fn main() {}
+//! The native binary: it races, trains, evaluates, imports and measures; the engine does the work.
+//!
+//! Each command has its module. Errors come up here as one chain and leave as one line.
+
+mod args;
+mod clock;
+mod console;
+mod eval;
+mod history;
+mod import;
+mod race;
+mod report;
+mod rundir;
+mod source;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sparse and dense networks in the ring with hard samples, on any GPU or the CPU.
+#[derive(Parser)]
+#[command(name = "sparring", version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("SPARRING_COMMIT"), ")"), arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train learners side by side, dense against sparse, and report who does better on hard samples
+    Race(race::RaceArgs),
+    /// Train one learner, without a control
+    Train(race::RaceArgs),
+    /// Accuracy and loss of a checkpoint on a test set
+    Eval(eval::EvalArgs),
+    /// Turn a PyTorch state dict (.th, .pth, .pt) into a checkpoint of this program
+    Import(import::ImportArgs),
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SPARRING_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,wgpu=error,naga=error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let result = match Cli::parse().command {
+        Command::Race(args) => race::race(args),
+        Command::Train(args) => race::train(args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Import(args) => import::import(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(if error.is::<args::Usage>() { 2 } else { 1 })
+        }
+    }
+}

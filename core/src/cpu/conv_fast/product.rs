@@ -7,6 +7,7 @@ use pulp::{Simd, WithSimd};
 use super::lattice::{Lattice, Segment};
 use super::sampled::Grouped;
 use super::{Index, Shared, Tiling};
+use crate::cpu::aligned::Aligned;
 use crate::platform::{parallel_for, threads};
 
 /// What is computed: `out (+)= weights * source` over a lattice.
@@ -112,23 +113,15 @@ fn pack_dense(lattice: &Lattice, tiling: &Tiling, rows: usize, values: &[f32], s
     packed
 }
 
-/// A cache line of floats: blocks start on one, so that vectors never straddle two.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
-
 thread_local! {
-    static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
 }
 
 /// Lends this thread's scratch of at least `len` floats, aligned to cache lines, contents arbitrary.
 pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    SCRATCH.with_borrow_mut(|lines| {
-        if lines.len() < len.div_ceil(16) {
-            lines.resize(len.div_ceil(16), Line([0.0; 16]));
-        }
-        // SAFETY: a `Line` is 16 floats without padding, so the lines are that many initialised floats in a row.
-        work(unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * 16) })
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.grow(len);
+        work(scratch)
     })
 }
 

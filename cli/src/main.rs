@@ -5,12 +5,15 @@
 mod args;
 mod clock;
 mod console;
+mod data;
 mod eval;
+mod golden;
 mod history;
 mod import;
 mod race;
 mod report;
 mod rundir;
+mod score;
 mod source;
 mod table;
 
@@ -36,6 +39,19 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Turn a PyTorch state dict (.th, .pth, .pt) into a checkpoint of this program
     Import(import::ImportArgs),
+    /// Fetch, verify, list or pack datasets
+    Data {
+        #[command(subcommand)]
+        command: data::DataCommand,
+        /// Print the result as JSON
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// Score every sample of a dataset by how hard it is (EL2N of a short training run)
+    Score(score::ScoreArgs),
+    /// Run the golden cases of a folder
+    #[command(hide = true)]
+    Golden(golden::GoldenArgs),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +62,9 @@ fn main() -> ExitCode {
         Command::Train(args) => race::train(args),
         Command::Eval(args) => eval::eval(&args),
         Command::Import(args) => import::import(&args),
+        Command::Data { command, json } => data::run(&command, json),
+        Command::Score(args) => score::score(&args),
+        Command::Golden(args) => golden::golden(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

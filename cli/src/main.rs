@@ -3,17 +3,21 @@
 //! Each command has its module. Errors come up here as one chain and leave as one line.
 
 mod args;
+mod bench;
 mod clock;
 mod console;
 mod data;
+mod doctor;
 mod eval;
 mod golden;
 mod history;
 mod import;
+mod measure;
 mod race;
 mod report;
 mod rundir;
 mod score;
+mod selftest;
 mod source;
 mod table;
 
@@ -49,6 +53,10 @@ enum Command {
     },
     /// Score every sample of a dataset by how hard it is (EL2N of a short training run)
     Score(score::ScoreArgs),
+    /// What this machine offers, whether every kernel computes rightly on it, and how fast
+    Doctor(doctor::DoctorArgs),
+    /// Measure layers and whole steps, dense and sparse
+    Bench(bench::BenchArgs),
     /// Run the golden cases of a folder
     #[command(hide = true)]
     Golden(golden::GoldenArgs),
@@ -64,6 +72,8 @@ fn main() -> ExitCode {
         Command::Import(args) => import::import(&args),
         Command::Data { command, json } => data::run(&command, json),
         Command::Score(args) => score::score(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Golden(args) => golden::golden(&args),
     };
     match result {

@@ -243,6 +243,8 @@ pub struct Race {
     pub warnings: Vec<String>,
     /// The end of it.
     pub summary: Option<Summary>,
+    /// Reports of progress and evaluations so far: what the chart has been given, over all its series.
+    pub reports: usize,
 }
 
 impl Race {
@@ -254,6 +256,7 @@ impl Race {
             }
             Event::Progress { learner, epoch, step, steps, loss, accuracy, ms_per_step } => {
                 let Some(l) = self.learners.get_mut(learner) else { return };
+                self.reports += 1;
                 (l.epoch, l.step, l.steps) = (epoch, step, steps);
                 l.ms_per_step = Some(ms_per_step);
                 if loss.is_finite() {
@@ -263,6 +266,7 @@ impl Race {
             }
             Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, .. } => {
                 let Some(l) = self.learners.get_mut(learner) else { return };
+                self.reports += 1;
                 (l.epoch, l.step) = (epoch, 0);
                 l.evaluations.push(Evaluation { epoch, lr, train, test, easy: test_easy, hard: test_hard });
             }

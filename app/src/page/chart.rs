@@ -212,7 +212,7 @@ pub fn Chart() -> impl IntoView {
         <div class="chart" node_ref=holder>
             <svg
                 data-testid="chart"
-                data-points=move || figure.with(Figure::count)
+                data-points=move || lab.race.with(|r| r.reports)
                 data-series=move || series.get().label()
                 viewBox=move || format!("0 0 {} {HEIGHT}", width.get())
                 height=HEIGHT

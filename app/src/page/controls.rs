@@ -28,7 +28,8 @@ pub fn Controls() -> impl IntoView {
                 type="button"
                 class="primary"
                 data-testid=move || if training.get() { "pause-button" } else { "train-button" }
-                disabled=move || loading.get() || starting.get()
+                disabled=move || starting.get()
+                aria-disabled=move || loading.get().then_some("true")
                 on:click=move |_| if training.get_untracked() { lab.pause() } else { lab.train() }
             >
                 {label}

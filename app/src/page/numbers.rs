@@ -57,13 +57,11 @@ pub fn HonestNumbers() -> impl IntoView {
             >
                 <div class="scroll" tabindex="0" role="region" aria-label="Honest numbers">
                     <table class="numbers" data-testid="learners-table">
-                        <thead>
+                        <tbody>
                             <tr>
                                 <td></td>
                                 {move || heads.get().into_iter().map(|(class, label)| view! { <th scope="col" class=class>{label}</th> }).collect_view()}
                             </tr>
-                        </thead>
-                        <tbody>
                             {move || lab.race.with(|r| rows(r, batch.get())).into_iter().map(|row| view! {
                                 <tr>
                                     <th scope="row" title=row.title>{row.name}</th>

@@ -9,6 +9,8 @@ use crate::figures::percent;
 use crate::presets::Preset;
 use crate::race::{Tone, method_label};
 
+type Config = sparring_core::ExperimentConfig;
+
 const OWN: &str = "own";
 /// More than this no chart can show calmly.
 const MOST_LEARNERS: usize = 4;
@@ -35,8 +37,15 @@ pub fn model_label(model: Model) -> &'static str {
     }
 }
 
+/// Takes a value by its text form; every option of a select has one.
+fn set<T: std::str::FromStr>(config: RwSignal<Config>, text: &str, write: fn(&mut Config, T)) {
+    if let Ok(value) = text.parse() {
+        config.update(|c| write(c, value));
+    }
+}
+
 /// The subset's kind, without its fraction.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 struct Kind {
     value: &'static str,
     label: &'static str,
@@ -78,6 +87,11 @@ pub fn Hardness() -> impl IntoView {
             config.update(|c| c.subset = (kind.make)(if c.subset == Subset::All { 0.5 } else { c.subset.fraction() }));
         }
     };
+    let choose_share = move |percent: &str| {
+        if let Ok(p) = percent.parse::<f64>() {
+            config.update(|c| c.subset = (kind_of(c.subset).make)((p / 100.0).clamp(0.05, 1.0)));
+        }
+    };
     view! {
         <div class="card">
             <h2>"What makes them hard"</h2>
@@ -98,7 +112,7 @@ pub fn Hardness() -> impl IntoView {
                 <select
                     data-testid="dataset-select"
                     prop:value=move || config.with(|c| c.dataset.name())
-                    on:change:target=move |ev| if let Ok(d) = ev.target().value().parse() { config.update(|c| c.dataset = d) }
+                    on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.dataset = v)
                 >
                     {DatasetName::ALL.iter().map(|d| view! { <option value=d.name()>{dataset_label(*d)}</option> }).collect_view()}
                 </select>
@@ -116,9 +130,7 @@ pub fn Hardness() -> impl IntoView {
                         type="range" min="5" max="100" step="5"
                         prop:value=move || (subset.get().fraction() * 100.0).round().to_string()
                         aria-valuetext=move || share(subset.get())
-                        on:input:target=move |ev| if let Ok(p) = ev.target().value().parse::<f64>() {
-                            config.update(|c| c.subset = (kind_of(c.subset).make)((p / 100.0).clamp(0.05, 1.0)));
-                        }
+                        on:input:target=move |ev| choose_share(&ev.target().value())
                     />
                 </label>
             </Show>
@@ -151,9 +163,11 @@ fn OwnArchive() -> impl IntoView {
                     aria-label="The official archive cifar-10-binary.tar.gz"
                     data-testid="archive-input"
                     disabled=move || busy.get()
-                    on:change:target=move |ev| if let Some(file) = ev.target().files().and_then(|f| f.get(0)) {
-                        lab.drop_archive(&file);
-                        ev.target().set_value("");
+                    on:change:target=move |ev| {
+                        if let Some(file) = ev.target().files().and_then(|f| f.get(0)) {
+                            lab.drop_archive(&file);
+                            ev.target().set_value("");
+                        }
                     }
                 />
             </details>
@@ -167,6 +181,7 @@ pub fn Corners() -> impl IntoView {
     let lab = Lab::get();
     let config = lab.config;
     let count = Memo::new(move |_| config.with(|c| c.learners.len()));
+    let full = Memo::new(move |_| count.get() >= MOST_LEARNERS);
     let locked = Memo::new(move |_| {
         lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused | Phase::Loading(_))) && lab.started.with(|s| s.as_ref() != Some(&config.get()))
     });
@@ -178,7 +193,7 @@ pub fn Corners() -> impl IntoView {
                 <select
                     data-testid="model-select"
                     prop:value=move || config.with(|c| c.model.name())
-                    on:change:target=move |ev| if let Ok(m) = ev.target().value().parse() { config.update(|c| c.model = m) }
+                    on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.model = v)
                 >
                     {Model::ALL.iter().map(|m| view! { <option value=m.name()>{model_label(*m)}</option> }).collect_view()}
                 </select>
@@ -187,7 +202,7 @@ pub fn Corners() -> impl IntoView {
             <div class="row">
                 <button
                     type="button"
-                    disabled=move || count.get() >= MOST_LEARNERS
+                    disabled=move || full.get()
                     on:click=move |_| config.update(|c| c.learners.push(LearnerConfig { method: Method::RigL, density: 0.2, ..LearnerConfig::DENSE }))
                 >
                     "Add a learner"
@@ -216,6 +231,30 @@ fn CornerForm(index: usize) -> impl IntoView {
             }
         });
     };
+    let remove = move || {
+        config.update(|c| {
+            if c.learners.len() > 1 && index < c.learners.len() {
+                c.learners.remove(index);
+            }
+        });
+    };
+    let choose_method = move |name: &str| {
+        if let Ok(method) = name.parse::<Method>() {
+            edit(&|l| {
+                l.density = match (method, l.method) {
+                    (Method::Dense, _) => 1.0,
+                    (_, Method::Dense) => 0.2,
+                    _ => l.density,
+                };
+                l.method = method;
+            });
+        }
+    };
+    let choose_density = move |text: &str| {
+        if let Ok(density) = text.parse::<f64>() {
+            edit(&|l| l.density = density.clamp(0.01, 1.0));
+        }
+    };
     let weights = Memo::new(move |_| {
         lab.race.with(|r| {
             r.corners().nth(index).map(|l| format!("{} of {} weights", crate::figures::count(l.info.active_parameters), crate::figures::count(l.info.parameters)))
@@ -228,19 +267,14 @@ fn CornerForm(index: usize) -> impl IntoView {
                 <select
                     aria-label="Method"
                     prop:value=move || learner.get().method.name()
-                    on:change:target=move |ev| if let Ok(method) = ev.target().value().parse::<Method>() {
-                        edit(&|l| {
-                            l.density = if method == Method::Dense { 1.0 } else if l.method == Method::Dense { 0.2 } else { l.density };
-                            l.method = method;
-                        });
-                    }
+                    on:change:target=move |ev| choose_method(&ev.target().value())
                 >
                     {Method::ALL.iter().map(|m| view! { <option value=m.name()>{method_label(*m)}</option> }).collect_view()}
                 </select>
                 <button
                     type="button" class="small" aria-label=format!("Remove learner {}", index + 1)
                     disabled=move || alone.get()
-                    on:click=move |_| config.update(|c| if c.learners.len() > 1 && index < c.learners.len() { c.learners.remove(index); })
+                    on:click=move |_| remove()
                 >
                     "Remove"
                 </button>
@@ -251,7 +285,7 @@ fn CornerForm(index: usize) -> impl IntoView {
                     <input
                         type="range" min="0.01" max="1" step="0.01"
                         prop:value=move || learner.get().density.to_string()
-                        on:input:target=move |ev| if let Ok(d) = ev.target().value().parse::<f64>() { edit(&|l| l.density = d.clamp(0.01, 1.0)) }
+                        on:input:target=move |ev| choose_density(&ev.target().value())
                     />
                 </label>
             </Show>
@@ -259,8 +293,6 @@ fn CornerForm(index: usize) -> impl IntoView {
         </fieldset>
     }
 }
-
-type Config = sparring_core::ExperimentConfig;
 
 /// A number of the configuration; what is not a number in range is not taken.
 #[component]
@@ -318,14 +350,14 @@ fn Advanced() -> impl IntoView {
             <Number label="Batch size" low=1.0 high=4096.0 step="1" read=|c| c.batch_size as f64 write=|c, v| c.batch_size = v as usize/>
             <label class="field inline">
                 <span>"Optimiser"</span>
-                <select prop:value=move || config.with(|c| c.optimizer.name()) on:change:target=move |ev| if let Ok(o) = ev.target().value().parse() { config.update(|c| c.optimizer = o) }>
+                <select prop:value=move || config.with(|c| c.optimizer.name()) on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.optimizer = v)>
                     {OptimizerName::ALL.iter().map(|o| view! { <option value=o.name()>{match o { OptimizerName::Sgd => "SGD", OptimizerName::Adam => "Adam" }}</option> }).collect_view()}
                 </select>
             </label>
             <Number label="Learning rate" low=0.0 high=1000.0 step="any" read=|c| f64::from(c.lr) write=|c, v| c.lr = v as f32/>
             <label class="field inline">
                 <span>"Schedule"</span>
-                <select prop:value=move || config.with(|c| c.lr_schedule.name()) on:change:target=move |ev| if let Ok(s) = ev.target().value().parse() { config.update(|c| c.lr_schedule = s) }>
+                <select prop:value=move || config.with(|c| c.lr_schedule.name()) on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.lr_schedule = v)>
                     {LrSchedule::ALL.iter().map(|s| view! { <option value=s.name()>{match s { LrSchedule::Step => "Steps", LrSchedule::Cosine => "Cosine", LrSchedule::Constant => "Constant" }}</option> }).collect_view()}
                 </select>
             </label>

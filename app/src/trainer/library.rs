@@ -109,12 +109,13 @@ impl Library {
                 continue;
             }
             let mut here = done;
-            let got = fetch::get(&format!("data/{}", chunk.file), |more| {
+            let path = format!("data/{}", chunk.file);
+            let counted = |more| {
                 here += more;
                 out.loading_now("Fetching CIFAR-10", here, Some(total));
                 !out.cancelled()
-            });
-            match got.await {
+            };
+            match fetch::get(&path, counted).await {
                 Ok(bytes) => {
                     data.accept(&chunk.file, &bytes)?;
                     store.write(&name, &bytes).await;

@@ -258,10 +258,8 @@ impl Trainer {
     /// Ends the session and keeps its device for the next.
     fn drop_session(&mut self) {
         self.running = false;
-        if let Some((choice, session)) = self.session.take()
-            && let Some(device) = session.into_device()
-        {
-            self.device = Some((choice, device));
+        if let Some((choice, session)) = self.session.take() {
+            self.device = Some((choice, session.into_device()));
         }
     }
 

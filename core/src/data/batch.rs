@@ -42,11 +42,7 @@ impl Augmentation {
         let mut offset = || stream.below(2 * CROP_PADDING + 1) as f32 - CROP_PADDING as f32;
         let (column, row) = (offset(), offset());
         let flip = stream.below(2) as f32;
-        let (sin, cos) = if self.rotate {
-            libm::sincosf((stream.uniform() * 2.0 - 1.0) * MAX_ROTATION.to_radians())
-        } else {
-            (0.0, 1.0)
-        };
+        let (sin, cos) = if self.rotate { libm::sincosf((stream.uniform() * 2.0 - 1.0) * MAX_ROTATION.to_radians()) } else { (0.0, 1.0) };
         [column, row, flip, cos, sin, 0.0, 0.0, 0.0]
     }
 }
@@ -69,7 +65,14 @@ impl HostBatch {
     ///
     /// # Errors
     /// `Shape` where there are more samples than lanes, a sample does not exist, or an image is not a whole number of words.
-    pub fn fill(&mut self, data: &Dataset, images: &Images, samples: &[u32], lanes: usize, augmentation: Option<&Augmentation>) -> Result<()> {
+    pub fn fill(
+        &mut self,
+        data: &Dataset,
+        images: &Images,
+        samples: &[u32],
+        lanes: usize,
+        augmentation: Option<&Augmentation>,
+    ) -> Result<()> {
         let size = data.image_bytes();
         let wrong = |tensor: &str, expected: String, found: String| Error::Shape { op: "batch", tensor: tensor.into(), expected, found };
         if samples.len() > lanes {

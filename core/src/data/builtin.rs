@@ -8,7 +8,8 @@ use super::{Dataset, Images, Normalization};
 use crate::rng::{Purpose, Stream};
 
 /// Class names by label: the object's shape, which no nuisance changes.
-pub const CLASSES: [&str; 10] = ["disc", "ring", "square", "frame", "triangle", "cross", "star", "crescent", "striped disc", "checkered square"];
+pub const CLASSES: [&str; 10] =
+    ["disc", "ring", "square", "frame", "triangle", "cross", "star", "crescent", "striped disc", "checkered square"];
 /// Images of the training file.
 pub const TRAIN: usize = 10_000;
 /// Images of the test file.
@@ -113,13 +114,8 @@ impl Canvas {
         if draw(0.0, 1.0) < e {
             let (sin, cos) = libm::sincosf(draw(0.0, TAU));
             let away = draw(2.0, 9.0);
-            let bar = Placement {
-                x: place.x + away * cos,
-                y: place.y + away * sin,
-                scale: 6.0 + 8.0 * e,
-                angle: draw(0.0, TAU),
-                stretch: 1.0,
-            };
+            let bar =
+                Placement { x: place.x + away * cos, y: place.y + away * sin, scale: 6.0 + 8.0 * e, angle: draw(0.0, TAU), stretch: 1.0 };
             let ink = colour(draw(0.0, 1.0), draw(0.0, 1.0), draw(0.1, 0.9));
             self.stamp(BAR, &bar, ink, 1.0);
         }
@@ -252,7 +248,12 @@ mod tests {
         let data = builtin(0.5, TRAIN, 0, SEED);
         let mut found = [(0.0, 0.0); 3];
         for c in 0..3 {
-            let pixels = || data.train.bytes.chunks_exact(3072).flat_map(|image| image[c * PLANE..(c + 1) * PLANE].iter().map(|b| f64::from(*b) / 255.0));
+            let pixels = || {
+                data.train
+                    .bytes
+                    .chunks_exact(3072)
+                    .flat_map(|image| image[c * PLANE..(c + 1) * PLANE].iter().map(|b| f64::from(*b) / 255.0))
+            };
             let n = (TRAIN * PLANE) as f64;
             let mean = pixels().sum::<f64>() / n;
             let std = (pixels().map(|p| (p - mean).powi(2)).sum::<f64>() / n).sqrt();

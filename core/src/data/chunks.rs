@@ -77,17 +77,23 @@ impl Manifest {
     /// `Format` where it is no manifest of this version, or its chunks do not make up its dataset.
     pub fn parse(file: &str, json: &[u8]) -> Result<Self> {
         let manifest: Self = serde_json::from_slice(json).map_err(|e| Error::format(file, "a dataset manifest", e))?;
-        if manifest.version != VERSION {
-            return Err(Error::format(file, format!("version {VERSION}"), manifest.version));
+        manifest.check(file)?;
+        Ok(manifest)
+    }
+
+    /// Checks that the chunks make up the dataset, exactly and within bounds.
+    fn check(&self, file: &str) -> Result<()> {
+        if self.version != VERSION {
+            return Err(Error::format(file, format!("version {VERSION}"), self.version));
         }
-        let (c, h, w) = manifest.extent;
+        let (c, h, w) = self.extent;
         let image = [c, h, w].iter().try_fold(1u64, |product, side| product.checked_mul(*side as u64)).unwrap_or(u64::MAX);
-        let images = (manifest.train as u64).saturating_add(manifest.test as u64);
+        let images = (self.train as u64).saturating_add(self.test as u64);
         if image == 0 || images.saturating_mul(image.saturating_add(1)) > MAX_BYTES {
             return Err(Error::format(file, format!("1 to {MAX_BYTES} bytes"), format!("{images} images of {c}x{h}x{w}")));
         }
         let mut ends = [0usize; 2];
-        let mut sorted: Vec<&Chunk> = manifest.chunks.iter().collect();
+        let mut sorted: Vec<&Chunk> = self.chunks.iter().collect();
         sorted.sort_by_key(|chunk| (chunk.split == Split::Test, chunk.start));
         for chunk in sorted {
             let end = &mut ends[usize::from(chunk.split == Split::Test)];
@@ -104,10 +110,14 @@ impl Manifest {
                 return Err(Error::format(name, "a plain file name", &chunk.file));
             }
         }
-        if ends != [manifest.train, manifest.test] {
-            return Err(Error::format(file, format!("chunks of {} + {} images", manifest.train, manifest.test), format!("{} + {}", ends[0], ends[1])));
+        if ends != [self.train, self.test] {
+            return Err(Error::format(
+                file,
+                format!("chunks of {} + {} images", self.train, self.test),
+                format!("{} + {}", ends[0], ends[1]),
+            ));
         }
-        Ok(manifest)
+        Ok(())
     }
 }
 
@@ -174,8 +184,12 @@ pub struct ChunkedDataset {
 }
 
 impl ChunkedDataset {
-    /// Nothing has arrived yet. The manifest comes from [`Manifest::parse`] or [`pack`].
-    pub fn new(manifest: Manifest) -> Self {
+    /// Nothing has arrived yet.
+    ///
+    /// # Errors
+    /// As [`Manifest::parse`].
+    pub fn new(manifest: Manifest) -> Result<Self> {
+        manifest.check("manifest")?;
         let size = manifest.extent.0 * manifest.extent.1 * manifest.extent.2;
         let dataset = Dataset {
             name: manifest.name.clone(),
@@ -186,7 +200,7 @@ impl ChunkedDataset {
             train: Images::zeroed(manifest.train, size),
             test: Images::zeroed(manifest.test, size),
         };
-        Self { present: vec![false; manifest.chunks.len()], manifest, dataset }
+        Ok(Self { present: vec![false; manifest.chunks.len()], manifest, dataset })
     }
 
     /// The manifest.
@@ -244,7 +258,14 @@ impl ChunkedDataset {
 
     /// Indices of the images of a file that are here, in order.
     pub fn available(&self, split: Split) -> Vec<u32> {
-        let mut ranges: Vec<_> = self.manifest.chunks.iter().zip(&self.present).filter(|(c, here)| **here && c.split == split).map(|(c, _)| c.start..c.start + c.count).collect();
+        let mut ranges: Vec<_> = self
+            .manifest
+            .chunks
+            .iter()
+            .zip(&self.present)
+            .filter(|(c, here)| **here && c.split == split)
+            .map(|(c, _)| c.start..c.start + c.count)
+            .collect();
         ranges.sort_by_key(|r| r.start);
         ranges.into_iter().flatten().map(|i| i as u32).collect()
     }
@@ -309,7 +330,7 @@ mod tests {
             names,
             ["test-00", "train-00", "train-01", "train-02", "test-01", "train-03", "train-04"].map(|n| format!("builtin-{n}.bin"))
         );
-        let mut whole = ChunkedDataset::new(manifest.clone());
+        let mut whole = ChunkedDataset::new(manifest.clone()).unwrap();
         for (chunk, bytes) in manifest.chunks.iter().zip(&chunks).rev() {
             assert!(!whole.is_complete());
             whole.accept(&chunk.file, bytes).unwrap();
@@ -322,7 +343,7 @@ mod tests {
     #[test]
     fn what_is_here_is_a_dataset() {
         let (data, manifest, chunks) = packed();
-        let mut part = ChunkedDataset::new(manifest.clone());
+        let mut part = ChunkedDataset::new(manifest.clone()).unwrap();
         for i in [6, 2, 4] {
             part.accept(&manifest.chunks[i].file, &chunks[i]).unwrap();
         }
@@ -338,7 +359,7 @@ mod tests {
     #[test]
     fn bad_chunks_change_nothing() {
         let (_, manifest, chunks) = packed();
-        let mut data = ChunkedDataset::new(manifest.clone());
+        let mut data = ChunkedDataset::new(manifest.clone()).unwrap();
         let name = &manifest.chunks[1].file;
         assert!(data.accept(name, &chunks[1][1..]).unwrap_err().to_string().contains("expected 15365 bytes, found 15364"));
         let mut flipped = chunks[1].clone();
@@ -366,6 +387,7 @@ mod tests {
         for (spoil, text) in cases {
             let mut manifest = good.clone();
             spoil(&mut manifest);
+            assert!(ChunkedDataset::new(manifest.clone()).is_err());
             let message = Manifest::parse("m", &serde_json::to_vec(&manifest).unwrap()).unwrap_err().to_string();
             assert!(message.contains(text), "{message}");
         }

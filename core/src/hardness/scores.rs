@@ -62,7 +62,11 @@ impl Scores {
         let read = |tensor: &str| {
             let view = tensors.tensor(tensor).map_err(|e| broken(&e))?;
             if view.dtype() != Dtype::F32 || view.shape().len() != 1 {
-                return Err(Error::format(format!("{file}: {tensor}"), "F32 of one dimension", format!("{:?} {:?}", view.dtype(), view.shape())));
+                return Err(Error::format(
+                    format!("{file}: {tensor}"),
+                    "F32 of one dimension",
+                    format!("{:?} {:?}", view.dtype(), view.shape()),
+                ));
             }
             let values: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
             match values.iter().position(|v| v.is_nan()) {
@@ -94,7 +98,12 @@ impl Scores {
     /// `Config` where a sample has no score.
     pub fn gather(&self, train: &[u32], test: &[u32]) -> Result<Self> {
         let pick = |values: &[f32], indices: &[u32]| {
-            let score = |i: &u32| values.get(*i as usize).copied().ok_or_else(|| Error::Config(format!("scores '{}': sample {i} of {} has none", self.name, values.len())));
+            let score = |i: &u32| {
+                values
+                    .get(*i as usize)
+                    .copied()
+                    .ok_or_else(|| Error::Config(format!("scores '{}': sample {i} of {} has none", self.name, values.len())))
+            };
             indices.iter().map(score).collect::<Result<Vec<f32>>>()
         };
         Ok(Self { name: self.name.clone(), train: pick(&self.train, train)?, test: pick(&self.test, test)?, card: self.card.clone() })

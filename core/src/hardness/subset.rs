@@ -24,7 +24,11 @@ pub fn select(subset: Subset, n_train: usize, scores: Option<&Scores>, seed: u64
             return Err(Error::Config(format!("subset '{subset}' needs hardness scores, and there are none for this dataset")));
         };
         let Some(train) = scores.train.get(..n_train) else {
-            return Err(Error::Config(format!("subset '{subset}': {n_train} training samples, but scores '{}' for only {}", scores.name, scores.train.len())));
+            return Err(Error::Config(format!(
+                "subset '{subset}': {n_train} training samples, but scores '{}' for only {}",
+                scores.name,
+                scores.train.len()
+            )));
         };
         Ok(by_score(train, sign)?.into_iter().take(count).collect())
     };

@@ -48,11 +48,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Adds a read-back of `totals`.
-    pub fn add(&mut self, totals: &[f32]) {
-        self.loss += f64::from(totals[0]);
-        self.correct += f64::from(totals[1]);
-        self.count += f64::from(totals[2]);
+    /// Adds what a read-back of `totals` has grown by.
+    pub fn add_difference(&mut self, now: &[f32], before: &[f32]) {
+        let grown = |i: usize| f64::from(now[i]) - f64::from(before[i]);
+        self.loss += grown(0);
+        self.correct += grown(1);
+        self.count += grown(2);
     }
     /// Adds one sample.
     pub fn add_sample(&mut self, loss: f32, correct: bool) {
@@ -126,7 +127,7 @@ pub struct Learner {
     total_steps: u64,
     updates: u32,
     explored: Vec<EverActive>,
-    epoch_tally: Tally,
+    totals: [f32; TOTAL_WORDS],
     recent_ms: VecDeque<f64>,
 }
 
@@ -171,7 +172,7 @@ impl Learner {
             total_steps: 0,
             updates: 0,
             explored,
-            epoch_tally: Tally::default(),
+            totals: [0.0; TOTAL_WORDS],
             recent_ms: VecDeque::new(),
         })
     }
@@ -233,7 +234,8 @@ impl Learner {
         let start = web_time::Instant::now();
         let mut done = 0;
         let mut gradients = None;
-        ring.device.write_f32(ring.io.totals, 0, &[0.0; TOTAL_WORDS])?;
+        // The epoch's running sums travel with the learner, so that where a slice ends changes no number.
+        ring.device.write_f32(ring.io.totals, 0, &self.totals)?;
         while done < count {
             let n_valid = self.load_batch(ring)?;
             let step = step_params(config, lr, n_valid);
@@ -257,10 +259,10 @@ impl Learner {
             self.recent_ms.pop_front();
         }
         self.recent_ms.push_back(elapsed * 1e3 / done as f64);
-        self.epoch_tally.add(&totals);
         let mut tally = Tally::default();
-        tally.add(&totals);
+        tally.add_difference(&totals, &self.totals);
         let score = tally.score();
+        self.totals.copy_from_slice(&totals);
         let mut events = vec![Event::Progress {
             learner: index,
             epoch: self.epoch,
@@ -281,8 +283,10 @@ impl Learner {
             if self.update_due(config) {
                 events.push(self.update_topology(ring, gradients, index).await?);
             }
-            self.latest.train = self.epoch_tally.score();
-            self.epoch_tally = Tally::default();
+            let mut tally = Tally::default();
+            tally.add_difference(&self.totals, &[0.0; TOTAL_WORDS]);
+            self.latest.train = tally.score();
+            self.totals = [0.0; TOTAL_WORDS];
             self.phase = Phase::Validate(0);
         }
         Ok(events)

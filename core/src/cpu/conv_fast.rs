@@ -1,3 +1,0 @@
-//! Fast f32 convolution.
-
-pub use super::conv::{forward, input_grad, weight_grad};

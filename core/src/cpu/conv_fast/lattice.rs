@@ -1,0 +1,252 @@
+//! Where each weight reads: output positions `q` of one residue class, inputs at `q * step + offset`.
+//!
+//! The forward convolution has one class. The gradient with respect to the input has one class for each residue of the
+//! position by the stride, each with its own taps, so that no product with a zero between strides is ever computed.
+
+use crate::ops::{ConvShape, Shape};
+
+/// A tap of the kernel and the input offset that it reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Tap {
+    /// `ky * kw + kx`.
+    pub number: usize,
+    dy: isize,
+    dx: isize,
+}
+
+/// One residue class of output positions and the taps that reach it.
+#[derive(Debug)]
+pub struct Lattice {
+    /// Extent read.
+    pub source: Shape,
+    /// Extent written.
+    pub out: Shape,
+    /// Taps of the class.
+    pub taps: Vec<Tap>,
+    /// For each (ky, kx) in order, its place in `taps`.
+    pub tap_of: Vec<Option<usize>>,
+    /// Columns of the kernel.
+    pub kw: usize,
+    /// Positions of the class along y and x.
+    pub rows: usize,
+    /// See `rows`.
+    pub cols: usize,
+    /// Distance of neighbours of the class in the output.
+    pub out_step: usize,
+    out_y0: usize,
+    out_x0: usize,
+    /// Distance in the input of what neighbours read.
+    step: usize,
+    dy: [isize; 2],
+    dx: [isize; 2],
+}
+
+impl Lattice {
+    fn new(shape: &ConvShape, ends: [Shape; 2], steps: [usize; 2], at: [usize; 2], offset: impl Fn(usize, usize) -> Option<isize>) -> Self {
+        let ([source, out], [step, out_step], [out_y0, out_x0]) = (ends, steps, at);
+        let (mut taps, mut tap_of) = (vec![], vec![]);
+        for ky in 0..shape.kh {
+            for kx in 0..shape.kw {
+                let tap = offset(ky, out_y0).zip(offset(kx, out_x0));
+                tap_of.push(tap.map(|_| taps.len()));
+                taps.extend(tap.map(|(dy, dx)| Tap { number: ky * shape.kw + kx, dy, dx }));
+            }
+        }
+        let range = |offset: fn(&Tap) -> isize| {
+            [taps.iter().map(offset).min().unwrap_or(0), taps.iter().map(offset).max().unwrap_or(0)]
+        };
+        let (dy, dx) = (range(|t| t.dy), range(|t| t.dx));
+        let positions = |extent: usize, first: usize| extent.saturating_sub(first).div_ceil(out_step);
+        let (rows, cols) = (positions(out.h, out_y0), positions(out.w, out_x0));
+        Self { source, out, taps, tap_of, kw: shape.kw, rows, cols, out_step, out_y0, out_x0, step, dy, dx }
+    }
+    /// The forward convolution.
+    pub fn forward(shape: &ConvShape) -> Self {
+        let offset = |k: usize, _| Some(k as isize - shape.pad as isize);
+        Self::new(shape, [shape.input(), shape.output()], [shape.stride, 1], [0, 0], offset)
+    }
+    /// The gradient with respect to the input, class by class.
+    pub fn input_grad(shape: &ConvShape) -> Vec<Self> {
+        let s = shape.stride as isize;
+        let offset = |k: usize, residue: usize| {
+            let distance = (residue + shape.pad) as isize - k as isize;
+            (distance % s == 0).then_some(distance / s)
+        };
+        let class = |i: usize| {
+            let at = [i / shape.stride, i % shape.stride];
+            Self::new(shape, [shape.output(), shape.input()], [1, shape.stride], at, offset)
+        };
+        (0..shape.stride * shape.stride).map(class).filter(|class| class.rows * class.cols > 0).collect()
+    }
+    /// Start in the output, within a channel, of the run of lanes of position (y, x) of the class.
+    pub fn out_at(&self, y: usize, x: usize) -> usize {
+        ((y * self.out_step + self.out_y0) * self.out.w + x * self.out_step + self.out_x0) * self.out.n
+    }
+}
+
+/// How a lattice is cut: strips of columns, blocks of source channels, and the layout of a packed block
+/// `[channel][ring of rows][phase][column][lane]`, where a phase holds the columns of one residue by the step.
+///
+/// A strip is worked through row by row; the ring holds the source rows that one row of positions reads, so each source
+/// row is packed once. Where a tap reads therefore depends on the row's turn: its first source row modulo the ring.
+#[derive(Debug)]
+pub struct Tiling {
+    /// Columns of a strip.
+    pub cols: usize,
+    /// Channels of a block.
+    pub channels: usize,
+    /// Rows of the ring, which is also the number of turns.
+    pub ring: usize,
+    phases: usize,
+    /// Floats of one phase of one packed row.
+    width: usize,
+    /// Floats of a packed channel.
+    channel: usize,
+    /// Ring row and offset of each tap within a channel, in the first turn.
+    taps: Vec<(usize, usize)>,
+}
+
+/// Some rows of one strip.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// First column.
+    pub x: usize,
+    /// Columns.
+    pub cols: usize,
+    /// Rows.
+    pub rows: std::ops::Range<usize>,
+}
+
+/// Floats of a packed block: 5/8 of a megabyte, so that it stays in an L2 cache of one beside the weights.
+const BLOCK: usize = 160 * 1024;
+
+/// Floats that a kernel may read beyond a block.
+pub const SLACK: usize = 256;
+
+/// Floats of a strip's row: more where the channels leave room, so that its borders weigh less; never far fewer.
+const WIDEST: usize = 512;
+const NARROWEST: usize = 128;
+
+/// Rows of a segment at least: each packs a ring of its own.
+const SHORTEST: usize = 8;
+
+impl Tiling {
+    /// Cuts a lattice.
+    pub fn new(lattice: &Lattice) -> Self {
+        let (n, c) = (lattice.source.n, lattice.source.c);
+        let columns = |floats: usize| floats.div_ceil(n).clamp(1, lattice.cols.max(1));
+        let mut tiling = Self::with_columns(lattice, columns(WIDEST));
+        while tiling.channel * c > BLOCK && tiling.cols > columns(NARROWEST) {
+            tiling = Self::with_columns(lattice, tiling.cols - 1);
+        }
+        let most = (BLOCK / tiling.channel).clamp(1, c);
+        tiling.channels = c.div_ceil(c.div_ceil(most));
+        tiling
+    }
+    fn with_columns(lattice: &Lattice, cols: usize) -> Self {
+        let (n, step) = (lattice.source.n, lattice.step);
+        let extent = |range: [isize; 2]| (range[1] - range[0]) as usize;
+        let (ring, phases) = (extent(lattice.dy) + 1, step.min(extent(lattice.dx) + 1));
+        let width = (cols + extent(lattice.dx) / step) * n;
+        let place = |tap: &Tap| {
+            let (row, x) = ((tap.dy - lattice.dy[0]) as usize, (tap.dx - lattice.dx[0]) as usize);
+            (row, x % step * width + x / step * n)
+        };
+        // An odd number of cache lines, so that channels do not fall on the same cache sets.
+        let channel = ((ring * phases * width).div_ceil(16) | 1) * 16;
+        let taps = lattice.taps.iter().map(place).collect();
+        Self { cols, channels: 0, ring, phases, width, channel, taps }
+    }
+    /// Number of strips.
+    pub fn strips(&self, lattice: &Lattice) -> usize {
+        lattice.cols.div_ceil(self.cols)
+    }
+    /// Cuts every strip into about `count / strips` segments, none too short.
+    pub fn segments(&self, lattice: &Lattice, count: usize) -> Vec<Segment> {
+        let strips = self.strips(lattice);
+        let cuts = count.div_ceil(strips.max(1)).clamp(1, (lattice.rows / SHORTEST).max(1));
+        let segment = |i: usize| {
+            let (x, cut) = (i / cuts * self.cols, i % cuts);
+            let rows = cut * lattice.rows / cuts..(cut + 1) * lattice.rows / cuts;
+            Segment { x, cols: self.cols.min(lattice.cols - x), rows }
+        };
+        (0..strips * cuts).map(segment).collect()
+    }
+    /// Number of channel blocks.
+    pub fn blocks(&self, lattice: &Lattice) -> usize {
+        lattice.source.c.div_ceil(self.channels)
+    }
+    /// Channels of a block.
+    pub fn block(&self, lattice: &Lattice, block: usize) -> std::ops::Range<usize> {
+        let first = block * self.channels;
+        first..(first + self.channels).min(lattice.source.c)
+    }
+    /// The turn of a row of positions.
+    pub fn turn(&self, lattice: &Lattice, y: usize) -> usize {
+        y * lattice.step % self.ring
+    }
+    /// Where a tap of a block's channel reads, in one turn.
+    pub fn offset(&self, turn: usize, channel: usize, tap: usize) -> usize {
+        let (row, column) = self.taps[tap];
+        channel * self.channel + (turn + row) % self.ring * self.phases * self.width + column
+    }
+    /// Where each (channel of a block, tap) reads, in one turn.
+    pub fn offsets(&self, turn: usize) -> Vec<u32> {
+        let taps = self.taps.len();
+        let offset = |i: usize| self.offset(turn, i / taps, i % taps) as u32;
+        (0..self.channels * taps).map(offset).collect()
+    }
+    /// Floats of scratch for one block.
+    pub fn scratch(&self) -> usize {
+        self.channels * self.channel + SLACK
+    }
+    /// Packs what row `y` of a segment reads of some channels and the row before did not; outside the source is zero.
+    pub fn pack(
+        &self,
+        lattice: &Lattice,
+        segment: &Segment,
+        y: usize,
+        channels: std::ops::Range<usize>,
+        source: &[f32],
+        to: &mut [f32],
+    ) {
+        let Shape { h, w, n, .. } = lattice.source;
+        let (plane, count) = (lattice.source.plane(), channels.len());
+        let first_col = (segment.x * lattice.step) as isize + lattice.dx[0];
+        let fresh = if y == segment.rows.start { 0 } else { self.ring.saturating_sub(lattice.step) };
+        for (to, channel) in to.chunks_exact_mut(self.channel).zip(channels) {
+            let source = &source[channel * plane..][..plane];
+            for row in fresh..self.ring {
+                let from = (y * lattice.step + row) as isize + lattice.dy[0];
+                let line = (from >= 0 && from < h as isize).then(|| &source[from as usize * w * n..][..w * n]);
+                let slot = (y * lattice.step + row) % self.ring;
+                for phase in 0..self.phases {
+                    let to = &mut to[(slot * self.phases + phase) * self.width..][..self.width];
+                    match line {
+                        None => to.fill(0.0),
+                        Some(line) => pack_line(line, n, first_col + phase as isize, lattice.step, to),
+                    }
+                }
+            }
+        }
+        to[count * self.channel..][..SLACK].fill(0.0);
+    }
+}
+
+/// Columns `first, first + step, ...` of a line of runs of `n` lanes, zero outside.
+fn pack_line(line: &[f32], n: usize, first: isize, step: usize, to: &mut [f32]) {
+    let (cols, w) = (to.len() / n, (line.len() / n) as isize);
+    let before = ((-first).max(0) as usize).div_ceil(step).min(cols);
+    let end = ((w - first).max(0) as usize).div_ceil(step).clamp(before, cols);
+    to[..before * n].fill(0.0);
+    to[end * n..].fill(0.0);
+    let start = (first + (before * step) as isize) as usize * n;
+    if end == before {
+    } else if step == 1 {
+        to[before * n..end * n].copy_from_slice(&line[start..start + (end - before) * n]);
+    } else {
+        for (to, from) in to[before * n..end * n].chunks_exact_mut(n).zip(line[start..].chunks(n).step_by(step)) {
+            to.copy_from_slice(from);
+        }
+    }
+}

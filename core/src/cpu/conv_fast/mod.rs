@@ -1,0 +1,53 @@
+//! Fast f32 convolution: one scheme for dense and sparse weights, both strides, and all three directions.
+//!
+//! Output positions are cut into tiles; for each tile the input it needs is packed once, zero-padded, into a block that
+//! stays in the L2 cache, where every weight is a constant offset. Then a dense layer is a register-tiled matrix product
+//! over those offsets, a sparse layer a list of (offset, value), and a weight gradient a list of dot products.
+
+mod lattice;
+mod product;
+mod sampled;
+
+use super::conv::{ForwardArgs, Index, InputGradArgs, WeightGradArgs, add_bias};
+use super::parallel::{Shared, chunks_mut};
+use lattice::{Lattice, Tiling};
+use product::{Product, Strides, Weights};
+
+/// `y = conv(x, w) (+ bias on the valid lanes)`.
+pub fn forward(args: ForwardArgs<'_, f32>) {
+    let ForwardArgs { shape, x, index, values, bias, n_valid, y } = args;
+    let lattice = Lattice::forward(&shape);
+    let taps = shape.kh * shape.kw;
+    let strides = Strides { row: shape.c_in * taps, channel: taps };
+    product::run(
+        &Product { lattice: &lattice, source: x, accumulate: false },
+        &Weights::new(&lattice, shape.c_out, index, values, strides),
+        &Shared::new(y),
+    );
+    if let Some(bias) = bias {
+        let plane = shape.output().plane();
+        chunks_mut(&mut y[..plane * shape.c_out], plane, |co, y| add_bias(bias[co], shape.n, n_valid, y));
+    }
+}
+
+/// `dx (+)= the transposed convolution of dy`: one product for each residue of the position by the stride.
+pub fn input_grad(args: InputGradArgs<'_, f32>) {
+    let InputGradArgs { shape, dy, index, values, accumulate, dx } = args;
+    let taps = shape.kh * shape.kw;
+    let strides = Strides { row: taps, channel: shape.c_in * taps };
+    let dx = Shared::new(dx);
+    for lattice in Lattice::input_grad(&shape) {
+        let weights = Weights::new(&lattice, shape.c_in, index, values, strides);
+        product::run(&Product { lattice: &lattice, source: dy, accumulate }, &weights, &dx);
+    }
+}
+
+/// `dw = sum of dy * x` at every weight that exists.
+pub fn weight_grad(args: WeightGradArgs<'_, f32>) {
+    let WeightGradArgs { shape, x, dy, index, dw } = args;
+    let lattice = Lattice::forward(&shape);
+    match index {
+        Index::Dense => sampled::dense(&lattice, x, dy, shape.c_out, dw),
+        Index::Sparse(csr) => sampled::sparse(&lattice, x, dy, csr, shape.c_out, dw),
+    }
+}

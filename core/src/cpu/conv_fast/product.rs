@@ -1,0 +1,391 @@
+//! Output tiles as products of weights with a packed block: register-tiled for dense weights, row by row for sparse ones.
+
+use std::cell::RefCell;
+
+use pulp::{Simd, WithSimd};
+
+use super::lattice::{Lattice, Segment};
+use super::sampled::Grouped;
+use super::{Index, Shared, Tiling};
+use crate::cpu::aligned::Aligned;
+use crate::platform::{parallel_for, threads};
+
+/// What is computed: `out (+)= weights * source` over a lattice.
+pub struct Product<'a> {
+    /// Geometry.
+    pub lattice: &'a Lattice,
+    /// Activation read.
+    pub source: &'a [f32],
+    /// Add to the output instead of overwriting it.
+    pub accumulate: bool,
+}
+
+/// Distances between dense weights of neighbouring output rows and source channels.
+#[derive(Clone, Copy)]
+pub struct Strides {
+    /// Between output channels.
+    pub row: usize,
+    /// Between source channels.
+    pub channel: usize,
+}
+
+/// Output channels of a dense register tile; the widest tile that 32 registers hold beside two vectors of input.
+const TALL: usize = 8;
+/// The same for 16 registers.
+const SHORT: usize = 4;
+/// Vectors of a dense register tile.
+const DENSE_VECTORS: usize = 2;
+/// Vectors that a sparse row accumulates at once.
+const SPARSE_VECTORS: usize = 8;
+/// Floats of the largest tile of any kernel: lanes * vectors * rows.
+const STAGE: usize = 16 * TALL * DENSE_VECTORS;
+
+/// Weights prepared for a tiling.
+pub struct Weights {
+    tiling: Tiling,
+    rows: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    /// `[block][row tile][channel of the block][tap][row of the tile]`, rows beyond the last zero; and, for each turn,
+    /// where each (channel of a block, tap) reads.
+    Dense { values: Vec<f32>, tall: bool, offsets: Vec<Vec<u32>> },
+    /// For each turn, entries by (block, row): where they read in the packed block, and their value.
+    Sparse { starts: Vec<usize>, entries: Vec<Vec<(u32, f32)>> },
+}
+
+impl Weights {
+    /// Prepares weights: `rows` output channels.
+    pub fn new(lattice: &Lattice, rows: usize, index: Index<'_>, values: &[f32], strides: Strides) -> Self {
+        let tiling = Tiling::new(lattice);
+        let kind = match index {
+            Index::Dense => {
+                let tall = pulp::Arch::new().dispatch(RegisterCount) >= 32;
+                let offsets = (0..tiling.ring).map(|turn| tiling.offsets(turn)).collect();
+                Kind::Dense { values: pack_dense(lattice, &tiling, rows, values, strides, tall), tall, offsets }
+            }
+            Index::Sparse(csr) => {
+                let Grouped { starts, entries } = Grouped::new(lattice, &tiling, csr, rows);
+                let entry = |turn, (channel, tap, position): (u32, u32, u32)| {
+                    (tiling.offset(turn, channel as usize, tap as usize) as u32, values[position as usize])
+                };
+                let turn = |turn| entries.iter().map(|&e| entry(turn, e)).collect();
+                Kind::Sparse { starts, entries: (0..tiling.ring).map(turn).collect() }
+            }
+        };
+        Self { tiling, rows, kind }
+    }
+}
+
+/// Asks how many vector registers there are.
+struct RegisterCount;
+
+impl WithSimd for RegisterCount {
+    type Output = usize;
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::REGISTER_COUNT
+    }
+}
+
+fn pack_dense(lattice: &Lattice, tiling: &Tiling, rows: usize, values: &[f32], strides: Strides, tall: bool) -> Vec<f32> {
+    let (height, taps) = (if tall { TALL } else { SHORT }, lattice.taps.len());
+    let tiles = rows.div_ceil(height);
+    let mut packed = vec![0.0; tiles * height * lattice.source.c * taps];
+    let shared = Shared::new(&mut packed);
+    parallel_for(tiles, |tile| {
+        for block in 0..tiling.blocks(lattice) {
+            let channels = tiling.block(lattice, block);
+            let start = height * taps * (channels.start * tiles + tile * channels.len());
+            // SAFETY: each (block, tile) has its own part.
+            let to = unsafe { shared.part(start, height * taps * channels.len()) };
+            let mut to = to.chunks_exact_mut(height);
+            for channel in channels {
+                for tap in &lattice.taps {
+                    let Some(to) = to.next() else { return };
+                    for (row, to) in (tile * height..rows).zip(to) {
+                        *to = values[row * strides.row + channel * strides.channel + tap.number];
+                    }
+                }
+            }
+        }
+    });
+    packed
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
+}
+
+/// Lends this thread's scratch of at least `len` floats, aligned to cache lines, contents arbitrary.
+pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.grow(len);
+        work(scratch)
+    })
+}
+
+/// Computes the product: segments in parallel, and groups of rows too where segments are few.
+pub fn run(product: &Product<'_>, weights: &Weights, out: &Shared<'_, f32>) {
+    let wanted = 8 * threads();
+    let segments = weights.tiling.segments(product.lattice, wanted);
+    let groups = weights.rows.div_ceil(TALL);
+    let parts = wanted.div_ceil(2 * segments.len().max(1)).clamp(1, groups);
+    parallel_for(segments.len() * parts, |i| {
+        let part = i % parts;
+        let rows = part * groups / parts * TALL..((part + 1) * groups / parts * TALL).min(weights.rows);
+        let segment = &segments[i / parts];
+        with_scratch(weights.tiling.scratch(), |block| {
+            pulp::Arch::new().dispatch(SegmentTask { product, weights, out, segment, rows, block });
+        });
+    });
+}
+
+/// One segment for some output channels.
+struct SegmentTask<'a> {
+    product: &'a Product<'a>,
+    weights: &'a Weights,
+    out: &'a Shared<'a, f32>,
+    segment: &'a Segment,
+    rows: std::ops::Range<usize>,
+    block: &'a mut [f32],
+}
+
+impl WithSimd for SegmentTask<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { product, weights, out, segment, rows, block } = self;
+        let (lattice, tiling) = (product.lattice, &weights.tiling);
+        for b in 0..tiling.blocks(lattice) {
+            let channels = tiling.block(lattice, b);
+            for y in segment.rows.clone() {
+                tiling.pack(lattice, segment, y, channels.clone(), product.source, block);
+                let place = Place { lattice, segment, y, out, add: product.accumulate || b > 0, block };
+                let turn = tiling.turn(lattice, y);
+                match &weights.kind {
+                    Kind::Dense { values, tall, offsets } => {
+                        let height = if *tall { TALL } else { SHORT };
+                        let tiles = weights.rows.div_ceil(height);
+                        let taps = lattice.taps.len();
+                        let offsets = &offsets[turn][..channels.len() * taps];
+                        for first in rows.clone().step_by(height) {
+                            let start = height * taps * (channels.start * tiles + first / height * channels.len());
+                            let values = &values[start..][..height * offsets.len()];
+                            let rows = first..(first + height).min(weights.rows);
+                            if *tall {
+                                dense_rows::<S, TALL>(simd, &place, rows, values, offsets);
+                            } else {
+                                dense_rows::<S, SHORT>(simd, &place, rows, values, offsets);
+                            }
+                        }
+                    }
+                    Kind::Sparse { starts, entries } => {
+                        for row in rows.clone() {
+                            let at = b * weights.rows + row;
+                            sparse_row(simd, &place, row, &entries[turn][starts[at]..starts[at + 1]]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A packed row of positions and where its results go.
+struct Place<'a> {
+    lattice: &'a Lattice,
+    segment: &'a Segment,
+    y: usize,
+    out: &'a Shared<'a, f32>,
+    add: bool,
+    block: &'a [f32],
+}
+
+impl Place<'_> {
+    /// Floats of the row.
+    fn cols(&self) -> usize {
+        self.segment.cols * self.lattice.out.n
+    }
+    /// Where a column stands in the output.
+    #[inline(always)]
+    fn at(&self, row: usize, col: usize) -> usize {
+        let n = self.lattice.out.n;
+        row * self.lattice.out.plane() + self.lattice.out_at(self.y, self.segment.x + col / n) + col % n
+    }
+    /// Where a kernel may write `width` columns directly: in the output, if they are contiguous and all wanted.
+    #[inline(always)]
+    fn direct(&self, row: usize, col: usize, width: usize) -> Option<*mut f32> {
+        let whole = self.lattice.out_step == 1 && col + width <= self.cols();
+        whole.then(|| self.out.pointer(self.at(row, col)))
+    }
+    /// Moves what a kernel left on a stage, `width` columns for each of some rows, to the output.
+    #[inline(never)]
+    fn flush(&self, rows: std::ops::Range<usize>, col: usize, width: usize, stage: &[f32]) {
+        let (n, end) = (self.lattice.out.n, (col + width).min(self.cols()));
+        for (row, stage) in rows.zip(stage.chunks_exact(width)) {
+            let mut from = col;
+            while from < end {
+                let to = if self.lattice.out_step == 1 { end } else { ((from / n + 1) * n).min(end) };
+                // SAFETY: this task alone writes this segment of these rows.
+                let out = unsafe { self.out.part(self.at(row, from), to - from) };
+                let stage = &stage[from - col..to - col];
+                if self.add {
+                    out.iter_mut().zip(stage).for_each(|(out, &value)| *out += value);
+                } else {
+                    out.copy_from_slice(stage);
+                }
+                from = to;
+            }
+        }
+    }
+}
+
+/// Vectors of the next step over `left` columns: `most`, or the fewest that cover the rest.
+#[inline(always)]
+fn vectors(left: usize, lanes: usize, most: usize) -> usize {
+    left.div_ceil(lanes).next_power_of_two().min(most)
+}
+
+// No closures in what follows: one that is not inlined would lose the vector instructions.
+
+#[inline(always)]
+fn dense_rows<S: Simd, const HEIGHT: usize>(
+    simd: S,
+    place: &Place<'_>,
+    rows: std::ops::Range<usize>,
+    values: &[f32],
+    offsets: &[u32],
+) {
+    let (cols, plane) = (place.cols(), place.lattice.out.plane());
+    let mut col = 0;
+    while col < cols {
+        let vectors = vectors(cols - col, S::F32_LANES, DENSE_VECTORS);
+        let width = vectors * S::F32_LANES;
+        let direct = if rows.len() == HEIGHT { place.direct(rows.start, col, width) } else { None };
+        let mut stage = [0.0; STAGE];
+        let (out, distance, add) = match direct {
+            Some(out) => (out, plane, place.add),
+            None => (stage.as_mut_ptr(), width, false),
+        };
+        let source = place.block[col..].as_ptr();
+        // SAFETY: offsets stay in the packed block, whose slack covers the last vector; `out` is this task's segment.
+        unsafe {
+            match vectors {
+                1 => dense_tile::<S, HEIGHT, 1>(simd, values, offsets, source, out, distance, add),
+                _ => dense_tile::<S, HEIGHT, DENSE_VECTORS>(simd, values, offsets, source, out, distance, add),
+            }
+        }
+        if direct.is_none() {
+            place.flush(rows.clone(), col, width, &stage);
+        }
+        col += width;
+    }
+}
+
+#[inline(always)]
+fn sparse_row<S: Simd>(simd: S, place: &Place<'_>, row: usize, entries: &[(u32, f32)]) {
+    let cols = place.cols();
+    let mut col = 0;
+    while col < cols {
+        let vectors = vectors(cols - col, S::F32_LANES, SPARSE_VECTORS);
+        let width = vectors * S::F32_LANES;
+        let direct = place.direct(row, col, width);
+        let mut stage = [0.0; STAGE];
+        let (out, add) = match direct {
+            Some(out) => (out, place.add),
+            None => (stage.as_mut_ptr(), false),
+        };
+        let source = place.block[col..].as_ptr();
+        // SAFETY: as in `dense_rows`.
+        unsafe {
+            match vectors {
+                1 => sparse_tile::<S, 1>(simd, entries, source, out, add),
+                2 => sparse_tile::<S, 2>(simd, entries, source, out, add),
+                4 => sparse_tile::<S, 4>(simd, entries, source, out, add),
+                _ => sparse_tile::<S, SPARSE_VECTORS>(simd, entries, source, out, add),
+            }
+        }
+        if direct.is_none() {
+            place.flush(row..row + 1, col, width, &stage);
+        }
+        col += width;
+    }
+}
+
+/// One vector from anywhere.
+///
+/// # Safety
+/// A vector of floats must be readable there.
+#[inline(always)]
+pub unsafe fn load<S: Simd>(from: *const f32) -> S::f32s {
+    // SAFETY: by the caller's promise; a vector of floats may hold any bits.
+    unsafe { from.cast::<S::f32s>().read_unaligned() }
+}
+
+/// `out[i][..] (+)= sum over k of values[k][i] * source[offsets[k]..]`.
+///
+/// # Safety
+/// `source` must be readable for V vectors from each offset, `out` writable for V vectors in HEIGHT rows.
+#[inline(always)]
+unsafe fn dense_tile<S: Simd, const HEIGHT: usize, const V: usize>(
+    simd: S,
+    values: &[f32],
+    offsets: &[u32],
+    source: *const f32,
+    out: *mut f32,
+    distance: usize,
+    add: bool,
+) {
+    let mut sums = [[simd.splat_f32s(0.0); V]; HEIGHT];
+    for (values, &offset) in values.as_chunks::<HEIGHT>().0.iter().zip(offsets) {
+        let mut inputs = [simd.splat_f32s(0.0); V];
+        for v in 0..V {
+            // SAFETY: by the caller's promise.
+            inputs[v] = unsafe { load::<S>(source.add(offset as usize + v * S::F32_LANES)) };
+        }
+        for row in 0..HEIGHT {
+            let value = simd.splat_f32s(values[row]);
+            for v in 0..V {
+                sums[row][v] = simd.mul_add_e_f32s(value, inputs[v], sums[row][v]);
+            }
+        }
+    }
+    for (row, sums) in sums.iter().enumerate() {
+        // SAFETY: by the caller's promise.
+        unsafe { store::<S, V>(simd, sums, out.add(row * distance), add) };
+    }
+}
+
+/// `out[..] (+)= sum over entries of value * source[offset..]`.
+///
+/// # Safety
+/// As [`dense_tile`], for one row.
+#[inline(always)]
+unsafe fn sparse_tile<S: Simd, const V: usize>(simd: S, entries: &[(u32, f32)], source: *const f32, out: *mut f32, add: bool) {
+    let mut sums = [simd.splat_f32s(0.0); V];
+    for &(offset, value) in entries {
+        let value = simd.splat_f32s(value);
+        for v in 0..V {
+            // SAFETY: by the caller's promise.
+            let input = unsafe { load::<S>(source.add(offset as usize + v * S::F32_LANES)) };
+            sums[v] = simd.mul_add_e_f32s(value, input, sums[v]);
+        }
+    }
+    // SAFETY: by the caller's promise.
+    unsafe { store::<S, V>(simd, &sums, out, add) };
+}
+
+/// # Safety
+/// `out` must be writable (and readable, to add) for V vectors.
+#[inline(always)]
+unsafe fn store<S: Simd, const V: usize>(simd: S, sums: &[S::f32s; V], out: *mut f32, add: bool) {
+    for v in 0..V {
+        // SAFETY: by the caller's promise.
+        unsafe {
+            let to = out.add(v * S::F32_LANES);
+            let value = if add { simd.add_f32s(sums[v], load::<S>(to)) } else { sums[v] };
+            to.cast::<S::f32s>().write_unaligned(value);
+        }
+    }
+}

@@ -20,10 +20,8 @@ fn conv_ops(out: &mut Vec<Op>) {
         for (c_out, k, stride) in [(10, 1, 1), (24, 3, 1), (64, 3, 2), (100, 1, 2), (5, 5, 1), (64, 7, 2), (3, 11, 1)] {
             let Some(shape) = ConvShape::new(Shape { c, h, w: h, n }, c_out, k, stride, k / 2) else { continue };
             let [row_ptr, index, t_row_ptr, t_index, t_value, row] = std::array::from_fn(|i| id(20 + i as u32));
-            let sparse = |nnz| Weight::Sparse {
-                values: id(1),
-                topology: SparseTopology { row_ptr, index, t_row_ptr, t_index, t_value, row, nnz },
-            };
+            let sparse =
+                |nnz| Weight::Sparse { values: id(1), topology: SparseTopology { row_ptr, index, t_row_ptr, t_index, t_value, row, nnz } };
             for weight in [Weight::Dense { values: id(1) }, sparse(0), sparse(9), sparse(shape.weights())] {
                 for flag in [false, true] {
                     out.push(Op::ConvForward(ConvForward { shape, x: id(0), weight, bias: flag.then_some(id(2)), y: id(3) }));
@@ -48,7 +46,18 @@ fn norm_ops(out: &mut Vec<Op>) {
             out.push(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y, x, stats, eval, eps, relu, daffine }));
             let (dx, dresidual) = (if in_place { dy } else { id(8) }, residual.then_some((id(9), eval)));
             out.push(Op::BatchNormInputGrad(BatchNormInputGrad {
-                shape, dy, y, x, stats, eval, eps, affine, daffine, relu, dx, dresidual,
+                shape,
+                dy,
+                y,
+                x,
+                stats,
+                eval,
+                eps,
+                affine,
+                daffine,
+                relu,
+                dx,
+                dresidual,
             }));
         }
     }
@@ -74,7 +83,15 @@ fn other_ops(out: &mut Vec<Op>) {
         out.push(Op::ReluGrad(ReluGrad { len: 5, dy, y, dx: if flag { dy } else { dx }, accumulate: false }));
         out.push(Op::ReluGrad(ReluGrad { len: 5, dy, y, dx, accumulate: true }));
         let dlogits = flag.then_some(dx);
-        out.push(Op::SoftmaxCrossEntropy(SoftmaxCrossEntropy { classes: 10, n: 128, logits: x, labels: y, dlogits, samples: m, totals: s }));
+        out.push(Op::SoftmaxCrossEntropy(SoftmaxCrossEntropy {
+            classes: 10,
+            n: 128,
+            logits: x,
+            labels: y,
+            dlogits,
+            samples: m,
+            totals: s,
+        }));
         let mask = flag.then_some(m);
         out.push(Op::SgdUpdate(SgdUpdate { len: 5, values: x, grad: y, momentum: dx, mask, momentum_reset: false }));
         out.push(Op::SgdUpdate(SgdUpdate { len: 5, values: x, grad: y, momentum: dx, mask, momentum_reset: flag }));
@@ -85,8 +102,7 @@ fn other_ops(out: &mut Vec<Op>) {
 /// Panics with the expanded source where naga finds fault with it.
 fn validated(name: &str, source: &str) -> (naga::Module, naga::valid::ModuleInfo) {
     let numbered = || source.lines().zip(1..).map(|(l, n)| format!("{n:4} {l}\n")).collect::<String>();
-    let module = naga::front::wgsl::parse_str(source)
-        .unwrap_or_else(|e| panic!("{name}: {}\n{}", e.emit_to_string(source), numbered()));
+    let module = naga::front::wgsl::parse_str(source).unwrap_or_else(|e| panic!("{name}: {}\n{}", e.emit_to_string(source), numbered()));
     let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
         .validate(&module)
         .unwrap_or_else(|e| panic!("{name}: {}\n{}", e.emit_to_string(source), numbered()));
@@ -105,10 +121,14 @@ fn every_permutation_is_valid_and_within_the_default_limits() {
         let key = format!("{} {:?}", launch.shader, launch.constants);
         let (module, info) = &modules[launch.shader];
         let storage: Vec<bool> = {
-            let mut bindings: Vec<_> = module.global_variables.iter().filter_map(|(_, v)| match (v.space, &v.binding) {
-                (AddressSpace::Storage { access }, Some(b)) if b.group == 0 => Some((b.binding, access.contains(StorageAccess::STORE))),
-                _ => None,
-            }).collect();
+            let mut bindings: Vec<_> = module
+                .global_variables
+                .iter()
+                .filter_map(|(_, v)| match (v.space, &v.binding) {
+                    (AddressSpace::Storage { access }, Some(b)) if b.group == 0 => Some((b.binding, access.contains(StorageAccess::STORE))),
+                    _ => None,
+                })
+                .collect();
             bindings.sort_unstable();
             bindings.into_iter().map(|(_, write)| write).collect()
         };
@@ -119,8 +139,8 @@ fn every_permutation_is_valid_and_within_the_default_limits() {
         }
         let constants = launch.constants.iter().map(|&(name, value)| (name.to_string(), value)).collect();
         let entry = Some((naga::ShaderStage::Compute, "main"));
-        let (module, _) = naga::back::pipeline_constants::process_overrides(module, info, entry, &constants)
-            .unwrap_or_else(|e| panic!("{key}: {e}"));
+        let (module, _) =
+            naga::back::pipeline_constants::process_overrides(module, info, entry, &constants).unwrap_or_else(|e| panic!("{key}: {e}"));
         let mut layouter = naga::proc::Layouter::default();
         layouter.update(module.to_ctx()).unwrap();
         let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);

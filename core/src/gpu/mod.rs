@@ -257,7 +257,9 @@ impl GpuDevice {
         for (binding, b) in (0u32..).zip(&launch.bindings) {
             let (buffer, whole) = match b.source {
                 Source::Nothing => (&self.nothing[usize::from(b.write)], 4),
-                Source::Buffer(id) => self.buffers.get(&id).map(|m| (&m.buffer, m.words)).ok_or_else(|| unknown(launch.op, b.tensor, id))?,
+                Source::Buffer(id) => {
+                    self.buffers.get(&id).map(|m| (&m.buffer, m.words)).ok_or_else(|| unknown(launch.op, b.tensor, id))?
+                }
                 Source::Scratch => {
                     scratch.map(|s| (&s.buffer, s.words)).ok_or_else(|| Error::Validation(format!("{} has no scratch", launch.op)))?
                 }
@@ -283,7 +285,8 @@ impl GpuDevice {
             let (now, later) = rest.split_at(count);
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(&program.label) });
             {
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(&program.label), timestamp_writes: None });
+                let mut pass =
+                    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(&program.label), timestamp_writes: None });
                 pass.set_bind_group(1, &self.step_group, &[]);
                 for d in now {
                     pass.set_pipeline(&d.pipeline);

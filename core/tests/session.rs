@@ -45,9 +45,7 @@ fn numbers(events: &[Event]) -> Vec<String> {
     events
         .iter()
         .filter_map(|e| match e {
-            Event::EpochEnd { learner, epoch, train, validation, test, .. } => {
-                Some(format!("{learner} {epoch} {train:?} {validation:?} {test:?}"))
-            }
+            Event::EpochEnd { learner, epoch, train, validation, test, .. } => Some(format!("{learner} {epoch} {train:?} {validation:?} {test:?}")),
             Event::TopologyChanged { .. } => Some(format!("{e:?}")),
             _ => None,
         })
@@ -80,11 +78,7 @@ fn a_race_learns_and_repeats_itself() {
         assert!(layers.iter().any(|l| l.grown > 0));
     }
     let state = block_on(session.state(1)).unwrap();
-    let (active, total) = state
-        .tensors
-        .values()
-        .filter(|t| t.shape.len() > 1)
-        .fold((0, 0), |(a, n), t| (a + t.data.iter().filter(|v| **v != 0.0).count(), n + t.data.len()));
+    let (active, total) = state.tensors.values().filter(|t| t.shape.len() > 1).fold((0, 0), |(a, n), t| (a + t.data.iter().filter(|v| **v != 0.0).count(), n + t.data.len()));
     assert!(active as f64 <= 0.2005 * total as f64, "{active} of {total}");
     let (again, _) = run(&config);
     assert_eq!(numbers(&events), numbers(&again));

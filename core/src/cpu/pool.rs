@@ -7,9 +7,13 @@ use super::real::Real;
 
 /// Starts of the runs of lanes in one window that lie inside the input, in row-major order.
 fn window(shape: &PoolShape, oy: usize, ox: usize) -> impl Iterator<Item = usize> + '_ {
-    let inside = |o: usize, k: usize, extent: usize| (o * shape.stride + k).checked_sub(shape.pad).filter(|&i| i < extent);
+    let inside = |o: usize, k: usize, extent: usize| {
+        (o * shape.stride + k).checked_sub(shape.pad).filter(|&i| i < extent)
+    };
     (0..shape.kh).filter_map(move |ky| inside(oy, ky, shape.input.h)).flat_map(move |iy| {
-        (0..shape.kw).filter_map(move |kx| inside(ox, kx, shape.input.w)).map(move |ix| (iy * shape.input.w + ix) * shape.input.n)
+        (0..shape.kw)
+            .filter_map(move |kx| inside(ox, kx, shape.input.w))
+            .map(move |ix| (iy * shape.input.w + ix) * shape.input.n)
     })
 }
 

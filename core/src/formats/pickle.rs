@@ -123,8 +123,7 @@ impl<'a> Pickle<'a> {
     }
     /// Reads the pickle that starts at `start`.
     pub(super) fn read(bytes: &'a [u8], start: usize, file: &str) -> Result<Self> {
-        let mut machine =
-            Machine { bytes, at: start, file, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), copied: 0 };
+        let mut machine = Machine { bytes, at: start, file, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), copied: 0 };
         let root = machine.run()?;
         Ok(Self { root, consumed: machine.at - start, values: machine.values })
     }
@@ -254,10 +253,7 @@ impl<'a> Machine<'a, '_> {
     }
     fn name(&mut self, module: &str, name: &str) -> Result<()> {
         let found = Name::find(module, name).ok_or_else(|| {
-            self.fail(
-                "tensors and containers only",
-                format_args!("'{module}.{name}'; save the state dict alone (torch.save(model.state_dict(), ...))"),
-            )
+            self.fail("tensors and containers only", format_args!("'{module}.{name}'; save the state dict alone (torch.save(model.state_dict(), ...))"))
         })?;
         self.new_value(Value::Name(found))
     }

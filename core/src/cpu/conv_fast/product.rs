@@ -250,7 +250,13 @@ fn vectors(left: usize, lanes: usize, most: usize) -> usize {
 // No closures in what follows: one that is not inlined would lose the vector instructions.
 
 #[inline(always)]
-fn dense_rows<S: Simd, const HEIGHT: usize>(simd: S, place: &Place<'_>, rows: std::ops::Range<usize>, values: &[f32], offsets: &[u32]) {
+fn dense_rows<S: Simd, const HEIGHT: usize>(
+    simd: S,
+    place: &Place<'_>,
+    rows: std::ops::Range<usize>,
+    values: &[f32],
+    offsets: &[u32],
+) {
     let (cols, plane) = (place.cols(), place.lattice.out.plane());
     let mut col = 0;
     while col < cols {

@@ -93,7 +93,9 @@ fn pack_gradient(lattice: &Lattice, segment: &Segment, y: usize, dy: &[f32], to:
 pub fn sparse(lattice: &Lattice, x: &[f32], dy: &[f32], csr: Csr<'_>, rows: usize, dw: &mut [f32]) {
     let tiling = Tiling::new(lattice);
     let Grouped { starts, entries } = Grouped::new(lattice, &tiling, csr, rows);
-    let entry = |turn, (channel, tap, position): (u32, u32, u32)| (tiling.offset(turn, channel as usize, tap as usize) as u32, position);
+    let entry = |turn, (channel, tap, position): (u32, u32, u32)| {
+        (tiling.offset(turn, channel as usize, tap as usize) as u32, position)
+    };
     let turn = |turn| entries.iter().map(|&e| entry(turn, e)).collect();
     let turns: Vec<Vec<(u32, u32)>> = (0..tiling.ring).map(turn).collect();
     let pitch = pitch(&tiling, lattice.out.n);

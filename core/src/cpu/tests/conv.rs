@@ -78,7 +78,13 @@ impl Layer {
         bench.run(Op::ConvInputGrad(ConvInputGrad { shape: s, dy, weight, dx, accumulate: true }));
         bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, dy, weight, dw }));
         bench.run(Op::BiasGrad(BiasGrad { shape: s.output(), dy, dbias }));
-        [bench.get(y, s.output().len()), once, bench.get(dx, s.input().len()), bench.get(dw, self.values()), bench.get(dbias, s.c_out)]
+        [
+            bench.get(y, s.output().len()),
+            once,
+            bench.get(dx, s.input().len()),
+            bench.get(dw, self.values()),
+            bench.get(dbias, s.c_out),
+        ]
     }
 }
 

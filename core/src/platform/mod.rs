@@ -9,6 +9,6 @@ mod native;
 mod wasm;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::{cpu_name, parallel_for, threads, with_threads};
+pub use native::{advise_huge_pages, cpu_name, parallel_for, threads, with_threads};
 #[cfg(target_arch = "wasm32")]
-pub use wasm::{cpu_name, parallel_for, threads, with_threads};
+pub use wasm::{advise_huge_pages, cpu_name, parallel_for, threads, with_threads};

@@ -1,2 +1,86 @@
-//! Placeholder.
-fn main() {}
+//! The native binary: it races, trains, evaluates, imports and measures; the engine does the work.
+//!
+//! Each command has its module. Errors come up here as one chain and leave as one line.
+
+mod args;
+mod bench;
+mod clock;
+mod console;
+mod data;
+mod doctor;
+mod eval;
+mod golden;
+mod history;
+mod import;
+mod measure;
+mod race;
+mod report;
+mod rundir;
+mod score;
+mod selftest;
+mod source;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sparse and dense networks in the ring with hard samples, on any GPU or the CPU.
+#[derive(Parser)]
+#[command(name = "sparring", version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("SPARRING_COMMIT"), ")"), arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train learners side by side, dense against sparse, and report who does better on hard samples
+    Race(race::RaceArgs),
+    /// Train one learner, without a control
+    Train(race::RaceArgs),
+    /// Accuracy and loss of a checkpoint on a test set
+    Eval(eval::EvalArgs),
+    /// Turn a PyTorch state dict (.th, .pth, .pt) into a checkpoint of this program
+    Import(import::ImportArgs),
+    /// Fetch, verify, list or pack datasets
+    Data {
+        #[command(subcommand)]
+        command: data::DataCommand,
+        /// Print the result as JSON
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// Score every sample of a dataset by how hard it is (EL2N of a short training run)
+    Score(score::ScoreArgs),
+    /// What this machine offers, whether every kernel computes rightly on it, and how fast
+    Doctor(doctor::DoctorArgs),
+    /// Measure layers and whole steps, dense and sparse
+    Bench(bench::BenchArgs),
+    /// Run the golden cases of a folder
+    #[command(hide = true)]
+    Golden(golden::GoldenArgs),
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SPARRING_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,wgpu=error,naga=error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let result = match Cli::parse().command {
+        Command::Race(args) => race::race(args),
+        Command::Train(args) => race::train(args),
+        Command::Eval(args) => eval::eval(&args),
+        Command::Import(args) => import::import(&args),
+        Command::Data { command, json } => data::run(&command, json),
+        Command::Score(args) => score::score(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::Bench(args) => bench::bench(&args),
+        Command::Golden(args) => golden::golden(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(if error.is::<args::Usage>() { 2 } else { 1 })
+        }
+    }
+}

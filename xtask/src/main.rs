@@ -1,2 +1,141 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: the one door to setting up, building, serving, testing and measuring Sparring.
+//!
+//! It exists so that a fresh machine with Rust and Node needs no instructions beyond one command, and so that what CI
+//! runs is exactly what a person can run. Only `anyhow` is used: it must build in seconds.
+
+mod browser;
+mod checks;
+mod page;
+mod process;
+mod server;
+mod setup;
+mod stages;
+mod system;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use stages::Stages;
+use workspace::Workspace;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  setup                 install what the page needs (wasm target, trunk, wasm-bindgen, wasm-opt) and fetch CIFAR-10
+  build                 build the release page into dist/
+  serve [--port N]      setup, build, and serve the page on http://127.0.0.1:8080
+  test                  install what the tests need and run all of them, the page in headless Chromium included
+  validate              test, then clippy for wasm, documentation and cargo-deny, warnings denied
+  golden [--dir DIR] [--device cpu|gpu|browser]
+                        run the golden cases of a folder (default tests/golden, cpu)
+  bench [OPTIONS]       measure the engine (the options are those of `sparring bench`)
+  screenshots [--out DIR]
+                        pictures of the page: desktop and phone, light and dark (default target/screenshots)
+
+Environment: CARGO_TARGET_DIR (default: a folder in the user's cache, shared by all clones), CHROMIUM (browser for the
+tests), SPARRING_DATA (data folder), SPARRING_WASM=debian (build the wasm std from source with Debian's rustc-web).";
+
+/// A wrong command line: exit code 2 and the help.
+#[derive(Debug)]
+struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl std::error::Error for Usage {}
+
+/// `--name VALUE` pairs after a command, each at most once.
+struct Options(Vec<(String, String)>);
+
+impl Options {
+    fn parse(args: &[String], known: &[&str]) -> Result<Self> {
+        let mut pairs = Vec::new();
+        let mut rest = args.iter();
+        while let Some(arg) = rest.next() {
+            let (name, inline) = arg.split_once('=').map_or((arg.as_str(), None), |(n, v)| (n, Some(v.to_owned())));
+            let Some(name) = name.strip_prefix("--").filter(|n| known.contains(n)) else {
+                let valid: Vec<String> = known.iter().map(|n| format!("--{n}")).collect();
+                let valid = if valid.is_empty() { "none".into() } else { valid.join(", ") };
+                bail!(Usage(format!("unknown option '{arg}' (possible: {valid})")));
+            };
+            let Some(value) = inline.or_else(|| rest.next().cloned()) else {
+                bail!(Usage(format!("--{name} needs a value")));
+            };
+            pairs.push((name.to_owned(), value));
+        }
+        Ok(Self(pairs))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+fn run(args: &[String]) -> Result<()> {
+    let (command, rest) = args.split_first().map_or(("help", &[][..]), |(c, r)| (c.as_str(), r));
+    let ws = Workspace::find()?;
+    let mut stages = Stages::start();
+    match command {
+        "setup" => {
+            Options::parse(rest, &[])?;
+            setup::page_tools(&ws, &mut stages)?;
+            setup::data(&ws, &mut stages)?;
+        }
+        "build" => {
+            Options::parse(rest, &[])?;
+            page::build(&ws, &mut stages)?;
+        }
+        "serve" => {
+            let options = Options::parse(rest, &["port"])?;
+            let port = match options.get("port").map(str::parse) {
+                None => 8080,
+                Some(Ok(port)) => port,
+                Some(Err(_)) => bail!(Usage("--port must be a number from 0 to 65535".into())),
+            };
+            return page::serve(&ws, &mut stages, port);
+        }
+        "test" => return checks::test(&ws, &mut stages),
+        "validate" => return checks::validate(&ws, &mut stages),
+        "golden" => {
+            let options = Options::parse(rest, &["dir", "device"])?;
+            let dir = ws.caller_path(options.get("dir"), "tests/golden")?;
+            return match options.get("device").unwrap_or("cpu") {
+                device @ ("cpu" | "gpu") => checks::golden_native(&ws, &dir, device).map(|_| ()),
+                "browser" => browser::golden(&ws, &mut stages, &dir).map(|_| ()),
+                other => bail!(Usage(format!("unknown device '{other}' (possible: cpu, gpu, browser)"))),
+            };
+        }
+        "bench" => return process::run(ws.cargo().args(["run", "--release", "--package", "sparring", "--", "bench"]).args(rest)),
+        "screenshots" => {
+            let options = Options::parse(rest, &["out"])?;
+            let out = ws.caller_path(options.get("out"), "target/screenshots")?;
+            browser::screenshots(&ws, &mut stages, &out)?;
+        }
+        "help" | "--help" | "-h" => {
+            println!("{HELP}");
+            return Ok(());
+        }
+        other => bail!(Usage(format!("unknown command '{other}'"))),
+    }
+    stages.summary();
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Usage>() => {
+            eprintln!("{error}\n\n{HELP}");
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -6,8 +6,8 @@ use super::parallel::{self, CHUNK, Shared};
 use super::real::Real;
 use crate::platform::parallel_for;
 
-/// SGD with momentum, Nesterov or not.
-pub fn sgd<T: Real>(step: &StepParams, values: &mut [T], grad: &[T], momentum: &mut [T], mask: Option<&[T]>) {
+/// SGD with momentum, Nesterov or not. `reset` masks the momentum too.
+pub fn sgd<T: Real>(step: &StepParams, values: &mut [T], grad: &[T], momentum: &mut [T], mask: Option<&[T]>, reset: bool) {
     let (lr, decay, keep) = (T::from_f32(step.lr), T::from_f32(step.weight_decay), T::from_f32(step.momentum));
     let nesterov = step.nesterov != 0;
     let momentum = Shared::new(momentum);
@@ -15,12 +15,15 @@ pub fn sgd<T: Real>(step: &StepParams, values: &mut [T], grad: &[T], momentum: &
         let (start, len) = (i * CHUNK, values.len());
         // SAFETY: the parts follow the chunks, which are disjoint.
         let momentum = unsafe { momentum.part(start, len) };
-        for ((v, m), &g) in values.iter_mut().zip(momentum).zip(&grad[start..start + len]) {
+        for ((v, m), &g) in values.iter_mut().zip(&mut *momentum).zip(&grad[start..start + len]) {
             let g = g + decay * *v;
             *m = keep * *m + g;
             *v = *v - lr * if nesterov { g + keep * *m } else { *m };
         }
         apply_mask(mask, start, values);
+        if reset {
+            apply_mask(mask, start, momentum);
+        }
     });
 }
 

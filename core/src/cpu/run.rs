@@ -145,7 +145,7 @@ impl<T: Real> CpuDevice<T> {
             },
             Op::SgdUpdate(o) => self.lend([o.values, o.momentum], |d, [values, momentum]| {
                 let (values, momentum) = (&mut values[..o.len], &mut momentum[..o.len]);
-                optim::sgd(step, values, d.real(o.grad)?, momentum, d.some(o.mask)?);
+                optim::sgd(step, values, d.real(o.grad)?, momentum, d.some(o.mask)?, o.momentum_reset);
                 Ok(())
             }),
             Op::AdamUpdate(o) => self.lend([o.values, o.first, o.second], |d, [values, first, second]| {

@@ -1,14 +1,10 @@
 //! Hardness: scores of samples, and the subsets chosen by them.
+//!
+//! Scores and selection are plain data and pure functions, so that anybody can check which samples a race was about.
 
-/// EL2N scores of a dataset's samples, with where they came from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Scores {
-    /// E.g. "el2n" (squared norm).
-    pub name: String,
-    /// One a sample of the training file, in its order.
-    pub train: Vec<f32>,
-    /// One a sample of the test file.
-    pub test: Vec<f32>,
-    /// How they were made (run card), JSON.
-    pub card: String,
-}
+pub mod scoring;
+mod scores;
+mod subset;
+
+pub use scores::Scores;
+pub use subset::{easy_hard_halves, select};

@@ -1,5 +1,228 @@
-//! Placeholder.
+//! A network as a list of layers over earlier layers: names, extents, parameters and costs, no device.
+//!
+//! The zoo builds graphs, the plan turns one into programs, and everything that counts (parameters, MACs, densities)
+//! reads it here, so that no number is computed twice.
 
-/// A network's description.
-#[derive(Clone, Debug, Default)]
-pub struct Graph {}
+use crate::error::{Error, Result};
+use crate::ops::{ConvShape, PoolShape, Shape};
+
+/// Index of a node in [`Graph::nodes`].
+pub type NodeId = usize;
+
+/// How a weight tensor is drawn at the start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Normal, std sqrt(2 / fan_in).
+    KaimingNormalFanIn,
+    /// PyTorch's default: uniform within 1/sqrt(fan_in), for weight and bias.
+    TorchDefault,
+}
+
+/// One layer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Layer {
+    /// Pixels in [0,1]; normalised by the graph's mean and standard deviation.
+    Input,
+    /// A convolution; a linear layer is one with `linear`, over its flattened input.
+    Conv {
+        /// Module name, e.g. `layer1.0.conv1`.
+        name: String,
+        /// Geometry at batch 0; the plan sets `n`.
+        shape: ConvShape,
+        /// Whether it has a bias.
+        bias: bool,
+        /// True where PyTorch holds it as a rank-2 weight.
+        linear: bool,
+        /// Initial distribution.
+        init: Init,
+    },
+    /// BatchNorm, then the residual (if any), then ReLU (if asked).
+    BatchNorm {
+        /// Module name.
+        name: String,
+        /// Added before ReLU.
+        residual: Option<NodeId>,
+        /// Whether ReLU follows.
+        relu: bool,
+    },
+    /// ReLU on its own.
+    Relu,
+    /// Max pooling.
+    MaxPool(PoolShape),
+    /// Average pooling.
+    AvgPool(PoolShape),
+    /// Option-A shortcut with this stride.
+    ShortcutA {
+        /// Subsampling step.
+        stride: usize,
+    },
+}
+
+/// A layer, what it reads and what it makes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// What it does.
+    pub layer: Layer,
+    /// Its main input (itself for `Input`).
+    pub input: NodeId,
+    /// Extent of its output at n = 0 samples: `n` is set by the plan.
+    pub shape: Shape,
+}
+
+/// A network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Graph {
+    /// In an order in which every node comes after what it reads.
+    pub nodes: Vec<Node>,
+    /// Normalisation mean by channel.
+    pub mean: [f32; 4],
+    /// Normalisation standard deviation by channel.
+    pub std: [f32; 4],
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// A weight tensor of rank above 1: what sparsity applies to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightInfo {
+    /// Its node.
+    pub node: NodeId,
+    /// PyTorch's name, e.g. `conv1.weight`.
+    pub name: String,
+    /// Geometry of its convolution.
+    pub shape: ConvShape,
+    /// PyTorch's extents: 4 of them, or 2 for a linear layer.
+    pub extents: Vec<usize>,
+}
+
+impl WeightInfo {
+    /// Multiply-accumulates of one image per weight.
+    pub fn positions(&self) -> u64 {
+        (self.shape.h_out * self.shape.w_out) as u64
+    }
+}
+
+impl Graph {
+    /// Starts a network over images of this extent.
+    pub fn new(extent: (usize, usize, usize), classes: usize, mean: [f32; 4], std: [f32; 4]) -> Self {
+        let (c, h, w) = extent;
+        let node = Node { layer: Layer::Input, input: 0, shape: Shape { c, h, w, n: 0 } };
+        Self { nodes: vec![node], mean, std, classes }
+    }
+    /// The node that was added last.
+    pub fn last(&self) -> NodeId {
+        self.nodes.len() - 1
+    }
+    fn shape_of(&self, id: NodeId) -> Shape {
+        self.nodes[id].shape
+    }
+    fn push(&mut self, layer: Layer, input: NodeId, shape: Shape) -> NodeId {
+        self.nodes.push(Node { layer, input, shape });
+        self.last()
+    }
+    /// Adds a square convolution.
+    ///
+    /// # Errors
+    /// `Shape` where the kernel does not fit the input.
+    pub fn conv(&mut self, input: NodeId, name: &str, c_out: usize, [k, stride, pad]: [usize; 3], bias: bool, init: Init) -> Result<NodeId> {
+        let from = self.shape_of(input);
+        let shape = ConvShape::new(from, c_out, k, stride, pad).ok_or_else(|| Error::Shape {
+            op: "convolution",
+            tensor: name.to_owned(),
+            expected: format!("an input of at least {k}x{k} with padding {pad}"),
+            found: format!("{}x{}", from.h, from.w),
+        })?;
+        let layer = Layer::Conv { name: name.to_owned(), shape, bias, linear: false, init };
+        Ok(self.push(layer, input, shape.output()))
+    }
+    /// Adds a linear layer over the flattened input (free in this layout: (c,h,w) are already contiguous above n).
+    pub fn linear(&mut self, input: NodeId, name: &str, out: usize, bias: bool) -> NodeId {
+        let from = self.shape_of(input);
+        let flat = from.c * from.h * from.w;
+        let shape = ConvShape { c_in: flat, h_in: 1, w_in: 1, c_out: out, h_out: 1, w_out: 1, kh: 1, kw: 1, stride: 1, pad: 0, n: 0 };
+        let layer = Layer::Conv { name: name.to_owned(), shape, bias, linear: true, init: Init::TorchDefault };
+        self.push(layer, input, shape.output())
+    }
+    /// Adds BatchNorm with what follows it.
+    pub fn batchnorm(&mut self, input: NodeId, name: &str, residual: Option<NodeId>, relu: bool) -> NodeId {
+        self.push(Layer::BatchNorm { name: name.to_owned(), residual, relu }, input, self.shape_of(input))
+    }
+    /// Adds a ReLU.
+    pub fn relu(&mut self, input: NodeId) -> NodeId {
+        self.push(Layer::Relu, input, self.shape_of(input))
+    }
+    /// Adds 2x2 max pooling with step 2.
+    pub fn max_pool2(&mut self, input: NodeId) -> NodeId {
+        let from = self.shape_of(input);
+        let output = Shape { h: from.h / 2, w: from.w / 2, ..from };
+        self.push(Layer::MaxPool(PoolShape { input: from, output, kh: 2, kw: 2, stride: 2, pad: 0 }), input, output)
+    }
+    /// Adds average pooling over the whole image.
+    pub fn global_avg_pool(&mut self, input: NodeId) -> NodeId {
+        let from = self.shape_of(input);
+        let output = Shape { h: 1, w: 1, ..from };
+        self.push(Layer::AvgPool(PoolShape { input: from, output, kh: from.h, kw: from.w, stride: 1, pad: 0 }), input, output)
+    }
+    /// Adds an option-A shortcut.
+    pub fn shortcut_a(&mut self, input: NodeId, c_out: usize, stride: usize) -> NodeId {
+        let from = self.shape_of(input);
+        let output = Shape { c: c_out, h: from.h.div_ceil(stride), w: from.w.div_ceil(stride), n: 0 };
+        self.push(Layer::ShortcutA { stride }, input, output)
+    }
+
+    /// The weight tensors in network order: what sparsity applies to.
+    pub fn weights(&self) -> Vec<WeightInfo> {
+        let of = |(node, n): (NodeId, &Node)| match &n.layer {
+            Layer::Conv { name, shape, linear, .. } => Some(WeightInfo {
+                node,
+                name: format!("{name}.weight"),
+                shape: *shape,
+                extents: if *linear { vec![shape.c_out, shape.c_in] } else { vec![shape.c_out, shape.c_in, shape.kh, shape.kw] },
+            }),
+            _ => None,
+        };
+        self.nodes.iter().enumerate().filter_map(of).collect()
+    }
+    /// Number of trainable parameters that are not in [`Self::weights`]: biases and BatchNorm.
+    pub fn other_parameters(&self) -> u64 {
+        let of = |n: &Node| match &n.layer {
+            Layer::Conv { bias: true, shape, .. } => shape.c_out,
+            Layer::BatchNorm { .. } => 2 * n.shape.c,
+            _ => 0,
+        };
+        self.nodes.iter().map(|n| of(n) as u64).sum()
+    }
+    /// Number of trainable parameters of the dense network.
+    pub fn parameters(&self) -> u64 {
+        self.other_parameters() + self.weights().iter().map(|w| w.shape.weights() as u64).sum::<u64>()
+    }
+    /// Multiply-accumulates of one image through the dense network (convolutions and linear layers).
+    pub fn macs(&self) -> u64 {
+        self.weights().iter().map(|w| w.shape.weights() as u64 * w.positions()).sum()
+    }
+    /// Names and extents of every tensor of a state, as PyTorch lists them (without `num_batches_tracked`).
+    pub fn state_shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let mut out = Vec::new();
+        let weights = self.weights();
+        let mut weights = weights.iter();
+        for node in &self.nodes {
+            match &node.layer {
+                Layer::Conv { name, shape, bias, .. } => {
+                    if let Some(w) = weights.next() {
+                        out.push((w.name.clone(), w.extents.clone()));
+                    }
+                    if *bias {
+                        out.push((format!("{name}.bias"), vec![shape.c_out]));
+                    }
+                }
+                Layer::BatchNorm { name, .. } => {
+                    for part in ["weight", "bias", "running_mean", "running_var"] {
+                        out.push((format!("{name}.{part}"), vec![node.shape.c]));
+                    }
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+}

@@ -1,9 +1,13 @@
 //! Networks: the description (graph), the zoo, the plan that runs on a device, and named states.
 
 pub mod graph;
+pub mod init;
 pub mod plan;
+pub mod scratch;
 pub mod state;
+pub mod tape;
 pub mod zoo;
 
 pub use graph::Graph;
+pub use plan::{Net, Placement};
 pub use state::{StateDict, Tensor};

@@ -1,1 +1,531 @@
-//! Placeholder.
+//! A network on a device: its buffers, and the programs that train and evaluate it.
+//!
+//! Everything is allocated and bound here, once; a step only writes its batch and runs. Sparse weights live as CSR values:
+//! nothing of the dense tensor's size exists on the device, except while a topology update asks for a dense gradient.
+
+use super::graph::{Graph, Layer, WeightInfo};
+use super::scratch::Scratch;
+use super::state::{StateDict, Tensor};
+use super::tape::{Bound, Io, Mode, Sink, Tape, Target};
+use crate::config::OptimizerName;
+use crate::device::{Device, Program};
+use crate::error::{Error, Result};
+use crate::ops::{AdamUpdate, BufferId, Dtype, Op, SAMPLE_WORDS, SgdUpdate, StepParams, TOTAL_WORDS, Weight};
+use crate::sparse::csr::{gather, positions_mask};
+use crate::sparse::{Csr, upload};
+
+/// How a weight tensor is held. Positions are flat indices into the dense tensor, increasing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Placement {
+    /// All of it.
+    Dense,
+    /// Only the values at these positions exist.
+    Sparse(Vec<u32>),
+    /// All of it, times a 0/1 mask that is one at these positions.
+    Masked(Vec<u32>),
+}
+
+impl Placement {
+    /// Number of active weights of a tensor with `total`.
+    pub fn active(&self, total: usize) -> usize {
+        match self {
+            Self::Dense => total,
+            Self::Sparse(p) | Self::Masked(p) => p.len(),
+        }
+    }
+}
+
+/// What an update needs besides the gradient: one or two moments, and the mask.
+#[derive(Clone, Copy, Debug)]
+struct Moments {
+    first: BufferId,
+    second: Option<BufferId>,
+}
+
+impl Moments {
+    fn free(self, device: &mut Device) {
+        device.free(self.first);
+        if let Some(second) = self.second {
+            device.free(second);
+        }
+    }
+}
+
+/// A weight tensor on the device.
+pub struct WeightSlot {
+    /// Name, geometry.
+    pub info: WeightInfo,
+    /// How it is held; positions are kept current by topology updates.
+    pub placement: Placement,
+    weight: Weight,
+    moments: Moments,
+    mask: Option<BufferId>,
+}
+
+/// A bias or a BatchNorm's affine pair on the device.
+struct VectorSlot {
+    names: Vec<String>,
+    words: usize,
+    values: BufferId,
+    moments: Moments,
+}
+
+/// Host copy of one weight tensor's training state, aligned with its values (CSR order or dense).
+pub struct WeightState {
+    /// The values.
+    pub values: Vec<f32>,
+    /// Momentum or first moment.
+    pub first: Vec<f32>,
+    /// Second moment (Adam).
+    pub second: Option<Vec<f32>>,
+}
+
+/// A network on a device.
+pub struct Net {
+    /// Its description.
+    pub graph: Graph,
+    /// Padded batch of its programs.
+    pub n: usize,
+    /// Weight tensors, in network order.
+    pub weights: Vec<WeightSlot>,
+    biases: Vec<VectorSlot>,
+    affines: Vec<VectorSlot>,
+    running: Vec<(Vec<String>, BufferId, usize)>,
+    io: Io,
+    train: Program,
+    eval: Program,
+    /// Adam's step count.
+    steps: u64,
+}
+
+/// Allocates the batch buffers shared by all networks of a session.
+///
+/// `samples` is the largest number of samples that are evaluated in one pass.
+///
+/// # Errors
+/// What [`Device::alloc`] says.
+pub fn allocate_io(device: &mut Device, extent: (usize, usize, usize), n: usize, samples: usize) -> Result<Io> {
+    let (c, h, w) = extent;
+    Ok(Io {
+        bytes: device.alloc("batch bytes", n * (c * h * w).div_ceil(4), Dtype::U32)?,
+        augmentation: device.alloc("augmentation", n * 8, Dtype::F32)?,
+        pixels: None,
+        labels: device.alloc("labels", n, Dtype::U32)?,
+        samples: device.alloc("sample records", samples.max(n) * SAMPLE_WORDS + n * SAMPLE_WORDS, Dtype::F32)?,
+        totals: device.alloc("totals", TOTAL_WORDS, Dtype::F32)?,
+    })
+}
+
+/// Gives the batch buffers back.
+pub fn free_io(device: &mut Device, io: Io) {
+    for buffer in [io.bytes, io.augmentation, io.labels, io.samples, io.totals].into_iter().chain(io.pixels) {
+        device.free(buffer);
+    }
+}
+
+fn moments(device: &mut Device, label: &str, words: usize, optimizer: OptimizerName) -> Result<Moments> {
+    Ok(Moments {
+        first: device.alloc(&format!("{label} momentum"), words, Dtype::F32)?,
+        second: match optimizer {
+            OptimizerName::Sgd => None,
+            OptimizerName::Adam => Some(device.alloc(&format!("{label} second moment"), words, Dtype::F32)?),
+        },
+    })
+}
+
+fn find<'a>(state: &'a StateDict, name: &str, words: usize) -> Result<&'a Tensor> {
+    let tensor = state.tensors.get(name).ok_or_else(|| Error::format("state", format!("a tensor '{name}'"), "none"))?;
+    if tensor.data.len() != words {
+        return Err(Error::format(format!("state, tensor '{name}'"), format!("{words} values"), format!("{} ({:?})", tensor.data.len(), tensor.shape)));
+    }
+    Ok(tensor)
+}
+
+impl Net {
+    /// Plans a network: allocates what it holds, uploads its state, compiles its programs.
+    ///
+    /// `placements` has one entry a weight tensor. `momentum_reset` zeroes the momentum of masked weights at every step.
+    ///
+    /// # Errors
+    /// `Format` where the state does not fit the graph; `Limit` and `OutOfMemory` from the device.
+    #[expect(clippy::too_many_arguments, reason = "a plan is made in one place, from parts that live elsewhere")]
+    pub fn plan(
+        device: &mut Device,
+        scratch: &mut Scratch,
+        io: Io,
+        graph: Graph,
+        n: usize,
+        state: &StateDict,
+        placements: Vec<Placement>,
+        optimizer: OptimizerName,
+        momentum_reset: bool,
+    ) -> Result<Self> {
+        let mut slots = Vec::new();
+        for (info, placement) in graph.weights().into_iter().zip(placements) {
+            slots.push(WeightSlot::allocate(device, info, placement, state, optimizer)?);
+        }
+        let (mut biases, mut affines, mut running) = (Vec::new(), Vec::new(), Vec::new());
+        for node in &graph.nodes {
+            match &node.layer {
+                Layer::Conv { name, shape, bias: true, .. } => {
+                    biases.push(VectorSlot::allocate(device, vec![format!("{name}.bias")], shape.c_out, state, optimizer)?);
+                }
+                Layer::BatchNorm { name, .. } => {
+                    let c = node.shape.c;
+                    affines.push(VectorSlot::allocate(device, vec![format!("{name}.weight"), format!("{name}.bias")], c, state, optimizer)?);
+                    let names = vec![format!("{name}.running_mean"), format!("{name}.running_var")];
+                    let buffer = device.alloc(&names[0], 2 * c, Dtype::F32)?;
+                    for (i, part) in names.iter().enumerate() {
+                        device.write_f32(buffer, i * c, &find(state, part, c)?.data)?;
+                    }
+                    running.push((names, buffer, c));
+                }
+                _ => {}
+            }
+        }
+        let lists = Lists::new(&slots, &biases, &affines, &running);
+        let bound = lists.bound(io);
+        let mut tape = Tape::new(&graph, &bound, n, Mode::Train);
+        tape.forward();
+        tape.loss(true, io.samples, io.totals);
+        tape.backward(&mut Updates { slots: &slots, biases: &biases, affines: &affines, momentum_reset })?;
+        let train = compile(device, scratch, "train", tape)?;
+        let mut tape = Tape::new(&graph, &bound, n, Mode::Eval);
+        tape.forward();
+        tape.loss(false, io.samples, io.totals);
+        let eval = compile(device, scratch, "evaluate", tape)?;
+        Ok(Self { graph, n, weights: slots, biases, affines, running, io, train, eval, steps: 0 })
+    }
+
+    /// One training step on the batch that is in the io buffers. Adam's corrections are filled in here.
+    pub fn train_step(&mut self, device: &mut Device, step: &StepParams) -> Result<()> {
+        self.steps += 1;
+        let t = self.steps as f64;
+        let correction = |beta: f32| (1.0 - libm::pow(f64::from(beta), t)) as f32;
+        let step = StepParams { correction1: correction(step.momentum), correction2: correction(step.beta2), ..*step };
+        device.run(&self.train, &step)
+    }
+
+    /// Forward in eval mode on the batch in the io buffers; records go to `samples[sample_offset..]`.
+    pub fn eval_step(&self, device: &mut Device, step: &StepParams) -> Result<()> {
+        device.run(&self.eval, step)
+    }
+
+    /// The dense gradients of these weight tensors on the batch in the io buffers, in train mode, without moving anything.
+    /// Their buffers exist only during this call.
+    ///
+    /// # Errors
+    /// `Limit` or `OutOfMemory` where they do not fit the device.
+    pub async fn dense_gradients(&self, device: &mut Device, scratch: &mut Scratch, which: &[usize], step: &StepParams) -> Result<Vec<Vec<f32>>> {
+        let mut buffers = vec![None; self.weights.len()];
+        let words = |i: usize| self.weights[i].info.shape.weights();
+        for &i in which {
+            buffers[i] = Some(device.alloc("dense gradient", words(i), Dtype::F32)?);
+        }
+        let result = self.gradients(device, scratch, &buffers, which, step).await;
+        for buffer in buffers.into_iter().flatten() {
+            device.free(buffer);
+        }
+        result
+    }
+
+    async fn gradients(&self, device: &mut Device, scratch: &mut Scratch, buffers: &[Option<BufferId>], which: &[usize], step: &StepParams) -> Result<Vec<Vec<f32>>> {
+        let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
+        let bound = lists.bound(self.io);
+        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Probe);
+        tape.forward();
+        let samples = tape.scratch(self.n * SAMPLE_WORDS);
+        let totals = tape.scratch(TOTAL_WORDS);
+        tape.loss(true, samples, totals);
+        tape.backward(&mut Probe { net: self, buffers })?;
+        let program = compile(device, scratch, "dense gradients", tape)?;
+        device.run(&program, &StepParams { sample_offset: 0, ..*step })?;
+        let mut out = Vec::new();
+        for &i in which {
+            if let Some(buffer) = buffers[i] {
+                out.push(device.read_f32(buffer, 0, self.weights[i].info.shape.weights()).await?);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Reads one weight tensor's values and moments.
+    pub async fn read_weight(&self, device: &Device, index: usize) -> Result<WeightState> {
+        let slot = &self.weights[index];
+        let words = slot.words();
+        Ok(WeightState {
+            values: device.read_f32(slot.weight.values(), 0, words).await?,
+            first: device.read_f32(slot.moments.first, 0, words).await?,
+            second: match slot.moments.second {
+                Some(buffer) => Some(device.read_f32(buffer, 0, words).await?),
+                None => None,
+            },
+        })
+    }
+
+    /// Replaces one weight tensor's topology and state. The number of active weights must be what it was.
+    ///
+    /// # Errors
+    /// `Shape` where it is not.
+    pub fn write_weight(&mut self, device: &mut Device, index: usize, positions: Vec<u32>, state: &WeightState) -> Result<()> {
+        let slot = &mut self.weights[index];
+        let wrong = |expected: usize, found: usize| Error::Shape {
+            op: "topology update",
+            tensor: slot.info.name.clone(),
+            expected: format!("{expected} values"),
+            found: found.to_string(),
+        };
+        if positions.len() != slot.placement.active(slot.info.shape.weights()) {
+            return Err(wrong(slot.placement.active(slot.info.shape.weights()), positions.len()));
+        }
+        if state.values.len() != slot.words() {
+            return Err(wrong(slot.words(), state.values.len()));
+        }
+        if let Some(mask) = slot.mask {
+            device.write_f32(mask, 0, &positions_mask(&positions, slot.words()))?;
+        }
+        if let Weight::Sparse { topology, .. } = &slot.weight {
+            upload::write(device, topology, &csr(&slot.info, &positions)?)?;
+        }
+        device.write_f32(slot.weight.values(), 0, &state.values)?;
+        device.write_f32(slot.moments.first, 0, &state.first)?;
+        if let (Some(buffer), Some(values)) = (slot.moments.second, &state.second) {
+            device.write_f32(buffer, 0, values)?;
+        }
+        slot.placement = match slot.placement {
+            Placement::Dense => Placement::Dense,
+            Placement::Sparse(_) => Placement::Sparse(positions),
+            Placement::Masked(_) => Placement::Masked(positions),
+        };
+        Ok(())
+    }
+
+    /// The state as PyTorch would hold it: dense tensors with zeros where inactive, BatchNorm statistics.
+    pub async fn state(&self, device: &Device) -> Result<StateDict> {
+        let mut out = StateDict::default();
+        for slot in &self.weights {
+            let values = device.read_f32(slot.weight.values(), 0, slot.words()).await?;
+            let data = match &slot.placement {
+                Placement::Sparse(positions) => scatter(positions, &values, slot.info.shape.weights()),
+                Placement::Dense | Placement::Masked(_) => values,
+            };
+            out.tensors.insert(slot.info.name.clone(), Tensor { shape: slot.info.extents.clone(), data });
+        }
+        let vectors = self.biases.iter().chain(&self.affines).map(|s| (&s.names, s.values, s.words));
+        let running = self.running.iter().map(|(names, buffer, c)| (names, *buffer, *c));
+        for (names, buffer, c) in vectors.chain(running) {
+            for (i, name) in names.iter().enumerate() {
+                let data = device.read_f32(buffer, i * c, c).await?;
+                out.tensors.insert(name.clone(), Tensor { shape: vec![c], data });
+            }
+        }
+        Ok(out)
+    }
+
+    /// Gives everything of its own back to the device; scratch and batch buffers stay.
+    pub fn free(self, device: &mut Device) {
+        for slot in self.weights {
+            device.free(slot.weight.values());
+            if let Weight::Sparse { topology, .. } = &slot.weight {
+                upload::free(device, topology);
+            }
+            if let Some(mask) = slot.mask {
+                device.free(mask);
+            }
+            slot.moments.free(device);
+        }
+        for slot in self.biases.into_iter().chain(self.affines) {
+            device.free(slot.values);
+            slot.moments.free(device);
+        }
+        for (_, buffer, _) in self.running {
+            device.free(buffer);
+        }
+    }
+
+    /// Device bytes of weights, their moments, masks and indices.
+    pub fn weight_bytes(&self) -> u64 {
+        let of = |s: &WeightSlot| {
+            let arrays = 2 + usize::from(s.moments.second.is_some()) + usize::from(s.mask.is_some());
+            let index = match &s.weight {
+                Weight::Dense { .. } => 0,
+                Weight::Sparse { topology, .. } => 4 * topology.nnz + s.info.shape.c_out + s.info.shape.c_in + 2,
+            };
+            4 * (arrays * s.words() + index) as u64
+        };
+        self.weights.iter().map(of).sum()
+    }
+
+    /// Number of trainable parameters that exist.
+    pub fn active_parameters(&self) -> u64 {
+        self.graph.other_parameters() + self.weights.iter().map(|s| s.active() as u64).sum::<u64>()
+    }
+
+    /// Multiply-accumulates of one image's forward pass at the active weights.
+    pub fn active_macs(&self) -> u64 {
+        self.weights.iter().map(|s| s.active() as u64 * s.info.positions()).sum()
+    }
+
+    /// FLOPs of a training step over `batch` images: forward, weight gradient, and input gradient but for the first layer.
+    pub fn flops_per_step(&self, batch: usize) -> u64 {
+        let first = self.weights.first().map_or(0, |s| s.active() as u64 * s.info.positions());
+        2 * batch as u64 * (3 * self.active_macs() - first)
+    }
+}
+
+impl WeightSlot {
+    fn allocate(device: &mut Device, info: WeightInfo, placement: Placement, state: &StateDict, optimizer: OptimizerName) -> Result<Self> {
+        let total = info.shape.weights();
+        let dense = &find(state, &info.name, total)?.data;
+        let label = info.name.as_str();
+        let (values, mask) = match &placement {
+            Placement::Dense => (dense.clone(), None),
+            Placement::Sparse(positions) => (gather(dense, positions), None),
+            Placement::Masked(positions) => {
+                let mask = positions_mask(positions, total);
+                (dense.iter().zip(&mask).map(|(v, m)| v * m).collect(), Some(mask))
+            }
+        };
+        let words = values.len();
+        let buffer = device.alloc(label, words, Dtype::F32)?;
+        device.write_f32(buffer, 0, &values)?;
+        let weight = match &placement {
+            Placement::Dense | Placement::Masked(_) => Weight::Dense { values: buffer },
+            Placement::Sparse(positions) => {
+                let topology = upload::allocate(device, label, (&info.shape).into(), words)?;
+                upload::write(device, &topology, &csr(&info, positions)?)?;
+                Weight::Sparse { values: buffer, topology }
+            }
+        };
+        let mask = match mask {
+            Some(values) => {
+                let buffer = device.alloc(&format!("{label} mask"), total, Dtype::F32)?;
+                device.write_f32(buffer, 0, &values)?;
+                Some(buffer)
+            }
+            None => None,
+        };
+        let moments = moments(device, label, words, optimizer)?;
+        Ok(Self { info, placement, weight, moments, mask })
+    }
+    /// Number of values on the device.
+    fn words(&self) -> usize {
+        match &self.placement {
+            Placement::Sparse(positions) => positions.len(),
+            Placement::Dense | Placement::Masked(_) => self.info.shape.weights(),
+        }
+    }
+    /// Number of active weights.
+    pub fn active(&self) -> usize {
+        self.placement.active(self.info.shape.weights())
+    }
+}
+
+impl VectorSlot {
+    fn allocate(device: &mut Device, names: Vec<String>, words: usize, state: &StateDict, optimizer: OptimizerName) -> Result<Self> {
+        let total = words * names.len();
+        let values = device.alloc(&names[0], total, Dtype::F32)?;
+        for (i, name) in names.iter().enumerate() {
+            device.write_f32(values, i * words, &find(state, name, words)?.data)?;
+        }
+        let moments = moments(device, &names[0], total, optimizer)?;
+        Ok(Self { names, words, values, moments })
+    }
+}
+
+/// Values at positions of an otherwise zero tensor.
+pub fn scatter(positions: &[u32], values: &[f32], total: usize) -> Vec<f32> {
+    let mut dense = vec![0.0; total];
+    for (&p, &v) in positions.iter().zip(values) {
+        dense[p as usize] = v;
+    }
+    dense
+}
+
+fn csr(info: &WeightInfo, positions: &[u32]) -> Result<Csr> {
+    Csr::from_positions((&info.shape).into(), positions, vec![0.0; positions.len()])
+}
+
+fn compile(device: &mut Device, scratch: &mut Scratch, label: &str, tape: Tape) -> Result<Program> {
+    let (mut ops, names) = tape.finish();
+    scratch.place(device, &names, &mut ops)?;
+    device.compile(label, &ops)
+}
+
+/// The buffers of a network as the tape wants them.
+struct Lists {
+    weights: Vec<Weight>,
+    biases: Vec<BufferId>,
+    affines: Vec<BufferId>,
+    running: Vec<BufferId>,
+}
+
+impl Lists {
+    fn new(slots: &[WeightSlot], biases: &[VectorSlot], affines: &[VectorSlot], running: &[(Vec<String>, BufferId, usize)]) -> Self {
+        Self {
+            weights: slots.iter().map(|s| s.weight).collect(),
+            biases: biases.iter().map(|s| s.values).collect(),
+            affines: affines.iter().map(|s| s.values).collect(),
+            running: running.iter().map(|(_, buffer, _)| *buffer).collect(),
+        }
+    }
+    fn bound(&self, io: Io) -> Bound<'_> {
+        Bound { weights: &self.weights, biases: &self.biases, affines: &self.affines, running: &self.running, io }
+    }
+}
+
+/// Gradients that are consumed by the optimiser at once.
+struct Updates<'a> {
+    slots: &'a [WeightSlot],
+    biases: &'a [VectorSlot],
+    affines: &'a [VectorSlot],
+    momentum_reset: bool,
+}
+
+impl Sink for Updates<'_> {
+    fn weight(&mut self, index: usize, weight: Weight) -> (Option<Weight>, usize) {
+        (Some(weight), self.slots[index].words())
+    }
+    fn buffer(&mut self, _: Target) -> Option<BufferId> {
+        None
+    }
+    fn done(&mut self, target: Target, grad: BufferId, ops: &mut Vec<Op>) {
+        let (values, len, Moments { first, second }, mask) = match target {
+            Target::Weight(i) => {
+                let s = &self.slots[i];
+                (s.weight.values(), s.words(), s.moments, s.mask)
+            }
+            Target::Bias(i) => (self.biases[i].values, self.biases[i].words, self.biases[i].moments, None),
+            Target::Affine(i) => (self.affines[i].values, 2 * self.affines[i].words, self.affines[i].moments, None),
+        };
+        if len == 0 {
+            return;
+        }
+        ops.push(match second {
+            None => Op::SgdUpdate(SgdUpdate { len, values, grad, momentum: first, mask, momentum_reset: self.momentum_reset }),
+            Some(second) => Op::AdamUpdate(AdamUpdate { len, values, grad, first, second, mask }),
+        });
+    }
+}
+
+/// Dense gradients of some weights; everything else is computed and dropped.
+struct Probe<'a> {
+    net: &'a Net,
+    buffers: &'a [Option<BufferId>],
+}
+
+impl Sink for Probe<'_> {
+    fn weight(&mut self, index: usize, weight: Weight) -> (Option<Weight>, usize) {
+        match self.buffers[index] {
+            Some(_) => (None, 0),
+            None => (Some(weight), self.net.weights[index].words()),
+        }
+    }
+    fn buffer(&mut self, target: Target) -> Option<BufferId> {
+        match target {
+            Target::Weight(i) => self.buffers[i],
+            Target::Bias(_) | Target::Affine(_) => None,
+        }
+    }
+    fn done(&mut self, _: Target, _: BufferId, _: &mut Vec<Op>) {}
+}

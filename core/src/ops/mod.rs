@@ -10,11 +10,12 @@ pub mod elementwise;
 pub mod loss;
 pub mod optim;
 pub mod pool;
+mod visit;
 
 pub use batchnorm::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats};
 pub use conv::{BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopology, Weight};
 pub use elementwise::{Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, ShortcutAGrad};
-pub use loss::SoftmaxCrossEntropy;
+pub use loss::{SAMPLE_WORDS, SoftmaxCrossEntropy, TOTAL_WORDS};
 pub use optim::{AdamUpdate, SgdUpdate};
 pub use pool::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape};
 

@@ -18,6 +18,8 @@ pub struct SgdUpdate {
     pub momentum: BufferId,
     /// f32 0/1, if masked.
     pub mask: Option<BufferId>,
+    /// With a mask: also multiply the momentum by it after the update.
+    pub momentum_reset: bool,
 }
 
 /// `g = grad + weight_decay * v; m = b1 m + (1-b1) g; s = b2 s + (1-b2) g^2; v -= lr * (m / correction1) / (sqrt(s / correction2) + eps); v *= mask`.

@@ -1,47 +1,344 @@
-//! The session: learners, their programs, and the slices they run in.
+//! The session: learners in turn, in slices of about 100 ms, as a stream of events.
+//!
+//! It is pulled, never pushes: pausing is not calling `advance`. Whoever is behind gets the next slice, so all learners
+//! stay abreast and their curves grow together.
 
 use std::sync::Arc;
 
-use crate::config::ExperimentConfig;
-use crate::data::Dataset;
+use super::learner::{Latest, Learner, Phase, Ring, Tally, upload};
+use super::verdict::verdict;
+use crate::config::{ExperimentConfig, Subset};
+use crate::data::batch::HostBatch;
+use crate::data::{Dataset, train_validation_split};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::events::Event;
-use crate::hardness::Scores;
-use crate::net::StateDict;
+use crate::events::{Event, LearnerSummary, Score, Summary};
+use crate::hardness::{Scores, easy_hard_halves, select};
+use crate::net::plan::{allocate_io, free_io};
+use crate::net::scratch::Scratch;
+use crate::net::tape::Io;
+use crate::net::zoo::Input;
+use crate::net::{StateDict, init};
+use crate::ops::{SAMPLE_WORDS, StepParams, padded_batch};
+
+/// Device work aimed at in one call of `advance`, milliseconds.
+const SLICE_MS: f64 = 100.0;
+
+/// What one sample's evaluation gave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SampleRecord {
+    /// Cross-entropy.
+    pub loss: f32,
+    /// Squared norm of softmax minus one-hot.
+    pub el2n: f32,
+    /// Softmax probability of the true class.
+    pub true_probability: f32,
+    /// The answer.
+    pub predicted: u16,
+}
 
 /// A running experiment.
-pub struct Session {}
+pub struct Session {
+    config: ExperimentConfig,
+    data: Arc<Dataset>,
+    device: Device,
+    scratch: Scratch,
+    io: Io,
+    batch: HostBatch,
+    learners: Vec<Learner>,
+    /// Test samples that are evaluated, and which of them are hard.
+    test_count: usize,
+    validation: Vec<u32>,
+    hard: Option<Vec<bool>>,
+    lr: Option<f32>,
+    started: bool,
+    finished: bool,
+}
 
 impl Session {
-    /// Plans every learner on the device. `scores` are needed where the subset asks for them.
-    pub async fn new(config: ExperimentConfig, data: Arc<Dataset>, scores: Option<Arc<Scores>>, device: Device) -> Result<Self> {
-        let _ = (config, data, scores, device);
-        Err(Error::Validation("not built yet".into()))
+    /// Plans every learner on the device. `scores` are needed where the subset asks for them, and split the test set
+    /// wherever they are given.
+    ///
+    /// # Errors
+    /// `Config` for what cannot be run as written; `Limit` and `OutOfMemory` from the device.
+    pub async fn new(config: ExperimentConfig, data: Arc<Dataset>, scores: Option<Arc<Scores>>, mut device: Device) -> Result<Self> {
+        config.validate()?;
+        let (train, validation) = train_validation_split(&data);
+        let limit = |limit: usize, n: usize| if limit == 0 { n } else { limit.min(n) };
+        let test_count = limit(config.limit_test, data.test.len());
+        let validation: Vec<u32> = validation.map(|i| i as u32).take(limit(config.limit_test, usize::MAX)).collect();
+        if train.is_empty() || test_count == 0 {
+            return Err(Error::Config(format!("the dataset '{}' has no training or no test images", data.name)));
+        }
+        let hard = match &scores {
+            Some(scores) => Some(hard_half(scores, test_count)?),
+            None => None,
+        };
+        let n = padded_batch(config.batch_size);
+        let io = allocate_io(&mut device, data.extent, n, data.train.len().max(data.test.len()))?;
+        let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
+        let graph = config.model.graph(input)?;
+        let start = init::initial_state(&graph, config.seed);
+        let (mut scratch, mut batch) = (Scratch::default(), HostBatch::default());
+        let mut ring = Ring { config: &config, data: &data, device: &mut device, scratch: &mut scratch, io, batch: &mut batch };
+        let mut learners = Vec::new();
+        for (subset, control) in corners(&config) {
+            let indices = Arc::new(select(subset, train.len(), scores.as_deref(), config.seed, config.limit_train)?);
+            for &learner in &config.learners {
+                learners.push(Learner::new(&mut ring, learner, subset, control, indices.clone(), graph.clone(), n, &start)?);
+            }
+        }
+        Ok(Self { config, data, device, scratch, io, batch, learners, test_count, validation, hard, lr: None, started: false, finished: false })
     }
+
     /// Does about 100 ms of device work and says what happened. Returns `Finished` once as the last event, then nothing.
+    ///
+    /// # Errors
+    /// What the device says; the session cannot go on after that.
     pub async fn advance(&mut self) -> Result<Vec<Event>> {
-        Ok(Vec::new())
+        if !self.started {
+            return Ok(self.start());
+        }
+        if self.finished {
+            return Ok(Vec::new());
+        }
+        let behind = |(_, a): &(usize, &Learner), (_, b): &(usize, &Learner)| a.progress(&self.config).total_cmp(&b.progress(&self.config));
+        let next = self.learners.iter().enumerate().filter(|(_, l)| l.phase != Phase::Done).min_by(behind).map(|(i, _)| i);
+        let mut events = match next {
+            Some(learner) => self.slice(learner, usize::MAX).await?,
+            None => Vec::new(),
+        };
+        self.finish_if_done(&mut events);
+        Ok(events)
     }
-    /// Runs exactly one training step of every learner (the page's "step" button).
+
+    /// Runs exactly one training step of every learner (the page's "step" button); an evaluation that is due comes first.
+    ///
+    /// # Errors
+    /// As [`Self::advance`].
     pub async fn step_once(&mut self) -> Result<Vec<Event>> {
-        Ok(Vec::new())
+        let mut events = if self.started { Vec::new() } else { self.start() };
+        for i in 0..self.learners.len() {
+            while matches!(self.learners[i].phase, Phase::Validate(_) | Phase::Test(..)) {
+                events.extend(self.slice(i, 1).await?);
+            }
+            if self.learners[i].phase == Phase::Train {
+                events.extend(self.slice(i, 1).await?);
+            }
+        }
+        self.finish_if_done(&mut events);
+        Ok(events)
     }
+
     /// True after `Finished`.
     pub fn finished(&self) -> bool {
-        true
+        self.finished
     }
     /// The weights of a learner, dense (zeros where inactive), with BatchNorm statistics.
+    ///
+    /// # Errors
+    /// What the device says.
     pub async fn state(&self, learner: usize) -> Result<StateDict> {
-        let _ = learner;
-        Ok(StateDict::default())
+        match self.learners.get(learner) {
+            Some(l) => l.net.state(&self.device).await,
+            None => Err(Error::Config(format!("there is no learner {learner}; there are {}", self.learners.len()))),
+        }
     }
     /// Changes the learning rate from here on (`None` returns to the schedule).
     pub fn set_lr(&mut self, lr: Option<f32>) {
-        let _ = lr;
+        self.lr = lr;
     }
-    /// Gives the device back, for another session.
-    pub fn into_device(self) -> Option<Device> {
-        None
+    /// Gives the device back, with nothing of this session left on it.
+    pub fn into_device(mut self) -> Device {
+        for learner in self.learners {
+            learner.net.free(&mut self.device);
+        }
+        self.scratch.free(&mut self.device);
+        free_io(&mut self.device, self.io);
+        self.device
+    }
+    /// The summary as it stands.
+    pub fn summary(&self) -> Summary {
+        let learners: Vec<LearnerSummary> = self.learners.iter().map(|l| self.learner_summary(l)).collect();
+        let verdict = verdict(&self.config, &learners);
+        Summary { learners, verdict }
+    }
+
+    /// Evaluates a learner on the whole training file and the test set, sample by sample, without augmentation.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub async fn sample_records(&mut self, learner: usize) -> Result<(Vec<SampleRecord>, Vec<SampleRecord>)> {
+        let train: Vec<u32> = (0..self.data.train.len() as u32).collect();
+        let test: Vec<u32> = (0..self.data.test.len() as u32).collect();
+        let mut out = Vec::new();
+        for (samples, is_test) in [(train, false), (test, true)] {
+            let mut at = 0;
+            while at < samples.len() {
+                at = self.evaluate(learner, &samples, is_test, at).await?;
+            }
+            out.push(self.records(samples.len()).await?);
+        }
+        let test = out.pop().unwrap_or_default();
+        Ok((out.pop().unwrap_or_default(), test))
+    }
+
+    fn start(&mut self) -> Vec<Event> {
+        self.started = true;
+        let batch = self.config.batch_size;
+        let config_hash = self.config.hash().unwrap_or_default();
+        let mut events = vec![Event::Started {
+            learners: self.learners.iter().map(|l| l.info(batch)).collect(),
+            device: self.device.info(),
+            epochs: self.config.epochs,
+            config_hash,
+            device_bytes: self.device.allocated_bytes(),
+        }];
+        if self.hard.is_none() {
+            let message = "there are no hardness scores for these images, so test accuracy is not split into easy and hard".into();
+            events.push(Event::Warning { message });
+        }
+        events
+    }
+
+    fn finish_if_done(&mut self, events: &mut Vec<Event>) {
+        if !self.finished && self.learners.iter().all(|l| l.phase == Phase::Done) {
+            self.finished = true;
+            events.push(Event::Finished { summary: self.summary() });
+        }
+    }
+
+    async fn slice(&mut self, index: usize, max_steps: usize) -> Result<Vec<Event>> {
+        match self.learners[index].phase {
+            Phase::Done => Ok(Vec::new()),
+            Phase::Train => {
+                let Self { config, data, device, scratch, io, batch, learners, lr, .. } = self;
+                let mut ring = Ring { config, data, device, scratch, io: *io, batch };
+                learners[index].train_slice(&mut ring, *lr, SLICE_MS, max_steps, index).await
+            }
+            Phase::Validate(at) => {
+                let samples = std::mem::take(&mut self.validation);
+                let result = self.evaluate(index, &samples, false, at).await;
+                let total = samples.len();
+                self.validation = samples;
+                let at = result?;
+                self.learners[index].phase = if at < total {
+                    Phase::Validate(at)
+                } else {
+                    let records = self.records(total).await?;
+                    let labels = self.validation.iter().map(|&i| self.data.train.labels[i as usize]);
+                    Phase::Test(0, score(&records, labels, |_| true))
+                };
+                Ok(Vec::new())
+            }
+            Phase::Test(at, validation) => {
+                let samples: Vec<u32> = (0..self.test_count as u32).collect();
+                let at = self.evaluate(index, &samples, true, at).await?;
+                if at < samples.len() {
+                    self.learners[index].phase = Phase::Test(at, validation);
+                    return Ok(Vec::new());
+                }
+                let records = self.records(samples.len()).await?;
+                let labels = || self.data.test.labels.iter().copied();
+                let half = |wanted: bool| self.hard.as_ref().map(|hard| score(&records, labels(), |i| hard[i] == wanted));
+                let (test, test_easy, test_hard) = (score(&records, labels(), |_| true), half(false), half(true));
+                Ok(vec![self.end_epoch(index, Latest { train: Score::default(), validation, test, test_easy, test_hard })])
+            }
+        }
+    }
+
+    fn end_epoch(&mut self, index: usize, latest: Latest) -> Event {
+        let learner = &mut self.learners[index];
+        learner.latest = Latest { train: learner.latest.train, ..latest };
+        let lr = self.lr.unwrap_or_else(|| learner.lr(&self.config));
+        learner.next_epoch(&self.config);
+        let Latest { train, validation, test, test_easy, test_hard } = learner.latest;
+        let (epoch, flops, seconds) = (learner.epoch, learner.flops, learner.seconds);
+        Event::EpochEnd { learner: index, epoch, lr, train, validation, test, test_easy, test_hard, flops, seconds }
+    }
+
+    /// Evaluates samples from `at` on for about a slice; returns where it stopped.
+    async fn evaluate(&mut self, learner: usize, samples: &[u32], test: bool, mut at: usize) -> Result<usize> {
+        let start = web_time::Instant::now();
+        let mut queued = 0;
+        while at < samples.len() {
+            let end = (at + self.config.batch_size).min(samples.len());
+            let images = if test { &self.data.test } else { &self.data.train };
+            let net = &self.learners[learner].net;
+            self.batch.fill(&self.data, images, &samples[at..end], net.n, None)?;
+            upload(&mut self.device, &self.io, &self.batch)?;
+            let step = StepParams { n_valid: (end - at) as u32, sample_offset: at as u32, ..StepParams::default() };
+            net.eval_step(&mut self.device, &step)?;
+            at = end;
+            queued += 1;
+            // A GPU only queues: wait now and then, to keep to the slice.
+            if queued % 4 == 0 {
+                self.device.sync().await?;
+            }
+            if start.elapsed().as_secs_f64() * 1e3 > SLICE_MS {
+                break;
+            }
+        }
+        self.device.sync().await?;
+        Ok(at)
+    }
+
+    async fn records(&self, count: usize) -> Result<Vec<SampleRecord>> {
+        let words = self.device.read_f32(self.io.samples, 0, count * SAMPLE_WORDS).await?;
+        let record = |w: &[f32]| SampleRecord { loss: w[0], el2n: w[1], true_probability: w[2], predicted: w[3] as u16 };
+        Ok(words.chunks_exact(SAMPLE_WORDS).map(record).collect())
+    }
+
+    fn learner_summary(&self, l: &Learner) -> LearnerSummary {
+        let info = l.info(self.config.batch_size);
+        let Latest { train, validation, test, test_easy, test_hard } = l.latest;
+        LearnerSummary {
+            name: info.name,
+            subset: info.subset,
+            control: l.control,
+            density: info.density,
+            active_parameters: info.active_parameters,
+            flops_per_step: info.flops_per_step,
+            ms_per_step: l.ms_per_step(),
+            train,
+            validation,
+            test,
+            test_easy,
+            test_hard,
+            failed: l.failed.clone(),
+        }
     }
 }
+
+/// The subsets that are trained on: the one asked for, and a random one of the same size as its control.
+fn corners(config: &ExperimentConfig) -> Vec<(Subset, bool)> {
+    let mut out = vec![(config.subset, false)];
+    if config.control && config.subset.needs_scores() {
+        out.push((Subset::Random(config.subset.fraction()), true));
+    }
+    out
+}
+
+/// Which of the first `count` test samples are the harder half.
+fn hard_half(scores: &Scores, count: usize) -> Result<Vec<bool>> {
+    let test = scores.test.get(..count).ok_or_else(|| {
+        Error::Config(format!("{count} test samples, but scores '{}' for only {}", scores.name, scores.test.len()))
+    })?;
+    let mut hard = vec![false; count];
+    for i in easy_hard_halves(test)?.1 {
+        hard[i as usize] = true;
+    }
+    Ok(hard)
+}
+
+/// Mean loss and accuracy of the records that `keep` names by index.
+fn score(records: &[SampleRecord], labels: impl Iterator<Item = u16>, keep: impl Fn(usize) -> bool) -> Score {
+    let mut tally = Tally::default();
+    for (i, (record, label)) in records.iter().zip(labels).enumerate() {
+        if keep(i) {
+            tally.add_sample(record.loss, record.predicted == label);
+        }
+    }
+    tally.score()
+}
+

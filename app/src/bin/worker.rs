@@ -1,0 +1,5 @@
+//! The worker's entry point.
+
+fn main() {
+    sparring_app::trainer::start();
+}

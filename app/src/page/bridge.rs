@@ -1,0 +1,121 @@
+//! The line to the worker: typed messages out of `postMessage`, commands kept back until it hears.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use wasm_bindgen::prelude::*;
+use web_sys::{ErrorEvent, File, MessageEvent, Worker};
+
+use crate::protocol::{Command, Failure, Message, WayOn};
+
+/// What was said before the worker could hear: text and an attachment.
+type Waiting = Vec<(String, JsValue)>;
+
+#[derive(Default)]
+struct Line {
+    worker: Option<Worker>,
+    /// `None` once the worker hears.
+    waiting: RefCell<Option<Waiting>>,
+    dead: Cell<bool>,
+}
+
+/// A connection to a worker; the default has none.
+#[derive(Clone, Default)]
+pub struct Bridge {
+    line: Rc<Line>,
+    /// Kept for as long as the worker may call them.
+    _handlers: Rc<Vec<Handler>>,
+}
+
+enum Handler {
+    Message(#[expect(dead_code, reason = "only kept alive")] Closure<dyn FnMut(MessageEvent)>),
+    Error(#[expect(dead_code, reason = "only kept alive")] Closure<dyn FnMut(ErrorEvent)>),
+}
+
+impl Bridge {
+    /// Starts a worker; `hear` gets what it says, and `Died` at most once.
+    ///
+    /// # Errors
+    /// The browser's words, where it refuses to start one.
+    pub fn open(hear: impl Fn(Message) + 'static) -> Result<Self, String> {
+        let worker = Worker::new("./worker_loader.js").map_err(|e| format!("The browser refused a worker: {e:?}"))?;
+        let line = Rc::new(Line { worker: Some(worker.clone()), waiting: RefCell::new(Some(Vec::new())), dead: Cell::new(false) });
+        let hear = Rc::new(hear);
+
+        let on_message = {
+            let (line, hear) = (line.clone(), hear.clone());
+            Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+                let text = event.data().as_string().unwrap_or_default();
+                match serde_json::from_str::<Message>(&text) {
+                    Ok(Message::Booted) => line.hears(),
+                    Ok(Message::Died(failure)) => {
+                        line.dead.set(true);
+                        hear(Message::Died(failure));
+                    }
+                    Ok(message) => hear(message),
+                    Err(error) => hear(Message::Failed(Failure::new(
+                        "The page and its trainer do not fit together",
+                        format!("{error}. Reload the page to get both of one version."),
+                        &[],
+                    ))),
+                }
+            })
+        };
+        let on_error = {
+            let line = line.clone();
+            Closure::<dyn FnMut(ErrorEvent)>::new(move |event: ErrorEvent| {
+                line.dead.set(true);
+                hear(Message::Died(Failure::new(
+                    "The trainer stopped",
+                    format!("{}. What was measured so far stays on the page; a new race starts a new trainer.", event.message()),
+                    &[WayOn::Retry],
+                )));
+            })
+        };
+        worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+        Ok(Self { line, _handlers: Rc::new(vec![Handler::Message(on_message), Handler::Error(on_error)]) })
+    }
+
+    /// True after the worker died; commands then go nowhere.
+    pub fn is_dead(&self) -> bool {
+        self.line.dead.get() || self.line.worker.is_none()
+    }
+    /// Says something.
+    pub fn send(&self, command: &Command) {
+        self.say(command, JsValue::UNDEFINED);
+    }
+    /// Says something about a file.
+    pub fn send_file(&self, command: &Command, file: &File) {
+        self.say(command, file.clone().into());
+    }
+    fn say(&self, command: &Command, attachment: JsValue) {
+        // Plain data without maps or non-finite numbers: writing it cannot fail.
+        let Ok(text) = serde_json::to_string(command) else { return };
+        match self.line.waiting.borrow_mut().as_mut() {
+            Some(waiting) => waiting.push((text, attachment)),
+            None => self.line.post(&text, &attachment),
+        }
+    }
+}
+
+impl Line {
+    fn hears(&self) {
+        for (text, attachment) in self.waiting.borrow_mut().take().unwrap_or_default() {
+            self.post(&text, &attachment);
+        }
+    }
+    fn post(&self, text: &str, attachment: &JsValue) {
+        let Some(worker) = &self.worker else { return };
+        // Text and files can always be cloned; a dead worker swallows them.
+        let _ = worker.post_message(&js_sys::Array::of2(&text.into(), attachment));
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(worker) = &self.worker {
+            worker.terminate();
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The lab's state: the form's experiment, the race as reported, the phase, and the line to the worker.
+
+use leptos::prelude::*;
+use sparring_core::config::{DatasetName, ExperimentConfig, LearnerConfig};
+use sparring_core::device::{DeviceChoice, DeviceInfo};
+
+use super::bridge::Bridge;
+use crate::link;
+use crate::presets::Preset;
+use crate::protocol::{Command, Failure, Loading, Message, WayOn};
+use crate::race::{Race, Series};
+
+/// Where the lab is between opening and the final bell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Phase {
+    /// The worker is starting or looks for a device.
+    Starting,
+    /// Nothing trains; Train would.
+    Ready,
+    /// Data, scores or the plan are being prepared.
+    Loading(Loading),
+    /// Slices run.
+    Training,
+    /// Slices hold.
+    Paused,
+    /// Ended early.
+    Stopped,
+    /// The final bell.
+    Finished,
+    /// It cannot go on.
+    Failed(Failure),
+}
+
+impl Phase {
+    /// Whether a session exists or is being made.
+    pub fn busy(&self) -> bool {
+        matches!(self, Self::Loading(_) | Self::Training | Self::Paused)
+    }
+    /// One word for tests, style and the status line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Loading(_) => "loading",
+            Self::Training => "training",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+            Self::Finished => "finished",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// What trains, and why it is not the GPU where it is not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// The device.
+    pub info: DeviceInfo,
+    /// The fallback's reason.
+    pub note: Option<String>,
+}
+
+/// Everything views share. Copy: it is a handful of signals.
+#[derive(Clone, Copy)]
+pub struct Lab {
+    /// The form's experiment; the next Train takes it.
+    pub config: RwSignal<ExperimentConfig>,
+    /// The experiment of the race that is shown.
+    pub started: RwSignal<Option<ExperimentConfig>>,
+    /// What was reported.
+    pub race: RwSignal<Race>,
+    /// Where we are.
+    pub phase: RwSignal<Phase>,
+    /// The device, once open.
+    pub device: RwSignal<Option<Opened>>,
+    /// A passing remark for the status line, e.g. "Link copied".
+    pub remark: RwSignal<Option<String>>,
+    /// The chart's series where a person chose one.
+    pub series: RwSignal<Option<Series>>,
+    bridge: StoredValue<Bridge, LocalStorage>,
+    /// After a reset: what still arrives of the old race is not shown.
+    resetting: StoredValue<bool>,
+}
+
+impl Lab {
+    /// The lab of the page's address, with its worker on the way.
+    pub fn open() -> Self {
+        let parsed = link::parse(query_pairs());
+        let lab = Self {
+            config: RwSignal::new(ExperimentConfig::default()),
+            started: RwSignal::new(None),
+            race: RwSignal::new(Race::default()),
+            phase: RwSignal::new(Phase::Starting),
+            device: RwSignal::new(None),
+            remark: RwSignal::new(None),
+            series: RwSignal::new(None),
+            bridge: StoredValue::new_local(Bridge::default()),
+            resetting: StoredValue::new(false),
+        };
+        let wrong_link = match parsed {
+            Ok(config) => {
+                lab.config.set(config);
+                None
+            }
+            Err(error) => Some(Failure::new("This link cannot be read", error.to_string(), &[WayOn::ChangeSettings])),
+        };
+        lab.connect(wrong_link);
+        // The address follows the form, so that a reload or a copied address brings the same experiment back.
+        Effect::watch(move || lab.config.get(), |config, _, _| remember(config), false);
+        lab
+    }
+
+    /// The lab of this page.
+    pub fn get() -> Self {
+        expect_context()
+    }
+
+    /// A fresh worker; a failure that is already known is shown once it is up.
+    fn connect(self, known: Option<Failure>) {
+        self.phase.set(known.map_or(Phase::Starting, Phase::Failed));
+        self.resetting.set_value(false);
+        self.device.set(None);
+        let choice = self.config.get_untracked().device;
+        let outcome = Bridge::open(move |message| self.hear(message));
+        match outcome {
+            Ok(bridge) => {
+                bridge.send(&Command::Open { device: choice });
+                self.bridge.set_value(bridge);
+            }
+            Err(text) => self.phase.set(Phase::Failed(Failure::new("The trainer cannot start", text, &[WayOn::Retry]))),
+        }
+    }
+
+    fn hear(self, message: Message) {
+        if self.resetting.get_value() {
+            match message {
+                Message::Stopped => self.resetting.set_value(false),
+                Message::Ready { device, note } => self.device.set(Some(Opened { info: device, note })),
+                Message::Died(failure) => self.phase.set(Phase::Failed(failure)),
+                _ => {}
+            }
+            return;
+        }
+        match message {
+            Message::Booted => {}
+            Message::Ready { device, note } => {
+                self.device.set(Some(Opened { info: device, note }));
+                if self.phase.with_untracked(|p| *p == Phase::Starting) {
+                    self.phase.set(Phase::Ready);
+                }
+            }
+            Message::Loading(loading) => self.phase.set(Phase::Loading(loading)),
+            Message::Events(events) => {
+                let mut finished = false;
+                self.race.update(|race| {
+                    for event in events {
+                        finished |= matches!(event, sparring_core::Event::Finished { .. });
+                        race.apply(event);
+                    }
+                });
+                if finished {
+                    self.phase.set(Phase::Finished);
+                }
+            }
+            Message::Resumed => self.phase.set(Phase::Training),
+            Message::Paused => self.phase.set(Phase::Paused),
+            Message::Stopped => self.phase.set(if self.race.with_untracked(|r| r.learners.is_empty()) { Phase::Ready } else { Phase::Stopped }),
+            Message::ArchiveKept { train, test } => {
+                self.remark.set(Some(format!(
+                    "CIFAR-10 kept in this browser: {} training and {} test images.",
+                    crate::figures::count(train as u64),
+                    crate::figures::count(test as u64)
+                )));
+                self.phase.set(Phase::Ready);
+            }
+            Message::Failed(failure) | Message::Died(failure) => self.phase.set(Phase::Failed(failure)),
+        }
+    }
+
+    fn send(self, command: &Command) {
+        self.bridge.with_value(|b| b.send(command));
+    }
+
+    /// Begins a race with the form's experiment.
+    fn begin(self, paused: bool) {
+        let config = self.config.get_untracked();
+        if let Err(error) = config.validate() {
+            self.phase.set(Phase::Failed(error.into()));
+            return;
+        }
+        if self.bridge.with_value(|b| b.is_dead()) {
+            self.connect(None);
+        }
+        self.race.set(Race::default());
+        self.remark.set(None);
+        self.started.set(Some(config.clone()));
+        self.phase.set(Phase::Loading(Loading { what: "Getting ready".into(), done: 0, total: None }));
+        self.send(&Command::Start { config: Box::new(config), paused });
+    }
+
+    /// Train, or go on.
+    pub fn train(self) {
+        match self.phase.get_untracked() {
+            Phase::Paused => self.send(&Command::Resume),
+            Phase::Loading(_) | Phase::Training => {}
+            _ => self.begin(false),
+        }
+    }
+    /// Hold.
+    pub fn pause(self) {
+        self.send(&Command::Pause);
+    }
+    /// One step of every learner.
+    pub fn step(self) {
+        if !self.phase.with_untracked(Phase::busy) {
+            self.begin(true);
+        }
+        self.send(&Command::Step);
+    }
+    /// End the race; its numbers stay.
+    pub fn stop(self) {
+        self.send(&Command::Stop);
+    }
+    /// Forget the race.
+    pub fn reset(self) {
+        if self.bridge.with_value(|b| b.is_dead()) {
+            self.connect(None);
+        } else {
+            self.resetting.set_value(true);
+            self.send(&Command::Stop);
+            self.phase.set(if self.device.with_untracked(Option::is_some) { Phase::Ready } else { Phase::Starting });
+        }
+        self.race.set(Race::default());
+        self.started.set(None);
+        self.remark.set(None);
+    }
+    /// Changes the learning rate of the race that runs.
+    pub fn set_lr(self, lr: Option<f32>) {
+        self.send(&Command::SetLr { lr });
+        self.remark.set(Some(lr.map_or_else(|| "The learning rate follows its schedule again.".into(), |lr| format!("Learning rate {lr} from the next slice on."))));
+    }
+    /// Brings the official archive.
+    pub fn drop_archive(self, file: &web_sys::File) {
+        self.phase.set(Phase::Loading(Loading { what: "Reading the archive".into(), done: 0, total: None }));
+        self.bridge.with_value(|b| b.send_file(&Command::DropArchive, file));
+    }
+    /// Another device for the next race.
+    pub fn choose_device(self, device: DeviceChoice) {
+        self.config.update(|c| c.device = device);
+        if !self.phase.with_untracked(Phase::busy) {
+            self.device.set(None);
+            self.phase.set(Phase::Starting);
+            self.send(&Command::Open { device });
+        }
+    }
+    /// A preset, on the chosen device.
+    pub fn choose_preset(self, preset: Preset) {
+        self.config.update(|c| *c = preset.config(c.device));
+    }
+    /// Follows a failure's button.
+    pub fn follow(self, way: WayOn) {
+        match way {
+            WayOn::Retry => self.begin(false),
+            WayOn::UseBuiltIn => {
+                self.config.update(use_built_in);
+                self.begin(false);
+            }
+            WayOn::UseCpu => {
+                self.config.update(|c| c.device = DeviceChoice::Cpu);
+                self.begin(false);
+            }
+            WayOn::UseQuickLook => {
+                self.choose_preset(Preset::QuickLook);
+                self.begin(false);
+            }
+            WayOn::ChangeSettings => self.reset(),
+        }
+    }
+    /// The learners of the form.
+    pub fn learners(self) -> Vec<LearnerConfig> {
+        self.config.with(|c| c.learners.clone())
+    }
+}
+
+/// The same experiment on the built-in set.
+fn use_built_in(config: &mut ExperimentConfig) {
+    config.dataset = DatasetName::BuiltIn;
+}
+
+fn query_pairs() -> Vec<(String, String)> {
+    let search = window().location().search().unwrap_or_default();
+    let Ok(params) = web_sys::UrlSearchParams::new_with_str(&search) else { return Vec::new() };
+    js_sys::Array::from(&params)
+        .iter()
+        .filter_map(|pair| {
+            let pair = js_sys::Array::from(&pair);
+            Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
+        })
+        .collect()
+}
+
+/// The address of an experiment on this page.
+pub fn address(config: &ExperimentConfig) -> Option<String> {
+    let location = window().location();
+    let base = format!("{}{}", location.origin().ok()?, location.pathname().ok()?);
+    let query = link::query(config).ok()?;
+    Some(if query.is_empty() { base } else { format!("{base}?{query}") })
+}
+
+fn remember(config: &ExperimentConfig) {
+    // A browser may refuse (too many changes a second, a sandbox); the form still works, only the address lags.
+    if let (Some(address), Ok(history)) = (address(config), window().history()) {
+        let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&address));
+    }
+}

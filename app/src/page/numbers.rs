@@ -1,0 +1,131 @@
+//! The right column: measured time beside its ideal, and where the weights of the sparse learner are.
+
+use leptos::prelude::*;
+
+use super::lab::Lab;
+use crate::figures;
+use crate::race::{Learner, Race, Tone};
+
+struct Row {
+    name: &'static str,
+    title: &'static str,
+    cells: Vec<String>,
+}
+
+const DASH: &str = "\u{2013}";
+
+/// Measured speed over dense, and what the FLOPs alone would allow.
+fn against_dense(learner: &Learner, dense: Option<&Learner>) -> String {
+    let Some(dense) = dense else { return DASH.into() };
+    if learner.tone == Tone::Dense {
+        return "1".into();
+    }
+    let ideal = dense.info.flops_per_step as f64 / learner.info.flops_per_step.max(1) as f64;
+    match (dense.ms_per_step, learner.ms_per_step) {
+        (Some(d), Some(l)) if l > 0.0 => format!("{:.1}× of {ideal:.1}×", d / l),
+        _ => format!("{DASH} of {ideal:.1}×"),
+    }
+}
+
+fn rows(race: &Race, batch: usize) -> Vec<Row> {
+    let cells = |f: &dyn Fn(&Learner) -> String| race.corners().map(f).collect::<Vec<_>>();
+    let measured = |f: &dyn Fn(f64) -> String| cells(&|l| l.ms_per_step.filter(|ms| *ms > 0.0).map_or_else(|| DASH.into(), f));
+    vec![
+        Row { name: "Parameters", title: "Parameters that exist", cells: cells(&|l| figures::count(l.info.active_parameters)) },
+        Row { name: "True density", title: "Weights that exist over all weights", cells: cells(&|l| format!("{:.3}", l.info.density)) },
+        Row { name: "ms a step", title: "Measured here, median of recent slices", cells: measured(&figures::three) },
+        Row { name: "Against dense", title: "Measured speed-up, and the speed-up that the FLOPs alone would give", cells: cells(&|l| against_dense(l, race.dense())) },
+        Row { name: "Work a step", title: "Forward and both gradients at full batch, 2 FLOPs a multiply-accumulate", cells: cells(&|l| figures::flops(l.info.flops_per_step as f64)) },
+        Row { name: "Rate", title: "Work a step over measured time", cells: cells(&|l| l.ms_per_step.filter(|ms| *ms > 0.0).map_or_else(|| DASH.into(), |ms| format!("{}/s", figures::flops(l.info.flops_per_step as f64 / ms * 1e3)))) },
+        Row { name: "Images a second", title: "Batch size over measured time", cells: measured(&|ms| figures::count((batch as f64 / ms * 1e3) as u64)) },
+        Row { name: "Weights in memory", title: "Weights, gradients, moments and indices on the device", cells: cells(&|l| figures::bytes(l.info.weight_bytes)) },
+    ]
+}
+
+/// The table of measured numbers.
+#[component]
+pub fn HonestNumbers() -> impl IntoView {
+    let lab = Lab::get();
+    let heads = Memo::new(move |_| lab.race.with(|r| r.corners().map(|l| (l.tone.class(), l.label.clone())).collect::<Vec<_>>()));
+    let batch = Memo::new(move |_| lab.started.with(|s| s.as_ref().map_or(0, |c| c.batch_size)));
+    view! {
+        <div class="card">
+            <h2>"Honest numbers"</h2>
+            <Show
+                when=move || !heads.with(Vec::is_empty)
+                fallback=|| view! { <p class="quiet">"Measured on this device, beside what the FLOPs alone would allow. They appear when a race starts."</p> }
+            >
+                <div class="scroll" tabindex="0" role="region" aria-label="Honest numbers">
+                    <table class="numbers" data-testid="learners-table">
+                        <tbody>
+                            <tr>
+                                <td></td>
+                                {move || heads.get().into_iter().map(|(class, label)| view! { <th scope="col" class=class>{label}</th> }).collect_view()}
+                            </tr>
+                            {move || lab.race.with(|r| rows(r, batch.get())).into_iter().map(|row| view! {
+                                <tr>
+                                    <th scope="row" title=row.title>{row.name}</th>
+                                    {row.cells.into_iter().map(|c| view! { <td>{c}</td> }).collect_view()}
+                                </tr>
+                            }).collect_view()}
+                        </tbody>
+                    </table>
+                </div>
+            </Show>
+        </div>
+    }
+}
+
+/// "layer1.0.conv1.weight" without what every name has.
+fn short(name: &str) -> &str {
+    name.strip_suffix(".weight").unwrap_or(name)
+}
+
+/// Density by layer of the first sparse learner, as a table whose cells are bars.
+#[component]
+pub fn Densities() -> impl IntoView {
+    let lab = Lab::get();
+    let layers = Memo::new(move |_| {
+        lab.race.with(|r| {
+            let learner = r.corners().find(|l| l.tone != Tone::Dense)?;
+            let rows: Vec<_> = learner.info.layers.iter().map(|l| (short(&l.name).to_owned(), l.active as f64 / l.total.max(1) as f64, l.active, l.total)).collect();
+            Some((learner.label.clone(), learner.tone.class(), rows))
+        })
+    });
+    let explored = Memo::new(move |_| {
+        lab.race.with(|r| {
+            let learner = r.corners().find(|l| l.tone != Tone::Dense && !l.changes.is_empty())?;
+            let grown: usize = learner.changes.iter().map(|c| c.grown).sum();
+            let pruned: usize = learner.changes.iter().map(|c| c.pruned).sum();
+            let tried = learner.changes.iter().map(|c| c.explored).sum::<f64>() / learner.changes.len() as f64;
+            Some(format!(
+                "Mask update {}: {} weights grown, {} pruned. In a layer, {} of the positions have been tried so far, on average.",
+                learner.updates,
+                figures::count(grown as u64),
+                figures::count(pruned as u64),
+                figures::percent(tried)
+            ))
+        })
+    });
+    view! {
+        {move || layers.get().map(|(label, class, rows)| view! {
+            <div class="card">
+                <h2>{format!("Inside {label}: density by layer")}</h2>
+                <div class="scroll tall" tabindex="0" role="region" aria-label="Density by layer">
+                    <table class=format!("bars {class}")>
+                        <tbody>
+                            {rows.into_iter().map(|(name, density, active, total)| view! {
+                                <tr title=format!("{} of {} weights", figures::count(active as u64), figures::count(total as u64))>
+                                    <th scope="row">{name}</th>
+                                    <td><span class="track"><span class="bar" style:width=format!("{:.1}%", density * 100.0)></span></span></td>
+                                    <td>{format!("{density:.2}")}</td>
+                                </tr>
+                            }).collect_view()}
+                        </tbody>
+                    </table>
+                </div>
+                {move || explored.get().map(|text| view! { <p class="quiet">{text}</p> })}
+            </div>
+        })}
+    }
+}

@@ -1,0 +1,61 @@
+//! Light, dark, or as the system has it; remembered in this browser.
+
+use leptos::prelude::*;
+
+const KEY: &str = "sparring-theme";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Theme {
+    System,
+    Light,
+    Dark,
+}
+
+impl Theme {
+    fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+    fn from_name(name: &str) -> Self {
+        match name {
+            "light" => Self::Light,
+            "dark" => Self::Dark,
+            _ => Self::System,
+        }
+    }
+}
+
+/// Storage may be refused (private windows); the choice then lasts until the page is closed.
+fn storage() -> Option<web_sys::Storage> {
+    window().local_storage().ok().flatten()
+}
+
+/// A select in the header.
+#[component]
+pub fn ThemeToggle() -> impl IntoView {
+    let saved = storage().and_then(|s| s.get_item(KEY).ok().flatten()).unwrap_or_default();
+    let theme = RwSignal::new(Theme::from_name(&saved));
+    Effect::new(move || {
+        let theme = theme.get();
+        if let Some(root) = document().document_element() {
+            // An attribute of our own root element: nothing that can be refused.
+            let _ = root.set_attribute("data-theme", theme.name());
+        }
+        if let Some(storage) = storage() {
+            let _ = storage.set_item(KEY, theme.name());
+        }
+    });
+    view! {
+        <label class="theme">
+            <span>"Colours"</span>
+            <select on:change:target=move |ev| theme.set(Theme::from_name(&ev.target().value())) prop:value=move || theme.get().name()>
+                <option value="system">"System"</option>
+                <option value="light">"Light"</option>
+                <option value="dark">"Dark"</option>
+            </select>
+        </label>
+    }
+}

@@ -1,0 +1,181 @@
+//! What the page and the worker say to each other: JSON text by `postMessage`, one enum each way.
+//!
+//! Text costs microseconds at ten messages a second and can be read in the browser's tools. A command may carry one
+//! attachment (a dropped file), which travels as a structured clone beside its text.
+
+use serde::{Deserialize, Serialize};
+use sparring_core::config::ExperimentConfig;
+use sparring_core::device::{DeviceChoice, DeviceInfo};
+use sparring_core::error::Error;
+use sparring_core::events::Event;
+
+/// From the page to the worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Find a device, so that the page can say what trains before anything does.
+    Open {
+        /// What to look for.
+        device: DeviceChoice,
+    },
+    /// Load what the configuration needs and begin; a session already there is dropped.
+    Start {
+        /// The experiment.
+        config: Box<ExperimentConfig>,
+        /// Wait for `Resume` or `Step` instead of training at once.
+        paused: bool,
+    },
+    /// Hold after the slice under way.
+    Pause,
+    /// Go on.
+    Resume,
+    /// One training step of every learner, then hold.
+    Step,
+    /// End the race early. What was reported stays on the page.
+    Stop,
+    /// Change the learning rate from here on; `None` returns to the schedule.
+    SetLr {
+        /// The rate.
+        lr: Option<f32>,
+    },
+    /// Keep the attached official archive as the CIFAR-10 of this browser.
+    DropArchive,
+}
+
+/// From the worker to the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// The worker's code runs and commands will be heard.
+    Booted,
+    /// A device is open.
+    Ready {
+        /// What it is.
+        device: DeviceInfo,
+        /// Why it is not the GPU, where the CPU had to step in.
+        note: Option<String>,
+    },
+    /// Something is being fetched, read or planned.
+    Loading(Loading),
+    /// What the session said in one slice.
+    Events(Vec<Event>),
+    /// Training goes on.
+    Resumed,
+    /// Training holds.
+    Paused,
+    /// The race was ended, or its preparation was given up.
+    Stopped,
+    /// The dropped archive is checked and kept.
+    ArchiveKept {
+        /// Training images in it.
+        train: usize,
+        /// Test images in it.
+        test: usize,
+    },
+    /// It cannot go on like this; the worker lives.
+    Failed(Failure),
+    /// The worker's last words.
+    Died(Failure),
+}
+
+/// One honest progress bar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loading {
+    /// E.g. "Fetching CIFAR-10".
+    pub what: String,
+    /// Bytes so far.
+    pub done: u64,
+    /// Bytes in all; `None` where no amount is known.
+    pub total: Option<u64>,
+}
+
+/// What went wrong, in words for the person at the page, and the ways on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// One short sentence.
+    pub title: String,
+    /// What was expected, what was found, what to do.
+    pub message: String,
+    /// Buttons, the most useful first.
+    pub ways: Vec<WayOn>,
+}
+
+/// What a person can do about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WayOn {
+    /// The same again.
+    Retry,
+    /// The built-in set in place of the one that cannot be had.
+    UseBuiltIn,
+    /// The CPU in place of the GPU.
+    UseCpu,
+    /// The small preset.
+    UseQuickLook,
+    /// Back to the settings.
+    ChangeSettings,
+}
+
+impl WayOn {
+    /// What its button says.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Retry => "Try again",
+            Self::UseBuiltIn => "Use the built-in set",
+            Self::UseCpu => "Train on the CPU",
+            Self::UseQuickLook => "Take the quick look",
+            Self::ChangeSettings => "Back to the settings",
+        }
+    }
+}
+
+impl Failure {
+    /// A failure with its ways on.
+    pub fn new(title: &str, message: impl Into<String>, ways: &[WayOn]) -> Self {
+        Self { title: title.to_owned(), message: message.into(), ways: ways.to_vec() }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        use WayOn::{ChangeSettings, Retry, UseBuiltIn, UseCpu, UseQuickLook};
+        let (title, ways): (_, &[WayOn]) = match &error {
+            Error::Config(_) | Error::UnknownName { .. } => ("These settings cannot be run", &[ChangeSettings, UseQuickLook]),
+            Error::Limit { .. } | Error::OutOfMemory(_) => ("This does not fit the device", &[UseQuickLook, UseCpu, ChangeSettings]),
+            Error::NoAdapter(_) => ("No GPU can be used here", &[UseCpu]),
+            Error::DeviceLost(_) => ("The GPU was lost", &[Retry, UseCpu]),
+            Error::Format { .. } | Error::Io { .. } => ("The data is not what it should be", &[Retry, UseBuiltIn]),
+            Error::Diverged(_) => ("Training diverged", &[ChangeSettings, Retry]),
+            Error::Shape { .. } | Error::Validation(_) => ("The trainer hit a fault of its own", &[Retry, UseCpu]),
+        };
+        Self::new(title, error.to_string(), ways)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn messages_survive_their_text_form() {
+        let start = Command::Start { config: Box::default(), paused: true };
+        let messages = [
+            Message::Booted,
+            Message::Loading(Loading { what: "Fetching".into(), done: 3, total: None }),
+            Message::Events(vec![Event::Warning { message: "w".into() }]),
+            Message::Failed(Error::DeviceLost("driver reset".into()).into()),
+        ];
+        assert_eq!(serde_json::from_str::<Command>(&serde_json::to_string(&start).unwrap()).unwrap(), start);
+        for message in messages {
+            assert_eq!(serde_json::from_str::<Message>(&serde_json::to_string(&message).unwrap()).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn every_failure_offers_a_way_on() {
+        let failure = Failure::from(Error::Limit { what: "VGG16".into(), needed: "2 GiB".into(), available: "1 GiB".into(), remedy: "use a smaller batch".into() });
+        assert_eq!(failure.ways[0], WayOn::UseQuickLook);
+        assert!(failure.message.contains("2 GiB"));
+    }
+}

@@ -1,0 +1,174 @@
+//! Datasets and scores for a configuration: from memory, from this browser, or from the page's server, in that order.
+//!
+//! Every chunk is checked against the manifest whatever its source, so a stale or half-written file is only fetched again.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use sparring_core::config::{DatasetName, ExperimentConfig};
+use sparring_core::data::chunks::{self, Chunk, ChunkedDataset, Manifest};
+use sparring_core::data::{Dataset, builtin, cifar};
+use sparring_core::hardness::Scores;
+
+use super::fetch::{self, Missing};
+use super::store::Store;
+use super::{Halt, Outbox};
+use crate::protocol::{Failure, WayOn};
+
+const MANIFEST: &str = "data/manifest.json";
+const KEPT_MANIFEST: &str = "cifar10-manifest.json";
+const SCORES: &str = "scores/cifar10-el2n.safetensors";
+
+/// What has been loaded, and where from.
+#[derive(Default)]
+pub struct Library {
+    cifar10: Option<Arc<Dataset>>,
+    scores: Option<Arc<Scores>>,
+    built_in: Option<(f32, Arc<Dataset>)>,
+}
+
+impl Library {
+    /// The images of a configuration.
+    pub async fn dataset(&mut self, config: &ExperimentConfig, out: &Outbox) -> Result<Arc<Dataset>, Halt> {
+        match config.dataset {
+            DatasetName::BuiltIn => {
+                if let Some((difficulty, data)) = &self.built_in
+                    && *difficulty == config.difficulty
+                {
+                    return Ok(data.clone());
+                }
+                out.loading("Making the built-in set", 0, None).await;
+                let data = Arc::new(builtin::builtin(config.difficulty, builtin::TRAIN, builtin::TEST, builtin::SEED));
+                self.built_in = Some((config.difficulty, data.clone()));
+                Ok(data)
+            }
+            DatasetName::Cifar10 => {
+                if let Some(data) = &self.cifar10 {
+                    return Ok(data.clone());
+                }
+                let data = Arc::new(self.fetch_cifar10(out).await?);
+                self.cifar10 = Some(data.clone());
+                Ok(data)
+            }
+        }
+    }
+
+    /// The scores that ship with the project, where the dataset has any and they are needed or there.
+    pub async fn scores(&mut self, config: &ExperimentConfig, data: &Dataset, out: &Outbox) -> Result<Option<Arc<Scores>>, Halt> {
+        if config.dataset != DatasetName::Cifar10 {
+            return Ok(None);
+        }
+        if self.scores.is_none() {
+            out.loading("Fetching the hardness scores", 0, None).await;
+            match fetch::get(SCORES, |_| !out.cancelled()).await {
+                Ok(bytes) => {
+                    let scores = Scores::from_bytes(SCORES, &bytes)?;
+                    scores.check(data)?;
+                    self.scores = Some(Arc::new(scores));
+                }
+                Err(Missing::GivenUp) => return Err(Halt::Cancelled),
+                // Without scores there are no halves to compare, but all of it and a random part can still be trained on.
+                Err(_) if !config.subset.needs_scores() => return Ok(None),
+                Err(Missing::NotThere) => {
+                    return Err(Failure::new(
+                        "The hardness scores are not here",
+                        format!("This server has no {SCORES}, and '{}' is chosen by them. Train on all images or a random part, or use the built-in set.", config.subset),
+                        &[WayOn::ChangeSettings, WayOn::UseQuickLook],
+                    )
+                    .into());
+                }
+                Err(Missing::Broken(words)) => return Err(network(&words)),
+            }
+        }
+        Ok(self.scores.clone())
+    }
+
+    async fn fetch_cifar10(&self, out: &Outbox) -> Result<Dataset, Halt> {
+        out.loading("Looking for CIFAR-10", 0, None).await;
+        let store = Store::open().await;
+        let manifest = match fetch::get(MANIFEST, |_| !out.cancelled()).await {
+            Ok(json) => Manifest::parse(MANIFEST, &json)?,
+            Err(Missing::GivenUp) => return Err(Halt::Cancelled),
+            Err(why) => match store.read(KEPT_MANIFEST).await {
+                Some(json) => Manifest::parse(KEPT_MANIFEST, &json)?,
+                None => return Err(no_cifar10(why)),
+            },
+        };
+        let order = manifest.chunks.clone();
+        let mut data = ChunkedDataset::new(manifest);
+        for chunk in &order {
+            let (done, total) = data.progress();
+            let name = kept_name(chunk);
+            if let Some(bytes) = store.read(&name).await
+                && data.accept(&chunk.file, &bytes).is_ok()
+            {
+                out.loading("Reading CIFAR-10 from this browser", data.progress().0, Some(total)).await;
+                if out.cancelled() {
+                    return Err(Halt::Cancelled);
+                }
+                continue;
+            }
+            let mut here = done;
+            let path = format!("data/{}", chunk.file);
+            let counted = |more| {
+                here += more;
+                out.loading_now("Fetching CIFAR-10", here, Some(total));
+                !out.cancelled()
+            };
+            match fetch::get(&path, counted).await {
+                Ok(bytes) => {
+                    data.accept(&chunk.file, &bytes)?;
+                    store.write(&name, &bytes).await;
+                }
+                Err(Missing::GivenUp) => return Err(Halt::Cancelled),
+                Err(why) => return Err(no_cifar10(why)),
+            }
+        }
+        if let Ok(json) = serde_json::to_vec(data.manifest()) {
+            store.write(KEPT_MANIFEST, &json).await;
+        }
+        Ok(data.finish()?)
+    }
+
+    /// Checks the official archive and keeps it, in memory and in this browser. Returns the counts of its images.
+    pub async fn keep_archive(&mut self, name: &str, bytes: Vec<u8>, out: &Outbox) -> Result<(usize, usize), Halt> {
+        out.loading("Checking the archive", 0, None).await;
+        let data = cifar::CIFAR10.from_archive(name, Cursor::new(bytes))?;
+        let (manifest, parts) = chunks::pack(&data, chunks::DEFAULT_CHUNK)?;
+        let store = Store::open().await;
+        let (mut done, total) = (0, manifest.total_bytes());
+        for (chunk, bytes) in manifest.chunks.iter().zip(&parts) {
+            store.write(&kept_name(chunk), bytes).await;
+            done += chunk.bytes;
+            out.loading("Keeping CIFAR-10 in this browser", done, Some(total)).await;
+        }
+        if let Ok(json) = serde_json::to_vec(&manifest) {
+            store.write(KEPT_MANIFEST, &json).await;
+        }
+        let counts = (data.train.len(), data.test.len());
+        self.cifar10 = Some(Arc::new(data));
+        Ok(counts)
+    }
+}
+
+/// A name that changes with the content.
+fn kept_name(chunk: &Chunk) -> String {
+    format!("{}-{}", chunk.sha256.get(..16).unwrap_or(&chunk.sha256), chunk.file)
+}
+
+fn network(words: &str) -> Halt {
+    Failure::new("The download broke off", format!("{words}. What arrived is kept; trying again goes on from there."), &[WayOn::Retry, WayOn::UseBuiltIn]).into()
+}
+
+fn no_cifar10(why: Missing) -> Halt {
+    match why {
+        Missing::GivenUp => Halt::Cancelled,
+        Missing::Broken(words) => network(&words),
+        Missing::NotThere => Failure::new(
+            "CIFAR-10 is not here",
+            "This server does not carry CIFAR-10, and this browser has no copy. Use the built-in set, or bring the official archive (under Bring your own archive).",
+            &[WayOn::UseBuiltIn, WayOn::Retry],
+        )
+        .into(),
+    }
+}

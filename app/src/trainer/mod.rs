@@ -1,0 +1,277 @@
+//! The worker: it owns the session, obeys commands between slices, and reports.
+//!
+//! Everything runs in one task that alternates between the inbox and `advance`, so no state is ever shared with a handler.
+
+mod fetch;
+mod library;
+mod store;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use futures_channel::mpsc::{UnboundedReceiver, unbounded};
+use gloo_timers::future::TimeoutFuture;
+use sparring_core::config::ExperimentConfig;
+use sparring_core::device::{Device, DeviceChoice};
+use sparring_core::error::Error;
+use sparring_core::events::Event;
+use sparring_core::train::Session;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
+
+use self::library::Library;
+use crate::protocol::{Command, Failure, Loading, Message, WayOn};
+
+/// A command and what came with it.
+type Letter = (Command, Option<File>);
+
+/// Why preparation ended without a race.
+pub(crate) enum Halt {
+    /// A stop is waiting in the inbox.
+    Cancelled,
+    /// It cannot be done.
+    Failed(Failure),
+}
+
+impl From<Failure> for Halt {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// The line to the page, and the stops it has asked for.
+#[derive(Clone)]
+pub(crate) struct Outbox {
+    stops: Rc<Cell<u32>>,
+    last_loading: Rc<Cell<f64>>,
+}
+
+fn scope() -> DedicatedWorkerGlobalScope {
+    js_sys::global().unchecked_into()
+}
+
+fn post(message: &Message) {
+    // Plain data; non-finite numbers become null and fail to be read, which the page reports.
+    if let Ok(text) = serde_json::to_string(message) {
+        let _ = scope().post_message(&text.into());
+    }
+}
+
+/// Lets messages of the page come through.
+async fn breathe() {
+    TimeoutFuture::new(0).await;
+}
+
+impl Outbox {
+    /// Whether a stop is waiting.
+    pub(crate) fn cancelled(&self) -> bool {
+        self.stops.get() > 0
+    }
+    /// Says how far a preparation is.
+    pub(crate) async fn loading(&self, what: &str, done: u64, total: Option<u64>) {
+        post(&Message::Loading(Loading { what: what.to_owned(), done, total }));
+        breathe().await;
+    }
+    /// The same from inside a stream: at most ten a second.
+    pub(crate) fn loading_now(&self, what: &str, done: u64, total: Option<u64>) {
+        let now = js_sys::Date::now();
+        if now - self.last_loading.get() >= 100.0 {
+            self.last_loading.set(now);
+            post(&Message::Loading(Loading { what: what.to_owned(), done, total }));
+        }
+    }
+}
+
+/// Listens to the page.
+pub fn start() {
+    std::panic::set_hook(Box::new(|info| {
+        console_error_panic_hook::hook(info);
+        post(&Message::Died(Failure::new(
+            "The trainer stopped on a fault of its own",
+            format!("{info}. What was measured so far stays on the page; a new race starts a new trainer."),
+            &[WayOn::Retry],
+        )));
+    }));
+    let (sender, inbox) = unbounded::<Letter>();
+    let out = Outbox { stops: Rc::default(), last_loading: Rc::default() };
+    let stops = out.stops.clone();
+    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+        let parts = js_sys::Array::from(&event.data());
+        match serde_json::from_str::<Command>(&parts.get(0).as_string().unwrap_or_default()) {
+            Ok(command) => {
+                if command == Command::Stop {
+                    stops.set(stops.get() + 1);
+                }
+                // The receiver lives as long as the worker.
+                let _ = sender.unbounded_send((command, parts.get(1).dyn_into().ok()));
+            }
+            Err(error) => post(&Message::Failed(Failure::new("The page and its trainer do not fit together", format!("{error}. Reload the page."), &[]))),
+        }
+    });
+    scope().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    on_message.forget();
+    post(&Message::Booted);
+    let trainer = Trainer { out, library: Library::default(), device: None, session: None, running: false };
+    spawn_local(trainer.run(inbox));
+}
+
+struct Trainer {
+    out: Outbox,
+    library: Library,
+    /// Open and idle, with the choice that led to it.
+    device: Option<(DeviceChoice, Device)>,
+    session: Option<(DeviceChoice, Session)>,
+    running: bool,
+}
+
+impl Trainer {
+    async fn run(mut self, mut inbox: UnboundedReceiver<Letter>) {
+        loop {
+            let letter = if self.running {
+                inbox.try_recv().ok()
+            } else {
+                match inbox.recv().await {
+                    Ok(letter) => Some(letter),
+                    Err(_) => return,
+                }
+            };
+            let outcome = match letter {
+                Some((command, file)) => self.obey(command, file).await,
+                None => self.slice().await,
+            };
+            match outcome {
+                Ok(()) | Err(Halt::Cancelled) => {}
+                Err(Halt::Failed(failure)) => {
+                    self.drop_session();
+                    post(&Message::Failed(failure));
+                }
+            }
+        }
+    }
+
+    async fn obey(&mut self, command: Command, file: Option<File>) -> Result<(), Halt> {
+        match command {
+            Command::Open { device } => self.open(device).await,
+            Command::Start { config, paused } => self.begin(*config, paused).await,
+            Command::Pause => {
+                if std::mem::take(&mut self.running) {
+                    post(&Message::Paused);
+                }
+                Ok(())
+            }
+            Command::Resume => {
+                if self.session.is_some() {
+                    self.running = true;
+                    post(&Message::Resumed);
+                }
+                Ok(())
+            }
+            Command::Step => self.step().await,
+            Command::Stop => {
+                self.out.stops.set(self.out.stops.get().saturating_sub(1));
+                self.drop_session();
+                post(&Message::Stopped);
+                Ok(())
+            }
+            Command::SetLr { lr } => {
+                if let Some((_, session)) = &mut self.session {
+                    session.set_lr(lr);
+                }
+                Ok(())
+            }
+            Command::DropArchive => self.keep(file).await,
+        }
+    }
+
+    /// Opens a device, unless the right one is open already.
+    async fn open(&mut self, choice: DeviceChoice) -> Result<(), Halt> {
+        if self.device.as_ref().is_none_or(|(c, _)| *c != choice) {
+            self.device = None;
+            let (device, note) = Device::open(choice).await?;
+            post(&Message::Ready { device: device.info(), note });
+            self.device = Some((choice, device));
+        } else if let Some((_, device)) = &self.device {
+            post(&Message::Ready { device: device.info(), note: None });
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self, config: ExperimentConfig, paused: bool) -> Result<(), Halt> {
+        self.drop_session();
+        config.validate()?;
+        let choice = config.device;
+        if self.device.as_ref().is_none_or(|(c, _)| *c != choice) {
+            self.open(choice).await?;
+        }
+        let data = self.library.dataset(&config, &self.out).await?;
+        let scores = self.library.scores(&config, &data, &self.out).await?;
+        if self.out.cancelled() {
+            return Err(Halt::Cancelled);
+        }
+        self.out.loading("Planning the networks", 0, None).await;
+        let Some((_, device)) = self.device.take() else {
+            return Err(Error::NoAdapter("the device went away while loading".into()).into());
+        };
+        let session = Session::new(config, data, scores, device).await?;
+        self.session = Some((choice, session));
+        self.running = !paused;
+        post(if paused { &Message::Paused } else { &Message::Resumed });
+        Ok(())
+    }
+
+    /// One slice of every learner, and a breath.
+    async fn slice(&mut self) -> Result<(), Halt> {
+        let Some((_, session)) = &mut self.session else {
+            self.running = false;
+            return Ok(());
+        };
+        let events = session.advance().await?;
+        self.report(events);
+        breathe().await;
+        Ok(())
+    }
+
+    async fn step(&mut self) -> Result<(), Halt> {
+        let Some((_, session)) = &mut self.session else { return Ok(()) };
+        self.running = false;
+        let events = session.step_once().await?;
+        post(&Message::Paused);
+        self.report(events);
+        Ok(())
+    }
+
+    fn report(&mut self, events: Vec<Event>) {
+        if !events.is_empty() {
+            post(&Message::Events(events));
+        }
+        if self.session.as_ref().is_some_and(|(_, s)| s.finished()) {
+            self.drop_session();
+        }
+    }
+
+    /// Ends the session and keeps its device for the next.
+    fn drop_session(&mut self) {
+        self.running = false;
+        if let Some((choice, session)) = self.session.take() {
+            self.device = Some((choice, session.into_device()));
+        }
+    }
+
+    async fn keep(&mut self, file: Option<File>) -> Result<(), Halt> {
+        let Some(file) = file else {
+            return Err(Failure::new("No file came through", "Choose the archive again.", &[WayOn::ChangeSettings]).into());
+        };
+        let unreadable = |e: JsValue| Failure::new("The file cannot be read", format!("{}: {e:?}", file.name()), &[WayOn::ChangeSettings]);
+        let buffer = JsFuture::from(file.array_buffer()).await.map_err(unreadable)?;
+        let bytes = js_sys::Uint8Array::new(&buffer).to_vec();
+        let (train, test) = self.library.keep_archive(&file.name(), bytes, &self.out).await?;
+        post(&Message::ArchiveKept { train, test });
+        Ok(())
+    }
+}

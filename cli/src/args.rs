@@ -1,0 +1,201 @@
+//! Every field of an experiment as a flag of the same name, on top of a TOML file, on top of the defaults.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use sparring_core::ExperimentConfig;
+use sparring_core::config::{DatasetName, LearnerConfig, LrSchedule, OptimizerName, Subset};
+use sparring_core::device::DeviceChoice;
+use sparring_core::net::zoo::Model;
+
+/// A mistake in what was asked for, not in doing it: exit code 2.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Where to compute, as a flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DeviceFlag {
+    /// A hardware GPU, else the CPU
+    Auto,
+    /// Any GPU adapter, also a software one
+    Gpu,
+    /// The CPU backend
+    Cpu,
+}
+
+impl From<DeviceFlag> for DeviceChoice {
+    fn from(flag: DeviceFlag) -> Self {
+        match flag {
+            DeviceFlag::Auto => Self::Auto,
+            DeviceFlag::Gpu => Self::Gpu,
+            DeviceFlag::Cpu => Self::Cpu,
+        }
+    }
+}
+
+/// Defines the flags and how they replace fields, from one list.
+macro_rules! experiment_flags {
+    ($($(#[$meta:meta])* $field:ident: $type:ty),+ $(,)?) => {
+        /// One optional flag a field of the configuration.
+        #[derive(Clone, Debug, Default, clap::Args)]
+        #[command(next_help_heading = "Experiment")]
+        pub struct ExperimentArgs {
+            /// Read the configuration from this TOML file first; flags go on top
+            #[arg(long, value_name = "FILE.toml")]
+            pub config: Option<PathBuf>,
+            $($(#[$meta])* #[arg(long)] pub $field: Option<$type>,)+
+            /// Who is in the ring, comma separated: METHOD[@DENSITY][+erk|+uniform][+sparse|+masked] with METHOD dense, static, set or rigl [default: dense,set@0.2]
+            #[arg(long, alias = "learner", value_delimiter = ',')]
+            pub learners: Vec<LearnerConfig>,
+            /// Where to compute [default: auto]
+            #[arg(long)]
+            pub device: Option<DeviceFlag>,
+        }
+        impl ExperimentArgs {
+            fn apply(&self, config: &mut ExperimentConfig) {
+                $(if let Some(value) = &self.$field { config.$field = value.clone(); })+
+                if !self.learners.is_empty() {
+                    config.learners.clone_from(&self.learners);
+                }
+                if let Some(device) = self.device {
+                    config.device = device.into();
+                }
+            }
+        }
+    };
+}
+
+experiment_flags! {
+    /// Images: cifar10 or builtin [default: cifar10]
+    dataset: DatasetName,
+    /// Difficulty of the built-in set, 0 to 1 [default: 0.5]
+    difficulty: f32,
+    /// Part of the training split: all, random:P, el2n-hard:P, el2n-easy:P [default: el2n-hard:0.5]
+    subset: Subset,
+    /// Also train every learner on a random subset of the same size [default: true]
+    #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    control: bool,
+    /// Keep only this many training samples (0 = all) [default: 0]
+    limit_train: usize,
+    /// Evaluate on only this many test samples (0 = all) [default: 0]
+    limit_test: usize,
+    /// Network: tiny, resnet20, resnet32, resnet44, resnet56, resnet18, resnet34, vgg16, mlp [default: resnet20]
+    model: Model,
+    /// Seed of weights, masks, data order and augmentation [default: 15]
+    seed: u64,
+    /// Passes over the subset [default: 20]
+    epochs: u32,
+    /// Samples a step [default: 128]
+    batch_size: usize,
+    /// Optimiser: sgd or adam [default: sgd]
+    optimizer: OptimizerName,
+    /// Learning rate at the start [default: 0.1]
+    lr: f32,
+    /// Its schedule: step, cosine or constant [default: step]
+    lr_schedule: LrSchedule,
+    /// SGD momentum [default: 0.9]
+    momentum: f32,
+    /// Nesterov momentum [default: true]
+    #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    nesterov: bool,
+    /// L2 on all parameters [default: 0.0005]
+    weight_decay: f32,
+    /// Random crop and flip [default: true]
+    #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    augment: bool,
+    /// Epochs between topology updates [default: 2]
+    update_frequency: u32,
+    /// Share of a layer's weights replaced at the first update [default: 0.2]
+    death_rate: f64,
+    /// Masked semantics: zero the momentum of inactive weights [default: false]
+    #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    momentum_reset: bool,
+}
+
+impl ExperimentArgs {
+    /// The configuration these flags describe, on top of `base` where no file is given. It is not validated yet.
+    pub fn resolve(&self, base: ExperimentConfig) -> Result<ExperimentConfig> {
+        let mut config = match &self.config {
+            Some(path) => read_config(path)?,
+            None => base,
+        };
+        self.apply(&mut config);
+        Ok(config)
+    }
+}
+
+/// Reads a configuration file; what it leaves out is at its default.
+pub fn read_config(path: &Path) -> Result<ExperimentConfig> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading the configuration {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("the configuration {}", path.display()))
+}
+
+/// Checks ranges and combinations; a mistake is one of usage.
+pub fn validate(config: &ExperimentConfig) -> Result<()> {
+    config.validate().map_err(|e| Usage(e.to_string()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        experiment: ExperimentArgs,
+    }
+
+    fn parse(flags: &[&str]) -> Result<ExperimentConfig, String> {
+        let flags = Flags::try_parse_from(std::iter::once("t").chain(flags.iter().copied())).map_err(|e| e.to_string())?;
+        Ok(flags.experiment.resolve(ExperimentConfig::default()).unwrap())
+    }
+
+    #[test]
+    fn every_field_is_a_flag_of_the_same_name() {
+        use clap::CommandFactory;
+        let command = Flags::command();
+        let flags: Vec<_> = command.get_arguments().filter_map(|a| a.get_long()).map(str::to_owned).collect();
+        let serde_json::Value::Object(fields) = serde_json::to_value(ExperimentConfig::default()).unwrap() else { panic!() };
+        for field in fields.keys().filter(|f| *f != "version") {
+            assert!(flags.contains(&field.replace('_', "-")), "no flag for {field}");
+        }
+    }
+
+    #[test]
+    fn defaults_in_the_help_are_the_defaults() {
+        use clap::CommandFactory;
+        let serde_json::Value::Object(fields) = serde_json::to_value(ExperimentConfig::default()).unwrap() else { panic!() };
+        for argument in Flags::command().get_arguments() {
+            let Some(value) = argument.get_long().and_then(|long| fields.get(&long.replace('-', "_"))) else { continue };
+            let help = argument.get_help().unwrap().to_string();
+            let stated = help.split("[default: ").nth(1).unwrap().trim_end_matches(']').to_owned();
+            let actual = match value {
+                serde_json::Value::String(s) => s.clone(),
+                serde_json::Value::Array(items) => items.iter().map(|i| i.as_str().unwrap()).collect::<Vec<_>>().join(","),
+                serde_json::Value::Number(n) => format!("{}", n.as_f64().unwrap() as f32),
+                other => other.to_string(),
+            };
+            assert_eq!(stated, actual, "{:?}", argument.get_long());
+        }
+    }
+
+    #[test]
+    fn flags_replace_fields() {
+        let config = parse(&["--model", "tiny", "--learners", "dense,rigl@0.1+uniform", "--lr-schedule", "cosine", "--control", "false", "--device", "cpu"]).unwrap();
+        assert_eq!((config.model, config.lr_schedule, config.control, config.device), (Model::Tiny, LrSchedule::Cosine, false, DeviceChoice::Cpu));
+        assert_eq!(config.learners[1].to_string(), "rigl@0.1+uniform");
+        assert_eq!(config.epochs, ExperimentConfig::default().epochs);
+        assert!(parse(&["--model", "resnet19"]).unwrap_err().contains("valid: tiny, resnet20"));
+    }
+}

@@ -1,0 +1,167 @@
+//! What a person sees while a run goes: bars with an estimate on a terminal, plain lines in a pipe.
+//!
+//! With `--json`, standard output belongs to the result alone and everything else goes to standard error.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sparring_core::Device;
+use sparring_core::device::{DeviceChoice, DeviceInfo};
+use sparring_core::events::{Event, Score};
+
+use crate::clock;
+use crate::table::percent;
+
+/// Where words go.
+#[derive(Clone, Copy, Debug)]
+pub struct Console {
+    json: bool,
+}
+
+impl Console {
+    /// `json`: standard output is for the result alone.
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+    /// A line for a person. A closed pipe is no failure of the run.
+    pub fn say(self, text: impl std::fmt::Display) {
+        if self.json {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        } else {
+            let _ = writeln!(std::io::stdout(), "{text}");
+        }
+    }
+    /// The result itself, where JSON was asked for.
+    pub fn result(self, value: &serde_json::Value) {
+        if self.json {
+            let _ = writeln!(std::io::stdout(), "{value:#}");
+        }
+    }
+    fn terminal(self) -> bool {
+        std::io::stderr().is_terminal() && (self.json || std::io::stdout().is_terminal())
+    }
+}
+
+/// Opens the device and says which it is and why.
+pub fn open_device(console: Console, choice: DeviceChoice) -> sparring_core::error::Result<Device> {
+    let (device, reason) = pollster::block_on(Device::open(choice))?;
+    console.say(format_args!("device    {}", describe(&device.info())));
+    if let Some(reason) = reason {
+        console.say(format_args!("          no GPU: {reason}"));
+    }
+    Ok(device)
+}
+
+/// The first Ctrl-C asks for a clean stop, the second ends the program.
+pub fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        eprintln!("\nstopping after this slice and writing what there is; Ctrl-C again ends at once");
+    })
+    .context("listening for Ctrl-C")?;
+    Ok(stop)
+}
+
+/// A device in one line.
+pub fn describe(info: &DeviceInfo) -> String {
+    let driver = if info.driver.is_empty() { String::new() } else { format!(", {}", info.driver) };
+    let software = if info.software { ", software" } else { "" };
+    format!("{} ({}{driver}{software})", info.name, info.backend)
+}
+
+/// Shows events as they come.
+pub struct Live {
+    console: Console,
+    names: Vec<String>,
+    epochs: u32,
+    ms: Vec<f64>,
+    bars: Option<(MultiProgress, Vec<ProgressBar>)>,
+}
+
+impl Live {
+    /// Bars where there is a terminal.
+    pub fn new(console: Console) -> Self {
+        let bars = console.terminal().then(|| (MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), Vec::new()));
+        Self { console, names: Vec::new(), epochs: 0, ms: Vec::new(), bars }
+    }
+    fn line(&self, text: &str) {
+        match &self.bars {
+            Some((all, _)) => {
+                let _ = all.println(text);
+            }
+            None => self.console.say(text),
+        }
+    }
+    fn name(&self, learner: usize) -> &str {
+        self.names.get(learner).map_or("?", String::as_str)
+    }
+    /// Shows one event.
+    pub fn event(&mut self, event: &Event) {
+        match event {
+            Event::Started { learners, epochs, device_bytes, .. } => {
+                self.names = learners.iter().map(|l| l.name.clone()).collect();
+                self.ms = vec![0.0; learners.len()];
+                self.epochs = *epochs;
+                let width = self.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+                self.line(&format!("memory    {:.1} MB on the device", *device_bytes as f64 / 1e6));
+                if let Some((all, bars)) = &mut self.bars {
+                    for name in &self.names {
+                        let bar = all.add(ProgressBar::new(1));
+                        bar.set_style(bar_style());
+                        bar.set_prefix(format!("{name:<width$}"));
+                        bars.push(bar);
+                    }
+                }
+            }
+            Event::Progress { learner, epoch, step, steps, loss, accuracy, ms_per_step } => {
+                if let Some(ms) = self.ms.get_mut(*learner) {
+                    *ms = *ms_per_step;
+                }
+                if let Some(bar) = self.bars.as_ref().and_then(|(_, bars)| bars.get(*learner)) {
+                    bar.set_length(u64::from(self.epochs) * *steps as u64);
+                    bar.set_position(u64::from(*epoch) * *steps as u64 + *step as u64);
+                    bar.set_message(format!("epoch {}/{}  loss {loss:.3}  train {}  {ms_per_step:.1} ms/step", epoch + 1, self.epochs, percent(*accuracy)));
+                }
+            }
+            Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, seconds, .. } => {
+                let half = |name: &str, score: &Option<Score>| score.map_or_else(String::new, |s| format!("  {name} {}", percent(s.accuracy)));
+                let width = self.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+                self.line(&format!(
+                    "epoch {epoch:>3}/{}  {:<width$}  lr {lr:<7}  loss {:.4}  train {}  test {}{}{}  {:.1} ms/step  {}",
+                    self.epochs,
+                    self.name(*learner),
+                    train.loss,
+                    percent(train.accuracy),
+                    percent(test.accuracy),
+                    half("easy", test_easy),
+                    half("hard", test_hard),
+                    self.ms.get(*learner).copied().unwrap_or(0.0),
+                    clock::duration(*seconds),
+                ));
+            }
+            Event::SamplesScored { score, samples } => self.line(&format!("scored    {samples} samples by {score}")),
+            Event::Warning { message } => self.line(&format!("warning   {message}")),
+            Event::LearnerFailed { learner, reason } => self.line(&format!("failed    {}: {reason}", self.name(*learner))),
+            Event::Finished { .. } => self.close(),
+            Event::TopologyChanged { .. } => {}
+        }
+    }
+    /// Takes the bars away, leaving the lines.
+    pub fn close(&mut self) {
+        if let Some((all, bars)) = self.bars.take() {
+            bars.iter().for_each(ProgressBar::finish_and_clear);
+            let _ = all.clear();
+        }
+    }
+}
+
+fn bar_style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix}  {bar:24}  {msg}  ETA {eta}").unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+}

@@ -1,0 +1,182 @@
+//! The binary as a person runs it: exit codes, messages, JSON.
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(missing_docs, reason = "tests")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn sparring(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sparring")).args(arguments).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A folder that goes away with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("sparring-cli-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn unknown_names_list_the_valid_ones_and_exit_2() {
+    for (flag, value, expected) in [
+        ("--model", "resnet19", "resnet20, resnet32"),
+        ("--dataset", "cifar11", "cifar10, builtin"),
+        ("--learners", "sett@0.2", "dense, static, set, rigl"),
+        ("--subset", "el2n-odd:0.5", "el2n-hard:P"),
+        ("--optimizer", "lion", "sgd, adam"),
+        ("--lr-schedule", "wave", "step, cosine, constant"),
+        ("--device", "tpu", "auto, gpu, cpu"),
+    ] {
+        let output = sparring(&["race", flag, value]);
+        assert_eq!(output.status.code(), Some(2), "{flag}");
+        assert!(stderr(&output).contains(expected), "{flag}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn usage_and_failure_have_different_exit_codes() {
+    for arguments in [&["race", "--epochs", "0"][..], &["race", "--lr", "-1"], &["fight"], &["train", "--learners", "dense,set@0.2"], &["race", "--frobnicate"], &[]] {
+        assert_eq!(sparring(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    for arguments in [&["race", "--config", "/nonexistent.toml"][..], &["eval", "--checkpoint", "/nonexistent", "--data", "builtin"], &["import", "/nonexistent", "--model", "tiny", "--out", "/nonexistent/x"]] {
+        let output = sparring(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let text = stderr(&output);
+        assert!(text.starts_with("error: ") && text.contains("nonexistent") && text.lines().count() == 1, "one readable chain: {text}");
+    }
+    assert_eq!(sparring(&["--version"]).status.code(), Some(0));
+    assert_eq!(sparring(&["race", "--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_configuration_file_with_a_wrong_field_says_so() {
+    let folder = Folder::new("config");
+    let path = folder.file("c.toml");
+    std::fs::write(&path, "modle = \"tiny\"\n").unwrap();
+    let output = sparring(&["race", "--config", &path]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("modle") && stderr(&output).contains("model"), "{}", stderr(&output));
+}
+
+/// A legacy `.pth` of `{"state_dict": {name: float tensor}}` with the prefix `module.`.
+fn pth(tensors: &[(&str, &[u32])]) -> Vec<u8> {
+    fn text(out: &mut Vec<u8>, s: &str) {
+        out.push(b'X');
+        out.extend((s.len() as u32).to_le_bytes());
+        out.extend(s.as_bytes());
+    }
+    fn ints(out: &mut Vec<u8>, values: &[u32]) {
+        out.push(b'(');
+        for v in values {
+            out.push(b'J');
+            out.extend(v.to_le_bytes());
+        }
+        out.push(b't');
+    }
+    let mut out = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.\x80\x02}".to_vec();
+    text(&mut out, "state_dict");
+    out.extend(b"ccollections\nOrderedDict\n)R(");
+    for (i, (name, shape)) in tensors.iter().enumerate() {
+        let len: u32 = shape.iter().product();
+        let strides: Vec<u32> = (0..shape.len()).map(|a| shape[a + 1..].iter().product()).collect();
+        text(&mut out, &format!("module.{name}"));
+        out.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+        text(&mut out, "storage");
+        out.extend(b"ctorch\nFloatStorage\n");
+        text(&mut out, &i.to_string());
+        text(&mut out, "cpu");
+        out.push(b'J');
+        out.extend(len.to_le_bytes());
+        out.extend(b"NtQK\x00");
+        ints(&mut out, shape);
+        ints(&mut out, &strides);
+        out.extend(b"\x89N tR".iter().filter(|b| **b != b' '));
+    }
+    out.extend(b"us.\x80\x02](");
+    for i in 0..tensors.len() {
+        text(&mut out, &i.to_string());
+    }
+    out.extend(b"e.");
+    for (i, (_, shape)) in tensors.iter().enumerate() {
+        let len: u32 = shape.iter().product();
+        out.extend(u64::from(len).to_le_bytes());
+        for j in 0..len {
+            out.extend((0.1 * ((i as u32 * 31 + j) as f32).sin()).abs().to_le_bytes());
+        }
+    }
+    out
+}
+
+const TINY: [(&str, &[u32]); 17] = [
+    ("conv1.weight", &[16, 3, 3, 3]),
+    ("bn1.weight", &[16]),
+    ("bn1.bias", &[16]),
+    ("bn1.running_mean", &[16]),
+    ("bn1.running_var", &[16]),
+    ("conv2.weight", &[32, 16, 3, 3]),
+    ("bn2.weight", &[32]),
+    ("bn2.bias", &[32]),
+    ("bn2.running_mean", &[32]),
+    ("bn2.running_var", &[32]),
+    ("conv3.weight", &[64, 32, 3, 3]),
+    ("bn3.weight", &[64]),
+    ("bn3.bias", &[64]),
+    ("bn3.running_mean", &[64]),
+    ("bn3.running_var", &[64]),
+    ("fc.weight", &[10, 64]),
+    ("fc.bias", &[10]),
+];
+
+#[test]
+fn a_state_dict_is_imported_and_evaluated() {
+    let folder = Folder::new("import");
+    let (source, out) = (folder.file("tiny.pth"), folder.file("tiny.safetensors"));
+    std::fs::write(&source, pth(&TINY)).unwrap();
+    let output = sparring(&["import", &source, "--model", "tiny", "--normalization", "imagenet", "--out", &out, "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((json["tensors"].as_u64(), json["classes"].as_u64(), json["normalization"].as_str()), (Some(17), Some(10), Some("imagenet")));
+
+    let output = sparring(&["eval", "--checkpoint", &out, "--data", "builtin", "--device", "cpu", "--limit", "130", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["samples"].as_u64(), Some(130));
+    assert_eq!(json["clean_accuracy"].as_f64().unwrap(), json["correct"].as_f64().unwrap() / 130.0);
+    assert!(json["loss"].as_f64().unwrap().is_finite());
+}
+
+#[test]
+fn a_state_dict_of_another_network_is_refused_by_name() {
+    let folder = Folder::new("refuse");
+    let (source, out) = (folder.file("tiny.pth"), folder.file("x.safetensors"));
+    std::fs::write(&source, pth(&TINY)).unwrap();
+    let output = sparring(&["import", &source, "--model", "resnet20", "--out", &out]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("linear.weight"), "{}", stderr(&output));
+    let mut wrong = TINY;
+    wrong[5].1 = &[32, 16, 5, 5];
+    std::fs::write(&source, pth(&wrong)).unwrap();
+    let output = sparring(&["import", &source, "--model", "tiny", "--out", &out]);
+    assert!(stderr(&output).contains("'conv2.weight': expected shape [32, 16, 3, 3], found [32, 16, 5, 5]"), "{}", stderr(&output));
+    std::fs::write(&source, &pth(&TINY)[..3000]).unwrap();
+    assert!(stderr(&sparring(&["import", &source, "--model", "tiny", "--out", &out])).contains("cut short"));
+    assert!(!std::path::Path::new(&out).exists(), "nothing half-written is left");
+}

@@ -1,0 +1,396 @@
+//! A dataset in chunks, for the page: packing, the manifest, and a reader that grows as verified chunks arrive.
+//!
+//! Training need not wait for the last byte: what has arrived is itself a dataset, and says which images it holds.
+//! Every chunk is checked against the manifest's SHA-256, so a cut or stale download is noticed before it trains.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Dataset, Images};
+use crate::error::{Error, Result};
+
+/// Version of the chunk format.
+pub const VERSION: u32 = 1;
+/// Images of a chunk by default; 15 MB for CIFAR-10.
+pub const DEFAULT_CHUNK: usize = 5_000;
+/// A manifest that asks for more bytes than this is refused before anything is allocated.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// Which file of the dataset a chunk belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// The training file.
+    Train,
+    /// The test file.
+    Test,
+}
+
+/// One chunk: `count` records, each the label's byte, then the image `[c][h][w]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// File name beside the manifest.
+    pub file: String,
+    /// Where it belongs.
+    pub split: Split,
+    /// Index of its first image in that file.
+    pub start: usize,
+    /// Number of images.
+    pub count: usize,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// `manifest.json`: what the dataset is, and its chunks in the order they are best fetched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Name of the dataset.
+    pub name: String,
+    /// Class names, by label.
+    pub classes: Vec<String>,
+    /// Channels, height, width.
+    pub extent: (usize, usize, usize),
+    /// Normalisation mean by channel.
+    pub mean: [f32; 4],
+    /// Normalisation standard deviation by channel.
+    pub std: [f32; 4],
+    /// Images of the training file.
+    pub train: usize,
+    /// Images of the test file.
+    pub test: usize,
+    /// The chunks.
+    pub chunks: Vec<Chunk>,
+}
+
+impl Manifest {
+    /// Bytes of all chunks.
+    pub fn total_bytes(&self) -> u64 {
+        self.chunks.iter().map(|c| c.bytes).sum()
+    }
+
+    /// Reads and checks `manifest.json`.
+    ///
+    /// # Errors
+    /// `Format` where it is no manifest of this version, or its chunks do not make up its dataset.
+    pub fn parse(file: &str, json: &[u8]) -> Result<Self> {
+        let manifest: Self = serde_json::from_slice(json).map_err(|e| Error::format(file, "a dataset manifest", e))?;
+        manifest.check(file)?;
+        Ok(manifest)
+    }
+
+    /// Checks that the chunks make up the dataset, exactly and within bounds.
+    fn check(&self, file: &str) -> Result<()> {
+        if self.version != VERSION {
+            return Err(Error::format(file, format!("version {VERSION}"), self.version));
+        }
+        let (c, h, w) = self.extent;
+        let image = [c, h, w].iter().try_fold(1u64, |product, side| product.checked_mul(*side as u64)).unwrap_or(u64::MAX);
+        let images = (self.train as u64).saturating_add(self.test as u64);
+        if image == 0 || images.saturating_mul(image.saturating_add(1)) > MAX_BYTES {
+            return Err(Error::format(file, format!("1 to {MAX_BYTES} bytes"), format!("{images} images of {c}x{h}x{w}")));
+        }
+        let mut ends = [0usize; 2];
+        let mut sorted: Vec<&Chunk> = self.chunks.iter().collect();
+        sorted.sort_by_key(|chunk| (chunk.split == Split::Test, chunk.start));
+        for chunk in sorted {
+            let end = &mut ends[usize::from(chunk.split == Split::Test)];
+            let name = format!("{file}: chunk {}", chunk.file);
+            if chunk.start != *end || chunk.count == 0 || chunk.count as u64 > images {
+                return Err(Error::format(name, format!("images from {end} on"), format!("{} from {}", chunk.count, chunk.start)));
+            }
+            *end += chunk.count;
+            if chunk.bytes != chunk.count as u64 * (image + 1) {
+                return Err(Error::format(name, format!("{} bytes", chunk.count as u64 * (image + 1)), chunk.bytes));
+            }
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            if chunk.file.is_empty() || chunk.file.starts_with('.') || !chunk.file.chars().all(plain) {
+                return Err(Error::format(name, "a plain file name", &chunk.file));
+            }
+        }
+        if ends != [self.train, self.test] {
+            return Err(Error::format(
+                file,
+                format!("chunks of {} + {} images", self.train, self.test),
+                format!("{} + {}", ends[0], ends[1]),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Cuts a dataset into chunks of `per_chunk` images: the manifest, and each chunk's bytes in its order.
+///
+/// Test chunks are spread evenly among the training chunks, the first of them first: evaluation needs some early.
+///
+/// # Errors
+/// `Config` where `per_chunk` is 0 or labels do not fit a byte.
+pub fn pack(data: &Dataset, per_chunk: usize) -> Result<(Manifest, Vec<Vec<u8>>)> {
+    if per_chunk == 0 || data.classes.len() > 256 {
+        return Err(Error::Config(format!("cannot pack {} classes in chunks of {per_chunk} images", data.classes.len())));
+    }
+    let size = data.image_bytes();
+    let mut pieces: Vec<(f64, Chunk, Vec<u8>)> = Vec::new();
+    for (split, images, text) in [(Split::Test, &data.test, "test"), (Split::Train, &data.train, "train")] {
+        let total = images.len().div_ceil(per_chunk);
+        for number in 0..total {
+            let start = number * per_chunk;
+            let count = per_chunk.min(images.len() - start);
+            let mut bytes = Vec::with_capacity(count * (size + 1));
+            for i in start..start + count {
+                bytes.push(images.labels[i] as u8);
+                bytes.extend_from_slice(&images.bytes[i * size..(i + 1) * size]);
+            }
+            let file = format!("{}-{text}-{number:02}.bin", data.name);
+            let chunk = Chunk { file, split, start, count, bytes: bytes.len() as u64, sha256: super::sha256(&bytes) };
+            pieces.push((number as f64 / total as f64, chunk, bytes));
+        }
+    }
+    pieces.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (chunks, bytes) = pieces.into_iter().map(|(_, chunk, bytes)| (chunk, bytes)).unzip();
+    let manifest = Manifest {
+        version: VERSION,
+        name: data.name.clone(),
+        classes: data.classes.clone(),
+        extent: data.extent,
+        mean: data.mean,
+        std: data.std,
+        train: data.train.len(),
+        test: data.test.len(),
+        chunks,
+    };
+    Ok((manifest, bytes))
+}
+
+/// What has arrived so far, as a dataset of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Partial {
+    /// Only the images that are here, in file order.
+    pub dataset: Dataset,
+    /// For each of its training images, the index in the whole training file.
+    pub train: Vec<u32>,
+    /// For each of its test images, the index in the whole test file.
+    pub test: Vec<u32>,
+}
+
+/// A dataset that arrives chunk by chunk.
+#[derive(Clone, Debug)]
+pub struct ChunkedDataset {
+    manifest: Manifest,
+    present: Vec<bool>,
+    dataset: Dataset,
+}
+
+impl ChunkedDataset {
+    /// Nothing has arrived yet.
+    ///
+    /// # Errors
+    /// As [`Manifest::parse`].
+    pub fn new(manifest: Manifest) -> Result<Self> {
+        manifest.check("manifest")?;
+        let size = manifest.extent.0 * manifest.extent.1 * manifest.extent.2;
+        let dataset = Dataset {
+            name: manifest.name.clone(),
+            classes: manifest.classes.clone(),
+            extent: manifest.extent,
+            mean: manifest.mean,
+            std: manifest.std,
+            train: Images::zeroed(manifest.train, size),
+            test: Images::zeroed(manifest.test, size),
+        };
+        Ok(Self { present: vec![false; manifest.chunks.len()], manifest, dataset })
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Chunks still to be fetched, in the manifest's order.
+    pub fn missing(&self) -> impl Iterator<Item = &Chunk> {
+        self.manifest.chunks.iter().zip(&self.present).filter(|(_, present)| !**present).map(|(chunk, _)| chunk)
+    }
+
+    /// Verified bytes here, and all bytes.
+    pub fn progress(&self) -> (u64, u64) {
+        let total = self.manifest.total_bytes();
+        (total - self.missing().map(|c| c.bytes).sum::<u64>(), total)
+    }
+
+    /// True once every chunk is here.
+    pub fn is_complete(&self) -> bool {
+        self.present.iter().all(|p| *p)
+    }
+
+    /// Takes a chunk in, after checking its size, SHA-256 and labels. The same chunk twice does no harm.
+    ///
+    /// # Errors
+    /// `Format`; then nothing has changed, and the chunk can be fetched again.
+    pub fn accept(&mut self, file: &str, bytes: &[u8]) -> Result<()> {
+        let Some((number, chunk)) = self.manifest.chunks.iter().enumerate().find(|(_, c)| c.file == file) else {
+            return Err(Error::format(file, "a chunk of the manifest", "a file it does not name"));
+        };
+        if bytes.len() as u64 != chunk.bytes {
+            return Err(Error::format(file, format!("{} bytes", chunk.bytes), format!("{} bytes", bytes.len())));
+        }
+        let sum = super::sha256(bytes);
+        if sum != chunk.sha256 {
+            return Err(Error::format(file, format!("SHA-256 {}", chunk.sha256), sum));
+        }
+        let size = self.dataset.image_bytes();
+        let classes = self.dataset.classes.len();
+        if let Some(label) = bytes.chunks_exact(size + 1).map(|r| usize::from(r[0])).find(|l| *l >= classes) {
+            return Err(Error::format(file, format!("labels below {classes}"), label));
+        }
+        let images = match chunk.split {
+            Split::Train => &mut self.dataset.train,
+            Split::Test => &mut self.dataset.test,
+        };
+        for (i, record) in (chunk.start..).zip(bytes.chunks_exact(size + 1)) {
+            images.labels[i] = u16::from(record[0]);
+            images.bytes[i * size..(i + 1) * size].copy_from_slice(&record[1..]);
+        }
+        self.present[number] = true;
+        Ok(())
+    }
+
+    /// Indices of the images of a file that are here, in order.
+    pub fn available(&self, split: Split) -> Vec<u32> {
+        let mut ranges: Vec<_> = self
+            .manifest
+            .chunks
+            .iter()
+            .zip(&self.present)
+            .filter(|(c, here)| **here && c.split == split)
+            .map(|(c, _)| c.start..c.start + c.count)
+            .collect();
+        ranges.sort_by_key(|r| r.start);
+        ranges.into_iter().flatten().map(|i| i as u32).collect()
+    }
+
+    /// A dataset of what is here. Scores follow by [`crate::hardness::Scores::gather`] with the same indices.
+    pub fn partial(&self) -> Partial {
+        let size = self.dataset.image_bytes();
+        let gather = |images: &Images, indices: &[u32]| {
+            let mut out = Images { bytes: Vec::with_capacity(indices.len() * size), labels: Vec::with_capacity(indices.len()) };
+            for i in indices.iter().map(|i| *i as usize) {
+                out.bytes.extend_from_slice(&images.bytes[i * size..(i + 1) * size]);
+                out.labels.push(images.labels[i]);
+            }
+            out
+        };
+        let (train, test) = (self.available(Split::Train), self.available(Split::Test));
+        let d = &self.dataset;
+        let dataset = Dataset {
+            name: d.name.clone(),
+            classes: d.classes.clone(),
+            extent: d.extent,
+            mean: d.mean,
+            std: d.std,
+            train: gather(&d.train, &train),
+            test: gather(&d.test, &test),
+        };
+        Partial { dataset, train, test }
+    }
+
+    /// The whole dataset.
+    ///
+    /// # Errors
+    /// `Format` where a chunk is missing.
+    pub fn finish(self) -> Result<Dataset> {
+        let (here, total) = self.progress();
+        if let Some(chunk) = self.missing().next() {
+            return Err(Error::format(&self.manifest.name, format!("{total} bytes"), format!("{here}; {} is missing", chunk.file)));
+        }
+        Ok(self.dataset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::data::builtin::builtin;
+
+    fn packed() -> (Dataset, Manifest, Vec<Vec<u8>>) {
+        let data = builtin(0.3, 23, 9, 1);
+        let (manifest, chunks) = pack(&data, 5).unwrap();
+        let json = serde_json::to_vec(&manifest).unwrap();
+        assert_eq!(Manifest::parse("m", &json).unwrap(), manifest);
+        (data, manifest, chunks)
+    }
+
+    #[test]
+    fn chunks_in_any_order_make_the_dataset() {
+        let (data, manifest, chunks) = packed();
+        let names: Vec<_> = manifest.chunks.iter().map(|c| c.file.as_str()).collect();
+        assert_eq!(
+            names,
+            ["test-00", "train-00", "train-01", "train-02", "test-01", "train-03", "train-04"].map(|n| format!("builtin-{n}.bin"))
+        );
+        let mut whole = ChunkedDataset::new(manifest.clone()).unwrap();
+        for (chunk, bytes) in manifest.chunks.iter().zip(&chunks).rev() {
+            assert!(!whole.is_complete());
+            whole.accept(&chunk.file, bytes).unwrap();
+        }
+        assert_eq!(whole.progress(), (32 * 3073, 32 * 3073));
+        assert_eq!(whole.partial().dataset, data);
+        assert_eq!(whole.finish().unwrap(), data);
+    }
+
+    #[test]
+    fn what_is_here_is_a_dataset() {
+        let (data, manifest, chunks) = packed();
+        let mut part = ChunkedDataset::new(manifest.clone()).unwrap();
+        for i in [6, 2, 4] {
+            part.accept(&manifest.chunks[i].file, &chunks[i]).unwrap();
+        }
+        let partial = part.partial();
+        assert_eq!((partial.train.clone(), partial.test.clone()), (vec![5, 6, 7, 8, 9, 20, 21, 22], vec![5, 6, 7, 8]));
+        assert_eq!(partial.dataset.train.labels[5], data.train.labels[20]);
+        assert_eq!(partial.dataset.train.bytes[5 * 3072..], data.train.bytes[20 * 3072..]);
+        assert_eq!(part.progress(), (12 * 3073, 32 * 3073));
+        assert_eq!(part.missing().count(), 4);
+        assert!(part.finish().unwrap_err().to_string().contains("builtin-test-00.bin is missing"));
+    }
+
+    #[test]
+    fn bad_chunks_change_nothing() {
+        let (_, manifest, chunks) = packed();
+        let mut data = ChunkedDataset::new(manifest.clone()).unwrap();
+        let name = &manifest.chunks[1].file;
+        assert!(data.accept(name, &chunks[1][1..]).unwrap_err().to_string().contains("expected 15365 bytes, found 15364"));
+        let mut flipped = chunks[1].clone();
+        flipped[77] ^= 4;
+        assert!(data.accept(name, &flipped).unwrap_err().to_string().contains("expected SHA-256"));
+        assert!(data.accept("other.bin", &chunks[1]).unwrap_err().to_string().contains("does not name"));
+        assert_eq!(data.progress().0, 0);
+        assert!(data.available(Split::Train).is_empty());
+    }
+
+    #[test]
+    fn bad_manifests_are_refused() {
+        let (_, good, _) = packed();
+        type Spoil = fn(&mut Manifest);
+        let cases: [(Spoil, &str); 8] = [
+            (|m| m.version = 9, "expected version 1, found 9"),
+            (|m| m.extent = (usize::MAX, 3, 3), "images of"),
+            (|m| m.train = usize::MAX, "images of"),
+            (|m| m.chunks[2].start = 4, "expected images from 5 on"),
+            (|m| m.chunks[2].count = usize::MAX, "images from"),
+            (|m| m.chunks[2].bytes += 1, "expected 15365 bytes"),
+            (|m| m.chunks[2].file = "../x".into(), "plain file name"),
+            (|m| m.chunks.truncate(6), "expected chunks of 23 + 9 images"),
+        ];
+        for (spoil, text) in cases {
+            let mut manifest = good.clone();
+            spoil(&mut manifest);
+            assert!(ChunkedDataset::new(manifest.clone()).is_err());
+            let message = Manifest::parse("m", &serde_json::to_vec(&manifest).unwrap()).unwrap_err().to_string();
+            assert!(message.contains(text), "{message}");
+        }
+        assert!(Manifest::parse("m", b"{}").unwrap_err().to_string().starts_with("m: expected a dataset manifest"));
+    }
+}

@@ -1,0 +1,120 @@
+//! Whole small networks: five training steps of the planned network, and scores of weights and samples.
+
+use super::check::{Check, STEPS_TOLERANCE};
+use super::{Case, Outcome, Tensors};
+use crate::config::OptimizerName;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::layout::chwn_from_nchw;
+use crate::net::plan::{Net, Placement, allocate_io, free_io};
+use crate::net::scratch::Scratch;
+use crate::net::tape::Io;
+use crate::net::zoo::golden_net;
+use crate::net::{Graph, StateDict};
+use crate::ops::{Dtype, SAMPLE_WORDS, StepParams, padded_batch};
+use crate::sparse::csr::mask_positions;
+
+/// The cases' networks normalise their pixels as CIFAR-10's do.
+const MEAN: [f32; 4] = [0.4914, 0.4822, 0.4465, 0.0];
+const STD: [f32; 4] = [0.2023, 0.1994, 0.2010, 1.0];
+
+/// Runs a case of kind `net`. Its scores (SNIP, GraSP, GraNd) come with those methods.
+///
+/// # Errors
+/// `UnknownName` for a case that is neither; what the device says.
+pub async fn run(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Outcome> {
+    match case.text("name")? {
+        "train" => train(case, tensors, device).await,
+        "scores" => Ok(Outcome::NotYet),
+        name => Err(Error::UnknownName { kind: "net case", name: name.to_owned(), valid: "scores, train".into() }),
+    }
+}
+
+/// Masked steps of SGD: the losses, and the state after the last. With masks that do not change, truly sparse weights must
+/// come to the same.
+async fn train(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Outcome> {
+    let mut check = Check::default();
+    for (kind, placement) in [("masked", Placement::Masked as fn(Vec<u32>) -> Placement), ("sparse", Placement::Sparse)] {
+        let (_, [_, n, c, h, w]) = tensors.with_rank::<5>("xs")?;
+        let lanes = padded_batch(n);
+        let mut io = allocate_io(device, (c, h, w), lanes, case.count("steps")? * n)?;
+        io.pixels = Some(device.alloc("pixels", c * h * w * lanes, Dtype::F32)?);
+        let mut scratch = Scratch::default();
+        let result = steps(case, tensors, device, &mut scratch, io, kind, placement, &mut check).await;
+        scratch.free(device);
+        free_io(device, io);
+        result?;
+    }
+    Ok(check.outcome())
+}
+
+#[expect(clippy::too_many_arguments, reason = "one run of a case, with what its caller must give back")]
+async fn steps(
+    case: &Case,
+    tensors: &Tensors,
+    device: &mut Device,
+    scratch: &mut Scratch,
+    io: Io,
+    kind: &str,
+    placement: fn(Vec<u32>) -> Placement,
+    check: &mut Check,
+) -> Result<()> {
+    let (_, [steps, n, c, h, w]) = tensors.with_rank::<5>("xs")?;
+    let (ys, classes) = (tensors.values("ys")?, tensors.values("state.fc.bias")?.len());
+    if case.count("steps")? != steps || ys.len() != steps * n {
+        return Err(Error::format(case.file()?, format!("{steps} steps of {n} labels"), format!("{} labels", ys.len())));
+    }
+    let mut graph = Graph::new((c, h, w), classes, MEAN, STD);
+    golden_net(&mut graph)?;
+    let mut placements = Vec::new();
+    for info in graph.weights() {
+        let mask = format!("mask.{}", info.name.trim_end_matches(".weight"));
+        placements.push(placement(mask_positions(tensors.values(&mask)?)));
+    }
+    let mut start = StateDict::default();
+    for (name, tensor) in tensors.all() {
+        if let Some(name) = name.strip_prefix("state.") {
+            start.tensors.insert(name.to_owned(), tensor.clone());
+        }
+    }
+    let mut net = Net::plan(device, scratch, io, graph, padded_batch(n), &start, placements, OptimizerName::Sgd, false)?;
+    let result = drive(case, tensors, device, &mut net, io, kind, check).await;
+    net.free(device);
+    result
+}
+
+/// Feeds the batches to a planned network and compares what comes out.
+async fn drive(case: &Case, tensors: &Tensors, device: &mut Device, net: &mut Net, io: Io, kind: &str, check: &mut Check) -> Result<()> {
+    let (xs, [steps, n, c, h, w]) = tensors.with_rank::<5>("xs")?;
+    let ys = tensors.values("ys")?;
+    let step = StepParams {
+        n_valid: n as u32,
+        lr: case.number("lr")? as f32,
+        momentum: case.number("momentum")? as f32,
+        weight_decay: case.number("weight_decay")? as f32,
+        nesterov: u32::from(case.flag("nesterov")?),
+        ..StepParams::default()
+    };
+    for t in 0..steps {
+        let (pixels, labels) = (&xs[t * n * c * h * w..][..n * c * h * w], &ys[t * n..][..n]);
+        if let Some(buffer) = io.pixels {
+            device.write_f32(buffer, 0, &chwn_from_nchw(pixels, n, c, h * w)?)?;
+        }
+        device.write_u32(io.labels, 0, &labels.iter().map(|y| *y as u32).collect::<Vec<_>>())?;
+        net.train_step(device, &StepParams { sample_offset: (t * n) as u32, ..step })?;
+    }
+    device.sync().await?;
+
+    let records = device.read_f32(io.samples, 0, steps * n * SAMPLE_WORDS).await?;
+    let mean_loss = |batch: &[f32]| batch.iter().step_by(SAMPLE_WORDS).sum::<f32>() / n as f32;
+    let losses: Vec<f32> = records.chunks(n * SAMPLE_WORDS).map(mean_loss).collect();
+    check.close(&format!("{kind} losses"), &losses, tensors.values("losses")?, STEPS_TOLERANCE);
+
+    let state = net.state(device).await?;
+    for (name, want) in tensors.all() {
+        let Some(name) = name.strip_prefix("final.") else { continue };
+        let got = state.tensors.get(name).map_or(&[][..], |t| &t.data);
+        check.close(&format!("{kind} {name}"), got, &want.data, STEPS_TOLERANCE);
+    }
+    Ok(())
+}

@@ -1,0 +1,327 @@
+//! Writes a network's forward and backward pass as ops over buffers.
+//!
+//! One writer serves training, evaluation and gradients for topology, so that no two passes can disagree. Gradients go to
+//! their weight as soon as they exist and the update follows at once, so a gradient lives no longer than two ops.
+
+use super::graph::{Graph, Layer, NodeId};
+use super::scratch::Virtual;
+use crate::error::{Error, Result};
+use crate::ops::*;
+
+/// BatchNorm's epsilon (PyTorch's default).
+pub const BN_EPS: f32 = 1e-5;
+/// Weight of a batch in BatchNorm's running statistics (PyTorch's default).
+pub const BN_MOMENTUM: f32 = 0.1;
+
+/// Which statistics BatchNorm uses, and whether it moves the running ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Batch statistics; running statistics move.
+    Train,
+    /// Batch statistics; running statistics stay.
+    Probe,
+    /// Running statistics.
+    Eval,
+}
+
+/// The persistent buffers that a pass reads.
+pub struct Bound<'a> {
+    /// One a weight tensor.
+    pub weights: &'a [Weight],
+    /// One a convolution with a bias, in order.
+    pub biases: &'a [BufferId],
+    /// One a BatchNorm, in order: `[2][C]` gamma, beta.
+    pub affines: &'a [BufferId],
+    /// One a BatchNorm, in order: `[2][C]` mean, variance.
+    pub running: &'a [BufferId],
+    /// Batch buffers.
+    pub io: Io,
+}
+
+/// The buffers of a batch, shared by all programs.
+#[derive(Clone, Copy, Debug)]
+pub struct Io {
+    /// Packed bytes of the images, u32.
+    pub bytes: BufferId,
+    /// Augmentation, f32 `[n][8]`.
+    pub augmentation: BufferId,
+    /// Pixels in [0,1], f32 `[c][h][w][n]`. Where given, they are the input, and bytes and augmentation are not read.
+    pub pixels: Option<BufferId>,
+    /// Labels, u32 `[n]`.
+    pub labels: BufferId,
+    /// Per-sample records.
+    pub samples: BufferId,
+    /// Totals.
+    pub totals: BufferId,
+}
+
+/// A trainable tensor's place in the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Index among the weight tensors.
+    Weight(usize),
+    /// Index among the biases.
+    Bias(usize),
+    /// Index among the BatchNorms.
+    Affine(usize),
+}
+
+/// A pass being written.
+pub struct Tape<'a> {
+    graph: &'a Graph,
+    bound: &'a Bound<'a>,
+    n: usize,
+    mode: Mode,
+    names: Virtual,
+    ops: Vec<Op>,
+    /// Output of each node.
+    values: Vec<BufferId>,
+    /// `saved` of each BatchNorm node.
+    saved: Vec<Option<BufferId>>,
+    dlogits: Option<BufferId>,
+    consumers: Vec<usize>,
+    /// Ordinal of each node among weights, biases and BatchNorms.
+    ordinal: Vec<(usize, usize, usize)>,
+}
+
+impl<'a> Tape<'a> {
+    /// An empty pass at this padded batch.
+    pub fn new(graph: &'a Graph, bound: &'a Bound<'a>, n: usize, mode: Mode) -> Self {
+        let mut consumers = vec![0; graph.nodes.len()];
+        let mut ordinal = Vec::with_capacity(graph.nodes.len());
+        let (mut weights, mut biases, mut norms) = (0, 0, 0);
+        for (id, node) in graph.nodes.iter().enumerate() {
+            ordinal.push((weights, biases, norms));
+            if id > 0 {
+                consumers[node.input] += 1;
+            }
+            match &node.layer {
+                Layer::Conv { bias, .. } => {
+                    weights += 1;
+                    biases += usize::from(*bias);
+                }
+                Layer::BatchNorm { residual, .. } => {
+                    norms += 1;
+                    if let Some(r) = residual {
+                        consumers[*r] += 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Self { graph, bound, n, mode, names: Virtual::default(), ops: Vec::new(), values: Vec::new(), saved: Vec::new(), dlogits: None, consumers, ordinal }
+    }
+
+    fn shape(&self, id: NodeId) -> Shape {
+        Shape { n: self.n, ..self.graph.nodes[id].shape }
+    }
+    fn take(&mut self, shape: Shape) -> BufferId {
+        self.names.take(shape.len())
+    }
+    fn conv_shape(&self, shape: &ConvShape) -> ConvShape {
+        ConvShape { n: self.n, ..*shape }
+    }
+    fn pool_shape(&self, shape: &PoolShape) -> PoolShape {
+        PoolShape { input: Shape { n: self.n, ..shape.input }, output: Shape { n: self.n, ..shape.output }, ..*shape }
+    }
+
+    /// Decodes the batch and runs every layer.
+    pub fn forward(&mut self) {
+        for (id, node) in self.graph.nodes.iter().enumerate() {
+            let x = self.values.get(node.input).copied();
+            let mut saved = None;
+            let value = match (&node.layer, x) {
+                (Layer::Input, _) | (_, None) => self.decode(),
+                (Layer::Conv { shape, bias, .. }, Some(x)) => {
+                    let (w, b, _) = self.ordinal[id];
+                    let y = self.take(self.shape(id));
+                    let op = ConvForward { shape: self.conv_shape(shape), x, weight: self.bound.weights[w], bias: bias.then(|| self.bound.biases[b]), y };
+                    self.ops.push(Op::ConvForward(op));
+                    y
+                }
+                (Layer::BatchNorm { residual, relu, .. }, Some(x)) => {
+                    let shape = self.shape(id);
+                    let norm = self.ordinal[id].2;
+                    let running = self.bound.running[norm];
+                    let eval = self.mode == Mode::Eval;
+                    let stats = if eval {
+                        running
+                    } else {
+                        let batch = self.names.take(2 * shape.c);
+                        let moved = if self.mode == Mode::Train { running } else { self.names.take(2 * shape.c) };
+                        self.ops.push(Op::BatchNormStats(BatchNormStats { shape, x, saved: batch, running: moved, momentum: BN_MOMENTUM, eps: BN_EPS }));
+                        batch
+                    };
+                    saved = Some(stats);
+                    let y = self.take(shape);
+                    let residual = residual.map(|r| self.values[r]);
+                    self.ops.push(Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps: BN_EPS, affine: self.bound.affines[norm], residual, relu: *relu, y }));
+                    y
+                }
+                (Layer::Relu, Some(x)) => {
+                    // In place where nobody else reads the input; its backward pass needs only the output.
+                    let alone = self.consumers[node.input] == 1 && matches!(self.graph.nodes[node.input].layer, Layer::Conv { .. });
+                    let shape = self.shape(id);
+                    let y = if alone { x } else { self.take(shape) };
+                    self.ops.push(Op::Relu(Relu { len: shape.len(), x, y }));
+                    y
+                }
+                (Layer::MaxPool(shape), Some(x)) => {
+                    let y = self.take(self.shape(id));
+                    self.ops.push(Op::MaxPool(MaxPool { shape: self.pool_shape(shape), x, y }));
+                    y
+                }
+                (Layer::AvgPool(shape), Some(x)) => {
+                    let y = self.take(self.shape(id));
+                    self.ops.push(Op::AvgPool(AvgPool { shape: self.pool_shape(shape), x, y }));
+                    y
+                }
+                (Layer::ShortcutA { stride }, Some(x)) => {
+                    let y = self.take(self.shape(id));
+                    self.ops.push(Op::ShortcutA(ShortcutA { input: self.shape(node.input), output: self.shape(id), stride: *stride, x, y }));
+                    y
+                }
+            };
+            self.values.push(value);
+            self.saved.push(saved);
+        }
+    }
+
+    fn decode(&mut self) -> BufferId {
+        let shape = self.shape(0);
+        let out = self.take(shape);
+        let io = self.bound.io;
+        let x = io.pixels.unwrap_or(out);
+        if io.pixels.is_none() {
+            self.ops.push(Op::Augment(Augment { shape, bytes: io.bytes, params: io.augmentation, out }));
+        }
+        let inv_std = self.graph.std.map(|s| 1.0 / s);
+        self.ops.push(Op::Normalize(Normalize { shape, x, y: out, mean: self.graph.mean, inv_std }));
+        out
+    }
+
+    /// The loss; with `gradient` also what the backward pass starts from.
+    pub fn loss(&mut self, gradient: bool, samples: BufferId, totals: BufferId) {
+        let classes = self.graph.classes;
+        let logits = self.values[self.graph.last()];
+        let dlogits = gradient.then(|| self.names.take(classes * self.n));
+        self.dlogits = dlogits;
+        let labels = self.bound.io.labels;
+        self.ops.push(Op::SoftmaxCrossEntropy(SoftmaxCrossEntropy { classes, n: self.n, logits, labels, dlogits, samples, totals }));
+    }
+
+    /// Runs every layer backwards. `sink(target, gradient buffer or None, tape)`: called first with `None` to ask into which
+    /// buffer and form a weight's gradient goes, then with the ops that consume it.
+    ///
+    /// # Errors
+    /// `Validation` for graphs this planner does not support.
+    pub fn backward(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let mut grads: Vec<Option<BufferId>> = vec![None; self.graph.nodes.len()];
+        grads[self.graph.last()] = self.dlogits;
+        for (id, node) in self.graph.nodes.iter().enumerate().skip(1).rev() {
+            let Some(dy) = grads[id] else {
+                return Err(Error::Validation(format!("layer {id} has no gradient: nothing reads it")));
+            };
+            let (x, y) = (self.values[node.input], self.values[id]);
+            // Where the gradient of the main input goes: into the buffer of an earlier consumer, or a new one.
+            let accumulate = grads[node.input].is_some();
+            match &node.layer {
+                Layer::Input => {}
+                Layer::Conv { shape, bias, .. } => {
+                    let (w, b, _) = self.ordinal[id];
+                    let shape = self.conv_shape(shape);
+                    if node.input != 0 {
+                        let dx = self.grad_of(&mut grads, node.input);
+                        let op = ConvInputGrad { shape, dy, weight: self.bound.weights[w], dx, accumulate };
+                        self.ops.push(Op::ConvInputGrad(op));
+                    }
+                    let (weight, words) = sink.weight(w, self.bound.weights[w]);
+                    let dw = sink.buffer(Target::Weight(w)).unwrap_or_else(|| self.names.take(words));
+                    let weight = weight.unwrap_or(Weight::Dense { values: dw });
+                    self.ops.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, weight, dw }));
+                    sink.done(Target::Weight(w), dw, &mut self.ops);
+                    if *bias {
+                        let dbias = sink.buffer(Target::Bias(b)).unwrap_or_else(|| self.names.take(shape.c_out));
+                        self.ops.push(Op::BiasGrad(BiasGrad { shape: shape.output(), dy, dbias }));
+                        sink.done(Target::Bias(b), dbias, &mut self.ops);
+                    }
+                }
+                Layer::BatchNorm { residual, relu, .. } => {
+                    if accumulate {
+                        return Err(Error::Validation(format!("layer {id}: BatchNorm must be the only reader of its input")));
+                    }
+                    let norm = self.ordinal[id].2;
+                    let shape = self.shape(id);
+                    let stats = self.saved[id].ok_or_else(|| Error::Validation(format!("layer {id}: backward before forward")))?;
+                    let eval = self.mode == Mode::Eval;
+                    let daffine = sink.buffer(Target::Affine(norm)).unwrap_or_else(|| self.names.take(2 * shape.c));
+                    let relu = *relu;
+                    self.ops.push(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y, x, stats, eval, eps: BN_EPS, relu, daffine }));
+                    let dresidual = residual.map(|r| {
+                        let add = grads[r].is_some();
+                        (self.grad_of(&mut grads, r), add)
+                    });
+                    // In place: dy is not needed once this op has read it.
+                    grads[node.input] = Some(dy);
+                    let affine = self.bound.affines[norm];
+                    self.ops.push(Op::BatchNormInputGrad(BatchNormInputGrad { shape, dy, y, x, stats, eval, eps: BN_EPS, affine, daffine, relu, dx: dy, dresidual }));
+                    sink.done(Target::Affine(norm), daffine, &mut self.ops);
+                }
+                Layer::Relu => {
+                    let len = self.shape(id).len();
+                    let dx = if accumulate { self.grad_of(&mut grads, node.input) } else { dy };
+                    grads[node.input] = Some(dx);
+                    self.ops.push(Op::ReluGrad(ReluGrad { len, dy, y, dx, accumulate }));
+                }
+                Layer::MaxPool(shape) => {
+                    let (shape, dx) = (self.pool_shape(shape), self.grad_of(&mut grads, node.input));
+                    self.ops.push(Op::MaxPoolGrad(MaxPoolGrad { shape, x, y, dy, dx, accumulate }));
+                }
+                Layer::AvgPool(shape) => {
+                    let (shape, dx) = (self.pool_shape(shape), self.grad_of(&mut grads, node.input));
+                    self.ops.push(Op::AvgPoolGrad(AvgPoolGrad { shape, dy, dx, accumulate }));
+                }
+                Layer::ShortcutA { stride } => {
+                    let dx = self.grad_of(&mut grads, node.input);
+                    let (input, output) = (self.shape(node.input), self.shape(id));
+                    self.ops.push(Op::ShortcutAGrad(ShortcutAGrad { input, output, stride: *stride, dy, dx, accumulate }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn grad_of(&mut self, grads: &mut [Option<BufferId>], id: NodeId) -> BufferId {
+        match grads[id] {
+            Some(buffer) => buffer,
+            None => {
+                let buffer = self.take(self.shape(id));
+                grads[id] = Some(buffer);
+                buffer
+            }
+        }
+    }
+
+    /// A virtual buffer for whoever reads it inside this pass.
+    pub fn scratch(&mut self, words: usize) -> BufferId {
+        self.names.take(words)
+    }
+    /// The logits' buffer.
+    pub fn logits(&self) -> BufferId {
+        self.values[self.graph.last()]
+    }
+    /// The finished ops and the virtual buffers they name.
+    pub fn finish(self) -> (Vec<Op>, Virtual) {
+        (self.ops, self.names)
+    }
+}
+
+/// Where gradients go.
+pub trait Sink {
+    /// The form in which weight `index` wants its gradient (`None`: dense), and its number of words.
+    fn weight(&mut self, index: usize, weight: Weight) -> (Option<Weight>, usize);
+    /// A persistent buffer for this gradient, or `None` for a transient one.
+    fn buffer(&mut self, target: Target) -> Option<BufferId>;
+    /// The gradient is in `grad`: push what consumes it.
+    fn done(&mut self, target: Target, grad: BufferId, ops: &mut Vec<Op>);
+}

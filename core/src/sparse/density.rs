@@ -1,0 +1,109 @@
+//! How a total density is shared among layers, and the exact number of weights each then has.
+//!
+//! ERK keeps small and shallow layers denser, which is most of why sparse networks train well from scratch.
+
+use crate::config::Allocation;
+use crate::error::{Error, Result};
+
+/// Densities by layer, from the weights' extents (`[c_out, c_in]` or `[c_out, c_in, kh, kw]`) and the density of all together.
+///
+/// # Errors
+/// `Config` where `density` is not in 0..=1; `Shape` where a tensor is empty.
+pub fn allocate(allocation: Allocation, shapes: &[Vec<usize>], density: f64) -> Result<Vec<f64>> {
+    if !(0.0..=1.0).contains(&density) {
+        return Err(Error::Config(format!("density must be from 0 to 1, found {density}")));
+    }
+    if let Some(empty) = shapes.iter().find(|s| s.iter().product::<usize>() == 0) {
+        return Err(Error::Shape {
+            op: "density allocation",
+            tensor: "weight".into(),
+            expected: "no extent of zero".into(),
+            found: format!("{empty:?}"),
+        });
+    }
+    match allocation {
+        Allocation::Uniform => Ok(vec![density; shapes.len()]),
+        Allocation::Erk => Ok(erk(shapes, density)),
+    }
+}
+
+/// Erdos-Renyi kernel (Evci et al. 2020): density proportional to (sum of extents) / (product of extents). Layers that would
+/// pass 1 become dense and the rest is solved again, until none does.
+fn erk(shapes: &[Vec<usize>], density: f64) -> Vec<f64> {
+    let sizes: Vec<f64> = shapes.iter().map(|s| s.iter().product::<usize>() as f64).collect();
+    let scales: Vec<f64> = shapes.iter().zip(&sizes).map(|(s, n)| s.iter().sum::<usize>() as f64 / n).collect();
+    let mut dense = vec![false; shapes.len()];
+    loop {
+        let (mut budget, mut weight) = (0.0, 0.0);
+        let mut largest = 0.0f64;
+        for ((&n, &scale), &is_dense) in sizes.iter().zip(&scales).zip(&dense) {
+            if is_dense {
+                budget -= n * (1.0 - density);
+            } else {
+                budget += n * density;
+                weight += scale * n;
+                largest = largest.max(scale);
+            }
+        }
+        let factor = if weight > 0.0 { (budget / weight).max(0.0) } else { 0.0 };
+        if largest * factor <= 1.0 {
+            return scales.iter().zip(&dense).map(|(scale, &is_dense)| if is_dense { 1.0 } else { scale * factor }).collect();
+        }
+        for (is_dense, &scale) in dense.iter_mut().zip(&scales) {
+            *is_dense |= scale == largest;
+        }
+    }
+}
+
+/// The number of weights of a layer of `n` at a density: `density * n`, rounded.
+pub fn count(density: f64, n: usize) -> usize {
+    ((density * n as f64).round() as usize).min(n)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shapes() -> impl Strategy<Value = Vec<Vec<usize>>> {
+        let conv = (1usize..40, 1usize..40, 1usize..4).prop_map(|(o, i, k)| vec![o, i, k, k]);
+        let linear = (1usize..80, 1usize..80).prop_map(|(o, i)| vec![o, i]);
+        prop::collection::vec(prop_oneof![conv, linear], 1..8)
+    }
+
+    proptest! {
+        #[test]
+        fn total_is_kept_and_no_layer_passes_one(shapes in shapes(), density in prop_oneof![Just(0.0), Just(1.0), 0.0..1.0f64]) {
+            for allocation in [Allocation::Erk, Allocation::Uniform] {
+                let densities = allocate(allocation, &shapes, density).unwrap();
+                let sizes: Vec<f64> = shapes.iter().map(|s| s.iter().product::<usize>() as f64).collect();
+                let total: f64 = densities.iter().zip(&sizes).map(|(d, n)| d * n).sum();
+                prop_assert!((total - density * sizes.iter().sum::<f64>()).abs() <= 1e-9 * sizes.iter().sum::<f64>());
+                prop_assert!(densities.iter().all(|d| (0.0..=1.0).contains(d)), "{densities:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn erk_keeps_small_layers_denser() {
+        let densities = allocate(Allocation::Erk, &[vec![16, 3, 3, 3], vec![64, 64, 3, 3], vec![10, 64]], 0.1).unwrap();
+        assert_eq!(densities[0], 1.0);
+        assert!(densities[2] > densities[1] && densities[1] > 0.0);
+    }
+
+    #[test]
+    fn counts_round_and_stay_inside() {
+        assert_eq!(count(0.1, 25), 3, "2.5 rounds away from zero");
+        assert_eq!(count(0.0, 7), 0);
+        assert_eq!(count(1.0, 7), 7);
+    }
+
+    #[test]
+    fn bad_densities_are_errors() {
+        for density in [-0.1, 1.1, f64::NAN] {
+            assert!(matches!(allocate(Allocation::Uniform, &[vec![2, 2]], density), Err(Error::Config(_))));
+        }
+        assert!(allocate(Allocation::Erk, &[vec![0, 2]], 0.5).is_err());
+    }
+}

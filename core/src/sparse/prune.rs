@@ -1,0 +1,153 @@
+//! Which active weights a topology update removes.
+//!
+//! Ties fall to the earlier position and selection replaces sorting, so a rule gives the same mask on every machine.
+
+use std::cmp::Ordering;
+
+use crate::error::{Error, Result};
+
+/// A rule; rates are shares of the active weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PruneRule<'a> {
+    /// Keeps the `int((1 - rate) * n)` largest of the `n` positive weights and likewise of the negative (Mocanu et al. 2018).
+    /// Weights of exactly zero belong to neither and go.
+    Set,
+    /// Drops the `ceil(rate * nnz)` smallest in magnitude.
+    Magnitude,
+    /// Drops the `ceil(rate * nnz)` smallest `(w * gradient)^2`; one gradient a weight, in the same order.
+    Taylor(&'a [f32]),
+    /// Keeps magnitudes above this, whatever the rate (paper's code: 0.001).
+    Threshold(f64),
+}
+
+/// One flag a weight: whether it stays. `values` stand in order of position.
+///
+/// # Errors
+/// `Config` where `rate` is not in 0..=1; `Shape` where gradients and values differ in number.
+pub fn keep(rule: PruneRule, values: &[f32], rate: f64) -> Result<Vec<bool>> {
+    if !(0.0..=1.0).contains(&rate) {
+        return Err(Error::Config(format!("the share of weights to prune must be from 0 to 1, found {rate}")));
+    }
+    let drops = ((rate * values.len() as f64).ceil() as usize).min(values.len());
+    Ok(match rule {
+        PruneRule::Set => {
+            let mut keep = vec![false; values.len()];
+            for sign in [1.0f32, -1.0] {
+                let side: Vec<u32> = (0..values.len() as u32).filter(|&i| sign * values[i as usize] > 0.0).collect();
+                let kept = ((1.0 - rate) * side.len() as f64) as usize;
+                for i in largest(side, kept, |i| values[i].abs()) {
+                    keep[i as usize] = true;
+                }
+            }
+            keep
+        }
+        PruneRule::Magnitude => drop_smallest(values.len(), drops, |i| values[i].abs()),
+        PruneRule::Taylor(gradient) => {
+            if gradient.len() != values.len() {
+                return Err(Error::Shape {
+                    op: "taylor pruning",
+                    tensor: "gradient".into(),
+                    expected: format!("{} values", values.len()),
+                    found: gradient.len().to_string(),
+                });
+            }
+            // |w g| orders as (w g)^2 does, without underflow.
+            drop_smallest(values.len(), drops, |i| (f64::from(values[i]) * f64::from(gradient[i])).abs())
+        }
+        PruneRule::Threshold(threshold) => values.iter().map(|v| f64::from(v.abs()) > threshold).collect(),
+    })
+}
+
+fn drop_smallest<K: Key>(n: usize, drops: usize, key: impl Fn(usize) -> K) -> Vec<bool> {
+    let mut keep = vec![false; n];
+    for i in largest((0..n as u32).collect(), n - drops, key) {
+        keep[i as usize] = true;
+    }
+    keep
+}
+
+/// Something with a total order, NaN above everything.
+pub(super) trait Key: Copy {
+    fn compare(&self, other: &Self) -> Ordering;
+}
+impl Key for f32 {
+    fn compare(&self, other: &Self) -> Ordering {
+        self.total_cmp(other)
+    }
+}
+impl Key for f64 {
+    fn compare(&self, other: &Self) -> Ordering {
+        self.total_cmp(other)
+    }
+}
+
+/// The `count` candidates with the largest keys (keys without sign), in no order; of equals, the later stay.
+pub(super) fn largest<K: Key>(mut candidates: Vec<u32>, count: usize, key: impl Fn(usize) -> K) -> Vec<u32> {
+    if count < candidates.len() {
+        let order = |a: &u32, b: &u32| key(*b as usize).compare(&key(*a as usize)).then(b.cmp(a));
+        candidates.select_nth_unstable_by(count, order);
+        candidates.truncate(count);
+    }
+    candidates
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn kept(rule: PruneRule, values: &[f32], rate: f64) -> Vec<usize> {
+        keep(rule, values, rate).unwrap().into_iter().enumerate().filter(|(_, k)| *k).map(|(i, _)| i).collect()
+    }
+
+    #[test]
+    fn small_cases_by_hand() {
+        let values = [0.5, -0.1, 0.2, -0.9, 0.0, 0.3];
+        assert_eq!(kept(PruneRule::Magnitude, &values, 0.4), [0, 3, 5], "ceil(2.4) = 3 go");
+        assert_eq!(kept(PruneRule::Set, &values, 0.4), [0, 3], "int(1.8) of three positives, int(1.2) of two negatives");
+    }
+
+    #[test]
+    fn taylor_and_threshold_by_hand() {
+        let values = [0.5, -0.1, 0.2];
+        assert_eq!(kept(PruneRule::Taylor(&[0.1, 10.0, 1.0]), &values, 0.3), [1, 2]);
+        assert_eq!(kept(PruneRule::Threshold(0.15), &values, 0.9), [0, 2]);
+        assert!(keep(PruneRule::Taylor(&[1.0]), &values, 0.3).is_err());
+    }
+
+    #[test]
+    fn ties_fall_to_the_earlier_position() {
+        assert_eq!(kept(PruneRule::Magnitude, &[1.0; 5], 0.4), [2, 3, 4]);
+        assert_eq!(kept(PruneRule::Set, &[-1.0; 5], 0.4), [2, 3, 4]);
+    }
+
+    #[test]
+    fn odd_rates_are_errors_and_poison_does_not_panic() {
+        for rate in [-0.1, 1.5, f64::NAN] {
+            assert!(keep(PruneRule::Set, &[1.0], rate).is_err());
+        }
+        let poisoned = [f32::NAN, f32::INFINITY, -0.0, 1e-40, f32::NEG_INFINITY];
+        assert_eq!(kept(PruneRule::Magnitude, &poisoned, 0.4), [0, 1, 4]);
+        assert_eq!(kept(PruneRule::Set, &poisoned, 0.0), [1, 3, 4], "NaN and zero have no sign");
+    }
+
+    proptest! {
+        #[test]
+        fn selection_equals_sorting(values in prop::collection::vec(-1.0f32..1.0, 0..200), rate in 0.0..=1.0f64) {
+            let mut sorted: Vec<usize> = (0..values.len()).collect();
+            sorted.sort_by(|a, b| values[*a].abs().total_cmp(&values[*b].abs()));
+            let mut expected = sorted.split_off((rate * values.len() as f64).ceil() as usize);
+            expected.sort_unstable();
+            prop_assert_eq!(kept(PruneRule::Magnitude, &values, rate), expected);
+        }
+
+        #[test]
+        fn extremes(values in prop::collection::vec(0.1f32..1.0, 0..50)) {
+            for rule in [PruneRule::Set, PruneRule::Magnitude, PruneRule::Taylor(&values)] {
+                prop_assert_eq!(kept(rule, &values, 0.0).len(), values.len());
+                prop_assert_eq!(kept(rule, &values, 1.0).len(), 0);
+            }
+        }
+    }
+}

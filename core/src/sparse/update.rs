@@ -1,0 +1,271 @@
+//! One topology update of one layer: prune, then grow back exactly as many, in either semantics.
+//!
+//! Rates, order and what survives follow the paper's code: a weight pruned and regrown in the same update keeps its value
+//! and moments, any other regrown weight starts at zero.
+
+use super::csr::{check_positions, gather, mask_positions, positions_mask};
+use super::grow::{Growth, grow};
+use super::prune::{PruneRule, keep};
+use crate::error::{Error, Result};
+use crate::rng::{Purpose, Stream};
+
+/// What an update does to a layer of `n` weights.
+#[derive(Clone, Copy, Debug)]
+pub struct TopologyUpdate<'a> {
+    /// Who goes.
+    pub prune: PruneRule<'a>,
+    /// Share of the active weights that goes, in 0..=1.
+    pub rate: f64,
+    /// Who comes.
+    pub growth: Growth<'a>,
+    /// Seed of the experiment.
+    pub seed: u64,
+    /// Number of this update, from 1.
+    pub number: u64,
+    /// Place of the weight tensor in the network.
+    pub layer: usize,
+}
+
+/// What an update did, as `LayerChange` reports it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Removed and not regrown in the same update.
+    pub pruned: usize,
+    /// New since before the update; equals `pruned`.
+    pub grown: usize,
+    /// Removed and regrown in the same update: they keep value and moments.
+    pub regrown: usize,
+}
+
+/// A sparse layer: sorted positions, and per-weight arrays in their order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SparseLayer {
+    /// Flat positions, strictly increasing.
+    pub positions: Vec<u32>,
+    /// The weights.
+    pub values: Vec<f32>,
+    /// Momentum, or Adam's two moments.
+    pub moments: Vec<Vec<f32>>,
+}
+
+impl TopologyUpdate<'_> {
+    /// The positions after the update, sorted, and what changed. `values` stand at `positions` of 0..n.
+    ///
+    /// # Errors
+    /// `Shape` or `Config` where rules, rate and tensors do not fit together.
+    pub fn next_positions(&self, positions: &[u32], values: &[f32], n: usize) -> Result<(Vec<u32>, Change)> {
+        check_positions(positions, n)?;
+        if values.len() != positions.len() {
+            return Err(length_error("values", positions.len(), values.len()));
+        }
+        let keep = keep(self.prune, values, self.rate)?;
+        let kept: Vec<u32> = positions.iter().zip(&keep).filter(|(_, k)| **k).map(|(p, _)| *p).collect();
+        let removed = positions.len() - kept.len();
+        let mut stream = Stream::new(self.seed, Purpose::Growth, self.number, self.layer as u64);
+        let grown = grow(self.growth, &kept, n, removed, &mut stream)?;
+        let regrown = common(&grown, positions);
+        let mut next = kept;
+        next.extend(grown);
+        next.sort_unstable();
+        Ok((next, Change { pruned: removed - regrown, grown: removed - regrown, regrown }))
+    }
+
+    /// Updates a truly sparse layer of `n` dense positions.
+    ///
+    /// # Errors
+    /// As [`Self::next_positions`], and `Shape` where a moment array has another length.
+    pub fn apply(&self, layer: &SparseLayer, n: usize) -> Result<(SparseLayer, Change)> {
+        if let Some(bad) = layer.moments.iter().find(|m| m.len() != layer.positions.len()) {
+            return Err(length_error("moments", layer.positions.len(), bad.len()));
+        }
+        let (positions, change) = self.next_positions(&layer.positions, &layer.values, n)?;
+        let sources = sources(&positions, &layer.positions);
+        let carry = |old: &[f32]| sources.iter().map(|s| s.map_or(0.0, |i| old[i])).collect();
+        let values = carry(&layer.values);
+        let moments = layer.moments.iter().map(|m| carry(m)).collect();
+        Ok((SparseLayer { positions, values, moments }, change))
+    }
+
+    /// Updates a masked layer: the dense mask changes and the weights are multiplied by it once; momentum is left alone.
+    ///
+    /// # Errors
+    /// As [`Self::next_positions`], and `Shape` where mask and weights differ in length.
+    pub fn apply_masked(&self, mask: &mut Vec<f32>, weights: &mut [f32]) -> Result<Change> {
+        if mask.len() != weights.len() {
+            return Err(length_error("mask", weights.len(), mask.len()));
+        }
+        let positions = mask_positions(mask);
+        let (next, change) = self.next_positions(&positions, &gather(weights, &positions), weights.len())?;
+        *mask = positions_mask(&next, weights.len());
+        for (weight, mask) in weights.iter_mut().zip(mask.iter()) {
+            if *mask == 0.0 {
+                *weight = 0.0;
+            }
+        }
+        Ok(change)
+    }
+}
+
+/// For each new position, its index among the old ones, if it was there.
+fn sources(new: &[u32], old: &[u32]) -> Vec<Option<usize>> {
+    let mut at = 0;
+    new.iter()
+        .map(|p| {
+            while at < old.len() && old[at] < *p {
+                at += 1;
+            }
+            (old.get(at) == Some(p)).then_some(at)
+        })
+        .collect()
+}
+
+fn common(a: &[u32], b: &[u32]) -> usize {
+    sources(a, b).into_iter().flatten().count()
+}
+
+fn length_error(tensor: &str, expected: usize, found: usize) -> Error {
+    Error::Shape { op: "topology update", tensor: tensor.to_owned(), expected: expected.to_string(), found: found.to_string() }
+}
+
+/// Which positions of a layer were ever active: in-time over-parametrisation (ITOP, Liu et al. 2021).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EverActive {
+    bits: Vec<u64>,
+    n: usize,
+}
+
+impl EverActive {
+    /// A layer of `n` positions, none active yet.
+    pub fn new(n: usize) -> Self {
+        Self { bits: vec![0; n.div_ceil(64)], n }
+    }
+    /// Marks positions; those outside the layer are ignored.
+    pub fn mark(&mut self, positions: &[u32]) {
+        for &p in positions.iter().filter(|p| (**p as usize) < self.n) {
+            self.bits[p as usize / 64] |= 1 << (p % 64);
+        }
+    }
+    /// Number of positions ever active.
+    pub fn count(&self) -> usize {
+        self.bits.iter().map(|b| b.count_ones() as usize).sum()
+    }
+    /// Share of positions ever active; 0 for an empty layer.
+    pub fn rate(&self) -> f64 {
+        if self.n == 0 { 0.0 } else { self.count() as f64 / self.n as f64 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use proptest::prelude::*;
+
+    const SET: TopologyUpdate = TopologyUpdate { prune: PruneRule::Set, rate: 0.2, growth: Growth::Random, seed: 1, number: 1, layer: 0 };
+
+    fn layer(positions: Vec<u32>, values: Vec<f32>) -> SparseLayer {
+        let moments = vec![values.iter().map(|v| v * 10.0).collect(), values.iter().map(|v| v * v).collect()];
+        SparseLayer { positions, values, moments }
+    }
+    /// A layer of n positions at a density (0 and 1 included), and a rate (0 and 1 included).
+    fn cases() -> impl Strategy<Value = (SparseLayer, usize, f64)> {
+        let edge = || prop_oneof![Just(0.0), Just(1.0), 0.0..1.0f64];
+        (1usize..150, edge(), edge()).prop_flat_map(|(n, density, rate)| {
+            let active = prop::collection::vec(prop::bool::weighted(density), n);
+            let values = prop::collection::vec(prop_oneof![-1.0f32..1.0, Just(0.0)], n);
+            (active, values).prop_map(move |(active, values)| {
+                let positions: Vec<u32> = (0..n as u32).filter(|p| active[*p as usize]).collect();
+                let values = gather(&values, &positions);
+                (layer(positions, values), n, rate)
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn count_is_kept_and_survivors_keep_everything((layer, n, rate) in cases(), seed in any::<u64>()) {
+            let dense: Vec<f32> = (0..n).map(|i| ((i * 31) % 17) as f32 - 8.0).collect();
+            for prune in [PruneRule::Set, PruneRule::Magnitude, PruneRule::Threshold(0.3)] {
+                for growth in [Growth::Random, Growth::Gradient(&dense)] {
+                    let update = TopologyUpdate { prune, rate, growth, seed, ..SET };
+                    let (next, change) = update.apply(&layer, n).unwrap();
+                    prop_assert_eq!(next.positions.len(), layer.positions.len());
+                    prop_assert!(next.positions.windows(2).all(|w| w[0] < w[1]));
+                    prop_assert!(next.positions.iter().all(|p| (*p as usize) < n));
+                    let mut new = 0;
+                    for (i, p) in next.positions.iter().enumerate() {
+                        let (value, moments) = match layer.positions.binary_search(p) {
+                            Ok(old) => (layer.values[old], [layer.moments[0][old], layer.moments[1][old]]),
+                            Err(_) => { new += 1; (0.0, [0.0, 0.0]) }
+                        };
+                        prop_assert_eq!(next.values[i], value);
+                        prop_assert_eq!([next.moments[0][i], next.moments[1][i]], moments);
+                    }
+                    prop_assert_eq!(change.grown, new);
+                    prop_assert_eq!(change.pruned, new);
+                    prop_assert_eq!(update.apply(&layer, n).unwrap(), (next, change), "the same twice");
+                }
+            }
+        }
+
+        #[test]
+        fn masked_and_sparse_agree((layer, n, rate) in cases(), seed in any::<u64>()) {
+            let update = TopologyUpdate { rate, seed, ..SET };
+            let mut mask = positions_mask(&layer.positions, n);
+            let mut weights = vec![0.0; n];
+            layer.positions.iter().zip(&layer.values).for_each(|(p, v)| weights[*p as usize] = *v);
+            let change = update.apply_masked(&mut mask, &mut weights).unwrap();
+            let (next, sparse_change) = update.apply(&layer, n).unwrap();
+            prop_assert_eq!(change, sparse_change);
+            prop_assert_eq!(mask_positions(&mask), next.positions.clone());
+            prop_assert_eq!(gather(&weights, &next.positions), next.values);
+        }
+    }
+
+    #[test]
+    fn rate_zero_changes_nothing_and_a_full_layer_regrows_itself() {
+        let start = layer(vec![1, 4, 5], vec![0.5, -0.5, 0.1]);
+        let (same, change) = TopologyUpdate { rate: 0.0, ..SET }.apply(&start, 9).unwrap();
+        assert_eq!((same, change), (start, Change::default()));
+        let full = layer(vec![0, 1, 2], vec![0.5, -0.5, 0.1]);
+        let (same, change) = TopologyUpdate { rate: 1.0, ..SET }.apply(&full, 3).unwrap();
+        assert_eq!((same, change), (full, Change { pruned: 0, grown: 0, regrown: 3 }));
+    }
+
+    #[test]
+    fn gradient_growth_takes_the_strongest() {
+        let start = layer(vec![0, 2], vec![0.9, 0.1]);
+        let gradient = [0.0, 1.0, -2.0, 5.0];
+        let update = TopologyUpdate { prune: PruneRule::Magnitude, rate: 0.5, growth: Growth::Gradient(&gradient), ..SET };
+        let (next, change) = update.apply(&start, 4).unwrap();
+        assert_eq!((next.positions, next.values), (vec![0, 3], vec![0.9, 0.0]));
+        assert_eq!(change, Change { pruned: 1, grown: 1, regrown: 0 });
+    }
+
+    #[test]
+    fn updates_draw_from_streams_of_their_own() {
+        let start = layer((0..50).collect(), (1..=50).map(|i| i as f32).collect());
+        let after = |number, layer| TopologyUpdate { number, layer, ..SET }.apply(&start, 1000).unwrap().0.positions;
+        assert_ne!(after(1, 0), after(2, 0));
+        assert_ne!(after(1, 0), after(1, 1));
+    }
+
+    #[test]
+    fn mismatched_arrays_are_errors() {
+        let bad = SparseLayer { positions: vec![0, 1], values: vec![1.0; 2], moments: vec![vec![0.0]] };
+        assert!(SET.apply(&bad, 4).is_err());
+        assert!(SET.next_positions(&[0, 1], &[1.0], 4).is_err());
+        assert!(SET.next_positions(&[4], &[1.0], 4).is_err());
+        assert!(SET.apply_masked(&mut vec![1.0; 2], &mut [1.0; 3]).is_err());
+    }
+
+    #[test]
+    fn ever_active_counts_once() {
+        let mut seen = EverActive::new(130);
+        seen.mark(&[0, 64, 129, 500]);
+        seen.mark(&[64, 65]);
+        assert_eq!(seen.count(), 4);
+        assert!((seen.rate() - 4.0 / 130.0).abs() < 1e-15);
+        assert_eq!(EverActive::new(0).rate(), 0.0);
+    }
+}

@@ -1,0 +1,94 @@
+//! The golden cases on every device there is. `SPARRING_GOLDEN=DIR` points at another folder of the same form.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::path::PathBuf;
+
+use safetensors::SafeTensors;
+use sparring_core::Error;
+use sparring_core::device::{Device, DeviceChoice};
+use sparring_core::error::Result;
+use sparring_core::golden::{INDEX, run};
+
+fn folder() -> PathBuf {
+    std::env::var_os("SPARRING_GOLDEN")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden")), PathBuf::from)
+}
+
+fn read(name: &str) -> Result<Vec<u8>> {
+    let path = folder().join(name);
+    std::fs::read(&path).map_err(|e| Error::io(path.display(), e))
+}
+
+fn passes(mut device: Device) {
+    let before = device.allocated_bytes();
+    let report = pollster::block_on(run(&read, &mut device)).unwrap();
+    println!("{:?}", device.info());
+    for case in &report.cases {
+        println!("{}: {:?}", case.name, case.outcome);
+    }
+    println!("{report}");
+    assert!(report.succeeded(), "{report}");
+    assert_eq!(device.allocated_bytes(), before, "cases leave nothing behind");
+}
+
+#[test]
+fn on_the_cpu() {
+    passes(Device::cpu());
+}
+
+#[test]
+fn on_the_oracle() {
+    passes(Device::oracle());
+}
+
+/// Whether a tensor of a case of this kind is an expected output.
+fn expected(kind: &str, tensor: &str) -> bool {
+    match kind {
+        "conv2d" | "linear" => ["y", "dx", "dweight", "dbias"].contains(&tensor),
+        "batchnorm" => ["y", "y_eval", "dx", "dgamma", "dbeta", "running_mean", "running_var"].contains(&tensor),
+        "scores" => ["dlogits", "loss", "el2n", "el2n_norm", "true_probability", "mean_loss"].contains(&tensor),
+        "optimizer" => tensor == "ps",
+        "topology" => tensor.starts_with("keep_") || tensor.starts_with("grow_"),
+        "net" => tensor == "losses" || tensor.starts_with("final."),
+        _ => false,
+    }
+}
+
+/// The runner must notice one wrong value in any expected output of any case.
+#[test]
+fn one_wrong_value_fails() {
+    let mut device = Device::cpu();
+    let index: Vec<serde_json::Value> = serde_json::from_slice(&read(INDEX).unwrap()).unwrap();
+    let mut tried = 0;
+    for case in index {
+        let (Some(kind), Some(file)) = (case["kind"].as_str(), case["file"].as_str()) else { continue };
+        let bytes = read(file).unwrap();
+        for (name, view) in SafeTensors::deserialize(&bytes).unwrap().iter().filter(|(name, _)| expected(kind, name)) {
+            let values: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+            let Some(largest) = (0..values.len()).max_by(|a, b| values[*a].abs().total_cmp(&values[*b].abs())) else { continue };
+            let changed = match values[largest] {
+                0.0 => 1e-6,
+                1.0 if kind == "topology" => 0.0,
+                value => value * 1.1,
+            };
+            let at = view.data().as_ptr() as usize - bytes.as_ptr() as usize + 4 * largest;
+            let mut wrong = bytes.clone();
+            wrong[at..at + 4].copy_from_slice(&changed.to_le_bytes());
+            let read = |asked: &str| Ok(if asked == INDEX { serde_json::to_vec(&[&case]).unwrap() } else { wrong.clone() });
+            let report = pollster::block_on(run(&read, &mut device)).unwrap();
+            if report.not_yet().next().is_none() {
+                assert_eq!(report.failures().count(), 1, "{file}, {name}: a wrong value passed");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 100, "only {tried} wrong values tried");
+}
+
+#[test]
+fn on_a_gpu_where_there_is_one() {
+    match pollster::block_on(Device::open(DeviceChoice::Gpu)) {
+        Ok((device, _)) => passes(device),
+        Err(why) => println!("skipped: {why}"),
+    }
+}

@@ -1,0 +1,67 @@
+// The page by itself: it loads, says what it will do, is usable without a mouse, and breaks no accessibility rule.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+
+import { TINY, withLab } from './lab.mjs';
+
+const axe = await readFile(new URL('./node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+
+test('the page loads with the main preset chosen and no error', async () => {
+  await withLab({}, async (lab) => {
+    await lab.reach('ready');
+    assert.match(await lab.presets.locator('option:checked').innerText(), /hard by nature/i);
+    assert.ok(await lab.trainButton.isEnabled());
+    assert.match(await lab.deviceLine.innerText(), /\S/);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('a link with a mistake is said in words, not a blank page', async () => {
+  await withLab({ config: { model: 'resnet21' } }, async (lab) => {
+    await lab.page.getByText('resnet21').first().waitFor();
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('the keyboard alone starts, pauses and resets a race', async () => {
+  await withLab({ config: { ...TINY, epochs: '500' } }, async (lab) => {
+    await lab.reach('ready');
+    await tabTo(lab, lab.trainButton);
+    await lab.page.keyboard.press('Enter');
+    await lab.reach('training');
+    await lab.morePointsThan(0);
+    await tabTo(lab, lab.pauseButton);
+    await lab.page.keyboard.press('Space');
+    await lab.reach('paused');
+    await tabTo(lab, lab.resetButton);
+    await lab.page.keyboard.press('Enter');
+    await lab.reach('ready');
+    assert.equal(await lab.points(), 0);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`no accessibility rule is broken, ${colorScheme}`, async () => {
+    // The audit is put into the page from outside, which the page's own security policy forbids.
+    await withLab({ config: TINY, context: { colorScheme, bypassCSP: true } }, async (lab) => {
+      await lab.reach('ready');
+      await lab.trainButton.click();
+      await lab.reach('finished');
+      await lab.page.evaluate(axe);
+      const { violations } = await lab.page.evaluate(() => window.axe.run());
+      const found = violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html).join(' ')}`);
+      assert.deepEqual(found, []);
+    });
+  });
+}
+
+/** Presses Tab until the element has the focus. */
+async function tabTo(lab, target) {
+  for (let i = 0; i < 80; i += 1) {
+    if (await target.evaluate((element) => element === document.activeElement)) return;
+    await lab.page.keyboard.press('Tab');
+  }
+  assert.fail(`Tab never reaches ${target}`);
+}

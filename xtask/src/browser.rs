@@ -1,0 +1,80 @@
+//! The page and the engine in a real headless Chromium: end-to-end tests, golden kernel cases, pictures.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::page;
+use crate::process;
+use crate::server::{Mount, Server};
+use crate::setup::{self, WasmCompiler};
+use crate::stages::{Counts, Stages};
+use crate::workspace::Workspace;
+
+/// Starts a server over these folders and prepares a Node program that knows where it is.
+fn node(ws: &Workspace, chromium: &Path, mounts: Vec<Mount>) -> Result<Command> {
+    let server = Server::bind(0, mounts)?;
+    let url = server.url()?;
+    std::thread::spawn(move || server.run());
+    let mut command = ws.command("node");
+    command.current_dir(ws.root.join("tests").join("e2e")).env("SPARRING_URL", url).env("CHROMIUM", chromium);
+    Ok(command)
+}
+
+/// The end-to-end tests on the built page.
+pub fn end_to_end(ws: &Workspace, chromium: &Path) -> Result<Counts> {
+    let mut tests: Vec<PathBuf> = std::fs::read_dir(ws.root.join("tests").join("e2e"))?.flatten().map(|e| e.path()).collect();
+    tests.retain(|path| path.to_string_lossy().ends_with(".test.mjs"));
+    tests.sort();
+    let mut command = node(ws, chromium, vec![Mount { prefix: "/", dir: page::dist(ws) }])?;
+    // One browser at a time: software rendering takes all cores.
+    process::run_tests(command.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(&tests))
+}
+
+/// Pictures of the page.
+pub fn screenshots(ws: &Workspace, stages: &mut Stages, out: &Path) -> Result<()> {
+    let chromium = setup::browser_tools(ws, stages)?;
+    page::build(ws, stages)?;
+    std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
+    stages.need("screenshots", "1 min", || {
+        process::run(node(ws, &chromium, vec![Mount { prefix: "/", dir: page::dist(ws) }])?.arg("screenshots.mjs").arg(out))
+    })
+}
+
+/// Sets up and runs the golden kernel cases of a folder in the browser.
+pub fn golden(ws: &Workspace, stages: &mut Stages, dir: &Path) -> Result<Counts> {
+    let chromium = setup::browser_tools(ws, stages)?;
+    let compiler = setup::page_tools(ws, stages)?;
+    golden_prepared(ws, &compiler, &chromium, dir)
+}
+
+/// Builds the golden runner as wasm and runs the cases on the CPU backend and on WebGPU.
+pub fn golden_prepared(ws: &Workspace, compiler: &WasmCompiler, chromium: &Path, dir: &Path) -> Result<Counts> {
+    if !dir.join("golden.json").is_file() {
+        bail!("{} has no golden.json", dir.display());
+    }
+    let mut build = ws.cargo();
+    compiler.apply(&mut build);
+    build.args([
+        "build",
+        "--locked",
+        "--package",
+        "sparring-app",
+        "--bin",
+        "golden",
+        "--profile",
+        "page",
+        "--target",
+        "wasm32-unknown-unknown",
+    ]);
+    process::run(&mut build)?;
+    let module = ws.target.join("wasm32-unknown-unknown").join("page").join("golden.wasm");
+    let runner = ws.target.join("golden-runner");
+    let mut bindgen = ws.command(ws.tool("wasm-bindgen"));
+    process::run(bindgen.args(["--target", "web", "--no-typescript", "--out-dir"]).arg(&runner).arg(&module))?;
+    let page = ws.root.join("tests").join("e2e").join("golden");
+    let mounts =
+        vec![Mount { prefix: "/", dir: page }, Mount { prefix: "/runner/", dir: runner }, Mount { prefix: "/cases/", dir: dir.to_owned() }];
+    process::run_tests(node(ws, chromium, mounts)?.arg("golden.mjs"))
+}

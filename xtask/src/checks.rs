@@ -1,0 +1,93 @@
+//! `test` and `validate`: every check, cheapest first, all of them run even where one fails.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::browser;
+use crate::page;
+use crate::process;
+use crate::setup::{self, WasmCompiler};
+use crate::stages::{Counts, Stages};
+use crate::workspace::Workspace;
+
+const NATIVE: [&str; 5] = ["--release", "--locked", "--workspace", "--exclude", "sparring-app"];
+
+/// Installs what the tests need, and runs all of them.
+pub fn test(ws: &Workspace, stages: &mut Stages) -> Result<()> {
+    all_tests(ws, stages)?;
+    stages.verdict()
+}
+
+/// `test`, then what a release needs besides.
+pub fn validate(ws: &Workspace, stages: &mut Stages) -> Result<()> {
+    let compiler = all_tests(ws, stages)?;
+    stages.check("clippy, wasm", "3 min from cold", || one(&mut wasm_clippy(ws, &compiler)));
+    stages.check("documentation", "2 min from cold", || {
+        let mut command = ws.cargo();
+        command.args(["doc", "--no-deps", "--document-private-items"]).args(NATIVE).env("RUSTDOCFLAGS", "-D warnings");
+        one(&mut command)
+    });
+    if process::succeeds(ws.cargo().args(["deny", "--version"])) {
+        stages.check("cargo-deny", "", || one(ws.cargo().args(["deny", "check"])));
+    } else {
+        stages.skip("cargo-deny", "not installed (cargo install --locked cargo-deny)");
+    }
+    stages.verdict()
+}
+
+/// The golden cases of a folder on a native device.
+pub fn golden_native(ws: &Workspace, dir: &Path, device: &str) -> Result<Counts> {
+    let mut command = ws.cargo();
+    command.args(["run", "--quiet", "--release", "--locked", "--package", "sparring", "--", "golden", "--device", device, "--dir"]);
+    process::run_tests(command.arg(dir))
+}
+
+fn all_tests(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
+    stages.check("format", "", || one(ws.cargo().args(["fmt", "--all", "--check"])));
+    let chromium = setup::test_tools(ws, stages)?;
+    let compiler = setup::page_tools(ws, stages)?;
+
+    stages.check("clippy, native", "6 min from cold", || {
+        one(ws.cargo().arg("clippy").args(NATIVE).args(["--all-targets", "--", "--deny", "warnings"]))
+    });
+    stages.check("native tests", "10 min from cold", || {
+        let mut command = ws.cargo();
+        if process::succeeds(ws.cargo().args(["nextest", "--version"])) {
+            command.args(["nextest", "run", "--no-fail-fast"]);
+        } else {
+            command.args(["test", "--no-fail-fast"]);
+        }
+        process::run_tests(command.args(NATIVE))
+    });
+    let cases = ws.root.join("tests").join("golden");
+    stages.check("golden cases, CPU", "", || golden_native(ws, &cases, "cpu"));
+    stages.check("golden cases, GPU", "", || golden_native(ws, &cases, "gpu"));
+    if stages.check("build of the page", "", || page::build(ws, &mut Stages::start()).map(|_| Counts::ONE)) {
+        stages.check("size of the page", "", || page::weigh(ws));
+        stages.check("page in Chromium", "2 min", || browser::end_to_end(ws, &chromium));
+    } else {
+        stages.skip("page in Chromium", "the page was not built");
+    }
+    stages.check("golden cases, Chromium", "3 min from cold", || browser::golden_prepared(ws, &compiler, &chromium, &cases));
+    Ok(compiler)
+}
+
+fn one(command: &mut Command) -> Result<Counts> {
+    process::run(command)?;
+    Ok(Counts::ONE)
+}
+
+/// Clippy for the browser's half, with its own rules, from the compiler that has the target's standard library.
+fn wasm_clippy(ws: &Workspace, compiler: &WasmCompiler) -> Command {
+    let mut command = match compiler {
+        WasmCompiler::Ordinary => ws.cargo(),
+        WasmCompiler::Debian { rustc } => ws.command(rustc.with_file_name("cargo-clippy")),
+    };
+    compiler.apply(&mut command);
+    command.env("CLIPPY_CONF_DIR", ws.root.join("xtask").join("clippy-wasm"));
+    command.args(["clippy", "--locked", "--profile", "page", "--target", "wasm32-unknown-unknown"]);
+    command.args(["--package", "sparring-core", "--package", "sparring-app", "--", "--deny", "warnings"]);
+    command
+}

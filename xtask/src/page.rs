@@ -1,0 +1,76 @@
+//! The page: built by Trunk with pinned tools, weighed, and served.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+use crate::server::{Mount, Server};
+use crate::setup::{self, WasmCompiler};
+use crate::stages::{Counts, Stages};
+use crate::workspace::Workspace;
+
+/// What page and worker may weigh together, gzip-compressed, in bytes: a visitor on a phone waits for it.
+const WASM_LIMIT: usize = 600_000;
+
+/// Where the built page lies.
+pub fn dist(ws: &Workspace) -> PathBuf {
+    ws.root.join("dist")
+}
+
+/// Sets up what is missing and builds the release page.
+pub fn build(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
+    let compiler = setup::page_tools(ws, stages)?;
+    stages.need("page", "up to 8 min from cold", || {
+        let mut trunk = ws.command(ws.tool("trunk"));
+        compiler.apply(&mut trunk);
+        process::run(trunk.args(["build", "--skip-version-check"]).env_remove("NO_COLOR"))
+    })?;
+    Ok(compiler)
+}
+
+/// Sets up, builds, and serves until interrupted.
+pub fn serve(ws: &Workspace, stages: &mut Stages, port: u16) -> Result<()> {
+    // A port in use is said now, not after twenty minutes of building.
+    let server = Server::bind(port, vec![Mount { prefix: "/", dir: dist(ws) }])?;
+    setup::data(ws, stages)?;
+    build(ws, stages)?;
+    stages.summary();
+    println!("\nThe page is at {} (Ctrl-C ends it)", server.url()?);
+    server.run();
+    Ok(())
+}
+
+/// The size gate over all wasm of the built page.
+pub fn weigh(ws: &Workspace) -> Result<Counts> {
+    let modules = wasm_files(&dist(ws))?;
+    if modules.len() < 2 {
+        bail!("dist/ has {} wasm modules; page and worker make two", modules.len());
+    }
+    let mut total = 0;
+    for module in &modules {
+        let size = gzip_size(ws, module)?;
+        total += size;
+        let raw = std::fs::metadata(module)?.len();
+        println!("{:<40} {raw:>9} bytes, {size:>8} gzip", module.file_name().unwrap_or_default().to_string_lossy());
+    }
+    println!("{:<40} {:>15} {total:>8} gzip of {WASM_LIMIT} allowed", "page and worker", "");
+    if total > WASM_LIMIT {
+        bail!("the page's wasm weighs {total} bytes gzip; {WASM_LIMIT} are allowed");
+    }
+    Ok(Counts::ONE)
+}
+
+fn wasm_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(dir).with_context(|| format!("{} cannot be read; build the page first", dir.display()))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "wasm")).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Compressed by Node, which every machine that builds the page has.
+fn gzip_size(ws: &Workspace, file: &Path) -> Result<usize> {
+    let script = "process.stdout.write(String(require('zlib').gzipSync(require('fs').readFileSync(process.argv[1]), {level: 9}).length))";
+    let text = process::output(ws.command("node").args(["-e", script]).arg(file))?;
+    text.parse().with_context(|| format!("node printed '{text}' for the compressed size of {}", file.display()))
+}

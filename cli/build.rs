@@ -1,5 +1,6 @@
-//! Puts the commit into the binary, so that every result file can name it. Without git it is "unknown".
+//! Puts into the binary the commit, so that every result file can name it ("unknown" without git), and CIFAR-10's scores.
 
+use std::path::Path;
 use std::process::Command;
 
 fn git(arguments: &[&str]) -> Option<String> {
@@ -16,5 +17,15 @@ fn main() {
         if let Some(file) = git(&["rev-parse", "--git-path", path]) {
             println!("cargo::rerun-if-changed={file}");
         }
+    }
+    let scores = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public/scores/cifar10.safetensors");
+    let code = if scores.exists() { format!("Some(include_bytes!({scores:?}))") } else { "None".to_owned() };
+    let out = std::env::var("OUT_DIR").map(|folder| Path::new(&folder).join("scores.rs"));
+    if let Err(e) = out.map_err(|e| e.to_string()).and_then(|path| std::fs::write(path, code).map_err(|e| e.to_string())) {
+        println!("cargo::error=writing scores.rs: {e}");
+    }
+    // A path that is not there would make every build run this again.
+    if scores.exists() {
+        println!("cargo::rerun-if-changed={}", scores.display());
     }
 }

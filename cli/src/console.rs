@@ -3,7 +3,10 @@
 //! With `--json`, standard output belongs to the result alone and everything else goes to standard error.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::{Context, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sparring_core::Device;
 use sparring_core::device::{DeviceChoice, DeviceInfo};
@@ -22,10 +25,6 @@ impl Console {
     /// `json`: standard output is for the result alone.
     pub fn new(json: bool) -> Self {
         Self { json }
-    }
-    /// Whether the result is wanted as JSON.
-    pub fn json(self) -> bool {
-        self.json
     }
     /// A line for a person. A closed pipe is no failure of the run.
     pub fn say(self, text: impl std::fmt::Display) {
@@ -54,6 +53,20 @@ pub fn open_device(console: Console, choice: DeviceChoice) -> sparring_core::err
         console.say(format_args!("          no GPU: {reason}"));
     }
     Ok(device)
+}
+
+/// The first Ctrl-C asks for a clean stop, the second ends the program.
+pub fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        eprintln!("\nstopping after this slice and writing what there is; Ctrl-C again ends at once");
+    })
+    .context("listening for Ctrl-C")?;
+    Ok(stop)
 }
 
 /// A device in one line.

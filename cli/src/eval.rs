@@ -56,7 +56,7 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
     let console = Console::new(args.json);
     let (mut state, model, normalization) = import::read_checkpoint(&args.checkpoint)?;
     let mut device = open_device(console, args.device.into())?;
-    let data = source::images(console, args.data, args.difficulty)?;
+    let data = source::exactly(console, args.data, args.difficulty)?;
     let classes = import::classes(model, &state)?;
     if classes != data.classes.len() {
         bail!("{} has {classes} classes, but {} has {}", args.checkpoint.display(), data.name, data.classes.len());

@@ -3,14 +3,21 @@
 //! Each command has its module. Errors come up here as one chain and leave as one line.
 
 mod args;
+mod bench;
 mod clock;
 mod console;
+mod data;
+mod doctor;
 mod eval;
+mod golden;
 mod history;
 mod import;
+mod measure;
 mod race;
 mod report;
 mod rundir;
+mod score;
+mod selftest;
 mod source;
 mod table;
 
@@ -36,6 +43,23 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Turn a PyTorch state dict (.th, .pth, .pt) into a checkpoint of this program
     Import(import::ImportArgs),
+    /// Fetch, verify, list or pack datasets
+    Data {
+        #[command(subcommand)]
+        command: data::DataCommand,
+        /// Print the result as JSON
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// Score every sample of a dataset by how hard it is (EL2N of a short training run)
+    Score(score::ScoreArgs),
+    /// What this machine offers, whether every kernel computes rightly on it, and how fast
+    Doctor(doctor::DoctorArgs),
+    /// Measure layers and whole steps, dense and sparse
+    Bench(bench::BenchArgs),
+    /// Run the golden cases of a folder
+    #[command(hide = true)]
+    Golden(golden::GoldenArgs),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +70,11 @@ fn main() -> ExitCode {
         Command::Train(args) => race::train(args),
         Command::Eval(args) => eval::eval(&args),
         Command::Import(args) => import::import(&args),
+        Command::Data { command, json } => data::run(&command, json),
+        Command::Score(args) => score::score(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::Bench(args) => bench::bench(&args),
+        Command::Golden(args) => golden::golden(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -12,9 +12,9 @@ use sparring_core::formats::{self, safetensors};
 use sparring_core::{ExperimentConfig, Session};
 
 use crate::args::{ExperimentArgs, Usage, validate};
-use crate::console::{Console, Live, open_device};
+use crate::console::{Console, Live, open_device, stop_on_interrupt};
 use crate::history::History;
-use crate::rundir::{self, RunDir};
+use crate::rundir::{self, Place, RunDir};
 use crate::{clock, report, source, table};
 
 /// Flags of `race` and `train`.
@@ -49,30 +49,29 @@ pub fn train(args: RaceArgs) -> Result<()> {
     run(&args, config)
 }
 
-fn run(args: &RaceArgs, config: ExperimentConfig) -> Result<()> {
+fn run(args: &RaceArgs, mut config: ExperimentConfig) -> Result<()> {
     validate(&config)?;
     let console = Console::new(args.json);
-    let place = rundir::place(args.out.as_deref(), &config, args.again)?;
-    for (name, value) in config.non_defaults()? {
-        console.say(format_args!("{name:<9} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
-    }
-    if let Some(finished) = &place.finished {
-        let what = if finished == &place.path { "overwritten" } else { "kept; --again overwrites it" };
-        console.say(format_args!("finished  {} is a finished run of this configuration ({what})", finished.display()));
-    }
-    console.say(format_args!("output    {}", place.path.display()));
-
+    let settings = config.non_defaults()?.into_iter().map(|(name, value)| format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+    let settings = settings.collect::<Vec<_>>().join(" ");
+    console.say(format_args!("settings  {}", if settings.is_empty() { "all at their defaults" } else { &settings }));
+    let mut place = choose_place(console, args, &config)?;
     let stop = stop_on_interrupt()?;
+    let asked = config.dataset;
+    let dataset = source::images(console, &mut config)?;
+    if config.dataset != asked {
+        place = choose_place(console, args, &config)?;
+    }
+    let scores = source::scores(console, &config, &dataset, &stop)?;
     let device = open_device(console, config.device)?;
     let info = device.info();
-    let source = source::load(console, &config)?;
     let mut run = RunDir::create(&place.path, &config)?;
     let start = Instant::now();
     let mut history = History::default();
     let mut live = Live::new(console);
-    let normalization = source.normalization();
+    let normalization = dataset.name.clone();
     let session = pollster::block_on(async {
-        let mut session = Session::new(config.clone(), Arc::new(source.dataset), source.scores.map(Arc::new), device).await?;
+        let mut session = Session::new(config.clone(), dataset, scores.map(Arc::new), device).await?;
         while !session.finished() && !stop.load(Ordering::Relaxed) {
             for event in session.advance().await? {
                 live.event(&event);
@@ -85,6 +84,9 @@ fn run(args: &RaceArgs, config: ExperimentConfig) -> Result<()> {
     live.close();
     let session = session.context("training")?;
     let stopped = !session.finished();
+    if stopped {
+        history.summary = Some(session.summary());
+    }
     let files = write_weights(&run, &session, &history, &config, &normalization)?;
     let mut summary = rundir::summary(&config, &history, &info, start.elapsed().as_secs_f64(), stopped)?;
     summary["weights"] = json!(files);
@@ -97,6 +99,17 @@ fn run(args: &RaceArgs, config: ExperimentConfig) -> Result<()> {
         bail!("every learner failed; the reasons are above and in {}", place.path.display());
     }
     Ok(())
+}
+
+/// The run's folder; says it, and what was there.
+fn choose_place(console: Console, args: &RaceArgs, config: &ExperimentConfig) -> Result<Place> {
+    let place = rundir::place(args.out.as_deref(), config, args.again)?;
+    if let Some(finished) = &place.finished {
+        let what = if finished == &place.path { "overwritten" } else { "kept; --again overwrites it" };
+        console.say(format_args!("finished  {} is a finished run of this configuration ({what})", finished.display()));
+    }
+    console.say(format_args!("output    {}", place.path.display()));
+    Ok(place)
 }
 
 fn write_weights(run: &RunDir, session: &Session, history: &History, config: &ExperimentConfig, normalization: &str) -> Result<Vec<String>> {
@@ -136,18 +149,4 @@ fn conclude(console: Console, history: &History, summary: &mut serde_json::Value
     console.say(format_args!("took      {}", clock::duration(start.elapsed().as_secs_f64())));
     console.say(format_args!("output    {}", path.display()));
     Ok(())
-}
-
-/// The first Ctrl-C asks for a clean stop, the second ends the program.
-fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(1);
-        }
-        eprintln!("\nstopping after this slice and writing what there is; Ctrl-C again ends at once");
-    })
-    .context("listening for Ctrl-C")?;
-    Ok(stop)
 }

@@ -133,8 +133,9 @@ fn chart(out: &mut String, history: &History, title: &str, pick: Pick, share: bo
         let name = escape(&history.learners[i].info.name);
         let points: String = curves[i].iter().map(|p| format!("{:.1},{:.1} ", x(p.0), y(p.1))).collect();
         let _ = writeln!(out, "<polyline class=\"curve {class}\" points=\"{}\"/>", points.trim_end());
+        let lone = if curves[i].len() == 1 { " lone" } else { "" };
         for p in &curves[i] {
-            let _ = writeln!(out, "<circle class=\"dot {class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"><title>{name}, {} {}: {}</title></circle>", x(p.0), y(p.1), if by_flops { "FLOPs" } else { "epoch" }, x_text(p.0), if share { table::percent(p.1) } else { format!("{:.4}", p.1) });
+            let _ = writeln!(out, "<circle class=\"dot {class}{lone}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"><title>{name}, {} {}: {}</title></circle>", x(p.0), y(p.1), if by_flops { "FLOPs" } else { "epoch" }, x_text(p.0), if share { table::percent(p.1) } else { format!("{:.4}", p.1) });
         }
     }
     *out += "</svg>\n</figure>\n";

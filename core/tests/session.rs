@@ -129,6 +129,7 @@ fn scores_made_by_a_run_choose_subsets_with_a_control() {
         while !session.finished() {
             events.extend(session.advance().await.unwrap());
         }
+        assert_eq!(session.into_device().allocated_bytes(), 0);
         let Event::Started { learners, .. } = &events[0] else { panic!() };
         assert_eq!(learners.iter().filter(|l| l.control).count(), 2);
         assert!(learners.iter().all(|l| l.samples == 180));

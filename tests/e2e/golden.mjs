@@ -8,14 +8,21 @@ try {
   for (const device of ['cpu', 'gpu']) {
     const page = await browser.newPage();
     const errors = watchErrors(page);
-    await page.goto(baseUrl());
-    await page.waitForFunction(() => window.runGolden);
     const began = Date.now();
-    const report = JSON.parse(await page.evaluate((name) => window.runGolden(name), device));
-    console.log(`\n${device} in Chromium (${report.device}, ${((Date.now() - began) / 1000).toFixed(1)} s):\n${report.text}`);
-    for (const error of errors) console.log(`on the page: ${error}`);
-    passed += report.passed;
-    failed += report.failed + errors.length;
+    const seconds = () => ((Date.now() - began) / 1000).toFixed(1);
+    try {
+      await page.goto(baseUrl());
+      await page.waitForFunction(() => window.runGolden);
+      const report = JSON.parse(await page.evaluate((name) => window.runGolden(name), device));
+      console.log(`\n${device} in Chromium (${report.device}):\n${report.text.split('\n').slice(0, -1).join('\n')}`);
+      console.log(`${device}: ${report.passed} passed, ${report.failed} failed in ${seconds()} s`);
+      passed += report.passed;
+      failed += report.failed;
+    } catch (error) {
+      errors.push(error.message.split('\n')[0]);
+    }
+    for (const error of errors) console.log(`${device} in Chromium: ${error}`);
+    failed += errors.length;
     await page.close();
   }
 } finally {

@@ -50,73 +50,52 @@ impl<T: Real> Norm<'_, T> {
     }
 }
 
-/// Calls `run(start, len)` for the valid part of each run of lanes in a piece and `pad(start, len)` for the rest.
-#[inline(always)]
-fn valid_runs(n: usize, n_valid: usize, len: usize, mut run: impl FnMut(usize, usize), mut pad: impl FnMut(usize, usize)) {
-    if n_valid >= n {
-        return run(0, len);
-    }
-    for start in (0..len).step_by(n.max(1)) {
-        run(start, n_valid);
-        pad(start + n_valid, n - n_valid);
+/// Zeroes the lanes beyond the valid ones.
+fn clear_padding<T: Real>(n: usize, n_valid: usize, values: &mut [T]) {
+    if n_valid < n {
+        for run in values.chunks_exact_mut(n) {
+            run[n_valid..].fill(T::ZERO);
+        }
     }
 }
 
-/// Sums of two per-element terms over each piece, then over each channel.
-fn channel_sums(shape: Shape, piece: impl Fn(usize, usize, usize) -> [f64; 2] + Sync + Send) -> Vec<[f64; 2]> {
-    let pieces = Pieces::new(shape);
-    let parts = parallel::map(pieces.count(), |i| {
-        let (c, start, len) = pieces.get(i);
-        pulp::Arch::new().dispatch(|| piece(c, start, len))
-    });
+/// Adds the sums of a channel's pieces, in order.
+fn channel_sums(pieces: Pieces, parts: &[[f64; 2]]) -> Vec<[f64; 2]> {
     let add = |[a, b]: [f64; 2], [c, d]: &[f64; 2]| [a + c, b + d];
     parts.chunks(pieces.per_channel().max(1)).map(|parts| parts.iter().fold([0.0; 2], add)).collect()
 }
 
-/// Accumulators of [`pair_sums`]: enough independent lanes for any vector width.
+/// Independent accumulators of a sum: enough for any vector width.
 const LANES: usize = 16;
 
-/// `[sum a, sum b]` where `term(i)` gives the i-th `(a, b)`.
+/// Sum and sum of squares.
 #[inline(always)]
-fn pair_sums<T: Real>(len: usize, term: impl Fn(usize) -> (T, T)) -> [f64; 2] {
-    let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
-    for block in 0..len / LANES {
+fn moments<T: Real>(x: &[T]) -> [f64; 2] {
+    let (mut sum, mut squares) = ([0.0; LANES], [0.0; LANES]);
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    for block in blocks {
         for lane in 0..LANES {
-            let (a, b) = term(block * LANES + lane);
-            first[lane] += a.to_f64();
-            second[lane] += b.to_f64();
+            let value = block[lane].to_f64();
+            sum[lane] += value;
+            squares[lane] += value * value;
         }
     }
-    let mut sums = [first.iter().sum::<f64>(), second.iter().sum::<f64>()];
-    for i in len / LANES * LANES..len {
-        let (a, b) = term(i);
-        sums[0] += a.to_f64();
-        sums[1] += b.to_f64();
+    for (lane, value) in rest.iter().enumerate() {
+        sum[lane] += value.to_f64();
+        squares[lane] += value.to_f64() * value.to_f64();
     }
-    sums
+    [sum.iter().sum(), squares.iter().sum()]
 }
 
 /// Batch statistics into `saved`, and a step of the running ones. Padded lanes of `x` are zero and so add nothing.
 pub fn stats<T: Real>(shape: Shape, n_valid: usize, x: &[T], saved: &mut [T], running: &mut [T], momentum: T, eps: T) {
-    let sums = channel_sums(shape, |_, start, len| {
-        let x = &x[start..start + len];
-        let (mut first, mut second) = ([0.0; LANES], [0.0; LANES]);
-        let (blocks, rest) = x.as_chunks::<LANES>();
-        for block in blocks {
-            for lane in 0..LANES {
-                let value = block[lane].to_f64();
-                first[lane] += value;
-                second[lane] += value * value;
-            }
-        }
-        let square = |value: &T| value.to_f64() * value.to_f64();
-        [
-            first.iter().sum::<f64>() + rest.iter().map(|value| value.to_f64()).sum::<f64>(),
-            second.iter().sum::<f64>() + rest.iter().map(square).sum::<f64>(),
-        ]
+    let pieces = Pieces::new(shape);
+    let parts = parallel::map(pieces.count(), |i| {
+        let (_, start, len) = pieces.get(i);
+        pulp::Arch::new().dispatch(|| moments(&x[start..start + len]))
     });
     let count = (shape.h * shape.w * n_valid.min(shape.n)).max(1) as f64;
-    for (c, [sum, squares]) in sums.into_iter().enumerate() {
+    for (c, [sum, squares]) in channel_sums(pieces, &parts).into_iter().enumerate() {
         let mean = sum / count;
         // Rounding may take a variance of zero below zero; a NaN stays one.
         let variance = squares / count - mean * mean;
@@ -130,9 +109,14 @@ pub fn stats<T: Real>(shape: Shape, n_valid: usize, x: &[T], saved: &mut [T], ru
     }
 }
 
+#[inline(always)]
+fn floor<T: Real>(value: T) -> T {
+    if value < T::ZERO { T::ZERO } else { value }
+}
+
 /// `y = relu(gamma * xhat + beta + residual)`, zero beyond the valid lanes.
 pub fn apply<T: Real>(norm: Norm<'_, T>, x: &[T], residual: Option<&[T]>, relu: bool, y: &mut [T]) {
-    let Norm { shape, n_valid, .. } = norm;
+    let shape = norm.shape;
     let pieces = Pieces::new(shape);
     let y = Shared::new(y);
     parallel_for(pieces.count(), |i| {
@@ -142,31 +126,17 @@ pub fn apply<T: Real>(norm: Norm<'_, T>, x: &[T], residual: Option<&[T]>, relu: 
         let (x, residual) = (&x[start..start + len], residual.map(|r| &r[start..start + len]));
         // SAFETY: pieces are disjoint.
         let y = unsafe { y.part(start, len) };
-        let floor = |value: T| if relu && value < T::ZERO { T::ZERO } else { value };
-        pulp::Arch::new().dispatch(|| {
-            let y = std::cell::RefCell::new(y);
-            valid_runs(
-                shape.n,
-                n_valid,
-                len,
-                |start, len| {
-                    let (y, x) = (&mut y.borrow_mut()[start..start + len], &x[start..start + len]);
-                    match residual {
-                        None => {
-                            for (y, &x) in y.iter_mut().zip(x) {
-                                *y = floor((x - mean) * scale + beta);
-                            }
-                        }
-                        Some(residual) => {
-                            for ((y, &x), &r) in y.iter_mut().zip(x).zip(&residual[start..start + len]) {
-                                *y = floor((x - mean) * scale + beta + r);
-                            }
-                        }
-                    }
-                },
-                |start, len| y.borrow_mut()[start..start + len].fill(T::ZERO),
-            );
+        pulp::Arch::new().dispatch(|| match (residual, relu) {
+            (None, false) => y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - mean) * scale + beta),
+            (None, true) => y.iter_mut().zip(x).for_each(|(y, &x)| *y = floor((x - mean) * scale + beta)),
+            (Some(r), _) => {
+                for ((y, &x), &r) in y.iter_mut().zip(x).zip(r) {
+                    let pre = (x - mean) * scale + beta + r;
+                    *y = if relu { floor(pre) } else { pre };
+                }
+            }
         });
+        clear_padding(shape.n, norm.n_valid, y);
     });
 }
 
@@ -176,22 +146,42 @@ fn before_relu<T: Real>(y: T, dy: T) -> T {
     if y <= T::ZERO { T::ZERO } else { dy }
 }
 
+/// `[sum dpre * (x - mean), sum dpre]`.
+#[inline(always)]
+fn gradient_sums<T: Real, const RELU: bool>(dy: &[T], y: &[T], x: &[T], mean: T) -> [f64; 2] {
+    let (mut centred, mut plain) = ([0.0; LANES], [0.0; LANES]);
+    let ((dy, dy_rest), (y, y_rest), (x, x_rest)) = (dy.as_chunks::<LANES>(), y.as_chunks::<LANES>(), x.as_chunks::<LANES>());
+    for ((dy, y), x) in dy.iter().zip(y).zip(x) {
+        for lane in 0..LANES {
+            let dpre = if RELU { before_relu(y[lane], dy[lane]) } else { dy[lane] };
+            centred[lane] += (dpre * (x[lane] - mean)).to_f64();
+            plain[lane] += dpre.to_f64();
+        }
+    }
+    for (lane, ((&dy, &y), &x)) in dy_rest.iter().zip(y_rest).zip(x_rest).enumerate() {
+        let dpre = if RELU { before_relu(y, dy) } else { dy };
+        centred[lane] += (dpre * (x - mean)).to_f64();
+        plain[lane] += dpre.to_f64();
+    }
+    [centred.iter().sum(), plain.iter().sum()]
+}
+
 /// `daffine = [sum dpre * xhat, sum dpre]`. Padded lanes of `dy` are zero and so add nothing.
 ///
 /// `y` is the forward output where ReLU followed.
 pub fn reduce_grad<T: Real>(norm: Norm<'_, T>, dy: &[T], y: Option<&[T]>, x: &[T], daffine: &mut [T]) {
     let shape = norm.shape;
-    let sums = channel_sums(shape, |c, start, len| {
+    let pieces = Pieces::new(shape);
+    let parts = parallel::map(pieces.count(), |i| {
+        let (c, start, len) = pieces.get(i);
         let Channel { mean, .. } = norm.channel(c);
-        let (dy, x) = (&dy[start..][..len], &x[start..][..len]);
-        match y.map(|y| &y[start..][..len]) {
-            None => pair_sums(len, |i| (dy[i] * (x[i] - mean), dy[i])),
-            Some(y) => pair_sums(len, |i| {
-                let dpre = before_relu(y[i], dy[i]);
-                (dpre * (x[i] - mean), dpre)
-            }),
-        }
+        let (dy, x, y) = (&dy[start..][..len], &x[start..][..len], y.map(|y| &y[start..][..len]));
+        pulp::Arch::new().dispatch(|| match y {
+            None => gradient_sums::<T, false>(dy, dy, x, mean),
+            Some(y) => gradient_sums::<T, true>(dy, y, x, mean),
+        })
     });
+    let sums = channel_sums(pieces, &parts);
     for (c, [centred, plain]) in sums.into_iter().enumerate() {
         daffine[c] = T::from_f64(centred * norm.channel(c).inv_std.to_f64());
         daffine[shape.c + c] = T::from_f64(plain);
@@ -219,7 +209,7 @@ pub struct InputGrad<'a, T> {
 /// Gradient of the input and of the residual.
 pub fn input_grad<T: Real>(args: InputGrad<'_, T>) {
     let InputGrad { norm, dy, y, x, daffine, dx, dresidual } = args;
-    let Norm { shape, n_valid, .. } = norm;
+    let shape = norm.shape;
     let count = T::from_f64(norm.count().max(1) as f64);
     let pieces = Pieces::new(shape);
     let dx = Shared::new(dx);
@@ -269,12 +259,8 @@ pub fn input_grad<T: Real>(args: InputGrad<'_, T>) {
                 }
                 from += size;
             }
-            if n_valid < shape.n {
-                for run in dx.chunks_mut(shape.n) {
-                    run[n_valid..].fill(T::ZERO);
-                }
-            }
         });
+        clear_padding(shape.n, norm.n_valid, dx);
     });
 }
 

@@ -3,6 +3,7 @@
 //! It is a real backend, not a test double: everything runs where there is no GPU. `CpuDevice<f64>` runs the plain loops
 //! in double precision and is the oracle of both backends.
 
+mod aligned;
 mod batchnorm;
 mod conv;
 mod conv_fast;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use real::Real;
 
+use aligned::{Aligned, Word};
 use crate::device::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Dtype, Op, StepParams};
@@ -28,11 +30,11 @@ use crate::platform;
 enum Slot<T> {
     /// Freed, or lent to the op that is running.
     Empty,
-    Real(Vec<T>),
-    Index(Vec<u32>),
+    Real(Aligned<T>),
+    Index(Aligned<u32>),
 }
 
-impl<T> Slot<T> {
+impl<T: Word> Slot<T> {
     fn words(&self) -> usize {
         match self {
             Self::Empty => 0,
@@ -94,18 +96,12 @@ impl<T: Real> CpuDevice<T> {
     /// # Errors
     /// `OutOfMemory`.
     pub fn alloc(&mut self, label: &str, words: usize, dtype: Dtype) -> Result<BufferId> {
-        fn zeroed<V: Copy + Default>(label: &str, words: usize) -> Result<Vec<V>> {
-            let mut values = Vec::new();
-            let bytes = words.saturating_mul(size_of::<V>());
-            values.try_reserve_exact(words).map_err(|_| Error::OutOfMemory(format!("{label}, {bytes} bytes")))?;
-            values.resize(words, V::default());
-            Ok(values)
-        }
         let words = words.max(1);
         let slot = match dtype {
-            Dtype::F32 => Slot::Real(zeroed(label, words)?),
-            Dtype::U32 => Slot::Index(zeroed(label, words)?),
+            Dtype::F32 => Aligned::zeroed(words).map(Slot::Real),
+            Dtype::U32 => Aligned::zeroed(words).map(Slot::Index),
         };
+        let slot = slot.ok_or_else(|| Error::OutOfMemory(format!("{label}, {words} words")))?;
         let free = self.slots.iter().position(|slot| matches!(slot, Slot::Empty));
         let place = free.unwrap_or(self.slots.len());
         match self.slots.get_mut(place) {
@@ -246,7 +242,7 @@ impl<T: Real> CpuDevice<T> {
         let result = work(
             self,
             lent.each_mut().map(|slot| match slot {
-                Slot::Real(values) => values.as_mut_slice(),
+                Slot::Real(values) => &mut **values,
                 _ => &mut [],
             }),
         );

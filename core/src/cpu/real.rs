@@ -8,6 +8,7 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
 use super::conv::{self, InputGradArgs, ForwardArgs, WeightGradArgs};
+use super::aligned::Word;
 use super::conv_fast;
 
 /// A floating-point number that the CPU kernels can work on.
@@ -26,6 +27,7 @@ pub trait Real:
     + AddAssign
     + MulAssign
     + Sum
+    + Word
     + 'static
 {
     /// Name of the device that computes in this type.
@@ -68,27 +70,35 @@ impl Real for f64 {
     const BACKEND: &'static str = "oracle";
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value
     }
+    #[inline(always)]
     fn from_f32(value: f32) -> Self {
         f64::from(value)
     }
+    #[inline(always)]
     fn to_f64(self) -> f64 {
         self
     }
+    #[inline(always)]
     fn to_f32(self) -> f32 {
         self as f32
     }
+    #[inline(always)]
     fn exp(self) -> Self {
         libm::exp(self)
     }
+    #[inline(always)]
     fn ln(self) -> Self {
         libm::log(self)
     }
+    #[inline(always)]
     fn sqrt(self) -> Self {
         f64::sqrt(self)
     }
+    #[inline(always)]
     fn finite(self) -> bool {
         self.is_finite()
     }
@@ -98,27 +108,35 @@ impl Real for f32 {
     const BACKEND: &'static str = "cpu";
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value as f32
     }
+    #[inline(always)]
     fn from_f32(value: f32) -> Self {
         value
     }
+    #[inline(always)]
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
+    #[inline(always)]
     fn to_f32(self) -> f32 {
         self
     }
+    #[inline(always)]
     fn exp(self) -> Self {
         libm::expf(self)
     }
+    #[inline(always)]
     fn ln(self) -> Self {
         libm::logf(self)
     }
+    #[inline(always)]
     fn sqrt(self) -> Self {
         f32::sqrt(self)
     }
+    #[inline(always)]
     fn finite(self) -> bool {
         self.is_finite()
     }

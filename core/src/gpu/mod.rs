@@ -1,57 +1,319 @@
 //! The GPU backend: adapter, buffers, pipelines, programs, readback, straight on wgpu.
+//!
+//! An op becomes one or two dispatches (`launch`, `encode_*`); a program's bind groups are made once, a run only encodes.
+//! Everything the device reports beside our calls ends up in `faults` and comes back as a typed error.
+
+mod encode_conv;
+mod encode_map;
+mod encode_norm;
+mod faults;
+pub mod launch;
+mod memory;
+mod pipelines;
+mod program;
+pub mod shaders;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_channel::oneshot;
 
 use crate::device::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Dtype, Op, StepParams};
+use crate::platform::{gpu_callbacks, gpu_wait};
+use faults::Faults;
+use launch::{Binding, Launch, Source};
+use memory::{Memory, Scratch};
+use pipelines::Pipelines;
+pub use program::GpuProgram;
+use program::{Dispatch, Pace};
 
 /// A GPU and its buffers.
-pub struct GpuDevice {}
-
-/// Compiled ops.
-pub struct GpuProgram {}
-
-fn absent<T>() -> Result<T> {
-    Err(Error::NoAdapter("this build has no GPU backend".into()))
+pub struct GpuDevice {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: DeviceInfo,
+    limits: wgpu::Limits,
+    faults: Faults,
+    buffers: HashMap<BufferId, Memory>,
+    next: u32,
+    bytes: Arc<AtomicU64>,
+    pipelines: Pipelines,
+    scratch: Option<Arc<Scratch>>,
+    /// Bound where a shader's permutation does not touch a binding.
+    nothing: [wgpu::Buffer; 2],
+    step: wgpu::Buffer,
+    step_group: wgpu::BindGroup,
+    pace: Mutex<Pace>,
 }
 
 impl GpuDevice {
-    /// Opens an adapter; software adapters only where `allow_software`.
+    /// Opens the fastest adapter; software adapters only where `allow_software`.
+    ///
+    /// # Errors
+    /// `NoAdapter`, saying what was found and why it was not taken.
     pub async fn open(allow_software: bool) -> Result<Self> {
-        let _ = allow_software;
-        absent()
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let options = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+        let adapter = instance.request_adapter(&options).await.map_err(|e| Error::NoAdapter(e.to_string()))?;
+        let found = adapter.get_info();
+        let software = found.device_type == wgpu::DeviceType::Cpu;
+        if software && !allow_software {
+            return Err(Error::NoAdapter(format!("'{}' is a software adapter, slower than the CPU backend", found.name)));
+        }
+        let offered = adapter.limits();
+        let limits = wgpu::Limits {
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            ..wgpu::Limits::default()
+        };
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor { label: Some("sparring"), required_limits: limits.clone(), ..Default::default() })
+            .await
+            .map_err(|e| Error::NoAdapter(format!("'{}' could not be opened: {e}", found.name)))?;
+        let faults = Faults::default();
+        faults.listen(&device);
+        let pipelines = Pipelines::new(&device);
+        let small = |label, size, usage| {
+            device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
+        };
+        let step = small("step", size_of::<StepParams>() as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
+        let step_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("step"),
+            layout: pipelines.step_layout(),
+            entries: &[wgpu::BindGroupEntry { binding: 0, resource: step.as_entire_binding() }],
+        });
+        let nothing = [small("nothing", 16, wgpu::BufferUsages::STORAGE), small("nothing, written", 16, wgpu::BufferUsages::STORAGE)];
+        let info = DeviceInfo {
+            name: if found.name.is_empty() { "GPU".into() } else { found.name },
+            backend: match found.backend {
+                wgpu::Backend::BrowserWebGpu => "webgpu".into(),
+                other => other.to_string(),
+            },
+            driver: [found.driver, found.driver_info].join(" ").trim().to_string(),
+            software,
+        };
+        Ok(Self {
+            device,
+            queue,
+            info,
+            limits,
+            faults,
+            buffers: HashMap::new(),
+            next: 0,
+            bytes: Arc::default(),
+            pipelines,
+            scratch: None,
+            nothing,
+            step,
+            step_group,
+            pace: Mutex::new(Pace::new(software)),
+        })
     }
     /// See [`crate::Device`].
     pub fn info(&self) -> DeviceInfo {
-        DeviceInfo { name: String::new(), backend: String::new(), driver: String::new(), software: true }
+        self.info.clone()
     }
-    /// See [`crate::Device`].
+    /// See [`crate::Device`]. Scratch memory counts while a program refers to it.
     pub fn allocated_bytes(&self) -> u64 {
-        0
+        self.bytes.load(Ordering::Relaxed)
     }
     /// See [`crate::Device`].
-    pub fn alloc(&mut self, _label: &str, _words: usize, _dtype: Dtype) -> Result<BufferId> {
-        absent()
+    pub fn alloc(&mut self, label: &str, words: usize, _dtype: Dtype) -> Result<BufferId> {
+        self.faults.check()?;
+        let memory = Memory::new(&self.device, label, words, &self.bytes)?;
+        self.faults.check()?;
+        let id = BufferId(self.next);
+        self.next += 1;
+        self.buffers.insert(id, memory);
+        Ok(id)
     }
     /// See [`crate::Device`].
-    pub fn free(&mut self, _id: BufferId) {}
-    /// See [`crate::Device`].
-    pub fn write(&mut self, _id: BufferId, _offset: usize, _words: &[u32]) -> Result<()> {
-        absent()
+    pub fn free(&mut self, id: BufferId) {
+        self.buffers.remove(&id);
+    }
+    fn range(&self, op: &'static str, id: BufferId, offset: usize, words: usize) -> Result<&Memory> {
+        let memory = self.buffers.get(&id).ok_or_else(|| unknown(op, "buffer", id))?;
+        if offset.checked_add(words).is_none_or(|end| end > memory.words) {
+            return Err(Error::Shape {
+                op,
+                tensor: format!("buffer {}", id.0),
+                expected: format!("a range within {} words", memory.words),
+                found: format!("{words} words from {offset}"),
+            });
+        }
+        Ok(memory)
     }
     /// See [`crate::Device`].
-    pub async fn read(&self, _id: BufferId, _offset: usize, _words: usize) -> Result<Vec<u32>> {
-        absent()
+    pub fn write(&mut self, id: BufferId, offset: usize, words: &[u32]) -> Result<()> {
+        let memory = self.range("write", id, offset, words.len())?;
+        self.queue.write_buffer(&memory.buffer, 4 * offset as u64, bytemuck::cast_slice(words));
+        self.faults.check()
     }
     /// See [`crate::Device`].
-    pub fn compile(&mut self, _label: &str, _ops: &[Op]) -> Result<GpuProgram> {
-        absent()
+    pub async fn read(&self, id: BufferId, offset: usize, words: usize) -> Result<Vec<u32>> {
+        let memory = self.range("read", id, offset, words)?;
+        if words == 0 {
+            return Ok(Vec::new());
+        }
+        gpu_callbacks(&self.device);
+        self.faults.check()?;
+        let size = 4 * words as u64;
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("readback"),
+            size,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("readback") });
+        encoder.copy_buffer_to_buffer(&memory.buffer, 4 * offset as u64, &staging, 0, size);
+        self.queue.submit([encoder.finish()]);
+        let (sender, receiver) = oneshot::channel();
+        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
+            let _ = sender.send(result); // nobody listens only where the reader was dropped
+        });
+        let pending = self.pace().pending();
+        let mapped = gpu_wait(&self.device, receiver).await;
+        self.pace().finished(pending);
+        self.faults.check()?;
+        match mapped {
+            Some(Ok(())) => {
+                let view = staging.slice(..).get_mapped_range().map_err(|e| Error::Validation(e.to_string()))?;
+                Ok(bytemuck::pod_collect_to_vec(&view))
+            }
+            Some(Err(e)) => Err(self.faults.cause(&e.to_string())),
+            None => Err(self.faults.cause("a readback was never answered")),
+        }
     }
     /// See [`crate::Device`].
-    pub fn run(&mut self, _program: &GpuProgram, _step: &StepParams) -> Result<()> {
-        absent()
+    pub fn compile(&mut self, label: &str, ops: &[Op]) -> Result<GpuProgram> {
+        let launches: Vec<Launch> = ops.iter().flat_map(launch::encode).filter(|l| l.groups > 0).collect();
+        for launch in &launches {
+            self.check_launch(label, launch)?;
+        }
+        let scratch = self.scratch_for(&launches)?;
+        let mut dispatches = Vec::with_capacity(launches.len());
+        for launch in &launches {
+            dispatches.push(self.dispatch(label, launch, scratch.as_deref())?);
+        }
+        gpu_callbacks(&self.device);
+        self.faults.check()?;
+        Ok(GpuProgram { label: label.to_string(), dispatches, _scratch: scratch })
+    }
+    /// Buffers exist and are long enough, and no buffer is both read and written through different bindings.
+    fn check_launch(&self, label: &str, launch: &Launch) -> Result<()> {
+        for (i, b) in launch.bindings.iter().enumerate() {
+            let Source::Buffer(id) = b.source else { continue };
+            let memory = self.buffers.get(&id).ok_or_else(|| unknown(launch.op, b.tensor, id))?;
+            if memory.words < b.words {
+                return Err(Error::Shape {
+                    op: launch.op,
+                    tensor: format!("{} (program '{label}')", b.tensor),
+                    expected: format!("{} words", b.words),
+                    found: format!("{} words", memory.words),
+                });
+            }
+            let clash = |o: &&Binding| o.source == b.source && (o.write || b.write);
+            if let Some(other) = launch.bindings[..i].iter().find(clash) {
+                return Err(Error::Shape {
+                    op: launch.op,
+                    tensor: format!("{} (program '{label}')", b.tensor),
+                    expected: format!("a buffer other than {}", other.tensor),
+                    found: "the same buffer".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+    /// Scratch memory for the largest need among the launches; an existing one is shared where it suffices.
+    fn scratch_for(&mut self, launches: &[Launch]) -> Result<Option<Arc<Scratch>>> {
+        let bindings = launches.iter().flat_map(|l| &l.bindings);
+        let words = bindings.filter(|b| b.source == Source::Scratch).map(|b| b.words).max().unwrap_or(0);
+        if words == 0 {
+            return Ok(None);
+        }
+        match &self.scratch {
+            Some(s) if s.words >= words => {}
+            _ => self.scratch = Some(Arc::new(Memory::new(&self.device, "scratch", words, &self.bytes)?)),
+        }
+        Ok(self.scratch.clone())
+    }
+    fn dispatch(&mut self, label: &str, launch: &Launch, scratch: Option<&Scratch>) -> Result<Dispatch> {
+        let most = self.limits.max_compute_workgroups_per_dimension;
+        let grid = launch::grid(launch.groups, most).ok_or_else(|| Error::Limit {
+            what: format!("{} in program '{label}'", launch.op),
+            needed: format!("{} workgroups", launch.groups),
+            available: format!("{most} x {most}"),
+            remedy: "use a smaller batch or model".into(),
+        })?;
+        let (pipeline, layout) = self.pipelines.get(&self.device, launch)?;
+        let mut entries = Vec::with_capacity(launch.bindings.len());
+        for (binding, b) in (0u32..).zip(&launch.bindings) {
+            let (buffer, whole) = match b.source {
+                Source::Nothing => (&self.nothing[usize::from(b.write)], 4),
+                Source::Buffer(id) => self.buffers.get(&id).map(|m| (&m.buffer, m.words)).ok_or_else(|| unknown(launch.op, b.tensor, id))?,
+                Source::Scratch => {
+                    scratch.map(|s| (&s.buffer, s.words)).ok_or_else(|| Error::Validation(format!("{} has no scratch", launch.op)))?
+                }
+            };
+            let words = if b.words == 0 { whole } else { b.words };
+            let size = std::num::NonZeroU64::new(4 * words as u64);
+            entries.push(wgpu::BindGroupEntry {
+                binding,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size }),
+            });
+        }
+        let bind_group =
+            self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(launch.op), layout: &layout, entries: &entries });
+        Ok(Dispatch { pipeline, bind_group, grid, cost: launch.cost })
+    }
+    /// See [`crate::Device`].
+    pub fn run(&mut self, program: &GpuProgram, step: &StepParams) -> Result<()> {
+        self.faults.check()?;
+        self.queue.write_buffer(&self.step, 0, bytemuck::bytes_of(step));
+        let mut rest = program.dispatches.as_slice();
+        while !rest.is_empty() {
+            let (count, cost) = self.pace().portion(rest);
+            let (now, later) = rest.split_at(count);
+            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(&program.label) });
+            {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(&program.label), timestamp_writes: None });
+                pass.set_bind_group(1, &self.step_group, &[]);
+                for d in now {
+                    pass.set_pipeline(&d.pipeline);
+                    pass.set_bind_group(0, &d.bind_group, &[]);
+                    pass.dispatch_workgroups(d.grid.0, d.grid.1, 1);
+                }
+            }
+            self.pace().submitted(cost);
+            self.queue.submit([encoder.finish()]);
+            rest = later;
+        }
+        self.faults.check()
     }
     /// See [`crate::Device`].
     pub async fn sync(&mut self) -> Result<()> {
-        absent()
+        gpu_callbacks(&self.device);
+        self.faults.check()?;
+        let (sender, receiver) = oneshot::channel();
+        self.queue.on_submitted_work_done(move || {
+            let _ = sender.send(()); // nobody listens only where the caller was dropped
+        });
+        let pending = self.pace().pending();
+        let done = gpu_wait(&self.device, receiver).await;
+        self.pace().finished(pending);
+        self.faults.check()?;
+        done.ok_or_else(|| self.faults.cause("the queue never reported to be done"))
     }
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unknown(op: &'static str, tensor: &str, id: BufferId) -> Error {
+    Error::Shape { op, tensor: tensor.to_string(), expected: "a buffer of this device".into(), found: format!("unknown buffer {}", id.0) }
 }

@@ -3,11 +3,13 @@
 //! Callers see one function, [`parallel_for`], which runs its tasks in any order; without this seam every kernel would
 //! carry its own `cfg`.
 
+mod gpu_wait;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 
+pub use gpu_wait::{gpu_callbacks, gpu_wait};
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{cpu_name, parallel_for, threads, with_threads};
 #[cfg(target_arch = "wasm32")]

@@ -14,7 +14,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::events::{Event, LearnerSummary, Score, Summary};
 use crate::hardness::{Scores, easy_hard_halves, select};
-use crate::net::plan::allocate_io;
+use crate::net::plan::{allocate_io, free_io};
 use crate::net::scratch::Scratch;
 use crate::net::tape::Io;
 use crate::net::zoo::Input;
@@ -148,8 +148,13 @@ impl Session {
     pub fn set_lr(&mut self, lr: Option<f32>) {
         self.lr = lr;
     }
-    /// Gives the device back, with everything of this session freed by dropping it.
-    pub fn into_device(self) -> Device {
+    /// Gives the device back, with nothing of this session left on it.
+    pub fn into_device(mut self) -> Device {
+        for learner in self.learners {
+            learner.net.free(&mut self.device);
+        }
+        self.scratch.free(&mut self.device);
+        free_io(&mut self.device, self.io);
         self.device
     }
     /// The summary as it stands.

@@ -84,96 +84,93 @@ impl Lattice {
     }
 }
 
-/// How a lattice is cut: tiles of positions, blocks of source channels, and the layout of a packed block
-/// `[channel][row][phase][column][lane]`, where a phase holds the columns of one residue by the step.
+/// How a lattice is cut: strips of columns, blocks of source channels, and the layout of a packed block
+/// `[channel][ring of rows][phase][column][lane]`, where a phase holds the columns of one residue by the step.
+///
+/// A strip is worked through row by row; the ring holds the source rows that one row of positions reads, so each source
+/// row is packed once. Where a tap reads therefore depends on the row's turn: its first source row modulo the ring.
 #[derive(Debug)]
 pub struct Tiling {
-    /// Rows of a tile.
-    pub rows: usize,
-    /// Columns of a tile.
+    /// Columns of a strip.
     pub cols: usize,
     /// Channels of a block.
     pub channels: usize,
+    /// Rows of the ring, which is also the number of turns.
+    pub ring: usize,
     phases: usize,
     /// Floats of one phase of one packed row.
     width: usize,
     /// Floats of a packed channel.
-    pub channel: usize,
-    /// Floats from what a position reads to what the one below reads.
-    pub below: usize,
-    used_rows: Vec<bool>,
-    used_phases: Vec<bool>,
-    /// Offset of each tap within a channel.
-    pub taps: Vec<usize>,
+    channel: usize,
+    /// Ring row and offset of each tap within a channel, in the first turn.
+    taps: Vec<(usize, usize)>,
 }
 
-/// A tile: its first row and column, and its extent.
-#[derive(Clone, Copy, Debug)]
-pub struct Tile {
-    /// First row of positions.
-    pub y: usize,
-    /// First column of positions.
+/// Some rows of one strip.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// First column.
     pub x: usize,
-    /// Rows.
-    pub rows: usize,
     /// Columns.
     pub cols: usize,
+    /// Rows.
+    pub rows: std::ops::Range<usize>,
 }
 
-/// Floats of a packed block: three eighths of a megabyte, so that it stays in a common L2 cache beside the weights.
-const BLOCK: usize = 96 * 1024;
+/// Floats of a packed block: 5/8 of a megabyte, so that it stays in an L2 cache of one beside the weights.
+const BLOCK: usize = 160 * 1024;
 
 /// Floats that a kernel may read beyond a block.
 pub const SLACK: usize = 256;
 
-/// Floats of a tile's row, and of a tile, below which growing it still pays.
-const TILE_ROW: usize = 256;
-const TILE: usize = 1024;
+/// Floats of a strip's row: more where the channels leave room, so that its borders weigh less; never far fewer.
+const WIDEST: usize = 512;
+const NARROWEST: usize = 128;
+
+/// Rows of a segment at least: each packs a ring of its own.
+const SHORTEST: usize = 8;
 
 impl Tiling {
     /// Cuts a lattice.
     pub fn new(lattice: &Lattice) -> Self {
         let (n, c) = (lattice.source.n, lattice.source.c);
-        let cols = TILE_ROW.div_ceil(n).clamp(1, lattice.cols.max(1));
-        let mut tiling = Self::with_tile(lattice, 1, cols);
-        while tiling.rows < lattice.rows && tiling.rows * cols * n < TILE {
-            let taller = Self::with_tile(lattice, tiling.rows + 1, cols);
-            if taller.channel * c > BLOCK {
-                break;
-            }
-            tiling = taller;
+        let columns = |floats: usize| floats.div_ceil(n).clamp(1, lattice.cols.max(1));
+        let mut tiling = Self::with_columns(lattice, columns(WIDEST));
+        while tiling.channel * c > BLOCK && tiling.cols > columns(NARROWEST) {
+            tiling = Self::with_columns(lattice, tiling.cols - 1);
         }
-        tiling.channels = (BLOCK / tiling.channel.max(1)).clamp(1, c);
+        let most = (BLOCK / tiling.channel).clamp(1, c);
+        tiling.channels = c.div_ceil(c.div_ceil(most));
         tiling
     }
-    fn with_tile(lattice: &Lattice, rows: usize, cols: usize) -> Self {
+    fn with_columns(lattice: &Lattice, cols: usize) -> Self {
         let (n, step) = (lattice.source.n, lattice.step);
         let extent = |range: [isize; 2]| (range[1] - range[0]) as usize;
-        let packed_rows = (rows - 1) * step + extent(lattice.dy) + 1;
-        let phases = step.min(extent(lattice.dx) + 1);
+        let (ring, phases) = (extent(lattice.dy) + 1, step.min(extent(lattice.dx) + 1));
         let width = (cols + extent(lattice.dx) / step) * n;
-        let place = |tap: &Tap| ((tap.dy - lattice.dy[0]) as usize, (tap.dx - lattice.dx[0]) as usize);
-        let (mut used_rows, mut used_phases) = (vec![false; packed_rows], vec![false; phases]);
-        let mut taps = vec![];
-        for (y, x) in lattice.taps.iter().map(place) {
-            (0..rows).for_each(|row| used_rows[y + row * step] = true);
-            used_phases[x % step] = true;
-            taps.push((y * phases + x % step) * width + x / step * n);
-        }
+        let place = |tap: &Tap| {
+            let (row, x) = ((tap.dy - lattice.dy[0]) as usize, (tap.dx - lattice.dx[0]) as usize);
+            (row, x % step * width + x / step * n)
+        };
         // An odd number of cache lines, so that channels do not fall on the same cache sets.
-        let channel = ((packed_rows * phases * width).div_ceil(16) | 1) * 16;
-        let below = step * phases * width;
-        Self { rows, cols, channels: 0, phases, width, channel, below, used_rows, used_phases, taps }
+        let channel = ((ring * phases * width).div_ceil(16) | 1) * 16;
+        let taps = lattice.taps.iter().map(place).collect();
+        Self { cols, channels: 0, ring, phases, width, channel, taps }
     }
-    /// Number of tiles.
-    pub fn tiles(&self, lattice: &Lattice) -> usize {
-        lattice.rows.div_ceil(self.rows) * lattice.cols.div_ceil(self.cols)
+    /// Number of strips.
+    pub fn strips(&self, lattice: &Lattice) -> usize {
+        lattice.cols.div_ceil(self.cols)
     }
-    /// The i-th tile.
-    pub fn tile(&self, lattice: &Lattice, i: usize) -> Tile {
-        let across = lattice.cols.div_ceil(self.cols);
-        let (y, x) = (i / across * self.rows, i % across * self.cols);
-        Tile { y, x, rows: self.rows.min(lattice.rows - y), cols: self.cols.min(lattice.cols - x) }
+    /// Cuts every strip into about `count / strips` segments, none too short.
+    pub fn segments(&self, lattice: &Lattice, count: usize) -> Vec<Segment> {
+        let strips = self.strips(lattice);
+        let cuts = count.div_ceil(strips.max(1)).clamp(1, (lattice.rows / SHORTEST).max(1));
+        let segment = |i: usize| {
+            let (x, cut) = (i / cuts * self.cols, i % cuts);
+            let rows = cut * lattice.rows / cuts..(cut + 1) * lattice.rows / cuts;
+            Segment { x, cols: self.cols.min(lattice.cols - x), rows }
+        };
+        (0..strips * cuts).map(segment).collect()
     }
     /// Number of channel blocks.
     pub fn blocks(&self, lattice: &Lattice) -> usize {
@@ -184,24 +181,47 @@ impl Tiling {
         let first = block * self.channels;
         first..(first + self.channels).min(lattice.source.c)
     }
+    /// The turn of a row of positions.
+    pub fn turn(&self, lattice: &Lattice, y: usize) -> usize {
+        y * lattice.step % self.ring
+    }
+    /// Where a tap of a block's channel reads, in one turn.
+    pub fn offset(&self, turn: usize, channel: usize, tap: usize) -> usize {
+        let (row, column) = self.taps[tap];
+        channel * self.channel + (turn + row) % self.ring * self.phases * self.width + column
+    }
+    /// Where each (channel of a block, tap) reads, in one turn.
+    pub fn offsets(&self, turn: usize) -> Vec<u32> {
+        let taps = self.taps.len();
+        let offset = |i: usize| self.offset(turn, i / taps, i % taps) as u32;
+        (0..self.channels * taps).map(offset).collect()
+    }
     /// Floats of scratch for one block.
     pub fn scratch(&self) -> usize {
         self.channels * self.channel + SLACK
     }
-    /// Packs what a tile reads of some channels; everything outside the source becomes zero.
-    pub fn pack(&self, lattice: &Lattice, tile: Tile, channels: std::ops::Range<usize>, source: &[f32], to: &mut [f32]) {
+    /// Packs what row `y` of a segment reads of some channels and the row before did not; outside the source is zero.
+    pub fn pack(
+        &self,
+        lattice: &Lattice,
+        segment: &Segment,
+        y: usize,
+        channels: std::ops::Range<usize>,
+        source: &[f32],
+        to: &mut [f32],
+    ) {
         let Shape { h, w, n, .. } = lattice.source;
-        let plane = lattice.source.plane();
-        let first_row = (tile.y * lattice.step) as isize + lattice.dy[0];
-        let first_col = (tile.x * lattice.step) as isize + lattice.dx[0];
-        let count = channels.len();
+        let (plane, count) = (lattice.source.plane(), channels.len());
+        let first_col = (segment.x * lattice.step) as isize + lattice.dx[0];
+        let fresh = if y == segment.rows.start { 0 } else { self.ring.saturating_sub(lattice.step) };
         for (to, channel) in to.chunks_exact_mut(self.channel).zip(channels) {
             let source = &source[channel * plane..][..plane];
-            for (row, _) in self.used_rows.iter().enumerate().filter(|(_, used)| **used) {
-                let y = first_row + row as isize;
-                let line = (y >= 0 && y < h as isize).then(|| &source[y as usize * w * n..][..w * n]);
-                for (phase, _) in self.used_phases.iter().enumerate().filter(|(_, used)| **used) {
-                    let to = &mut to[(row * self.phases + phase) * self.width..][..self.width];
+            for row in fresh..self.ring {
+                let from = (y * lattice.step + row) as isize + lattice.dy[0];
+                let line = (from >= 0 && from < h as isize).then(|| &source[from as usize * w * n..][..w * n]);
+                let slot = (y * lattice.step + row) % self.ring;
+                for phase in 0..self.phases {
+                    let to = &mut to[(slot * self.phases + phase) * self.width..][..self.width];
                     match line {
                         None => to.fill(0.0),
                         Some(line) => pack_line(line, n, first_col + phase as isize, lattice.step, to),

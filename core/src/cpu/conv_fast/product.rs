@@ -4,8 +4,10 @@ use std::cell::RefCell;
 
 use pulp::{Simd, WithSimd};
 
-use super::lattice::{Lattice, Tile};
+use super::lattice::{Lattice, Segment};
+use super::sampled::Grouped;
 use super::{Index, Shared, Tiling};
+use crate::cpu::aligned::Aligned;
 use crate::platform::{parallel_for, threads};
 
 /// What is computed: `out (+)= weights * source` over a lattice.
@@ -46,10 +48,11 @@ pub struct Weights {
 }
 
 enum Kind {
-    /// `[block][row tile][channel of the block][tap][row of the tile]`, rows beyond the last zero.
-    Dense { values: Vec<f32>, tall: bool, offsets: Vec<u32> },
-    /// Entries by (block, row): where they read in the packed block, and their value.
-    Sparse { starts: Vec<usize>, entries: Vec<(u32, f32)> },
+    /// `[block][row tile][channel of the block][tap][row of the tile]`, rows beyond the last zero; and, for each turn,
+    /// where each (channel of a block, tap) reads.
+    Dense { values: Vec<f32>, tall: bool, offsets: Vec<Vec<u32>> },
+    /// For each turn, entries by (block, row): where they read in the packed block, and their value.
+    Sparse { starts: Vec<usize>, entries: Vec<Vec<(u32, f32)>> },
 }
 
 impl Weights {
@@ -59,15 +62,16 @@ impl Weights {
         let kind = match index {
             Index::Dense => {
                 let tall = pulp::Arch::new().dispatch(RegisterCount) >= 32;
-                let offset = |i: usize| i / tiling.taps.len() * tiling.channel + tiling.taps[i % tiling.taps.len()];
-                let offsets = (0..tiling.channels * tiling.taps.len()).map(|i| offset(i) as u32).collect();
+                let offsets = (0..tiling.ring).map(|turn| tiling.offsets(turn)).collect();
                 Kind::Dense { values: pack_dense(lattice, &tiling, rows, values, strides, tall), tall, offsets }
             }
             Index::Sparse(csr) => {
-                let mut grouped = super::sampled::Grouped::new(lattice, &tiling, csr, rows);
-                let entries = std::mem::take(&mut grouped.entries);
-                let entries = entries.into_iter().map(|(offset, position)| (offset, values[position as usize])).collect();
-                Kind::Sparse { starts: grouped.starts, entries }
+                let Grouped { starts, entries } = Grouped::new(lattice, &tiling, csr, rows);
+                let entry = |turn, (channel, tap, position): (u32, u32, u32)| {
+                    (tiling.offset(turn, channel as usize, tap as usize) as u32, values[position as usize])
+                };
+                let turn = |turn| entries.iter().map(|&e| entry(turn, e)).collect();
+                Kind::Sparse { starts, entries: (0..tiling.ring).map(turn).collect() }
             }
         };
         Self { tiling, rows, kind }
@@ -109,84 +113,78 @@ fn pack_dense(lattice: &Lattice, tiling: &Tiling, rows: usize, values: &[f32], s
     packed
 }
 
-/// A cache line of floats: blocks start on one, so that vectors never straddle two.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
-
 thread_local! {
-    static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
 }
 
 /// Lends this thread's scratch of at least `len` floats, aligned to cache lines, contents arbitrary.
 pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    SCRATCH.with_borrow_mut(|lines| {
-        if lines.len() < len.div_ceil(16) {
-            lines.resize(len.div_ceil(16), Line([0.0; 16]));
-        }
-        // SAFETY: a `Line` is 16 floats without padding, so the lines are that many initialised floats in a row.
-        work(unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * 16) })
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.grow(len);
+        work(scratch)
     })
 }
 
-/// Computes the product: tiles in parallel, and groups of rows too where tiles are few.
+/// Computes the product: segments in parallel, and groups of rows too where segments are few.
 pub fn run(product: &Product<'_>, weights: &Weights, out: &Shared<'_, f32>) {
-    let (tiling, lattice) = (&weights.tiling, product.lattice);
-    let tiles = tiling.tiles(lattice);
+    let wanted = 8 * threads();
+    let segments = weights.tiling.segments(product.lattice, wanted);
     let groups = weights.rows.div_ceil(TALL);
-    let parts = (4 * threads()).div_ceil(tiles.max(1)).clamp(1, groups);
-    parallel_for(tiles * parts, |i| {
+    let parts = wanted.div_ceil(2 * segments.len().max(1)).clamp(1, groups);
+    parallel_for(segments.len() * parts, |i| {
         let part = i % parts;
-        let first = part * groups / parts * TALL;
-        let rows = first..((part + 1) * groups / parts * TALL).min(weights.rows);
-        let tile = tiling.tile(lattice, i / parts);
-        with_scratch(tiling.scratch(), |block| {
-            pulp::Arch::new().dispatch(TileTask { product, weights, out, tile, rows, block });
+        let rows = part * groups / parts * TALL..((part + 1) * groups / parts * TALL).min(weights.rows);
+        let segment = &segments[i / parts];
+        with_scratch(weights.tiling.scratch(), |block| {
+            pulp::Arch::new().dispatch(SegmentTask { product, weights, out, segment, rows, block });
         });
     });
 }
 
-/// One tile for some output channels.
-struct TileTask<'a> {
+/// One segment for some output channels.
+struct SegmentTask<'a> {
     product: &'a Product<'a>,
     weights: &'a Weights,
     out: &'a Shared<'a, f32>,
-    tile: Tile,
+    segment: &'a Segment,
     rows: std::ops::Range<usize>,
     block: &'a mut [f32],
 }
 
-impl WithSimd for TileTask<'_> {
+impl WithSimd for SegmentTask<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { product, weights, out, tile, rows, block } = self;
+        let Self { product, weights, out, segment, rows, block } = self;
         let (lattice, tiling) = (product.lattice, &weights.tiling);
         for b in 0..tiling.blocks(lattice) {
             let channels = tiling.block(lattice, b);
-            tiling.pack(lattice, tile, channels.clone(), product.source, block);
-            let place = Place { lattice, tile, below: tiling.below, out, add: product.accumulate || b > 0, block };
-            match &weights.kind {
-                Kind::Dense { values, tall, offsets } => {
-                    let taps = lattice.taps.len();
-                    let height = if *tall { TALL } else { SHORT };
-                    let tiles = weights.rows.div_ceil(height);
-                    let offsets = &offsets[..channels.len() * taps];
-                    for first in rows.clone().step_by(height) {
-                        let start = height * taps * (channels.start * tiles + first / height * channels.len());
-                        let values = &values[start..][..height * offsets.len()];
-                        let rows = first..(first + height).min(weights.rows);
-                        if *tall {
-                            dense_rows::<S, TALL>(simd, &place, rows, values, offsets);
-                        } else {
-                            dense_rows::<S, SHORT>(simd, &place, rows, values, offsets);
+            for y in segment.rows.clone() {
+                tiling.pack(lattice, segment, y, channels.clone(), product.source, block);
+                let place = Place { lattice, segment, y, out, add: product.accumulate || b > 0, block };
+                let turn = tiling.turn(lattice, y);
+                match &weights.kind {
+                    Kind::Dense { values, tall, offsets } => {
+                        let height = if *tall { TALL } else { SHORT };
+                        let tiles = weights.rows.div_ceil(height);
+                        let taps = lattice.taps.len();
+                        let offsets = &offsets[turn][..channels.len() * taps];
+                        for first in rows.clone().step_by(height) {
+                            let start = height * taps * (channels.start * tiles + first / height * channels.len());
+                            let values = &values[start..][..height * offsets.len()];
+                            let rows = first..(first + height).min(weights.rows);
+                            if *tall {
+                                dense_rows::<S, TALL>(simd, &place, rows, values, offsets);
+                            } else {
+                                dense_rows::<S, SHORT>(simd, &place, rows, values, offsets);
+                            }
                         }
                     }
-                }
-                Kind::Sparse { starts, entries } => {
-                    for row in rows.clone() {
-                        let at = b * weights.rows + row;
-                        sparse_row(simd, &place, row, &entries[starts[at]..starts[at + 1]]);
+                    Kind::Sparse { starts, entries } => {
+                        for row in rows.clone() {
+                            let at = b * weights.rows + row;
+                            sparse_row(simd, &place, row, &entries[turn][starts[at]..starts[at + 1]]);
+                        }
                     }
                 }
             }
@@ -194,42 +192,43 @@ impl WithSimd for TileTask<'_> {
     }
 }
 
-/// A packed tile and where its results go.
+/// A packed row of positions and where its results go.
 struct Place<'a> {
     lattice: &'a Lattice,
-    tile: Tile,
-    below: usize,
+    segment: &'a Segment,
+    y: usize,
     out: &'a Shared<'a, f32>,
     add: bool,
     block: &'a [f32],
 }
 
 impl Place<'_> {
-    /// Runs `kernel(source, out, row distance, add)` for `vectors * lanes` columns from `col` of a tile's row, straight
-    /// into the output where those are contiguous and wanted, else by way of a stage on the stack.
+    /// Floats of the row.
+    fn cols(&self) -> usize {
+        self.segment.cols * self.lattice.out.n
+    }
+    /// Where a column stands in the output.
     #[inline(always)]
-    fn emit<const HEIGHT: usize>(
-        &self,
-        rows: std::ops::Range<usize>,
-        (y, col, width): (usize, usize, usize),
-        kernel: impl Fn(*const f32, *mut f32, usize, bool),
-    ) {
-        let Self { lattice, tile, out, block, .. } = self;
-        let (n, plane) = (lattice.out.n, lattice.out.plane());
-        let source = block[y * self.below + col..].as_ptr();
-        let end = (col + width).min(tile.cols * n);
-        let at = |row: usize, col: usize| row * plane + lattice.out_at(tile.y + y, tile.x + col / n) + col % n;
-        if lattice.out_step == 1 && end == col + width && rows.len() == HEIGHT {
-            return kernel(source, out.pointer(at(rows.start, col)), plane, self.add);
-        }
-        let mut stage = [0.0; STAGE];
-        kernel(source, stage.as_mut_ptr(), width, false);
+    fn at(&self, row: usize, col: usize) -> usize {
+        let n = self.lattice.out.n;
+        row * self.lattice.out.plane() + self.lattice.out_at(self.y, self.segment.x + col / n) + col % n
+    }
+    /// Where a kernel may write `width` columns directly: in the output, if they are contiguous and all wanted.
+    #[inline(always)]
+    fn direct(&self, row: usize, col: usize, width: usize) -> Option<*mut f32> {
+        let whole = self.lattice.out_step == 1 && col + width <= self.cols();
+        whole.then(|| self.out.pointer(self.at(row, col)))
+    }
+    /// Moves what a kernel left on a stage, `width` columns for each of some rows, to the output.
+    #[inline(never)]
+    fn flush(&self, rows: std::ops::Range<usize>, col: usize, width: usize, stage: &[f32]) {
+        let (n, end) = (self.lattice.out.n, (col + width).min(self.cols()));
         for (row, stage) in rows.zip(stage.chunks_exact(width)) {
             let mut from = col;
             while from < end {
-                let to = if lattice.out_step == 1 { end } else { (from / n + 1) * n }.min(end);
-                // SAFETY: this task alone writes this tile of these rows.
-                let out = unsafe { out.part(at(row, from), to - from) };
+                let to = if self.lattice.out_step == 1 { end } else { ((from / n + 1) * n).min(end) };
+                // SAFETY: this task alone writes this segment of these rows.
+                let out = unsafe { self.out.part(self.at(row, from), to - from) };
                 let stage = &stage[from - col..to - col];
                 if self.add {
                     out.iter_mut().zip(stage).for_each(|(out, &value)| *out += value);
@@ -240,49 +239,78 @@ impl Place<'_> {
             }
         }
     }
-    /// Calls `chunk(y, col, vectors)` over the tile's rows, `most` vectors at a time and then fewer.
-    #[inline(always)]
-    fn chunks(&self, lanes: usize, most: usize, mut chunk: impl FnMut(usize, usize, usize)) {
-        let cols = self.tile.cols * self.lattice.out.n;
-        for y in 0..self.tile.rows {
-            let mut col = 0;
-            while col < cols {
-                let vectors = (cols - col).div_ceil(lanes).next_power_of_two().min(most);
-                chunk(y, col, vectors);
-                col += vectors * lanes;
-            }
-        }
-    }
 }
 
+/// Vectors of the next step over `left` columns: `most`, or the fewest that cover the rest.
 #[inline(always)]
-fn dense_rows<S: Simd, const HEIGHT: usize>(simd: S, place: &Place<'_>, rows: std::ops::Range<usize>, values: &[f32], offsets: &[u32]) {
-    place.chunks(S::F32_LANES, DENSE_VECTORS, |y, col, vectors| {
-        let at = (y, col, vectors * S::F32_LANES);
-        // SAFETY: offsets stay in the packed block, whose slack covers the last vectors; the output is this task's tile.
-        place.emit::<HEIGHT>(rows.clone(), at, |source, out, distance, add| unsafe {
+fn vectors(left: usize, lanes: usize, most: usize) -> usize {
+    left.div_ceil(lanes).next_power_of_two().min(most)
+}
+
+// No closures in what follows: one that is not inlined would lose the vector instructions.
+
+#[inline(always)]
+fn dense_rows<S: Simd, const HEIGHT: usize>(
+    simd: S,
+    place: &Place<'_>,
+    rows: std::ops::Range<usize>,
+    values: &[f32],
+    offsets: &[u32],
+) {
+    let (cols, plane) = (place.cols(), place.lattice.out.plane());
+    let mut col = 0;
+    while col < cols {
+        let vectors = vectors(cols - col, S::F32_LANES, DENSE_VECTORS);
+        let width = vectors * S::F32_LANES;
+        let direct = if rows.len() == HEIGHT { place.direct(rows.start, col, width) } else { None };
+        let mut stage = [0.0; STAGE];
+        let (out, distance, add) = match direct {
+            Some(out) => (out, plane, place.add),
+            None => (stage.as_mut_ptr(), width, false),
+        };
+        let source = place.block[col..].as_ptr();
+        // SAFETY: offsets stay in the packed block, whose slack covers the last vector; `out` is this task's segment.
+        unsafe {
             match vectors {
                 1 => dense_tile::<S, HEIGHT, 1>(simd, values, offsets, source, out, distance, add),
                 _ => dense_tile::<S, HEIGHT, DENSE_VECTORS>(simd, values, offsets, source, out, distance, add),
             }
-        });
-    });
+        }
+        if direct.is_none() {
+            place.flush(rows.clone(), col, width, &stage);
+        }
+        col += width;
+    }
 }
 
 #[inline(always)]
 fn sparse_row<S: Simd>(simd: S, place: &Place<'_>, row: usize, entries: &[(u32, f32)]) {
-    place.chunks(S::F32_LANES, SPARSE_VECTORS, |y, col, vectors| {
-        let at = (y, col, vectors * S::F32_LANES);
+    let cols = place.cols();
+    let mut col = 0;
+    while col < cols {
+        let vectors = vectors(cols - col, S::F32_LANES, SPARSE_VECTORS);
+        let width = vectors * S::F32_LANES;
+        let direct = place.direct(row, col, width);
+        let mut stage = [0.0; STAGE];
+        let (out, add) = match direct {
+            Some(out) => (out, place.add),
+            None => (stage.as_mut_ptr(), false),
+        };
+        let source = place.block[col..].as_ptr();
         // SAFETY: as in `dense_rows`.
-        place.emit::<1>(row..row + 1, at, |source, out, _, add| unsafe {
+        unsafe {
             match vectors {
                 1 => sparse_tile::<S, 1>(simd, entries, source, out, add),
                 2 => sparse_tile::<S, 2>(simd, entries, source, out, add),
                 4 => sparse_tile::<S, 4>(simd, entries, source, out, add),
                 _ => sparse_tile::<S, SPARSE_VECTORS>(simd, entries, source, out, add),
             }
-        });
-    });
+        }
+        if direct.is_none() {
+            place.flush(row..row + 1, col, width, &stage);
+        }
+        col += width;
+    }
 }
 
 /// One vector from anywhere.

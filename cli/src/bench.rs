@@ -1,0 +1,303 @@
+//! `bench`: how fast the kernels and whole steps are here, dense and sparse, and PyTorch beside them where a Python has it.
+//!
+//! Ratios are to our own dense kernel in the same run: on a shared machine they mean more than milliseconds.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use sparring_core::Device;
+use sparring_core::data::Normalization;
+use sparring_core::device::DeviceChoice;
+use sparring_core::net::zoo::Model;
+use sparring_core::ops::{ConvShape, padded_batch};
+
+use crate::args::DeviceFlag;
+use crate::console::{Console, describe};
+use crate::measure::{self, Direction, Effort};
+use crate::{clock, import, rundir, table};
+
+const DENSITIES: [f64; 4] = [0.5, 0.2, 0.1, 0.05];
+const PYTORCH: &str = include_str!("pytorch.py");
+
+/// Flags of `bench`.
+#[derive(clap::Args)]
+pub struct BenchArgs {
+    /// Where to measure; without it, every hardware GPU found and the CPU
+    #[arg(long)]
+    device: Option<DeviceFlag>,
+    /// Samples of a batch [default: 64 for layers, 128 for steps]
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Only layers whose text (e.g. "resnet18 64x32x32>64 k3") contains one of these, comma separated; "none" for steps alone
+    #[arg(long, value_delimiter = ',')]
+    layers: Vec<String>,
+    /// Few layers, few repeats, no whole steps of ResNet18
+    #[arg(long)]
+    quick: bool,
+    /// A Python with torch, to measure it on this machine too
+    #[arg(long, value_name = "PYTHON")]
+    pytorch: Option<PathBuf>,
+    /// Where to write the numbers [default: docs/benchmarks/DATE-DEVICE.json]
+    #[arg(long, value_name = "FILE.json")]
+    out: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A distinct layer of the two networks.
+struct Layer {
+    text: String,
+    shape: ConvShape,
+}
+
+/// Measures, prints, writes.
+pub fn bench(args: &BenchArgs) -> Result<()> {
+    let console = Console::new(args.json);
+    let layers = select(args)?;
+    let devices = devices(args.device)?;
+    if args.out.is_some() && devices.len() > 1 {
+        bail!("--out names one file, but there are {} devices; choose one with --device", devices.len());
+    }
+    let pytorch = match &args.pytorch {
+        Some(python) => {
+            console.say(format_args!("pytorch   {} on {} layers and ResNet-20 steps", python.display(), layers.len()));
+            Some(pytorch(python, args, &layers)?)
+        }
+        None => None,
+    };
+    let mut results = Vec::new();
+    for choice in devices {
+        let mut result = measure_device(console, args, choice, &layers)?;
+        if let Some(pytorch) = &pytorch {
+            compare(console, &layers, &mut result, pytorch);
+        }
+        let name = result["device"]["name"].as_str().unwrap_or("device");
+        let path = args.out.clone().unwrap_or_else(|| format!("docs/benchmarks/{}-{}.json", clock::today(), slug(name)).into());
+        rundir::write(&path, format!("{result:#}\n").as_bytes())?;
+        console.say(format_args!("output    {}", path.display()));
+        results.push(result);
+    }
+    console.result(&Value::Array(results));
+    Ok(())
+}
+
+/// The distinct convolutions of ResNet18 and VGG16 on 32x32 images.
+fn select(args: &BenchArgs) -> Result<Vec<Layer>> {
+    let n = padded_batch(args.batch.unwrap_or(64));
+    let mut layers: Vec<Layer> = Vec::new();
+    for model in [Model::ResNet18, Model::Vgg16] {
+        for weight in import::graph(model, Normalization::Cifar10, 10, (3, 32, 32))?.weights() {
+            let shape = ConvShape { n, ..weight.shape };
+            if layers.iter().any(|l| l.shape == shape) || shape.h_out == 1 && shape.kh == 1 {
+                continue;
+            }
+            let stride = if shape.stride > 1 { format!("/{}", shape.stride) } else { String::new() };
+            layers.push(Layer { text: format!("{model} {}x{}x{}>{} k{}{stride}", shape.c_in, shape.h_in, shape.w_in, shape.c_out, shape.kh), shape });
+        }
+    }
+    if args.quick {
+        layers.retain(|l| l.shape.c_in == l.shape.c_out && l.text.starts_with("resnet18"));
+    }
+    if !args.layers.is_empty() {
+        let all: Vec<String> = layers.iter().map(|l| l.text.clone()).collect();
+        layers.retain(|l| args.layers.iter().any(|part| l.text.contains(part.as_str())));
+        if layers.is_empty() && args.layers.iter().all(|part| part != "none") {
+            bail!("no layer's text contains {}; there are: {}", args.layers.join(" or "), all.join(", "));
+        }
+    }
+    Ok(layers)
+}
+
+fn devices(flag: Option<DeviceFlag>) -> Result<Vec<DeviceChoice>> {
+    if let Some(flag) = flag {
+        return Ok(vec![flag.into()]);
+    }
+    let (device, _) = pollster::block_on(Device::open(DeviceChoice::Auto))?;
+    Ok(if matches!(device, Device::Gpu(_)) { vec![DeviceChoice::Auto, DeviceChoice::Cpu] } else { vec![DeviceChoice::Cpu] })
+}
+
+fn open(choice: DeviceChoice) -> Result<Device> {
+    Ok(pollster::block_on(Device::open(choice))?.0)
+}
+
+fn measure_device(console: Console, args: &BenchArgs, choice: DeviceChoice, layers: &[Layer]) -> Result<Value> {
+    let effort = if args.quick { Effort { seconds: 0.2, repeats: (3, 50) } } else { Effort { seconds: 0.5, repeats: (5, 100) } };
+    let mut device = open(choice)?;
+    let info = device.info();
+    console.say(format_args!("device    {}", describe(&info)));
+    let mut header = vec!["layer".to_owned(), "direction".into(), "dense ms".into(), "GFLOP/s".into()];
+    header.extend(DENSITIES.iter().map(|d| format!("x at {d}")));
+    let (mut rows, mut measured) = (Vec::new(), Vec::new());
+    for layer in layers {
+        let mut by_density = Vec::new();
+        for density in std::iter::once(None).chain(DENSITIES.map(Some)) {
+            let times = pollster::block_on(measure::layer(&mut device, layer.shape, density, &Direction::ALL, effort));
+            by_density.push((density, times.with_context(|| layer.text.clone())?));
+        }
+        let dense = by_density.first().map(|(_, (times, _))| times.clone()).unwrap_or_default();
+        for (i, direction) in Direction::ALL.iter().enumerate() {
+            let mut row = vec![layer.text.clone(), direction.name().to_owned()];
+            for (density, (times, nnz)) in &by_density {
+                let flops = 2.0 * (nnz * layer.shape.h_out * layer.shape.w_out * layer.shape.n) as f64;
+                let (gflops, ratio) = (flops / times[i] / 1e6, dense[i] / times[i]);
+                match density {
+                    None => row.extend([format!("{:.2}", times[i]), format!("{gflops:.0}")]),
+                    Some(_) => row.push(format!("{ratio:.2}")),
+                }
+                measured.push(json!({
+                    "layer": layer.text, "direction": direction, "density": density.unwrap_or(1.0), "sparse": density.is_some(),
+                    "batch": layer.shape.n, "ms": times[i], "gflops": gflops, "speedup_over_dense": ratio,
+                }));
+            }
+            rows.push(row);
+        }
+    }
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    if !rows.is_empty() {
+        console.say(table::render(&header, &rows));
+    }
+    drop(device);
+    let steps = steps(console, args, choice, effort)?;
+    Ok(json!({
+        "date": clock::now(), "commit": env!("SPARRING_COMMIT"), "version": env!("CARGO_PKG_VERSION"), "system": clock::system(),
+        "device": info, "layers": measured, "steps": steps,
+    }))
+}
+
+/// Whole steps at uniform density: milliseconds, and how much of the possible speed-up was reached.
+fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effort) -> Result<Vec<Value>> {
+    let batch = args.batch.unwrap_or(128);
+    let models: &[Model] = if args.quick { &[Model::ResNet20] } else { &[Model::ResNet20, Model::ResNet18] };
+    let effort = Effort { repeats: (3, 30), ..effort };
+    let (mut rows, mut out) = (Vec::new(), Vec::new());
+    for &model in models {
+        let mut dense: Option<measure::Step> = None;
+        for density in std::iter::once(None).chain(DENSITIES.map(Some)) {
+            let step = pollster::block_on(measure::step(open(choice)?, model, batch, density, effort)).with_context(|| format!("a step of {model}"))?;
+            let first = *dense.get_or_insert(step);
+            let (achieved, ideal) = (first.ms / step.ms, first.flops as f64 / step.flops as f64);
+            rows.push(vec![
+                format!("{model} step, batch {batch}"),
+                density.map_or_else(|| "dense".into(), |d| d.to_string()),
+                format!("{:.1}", step.ms),
+                format!("{:.0}", step.flops as f64 / step.ms / 1e6),
+                format!("{achieved:.2}"),
+                format!("{ideal:.2}"),
+                format!("{:.0} %", 100.0 * achieved / ideal),
+                format!("{:.0}", step.bytes as f64 / 1e6),
+            ]);
+            out.push(json!({
+                "model": model, "batch": batch, "density": density.unwrap_or(1.0), "sparse": density.is_some(), "ms": step.ms, "flops": step.flops,
+                "speedup": achieved, "ideal_speedup": ideal, "device_bytes": step.bytes,
+            }));
+        }
+    }
+    console.say(table::render(&["step", "density", "ms", "GFLOP/s", "speed-up", "ideal", "reached", "MB"], &rows));
+    Ok(out)
+}
+
+/// Runs the embedded script.
+fn pytorch(python: &PathBuf, args: &BenchArgs, layers: &[Layer]) -> Result<Value> {
+    let shape = |s: &ConvShape| json!({ "n": s.n, "c_in": s.c_in, "h_in": s.h_in, "w_in": s.w_in, "c_out": s.c_out, "kh": s.kh, "kw": s.kw, "stride": s.stride, "pad": s.pad });
+    let job = json!({
+        "layers": layers.iter().map(|l| shape(&l.shape)).collect::<Vec<_>>(),
+        "batch": args.batch.unwrap_or(128), "density": 0.1, "seconds": if args.quick { 0.2 } else { 0.5 }, "threads": 0,
+    });
+    let mut child = Command::new(python)
+        .args(["-c", PYTORCH])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("starting {}", python.display()))?;
+    if let Some(mut input) = child.stdin.take() {
+        // A script that ended early says why on standard error.
+        let _ = input.write_all(job.to_string().as_bytes());
+    }
+    let output = child.wait_with_output().context("waiting for PyTorch")?;
+    if !output.status.success() {
+        bail!("{} failed ({}); does it have torch?", python.display(), output.status);
+    }
+    serde_json::from_slice(&output.stdout).context("the PyTorch script's JSON")
+}
+
+/// Our times beside PyTorch's best layout.
+fn compare(console: Console, layers: &[Layer], result: &mut Value, pytorch: &Value) {
+    let best = |times: &Value, key: &str| ["nchw", "channels_last"].iter().filter_map(|form| times[*form][key].as_f64()).fold(f64::INFINITY, f64::min);
+    let mut ours: BTreeMap<(String, String, String), f64> = BTreeMap::new();
+    for m in result["layers"].as_array().into_iter().flatten() {
+        let key = |k: &str| m[k].as_str().unwrap_or_default().to_owned();
+        ours.insert((key("layer"), key("direction"), m["density"].to_string()), m["ms"].as_f64().unwrap_or(f64::NAN));
+    }
+    let mut rows = Vec::new();
+    for (layer, times) in layers.iter().zip(pytorch["layers"].as_array().into_iter().flatten()) {
+        for (direction, key) in Direction::ALL.iter().zip(["forward", "input_gradient", "weight_gradient"]) {
+            let torch = best(times, key);
+            let our = |density: &str| ours.get(&(layer.text.clone(), key.to_owned(), density.to_owned())).copied().unwrap_or(f64::NAN);
+            rows.push(vec![
+                layer.text.clone(),
+                direction.name().to_owned(),
+                format!("{torch:.2}"),
+                format!("{:.2}", our("1.0")),
+                format!("{:.2}", our("0.1")),
+                format!("{:.2}", torch / our("1.0")),
+                format!("{:.2}", torch / our("0.1")),
+            ]);
+        }
+    }
+    console.say(table::render(&["layer", "direction", "PyTorch ms", "dense ms", "0.1 ms", "PyTorch/dense", "PyTorch/0.1"], &rows));
+    let step = &pytorch["resnet20_step"];
+    let (dense, masked) = (best(step, "dense"), best(step, "masked"));
+    let at = |density: f64| {
+        let steps = result["steps"].as_array().into_iter().flatten();
+        steps.filter(|s| s["model"] == "resnet20" && s["density"] == density).find_map(|s| s["ms"].as_f64()).unwrap_or(f64::NAN)
+    };
+    console.say(format_args!("ResNet-20 step: PyTorch dense {dense:.1} ms, masked {masked:.1} ms; ours dense {:.1} ms, at 0.1 {:.1} ms ({:.0} % of masked)\n", at(1.0), at(0.1), 100.0 * at(0.1) / masked));
+    result["pytorch"] = pytorch.clone();
+}
+
+fn slug(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.to_lowercase().chars() {
+        if c.is_ascii_alphanumeric() {
+            out.push(c);
+        } else if !out.ends_with('-') {
+            out.push('-');
+        }
+    }
+    out.trim_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_distinct_and_can_be_chosen() {
+        let args = |layers: &[&str], quick| BenchArgs { device: None, batch: None, layers: layers.iter().map(|s| (*s).to_owned()).collect(), quick, pytorch: None, out: None, json: false };
+        let all = select(&args(&[], false)).unwrap_or_default();
+        assert!(all.len() == 15 && all.iter().all(|l| l.shape.n == 64), "{}", all.len());
+        assert_eq!(select(&args(&["64x32x32>64 k3"], false)).unwrap_or_default().len(), 1);
+        assert_eq!(select(&args(&["none"], false)).map(|l| l.len()).ok(), Some(0));
+        assert!(select(&args(&["nonsense"], false)).is_err_and(|e| e.to_string().contains("resnet18 64x32x32>64 k3")));
+        assert!(select(&args(&[], true)).unwrap_or_default().len() < 6);
+        assert_eq!(slug("AMD EPYC, 2 threads"), "amd-epyc-2-threads");
+    }
+
+    #[test]
+    fn a_tiny_layer_and_step_are_measured() {
+        let effort = Effort { seconds: 0.0, repeats: (1, 2) };
+        let shape = ConvShape { c_in: 4, h_in: 8, w_in: 8, c_out: 8, h_out: 8, w_out: 8, kh: 3, kw: 3, stride: 1, pad: 1, n: 4 };
+        let mut device = Device::cpu();
+        for density in [None, Some(0.1)] {
+            let measured = pollster::block_on(measure::layer(&mut device, shape, density, &Direction::ALL, effort));
+            assert!(measured.is_ok_and(|(t, nnz)| t.len() == 3 && t.iter().all(|ms| *ms > 0.0) && nnz == if density.is_some() { 29 } else { 288 }));
+        }
+        assert_eq!(device.allocated_bytes(), 0, "everything was given back");
+        assert!(pollster::block_on(measure::step(Device::cpu(), Model::Tiny, 5, Some(0.2), effort)).is_ok_and(|s| s.ms > 0.0 && s.flops > 0));
+    }
+}

@@ -1,0 +1,81 @@
+//! `doctor`: what this machine offers, whether every kernel computes rightly on it, and how fast.
+
+use anyhow::{Result, bail};
+use serde_json::json;
+use sparring_core::Device;
+use sparring_core::device::DeviceChoice;
+use sparring_core::ops::ConvShape;
+
+use crate::args::DeviceFlag;
+use crate::console::{Console, describe};
+use crate::measure::{self, Direction, Effort};
+use crate::{clock, selftest, table};
+
+/// Flags of `doctor`.
+#[derive(clap::Args)]
+pub struct DoctorArgs {
+    /// Where to compute; without it, the CPU and any GPU adapter, also a software one
+    #[arg(long)]
+    device: Option<DeviceFlag>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Looks, tests, measures; any kernel that computes wrongly fails the command.
+pub fn doctor(args: &DoctorArgs) -> Result<()> {
+    let console = Console::new(args.json);
+    console.say(format_args!("version   {} ({})", env!("CARGO_PKG_VERSION"), env!("SPARRING_COMMIT")));
+    console.say(format_args!("system    {}", clock::system()));
+    let choices = args.device.map_or_else(|| vec![DeviceChoice::Cpu, DeviceChoice::Gpu], |flag| vec![flag.into()]);
+    let (mut reports, mut wrong) = (Vec::new(), 0);
+    for choice in choices {
+        let mut device = match pollster::block_on(Device::open(choice)) {
+            Ok((device, _)) => device,
+            Err(e) if args.device.is_none() && choice == DeviceChoice::Gpu => {
+                console.say(format_args!("\n{e}"));
+                reports.push(json!({ "device": null, "problem": e.to_string() }));
+                continue;
+            }
+            Err(e) => return Err(e.into()),
+        };
+        let (report, problems) = examine(console, &mut device)?;
+        wrong += problems;
+        reports.push(report);
+    }
+    console.result(&json!({ "version": env!("CARGO_PKG_VERSION"), "commit": env!("SPARRING_COMMIT"), "system": clock::system(), "devices": reports }));
+    if wrong > 0 {
+        bail!("{wrong} kernels are wrong on this machine; update the driver, or use --device cpu, and report it with this output");
+    }
+    Ok(())
+}
+
+fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, usize)> {
+    let info = device.info();
+    console.say(format_args!("\ndevice    {}", describe(&info)));
+    // A GPU is checked against the CPU, the CPU against plain loops in float64.
+    let mut twin = if matches!(device, Device::Gpu(_)) { Device::cpu() } else { Device::oracle() };
+    let outcomes = pollster::block_on(selftest::run(device, &mut twin));
+    let row = |o: &selftest::Outcome| {
+        let error = o.error.map_or_else(|| "-".into(), |e| format!("{e:.1e}"));
+        vec![o.kernel.to_owned(), error, o.problem.clone().unwrap_or_else(|| "right".into())]
+    };
+    console.say(table::render(&["kernel", "error", "result"], &outcomes.iter().map(row).collect::<Vec<_>>()));
+    let shape = ConvShape { c_in: 64, h_in: 32, w_in: 32, c_out: 64, h_out: 32, w_out: 32, kh: 3, kw: 3, stride: 1, pad: 1, n: 16 };
+    let effort = Effort { seconds: 0.3, repeats: (3, 50) };
+    let mut speeds = Vec::new();
+    for density in [None, Some(0.1)] {
+        let (times, nnz) = pollster::block_on(measure::layer(device, shape, density, &Direction::ALL, effort))?;
+        for (direction, ms) in Direction::ALL.iter().zip(times) {
+            let gflops = 2.0 * (nnz * shape.h_out * shape.w_out * shape.n) as f64 / ms / 1e6;
+            speeds.push((*direction, density, ms, gflops));
+        }
+    }
+    let row = |(direction, density, ms, gflops): &(Direction, Option<f64>, f64, f64)| {
+        vec![format!("{}, {}", direction.name(), density.map_or_else(|| "dense".into(), |d| format!("density {d}"))), format!("{ms:.2}"), format!("{gflops:.1}")]
+    };
+    console.say(table::render(&["64>64 3x3 at 32x32, batch 16", "ms", "GFLOP/s"], &speeds.iter().map(row).collect::<Vec<_>>()));
+    let problems = outcomes.iter().filter(|o| o.problem.is_some()).count();
+    let speeds: Vec<_> = speeds.iter().map(|(direction, density, ms, gflops)| json!({ "direction": direction, "density": density.unwrap_or(1.0), "ms": ms, "gflops": gflops })).collect();
+    Ok((json!({ "device": info, "kernels": outcomes, "throughput": speeds }), problems))
+}

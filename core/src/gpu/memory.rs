@@ -1,0 +1,57 @@
+//! Buffers and the count of their bytes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+
+/// A counted piece of device memory; given back when dropped.
+pub struct Memory {
+    /// The buffer.
+    pub buffer: wgpu::Buffer,
+    /// Usable words.
+    pub words: usize,
+    counter: Arc<AtomicU64>,
+}
+
+/// Scratch memory shared by the ops of programs.
+pub type Scratch = Memory;
+
+impl Memory {
+    /// Zeroed words, at least one.
+    ///
+    /// # Errors
+    /// `Limit` where no binding can be so large.
+    pub fn new(device: &wgpu::Device, label: &str, words: usize, counter: &Arc<AtomicU64>) -> Result<Self> {
+        let words = words.max(1);
+        let size = (words as u64 * 4).next_multiple_of(16);
+        let limits = device.limits();
+        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        if size > most {
+            return Err(Error::Limit {
+                what: format!("buffer '{label}'"),
+                needed: mebibytes(size),
+                available: format!("{} a buffer", mebibytes(most)),
+                remedy: "use a smaller batch or model".into(),
+            });
+        }
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        counter.fetch_add(4 * words as u64, Ordering::Relaxed);
+        Ok(Self { buffer, words, counter: counter.clone() })
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(4 * self.words as u64, Ordering::Relaxed);
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64)
+}

@@ -1,0 +1,53 @@
+//! The WGSL sources, embedded, and the one preprocessor step they need: a line `#import NAME` is replaced by
+//! `shaders/shared/NAME.wgsl`, once a shader. Everything else is plain WGSL with pipeline-overridable constants.
+
+macro_rules! embed {
+    ($folder:literal: $($name:ident),* $(,)?) => {
+        &[$((stringify!($name), include_str!(concat!("../../../shaders/", $folder, stringify!($name), ".wgsl")))),*]
+    };
+}
+
+const STAGES: &[(&str, &str)] = embed!("":
+    adam_update, augment, avg_pool, avg_pool_grad, batchnorm_apply, batchnorm_finish, batchnorm_input_grad,
+    batchnorm_reduce_grad, batchnorm_stats, bias_grad, conv_forward, conv_input_grad, conv_weight_grad, fill, max_pool,
+    max_pool_grad, normalize, relu, relu_grad, sgd_update, shortcut_a, shortcut_a_grad, softmax_cross_entropy,
+    sparse_conv_forward, sparse_conv_input_grad, sparse_conv_weight_grad, sum_partials,
+);
+
+const SHARED: &[(&str, &str)] = embed!("shared/":
+    batchnorm, channel_sums, conv_shape, forward_taps, gemm, grid, sparse_rows, step,
+);
+
+/// The names of all stages.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    STAGES.iter().map(|(name, _)| *name)
+}
+
+/// The complete WGSL of a stage; `None` where there is none of that name, or an import is missing.
+pub fn source(name: &str) -> Option<String> {
+    let text = lookup(STAGES, name)?;
+    let mut out = String::new();
+    expand(text, &mut Vec::new(), &mut out)?;
+    Some(out)
+}
+
+fn lookup(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
+    table.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
+}
+
+fn expand(text: &'static str, seen: &mut Vec<&'static str>, out: &mut String) -> Option<()> {
+    for line in text.lines() {
+        match line.strip_prefix("#import ") {
+            Some(name) if seen.contains(&name) => {}
+            Some(name) => {
+                seen.push(name);
+                expand(lookup(SHARED, name)?, seen, out)?;
+            }
+            None => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    Some(())
+}

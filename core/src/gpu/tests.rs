@@ -1,0 +1,147 @@
+//! Every op on the GPU against the float64 oracle, over odd shapes; bad input and a lost device give typed errors.
+//! Where no adapter is found the tests say `skipped` and pass.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod conv;
+mod errors;
+mod other;
+
+use crate::device::Device;
+use crate::error::Result;
+use crate::gpu::GpuDevice;
+use crate::ops::{BufferId, ConvShape, Dtype, Op, Shape, SparseTopology, StepParams};
+use crate::rng::{Purpose, Stream};
+
+/// Relative to the largest value of a tensor: float32 sums of some thousand terms against float64.
+const TOLERANCE: f32 = 2e-5;
+
+/// One buffer's contents before the program runs.
+#[derive(Clone)]
+pub enum Data {
+    F32(Vec<f32>),
+    U32(Vec<u32>),
+}
+
+impl Data {
+    fn zeros(len: usize) -> Self {
+        Self::F32(vec![0.0; len])
+    }
+    fn random(len: usize, seed: u64) -> Self {
+        let mut s = Stream::new(seed, Purpose::Test, 0, 0);
+        Self::F32((0..len).map(|_| s.uniform() * 2.0 - 1.0).collect())
+    }
+    /// Random on real lanes, zero beyond.
+    fn activation(shape: Shape, n_valid: usize, seed: u64) -> Self {
+        let Self::F32(mut v) = Self::random(shape.len(), seed) else { unreachable!() };
+        for (i, v) in v.iter_mut().enumerate() {
+            if i % shape.n >= n_valid {
+                *v = 0.0;
+            }
+        }
+        Self::F32(v)
+    }
+}
+
+pub fn gpu() -> Option<GpuDevice> {
+    match pollster::block_on(GpuDevice::open(true)) {
+        Ok(d) => Some(d),
+        Err(e) => {
+            println!("skipped: no Vulkan adapter ({e})");
+            None
+        }
+    }
+}
+
+pub fn params(n_valid: usize) -> StepParams {
+    StepParams {
+        n_valid: n_valid as u32,
+        sample_offset: 2,
+        lr: 0.1,
+        momentum: 0.9,
+        weight_decay: 0.01,
+        beta2: 0.99,
+        epsilon: 1e-8,
+        correction1: 0.19,
+        correction2: 0.02,
+        nesterov: 1,
+        pad: [0; 2],
+    }
+}
+
+/// The contents of all f32 buffers after the ops ran once.
+pub fn outcome(device: &mut Device, data: &[Data], ops: &dyn Fn(&[BufferId]) -> Vec<Op>, step: &StepParams) -> Result<Vec<Vec<f32>>> {
+    let mut ids = Vec::new();
+    for d in data {
+        ids.push(match d {
+            Data::F32(v) => {
+                let id = device.alloc("test", v.len(), Dtype::F32)?;
+                device.write_f32(id, 0, v)?;
+                id
+            }
+            Data::U32(v) => {
+                let id = device.alloc("test", v.len(), Dtype::U32)?;
+                device.write_u32(id, 0, v)?;
+                id
+            }
+        });
+    }
+    let program = device.compile("test", &ops(&ids))?;
+    device.run(&program, step)?;
+    pollster::block_on(device.sync())?;
+    let mut out = Vec::new();
+    for (id, d) in ids.into_iter().zip(data) {
+        if let Data::F32(v) = d {
+            out.push(pollster::block_on(device.read_f32(id, 0, v.len()))?);
+        }
+        device.free(id);
+    }
+    Ok(out)
+}
+
+/// Runs ops on the GPU and the oracle and compares every buffer.
+pub fn compare(gpu: &mut Device, what: &str, data: &[Data], n_valid: usize, ops: &dyn Fn(&[BufferId]) -> Vec<Op>) {
+    let step = params(n_valid);
+    let got = outcome(gpu, data, ops, &step).unwrap_or_else(|e| panic!("{what}: {e}"));
+    let want = outcome(&mut Device::oracle(), data, ops, &step).unwrap_or_else(|e| panic!("{what} on the oracle: {e}"));
+    for (b, (got, want)) in got.iter().zip(&want).enumerate() {
+        let scale = want.iter().fold(1.0f32, |m, v| m.max(v.abs()));
+        for (i, (g, w)) in got.iter().zip(want).enumerate() {
+            assert!((g - w).abs() <= TOLERANCE * scale, "{what}: buffer {b}[{i}] is {g}, should be {w}");
+        }
+    }
+}
+
+/// A random topology of a density, with the first row empty where there are several; buffers `first..first + 6` of `data`.
+pub fn topology(s: &ConvShape, density: f32, seed: u64) -> (Vec<Data>, usize) {
+    let mut stream = Stream::new(seed, Purpose::Test, 1, 0);
+    let (mut row_ptr, mut index, mut row) = (vec![0u32], Vec::new(), Vec::new());
+    for co in 0..s.c_out {
+        for ci in 0..s.c_in {
+            for tap in 0..s.kh * s.kw {
+                let empty = density < 1.0 && co == 0 && s.c_out > 1;
+                if stream.uniform() < density && !empty {
+                    index.push((ci << 8 | (tap / s.kw) << 4 | tap % s.kw) as u32);
+                    row.push(co as u32);
+                }
+            }
+        }
+        row_ptr.push(index.len() as u32);
+    }
+    let mut order: Vec<usize> = (0..index.len()).collect();
+    order.sort_by_key(|&i| (index[i] >> 8, row[i], index[i] & 255));
+    let mut t_row_ptr = vec![0u32; s.c_in + 1];
+    for &i in &index {
+        t_row_ptr[(i >> 8) as usize + 1] += 1;
+    }
+    for c in 0..s.c_in {
+        t_row_ptr[c + 1] += t_row_ptr[c];
+    }
+    let t_index = order.iter().map(|&i| row[i] << 8 | index[i] & 255).collect();
+    let t_value = order.iter().map(|&i| i as u32).collect();
+    let nnz = index.len();
+    ([row_ptr, index, t_row_ptr, t_index, t_value, row].map(Data::U32).into(), nnz)
+}
+
+pub fn bind_topology(ids: &[BufferId], nnz: usize) -> SparseTopology {
+    SparseTopology { row_ptr: ids[0], index: ids[1], t_row_ptr: ids[2], t_index: ids[3], t_value: ids[4], row: ids[5], nnz }
+}

@@ -1,0 +1,74 @@
+//! Convolutions in three directions, dense and sparse.
+
+use super::{Data, bind_topology, compare, gpu, topology};
+use crate::device::Device;
+use crate::ops::{BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Op, Shape, Weight};
+
+/// (input, c_out, k, stride, pad, n_valid): sizes that are no multiple of any tile, one image, linear layers.
+const CASES: &[(Shape, usize, usize, usize, usize, usize)] = &[
+    (Shape { c: 3, h: 5, w: 7, n: 4 }, 5, 3, 1, 1, 3),
+    (Shape { c: 3, h: 8, w: 8, n: 4 }, 17, 3, 2, 1, 1),
+    (Shape { c: 4, h: 7, w: 5, n: 8 }, 33, 1, 2, 0, 7),
+    (Shape { c: 2, h: 9, w: 9, n: 4 }, 3, 5, 1, 2, 4),
+    (Shape { c: 2, h: 9, w: 10, n: 4 }, 3, 7, 2, 3, 3),
+    (Shape { c: 2, h: 13, w: 12, n: 4 }, 2, 11, 1, 5, 4),
+    (Shape { c: 5, h: 6, w: 6, n: 4 }, 4, 3, 1, 0, 4),
+    (Shape { c: 70, h: 1, w: 1, n: 12 }, 10, 1, 1, 0, 9),
+    (Shape { c: 9, h: 1, w: 1, n: 4 }, 70, 1, 1, 0, 1),
+    (Shape { c: 20, h: 16, w: 16, n: 8 }, 40, 3, 1, 1, 8),
+    (Shape { c: 2, h: 1, w: 1, n: 4 }, 2, 3, 1, 1, 4),
+    (Shape { c: 3, h: 2, w: 1, n: 4 }, 2, 2, 2, 1, 4),
+];
+
+fn layer(s: &ConvShape, weight: Weight, x: usize, ids: &[crate::ops::BufferId]) -> Vec<Op> {
+    let [xb, y, dx, added, dw, dy, bias, dbias] = std::array::from_fn(|i| ids[x + i]);
+    vec![
+        Op::ConvForward(ConvForward { shape: *s, x: xb, weight, bias: Some(bias), y }),
+        Op::ConvInputGrad(ConvInputGrad { shape: *s, dy, weight, dx, accumulate: false }),
+        Op::ConvInputGrad(ConvInputGrad { shape: *s, dy, weight, dx: added, accumulate: true }),
+        Op::ConvWeightGrad(ConvWeightGrad { shape: *s, x: xb, dy, weight, dw }),
+        Op::BiasGrad(BiasGrad { shape: s.output(), dy, dbias }),
+    ]
+}
+
+fn tensors(s: &ConvShape, values: usize, n_valid: usize) -> Vec<Data> {
+    vec![
+        Data::activation(s.input(), n_valid, 1),
+        Data::zeros(s.output().len()),
+        Data::random(s.input().len(), 2),
+        Data::activation(s.input(), n_valid, 3),
+        Data::random(values, 4),
+        Data::activation(s.output(), n_valid, 5),
+        Data::random(s.c_out, 6),
+        Data::zeros(s.c_out),
+    ]
+}
+
+#[test]
+fn dense_convolutions_agree_with_the_oracle() {
+    let Some(gpu) = gpu() else { return };
+    let mut gpu = Device::Gpu(Box::new(gpu));
+    for &(input, c_out, k, stride, pad, n_valid) in CASES {
+        let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();
+        let mut data = vec![Data::random(s.weights(), 7)];
+        data.extend(tensors(&s, s.weights(), n_valid));
+        compare(&mut gpu, &format!("dense {s:?}"), &data, n_valid, &|ids| layer(&s, Weight::Dense { values: ids[0] }, 1, ids));
+    }
+}
+
+#[test]
+fn sparse_convolutions_agree_with_the_oracle() {
+    let Some(gpu) = gpu() else { return };
+    let mut gpu = Device::Gpu(Box::new(gpu));
+    for &(input, c_out, k, stride, pad, n_valid) in CASES {
+        let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();
+        for density in [0.0, 0.05, 0.3, 1.0] {
+            let (mut data, nnz) = topology(&s, density, 9);
+            data.push(Data::random(nnz, 7));
+            data.extend(tensors(&s, nnz, n_valid));
+            compare(&mut gpu, &format!("density {density} {s:?}"), &data, n_valid, &|ids| {
+                layer(&s, Weight::Sparse { values: ids[6], topology: bind_topology(ids, nnz) }, 7, ids)
+            });
+        }
+    }
+}

@@ -1,0 +1,28 @@
+// y = sum over the window / (KH KW); padding counts as zero. x: [C][H_IN][W_IN][N], y: [C][H_OUT][W_OUT][N], C = C_OUT.
+#import conv_shape
+#import grid
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
+    let i = group_index(group, groups) * 256u + t;
+    if (i >= C_OUT * H_OUT * W_OUT * N4) { return; }
+    let p = i / N4;
+    let ox = p % W_OUT;
+    let oy = (p / W_OUT) % H_OUT;
+    let c = p / (W_OUT * H_OUT);
+    var sum = vec4<f32>(0.0);
+    for (var ky = 0u; ky < KH; ky++) {
+        let iy = oy * STRIDE + ky - PAD; // negative wraps beyond H_IN
+        for (var kx = 0u; kx < KW; kx++) {
+            let ix = ox * STRIDE + kx - PAD;
+            if (iy < H_IN && ix < W_IN) { sum += x[((c * H_IN + iy) * W_IN + ix) * N4 + i % N4]; }
+        }
+    }
+    y[i] = sum / f32(KH * KW);
+}

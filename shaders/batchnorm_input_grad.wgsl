@@ -1,0 +1,47 @@
+// Gradient of BatchNorm's input, and of the residual.
+//   train: dx = gamma inv_std (dpre - daffine[1] / m - xhat daffine[0] / m), m = PIXELS n_valid; EVAL: dx = gamma inv_std dpre
+//   dresidual (+)= dpre
+// dy, y, x, dx, dresidual: [C][PLANE] vec4s, stats, affine, daffine: [2][C]. IN_PLACE: dy is dx.
+#import step
+#import grid
+#import batchnorm
+override CHANNELS: u32 = 1u;
+override PLANE: u32 = 1u;
+override PIXELS: u32 = 1u;
+override N4: u32 = 1u;
+override IN_PLACE: bool = false;
+override HAS_RESIDUAL: bool = false;
+override ACCUMULATE_RESIDUAL: bool = false;
+@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> stats: array<f32>;
+@group(0) @binding(4) var<storage, read> affine: array<f32>;
+@group(0) @binding(5) var<storage, read> daffine: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> dresidual: array<vec4<f32>>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
+    let i = group_index(group, groups) * 256u + t;
+    if (i >= CHANNELS * PLANE) { return; }
+    let c = i / PLANE;
+    var d: vec4<f32>;
+    if (IN_PLACE) { d = dx[i]; } else { d = dy[i]; }
+    if (RELU) { d = relu_grad(d, y[i]); }
+    d = only_real(d, i % N4);
+    if (HAS_RESIDUAL) {
+        if (ACCUMULATE_RESIDUAL) { dresidual[i] += d; } else { dresidual[i] = d; }
+    }
+    let inv_std = inv_std_of(stats[CHANNELS + c]);
+    if (!EVAL) {
+        let scale = 1.0 / f32(PIXELS * params.n_valid);
+        let xhat = (x[i] - stats[c]) * inv_std;
+        d -= daffine[CHANNELS + c] * scale + xhat * (daffine[c] * scale);
+    }
+    dx[i] = only_real(affine[c] * inv_std * d, i % N4);
+}

@@ -1,0 +1,113 @@
+// Dense convolution, gradient of the weights: a matrix product over all pixels and samples, cut into slices of SPAN vec4s
+// whose partial sums are added by sum_partials.wgsl (or, with one slice, are the result).
+//   out[slice, co, ci, ky, kx] = sum over (oy, ox, n) of the slice of dy[co, oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
+// A workgroup of 128 threads makes a tile of 8 ROWS output channels by 512 / ROWS taps; a thread makes 8 by 4.
+#import conv_shape
+#import grid
+override ROWS: u32 = 8u;  // 8, 4 or 2
+override DEPTH: u32 = 4u; // vec4s of the reduction held at a time: DEPTH (8 ROWS) <= 256, DEPTH 512 / ROWS <= 512
+override SPAN: u32 = 4u;  // a multiple of DEPTH
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+const THREADS: u32 = 128u;
+var<workgroup> tile_a: array<vec4<f32>, 256>; // [DEPTH][8 ROWS]
+var<workgroup> tile_b: array<vec4<f32>, 512>; // [DEPTH][512 / ROWS]
+
+fn taps() -> u32 { return C_IN * KH * KW; }
+fn places() -> u32 { return H_OUT * W_OUT * N4; }
+
+fn x_at(k: u32, place: u32, end: u32) -> vec4<f32> {
+    let ci = k / (KH * KW);
+    let tap = k % (KH * KW);
+    let pixel = place / N4;
+    let iy = (pixel / W_OUT) * STRIDE + tap / KW - PAD; // negative wraps beyond H_IN
+    let ix = (pixel % W_OUT) * STRIDE + tap % KW - PAD;
+    if (k < taps() && place < end && iy < H_IN && ix < W_IN) {
+        return x[((ci * H_IN + iy) * W_IN + ix) * N4 + place % N4];
+    }
+    return vec4<f32>(0.0);
+}
+
+fn dots(a: vec4<f32>, b0: vec4<f32>, b1: vec4<f32>, b2: vec4<f32>, b3: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(dot(a, b0), dot(a, b1), dot(a, b2), dot(a, b3));
+}
+
+fn store_row(slice: u32, m: u32, k: u32, v: vec4<f32>) {
+    if (m < C_OUT) {
+        let cols = THREADS / ROWS;
+        let i = (slice * C_OUT + m) * taps() + k;
+        if (k < taps()) { out[i] = v.x; }
+        if (k + cols < taps()) { out[i + cols] = v.y; }
+        if (k + 2u * cols < taps()) { out[i + 2u * cols] = v.z; }
+        if (k + 3u * cols < taps()) { out[i + 3u * cols] = v.w; }
+    }
+}
+
+@compute @workgroup_size(128)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
+    let cols = THREADS / ROWS;
+    let height = 8u * ROWS;
+    let width = 4u * cols;
+    let tiles_m = (C_OUT + height - 1u) / height;
+    let tiles_k = (taps() + width - 1u) / width;
+    let g = group_index(group, groups);
+    let m0 = (g % tiles_m) * height;
+    let k0 = ((g / tiles_m) % tiles_k) * width;
+    let slice = g / (tiles_m * tiles_k);
+    let start = slice * SPAN;
+    if (start >= places()) { return; }
+    let end = min(start + SPAN, places());
+    let row = t / cols;
+    let col = t % cols;
+
+    var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
+    var s4 = vec4<f32>(0.0); var s5 = vec4<f32>(0.0); var s6 = vec4<f32>(0.0); var s7 = vec4<f32>(0.0);
+
+    for (var p0 = start; p0 < end; p0 += DEPTH) {
+        for (var i = t; i < DEPTH * height; i += THREADS) {
+            let d = i % DEPTH;
+            let m = i / DEPTH;
+            var v = vec4<f32>(0.0);
+            if (m0 + m < C_OUT && p0 + d < end) { v = dy[(m0 + m) * places() + p0 + d]; }
+            tile_a[d * height + m] = v;
+        }
+        for (var i = t; i < DEPTH * width; i += THREADS) {
+            let d = i % DEPTH;
+            let k = i / DEPTH;
+            tile_b[d * width + k] = x_at(k0 + k, p0 + d, end);
+        }
+        workgroupBarrier();
+        for (var d = 0u; d < DEPTH; d++) {
+            let a = d * height + row;
+            let b = d * width + col;
+            let b0 = tile_b[b];
+            let b1 = tile_b[b + cols];
+            let b2 = tile_b[b + 2u * cols];
+            let b3 = tile_b[b + 3u * cols];
+            s0 += dots(tile_a[a], b0, b1, b2, b3);
+            s1 += dots(tile_a[a + ROWS], b0, b1, b2, b3);
+            s2 += dots(tile_a[a + 2u * ROWS], b0, b1, b2, b3);
+            s3 += dots(tile_a[a + 3u * ROWS], b0, b1, b2, b3);
+            s4 += dots(tile_a[a + 4u * ROWS], b0, b1, b2, b3);
+            s5 += dots(tile_a[a + 5u * ROWS], b0, b1, b2, b3);
+            s6 += dots(tile_a[a + 6u * ROWS], b0, b1, b2, b3);
+            s7 += dots(tile_a[a + 7u * ROWS], b0, b1, b2, b3);
+        }
+        workgroupBarrier();
+    }
+    let m = m0 + row;
+    let k = k0 + col;
+    store_row(slice, m, k, s0);
+    store_row(slice, m + ROWS, k, s1);
+    store_row(slice, m + 2u * ROWS, k, s2);
+    store_row(slice, m + 3u * ROWS, k, s3);
+    store_row(slice, m + 4u * ROWS, k, s4);
+    store_row(slice, m + 5u * ROWS, k, s5);
+    store_row(slice, m + 6u * ROWS, k, s6);
+    store_row(slice, m + 7u * ROWS, k, s7);
+}

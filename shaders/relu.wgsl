@@ -1,0 +1,16 @@
+// y = max(x, 0), float by float. IN_PLACE: x is y.
+#import grid
+override IN_PLACE: bool = false;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
+    let i = group_index(group, groups) * 256u + t;
+    if (i >= arrayLength(&y)) { return; }
+    if (IN_PLACE) { y[i] = max(y[i], 0.0); } else { y[i] = max(x[i], 0.0); }
+}

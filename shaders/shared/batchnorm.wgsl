@@ -1,0 +1,12 @@
+// A channel's statistics, from `saved` (mean, 1/sqrt(var + eps)) or, with EVAL, `running` (mean, variance).
+override EVAL: bool = false;
+override EPS: f32 = 1e-5;
+override RELU: bool = false;
+fn inv_std_of(second: f32) -> f32 {
+    if (EVAL) { return 1.0 / sqrt(second + EPS); }
+    return second;
+}
+// The gradient before ReLU, given the forward output.
+fn relu_grad(dy: vec4<f32>, y: vec4<f32>) -> vec4<f32> {
+    return select(dy, vec4<f32>(0.0), y <= vec4<f32>(0.0));
+}

@@ -1,0 +1,41 @@
+// Sums over one slice of a channel's plane: a workgroup of 256 threads adds what sample(channel, place) gives (two sums at
+// once, four lanes each) over SPAN vec4s, in a fixed tree.
+// The including stage says: sample(channel, place) -> Pair, write(slice, channel, sums).
+#import grid
+override CHANNELS: u32 = 1u;
+override PLANE: u32 = 1u; // vec4s of a channel
+override N4: u32 = 1u;
+override SPAN: u32 = 256u;
+const THREADS: u32 = 256u;
+struct Pair { first: vec4<f32>, second: vec4<f32> }
+var<workgroup> sums: array<vec2<f32>, 256>;
+
+fn lanes_sum(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
+    let g = group_index(group, groups);
+    let channel = g % CHANNELS;
+    let slice = g / CHANNELS;
+    let start = slice * SPAN;
+    if (start >= PLANE) { return; }
+    let end = min(start + SPAN, PLANE);
+    var first = vec4<f32>(0.0);
+    var second = vec4<f32>(0.0);
+    for (var p = start + t; p < end; p += THREADS) {
+        let pair = sample(channel, p);
+        first += pair.first;
+        second += pair.second;
+    }
+    sums[t] = vec2<f32>(lanes_sum(first), lanes_sum(second));
+    workgroupBarrier();
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        if (t < half) { sums[t] += sums[t + half]; }
+        workgroupBarrier();
+    }
+    if (t == 0u) { write(slice, channel, sums[0]); }
+}

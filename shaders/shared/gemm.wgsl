@@ -1,0 +1,86 @@
+// A register-tiled matrix product: out[m, c] = sum over k of a[m, k] * b[k, c], where c counts vec4s of columns.
+// A workgroup of 128 threads makes a tile of 8 ROWS by 256 / ROWS vec4s; a thread makes 8 by 2 vec4s.
+// The including stage says what the operands are: gemm_m(), gemm_k(), gemm_columns(), a_at(m, k) (4 rows of column k),
+// column_at(c) -> Column, b_at(column, k), store(m, c, value).
+#import grid
+override ROWS: u32 = 8u; // 8, 4 or 2: few output rows get wide tiles
+const THREADS: u32 = 128u;
+var<workgroup> tile_a: array<vec4<f32>, 272>; // [depth][2 ROWS + 1], one spare against bank conflicts
+var<workgroup> tile_b: array<vec4<f32>, 512>; // [depth][256 / ROWS]
+
+fn store_pair(m: u32, c: u32, second: u32, v0: vec4<f32>, v1: vec4<f32>) {
+    if (m < gemm_m()) {
+        if (c < gemm_columns()) { store(m, c, v0); }
+        if (second < gemm_columns()) { store(m, second, v1); }
+    }
+}
+
+@compute @workgroup_size(128)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
+    let cols = THREADS / ROWS;
+    let width = 2u * cols;
+    let depth = 2u * ROWS;
+    let stride_a = 2u * ROWS + 1u;
+    let tiles_m = (gemm_m() + 8u * ROWS - 1u) / (8u * ROWS);
+    let g = group_index(group, groups);
+    let m0 = (g % tiles_m) * 8u * ROWS;
+    let c0 = (g / tiles_m) * width;
+    if (c0 >= gemm_columns()) { return; }
+    let row = t / cols;
+    let col = t % cols;
+    let load_c = t % width;
+    let load_k = t / width;
+    let column = column_at(c0 + load_c);
+
+    var s00 = vec4<f32>(0.0); var s01 = vec4<f32>(0.0);
+    var s10 = vec4<f32>(0.0); var s11 = vec4<f32>(0.0);
+    var s20 = vec4<f32>(0.0); var s21 = vec4<f32>(0.0);
+    var s30 = vec4<f32>(0.0); var s31 = vec4<f32>(0.0);
+    var s40 = vec4<f32>(0.0); var s41 = vec4<f32>(0.0);
+    var s50 = vec4<f32>(0.0); var s51 = vec4<f32>(0.0);
+    var s60 = vec4<f32>(0.0); var s61 = vec4<f32>(0.0);
+    var s70 = vec4<f32>(0.0); var s71 = vec4<f32>(0.0);
+
+    for (var k0 = 0u; k0 < gemm_k(); k0 += depth) {
+        for (var i = t; i < 4u * ROWS * ROWS; i += THREADS) {
+            let k = i % depth;
+            let q = i / depth;
+            tile_a[k * stride_a + q] = a_at(m0 + 4u * q, k0 + k);
+        }
+        for (var i = 0u; i < 4u; i++) {
+            let k = load_k + i * (ROWS / 2u);
+            tile_b[k * width + load_c] = b_at(column, k0 + k);
+        }
+        workgroupBarrier();
+        for (var k = 0u; k < depth; k++) {
+            let a0 = tile_a[k * stride_a + 2u * row];
+            let a1 = tile_a[k * stride_a + 2u * row + 1u];
+            let b0 = tile_b[k * width + col];
+            let b1 = tile_b[k * width + col + cols];
+            s00 += a0.x * b0; s01 += a0.x * b1;
+            s10 += a0.y * b0; s11 += a0.y * b1;
+            s20 += a0.z * b0; s21 += a0.z * b1;
+            s30 += a0.w * b0; s31 += a0.w * b1;
+            s40 += a1.x * b0; s41 += a1.x * b1;
+            s50 += a1.y * b0; s51 += a1.y * b1;
+            s60 += a1.z * b0; s61 += a1.z * b1;
+            s70 += a1.w * b0; s71 += a1.w * b1;
+        }
+        workgroupBarrier();
+    }
+    let m = m0 + 8u * row;
+    let c = c0 + col;
+    let d = c + cols;
+    store_pair(m, c, d, s00, s01);
+    store_pair(m + 1u, c, d, s10, s11);
+    store_pair(m + 2u, c, d, s20, s21);
+    store_pair(m + 3u, c, d, s30, s31);
+    store_pair(m + 4u, c, d, s40, s41);
+    store_pair(m + 5u, c, d, s50, s51);
+    store_pair(m + 6u, c, d, s60, s61);
+    store_pair(m + 7u, c, d, s70, s71);
+}

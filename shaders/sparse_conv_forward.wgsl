@@ -1,0 +1,40 @@
+// Sparse convolution, forward: row co of the CSR weight times shifted copies of the input.
+//   y[co, oy, ox, n] = bias[co] + sum over the non-zeros (v, ci, ky, kx) of row co of v x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
+// x: [C_IN][H_IN][W_IN][N], values, index: [nnz], row_ptr: [C_OUT + 1], bias: [C_OUT] if HAS_BIAS, y: [C_OUT][H_OUT][W_OUT][N].
+#import conv_shape
+#import forward_taps
+#import step
+#import sparse_rows
+override HAS_BIAS: bool = false;
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> values: array<f32>;
+@group(0) @binding(2) var<storage, read> row_ptr: array<u32>;
+@group(0) @binding(3) var<storage, read> index: array<u32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+
+fn row_count() -> u32 { return C_OUT; }
+fn column_count() -> u32 { return H_OUT * W_OUT * N4; }
+fn row_start(row: u32) -> u32 { return row_ptr[row]; }
+fn row_end(row: u32) -> u32 { return row_ptr[row + 1u]; }
+
+fn column_at(c: u32) -> Column {
+    if (c >= column_count()) { return Column(0, 0u); }
+    let pixel = c / N4;
+    let oy = pixel / W_OUT;
+    let ox = pixel % W_OUT;
+    return Column(forward_base(oy, ox, c % N4), forward_taps(oy, ox));
+}
+
+fn entry_at(i: u32) -> Entry {
+    let packed = index[i];
+    return Entry(values[i], forward_offset(packed), tap_bits(packed));
+}
+
+fn source_at(i: u32) -> vec4<f32> { return x[i]; }
+
+fn store(row: u32, c: u32, value: vec4<f32>) {
+    var v = value;
+    if (HAS_BIAS) { v = only_real(value + bias[row], c % N4); }
+    y[row * column_count() + c] = v;
+}

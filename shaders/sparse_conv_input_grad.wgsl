@@ -1,0 +1,51 @@
+// Sparse convolution, gradient of the input: row ci of the transposed index times shifted copies of the output gradient.
+//   dx[ci, iy, ix, n] (+)= sum over the non-zeros (v, co, ky, kx) of transposed row ci with STRIDE | iy+PAD-ky, ix+PAD-kx
+//                          of v dy[co, (iy+PAD-ky)/STRIDE, (ix+PAD-kx)/STRIDE, n]
+// dy: [C_OUT][H_OUT][W_OUT][N], values: [nnz] in CSR order, t_index, t_value: [nnz] in transposed order, t_row_ptr: [C_IN + 1].
+#import conv_shape
+#import sparse_rows
+override ACCUMULATE: bool = false;
+@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> values: array<f32>;
+@group(0) @binding(2) var<storage, read> t_row_ptr: array<u32>;
+@group(0) @binding(3) var<storage, read> t_index: array<u32>;
+@group(0) @binding(4) var<storage, read> t_value: array<u32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<vec4<f32>>;
+
+fn row_count() -> u32 { return C_IN; }
+fn column_count() -> u32 { return H_IN * W_IN * N4; }
+fn row_start(row: u32) -> u32 { return t_row_ptr[row]; }
+fn row_end(row: u32) -> u32 { return t_row_ptr[row + 1u]; }
+
+// Taps that reach this pixel have the parity of (iy + PAD), so (iy + PAD - ky) / STRIDE = (iy + PAD) / STRIDE - ky / STRIDE.
+fn column_at(c: u32) -> Column {
+    if (c >= column_count()) { return Column(0, 0u); }
+    let pixel = c / N4;
+    let py = pixel / W_IN + PAD;
+    let px = pixel % W_IN + PAD;
+    var bits = 0u;
+    for (var ky = 0u; ky < KH; ky++) {
+        if (ky <= py && (py - ky) % STRIDE == 0u && (py - ky) / STRIDE < H_OUT) { bits |= 1u << ky; }
+    }
+    for (var kx = 0u; kx < KW; kx++) {
+        if (kx <= px && (px - kx) % STRIDE == 0u && (px - kx) / STRIDE < W_OUT) { bits |= 65536u << kx; }
+    }
+    return Column(i32(((py / STRIDE) * W_OUT + px / STRIDE) * N4 + c % N4), bits);
+}
+
+fn entry_at(i: u32) -> Entry {
+    let packed = t_index[i];
+    let ky = (packed >> 4u) & 15u;
+    let kx = packed & 15u;
+    let channel = i32((packed >> 8u) * (H_OUT * W_OUT * N4));
+    return Entry(values[t_value[i]], channel - i32(((ky / STRIDE) * W_OUT + kx / STRIDE) * N4), tap_bits(packed));
+}
+
+fn source_at(i: u32) -> vec4<f32> { return dy[i]; }
+
+fn store(row: u32, c: u32, value: vec4<f32>) {
+    let i = row * column_count() + c;
+    var v = value;
+    if (ACCUMULATE) { v += dx[i]; }
+    dx[i] = v;
+}

@@ -1,0 +1,101 @@
+// Sparse convolution, gradient of the values: a product sampled at the non-zeros. A workgroup of 64 threads takes 8 values
+// that follow one another (mostly of one row, so dy is loaded once for all of them) and one slice of SPAN vec4s of (pixel, n).
+//   out[slice, i] = sum over (oy, ox, n) of the slice of dy[row[i], oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
+// index, row: [nnz] (packed (ci, ky, kx), and co). Slices are added by sum_partials.wgsl.
+#import conv_shape
+#import forward_taps
+#import grid
+override SPAN: u32 = 64u;
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> index: array<u32>;
+@group(0) @binding(3) var<storage, read> row: array<u32>;
+@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+const THREADS: u32 = 64u;
+const NOWHERE: u32 = 255u; // tap (15, 15), which no kernel has
+var<workgroup> sums: array<vec4<f32>, 128>; // [thread][2]
+
+fn places() -> u32 { return H_OUT * W_OUT * N4; }
+
+// Value i's place if it stands in `co`, else a tap that is never inside.
+fn place_of(i: u32, last: u32, co: u32) -> u32 {
+    if (i <= last && row[min(i, last)] == co) { return index[i]; }
+    return NOWHERE;
+}
+
+fn tap_bits(packed: u32) -> u32 {
+    return (1u << ((packed >> 4u) & 15u)) | (65536u << (packed & 15u));
+}
+
+fn product(d: vec4<f32>, base: i32, inside: u32, offset: i32, tap: u32) -> vec4<f32> {
+    if ((inside & tap) == tap) { return d * x[u32(base + offset)]; }
+    return vec4<f32>(0.0);
+}
+
+fn total(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
+    let nnz = arrayLength(&index);
+    let blocks = (nnz + 7u) / 8u;
+    let g = group_index(group, groups);
+    let slice = g / blocks;
+    let start = slice * SPAN;
+    if (start >= places()) { return; }
+    let end = min(start + SPAN, places());
+    let first = (g % blocks) * 8u;
+    let last = min(first + 7u, nnz - 1u);
+
+    var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
+    var s4 = vec4<f32>(0.0); var s5 = vec4<f32>(0.0); var s6 = vec4<f32>(0.0); var s7 = vec4<f32>(0.0);
+    var i = first;
+    while (i <= last) {
+        // One round a row; values of other rows get no product in it.
+        let co = row[i];
+        let q0 = place_of(first, last, co); let q1 = place_of(first + 1u, last, co);
+        let q2 = place_of(first + 2u, last, co); let q3 = place_of(first + 3u, last, co);
+        let q4 = place_of(first + 4u, last, co); let q5 = place_of(first + 5u, last, co);
+        let q6 = place_of(first + 6u, last, co); let q7 = place_of(first + 7u, last, co);
+        let o0 = forward_offset(q0); let o1 = forward_offset(q1); let o2 = forward_offset(q2); let o3 = forward_offset(q3);
+        let o4 = forward_offset(q4); let o5 = forward_offset(q5); let o6 = forward_offset(q6); let o7 = forward_offset(q7);
+        let b0 = tap_bits(q0); let b1 = tap_bits(q1); let b2 = tap_bits(q2); let b3 = tap_bits(q3);
+        let b4 = tap_bits(q4); let b5 = tap_bits(q5); let b6 = tap_bits(q6); let b7 = tap_bits(q7);
+        for (var c = start + t; c < end; c += THREADS) {
+            let d = dy[co * places() + c];
+            let pixel = c / N4;
+            let oy = pixel / W_OUT;
+            let ox = pixel % W_OUT;
+            let base = forward_base(oy, ox, c % N4);
+            let inside = forward_taps(oy, ox);
+            s0 += product(d, base, inside, o0, b0);
+            s1 += product(d, base, inside, o1, b1);
+            s2 += product(d, base, inside, o2, b2);
+            s3 += product(d, base, inside, o3, b3);
+            s4 += product(d, base, inside, o4, b4);
+            s5 += product(d, base, inside, o5, b5);
+            s6 += product(d, base, inside, o6, b6);
+            s7 += product(d, base, inside, o7, b7);
+        }
+        while (i <= last) {
+            if (row[i] != co) { break; }
+            i++;
+        }
+    }
+    sums[2u * t] = vec4<f32>(total(s0), total(s1), total(s2), total(s3));
+    sums[2u * t + 1u] = vec4<f32>(total(s4), total(s5), total(s6), total(s7));
+    workgroupBarrier();
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        if (t < half) {
+            sums[2u * t] += sums[2u * (t + half)];
+            sums[2u * t + 1u] += sums[2u * (t + half) + 1u];
+        }
+        workgroupBarrier();
+    }
+    if (t < 8u && first + t <= last) {
+        out[slice * nnz + first + t] = sums[t / 4u][t % 4u];
+    }
+}

@@ -52,6 +52,24 @@ pub struct GpuDevice {
     pace: Mutex<Pace>,
 }
 
+/// Every adapter that this machine offers, hardware and software.
+pub async fn adapters() -> Vec<DeviceInfo> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    instance.enumerate_adapters(wgpu::Backends::all()).await.iter().map(|adapter| describe(&adapter.get_info())).collect()
+}
+
+fn describe(found: &wgpu::AdapterInfo) -> DeviceInfo {
+    DeviceInfo {
+        name: if found.name.is_empty() { "GPU".into() } else { found.name.clone() },
+        backend: match found.backend {
+            wgpu::Backend::BrowserWebGpu => "webgpu".into(),
+            other => other.to_string(),
+        },
+        driver: [found.driver.as_str(), &found.driver_info].join(" ").trim().to_string(),
+        software: found.device_type == wgpu::DeviceType::Cpu,
+    }
+}
+
 impl GpuDevice {
     /// Opens the fastest adapter; software adapters only where `allow_software`.
     ///
@@ -89,15 +107,7 @@ impl GpuDevice {
             entries: &[wgpu::BindGroupEntry { binding: 0, resource: step.as_entire_binding() }],
         });
         let nothing = [small("nothing", 16, wgpu::BufferUsages::STORAGE), small("nothing, written", 16, wgpu::BufferUsages::STORAGE)];
-        let info = DeviceInfo {
-            name: if found.name.is_empty() { "GPU".into() } else { found.name },
-            backend: match found.backend {
-                wgpu::Backend::BrowserWebGpu => "webgpu".into(),
-                other => other.to_string(),
-            },
-            driver: [found.driver, found.driver_info].join(" ").trim().to_string(),
-            software,
-        };
+        let info = describe(&adapter.get_info());
         Ok(Self {
             device,
             queue,
@@ -118,6 +128,18 @@ impl GpuDevice {
     /// See [`crate::Device`].
     pub fn info(&self) -> DeviceInfo {
         self.info.clone()
+    }
+    /// The limits that plans are held to: name, amount.
+    pub fn limits(&self) -> [(&'static str, u64); 6] {
+        let l = &self.limits;
+        [
+            ("bytes of a buffer", l.max_buffer_size),
+            ("bytes of a storage binding", l.max_storage_buffer_binding_size),
+            ("storage buffers a stage", l.max_storage_buffers_per_shader_stage.into()),
+            ("bytes of workgroup memory", l.max_compute_workgroup_storage_size.into()),
+            ("invocations a workgroup", l.max_compute_invocations_per_workgroup.into()),
+            ("workgroups a dimension", l.max_compute_workgroups_per_dimension.into()),
+        ]
     }
     /// See [`crate::Device`]. Scratch memory counts while a program refers to it.
     pub fn allocated_bytes(&self) -> u64 {

@@ -113,8 +113,8 @@ impl Live {
                 self.line(&format!("memory    {:.1} MB on the device", *device_bytes as f64 / 1e6));
                 if let Some((all, bars)) = &mut self.bars {
                     for name in &self.names {
-                        let bar = all.add(ProgressBar::new(1));
-                        bar.set_style(bar_style());
+                        let bar = all.add(ProgressBar::new(WAITING));
+                        bar.set_style(waiting_style());
                         bar.set_prefix(format!("{name:<width$}"));
                         bars.push(bar);
                     }
@@ -125,6 +125,10 @@ impl Live {
                     *ms = *ms_per_step;
                 }
                 if let Some(bar) = self.bars.as_ref().and_then(|(_, bars)| bars.get(*learner)) {
+                    if bar.length() == Some(WAITING) {
+                        bar.set_style(bar_style());
+                        bar.reset_eta();
+                    }
                     bar.set_length(u64::from(self.epochs) * *steps as u64);
                     bar.set_position(u64::from(*epoch) * *steps as u64 + *step as u64);
                     bar.set_message(format!("epoch {}/{}  loss {loss:.3}  train {}  {ms_per_step:.1} ms/step", epoch + 1, self.epochs, percent(*accuracy)));
@@ -160,6 +164,13 @@ impl Live {
             let _ = all.clear();
         }
     }
+}
+
+/// Length of a bar whose learner has not begun; no run has as many steps.
+const WAITING: u64 = u64::MAX;
+
+fn waiting_style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix}  waiting").unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn bar_style() -> ProgressStyle {

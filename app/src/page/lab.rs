@@ -194,7 +194,7 @@ impl Lab {
         self.race.set(Race::default());
         self.remark.set(None);
         self.started.set(Some(config.clone()));
-        self.phase.set(Phase::Loading(Loading { what: "Getting ready".into(), done: 0, total: None }));
+        self.phase.set(Phase::Loading(Loading::unknown("Getting ready")));
         self.send(&Command::Start { config: Box::new(config), paused });
     }
 
@@ -241,7 +241,7 @@ impl Lab {
     }
     /// Brings the official archive.
     pub fn drop_archive(self, file: &web_sys::File) {
-        self.phase.set(Phase::Loading(Loading { what: "Reading the archive".into(), done: 0, total: None }));
+        self.phase.set(Phase::Loading(Loading::unknown("Reading the archive")));
         self.bridge.with_value(|b| b.send_file(&Command::DropArchive, file));
     }
     /// Another device for the next race.

@@ -39,6 +39,7 @@ impl<T: Word> Aligned<T> {
         let mut buffer = Self::empty();
         let lines = len.checked_mul(size_of::<T>())?.div_ceil(size_of::<Line>());
         buffer.lines.try_reserve_exact(lines).ok()?;
+        crate::platform::advise_huge_pages(buffer.lines.spare_capacity_mut());
         buffer.grow(len);
         Some(buffer)
     }

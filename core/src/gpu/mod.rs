@@ -17,7 +17,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures_channel::oneshot;
 
@@ -43,7 +43,8 @@ pub struct GpuDevice {
     next: u32,
     bytes: Arc<AtomicU64>,
     pipelines: Pipelines,
-    scratch: Option<Arc<Scratch>>,
+    /// The last scratch memory made, while a program refers to it.
+    scratch: Weak<Scratch>,
     /// Bound where a shader's permutation does not touch a binding.
     nothing: [wgpu::Buffer; 2],
     step: wgpu::Buffer,
@@ -117,7 +118,7 @@ impl GpuDevice {
             next: 0,
             bytes: Arc::default(),
             pipelines,
-            scratch: None,
+            scratch: Weak::new(),
             nothing,
             step,
             step_group,
@@ -258,11 +259,12 @@ impl GpuDevice {
         if words == 0 {
             return Ok(None);
         }
-        match &self.scratch {
-            Some(s) if s.words >= words => {}
-            _ => self.scratch = Some(Arc::new(Memory::new(&self.device, "scratch", words, &self.bytes)?)),
+        if let Some(existing) = self.scratch.upgrade().filter(|s| s.words >= words) {
+            return Ok(Some(existing));
         }
-        Ok(self.scratch.clone())
+        let new = Arc::new(Memory::new(&self.device, "scratch", words, &self.bytes)?);
+        self.scratch = Arc::downgrade(&new);
+        Ok(Some(new))
     }
     fn dispatch(&mut self, label: &str, launch: &Launch, scratch: Option<&Scratch>) -> Result<Dispatch> {
         let most = self.limits.max_compute_workgroups_per_dimension;
@@ -277,7 +279,9 @@ impl GpuDevice {
         for (binding, b) in (0u32..).zip(&launch.bindings) {
             let (buffer, whole) = match b.source {
                 Source::Nothing => (&self.nothing[usize::from(b.write)], 4),
-                Source::Buffer(id) => self.buffers.get(&id).map(|m| (&m.buffer, m.words)).ok_or_else(|| unknown(launch.op, b.tensor, id))?,
+                Source::Buffer(id) => {
+                    self.buffers.get(&id).map(|m| (&m.buffer, m.words)).ok_or_else(|| unknown(launch.op, b.tensor, id))?
+                }
                 Source::Scratch => {
                     scratch.map(|s| (&s.buffer, s.words)).ok_or_else(|| Error::Validation(format!("{} has no scratch", launch.op)))?
                 }
@@ -303,7 +307,8 @@ impl GpuDevice {
             let (now, later) = rest.split_at(count);
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(&program.label) });
             {
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(&program.label), timestamp_writes: None });
+                let mut pass =
+                    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(&program.label), timestamp_writes: None });
                 pass.set_bind_group(1, &self.step_group, &[]);
                 for d in now {
                     pass.set_pipeline(&d.pipeline);

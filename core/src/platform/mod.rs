@@ -11,6 +11,6 @@ mod wasm;
 
 pub use gpu_wait::{gpu_callbacks, gpu_wait};
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::{cpu_name, parallel_for, threads, with_threads};
+pub use native::{advise_huge_pages, cpu_name, parallel_for, threads, with_threads};
 #[cfg(target_arch = "wasm32")]
-pub use wasm::{cpu_name, parallel_for, threads, with_threads};
+pub use wasm::{advise_huge_pages, cpu_name, parallel_for, threads, with_threads};

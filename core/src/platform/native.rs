@@ -24,6 +24,27 @@ pub fn with_threads<R: Send>(count: usize, work: impl FnOnce() -> R + Send) -> R
     }
 }
 
+/// Asks for huge pages where a big allocation will lie, before it is touched: kernels walk activations in short rows far
+/// apart, and with 4 KiB pages each row costs a page walk (measured: twice the time of BatchNorm). Only advice.
+#[cfg(target_os = "linux")]
+pub fn advise_huge_pages<T>(memory: &mut [std::mem::MaybeUninit<T>]) {
+    const PAGE: usize = 4096;
+    const WORTHWHILE: usize = 4 << 20;
+    let bytes = size_of_val(memory);
+    if bytes < WORTHWHILE {
+        return;
+    }
+    let start = memory.as_mut_ptr().cast::<u8>();
+    let skip = start.align_offset(PAGE);
+    let len = (bytes - skip.min(bytes)) / PAGE * PAGE;
+    // SAFETY: the range lies in `memory`; this advice changes no contents, and its failure changes nothing.
+    unsafe { libc::madvise(start.add(skip).cast(), len, libc::MADV_HUGEPAGE) };
+}
+
+/// Other systems choose page sizes by themselves.
+#[cfg(not(target_os = "linux"))]
+pub fn advise_huge_pages<T>(_memory: &mut [std::mem::MaybeUninit<T>]) {}
+
 /// The processor's own name, or its architecture where it has none.
 #[cfg(target_arch = "x86_64")]
 pub fn cpu_name() -> String {

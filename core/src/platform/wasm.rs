@@ -19,3 +19,6 @@ pub fn with_threads<R: Send>(_count: usize, work: impl FnOnce() -> R + Send) -> 
 pub fn cpu_name() -> String {
     "WebAssembly".into()
 }
+
+/// WebAssembly has no pages to choose.
+pub fn advise_huge_pages<T>(_memory: &mut [std::mem::MaybeUninit<T>]) {}

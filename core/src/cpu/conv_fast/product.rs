@@ -157,6 +157,7 @@ impl WithSimd for SegmentTask<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { product, weights, out, segment, rows, block } = self;
         let (lattice, tiling) = (product.lattice, &weights.tiling);
+        let mut stage = [0.0; STAGE];
         for b in 0..tiling.blocks(lattice) {
             let channels = tiling.block(lattice, b);
             for y in segment.rows.clone() {
@@ -174,16 +175,16 @@ impl WithSimd for SegmentTask<'_> {
                             let values = &values[start..][..height * offsets.len()];
                             let rows = first..(first + height).min(weights.rows);
                             if *tall {
-                                dense_rows::<S, TALL>(simd, &place, rows, values, offsets);
+                                dense_rows::<S, TALL>(simd, &place, rows, values, offsets, &mut stage);
                             } else {
-                                dense_rows::<S, SHORT>(simd, &place, rows, values, offsets);
+                                dense_rows::<S, SHORT>(simd, &place, rows, values, offsets, &mut stage);
                             }
                         }
                     }
                     Kind::Sparse { starts, entries } => {
                         for row in rows.clone() {
                             let at = b * weights.rows + row;
-                            sparse_row(simd, &place, row, &entries[turn][starts[at]..starts[at + 1]]);
+                            sparse_row(simd, &place, row, &entries[turn][starts[at]..starts[at + 1]], &mut stage);
                         }
                     }
                 }
@@ -256,6 +257,7 @@ fn dense_rows<S: Simd, const HEIGHT: usize>(
     rows: std::ops::Range<usize>,
     values: &[f32],
     offsets: &[u32],
+    stage: &mut [f32; STAGE],
 ) {
     let (cols, plane) = (place.cols(), place.lattice.out.plane());
     let mut col = 0;
@@ -263,7 +265,6 @@ fn dense_rows<S: Simd, const HEIGHT: usize>(
         let vectors = vectors(cols - col, S::F32_LANES, DENSE_VECTORS);
         let width = vectors * S::F32_LANES;
         let direct = if rows.len() == HEIGHT { place.direct(rows.start, col, width) } else { None };
-        let mut stage = [0.0; STAGE];
         let (out, distance, add) = match direct {
             Some(out) => (out, plane, place.add),
             None => (stage.as_mut_ptr(), width, false),
@@ -277,21 +278,20 @@ fn dense_rows<S: Simd, const HEIGHT: usize>(
             }
         }
         if direct.is_none() {
-            place.flush(rows.clone(), col, width, &stage);
+            place.flush(rows.clone(), col, width, stage);
         }
         col += width;
     }
 }
 
 #[inline(always)]
-fn sparse_row<S: Simd>(simd: S, place: &Place<'_>, row: usize, entries: &[(u32, f32)]) {
+fn sparse_row<S: Simd>(simd: S, place: &Place<'_>, row: usize, entries: &[(u32, f32)], stage: &mut [f32; STAGE]) {
     let cols = place.cols();
     let mut col = 0;
     while col < cols {
         let vectors = vectors(cols - col, S::F32_LANES, SPARSE_VECTORS);
         let width = vectors * S::F32_LANES;
         let direct = place.direct(row, col, width);
-        let mut stage = [0.0; STAGE];
         let (out, add) = match direct {
             Some(out) => (out, place.add),
             None => (stage.as_mut_ptr(), false),
@@ -307,7 +307,7 @@ fn sparse_row<S: Simd>(simd: S, place: &Place<'_>, row: usize, entries: &[(u32, 
             }
         }
         if direct.is_none() {
-            place.flush(row..row + 1, col, width, &stage);
+            place.flush(row..row + 1, col, width, stage);
         }
         col += width;
     }

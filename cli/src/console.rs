@@ -131,11 +131,17 @@ impl Live {
                     }
                     bar.set_length(u64::from(self.epochs) * *steps as u64);
                     bar.set_position(u64::from(*epoch) * *steps as u64 + *step as u64);
-                    bar.set_message(format!("epoch {}/{}  loss {loss:.3}  train {}  {ms_per_step:.1} ms/step", epoch + 1, self.epochs, percent(*accuracy)));
+                    bar.set_message(format!(
+                        "epoch {}/{}  loss {loss:.3}  train {}  {ms_per_step:.1} ms/step",
+                        epoch + 1,
+                        self.epochs,
+                        percent(*accuracy)
+                    ));
                 }
             }
             Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, seconds, .. } => {
-                let half = |name: &str, score: &Option<Score>| score.map_or_else(String::new, |s| format!("  {name} {}", percent(s.accuracy)));
+                let half =
+                    |name: &str, score: &Option<Score>| score.map_or_else(String::new, |s| format!("  {name} {}", percent(s.accuracy)));
                 let width = self.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
                 self.line(&format!(
                     "epoch {epoch:>3}/{}  {:<width$}  lr {lr:<7}  loss {:.4}  train {}  test {}{}{}  {:.1} ms/step  {}",
@@ -174,5 +180,7 @@ fn waiting_style() -> ProgressStyle {
 }
 
 fn bar_style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix}  {bar:24}  {msg}  ETA {eta}").unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+    ProgressStyle::with_template("{prefix}  {bar:24}  {msg}  ETA {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸ ")
 }

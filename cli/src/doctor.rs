@@ -86,7 +86,11 @@ fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, 
         }
     }
     let row = |(direction, density, ms, gflops): &(Direction, Option<f64>, f64, f64)| {
-        vec![format!("{}, {}", direction.name(), density.map_or_else(|| "dense".into(), |d| format!("density {d}"))), format!("{ms:.2}"), format!("{gflops:.1}")]
+        vec![
+            format!("{}, {}", direction.name(), density.map_or_else(|| "dense".into(), |d| format!("density {d}"))),
+            format!("{ms:.2}"),
+            format!("{gflops:.1}"),
+        ]
     };
     console.say(table::render(&["64>64 3x3 at 32x32, batch 16", "ms", "GFLOP/s"], &speeds.iter().map(row).collect::<Vec<_>>()));
     let problems = outcomes.iter().filter(|o| o.problem.is_some()).count();

@@ -53,10 +53,21 @@ fn unknown_names_list_the_valid_ones_and_exit_2() {
 
 #[test]
 fn usage_and_failure_have_different_exit_codes() {
-    for arguments in [&["race", "--epochs", "0"][..], &["race", "--lr", "-1"], &["fight"], &["train", "--learners", "dense,set@0.2"], &["race", "--frobnicate"], &[]] {
+    for arguments in [
+        &["race", "--epochs", "0"][..],
+        &["race", "--lr", "-1"],
+        &["fight"],
+        &["train", "--learners", "dense,set@0.2"],
+        &["race", "--frobnicate"],
+        &[],
+    ] {
         assert_eq!(sparring(arguments).status.code(), Some(2), "{arguments:?}");
     }
-    for arguments in [&["race", "--config", "/nonexistent.toml"][..], &["eval", "--checkpoint", "/nonexistent", "--data", "builtin"], &["import", "/nonexistent", "--model", "tiny", "--out", "/nonexistent/x"]] {
+    for arguments in [
+        &["race", "--config", "/nonexistent.toml"][..],
+        &["eval", "--checkpoint", "/nonexistent", "--data", "builtin"],
+        &["import", "/nonexistent", "--model", "tiny", "--out", "/nonexistent/x"],
+    ] {
         let output = sparring(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         let text = stderr(&output);
@@ -153,7 +164,10 @@ fn a_state_dict_is_imported_and_evaluated() {
     let output = sparring(&["import", &source, "--model", "tiny", "--normalization", "imagenet", "--out", &out, "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((json["tensors"].as_u64(), json["classes"].as_u64(), json["normalization"].as_str()), (Some(17), Some(10), Some("imagenet")));
+    assert_eq!(
+        (json["tensors"].as_u64(), json["classes"].as_u64(), json["normalization"].as_str()),
+        (Some(17), Some(10), Some("imagenet"))
+    );
 
     let output = sparring(&["eval", "--checkpoint", &out, "--data", "builtin", "--device", "cpu", "--limit", "130", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -213,7 +227,18 @@ fn a_race_leaves_a_complete_run_and_a_second_one_keeps_the_first() {
     assert_eq!(json["summary"]["learners"][1]["test"]["loss"].as_f64(), Some(first), "the same configuration gives the same numbers");
     assert!(stderr(&output).contains("is a finished run"));
 
-    let output = sparring(&["eval", "--checkpoint", &folder.file("run/dense.safetensors"), "--data", "builtin", "--limit", "40", "--device", "cpu", "--json"]);
+    let output = sparring(&[
+        "eval",
+        "--checkpoint",
+        &folder.file("run/dense.safetensors"),
+        "--data",
+        "builtin",
+        "--limit",
+        "40",
+        "--device",
+        "cpu",
+        "--json",
+    ]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let accuracy = summary["summary"]["learners"][0]["test"]["accuracy"].as_f64().unwrap();
     assert!((json["clean_accuracy"].as_f64().unwrap() - accuracy).abs() < 1e-12, "a checkpoint scores what its run said");
@@ -224,7 +249,11 @@ fn a_race_leaves_a_complete_run_and_a_second_one_keeps_the_first() {
 fn an_interrupt_stops_cleanly_and_writes_what_there_is() {
     use std::io::{BufRead, BufReader};
     let folder = Folder::new("interrupt");
-    let mut child = small_race(&folder, &["--epochs", "100000", "--out", "run"]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = small_race(&folder, &["--epochs", "100000", "--out", "run"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.by_ref().any(|l| l.unwrap().starts_with("epoch ")));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());

@@ -117,7 +117,7 @@ impl Library {
             },
         };
         let order = manifest.chunks.clone();
-        let mut data = ChunkedDataset::new(manifest);
+        let mut data = ChunkedDataset::new(manifest)?;
         for chunk in &order {
             let (done, total) = data.progress();
             let name = kept_name(chunk);

@@ -197,7 +197,12 @@ mod tests {
 
     #[test]
     fn every_failure_offers_a_way_on() {
-        let failure = Failure::from(Error::Limit { what: "VGG16".into(), needed: "2 GiB".into(), available: "1 GiB".into(), remedy: "use a smaller batch".into() });
+        let failure = Failure::from(Error::Limit {
+            what: "VGG16".into(),
+            needed: "2 GiB".into(),
+            available: "1 GiB".into(),
+            remedy: "use a smaller batch".into(),
+        });
         assert_eq!(failure.ways[0], WayOn::UseQuickLook);
         assert!(failure.message.contains("2 GiB"));
     }

@@ -43,7 +43,9 @@ fn run(config: &ExperimentConfig) -> (Vec<Event>, Session) {
 /// What must not depend on the clock: everything but progress, times, and whose turn it was.
 fn numbers(events: &[Event]) -> Vec<(usize, String)> {
     let of = |e: &Event| match e {
-        Event::EpochEnd { learner, epoch, train, validation, test, .. } => Some((*learner, format!("{epoch} {train:?} {validation:?} {test:?}"))),
+        Event::EpochEnd { learner, epoch, train, validation, test, .. } => {
+            Some((*learner, format!("{epoch} {train:?} {validation:?} {test:?}")))
+        }
         Event::TopologyChanged { learner, .. } => Some((*learner, format!("{e:?}"))),
         _ => None,
     };
@@ -78,7 +80,11 @@ fn a_race_learns_and_repeats_itself() {
         assert!(layers.iter().any(|l| l.grown > 0));
     }
     let state = block_on(session.state(1)).unwrap();
-    let (active, total) = state.tensors.values().filter(|t| t.shape.len() > 1).fold((0, 0), |(a, n), t| (a + t.data.iter().filter(|v| **v != 0.0).count(), n + t.data.len()));
+    let (active, total) = state
+        .tensors
+        .values()
+        .filter(|t| t.shape.len() > 1)
+        .fold((0, 0), |(a, n), t| (a + t.data.iter().filter(|v| **v != 0.0).count(), n + t.data.len()));
     assert!(active as f64 <= 0.2005 * total as f64, "{active} of {total}");
     let (again, _) = run(&config);
     assert_eq!(numbers(&events), numbers(&again));

@@ -183,7 +183,12 @@ fn kept_name(chunk: &Chunk) -> String {
 }
 
 fn network(words: &str) -> Halt {
-    Failure::new("The download broke off", format!("{words}. What arrived is kept; trying again goes on from there."), &[WayOn::Retry, WayOn::UseBuiltIn]).into()
+    Failure::new(
+        "The download broke off",
+        format!("{words}. What arrived is kept; trying again goes on from there."),
+        &[WayOn::Retry, WayOn::UseBuiltIn],
+    )
+    .into()
 }
 
 fn no_cifar10(why: Missing) -> Halt {

@@ -115,7 +115,11 @@ pub fn start() {
                 // The receiver lives as long as the worker.
                 let _ = sender.unbounded_send((command, parts.get(1).dyn_into().ok()));
             }
-            Err(error) => post(&Message::Failed(Failure::new("The page and its trainer do not fit together", format!("{error}. Reload the page."), &[]))),
+            Err(error) => post(&Message::Failed(Failure::new(
+                "The page and its trainer do not fit together",
+                format!("{error}. Reload the page."),
+                &[],
+            ))),
         }
     });
     scope().set_onmessage(Some(on_message.as_ref().unchecked_ref()));

@@ -18,7 +18,10 @@ fn column_count() -> u32 { return H_OUT * W_OUT * N4; }
 fn row_start(row: u32) -> u32 { return row_ptr[row]; }
 fn row_end(row: u32) -> u32 { return row_ptr[row + 1u]; }
 
-fn column_at(c: u32) -> Column {
+fn class_count() -> u32 { return 1u; }
+fn class_taps(class_index: u32) -> u32 { return 0xffffffffu; }
+
+fn column_at(class_index: u32, c: u32) -> Column {
     if (c >= column_count()) { return Column(0, 0u); }
     let pixel = c / N4;
     let oy = pixel / W_OUT;
@@ -33,7 +36,8 @@ fn entry_at(i: u32) -> Entry {
 
 fn source_at(i: u32) -> vec4<f32> { return x[i]; }
 
-fn store(row: u32, c: u32, value: vec4<f32>) {
+fn store(row: u32, class_index: u32, c: u32, value: vec4<f32>) {
+    if (c >= column_count()) { return; }
     var v = value;
     if (HAS_BIAS) { v = only_real(value + bias[row], c % N4); }
     y[row * column_count() + c] = v;

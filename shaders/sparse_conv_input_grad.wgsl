@@ -13,22 +13,36 @@ override ACCUMULATE: bool = false;
 @group(0) @binding(5) var<storage, read_write> dx: array<vec4<f32>>;
 
 fn row_count() -> u32 { return C_IN; }
-fn column_count() -> u32 { return H_IN * W_IN * N4; }
 fn row_start(row: u32) -> u32 { return t_row_ptr[row]; }
 fn row_end(row: u32) -> u32 { return t_row_ptr[row + 1u]; }
 
-// Taps that reach this pixel have the parity of (iy + PAD), so (iy + PAD - ky) / STRIDE = (iy + PAD) / STRIDE - ky / STRIDE.
-fn column_at(c: u32) -> Column {
-    if (c >= column_count()) { return Column(0, 0u); }
-    let pixel = c / N4;
-    let py = pixel / W_IN + PAD;
-    let px = pixel % W_IN + PAD;
+// Input pixels by parity: class (iy % STRIDE, ix % STRIDE), each as large as the largest.
+fn class_count() -> u32 { return STRIDE * STRIDE; }
+fn class_w() -> u32 { return (W_IN + STRIDE - 1u) / STRIDE; }
+fn column_count() -> u32 { return ((H_IN + STRIDE - 1u) / STRIDE) * class_w() * N4; }
+fn class_taps(class_index: u32) -> u32 {
     var bits = 0u;
-    for (var ky = 0u; ky < KH; ky++) {
-        if (ky <= py && (py - ky) % STRIDE == 0u && (py - ky) / STRIDE < H_OUT) { bits |= 1u << ky; }
+    for (var ky = (class_index / STRIDE + PAD) % STRIDE; ky < KH; ky += STRIDE) { bits |= 1u << ky; }
+    for (var kx = (class_index % STRIDE + PAD) % STRIDE; kx < KW; kx += STRIDE) { bits |= 65536u << kx; }
+    return bits;
+}
+
+fn row_of(class_index: u32, c: u32) -> u32 { return (c / N4 / class_w()) * STRIDE + class_index / STRIDE; }
+fn col_of(class_index: u32, c: u32) -> u32 { return (c / N4 % class_w()) * STRIDE + class_index % STRIDE; }
+
+// Taps that reach this pixel have the parity of (iy + PAD), so (iy + PAD - ky) / STRIDE = (iy + PAD) / STRIDE - ky / STRIDE.
+fn column_at(class_index: u32, c: u32) -> Column {
+    let iy = row_of(class_index, c);
+    let ix = col_of(class_index, c);
+    if (iy >= H_IN || ix >= W_IN) { return Column(0, 0u); }
+    let py = iy + PAD;
+    let px = ix + PAD;
+    var bits = 0u;
+    for (var ky = py % STRIDE; ky < KH; ky += STRIDE) {
+        if (ky <= py && (py - ky) / STRIDE < H_OUT) { bits |= 1u << ky; }
     }
-    for (var kx = 0u; kx < KW; kx++) {
-        if (kx <= px && (px - kx) % STRIDE == 0u && (px - kx) / STRIDE < W_OUT) { bits |= 65536u << kx; }
+    for (var kx = px % STRIDE; kx < KW; kx += STRIDE) {
+        if (kx <= px && (px - kx) / STRIDE < W_OUT) { bits |= 65536u << kx; }
     }
     return Column(i32(((py / STRIDE) * W_OUT + px / STRIDE) * N4 + c % N4), bits);
 }
@@ -43,8 +57,11 @@ fn entry_at(i: u32) -> Entry {
 
 fn source_at(i: u32) -> vec4<f32> { return dy[i]; }
 
-fn store(row: u32, c: u32, value: vec4<f32>) {
-    let i = row * column_count() + c;
+fn store(row: u32, class_index: u32, c: u32, value: vec4<f32>) {
+    let iy = row_of(class_index, c);
+    let ix = col_of(class_index, c);
+    if (iy >= H_IN || ix >= W_IN) { return; }
+    let i = ((row * H_IN + iy) * W_IN + ix) * N4 + c % N4;
     var v = value;
     if (ACCUMULATE) { v += dx[i]; }
     dx[i] = v;

@@ -1,10 +1,12 @@
-// Sparse convolution, gradient of the values: a product sampled at the non-zeros. A workgroup of 64 threads takes 8 values
-// that follow one another (mostly of one row, so dy is loaded once for all of them) and one slice of SPAN vec4s of (pixel, n).
+// Sparse convolution, gradient of the values: a product sampled at the non-zeros. LANES threads take 8 values that follow one
+// another (mostly of one row, so dy is loaded once for all of them) and one slice of SPAN vec4s of (pixel, n); a workgroup of
+// 64 threads holds 64 / LANES such blocks.
 //   out[slice, i] = sum over (oy, ox, n) of the slice of dy[row[i], oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
 // index, row: [nnz] (packed (ci, ky, kx), and co). Slices are added by sum_partials.wgsl.
 #import conv_shape
 #import forward_taps
 #import grid
+override LANES: u32 = 64u; // a power of 2, at most 64
 override SPAN: u32 = 64u;
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
@@ -28,8 +30,8 @@ fn tap_bits(packed: u32) -> u32 {
 }
 
 fn product(d: vec4<f32>, base: i32, inside: u32, offset: i32, tap: u32) -> vec4<f32> {
-    if ((inside & tap) == tap) { return d * x[u32(base + offset)]; }
-    return vec4<f32>(0.0);
+    let ok = (inside & tap) == tap;
+    return select(vec4<f32>(0.0), d * x[select(0u, u32(base + offset), ok)], ok);
 }
 
 fn total(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }
@@ -41,14 +43,16 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let nnz = arrayLength(&index);
-    let blocks = (nnz + 7u) / 8u;
+    let blocks = THREADS / LANES;
+    let groups_a_slice = (nnz + 8u * blocks - 1u) / (8u * blocks);
     let g = group_index(group, groups);
-    let slice = g / blocks;
+    let slice = g / groups_a_slice;
     let start = slice * SPAN;
     if (start >= places()) { return; }
     let end = min(start + SPAN, places());
-    let first = (g % blocks) * 8u;
-    let last = min(first + 7u, nnz - 1u);
+    let lane = t % LANES;
+    let first = ((g % groups_a_slice) * blocks + t / LANES) * 8u;
+    let last = min(first + 7u, nnz - 1u); // before `first` where there is nothing left to do
 
     var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
     var s4 = vec4<f32>(0.0); var s5 = vec4<f32>(0.0); var s6 = vec4<f32>(0.0); var s7 = vec4<f32>(0.0);
@@ -64,7 +68,7 @@ fn main(
         let o4 = forward_offset(q4); let o5 = forward_offset(q5); let o6 = forward_offset(q6); let o7 = forward_offset(q7);
         let b0 = tap_bits(q0); let b1 = tap_bits(q1); let b2 = tap_bits(q2); let b3 = tap_bits(q3);
         let b4 = tap_bits(q4); let b5 = tap_bits(q5); let b6 = tap_bits(q6); let b7 = tap_bits(q7);
-        for (var c = start + t; c < end; c += THREADS) {
+        for (var c = start + lane; c < end; c += LANES) {
             let d = dy[co * places() + c];
             let pixel = c / N4;
             let oy = pixel / W_OUT;
@@ -88,14 +92,14 @@ fn main(
     sums[2u * t] = vec4<f32>(total(s0), total(s1), total(s2), total(s3));
     sums[2u * t + 1u] = vec4<f32>(total(s4), total(s5), total(s6), total(s7));
     workgroupBarrier();
-    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-        if (t < half) {
+    for (var half = LANES / 2u; half > 0u; half /= 2u) {
+        if (lane < half) {
             sums[2u * t] += sums[2u * (t + half)];
             sums[2u * t + 1u] += sums[2u * (t + half) + 1u];
         }
         workgroupBarrier();
     }
-    if (t < 8u && first + t <= last) {
-        out[slice * nnz + first + t] = sums[t / 4u][t % 4u];
+    for (var v = lane; v < 8u; v += LANES) {
+        if (first + v <= last) { out[slice * nnz + first + v] = sums[2u * (t - lane) + v / 4u][v % 4u]; }
     }
 }

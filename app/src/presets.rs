@@ -26,7 +26,9 @@ impl Preset {
     /// One plain sentence.
     pub fn about(self) -> &'static str {
         match self {
-            Self::HardByNature => "The hardest half of CIFAR-10 by EL2N, a ResNet-20 with all its weights against one with a fifth of them.",
+            Self::HardByNature => {
+                "The hardest half of CIFAR-10 by EL2N, a ResNet-20 with all its weights against one with a fifth of them."
+            }
             Self::QuickLook => "Images made in code and three small convolutions: no download, done in minutes even without a GPU.",
         }
     }

@@ -83,10 +83,33 @@ pub enum Message {
 pub struct Loading {
     /// E.g. "Fetching CIFAR-10".
     pub what: String,
-    /// Bytes so far.
-    pub done: u64,
-    /// Bytes in all; `None` where no amount is known.
-    pub total: Option<u64>,
+    /// How much of it; `None` where nobody knows.
+    pub amount: Option<Amount>,
+}
+
+/// So much of so much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Amount {
+    /// Bytes done, and all.
+    Bytes(u64, u64),
+    /// Training steps done, and all.
+    Steps(u64, u64),
+}
+
+impl Amount {
+    /// As a fraction.
+    pub fn fraction(self) -> f64 {
+        let (Self::Bytes(done, total) | Self::Steps(done, total)) = self;
+        (done as f64 / total.max(1) as f64).min(1.0)
+    }
+}
+
+impl Loading {
+    /// Something whose length nobody knows.
+    pub fn unknown(what: &str) -> Self {
+        Self { what: what.to_owned(), amount: None }
+    }
 }
 
 /// What went wrong, in words for the person at the page, and the ways on.
@@ -162,7 +185,7 @@ mod tests {
         let start = Command::Start { config: Box::default(), paused: true };
         let messages = [
             Message::Booted,
-            Message::Loading(Loading { what: "Fetching".into(), done: 3, total: None }),
+            Message::Loading(Loading { what: "Fetching".into(), amount: Some(Amount::Bytes(3, 4)) }),
             Message::Events(vec![Event::Warning { message: "w".into() }]),
             Message::Failed(Error::DeviceLost("driver reset".into()).into()),
         ];
@@ -174,7 +197,12 @@ mod tests {
 
     #[test]
     fn every_failure_offers_a_way_on() {
-        let failure = Failure::from(Error::Limit { what: "VGG16".into(), needed: "2 GiB".into(), available: "1 GiB".into(), remedy: "use a smaller batch".into() });
+        let failure = Failure::from(Error::Limit {
+            what: "VGG16".into(),
+            needed: "2 GiB".into(),
+            available: "1 GiB".into(),
+            remedy: "use a smaller batch".into(),
+        });
         assert_eq!(failure.ways[0], WayOn::UseQuickLook);
         assert!(failure.message.contains("2 GiB"));
     }

@@ -32,7 +32,10 @@ pub fn sentence(race: &Race) -> String {
     if points < 0.05 {
         format!("Level after epoch {epoch}.")
     } else if points <= noise {
-        format!("{} is ahead by {points:.1} points after epoch {epoch}, within the noise of {images} test images (±{noise:.1}).", first.label)
+        format!(
+            "{} is ahead by {points:.1} points after epoch {epoch}, within the noise of {images} test images (±{noise:.1}).",
+            first.label
+        )
     } else {
         format!(
             "{} leads by {points:.1} points after epoch {epoch}, outside the noise of {images} test images (±{noise:.1}). One seed only.",
@@ -58,7 +61,10 @@ mod tests {
     fn a_lead_is_weighed_against_the_noise() {
         // Two standard errors at 0.5 of 5,000 images: 2.0 points.
         assert!((standard_error(0.5, 0.5, 5000) - 0.01).abs() < 1e-4);
-        assert_eq!(after(0.50, 0.53, 5000), "SET 0.2 leads by 3.0 points after epoch 1, outside the noise of 5,000 test images (±2.0). One seed only.");
+        assert_eq!(
+            after(0.50, 0.53, 5000),
+            "SET 0.2 leads by 3.0 points after epoch 1, outside the noise of 5,000 test images (±2.0). One seed only."
+        );
         assert_eq!(after(0.51, 0.50, 5000), "Dense is ahead by 1.0 points after epoch 1, within the noise of 5,000 test images (±2.0).");
         assert_eq!(after(0.5, 0.5, 5000), "Level after epoch 1.");
     }

@@ -192,8 +192,23 @@ mod tests {
 
     #[test]
     fn flags_replace_fields() {
-        let config = parse(&["--model", "tiny", "--learners", "dense,rigl@0.1+uniform", "--lr-schedule", "cosine", "--control", "false", "--device", "cpu"]).unwrap();
-        assert_eq!((config.model, config.lr_schedule, config.control, config.device), (Model::Tiny, LrSchedule::Cosine, false, DeviceChoice::Cpu));
+        let config = parse(&[
+            "--model",
+            "tiny",
+            "--learners",
+            "dense,rigl@0.1+uniform",
+            "--lr-schedule",
+            "cosine",
+            "--control",
+            "false",
+            "--device",
+            "cpu",
+        ])
+        .unwrap();
+        assert_eq!(
+            (config.model, config.lr_schedule, config.control, config.device),
+            (Model::Tiny, LrSchedule::Cosine, false, DeviceChoice::Cpu)
+        );
         assert_eq!(config.learners[1].to_string(), "rigl@0.1+uniform");
         assert_eq!(config.epochs, ExperimentConfig::default().epochs);
         assert!(parse(&["--model", "resnet19"]).unwrap_err().contains("valid: tiny, resnet20"));

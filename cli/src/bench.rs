@@ -97,7 +97,10 @@ fn select(args: &BenchArgs) -> Result<Vec<Layer>> {
                 continue;
             }
             let stride = if shape.stride > 1 { format!("/{}", shape.stride) } else { String::new() };
-            layers.push(Layer { text: format!("{model} {}x{}x{}>{} k{}{stride}", shape.c_in, shape.h_in, shape.w_in, shape.c_out, shape.kh), shape });
+            layers.push(Layer {
+                text: format!("{model} {}x{}x{}>{} k{}{stride}", shape.c_in, shape.h_in, shape.w_in, shape.c_out, shape.kh),
+                shape,
+            });
         }
     }
     if args.quick {
@@ -178,7 +181,8 @@ fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effor
     for &model in models {
         let mut dense: Option<measure::Step> = None;
         for density in std::iter::once(None).chain(DENSITIES.map(Some)) {
-            let step = pollster::block_on(measure::step(open(choice)?, model, batch, density, effort)).with_context(|| format!("a step of {model}"))?;
+            let step = pollster::block_on(measure::step(open(choice)?, model, batch, density, effort))
+                .with_context(|| format!("a step of {model}"))?;
             let first = *dense.get_or_insert(step);
             let (achieved, ideal) = (first.ms / step.ms, first.flops as f64 / step.flops as f64);
             rows.push(vec![
@@ -227,7 +231,9 @@ fn pytorch(python: &PathBuf, args: &BenchArgs, layers: &[Layer]) -> Result<Value
 
 /// Our times beside PyTorch's best layout.
 fn compare(console: Console, layers: &[Layer], result: &mut Value, pytorch: &Value) {
-    let best = |times: &Value, key: &str| ["nchw", "channels_last"].iter().filter_map(|form| times[*form][key].as_f64()).fold(f64::INFINITY, f64::min);
+    let best = |times: &Value, key: &str| {
+        ["nchw", "channels_last"].iter().filter_map(|form| times[*form][key].as_f64()).fold(f64::INFINITY, f64::min)
+    };
     let mut ours: BTreeMap<(String, String, String), f64> = BTreeMap::new();
     for m in result["layers"].as_array().into_iter().flatten() {
         let key = |k: &str| m[k].as_str().unwrap_or_default().to_owned();
@@ -256,7 +262,12 @@ fn compare(console: Console, layers: &[Layer], result: &mut Value, pytorch: &Val
         let steps = result["steps"].as_array().into_iter().flatten();
         steps.filter(|s| s["model"] == "resnet20" && s["density"] == density).find_map(|s| s["ms"].as_f64()).unwrap_or(f64::NAN)
     };
-    console.say(format_args!("ResNet-20 step: PyTorch dense {dense:.1} ms, masked {masked:.1} ms; ours dense {:.1} ms, at 0.1 {:.1} ms ({:.0} % of masked)\n", at(1.0), at(0.1), 100.0 * at(0.1) / masked));
+    console.say(format_args!(
+        "ResNet-20 step: PyTorch dense {dense:.1} ms, masked {masked:.1} ms; ours dense {:.1} ms, at 0.1 {:.1} ms ({:.0} % of masked)\n",
+        at(1.0),
+        at(0.1),
+        100.0 * at(0.1) / masked
+    ));
     result["pytorch"] = pytorch.clone();
 }
 
@@ -278,7 +289,15 @@ mod tests {
 
     #[test]
     fn layers_are_distinct_and_can_be_chosen() {
-        let args = |layers: &[&str], quick| BenchArgs { device: None, batch: None, layers: layers.iter().map(|s| (*s).to_owned()).collect(), quick, pytorch: None, out: None, json: false };
+        let args = |layers: &[&str], quick| BenchArgs {
+            device: None,
+            batch: None,
+            layers: layers.iter().map(|s| (*s).to_owned()).collect(),
+            quick,
+            pytorch: None,
+            out: None,
+            json: false,
+        };
         let all = select(&args(&[], false)).unwrap_or_default();
         assert!(all.len() == 15 && all.iter().all(|l| l.shape.n == 64), "{}", all.len());
         assert_eq!(select(&args(&["64x32x32>64 k3"], false)).unwrap_or_default().len(), 1);
@@ -295,9 +314,14 @@ mod tests {
         let mut device = Device::cpu();
         for density in [None, Some(0.1)] {
             let measured = pollster::block_on(measure::layer(&mut device, shape, density, &Direction::ALL, effort));
-            assert!(measured.is_ok_and(|(t, nnz)| t.len() == 3 && t.iter().all(|ms| *ms > 0.0) && nnz == if density.is_some() { 29 } else { 288 }));
+            assert!(
+                measured
+                    .is_ok_and(|(t, nnz)| t.len() == 3 && t.iter().all(|ms| *ms > 0.0) && nnz == if density.is_some() { 29 } else { 288 })
+            );
         }
         assert_eq!(device.allocated_bytes(), 0, "everything was given back");
-        assert!(pollster::block_on(measure::step(Device::cpu(), Model::Tiny, 5, Some(0.2), effort)).is_ok_and(|s| s.ms > 0.0 && s.flops > 0));
+        assert!(
+            pollster::block_on(measure::step(Device::cpu(), Model::Tiny, 5, Some(0.2), effort)).is_ok_and(|s| s.ms > 0.0 && s.flops > 0)
+        );
     }
 }

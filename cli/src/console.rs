@@ -113,8 +113,8 @@ impl Live {
                 self.line(&format!("memory    {:.1} MB on the device", *device_bytes as f64 / 1e6));
                 if let Some((all, bars)) = &mut self.bars {
                     for name in &self.names {
-                        let bar = all.add(ProgressBar::new(1));
-                        bar.set_style(bar_style());
+                        let bar = all.add(ProgressBar::new(WAITING));
+                        bar.set_style(waiting_style());
                         bar.set_prefix(format!("{name:<width$}"));
                         bars.push(bar);
                     }
@@ -125,13 +125,23 @@ impl Live {
                     *ms = *ms_per_step;
                 }
                 if let Some(bar) = self.bars.as_ref().and_then(|(_, bars)| bars.get(*learner)) {
+                    if bar.length() == Some(WAITING) {
+                        bar.set_style(bar_style());
+                        bar.reset_eta();
+                    }
                     bar.set_length(u64::from(self.epochs) * *steps as u64);
                     bar.set_position(u64::from(*epoch) * *steps as u64 + *step as u64);
-                    bar.set_message(format!("epoch {}/{}  loss {loss:.3}  train {}  {ms_per_step:.1} ms/step", epoch + 1, self.epochs, percent(*accuracy)));
+                    bar.set_message(format!(
+                        "epoch {}/{}  loss {loss:.3}  train {}  {ms_per_step:.1} ms/step",
+                        epoch + 1,
+                        self.epochs,
+                        percent(*accuracy)
+                    ));
                 }
             }
             Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, seconds, .. } => {
-                let half = |name: &str, score: &Option<Score>| score.map_or_else(String::new, |s| format!("  {name} {}", percent(s.accuracy)));
+                let half =
+                    |name: &str, score: &Option<Score>| score.map_or_else(String::new, |s| format!("  {name} {}", percent(s.accuracy)));
                 let width = self.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
                 self.line(&format!(
                     "epoch {epoch:>3}/{}  {:<width$}  lr {lr:<7}  loss {:.4}  train {}  test {}{}{}  {:.1} ms/step  {}",
@@ -162,6 +172,15 @@ impl Live {
     }
 }
 
+/// Length of a bar whose learner has not begun; no run has as many steps.
+const WAITING: u64 = u64::MAX;
+
+fn waiting_style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix}  waiting").unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
 fn bar_style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix}  {bar:24}  {msg}  ETA {eta}").unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+    ProgressStyle::with_template("{prefix}  {bar:24}  {msg}  ETA {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸ ")
 }

@@ -1,9 +1,12 @@
 //! `doctor`: what this machine offers, whether every kernel computes rightly on it, and how fast.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, bail};
 use serde_json::json;
 use sparring_core::Device;
 use sparring_core::device::DeviceChoice;
+use sparring_core::gpu;
 use sparring_core::ops::ConvShape;
 
 use crate::args::DeviceFlag;
@@ -27,6 +30,13 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
     let console = Console::new(args.json);
     console.say(format_args!("version   {} ({})", env!("CARGO_PKG_VERSION"), env!("SPARRING_COMMIT")));
     console.say(format_args!("system    {}", clock::system()));
+    let adapters = pollster::block_on(gpu::adapters());
+    for adapter in &adapters {
+        console.say(format_args!("adapter   {}", describe(adapter)));
+    }
+    if adapters.is_empty() {
+        console.say("adapter   none; a GPU needs its Vulkan, Metal or Direct3D 12 driver");
+    }
     let choices = args.device.map_or_else(|| vec![DeviceChoice::Cpu, DeviceChoice::Gpu], |flag| vec![flag.into()]);
     let (mut reports, mut wrong) = (Vec::new(), 0);
     for choice in choices {
@@ -43,7 +53,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
         wrong += problems;
         reports.push(report);
     }
-    console.result(&json!({ "version": env!("CARGO_PKG_VERSION"), "commit": env!("SPARRING_COMMIT"), "system": clock::system(), "devices": reports }));
+    console.result(&json!({ "version": env!("CARGO_PKG_VERSION"), "commit": env!("SPARRING_COMMIT"), "system": clock::system(), "adapters": adapters, "devices": reports }));
     if wrong > 0 {
         bail!("{wrong} kernels are wrong on this machine; update the driver, or use --device cpu, and report it with this output");
     }
@@ -53,6 +63,10 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
 fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, usize)> {
     let info = device.info();
     console.say(format_args!("\ndevice    {}", describe(&info)));
+    let limits: BTreeMap<&str, u64> = if let Device::Gpu(gpu) = &*device { gpu.limits().into() } else { BTreeMap::new() };
+    for (name, amount) in &limits {
+        console.say(format_args!("limit     {amount} {name}"));
+    }
     // A GPU is checked against the CPU, the CPU against plain loops in float64.
     let mut twin = if matches!(device, Device::Gpu(_)) { Device::cpu() } else { Device::oracle() };
     let outcomes = pollster::block_on(selftest::run(device, &mut twin));
@@ -72,10 +86,14 @@ fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, 
         }
     }
     let row = |(direction, density, ms, gflops): &(Direction, Option<f64>, f64, f64)| {
-        vec![format!("{}, {}", direction.name(), density.map_or_else(|| "dense".into(), |d| format!("density {d}"))), format!("{ms:.2}"), format!("{gflops:.1}")]
+        vec![
+            format!("{}, {}", direction.name(), density.map_or_else(|| "dense".into(), |d| format!("density {d}"))),
+            format!("{ms:.2}"),
+            format!("{gflops:.1}"),
+        ]
     };
     console.say(table::render(&["64>64 3x3 at 32x32, batch 16", "ms", "GFLOP/s"], &speeds.iter().map(row).collect::<Vec<_>>()));
     let problems = outcomes.iter().filter(|o| o.problem.is_some()).count();
     let speeds: Vec<_> = speeds.iter().map(|(direction, density, ms, gflops)| json!({ "direction": direction, "density": density.unwrap_or(1.0), "ms": ms, "gflops": gflops })).collect();
-    Ok((json!({ "device": info, "kernels": outcomes, "throughput": speeds }), problems))
+    Ok((json!({ "device": info, "limits": limits, "kernels": outcomes, "throughput": speeds }), problems))
 }

@@ -68,7 +68,15 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
     let outcome = pollster::block_on(evaluate(&mut device, graph, &state, &data, samples))?;
     let seconds = start.elapsed().as_secs_f64();
     let accuracy = outcome.correct as f64 / outcome.samples.max(1) as f64;
-    console.say(format_args!("{model} ({normalization} normalisation) on {}: {} right of {}, accuracy {}, loss {:.4}, in {}", data.name, outcome.correct, outcome.samples, table::percent(accuracy), outcome.loss, clock::duration(seconds)));
+    console.say(format_args!(
+        "{model} ({normalization} normalisation) on {}: {} right of {}, accuracy {}, loss {:.4}, in {}",
+        data.name,
+        outcome.correct,
+        outcome.samples,
+        table::percent(accuracy),
+        outcome.loss,
+        clock::duration(seconds)
+    ));
     console.result(&json!({
         "checkpoint": args.checkpoint,
         "model": model,

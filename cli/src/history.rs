@@ -41,7 +41,10 @@ impl History {
     pub fn push(&mut self, event: &Event) {
         match event {
             Event::Started { learners, device, epochs, device_bytes, .. } => {
-                self.learners = learners.iter().map(|info| Learner { info: info.clone(), points: Vec::new(), ms_per_step: 0.0, failed: None }).collect();
+                self.learners = learners
+                    .iter()
+                    .map(|info| Learner { info: info.clone(), points: Vec::new(), ms_per_step: 0.0, failed: None })
+                    .collect();
                 self.device = Some(device.clone());
                 self.epochs = *epochs;
                 self.device_bytes = *device_bytes;
@@ -53,7 +56,14 @@ impl History {
             }
             Event::EpochEnd { learner, epoch, train, test, test_easy, test_hard, flops, .. } => {
                 if let Some(l) = self.learners.get_mut(*learner) {
-                    l.points.push(Point { epoch: *epoch, flops: *flops, train: *train, test: *test, test_easy: *test_easy, test_hard: *test_hard });
+                    l.points.push(Point {
+                        epoch: *epoch,
+                        flops: *flops,
+                        train: *train,
+                        test: *test,
+                        test_easy: *test_easy,
+                        test_hard: *test_hard,
+                    });
                 }
             }
             Event::LearnerFailed { learner, reason } => {
@@ -74,7 +84,8 @@ impl History {
     }
 
     /// Titles of [`Self::rows`].
-    pub const HEADER: [&'static str; 9] = ["learner", "density", "parameters", "ms/step", "FLOPs/step", "train", "test", "easy half", "hard half"];
+    pub const HEADER: [&'static str; 9] =
+        ["learner", "density", "parameters", "ms/step", "FLOPs/step", "train", "test", "easy half", "hard half"];
 
     /// The result table, one row a learner.
     pub fn rows(&self) -> Vec<Vec<String>> {
@@ -130,9 +141,16 @@ pub mod samples {
 
     /// Two learners and their controls over `epochs` epochs.
     pub fn events(epochs: u32) -> Vec<Event> {
-        let learners = [("dense", 1.0, false), ("set@0.2", 0.2, false), ("dense on random", 1.0, true), ("set@0.2 on random", 0.2, true)].map(|(n, d, c)| info(n, d, c));
+        let learners = [("dense", 1.0, false), ("set@0.2", 0.2, false), ("dense on random", 1.0, true), ("set@0.2 on random", 0.2, true)]
+            .map(|(n, d, c)| info(n, d, c));
         let device = DeviceInfo { name: "Test device, 2 threads".into(), backend: "cpu".into(), driver: "none".into(), software: false };
-        let mut out = vec![Event::Started { learners: learners.to_vec(), device, epochs, config_hash: "0123456789ab".into(), device_bytes: 123_456_789 }];
+        let mut out = vec![Event::Started {
+            learners: learners.to_vec(),
+            device,
+            epochs,
+            config_hash: "0123456789ab".into(),
+            device_bytes: 123_456_789,
+        }];
         let mut last = vec![(Score::default(), Score::default()); learners.len()];
         for epoch in 1..=epochs {
             for (i, l) in learners.iter().enumerate() {
@@ -142,7 +160,15 @@ pub mod samples {
                 let accuracy = base * (1.0 - (-4.0 * t).exp()) + 0.1 * (-4.0 * t).exp() + wobble;
                 let (train, test) = (score(2.3 * (-2.0 * t).exp(), accuracy + 0.03 * t), score(2.3 * (-1.7 * t).exp() + 0.1, accuracy));
                 last[i] = (train, test);
-                out.push(Event::Progress { learner: i, epoch: epoch - 1, step: 176, steps: 176, loss: train.loss, accuracy: train.accuracy, ms_per_step: 90.0 * (0.4 + 0.6 * l.density) });
+                out.push(Event::Progress {
+                    learner: i,
+                    epoch: epoch - 1,
+                    step: 176,
+                    steps: 176,
+                    loss: train.loss,
+                    accuracy: train.accuracy,
+                    ms_per_step: 90.0 * (0.4 + 0.6 * l.density),
+                });
                 out.push(Event::EpochEnd {
                     learner: i,
                     epoch,
@@ -173,7 +199,8 @@ pub mod samples {
             test_hard: None,
             failed: None,
         });
-        let verdict = "set@0.2 leads dense by 2.0 points on the hard half (one seed; 95 % interval of the difference about 1.9 points).".into();
+        let verdict =
+            "set@0.2 leads dense by 2.0 points on the hard half (one seed; 95 % interval of the difference about 1.9 points).".into();
         out.push(Event::Finished { summary: Summary { learners: summaries.collect(), verdict } });
         out
     }

@@ -90,8 +90,16 @@ pub fn check(graph: &Graph, state: &mut StateDict) -> Result<()> {
     let missing: Vec<&str> = expected.iter().filter(|(name, _)| !state.tensors.contains_key(name)).map(|(name, _)| name.as_str()).collect();
     let unknown: Vec<&str> = state.tensors.keys().map(String::as_str).filter(|name| !expected.iter().any(|(e, _)| e == name)).collect();
     if !missing.is_empty() || !unknown.is_empty() {
-        let part = |what: &str, names: &[&str]| if names.is_empty() { String::new() } else { format!("{what} {}", listed(names.iter().copied())) };
-        bail!("{}", [part("missing", &missing), part("not in the network:", &unknown)].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("; "));
+        let part =
+            |what: &str, names: &[&str]| if names.is_empty() { String::new() } else { format!("{what} {}", listed(names.iter().copied())) };
+        bail!(
+            "{}",
+            [part("missing", &missing), part("not in the network:", &unknown)]
+                .into_iter()
+                .filter(|p| !p.is_empty())
+                .collect::<Vec<_>>()
+                .join("; ")
+        );
     }
     for (name, shape) in &expected {
         if let Some(tensor) = state.tensors.get(name).filter(|t| t.shape != *shape) {
@@ -106,7 +114,9 @@ pub fn read_checkpoint(path: &Path) -> Result<(StateDict, Model, Normalization)>
     let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     let state = safetensors::read(&bytes, &path.display().to_string())?;
     let metadata = |key: &str| {
-        state.metadata.get(key).with_context(|| format!("{}: expected the metadata '{key}', found none; write the checkpoint with race, train or import", path.display()))
+        state.metadata.get(key).with_context(|| {
+            format!("{}: expected the metadata '{key}', found none; write the checkpoint with race, train or import", path.display())
+        })
     };
     let (model, normalization) = (metadata(formats::MODEL)?.parse()?, metadata(formats::NORMALIZATION)?.parse()?);
     Ok((state, model, normalization))

@@ -13,7 +13,9 @@ use sparring_core::net::plan::allocate_io;
 use sparring_core::net::scratch::Scratch;
 use sparring_core::net::zoo::{Input, Model};
 use sparring_core::net::{Net, Placement, init};
-use sparring_core::ops::{BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Dtype, Op, SparseTopology, StepParams, Weight, padded_batch};
+use sparring_core::ops::{
+    BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Dtype, Op, SparseTopology, StepParams, Weight, padded_batch,
+};
 use sparring_core::rng::{Purpose, Stream};
 use sparring_core::sparse::{Csr, upload};
 
@@ -106,7 +108,13 @@ impl<'a> Layer<'a> {
 }
 
 /// Milliseconds of each direction of a layer (batch as in the shape) at a density, dense where `None`; and its non-zeros.
-pub async fn layer(device: &mut Device, shape: ConvShape, density: Option<f64>, directions: &[Direction], effort: Effort) -> Result<(Vec<f64>, usize)> {
+pub async fn layer(
+    device: &mut Device,
+    shape: ConvShape,
+    density: Option<f64>,
+    directions: &[Direction],
+    effort: Effort,
+) -> Result<(Vec<f64>, usize)> {
     let mut layer = Layer::new(device, shape)?;
     let (weight, nnz, topology) = layer.weight(density)?;
     let dw = layer.device.alloc("bench", nnz, Dtype::F32)?;
@@ -173,7 +181,10 @@ pub async fn step(mut device: Device, model: Model, batch: usize, density: Optio
         device.write_u32(io.bytes, 0, &host.words)?;
         device.write_f32(io.augmentation, 0, &host.params)?;
         device.write_u32(io.labels, 0, &host.labels)?;
-        net.train_step(device, &StepParams { n_valid: batch as u32, lr: 0.01, momentum: 0.9, weight_decay: 5e-4, nesterov: 1, ..Default::default() })?;
+        net.train_step(
+            device,
+            &StepParams { n_valid: batch as u32, lr: 0.01, momentum: 0.9, weight_decay: 5e-4, nesterov: 1, ..Default::default() },
+        )?;
         device.sync().await?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }

@@ -52,7 +52,10 @@ pub fn train(args: RaceArgs) -> Result<()> {
 fn run(args: &RaceArgs, mut config: ExperimentConfig) -> Result<()> {
     validate(&config)?;
     let console = Console::new(args.json);
-    let settings = config.non_defaults()?.into_iter().map(|(name, value)| format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+    let settings = config
+        .non_defaults()?
+        .into_iter()
+        .map(|(name, value)| format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
     let settings = settings.collect::<Vec<_>>().join(" ");
     console.say(format_args!("settings  {}", if settings.is_empty() { "all at their defaults" } else { &settings }));
     let mut place = choose_place(console, args, &config)?;
@@ -112,7 +115,13 @@ fn choose_place(console: Console, args: &RaceArgs, config: &ExperimentConfig) ->
     Ok(place)
 }
 
-fn write_weights(run: &RunDir, session: &Session, history: &History, config: &ExperimentConfig, normalization: &str) -> Result<Vec<String>> {
+fn write_weights(
+    run: &RunDir,
+    session: &Session,
+    history: &History,
+    config: &ExperimentConfig,
+    normalization: &str,
+) -> Result<Vec<String>> {
     let mut files = Vec::new();
     for (i, learner) in history.learners.iter().enumerate() {
         let mut state = pollster::block_on(session.state(i)).with_context(|| format!("reading the weights of {}", learner.info.name))?;

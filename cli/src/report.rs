@@ -34,7 +34,8 @@ const CHARTS: [(&str, Pick, bool); 4] = [
 pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> String {
     let mut out = String::new();
     let title = format!("{} on {} {}", config.model, config.dataset, config.subset);
-    let verdict = history.summary.as_ref().map_or("Stopped before the end; these are the epochs that were completed.", |s| s.verdict.as_str());
+    let verdict =
+        history.summary.as_ref().map_or("Stopped before the end; these are the epochs that were completed.", |s| s.verdict.as_str());
     let _ = write!(
         out,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Sparring: {0}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n<p class=\"brand\">Sparring</p>\n<h1>{0}</h1>\n<p class=\"verdict\">{1}</p>\n</header>\n",
@@ -116,15 +117,37 @@ fn chart(out: &mut String, history: &History, title: &str, pick: Pick, share: bo
     let y_text = |v: f64| if share { format!("{} %", round(100.0 * v)) } else { round(v) };
     let x_text = |v: f64| if by_flops { table::si(v).replace(".0", "") } else { round(v) };
 
-    let _ = write!(out, "<figure>\n<figcaption>{title}</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title} of every learner\">\n");
+    let _ = write!(
+        out,
+        "<figure>\n<figcaption>{title}</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title} of every learner\">\n"
+    );
     for tick in &y_ticks {
         let at = y(*tick);
-        let _ = writeln!(out, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/><text class=\"tick\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", WIDTH - RIGHT, LEFT - 8.0, at + 4.0, y_text(*tick));
+        let _ = writeln!(
+            out,
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/><text class=\"tick\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            WIDTH - RIGHT,
+            LEFT - 8.0,
+            at + 4.0,
+            y_text(*tick)
+        );
     }
     for tick in ticks(x_min, x_max, 6).into_iter().filter(|t| *t >= x_min && *t <= x_max && (by_flops || t.fract() == 0.0)) {
-        let _ = writeln!(out, "<text class=\"tick\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>", x(tick), HEIGHT - BOTTOM + 18.0, x_text(tick));
+        let _ = writeln!(
+            out,
+            "<text class=\"tick\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            x(tick),
+            HEIGHT - BOTTOM + 18.0,
+            x_text(tick)
+        );
     }
-    let _ = writeln!(out, "<text class=\"axis\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>", (LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 4.0, if by_flops { "training FLOPs" } else { "epochs" });
+    let _ = writeln!(
+        out,
+        "<text class=\"axis\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+        (LEFT + WIDTH - RIGHT) / 2.0,
+        HEIGHT - 4.0,
+        if by_flops { "training FLOPs" } else { "epochs" }
+    );
     // Controls first, so that the learners themselves lie on top.
     let mut order: Vec<usize> = (0..curves.len()).collect();
     order.sort_by_key(|i| !history.learners[*i].info.control);
@@ -135,7 +158,15 @@ fn chart(out: &mut String, history: &History, title: &str, pick: Pick, share: bo
         let _ = writeln!(out, "<polyline class=\"curve {class}\" points=\"{}\"/>", points.trim_end());
         let lone = if curves[i].len() == 1 { " lone" } else { "" };
         for p in &curves[i] {
-            let _ = writeln!(out, "<circle class=\"dot {class}{lone}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"><title>{name}, {} {}: {}</title></circle>", x(p.0), y(p.1), if by_flops { "FLOPs" } else { "epoch" }, x_text(p.0), if share { table::percent(p.1) } else { format!("{:.4}", p.1) });
+            let _ = writeln!(
+                out,
+                "<circle class=\"dot {class}{lone}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"><title>{name}, {} {}: {}</title></circle>",
+                x(p.0),
+                y(p.1),
+                if by_flops { "FLOPs" } else { "epoch" },
+                x_text(p.0),
+                if share { table::percent(p.1) } else { format!("{:.4}", p.1) }
+            );
         }
     }
     *out += "</svg>\n</figure>\n";
@@ -174,7 +205,12 @@ fn result_table(out: &mut String, history: &History) {
     *out += "</tbody>\n</table></div>\n</section>\n";
     let spread = |score: Score| (score.accuracy * (1.0 - score.accuracy) / score.samples.max(1) as f64).sqrt();
     if let Some(last) = history.learners.first().and_then(|l| l.points.last()) {
-        let _ = writeln!(out, "<p class=\"small\">Accuracies are of the last epoch; with {} test samples their standard error is about {:.1} points. One seed.</p>", last.test.samples, 100.0 * spread(last.test));
+        let _ = writeln!(
+            out,
+            "<p class=\"small\">Accuracies are of the last epoch; with {} test samples their standard error is about {:.1} points. One seed.</p>",
+            last.test.samples,
+            100.0 * spread(last.test)
+        );
     }
 }
 

@@ -205,7 +205,10 @@ mod tests {
         write(&scratch.0.join("run-2/summary.json"), b"{}").unwrap();
         assert_eq!(place(Some(&base), &config, false).unwrap().path, scratch.0.join("run-3"));
         assert_eq!(place(Some(&base), &config, true).unwrap().path, base);
-        assert_eq!(place(None, &config, false).unwrap().path, Path::new("runs").join(format!("resnet20-cifar10-{}", config.hash().unwrap())));
+        assert_eq!(
+            place(None, &config, false).unwrap().path,
+            Path::new("runs").join(format!("resnet20-cifar10-{}", config.hash().unwrap()))
+        );
         RunDir::create(&base, &config).unwrap();
         assert!(!base.join("summary.json").exists(), "a rerun is not finished until it is");
     }

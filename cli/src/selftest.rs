@@ -54,7 +54,12 @@ impl Lab<'_> {
     }
     /// An activation: zero on padded lanes.
     fn activation(&mut self, shape: Shape) -> Result<BufferId> {
-        let values: Vec<f32> = (0..shape.len()).map(|i| { let v = 2.0 * self.stream.uniform() - 1.0; if i % LANES < VALID { v } else { 0.0 } }).collect();
+        let values: Vec<f32> = (0..shape.len())
+            .map(|i| {
+                let v = 2.0 * self.stream.uniform() - 1.0;
+                if i % LANES < VALID { v } else { 0.0 }
+            })
+            .collect();
         self.put(&values)
     }
     /// Something an op writes; what it holds before must not matter.
@@ -167,7 +172,17 @@ const CASES: &[(&str, Build)] = &[
         for eval in [false, true] {
             let (x, residual, y) = (lab.activation(IMAGE)?, lab.activation(IMAGE)?, lab.output(IMAGE.len())?);
             let (stats, affine) = (lab.draw(2 * IMAGE.c, 0.5, 1.5)?, lab.draw(2 * IMAGE.c, -1.0, 1.0)?);
-            ops.push(Op::BatchNormApply(BatchNormApply { shape: IMAGE, x, stats, eval, eps: 1e-5, affine, residual: Some(residual), relu: true, y }));
+            ops.push(Op::BatchNormApply(BatchNormApply {
+                shape: IMAGE,
+                x,
+                stats,
+                eval,
+                eps: 1e-5,
+                affine,
+                residual: Some(residual),
+                relu: true,
+                y,
+            }));
         }
         Ok(ops)
     }),
@@ -178,7 +193,20 @@ const CASES: &[(&str, Build)] = &[
             let (stats, affine, daffine) = (lab.draw(2 * IMAGE.c, 0.5, 1.5)?, lab.draw(2 * IMAGE.c, -1.0, 1.0)?, lab.output(2 * IMAGE.c)?);
             let (dx, dresidual) = (lab.output(IMAGE.len())?, lab.output(IMAGE.len())?);
             ops.push(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape: IMAGE, dy, y, x, stats, eval, eps: 1e-5, relu: true, daffine }));
-            ops.push(Op::BatchNormInputGrad(BatchNormInputGrad { shape: IMAGE, dy, y, x, stats, eval, eps: 1e-5, affine, daffine, relu: true, dx, dresidual: Some((dresidual, false)) }));
+            ops.push(Op::BatchNormInputGrad(BatchNormInputGrad {
+                shape: IMAGE,
+                dy,
+                y,
+                x,
+                stats,
+                eval,
+                eps: 1e-5,
+                affine,
+                daffine,
+                relu: true,
+                dx,
+                dresidual: Some((dresidual, false)),
+            }));
         }
         Ok(ops)
     }),
@@ -212,13 +240,23 @@ const CASES: &[(&str, Build)] = &[
         let classes = 10;
         let labels: Vec<u32> = (0..LANES).map(|_| lab.stream.below(classes as u32)).collect();
         let (logits, labels) = (lab.activation(Shape { c: classes, h: 1, w: 1, n: LANES })?, lab.words(&labels)?);
-        let (dlogits, samples, totals) = (lab.output(classes * LANES)?, lab.updated(SAMPLE_WORDS * LANES, 0.0, 0.0)?, lab.updated(TOTAL_WORDS, 0.0, 0.0)?);
-        Ok(vec![Op::SoftmaxCrossEntropy(SoftmaxCrossEntropy { classes, n: LANES, logits, labels, dlogits: Some(dlogits), samples, totals })])
+        let (dlogits, samples, totals) =
+            (lab.output(classes * LANES)?, lab.updated(SAMPLE_WORDS * LANES, 0.0, 0.0)?, lab.updated(TOTAL_WORDS, 0.0, 0.0)?);
+        Ok(vec![Op::SoftmaxCrossEntropy(SoftmaxCrossEntropy {
+            classes,
+            n: LANES,
+            logits,
+            labels,
+            dlogits: Some(dlogits),
+            samples,
+            totals,
+        })])
     }),
     ("sgd update", |lab| {
         let len = 1003;
         let mask: Vec<f32> = (0..len).map(|_| lab.stream.below(2) as f32).collect();
-        let (values, grad, momentum, mask) = (lab.updated(len, -1.0, 1.0)?, lab.draw(len, -1.0, 1.0)?, lab.updated(len, -1.0, 1.0)?, lab.put(&mask)?);
+        let (values, grad, momentum, mask) =
+            (lab.updated(len, -1.0, 1.0)?, lab.draw(len, -1.0, 1.0)?, lab.updated(len, -1.0, 1.0)?, lab.put(&mask)?);
         Ok(vec![Op::SgdUpdate(SgdUpdate { len, values, grad, momentum, mask: Some(mask), momentum_reset: false })])
     }),
     ("adam update", |lab| {
@@ -241,7 +279,11 @@ pub async fn run(device: &mut Device, twin: &mut Device) -> Vec<Outcome> {
         let theirs = case(twin, index as u64, *build).await;
         let outcome = match (ours, theirs) {
             (Ok(ours), Ok(theirs)) => {
-                let error = ours.iter().zip(&theirs).map(|(a, b)| relative_error(a, b)).fold(0.0, |worst: f64, e| if worst.is_nan() || e <= worst { worst } else { e });
+                let error = ours
+                    .iter()
+                    .zip(&theirs)
+                    .map(|(a, b)| relative_error(a, b))
+                    .fold(0.0, |worst: f64, e| if worst.is_nan() || e <= worst { worst } else { e });
                 // Written so that NaN is a problem.
                 let problem = if error <= TOLERANCE { None } else { Some(format!("relative error {error:.1e}, allowed {TOLERANCE:.0e}")) };
                 Outcome { kernel, error: Some(error), problem }

@@ -158,11 +158,7 @@ impl FromStr for Subset {
             "random" => Ok(Self::Random(fraction)),
             "el2n-hard" => Ok(Self::El2nHard(fraction)),
             "el2n-easy" => Ok(Self::El2nEasy(fraction)),
-            _ => Err(Error::UnknownName {
-                kind: "subset",
-                name: name.to_owned(),
-                valid: "all, random:P, el2n-hard:P, el2n-easy:P".into(),
-            }),
+            _ => Err(Error::UnknownName { kind: "subset", name: name.to_owned(), valid: "all, random:P, el2n-hard:P, el2n-easy:P".into() }),
         }
     }
 }

@@ -1,7 +1,9 @@
 // One row of a compressed sparse matrix times shifted copies of an activation: a workgroup of 64 threads makes one row at
 // 64 COLUMNS vec4s of (pixel, n); a thread keeps COLUMNS of them in registers, so a value and its index are read once for all.
-// The including stage says what a column reads: row_count(), column_count(), column_at(c) -> Column, entry_at(i) -> Entry,
-// source_at(i), store(row, c, value).
+// Columns fall into classes that are reached by different taps (the pixel parities of a strided gradient): a workgroup works
+// on one class and passes over the values that cannot reach it.
+// The including stage says what a column reads: row_count(), class_count(), column_count() of a class, class_taps(class),
+// column_at(class, c) -> Column, entry_at(i) -> Entry, source_at(i), store(row, class, c, value), row_start(row), row_end(row).
 #import grid
 override COLUMNS: u32 = 8u; // 8, 4, 2 or 1
 const THREADS: u32 = 64u;
@@ -15,15 +17,20 @@ fn tap_bits(packed: u32) -> u32 {
     return (1u << ((packed >> 4u) & 15u)) | (65536u << (packed & 15u));
 }
 
+// Loads unconditionally, so that a thread's loads do not wait for one another.
 fn tap_of(column: Column, entry: Entry) -> vec4<f32> {
-    if ((column.inside & entry.tap) == entry.tap) {
-        return entry.value * source_at(u32(column.base + entry.offset));
-    }
-    return vec4<f32>(0.0);
+    let inside = (column.inside & entry.tap) == entry.tap;
+    return entry.value * select(vec4<f32>(0.0), source_at(select(0u, u32(column.base + entry.offset), inside)), inside);
 }
 
-fn finish(row: u32, c: u32, value: vec4<f32>) {
-    if (c < column_count()) { store(row, c, value); }
+// The first value from `start` on that can reach the class.
+fn next_in_reach(start: u32, end: u32, reach: u32) -> u32 {
+    if (class_count() == 1u) { return start; }
+    for (var i = start; i < end; i++) {
+        let tap = entry_at(i).tap;
+        if ((reach & tap) == tap) { return i; }
+    }
+    return end;
 }
 
 @compute @workgroup_size(64)
@@ -34,19 +41,21 @@ fn main(
 ) {
     let g = group_index(group, groups);
     let row = g % row_count();
-    let c = (g / row_count()) * (THREADS * COLUMNS) + t;
-    let p0 = column_at(c);
-    let p1 = column_at(c + THREADS);
-    let p2 = column_at(c + 2u * THREADS);
-    let p3 = column_at(c + 3u * THREADS);
-    let p4 = column_at(c + 4u * THREADS);
-    let p5 = column_at(c + 5u * THREADS);
-    let p6 = column_at(c + 6u * THREADS);
-    let p7 = column_at(c + 7u * THREADS);
+    let class_index = (g / row_count()) % class_count();
+    let c = (g / (row_count() * class_count())) * (THREADS * COLUMNS) + t;
+    let reach = class_taps(class_index);
+    let p0 = column_at(class_index, c);
+    let p1 = column_at(class_index, c + THREADS);
+    let p2 = column_at(class_index, c + 2u * THREADS);
+    let p3 = column_at(class_index, c + 3u * THREADS);
+    let p4 = column_at(class_index, c + 4u * THREADS);
+    let p5 = column_at(class_index, c + 5u * THREADS);
+    let p6 = column_at(class_index, c + 6u * THREADS);
+    let p7 = column_at(class_index, c + 7u * THREADS);
     var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
     var s4 = vec4<f32>(0.0); var s5 = vec4<f32>(0.0); var s6 = vec4<f32>(0.0); var s7 = vec4<f32>(0.0);
     let end = row_end(row);
-    for (var i = row_start(row); i < end; i++) {
+    for (var i = next_in_reach(row_start(row), end, reach); i < end; i = next_in_reach(i + 1u, end, reach)) {
         let entry = entry_at(i);
         s0 += tap_of(p0, entry);
         if (COLUMNS > 1u) {
@@ -63,18 +72,18 @@ fn main(
             s7 += tap_of(p7, entry);
         }
     }
-    finish(row, c, s0);
+    store(row, class_index, c, s0);
     if (COLUMNS > 1u) {
-        finish(row, c + THREADS, s1);
+        store(row, class_index, c + THREADS, s1);
     }
     if (COLUMNS > 2u) {
-        finish(row, c + 2u * THREADS, s2);
-        finish(row, c + 3u * THREADS, s3);
+        store(row, class_index, c + 2u * THREADS, s2);
+        store(row, class_index, c + 3u * THREADS, s3);
     }
     if (COLUMNS > 4u) {
-        finish(row, c + 4u * THREADS, s4);
-        finish(row, c + 5u * THREADS, s5);
-        finish(row, c + 6u * THREADS, s6);
-        finish(row, c + 7u * THREADS, s7);
+        store(row, class_index, c + 4u * THREADS, s4);
+        store(row, class_index, c + 5u * THREADS, s5);
+        store(row, class_index, c + 6u * THREADS, s6);
+        store(row, class_index, c + 7u * THREADS, s7);
     }
 }

@@ -27,6 +27,7 @@ cargo xtask COMMAND
   build                 build the release page into dist/
   serve [--port N]      setup, build, and serve the page on http://127.0.0.1:8080
   test                  install what the tests need and run all of them, the page in headless Chromium included
+  e2e                   only the page in headless Chromium, with the page that is in dist/
   validate              test, then clippy for wasm, documentation and cargo-deny, warnings denied
   golden [--dir DIR] [--device cpu|gpu|browser]
                         run the golden cases of a folder (default tests/golden, cpu)
@@ -98,8 +99,19 @@ fn run(args: &[String]) -> Result<()> {
             };
             return page::serve(&ws, &mut stages, port);
         }
-        "test" => return checks::test(&ws, &mut stages),
-        "validate" => return checks::validate(&ws, &mut stages),
+        "test" => {
+            Options::parse(rest, &[])?;
+            return checks::test(&ws, &mut stages);
+        }
+        "e2e" => {
+            Options::parse(rest, &[])?;
+            let chromium = setup::browser_tools(&ws, &mut stages)?;
+            return browser::end_to_end(&ws, &chromium).map(|_| ());
+        }
+        "validate" => {
+            Options::parse(rest, &[])?;
+            return checks::validate(&ws, &mut stages);
+        }
         "golden" => {
             let options = Options::parse(rest, &["dir", "device"])?;
             let dir = ws.caller_path(options.get("dir"), "tests/golden")?;

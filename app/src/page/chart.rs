@@ -187,7 +187,13 @@ pub fn Chart() -> impl IntoView {
         cross.set(Some(next));
     };
     let summary = move || {
-        figure.with(|f| format!("{} against {}. Arrow keys move the reading; the table below has the numbers.", f.series.about(), if f.against == Against::Epochs { "epochs" } else { "training FLOPs" }))
+        figure.with(|f| {
+            format!(
+                "{} against {}. Arrow keys move the reading; the table below has the numbers.",
+                f.series.about(),
+                if f.against == Against::Epochs { "epochs" } else { "training FLOPs" }
+            )
+        })
     };
     view! {
         <div class="chips" role="group" aria-label="What the chart shows">
@@ -320,7 +326,9 @@ fn Key(figure: Memo<Figure>, cross: RwSignal<Option<f64>>) -> impl IntoView {
         })
     };
     let place = move || {
-        cross.get().map(|x| figure.with(|f| if f.against == Against::Epochs { format!("at epoch {x:.1}") } else { format!("at {}", figures::flops(x)) }))
+        cross.get().map(|x| {
+            figure.with(|f| if f.against == Against::Epochs { format!("at epoch {x:.1}") } else { format!("at {}", figures::flops(x)) })
+        })
     };
     view! {
         <ul class="key" data-testid="chart-key">
@@ -341,7 +349,9 @@ fn Key(figure: Memo<Figure>, cross: RwSignal<Option<f64>>) -> impl IntoView {
 fn Table(series: Memo<Series>) -> impl IntoView {
     let lab = Lab::get();
     let heads = Memo::new(move |_| {
-        lab.race.with(|r| r.learners.iter().map(|l| if l.info.control { format!("{}, random", l.label) } else { l.label.clone() }).collect::<Vec<_>>())
+        lab.race.with(|r| {
+            r.learners.iter().map(|l| if l.info.control { format!("{}, random", l.label) } else { l.label.clone() }).collect::<Vec<_>>()
+        })
     });
     let rows = Memo::new(move |_| {
         let series = series.get();
@@ -351,7 +361,11 @@ fn Table(series: Memo<Series>) -> impl IntoView {
                 .rev()
                 .map(|epoch| {
                     let lr = r.learners.iter().find_map(|l| l.evaluations.iter().find(|e| e.epoch == epoch).map(|e| e.lr));
-                    let cells: Vec<_> = r.learners.iter().map(|l| l.at_epoch(epoch, series).map_or_else(|| "\u{2013}".into(), |v| series.show(v))).collect();
+                    let cells: Vec<_> = r
+                        .learners
+                        .iter()
+                        .map(|l| l.at_epoch(epoch, series).map_or_else(|| "\u{2013}".into(), |v| series.show(v)))
+                        .collect();
                     (epoch, lr.map(|lr| lr.to_string()).unwrap_or_default(), cells)
                 })
                 .collect::<Vec<_>>()

@@ -37,7 +37,8 @@ pub fn ThisDevice() -> impl IntoView {
     let quick = Memo::new(move |_| lab.config.with(|c| Preset::of(c) == Some(Preset::QuickLook)));
     let busy = Memo::new(move |_| lab.phase.with(|p| p.busy() || *p == Phase::Starting));
     let memory = Memo::new(move |_| lab.race.with(|r| (r.device_bytes > 0).then(|| figures::bytes(r.device_bytes))));
-    let row = |name: &'static str, value: String| (!value.is_empty()).then(|| view! { <tr><th scope="row">{name}</th><td>{value}</td></tr> });
+    let row =
+        |name: &'static str, value: String| (!value.is_empty()).then(|| view! { <tr><th scope="row">{name}</th><td>{value}</td></tr> });
     view! {
         <div class="card">
             <h2>"This device"</h2>

@@ -164,7 +164,9 @@ impl Lab {
             }
             Message::Resumed => self.phase.set(Phase::Training),
             Message::Paused => self.phase.set(Phase::Paused),
-            Message::Stopped => self.phase.set(if self.race.with_untracked(|r| r.learners.is_empty()) { Phase::Ready } else { Phase::Stopped }),
+            Message::Stopped => {
+                self.phase.set(if self.race.with_untracked(|r| r.learners.is_empty()) { Phase::Ready } else { Phase::Stopped })
+            }
             Message::ArchiveKept { train, test } => {
                 self.remark.set(Some(format!(
                     "CIFAR-10 kept in this browser: {} training and {} test images.",
@@ -194,7 +196,7 @@ impl Lab {
         self.race.set(Race::default());
         self.remark.set(None);
         self.started.set(Some(config.clone()));
-        self.phase.set(Phase::Loading(Loading { what: "Getting ready".into(), done: 0, total: None }));
+        self.phase.set(Phase::Loading(Loading::unknown("Getting ready")));
         self.send(&Command::Start { config: Box::new(config), paused });
     }
 
@@ -237,11 +239,14 @@ impl Lab {
     /// Changes the learning rate of the race that runs.
     pub fn set_lr(self, lr: Option<f32>) {
         self.send(&Command::SetLr { lr });
-        self.remark.set(Some(lr.map_or_else(|| "The learning rate follows its schedule again.".into(), |lr| format!("Learning rate {lr} from the next slice on."))));
+        self.remark.set(Some(lr.map_or_else(
+            || "The learning rate follows its schedule again.".into(),
+            |lr| format!("Learning rate {lr} from the next slice on."),
+        )));
     }
     /// Brings the official archive.
     pub fn drop_archive(self, file: &web_sys::File) {
-        self.phase.set(Phase::Loading(Loading { what: "Reading the archive".into(), done: 0, total: None }));
+        self.phase.set(Phase::Loading(Loading::unknown("Reading the archive")));
         self.bridge.with_value(|b| b.send_file(&Command::DropArchive, file));
     }
     /// Another device for the next race.

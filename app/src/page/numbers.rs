@@ -34,11 +34,35 @@ fn rows(race: &Race, batch: usize) -> Vec<Row> {
         Row { name: "Parameters", title: "Parameters that exist", cells: cells(&|l| figures::count(l.info.active_parameters)) },
         Row { name: "True density", title: "Weights that exist over all weights", cells: cells(&|l| format!("{:.3}", l.info.density)) },
         Row { name: "ms a step", title: "Measured here, median of recent slices", cells: measured(&figures::three) },
-        Row { name: "Against dense", title: "Measured speed-up, and the speed-up that the FLOPs alone would give", cells: cells(&|l| against_dense(l, race.dense())) },
-        Row { name: "Work a step", title: "Forward and both gradients at full batch, 2 FLOPs a multiply-accumulate", cells: cells(&|l| figures::flops(l.info.flops_per_step as f64)) },
-        Row { name: "Rate", title: "Work a step over measured time", cells: cells(&|l| l.ms_per_step.filter(|ms| *ms > 0.0).map_or_else(|| DASH.into(), |ms| format!("{}/s", figures::flops(l.info.flops_per_step as f64 / ms * 1e3)))) },
-        Row { name: "Images a second", title: "Batch size over measured time", cells: measured(&|ms| figures::count((batch as f64 / ms * 1e3) as u64)) },
-        Row { name: "Weights in memory", title: "Weights, gradients, moments and indices on the device", cells: cells(&|l| figures::bytes(l.info.weight_bytes)) },
+        Row {
+            name: "Against dense",
+            title: "Measured speed-up, and the speed-up that the FLOPs alone would give",
+            cells: cells(&|l| against_dense(l, race.dense())),
+        },
+        Row {
+            name: "Work a step",
+            title: "Forward and both gradients at full batch, 2 FLOPs a multiply-accumulate",
+            cells: cells(&|l| figures::flops(l.info.flops_per_step as f64)),
+        },
+        Row {
+            name: "Rate",
+            title: "Work a step over measured time",
+            cells: cells(&|l| {
+                l.ms_per_step
+                    .filter(|ms| *ms > 0.0)
+                    .map_or_else(|| DASH.into(), |ms| format!("{}/s", figures::flops(l.info.flops_per_step as f64 / ms * 1e3)))
+            }),
+        },
+        Row {
+            name: "Images a second",
+            title: "Batch size over measured time",
+            cells: measured(&|ms| figures::count((batch as f64 / ms * 1e3) as u64)),
+        },
+        Row {
+            name: "Weights in memory",
+            title: "Weights, gradients, moments and indices on the device",
+            cells: cells(&|l| figures::bytes(l.info.weight_bytes)),
+        },
     ]
 }
 
@@ -88,7 +112,12 @@ pub fn Densities() -> impl IntoView {
     let layers = Memo::new(move |_| {
         lab.race.with(|r| {
             let learner = r.corners().find(|l| l.tone != Tone::Dense)?;
-            let rows: Vec<_> = learner.info.layers.iter().map(|l| (short(&l.name).to_owned(), l.active as f64 / l.total.max(1) as f64, l.active, l.total)).collect();
+            let rows: Vec<_> = learner
+                .info
+                .layers
+                .iter()
+                .map(|l| (short(&l.name).to_owned(), l.active as f64 / l.total.max(1) as f64, l.active, l.total))
+                .collect();
             Some((learner.label.clone(), learner.tone.class(), rows))
         })
     });

@@ -7,7 +7,7 @@ use super::controls::Controls;
 use super::lab::{Lab, Phase};
 use super::scoreboard::{ControlsLine, Scoreboard};
 use crate::figures;
-use crate::protocol::{Failure, Loading};
+use crate::protocol::{Amount, Failure, Loading};
 
 /// The ring.
 #[component]
@@ -64,13 +64,12 @@ fn ready_line(lab: Lab) -> String {
 }
 
 fn loading_line(loading: &Loading) -> (Option<f64>, String) {
-    match loading.total {
-        Some(total) if total > 0 => (
-            Some((loading.done as f64 / total as f64).min(1.0)),
-            format!("{}: {} of {}", loading.what, figures::bytes(loading.done), figures::bytes(total)),
-        ),
-        _ => (None, loading.what.clone()),
-    }
+    let line = match loading.amount {
+        Some(Amount::Bytes(done, total)) => format!("{}: {} of {}", loading.what, figures::bytes(done), figures::bytes(total)),
+        Some(amount @ Amount::Steps(..)) => format!("{}: {:.0}%", loading.what, amount.fraction() * 100.0),
+        None => loading.what.clone(),
+    };
+    (loading.amount.map(Amount::fraction), line)
 }
 
 #[component]

@@ -17,7 +17,12 @@ pub enum Missing {
 }
 
 fn broken(path: &str) -> impl Fn(JsValue) -> Missing {
-    move |e| Missing::Broken(format!("{path}: {}", e.dyn_into::<js_sys::Error>().map_or_else(|e| format!("{e:?}"), |e| String::from(e.message()))))
+    move |e| {
+        Missing::Broken(format!(
+            "{path}: {}",
+            e.dyn_into::<js_sys::Error>().map_or_else(|e| format!("{e:?}"), |e| String::from(e.message()))
+        ))
+    }
 }
 
 /// A file beside the worker. `more` hears how many bytes came and says whether to go on.

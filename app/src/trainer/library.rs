@@ -8,12 +8,13 @@ use std::sync::Arc;
 use sparring_core::config::{DatasetName, ExperimentConfig};
 use sparring_core::data::chunks::{self, Chunk, ChunkedDataset, Manifest};
 use sparring_core::data::{Dataset, builtin, cifar};
+use sparring_core::error::Error;
 use sparring_core::hardness::Scores;
 
 use super::fetch::{self, Missing};
 use super::store::Store;
 use super::{Halt, Outbox};
-use crate::protocol::{Failure, WayOn};
+use crate::protocol::{Amount, Failure, WayOn};
 
 const MANIFEST: &str = "data/manifest.json";
 const KEPT_MANIFEST: &str = "cifar10-manifest.json";
@@ -25,6 +26,8 @@ pub struct Library {
     cifar10: Option<Arc<Dataset>>,
     scores: Option<Arc<Scores>>,
     built_in: Option<(f32, Arc<Dataset>)>,
+    /// By the hash of the scoring run.
+    own_scores: Option<(String, Arc<Scores>)>,
 }
 
 impl Library {
@@ -37,7 +40,7 @@ impl Library {
                 {
                     return Ok(data.clone());
                 }
-                out.loading("Making the built-in set", 0, None).await;
+                out.loading("Making the built-in set", None).await;
                 let data = Arc::new(builtin::builtin(config.difficulty, builtin::TRAIN, builtin::TEST, builtin::SEED));
                 self.built_in = Some((config.difficulty, data.clone()));
                 Ok(data)
@@ -53,13 +56,13 @@ impl Library {
         }
     }
 
-    /// The scores that ship with the project, where the dataset has any and they are needed or there.
+    /// The scores that ship with the project, where the dataset has any.
     pub async fn scores(&mut self, config: &ExperimentConfig, data: &Dataset, out: &Outbox) -> Result<Option<Arc<Scores>>, Halt> {
         if config.dataset != DatasetName::Cifar10 {
             return Ok(None);
         }
         if self.scores.is_none() {
-            out.loading("Fetching the hardness scores", 0, None).await;
+            out.loading("Fetching the hardness scores", None).await;
             match fetch::get(SCORES, |_| !out.cancelled()).await {
                 Ok(bytes) => {
                     let scores = Scores::from_bytes(SCORES, &bytes)?;
@@ -67,24 +70,43 @@ impl Library {
                     self.scores = Some(Arc::new(scores));
                 }
                 Err(Missing::GivenUp) => return Err(Halt::Cancelled),
+                // The trainer then scores for itself, if it must.
+                Err(Missing::NotThere) => return Ok(None),
                 // Without scores there are no halves to compare, but all of it and a random part can still be trained on.
                 Err(_) if !config.subset.needs_scores() => return Ok(None),
-                Err(Missing::NotThere) => {
-                    return Err(Failure::new(
-                        "The hardness scores are not here",
-                        format!("This server has no {SCORES}, and '{}' is chosen by them. Train on all images or a random part, or use the built-in set.", config.subset),
-                        &[WayOn::ChangeSettings, WayOn::UseQuickLook],
-                    )
-                    .into());
-                }
                 Err(Missing::Broken(words)) => return Err(network(&words)),
             }
         }
         Ok(self.scores.clone())
     }
 
+    /// The scores of this scoring run, if it was made before in this browser.
+    pub async fn kept_scores(&mut self, run: &ExperimentConfig, data: &Dataset) -> Result<Option<Arc<Scores>>, Error> {
+        let hash = run.hash()?;
+        if let Some((kept, scores)) = &self.own_scores
+            && *kept == hash
+        {
+            return Ok(Some(scores.clone()));
+        }
+        let Some(bytes) = Store::open().await.read(&scores_name(&hash)).await else { return Ok(None) };
+        // What cannot be read (half-written, an older form) is made again.
+        let Some(scores) = Scores::from_bytes("kept scores", &bytes).ok().filter(|s| s.check(data).is_ok()) else { return Ok(None) };
+        let scores = Arc::new(scores);
+        self.own_scores = Some((hash, scores.clone()));
+        Ok(Some(scores))
+    }
+
+    /// Keeps the scores of a scoring run, in memory and in this browser.
+    pub async fn keep_scores(&mut self, run: &ExperimentConfig, scores: Scores) -> Result<Arc<Scores>, Error> {
+        let hash = run.hash()?;
+        Store::open().await.write(&scores_name(&hash), &scores.to_bytes()?).await;
+        let scores = Arc::new(scores);
+        self.own_scores = Some((hash, scores.clone()));
+        Ok(scores)
+    }
+
     async fn fetch_cifar10(&self, out: &Outbox) -> Result<Dataset, Halt> {
-        out.loading("Looking for CIFAR-10", 0, None).await;
+        out.loading("Looking for CIFAR-10", None).await;
         let store = Store::open().await;
         let manifest = match fetch::get(MANIFEST, |_| !out.cancelled()).await {
             Ok(json) => Manifest::parse(MANIFEST, &json)?,
@@ -95,14 +117,14 @@ impl Library {
             },
         };
         let order = manifest.chunks.clone();
-        let mut data = ChunkedDataset::new(manifest);
+        let mut data = ChunkedDataset::new(manifest)?;
         for chunk in &order {
             let (done, total) = data.progress();
             let name = kept_name(chunk);
             if let Some(bytes) = store.read(&name).await
                 && data.accept(&chunk.file, &bytes).is_ok()
             {
-                out.loading("Reading CIFAR-10 from this browser", data.progress().0, Some(total)).await;
+                out.loading("Reading CIFAR-10 from this browser", Some(Amount::Bytes(data.progress().0, total))).await;
                 if out.cancelled() {
                     return Err(Halt::Cancelled);
                 }
@@ -112,7 +134,7 @@ impl Library {
             let path = format!("data/{}", chunk.file);
             let counted = |more| {
                 here += more;
-                out.loading_now("Fetching CIFAR-10", here, Some(total));
+                out.loading_now("Fetching CIFAR-10", Amount::Bytes(here, total));
                 !out.cancelled()
             };
             match fetch::get(&path, counted).await {
@@ -132,7 +154,7 @@ impl Library {
 
     /// Checks the official archive and keeps it, in memory and in this browser. Returns the counts of its images.
     pub async fn keep_archive(&mut self, name: &str, bytes: Vec<u8>, out: &Outbox) -> Result<(usize, usize), Halt> {
-        out.loading("Checking the archive", 0, None).await;
+        out.loading("Checking the archive", None).await;
         let data = cifar::CIFAR10.from_archive(name, Cursor::new(bytes))?;
         let (manifest, parts) = chunks::pack(&data, chunks::DEFAULT_CHUNK)?;
         let store = Store::open().await;
@@ -140,7 +162,7 @@ impl Library {
         for (chunk, bytes) in manifest.chunks.iter().zip(&parts) {
             store.write(&kept_name(chunk), bytes).await;
             done += chunk.bytes;
-            out.loading("Keeping CIFAR-10 in this browser", done, Some(total)).await;
+            out.loading("Keeping CIFAR-10 in this browser", Some(Amount::Bytes(done, total))).await;
         }
         if let Ok(json) = serde_json::to_vec(&manifest) {
             store.write(KEPT_MANIFEST, &json).await;
@@ -151,13 +173,22 @@ impl Library {
     }
 }
 
+fn scores_name(hash: &str) -> String {
+    format!("el2n-{hash}.safetensors")
+}
+
 /// A name that changes with the content.
 fn kept_name(chunk: &Chunk) -> String {
     format!("{}-{}", chunk.sha256.get(..16).unwrap_or(&chunk.sha256), chunk.file)
 }
 
 fn network(words: &str) -> Halt {
-    Failure::new("The download broke off", format!("{words}. What arrived is kept; trying again goes on from there."), &[WayOn::Retry, WayOn::UseBuiltIn]).into()
+    Failure::new(
+        "The download broke off",
+        format!("{words}. What arrived is kept; trying again goes on from there."),
+        &[WayOn::Retry, WayOn::UseBuiltIn],
+    )
+    .into()
 }
 
 fn no_cifar10(why: Missing) -> Halt {

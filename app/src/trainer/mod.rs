@@ -8,20 +8,24 @@ mod store;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use gloo_timers::future::TimeoutFuture;
 use sparring_core::config::ExperimentConfig;
+use sparring_core::data::Dataset;
 use sparring_core::device::{Device, DeviceChoice};
 use sparring_core::error::Error;
 use sparring_core::events::Event;
+use sparring_core::hardness::Scores;
+use sparring_core::hardness::scoring::{SCORING_EPOCHS, Scoring, scoring_config};
 use sparring_core::train::Session;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
 use self::library::Library;
-use crate::protocol::{Command, Failure, Loading, Message, WayOn};
+use crate::protocol::{Amount, Command, Failure, Loading, Message, WayOn};
 
 /// A command and what came with it.
 type Letter = (Command, Option<File>);
@@ -73,17 +77,17 @@ impl Outbox {
     pub(crate) fn cancelled(&self) -> bool {
         self.stops.get() > 0
     }
-    /// Says how far a preparation is.
-    pub(crate) async fn loading(&self, what: &str, done: u64, total: Option<u64>) {
-        post(&Message::Loading(Loading { what: what.to_owned(), done, total }));
+    /// Says what is being prepared, and lets it be seen.
+    pub(crate) async fn loading(&self, what: &str, amount: Option<Amount>) {
+        post(&Message::Loading(Loading { what: what.to_owned(), amount }));
         breathe().await;
     }
-    /// The same from inside a stream: at most ten a second.
-    pub(crate) fn loading_now(&self, what: &str, done: u64, total: Option<u64>) {
+    /// The same from inside a stream: at most ten a second, without waiting.
+    pub(crate) fn loading_now(&self, what: &str, amount: Amount) {
         let now = js_sys::Date::now();
         if now - self.last_loading.get() >= 100.0 {
             self.last_loading.set(now);
-            post(&Message::Loading(Loading { what: what.to_owned(), done, total }));
+            post(&Message::Loading(Loading { what: what.to_owned(), amount: Some(amount) }));
         }
     }
 }
@@ -111,13 +115,17 @@ pub fn start() {
                 // The receiver lives as long as the worker.
                 let _ = sender.unbounded_send((command, parts.get(1).dyn_into().ok()));
             }
-            Err(error) => post(&Message::Failed(Failure::new("The page and its trainer do not fit together", format!("{error}. Reload the page."), &[]))),
+            Err(error) => post(&Message::Failed(Failure::new(
+                "The page and its trainer do not fit together",
+                format!("{error}. Reload the page."),
+                &[],
+            ))),
         }
     });
     scope().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     on_message.forget();
     post(&Message::Booted);
-    let trainer = Trainer { out, library: Library::default(), device: None, session: None, running: false };
+    let trainer = Trainer { out, library: Library::default(), device: None, session: None, told: None, running: false };
     spawn_local(trainer.run(inbox));
 }
 
@@ -126,7 +134,9 @@ struct Trainer {
     library: Library,
     /// Open and idle, with the choice that led to it.
     device: Option<(DeviceChoice, Device)>,
-    session: Option<(DeviceChoice, Session)>,
+    session: Option<Session>,
+    /// The choice that the page was last told about.
+    told: Option<DeviceChoice>,
     running: bool,
 }
 
@@ -149,6 +159,7 @@ impl Trainer {
                 Ok(()) | Err(Halt::Cancelled) => {}
                 Err(Halt::Failed(failure)) => {
                     self.drop_session();
+                    self.told = None;
                     post(&Message::Failed(failure));
                 }
             }
@@ -180,7 +191,7 @@ impl Trainer {
                 Ok(())
             }
             Command::SetLr { lr } => {
-                if let Some((_, session)) = &mut self.session {
+                if let Some(session) = &mut self.session {
                     session.set_lr(lr);
                 }
                 Ok(())
@@ -189,15 +200,14 @@ impl Trainer {
         }
     }
 
-    /// Opens a device, unless the right one is open already.
+    /// Finds a device and tells the page, unless it knows already.
     async fn open(&mut self, choice: DeviceChoice) -> Result<(), Halt> {
-        if self.device.as_ref().is_none_or(|(c, _)| *c != choice) {
-            self.device = None;
+        if self.told != Some(choice) {
+            self.told = None;
             let (device, note) = Device::open(choice).await?;
             post(&Message::Ready { device: device.info(), note });
             self.device = Some((choice, device));
-        } else if let Some((_, device)) = &self.device {
-            post(&Message::Ready { device: device.info(), note: None });
+            self.told = Some(choice);
         }
         Ok(())
     }
@@ -205,29 +215,60 @@ impl Trainer {
     async fn begin(&mut self, config: ExperimentConfig, paused: bool) -> Result<(), Halt> {
         self.drop_session();
         config.validate()?;
-        let choice = config.device;
-        if self.device.as_ref().is_none_or(|(c, _)| *c != choice) {
-            self.open(choice).await?;
-        }
+        self.open(config.device).await?;
         let data = self.library.dataset(&config, &self.out).await?;
-        let scores = self.library.scores(&config, &data, &self.out).await?;
+        let scores = match self.library.scores(&config, &data, &self.out).await? {
+            None if config.subset.needs_scores() => Some(self.score(&config, &data).await?),
+            found => found,
+        };
         if self.out.cancelled() {
             return Err(Halt::Cancelled);
         }
-        self.out.loading("Planning the networks", 0, None).await;
-        let Some((_, device)) = self.device.take() else {
-            return Err(Error::NoAdapter("the device went away while loading".into()).into());
-        };
-        let session = Session::new(config, data, scores, device).await?;
-        self.session = Some((choice, session));
+        self.out.loading("Planning the networks", None).await;
+        let device = self.take_device(config.device).await?;
+        self.session = Some(Session::new(config, data, scores, device).await?);
         self.running = !paused;
         post(if paused { &Message::Paused } else { &Message::Resumed });
         Ok(())
     }
 
+    /// Scores images that no scores ship for, by a short run of the same network, and keeps them.
+    async fn score(&mut self, config: &ExperimentConfig, data: &Arc<Dataset>) -> Result<Arc<Scores>, Halt> {
+        let config = scoring_config(config, SCORING_EPOCHS);
+        if let Some(scores) = self.library.kept_scores(&config, data).await? {
+            return Ok(scores);
+        }
+        let what = "Scoring the images by a short run";
+        self.out.loading(what, None).await;
+        let device = self.take_device(config.device).await?;
+        let mut run = Scoring::new(config.clone(), data.clone(), device).await?;
+        while !run.finished() {
+            for event in run.advance().await? {
+                if let Event::Progress { epoch, step, steps, .. } = event {
+                    let done = u64::from(epoch) * steps as u64 + step as u64;
+                    self.out.loading_now(what, Amount::Steps(done, u64::from(config.epochs) * steps as u64));
+                }
+            }
+            breathe().await;
+            if self.out.cancelled() {
+                return Err(Halt::Cancelled);
+            }
+        }
+        let (scores, _) = run.into_scores().await?;
+        self.library.keep_scores(&config, scores).await.map_err(Halt::from)
+    }
+
+    /// The open device, or a new one of that choice.
+    async fn take_device(&mut self, choice: DeviceChoice) -> Result<Device, Halt> {
+        match self.device.take() {
+            Some((open, device)) if open == choice => Ok(device),
+            _ => Ok(Device::open(choice).await?.0),
+        }
+    }
+
     /// One slice of every learner, and a breath.
     async fn slice(&mut self) -> Result<(), Halt> {
-        let Some((_, session)) = &mut self.session else {
+        let Some(session) = &mut self.session else {
             self.running = false;
             return Ok(());
         };
@@ -238,7 +279,7 @@ impl Trainer {
     }
 
     async fn step(&mut self) -> Result<(), Halt> {
-        let Some((_, session)) = &mut self.session else { return Ok(()) };
+        let Some(session) = &mut self.session else { return Ok(()) };
         self.running = false;
         let events = session.step_once().await?;
         post(&Message::Paused);
@@ -250,17 +291,15 @@ impl Trainer {
         if !events.is_empty() {
             post(&Message::Events(events));
         }
-        if self.session.as_ref().is_some_and(|(_, s)| s.finished()) {
+        if self.session.as_ref().is_some_and(Session::finished) {
             self.drop_session();
         }
     }
 
-    /// Ends the session and keeps its device for the next.
+    /// Ends the session. Its device goes with it: a new one is open in a moment, and nothing of the old race stays allocated.
     fn drop_session(&mut self) {
         self.running = false;
-        if let Some((choice, session)) = self.session.take() {
-            self.device = Some((choice, session.into_device()));
-        }
+        self.session = None;
     }
 
     async fn keep(&mut self, file: Option<File>) -> Result<(), Halt> {

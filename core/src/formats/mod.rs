@@ -3,9 +3,10 @@
 //! Everything works on bytes in memory, so the page and the binary share it, and every malformed input is
 //! `Error::Format`: never a panic, never an allocation beyond a small multiple of the file.
 
-pub mod pickle;
+mod pickle;
 pub mod safetensors;
 pub mod torch;
+mod value;
 mod zip;
 
 /// Metadata key: the zoo's name of the network.
@@ -80,7 +81,9 @@ mod tests {
 
     #[test]
     fn halves_convert_exactly() {
-        for (bits, value) in [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65504.0), (0x0001, 5.960_464_5e-8), (0x0400, 6.103_515_6e-5), (0x3555, 0.333_251_95)] {
+        for (bits, value) in
+            [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65504.0), (0x0001, 5.960_464_5e-8), (0x0400, 6.103_515_6e-5), (0x3555, 0.333_251_95)]
+        {
             assert_eq!(half_to_f32(bits), value);
         }
         assert_eq!(half_to_f32(0x8000).to_bits(), (-0.0f32).to_bits());

@@ -5,108 +5,11 @@
 
 use std::collections::HashMap;
 
-use super::Element;
+use super::value::{Name, Ref, Storage, TensorRef, Value};
 use crate::error::{Error, Result};
-
-/// Index of a value in [`Pickle::values`].
-pub(super) type Ref = u32;
 
 /// More values than any real checkpoint's description has; bounds memory on hostile input.
 const MAX_VALUES: usize = 1 << 20;
-
-/// A callable or type by name; only these exist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Name {
-    OrderedDict,
-    Set,
-    Size,
-    RebuildTensor,
-    RebuildParameter,
-    Storage(Element),
-}
-
-impl Name {
-    fn find(module: &str, name: &str) -> Option<Self> {
-        Some(match (module, name) {
-            ("collections", "OrderedDict") => Self::OrderedDict,
-            ("builtins" | "__builtin__", "set" | "frozenset") => Self::Set,
-            ("torch", "Size") => Self::Size,
-            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
-            ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
-            ("torch" | "torch.cuda", storage) => Self::Storage(match storage {
-                "DoubleStorage" => Element::F64,
-                "FloatStorage" => Element::F32,
-                "HalfStorage" => Element::F16,
-                "BFloat16Storage" => Element::Bf16,
-                "LongStorage" => Element::I64,
-                "IntStorage" => Element::I32,
-                "ShortStorage" => Element::I16,
-                "CharStorage" => Element::I8,
-                "ByteStorage" => Element::U8,
-                "BoolStorage" => Element::Bool,
-                _ => return None,
-            }),
-            _ => return None,
-        })
-    }
-}
-
-/// A typed run of elements that the container holds under a key.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Storage<'a> {
-    pub(super) key: &'a str,
-    pub(super) element: Element,
-    pub(super) len: usize,
-    /// First element within the key's storage (legacy views), else 0.
-    pub(super) view: usize,
-}
-
-/// A strided window on a storage.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct TensorRef<'a> {
-    pub(super) storage: Storage<'a>,
-    pub(super) offset: usize,
-    pub(super) shape: Vec<usize>,
-    pub(super) stride: Vec<usize>,
-}
-
-/// One value.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value<'a> {
-    None,
-    Bool(bool),
-    Int(i64),
-    /// An integer beyond 64 bits: its two's complement bytes, little-endian.
-    BigInt(&'a [u8]),
-    Float(f64),
-    Str(&'a str),
-    Bytes(&'a [u8]),
-    Tuple(Vec<Ref>),
-    List(Vec<Ref>),
-    Dict(Vec<(Ref, Ref)>),
-    Name(Name),
-    Storage(Storage<'a>),
-    Tensor(Box<TensorRef<'a>>),
-}
-
-impl Value<'_> {
-    /// What it is, for messages.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::None => "None",
-            Self::Bool(_) => "a truth value",
-            Self::Int(_) | Self::BigInt(_) => "an integer",
-            Self::Float(_) => "a number",
-            Self::Str(_) | Self::Bytes(_) => "a string",
-            Self::Tuple(_) => "a tuple",
-            Self::List(_) => "a list",
-            Self::Dict(_) => "a dictionary",
-            Self::Name(_) => "a constructor",
-            Self::Storage(_) => "a storage",
-            Self::Tensor(_) => "a tensor",
-        }
-    }
-}
 
 /// What one pickle described.
 pub(super) struct Pickle<'a> {
@@ -123,7 +26,8 @@ impl<'a> Pickle<'a> {
     }
     /// Reads the pickle that starts at `start`.
     pub(super) fn read(bytes: &'a [u8], start: usize, file: &str) -> Result<Self> {
-        let mut machine = Machine { bytes, at: start, file, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), copied: 0 };
+        let mut machine =
+            Machine { bytes, at: start, file, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), copied: 0 };
         let root = machine.run()?;
         Ok(Self { root, consumed: machine.at - start, values: machine.values })
     }
@@ -253,7 +157,10 @@ impl<'a> Machine<'a, '_> {
     }
     fn name(&mut self, module: &str, name: &str) -> Result<()> {
         let found = Name::find(module, name).ok_or_else(|| {
-            self.fail("tensors and containers only", format_args!("'{module}.{name}'; save the state dict alone (torch.save(model.state_dict(), ...))"))
+            self.fail(
+                "tensors and containers only",
+                format_args!("'{module}.{name}'; save the state dict alone (torch.save(model.state_dict(), ...))"),
+            )
         })?;
         self.new_value(Value::Name(found))
     }

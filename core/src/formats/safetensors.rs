@@ -26,7 +26,11 @@ pub fn write(state: &StateDict) -> Result<Vec<u8>> {
     for (name, tensor) in &state.tensors {
         let len: usize = tensor.shape.iter().product();
         if len != tensor.data.len() || name == METADATA {
-            return Err(Error::format(format_args!("tensor '{name}'"), format_args!("{len} values for shape {:?}", tensor.shape), tensor.data.len()));
+            return Err(Error::format(
+                format_args!("tensor '{name}'"),
+                format_args!("{len} values for shape {:?}", tensor.shape),
+                tensor.data.len(),
+            ));
         }
         let start = end;
         end += 4 * len;
@@ -80,9 +84,14 @@ mod tests {
     use super::*;
 
     fn sample() -> StateDict {
-        let tensor = |shape: &[usize], first: f32| Tensor { shape: shape.to_vec(), data: (0..shape.iter().product()).map(|i| first + i as f32).collect() };
+        let tensor = |shape: &[usize], first: f32| Tensor {
+            shape: shape.to_vec(),
+            data: (0..shape.iter().product()).map(|i| first + i as f32).collect(),
+        };
         StateDict {
-            tensors: [("b.weight", tensor(&[2, 3], 0.5)), ("a.bias", tensor(&[], -1.0)), ("empty", tensor(&[0, 4], 0.0))].map(|(n, t)| (n.to_owned(), t)).into(),
+            tensors: [("b.weight", tensor(&[2, 3], 0.5)), ("a.bias", tensor(&[], -1.0)), ("empty", tensor(&[0, 4], 0.0))]
+                .map(|(n, t)| (n.to_owned(), t))
+                .into(),
             metadata: ["model", "normalization", "format", "x", "y"].map(|k| (k.to_owned(), format!("value of {k}"))).into(),
         }
     }

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::pickle::{Pickle, Ref, TensorRef, Value};
+use super::pickle::Pickle;
+use super::value::{Ref, TensorRef, Value};
 use super::zip::Archive;
 use crate::error::{Error, Result};
 use crate::net::{StateDict, Tensor};
@@ -30,7 +31,8 @@ pub fn read(bytes: &[u8], file: &str) -> Result<StateDict> {
     let mut budget = bytes.len().saturating_mul(4);
     let mut tensors = BTreeMap::new();
     for (name, tensor) in strip_prefixes(entries) {
-        let data = gather(tensor, &storages, &mut budget).map_err(|(expected, found)| Error::format(format_args!("{file}, tensor '{name}'"), expected, found))?;
+        let data = gather(tensor, &storages, &mut budget)
+            .map_err(|(expected, found)| Error::format(format_args!("{file}, tensor '{name}'"), expected, found))?;
         tensors.insert(name.to_owned(), Tensor { shape: tensor.shape.clone(), data });
     }
     Ok(StateDict { tensors, metadata: BTreeMap::new() })
@@ -94,7 +96,8 @@ fn open_legacy<'a>(bytes: &'a [u8], file: &str) -> Result<(Pickle<'a>, Storages<
         let &Value::Str(key) = keys.get(*key) else {
             return Err(Error::format(file, "a storage's key", keys.get(*key).kind()));
         };
-        let cut = || Error::format(format_args!("{file}, storage '{key}'"), "its length and elements", "the end of the file: it is cut short");
+        let cut =
+            || Error::format(format_args!("{file}, storage '{key}'"), "its length and elements", "the end of the file: it is cut short");
         let size = *sizes.get(key).ok_or_else(|| Error::format(file, "storages that a tensor uses", format!("'{key}'")))?;
         let header: [u8; 8] = bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).ok_or_else(cut)?;
         let len = usize::try_from(u64::from_le_bytes(header)).ok().and_then(|n| n.checked_mul(size)).ok_or_else(cut)?;
@@ -123,8 +126,13 @@ fn state_dict<'p, 'a>(pickle: &'p Pickle<'a>, file: &str) -> Result<BTreeMap<&'a
             }
         }
         if found.is_empty() {
-            let keys: Vec<&str> = items.iter().filter_map(|(k, _)| if let Value::Str(s) = pickle.get(*k) { Some(*s) } else { None }).take(8).collect();
-            return Err(Error::format(file, "a state dict: tensors by name", format!("a dictionary without tensors (keys: {})", keys.join(", "))));
+            let keys: Vec<&str> =
+                items.iter().filter_map(|(k, _)| if let Value::Str(s) = pickle.get(*k) { Some(*s) } else { None }).take(8).collect();
+            return Err(Error::format(
+                file,
+                "a state dict: tensors by name",
+                format!("a dictionary without tensors (keys: {})", keys.join(", ")),
+            ));
         }
         return Ok(found);
     }
@@ -150,7 +158,12 @@ fn gather(tensor: &TensorRef<'_>, storages: &Storages<'_>, budget: &mut usize) -
     let storage = &tensor.storage;
     let bytes = storages.get(storage.key).ok_or_else(|| (format!("storage '{}'", storage.key), "none of that name".to_owned()))?;
     let available = bytes.len() / storage.element.size();
-    let too_far = || (format!("elements within the storage's {available}"), format!("extents {:?}, strides {:?}, offset {}", tensor.shape, tensor.stride, tensor.offset));
+    let too_far = || {
+        (
+            format!("elements within the storage's {available}"),
+            format!("extents {:?}, strides {:?}, offset {}", tensor.shape, tensor.stride, tensor.offset),
+        )
+    };
     if storage.view.checked_add(storage.len).is_none_or(|end| end > available) {
         return Err((format!("a storage of {} elements", storage.len), available.to_string()));
     }
@@ -158,11 +171,17 @@ fn gather(tensor: &TensorRef<'_>, storages: &Storages<'_>, budget: &mut usize) -
     if len == 0 {
         return Ok(Vec::new());
     }
-    let reach = tensor.shape.iter().zip(&tensor.stride).try_fold(tensor.offset, |sum, (extent, stride)| sum.checked_add((extent - 1).checked_mul(*stride)?));
+    let reach = tensor
+        .shape
+        .iter()
+        .zip(&tensor.stride)
+        .try_fold(tensor.offset, |sum, (extent, stride)| sum.checked_add((extent - 1).checked_mul(*stride)?));
     if len > storage.len || reach.is_none_or(|last| last >= storage.len) {
         return Err(too_far());
     }
-    *budget = budget.checked_sub(len.saturating_mul(4)).ok_or_else(|| ("tensors no larger than the file".to_owned(), "many that share one storage".to_owned()))?;
+    *budget = budget
+        .checked_sub(len.saturating_mul(4))
+        .ok_or_else(|| ("tensors no larger than the file".to_owned(), "many that share one storage".to_owned()))?;
     let mut out = Vec::with_capacity(len);
     let mut index = vec![0usize; tensor.shape.len()];
     let mut at = storage.view + tensor.offset;

@@ -28,7 +28,12 @@ impl Pickler {
         self.op(b"t")
     }
     fn tensor(&mut self, storage: &str, key: &str, len: i32, shape: &[i32], stride: &[i32], legacy: bool) -> &mut Self {
-        self.op(b"ctorch._utils\n_rebuild_tensor_v2\n((").text("storage").op(format!("ctorch\n{storage}\n").as_bytes()).text(key).text("cuda:0").int(len);
+        self.op(b"ctorch._utils\n_rebuild_tensor_v2\n((")
+            .text("storage")
+            .op(format!("ctorch\n{storage}\n").as_bytes())
+            .text(key)
+            .text("cuda:0")
+            .int(len);
         if legacy {
             self.op(b"N");
         }
@@ -105,7 +110,13 @@ fn zip_with(entries: &[(&str, &[u8])]) -> Vec<u8> {
 
 fn both() -> [Vec<u8>; 2] {
     let [first, second] = storages();
-    let zip = zip_with(&[("net/data.pkl", &description(false)), ("net/byteorder", b"little"), ("net/data/0", &first), ("net/data/1", &second), ("net/version", b"3\n")]);
+    let zip = zip_with(&[
+        ("net/data.pkl", &description(false)),
+        ("net/byteorder", b"little"),
+        ("net/data/0", &first),
+        ("net/data/1", &second),
+        ("net/version", b"3\n"),
+    ]);
     [legacy_with(&description(true)), zip]
 }
 
@@ -163,7 +174,12 @@ fn two_flipped_bytes_at_random_never_panic() {
 
 #[test]
 fn nothing_but_tensors_and_containers_is_built() {
-    for attack in [&b"\x80\x02cos\nsystem\n(X\x02\0\0\0lstR."[..], b"\x80\x02cbuiltins\neval\n)R.", b"\x80\x04\x8c\x02os\x8c\x06system\x93.", b"\x80\x02(S'ls'\nios\nsystem\n."] {
+    for attack in [
+        &b"\x80\x02cos\nsystem\n(X\x02\0\0\0lstR."[..],
+        b"\x80\x02cbuiltins\neval\n)R.",
+        b"\x80\x04\x8c\x02os\x8c\x06system\x93.",
+        b"\x80\x02(S'ls'\nios\nsystem\n.",
+    ] {
         let message = read(&legacy_with(attack), "t.pth").unwrap_err().to_string();
         assert!(message.contains("tensors and containers"), "{message}");
     }
@@ -179,15 +195,25 @@ fn hostile_sizes_allocate_nothing() {
         let description = p.op(b"u").done();
         read(&legacy_with(&description), "t.pth")
     };
-    let cases: [(&[i32], &[i32], i32); 5] =
-        [(&[i32::MAX, i32::MAX, i32::MAX], &[0, 0, 0], 6), (&[1_000_000_000], &[0], 6), (&[3, 3], &[1, 1], 6), (&[6], &[i32::MAX], 6), (&[6], &[1], i32::MAX)];
+    let cases: [(&[i32], &[i32], i32); 5] = [
+        (&[i32::MAX, i32::MAX, i32::MAX], &[0, 0, 0], 6),
+        (&[1_000_000_000], &[0], 6),
+        (&[3, 3], &[1, 1], 6),
+        (&[6], &[i32::MAX], 6),
+        (&[6], &[1], i32::MAX),
+    ];
     for (shape, stride, len) in cases {
         let result = hostile(&|p| {
             p.tensor("FloatStorage", "0", len, shape, stride, true);
         });
         assert!(matches!(result, Err(Error::Format { .. })), "{shape:?}");
     }
-    assert!(matches!(hostile(&|p| { p.tensor("FloatStorage", "0", 6, &[-1], &[1], true); }), Err(Error::Format { .. })));
+    assert!(matches!(
+        hostile(&|p| {
+            p.tensor("FloatStorage", "0", 6, &[-1], &[1], true);
+        }),
+        Err(Error::Format { .. })
+    ));
     // A list copied again and again by two-byte instructions.
     let mut p = Pickler::new();
     p.op(b"(").op(&b"N".repeat(100_000)).op(b"lq\x00").op(b"\x85q\x010");
@@ -225,7 +251,8 @@ fn the_published_resnet20_is_read() {
     assert_eq!(state.tensors["conv1.weight"].shape, [16, 3, 3, 3]);
     assert_eq!(state.tensors["linear.weight"].shape, [10, 64]);
     assert_eq!(state.tensors["layer3.2.bn2.running_var"].shape, [64]);
-    let parameters: usize = state.tensors.iter().filter(|(n, _)| !n.contains("running") && !n.contains("tracked")).map(|(_, t)| t.data.len()).sum();
+    let parameters: usize =
+        state.tensors.iter().filter(|(n, _)| !n.contains("running") && !n.contains("tracked")).map(|(_, t)| t.data.len()).sum();
     assert_eq!(parameters, 269_722);
     for len in (0..bytes.len()).step_by(997) {
         assert!(matches!(read(&bytes[..len], "cut"), Err(Error::Format { .. })));

@@ -47,7 +47,8 @@ impl<'a> Archive<'a> {
             if method != 0 || packed != size {
                 return Err(Error::format(name_of(name), "a stored entry", format!("compression method {method}")));
             }
-            let data = local_data(bytes, local, size).ok_or_else(|| Error::format(name_of(name), format!("{size} bytes of data"), "less: the file is cut short"))?;
+            let data = local_data(bytes, local, size)
+                .ok_or_else(|| Error::format(name_of(name), format!("{size} bytes of data"), "less: the file is cut short"))?;
             let mut sum = flate2::Crc::new();
             sum.update(data);
             if sum.sum() != crc {

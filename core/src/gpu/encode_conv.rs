@@ -8,6 +8,8 @@ use crate::ops::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTo
 const ENOUGH_GROUPS: usize = 512;
 /// The most scratch a weight gradient's slices may take, in words (16 MiB).
 const MOST_SCRATCH: usize = 4 << 20;
+/// The least vec4s a thread of the sparse weight gradient should add up before the tree.
+const LEAST_ROUNDS: usize = 16;
 /// Threads of the sparse kernels.
 const SPARSE_THREADS: usize = 64;
 
@@ -128,8 +130,9 @@ pub fn input_grad(o: &ConvInputGrad) -> Vec<Launch> {
             launches
         }
         Weight::Sparse { values, topology: t } => {
-            let columns = s.input().plane() / 4;
-            let per_thread = sparse_columns(s.c_in, columns);
+            let classes = s.stride * s.stride;
+            let columns = s.h_in.div_ceil(s.stride) * s.w_in.div_ceil(s.stride) * s.n / 4;
+            let per_thread = sparse_columns(s.c_in * classes, columns);
             let mut constants = shape_constants(s);
             constants.extend([("COLUMNS", per_thread as f64), ("ACCUMULATE", flag(o.accumulate))]);
             vec![Launch {
@@ -144,7 +147,7 @@ pub fn input_grad(o: &ConvInputGrad) -> Vec<Launch> {
                     read("t_value", t.t_value, t.nnz),
                     dx,
                 ],
-                groups: s.c_in * columns.div_ceil(per_thread * SPARSE_THREADS),
+                groups: s.c_in * classes * columns.div_ceil(per_thread * SPARSE_THREADS),
                 cost: sparse_cost(t.nnz, columns),
             }]
         }
@@ -201,10 +204,12 @@ fn dense_weight_grad(o: &ConvWeightGrad) -> Vec<Launch> {
 fn sparse_weight_grad(o: &ConvWeightGrad, t: SparseTopology) -> Vec<Launch> {
     let s = &o.shape;
     let places = s.output().plane() / 4;
-    let blocks = t.nnz.div_ceil(8);
-    let (slices, span) = cut(places, SPARSE_THREADS, blocks, t.nnz, 8 * SPARSE_THREADS);
+    // Few threads a block where there is little to add up, so that the tree at the end does not cost more than the sum.
+    let lanes = [64, 32, 16, 8].into_iter().find(|&lanes| places >= LEAST_ROUNDS * lanes).unwrap_or(4);
+    let groups = t.nnz.div_ceil(8 * SPARSE_THREADS / lanes);
+    let (slices, span) = cut(places, lanes, groups, t.nnz, 8 * lanes);
     let mut constants = shape_constants(s);
-    constants.push(("SPAN", span as f64));
+    constants.extend([("LANES", lanes as f64), ("SPAN", span as f64)]);
     let first = Launch {
         op: "ConvWeightGrad",
         shader: "sparse_conv_weight_grad",
@@ -215,7 +220,7 @@ fn sparse_weight_grad(o: &ConvWeightGrad, t: SparseTopology) -> Vec<Launch> {
             read("index", t.index, t.nnz),
             read("row", t.row, t.nnz),
         ],
-        groups: blocks * slices,
+        groups: groups * slices,
         cost: sparse_cost(t.nnz, places),
     };
     sliced(first, o, t.nnz, slices)

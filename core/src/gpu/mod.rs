@@ -17,7 +17,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures_channel::oneshot;
 
@@ -43,12 +43,31 @@ pub struct GpuDevice {
     next: u32,
     bytes: Arc<AtomicU64>,
     pipelines: Pipelines,
-    scratch: Option<Arc<Scratch>>,
+    /// The last scratch memory made, while a program refers to it.
+    scratch: Weak<Scratch>,
     /// Bound where a shader's permutation does not touch a binding.
     nothing: [wgpu::Buffer; 2],
     step: wgpu::Buffer,
     step_group: wgpu::BindGroup,
     pace: Mutex<Pace>,
+}
+
+/// Every adapter that this machine offers, hardware and software.
+pub async fn adapters() -> Vec<DeviceInfo> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    instance.enumerate_adapters(wgpu::Backends::all()).await.iter().map(|adapter| describe(&adapter.get_info())).collect()
+}
+
+fn describe(found: &wgpu::AdapterInfo) -> DeviceInfo {
+    DeviceInfo {
+        name: if found.name.is_empty() { "GPU".into() } else { found.name.clone() },
+        backend: match found.backend {
+            wgpu::Backend::BrowserWebGpu => "webgpu".into(),
+            other => other.to_string(),
+        },
+        driver: [found.driver.as_str(), &found.driver_info].join(" ").trim().to_string(),
+        software: found.device_type == wgpu::DeviceType::Cpu,
+    }
 }
 
 impl GpuDevice {
@@ -88,15 +107,7 @@ impl GpuDevice {
             entries: &[wgpu::BindGroupEntry { binding: 0, resource: step.as_entire_binding() }],
         });
         let nothing = [small("nothing", 16, wgpu::BufferUsages::STORAGE), small("nothing, written", 16, wgpu::BufferUsages::STORAGE)];
-        let info = DeviceInfo {
-            name: if found.name.is_empty() { "GPU".into() } else { found.name },
-            backend: match found.backend {
-                wgpu::Backend::BrowserWebGpu => "webgpu".into(),
-                other => other.to_string(),
-            },
-            driver: [found.driver, found.driver_info].join(" ").trim().to_string(),
-            software,
-        };
+        let info = describe(&adapter.get_info());
         Ok(Self {
             device,
             queue,
@@ -107,7 +118,7 @@ impl GpuDevice {
             next: 0,
             bytes: Arc::default(),
             pipelines,
-            scratch: None,
+            scratch: Weak::new(),
             nothing,
             step,
             step_group,
@@ -117,6 +128,18 @@ impl GpuDevice {
     /// See [`crate::Device`].
     pub fn info(&self) -> DeviceInfo {
         self.info.clone()
+    }
+    /// The limits that plans are held to: name, amount.
+    pub fn limits(&self) -> [(&'static str, u64); 6] {
+        let l = &self.limits;
+        [
+            ("bytes of a buffer", l.max_buffer_size),
+            ("bytes of a storage binding", l.max_storage_buffer_binding_size),
+            ("storage buffers a stage", l.max_storage_buffers_per_shader_stage.into()),
+            ("bytes of workgroup memory", l.max_compute_workgroup_storage_size.into()),
+            ("invocations a workgroup", l.max_compute_invocations_per_workgroup.into()),
+            ("workgroups a dimension", l.max_compute_workgroups_per_dimension.into()),
+        ]
     }
     /// See [`crate::Device`]. Scratch memory counts while a program refers to it.
     pub fn allocated_bytes(&self) -> u64 {
@@ -236,11 +259,12 @@ impl GpuDevice {
         if words == 0 {
             return Ok(None);
         }
-        match &self.scratch {
-            Some(s) if s.words >= words => {}
-            _ => self.scratch = Some(Arc::new(Memory::new(&self.device, "scratch", words, &self.bytes)?)),
+        if let Some(existing) = self.scratch.upgrade().filter(|s| s.words >= words) {
+            return Ok(Some(existing));
         }
-        Ok(self.scratch.clone())
+        let new = Arc::new(Memory::new(&self.device, "scratch", words, &self.bytes)?);
+        self.scratch = Arc::downgrade(&new);
+        Ok(Some(new))
     }
     fn dispatch(&mut self, label: &str, launch: &Launch, scratch: Option<&Scratch>) -> Result<Dispatch> {
         let most = self.limits.max_compute_workgroups_per_dimension;
@@ -255,7 +279,9 @@ impl GpuDevice {
         for (binding, b) in (0u32..).zip(&launch.bindings) {
             let (buffer, whole) = match b.source {
                 Source::Nothing => (&self.nothing[usize::from(b.write)], 4),
-                Source::Buffer(id) => self.buffers.get(&id).map(|m| (&m.buffer, m.words)).ok_or_else(|| unknown(launch.op, b.tensor, id))?,
+                Source::Buffer(id) => {
+                    self.buffers.get(&id).map(|m| (&m.buffer, m.words)).ok_or_else(|| unknown(launch.op, b.tensor, id))?
+                }
                 Source::Scratch => {
                     scratch.map(|s| (&s.buffer, s.words)).ok_or_else(|| Error::Validation(format!("{} has no scratch", launch.op)))?
                 }
@@ -281,7 +307,8 @@ impl GpuDevice {
             let (now, later) = rest.split_at(count);
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(&program.label) });
             {
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(&program.label), timestamp_writes: None });
+                let mut pass =
+                    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(&program.label), timestamp_writes: None });
                 pass.set_bind_group(1, &self.step_group, &[]);
                 for d in now {
                     pass.set_pipeline(&d.pipeline);

@@ -47,10 +47,8 @@ impl Pipelines {
     pub fn get(&mut self, device: &wgpu::Device, launch: &Launch) -> Result<(wgpu::ComputePipeline, wgpu::BindGroupLayout)> {
         let signature: Vec<bool> = launch.bindings.iter().map(|b| b.write).collect();
         let (bind_layout, layout) = self.layouts.entry(signature.clone()).or_insert_with(|| {
-            let entries: Vec<_> = (0u32..)
-                .zip(&signature)
-                .map(|(i, &write)| entry(i, wgpu::BufferBindingType::Storage { read_only: !write }))
-                .collect();
+            let entries: Vec<_> =
+                (0u32..).zip(&signature).map(|(i, &write)| entry(i, wgpu::BufferBindingType::Storage { read_only: !write })).collect();
             let bind = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
             let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: None,
@@ -65,8 +63,8 @@ impl Pipelines {
             return Ok((pipeline.clone(), bind_layout.clone()));
         }
         if !self.modules.contains_key(launch.shader) {
-            let source = shaders::source(launch.shader)
-                .ok_or_else(|| Error::Validation(format!("no shader is called '{}'", launch.shader)))?;
+            let source =
+                shaders::source(launch.shader).ok_or_else(|| Error::Validation(format!("no shader is called '{}'", launch.shader)))?;
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(launch.shader),
                 source: wgpu::ShaderSource::Wgsl(source.into()),

@@ -2,8 +2,8 @@
 //!
 //! Scores and selection are plain data and pure functions, so that anybody can check which samples a race was about.
 
-pub mod scoring;
 mod scores;
+pub mod scoring;
 mod subset;
 
 pub use scores::Scores;

@@ -124,7 +124,15 @@ impl Graph {
     ///
     /// # Errors
     /// `Shape` where the kernel does not fit the input.
-    pub fn conv(&mut self, input: NodeId, name: &str, c_out: usize, [k, stride, pad]: [usize; 3], bias: bool, init: Init) -> Result<NodeId> {
+    pub fn conv(
+        &mut self,
+        input: NodeId,
+        name: &str,
+        c_out: usize,
+        [k, stride, pad]: [usize; 3],
+        bias: bool,
+        init: Init,
+    ) -> Result<NodeId> {
         let from = self.shape_of(input);
         let shape = ConvShape::new(from, c_out, k, stride, pad).ok_or_else(|| Error::Shape {
             op: "convolution",

@@ -136,7 +136,11 @@ fn moments(device: &mut Device, label: &str, words: usize, optimizer: OptimizerN
 fn find<'a>(state: &'a StateDict, name: &str, words: usize) -> Result<&'a Tensor> {
     let tensor = state.tensors.get(name).ok_or_else(|| Error::format("state", format!("a tensor '{name}'"), "none"))?;
     if tensor.data.len() != words {
-        return Err(Error::format(format!("state, tensor '{name}'"), format!("{words} values"), format!("{} ({:?})", tensor.data.len(), tensor.shape)));
+        return Err(Error::format(
+            format!("state, tensor '{name}'"),
+            format!("{words} values"),
+            format!("{} ({:?})", tensor.data.len(), tensor.shape),
+        ));
     }
     Ok(tensor)
 }
@@ -172,7 +176,13 @@ impl Net {
                 }
                 Layer::BatchNorm { name, .. } => {
                     let c = node.shape.c;
-                    affines.push(VectorSlot::allocate(device, vec![format!("{name}.weight"), format!("{name}.bias")], c, state, optimizer)?);
+                    affines.push(VectorSlot::allocate(
+                        device,
+                        vec![format!("{name}.weight"), format!("{name}.bias")],
+                        c,
+                        state,
+                        optimizer,
+                    )?);
                     let names = vec![format!("{name}.running_mean"), format!("{name}.running_var")];
                     let buffer = device.alloc(&names[0], 2 * c, Dtype::F32)?;
                     for (i, part) in names.iter().enumerate() {
@@ -216,7 +226,13 @@ impl Net {
     ///
     /// # Errors
     /// `Limit` or `OutOfMemory` where they do not fit the device.
-    pub async fn dense_gradients(&self, device: &mut Device, scratch: &mut Scratch, which: &[usize], step: &StepParams) -> Result<Vec<Vec<f32>>> {
+    pub async fn dense_gradients(
+        &self,
+        device: &mut Device,
+        scratch: &mut Scratch,
+        which: &[usize],
+        step: &StepParams,
+    ) -> Result<Vec<Vec<f32>>> {
         let mut buffers = vec![None; self.weights.len()];
         let words = |i: usize| self.weights[i].info.shape.weights();
         for &i in which {
@@ -229,7 +245,14 @@ impl Net {
         result
     }
 
-    async fn gradients(&self, device: &mut Device, scratch: &mut Scratch, buffers: &[Option<BufferId>], which: &[usize], step: &StepParams) -> Result<Vec<Vec<f32>>> {
+    async fn gradients(
+        &self,
+        device: &mut Device,
+        scratch: &mut Scratch,
+        buffers: &[Option<BufferId>],
+        which: &[usize],
+        step: &StepParams,
+    ) -> Result<Vec<Vec<f32>>> {
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(self.io);
         let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Probe);

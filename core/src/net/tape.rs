@@ -109,7 +109,19 @@ impl<'a> Tape<'a> {
                 _ => {}
             }
         }
-        Self { graph, bound, n, mode, names: Virtual::default(), ops: Vec::new(), values: Vec::new(), saved: Vec::new(), dlogits: None, consumers, ordinal }
+        Self {
+            graph,
+            bound,
+            n,
+            mode,
+            names: Virtual::default(),
+            ops: Vec::new(),
+            values: Vec::new(),
+            saved: Vec::new(),
+            dlogits: None,
+            consumers,
+            ordinal,
+        }
     }
 
     fn shape(&self, id: NodeId) -> Shape {
@@ -135,7 +147,13 @@ impl<'a> Tape<'a> {
                 (Layer::Conv { shape, bias, .. }, Some(x)) => {
                     let (w, b, _) = self.ordinal[id];
                     let y = self.take(self.shape(id));
-                    let op = ConvForward { shape: self.conv_shape(shape), x, weight: self.bound.weights[w], bias: bias.then(|| self.bound.biases[b]), y };
+                    let op = ConvForward {
+                        shape: self.conv_shape(shape),
+                        x,
+                        weight: self.bound.weights[w],
+                        bias: bias.then(|| self.bound.biases[b]),
+                        y,
+                    };
                     self.ops.push(Op::ConvForward(op));
                     y
                 }
@@ -149,13 +167,30 @@ impl<'a> Tape<'a> {
                     } else {
                         let batch = self.names.take(2 * shape.c);
                         let moved = if self.mode == Mode::Train { running } else { self.names.take(2 * shape.c) };
-                        self.ops.push(Op::BatchNormStats(BatchNormStats { shape, x, saved: batch, running: moved, momentum: BN_MOMENTUM, eps: BN_EPS }));
+                        self.ops.push(Op::BatchNormStats(BatchNormStats {
+                            shape,
+                            x,
+                            saved: batch,
+                            running: moved,
+                            momentum: BN_MOMENTUM,
+                            eps: BN_EPS,
+                        }));
                         batch
                     };
                     saved = Some(stats);
                     let y = self.take(shape);
                     let residual = residual.map(|r| self.values[r]);
-                    self.ops.push(Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps: BN_EPS, affine: self.bound.affines[norm], residual, relu: *relu, y }));
+                    self.ops.push(Op::BatchNormApply(BatchNormApply {
+                        shape,
+                        x,
+                        stats,
+                        eval,
+                        eps: BN_EPS,
+                        affine: self.bound.affines[norm],
+                        residual,
+                        relu: *relu,
+                        y,
+                    }));
                     y
                 }
                 (Layer::Relu, Some(x)) => {
@@ -178,7 +213,13 @@ impl<'a> Tape<'a> {
                 }
                 (Layer::ShortcutA { stride }, Some(x)) => {
                     let y = self.take(self.shape(id));
-                    self.ops.push(Op::ShortcutA(ShortcutA { input: self.shape(node.input), output: self.shape(id), stride: *stride, x, y }));
+                    self.ops.push(Op::ShortcutA(ShortcutA {
+                        input: self.shape(node.input),
+                        output: self.shape(id),
+                        stride: *stride,
+                        x,
+                        y,
+                    }));
                     y
                 }
             };
@@ -256,7 +297,17 @@ impl<'a> Tape<'a> {
                     let eval = self.mode == Mode::Eval;
                     let daffine = sink.buffer(Target::Affine(norm)).unwrap_or_else(|| self.names.take(2 * shape.c));
                     let relu = *relu;
-                    self.ops.push(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y, x, stats, eval, eps: BN_EPS, relu, daffine }));
+                    self.ops.push(Op::BatchNormReduceGrad(BatchNormReduceGrad {
+                        shape,
+                        dy,
+                        y,
+                        x,
+                        stats,
+                        eval,
+                        eps: BN_EPS,
+                        relu,
+                        daffine,
+                    }));
                     let dresidual = residual.map(|r| {
                         let add = grads[r].is_some();
                         (self.grad_of(&mut grads, r), add)
@@ -264,7 +315,20 @@ impl<'a> Tape<'a> {
                     // In place: dy is not needed once this op has read it.
                     grads[node.input] = Some(dy);
                     let affine = self.bound.affines[norm];
-                    self.ops.push(Op::BatchNormInputGrad(BatchNormInputGrad { shape, dy, y, x, stats, eval, eps: BN_EPS, affine, daffine, relu, dx: dy, dresidual }));
+                    self.ops.push(Op::BatchNormInputGrad(BatchNormInputGrad {
+                        shape,
+                        dy,
+                        y,
+                        x,
+                        stats,
+                        eval,
+                        eps: BN_EPS,
+                        affine,
+                        daffine,
+                        relu,
+                        dx: dy,
+                        dresidual,
+                    }));
                     sink.done(Target::Affine(norm), daffine, &mut self.ops);
                 }
                 Layer::Relu => {

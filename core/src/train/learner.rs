@@ -136,7 +136,16 @@ impl Learner {
     ///
     /// # Errors
     /// What the plan says; `Config` where the density cannot be allocated.
-    pub fn new(ring: &mut Ring, config: LearnerConfig, subset: Subset, control: bool, indices: Arc<Vec<u32>>, graph: Graph, n: usize, start: &StateDict) -> Result<Self> {
+    pub fn new(
+        ring: &mut Ring,
+        config: LearnerConfig,
+        subset: Subset,
+        control: bool,
+        indices: Arc<Vec<u32>>,
+        graph: Graph,
+        n: usize,
+        start: &StateDict,
+    ) -> Result<Self> {
         let placements = place(&graph, &config, ring.config.seed)?;
         let weights = graph.weights();
         let explored = placements
@@ -224,7 +233,14 @@ impl Learner {
     ///
     /// # Errors
     /// What the device says. A loss that is not finite ends this learner, not the session.
-    pub async fn train_slice(&mut self, ring: &mut Ring<'_>, lr_override: Option<f32>, budget_ms: f64, max_steps: usize, index: usize) -> Result<Vec<Event>> {
+    pub async fn train_slice(
+        &mut self,
+        ring: &mut Ring<'_>,
+        lr_override: Option<f32>,
+        budget_ms: f64,
+        max_steps: usize,
+        index: usize,
+    ) -> Result<Vec<Event>> {
         let config = ring.config;
         let steps = self.steps(config);
         let lr = lr_override.unwrap_or_else(|| self.lr(config));
@@ -273,7 +289,12 @@ impl Learner {
             ms_per_step: self.ms_per_step(),
         }];
         if totals[3] > 0.0 {
-            let reason = format!("the loss became NaN or infinite in epoch {}, between steps {} and {}; try a lower learning rate", self.epoch + 1, self.step - done + 1, self.step);
+            let reason = format!(
+                "the loss became NaN or infinite in epoch {}, between steps {} and {}; try a lower learning rate",
+                self.epoch + 1,
+                self.step - done + 1,
+                self.step
+            );
             self.failed = Some(reason.clone());
             self.phase = Phase::Done;
             events.push(Event::LearnerFailed { learner: index, reason });

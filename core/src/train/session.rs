@@ -88,7 +88,21 @@ impl Session {
                 learners.push(Learner::new(&mut ring, learner, subset, control, indices.clone(), graph.clone(), n, &start)?);
             }
         }
-        Ok(Self { config, data, device, scratch, io, batch, learners, test_count, validation, hard, lr: None, started: false, finished: false })
+        Ok(Self {
+            config,
+            data,
+            device,
+            scratch,
+            io,
+            batch,
+            learners,
+            test_count,
+            validation,
+            hard,
+            lr: None,
+            started: false,
+            finished: false,
+        })
     }
 
     /// Does about 100 ms of device work and says what happened. Returns `Finished` once as the last event, then nothing.
@@ -321,9 +335,10 @@ fn corners(config: &ExperimentConfig) -> Vec<(Subset, bool)> {
 
 /// Which of the first `count` test samples are the harder half.
 fn hard_half(scores: &Scores, count: usize) -> Result<Vec<bool>> {
-    let test = scores.test.get(..count).ok_or_else(|| {
-        Error::Config(format!("{count} test samples, but scores '{}' for only {}", scores.name, scores.test.len()))
-    })?;
+    let test = scores
+        .test
+        .get(..count)
+        .ok_or_else(|| Error::Config(format!("{count} test samples, but scores '{}' for only {}", scores.name, scores.test.len())))?;
     let mut hard = vec![false; count];
     for i in easy_hard_halves(test)?.1 {
         hard[i as usize] = true;
@@ -341,4 +356,3 @@ fn score(records: &[SampleRecord], labels: impl Iterator<Item = u16>, keep: impl
     }
     tally.score()
 }
-

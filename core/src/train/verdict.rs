@@ -28,7 +28,9 @@ pub fn verdict(config: &ExperimentConfig, learners: &[LearnerSummary]) -> String
             if size <= noise {
                 format!("On {where_} {leader} and {other} cannot be told apart: {size:.1} points lie within the noise of {noise:.1}.")
             } else {
-                format!("On {where_} {leader} leads {other} by {size:.1} points, more than the test set's noise of {noise:.1}; one seed does not say how much the seed matters.")
+                format!(
+                    "On {where_} {leader} leads {other} by {size:.1} points, more than the test set's noise of {noise:.1}; one seed does not say how much the seed matters."
+                )
             }
         }
         _ => match racing.iter().max_by(|a, b| judged(a).accuracy.total_cmp(&judged(b).accuracy)) {

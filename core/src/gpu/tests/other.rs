@@ -158,8 +158,7 @@ fn loss_agrees_with_the_oracle() {
     for (classes, n, n_valid, grad) in [(10, 4, 1, true), (100, 12, 9, true), (3, 520, 517, false)] {
         let logits = Data::activation(Shape { c: classes, h: 1, w: 1, n }, n_valid, 1);
         let labels = (0..n).map(|i| (i * 7 % classes) as u32).collect();
-        let data =
-            [logits, Data::U32(labels), Data::random(classes * n, 2), Data::zeros(4 * (n + 3)), Data::F32(vec![1.0, 2.0, 3.0, 4.0])];
+        let data = [logits, Data::U32(labels), Data::random(classes * n, 2), Data::zeros(4 * (n + 3)), Data::F32(vec![1.0, 2.0, 3.0, 4.0])];
         compare(&mut gpu, &format!("loss {classes} {n}"), &data, n_valid, &|ids| {
             vec![Op::SoftmaxCrossEntropy(SoftmaxCrossEntropy {
                 classes,

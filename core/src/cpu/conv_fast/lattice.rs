@@ -118,6 +118,9 @@ pub struct Segment {
 /// Floats of a packed block: 5/8 of a megabyte, so that it stays in an L2 cache of one beside the weights.
 const BLOCK: usize = 160 * 1024;
 
+/// Floats of three quarters of a common L1 cache.
+const L1: usize = 6 * 1024;
+
 /// Floats that a kernel may read beyond a block.
 pub const SLACK: usize = 256;
 
@@ -187,6 +190,11 @@ impl Tiling {
     pub fn offset(&self, turn: usize, channel: usize, tap: usize) -> usize {
         let (row, column) = self.taps[tap];
         channel * self.channel + (turn + row) % self.ring * self.phases * self.width + column
+    }
+    /// Channels whose rows, for `width` columns and the taps' reach beyond, stay in the L1 cache.
+    pub fn span(&self, lattice: &Lattice, width: usize) -> usize {
+        let reach = self.width - self.cols * lattice.source.n;
+        (L1 / (self.ring * self.phases * (width + reach))).clamp(1, self.channels)
     }
     /// Where each (channel of a block, tap) reads, in one turn.
     pub fn offsets(&self, turn: usize) -> Vec<u32> {

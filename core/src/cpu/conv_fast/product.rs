@@ -39,6 +39,10 @@ const SHORT: usize = 4;
 const DENSE_VECTORS: usize = 2;
 /// Vectors that a sparse row accumulates at once.
 const SPARSE_VECTORS: usize = 8;
+/// Floats of the widest sparse tile: 16 lanes.
+const SPARSE_WIDTH: usize = 16 * SPARSE_VECTORS;
+/// Mean entries of a row from which a group of channels pays.
+const GROUP_ENTRIES: usize = 8;
 /// Floats of the largest tile of any kernel: lanes * vectors * rows.
 const STAGE: usize = 16 * TALL * DENSE_VECTORS;
 
@@ -53,8 +57,8 @@ enum Kind {
     /// `[block][row tile][channel of the block][tap][row of the tile]`, rows beyond the last zero; and, for each turn,
     /// where each (channel of a block, tap) reads.
     Dense { values: Vec<f32>, tall: bool, offsets: Vec<Vec<u32>> },
-    /// For each turn, entries by (block, row): where they read in the packed block, and their value.
-    Sparse { starts: Vec<usize>, entries: Vec<Vec<(u32, f32)>> },
+    /// For each turn, entries by (block, group of channels, row): where they read in the packed block, and their value.
+    Sparse { groups: usize, starts: Vec<usize>, entries: Vec<Vec<(u32, f32)>> },
 }
 
 impl Weights {
@@ -68,15 +72,31 @@ impl Weights {
                 Kind::Dense { values: pack_dense(lattice, &tiling, rows, values, strides, tall), tall, offsets }
             }
             Index::Sparse(csr) => {
-                let Grouped { starts, entries } = Grouped::new(lattice, &tiling, csr, rows);
+                // Groups keep the input in L1, at the price of sums that go to a stage and back for each: worth it from
+                // some entries a group on.
+                let lanes = pulp::Arch::new().dispatch(Lanes);
+                let span = tiling.span(lattice, SPARSE_VECTORS * lanes);
+                let most = (csr.len() / (rows * tiling.blocks(lattice) * GROUP_ENTRIES)).max(1);
+                let span = span.max(tiling.channels.div_ceil(most));
+                let Grouped { groups, starts, entries } = Grouped::new(lattice, &tiling, csr, rows, span);
                 let entry = |turn, (channel, tap, position): (u32, u32, u32)| {
                     (tiling.offset(turn, channel as usize, tap as usize) as u32, values[position as usize])
                 };
                 let turn = |turn| entries.iter().map(|&e| entry(turn, e)).collect();
-                Kind::Sparse { starts, entries: (0..tiling.ring).map(turn).collect() }
+                Kind::Sparse { groups, starts, entries: (0..tiling.ring).map(turn).collect() }
             }
         };
         Self { tiling, rows, kind }
+    }
+}
+
+/// Asks how many floats a vector has.
+struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
     }
 }
 
@@ -137,8 +157,9 @@ pub fn run(product: &Product<'_>, weights: &Weights, out: &Shared<'_, f32>) {
         let part = i % parts;
         let rows = part * groups / parts * TALL..((part + 1) * groups / parts * TALL).min(weights.rows);
         let segment = &segments[i / parts];
-        with_scratch(weights.tiling.scratch(), |block| {
-            pulp::Arch::new().dispatch(SegmentTask { product, weights, out, segment, rows, block });
+        with_scratch(weights.tiling.scratch() + rows.len() * SPARSE_WIDTH, |scratch| {
+            let (block, sums) = scratch.split_at_mut(weights.tiling.scratch());
+            pulp::Arch::new().dispatch(SegmentTask { product, weights, out, segment, rows, block, sums });
         });
     });
 }
@@ -151,13 +172,15 @@ struct SegmentTask<'a> {
     segment: &'a Segment,
     rows: std::ops::Range<usize>,
     block: &'a mut [f32],
+    /// `[row][SPARSE_WIDTH]` of the columns in work.
+    sums: &'a mut [f32],
 }
 
 impl WithSimd for SegmentTask<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { product, weights, out, segment, rows, block } = self;
+        let Self { product, weights, out, segment, rows, block, sums } = self;
         let (lattice, tiling) = (product.lattice, &weights.tiling);
         let mut stage = [0.0; STAGE];
         for b in 0..tiling.blocks(lattice) {
@@ -183,15 +206,37 @@ impl WithSimd for SegmentTask<'_> {
                             }
                         }
                     }
-                    Kind::Sparse { starts, entries } => {
-                        for row in rows.clone() {
-                            let at = b * weights.rows + row;
-                            sparse_row(simd, &place, row, &entries[turn][starts[at]..starts[at + 1]], &mut stage);
+                    Kind::Sparse { groups, starts, entries } => {
+                        let starts = &starts[b * groups * weights.rows..=(b + 1) * groups * weights.rows];
+                        let lists = Lists { groups: *groups, rows: weights.rows, starts, entries: &entries[turn] };
+                        if *groups == 1 {
+                            for row in rows.clone() {
+                                sparse_row(simd, &place, row, lists.get(0, row), &mut stage);
+                            }
+                        } else {
+                            sparse_rows(simd, &place, rows.clone(), lists, sums);
                         }
                     }
                 }
             }
         }
+    }
+}
+
+/// The entries of a block by (group, row).
+#[derive(Clone, Copy)]
+struct Lists<'a> {
+    groups: usize,
+    rows: usize,
+    starts: &'a [usize],
+    entries: &'a [(u32, f32)],
+}
+
+impl<'a> Lists<'a> {
+    #[inline(always)]
+    fn get(&self, group: usize, row: usize) -> &'a [(u32, f32)] {
+        let at = group * self.rows + row;
+        &self.entries[self.starts[at]..self.starts[at + 1]]
     }
 }
 
@@ -311,6 +356,34 @@ fn sparse_row<S: Simd>(simd: S, place: &Place<'_>, row: usize, entries: &[(u32, 
         if direct.is_none() {
             place.flush(row..row + 1, col, width, stage);
         }
+        col += width;
+    }
+}
+
+/// All rows, `SPARSE_VECTORS` at a time, group by group: the group's input stays in L1, the sums in L2.
+#[inline(always)]
+fn sparse_rows<S: Simd>(simd: S, place: &Place<'_>, rows: std::ops::Range<usize>, lists: Lists<'_>, sums: &mut [f32]) {
+    let cols = place.cols();
+    let mut col = 0;
+    while col < cols {
+        let vectors = vectors(cols - col, S::F32_LANES, SPARSE_VECTORS);
+        let width = vectors * S::F32_LANES;
+        let source = place.block[col..].as_ptr();
+        for group in 0..lists.groups {
+            for (row, sums) in rows.clone().zip(sums.chunks_exact_mut(width)) {
+                let (entries, out, add) = (lists.get(group, row), sums.as_mut_ptr(), group > 0);
+                // SAFETY: as in `dense_rows`; `sums` is this long.
+                unsafe {
+                    match vectors {
+                        1 => sparse_tile::<S, 1>(simd, entries, source, out, add),
+                        2 => sparse_tile::<S, 2>(simd, entries, source, out, add),
+                        4 => sparse_tile::<S, 4>(simd, entries, source, out, add),
+                        _ => sparse_tile::<S, SPARSE_VECTORS>(simd, entries, source, out, add),
+                    }
+                }
+            }
+        }
+        place.flush(rows.clone(), col, width, sums);
         col += width;
     }
 }

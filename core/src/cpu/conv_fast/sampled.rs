@@ -14,32 +14,41 @@ use crate::cpu::conv::Csr;
 use crate::cpu::parallel::CHUNK;
 use crate::platform::parallel_for;
 
-/// A sparse weight's entries by (channel block, row).
+/// A sparse weight's entries by (channel block, group of channels within the block, row).
 pub struct Grouped {
-    /// `[blocks * rows + 1]`.
+    /// Groups of a block.
+    pub groups: usize,
+    /// `[blocks * groups * rows + 1]`.
     pub starts: Vec<usize>,
     /// (channel within the block, tap, position).
     pub entries: Vec<(u32, u32, u32)>,
 }
 
 impl Grouped {
-    /// Sorts the entries that the lattice's taps reach into groups.
-    pub fn new(lattice: &Lattice, tiling: &Tiling, csr: Csr<'_>, rows: usize) -> Self {
-        let blocks = tiling.blocks(lattice);
-        let (mut starts, mut entries) = (Vec::with_capacity(blocks * rows + 1), Vec::with_capacity(csr.len()));
-        starts.push(0);
-        for block in 0..blocks {
-            let channels = tiling.block(lattice, block);
-            for row in 0..rows {
-                for entry in csr.row(row).filter(|entry| channels.contains(&entry.channel)) {
-                    if let Some(tap) = lattice.tap_of[entry.ky * lattice.kw + entry.kx] {
-                        entries.push(((entry.channel - channels.start) as u32, tap as u32, entry.position as u32));
-                    }
-                }
-                starts.push(entries.len());
-            }
+    /// Sorts the entries that the lattice's taps reach into groups of `span` channels.
+    pub fn new(lattice: &Lattice, tiling: &Tiling, csr: Csr<'_>, rows: usize, span: usize) -> Self {
+        let groups = tiling.channels.div_ceil(span);
+        let reached = |row: usize| {
+            csr.row(row).filter_map(move |entry| {
+                let tap = lattice.tap_of[entry.ky * lattice.kw + entry.kx]?;
+                let (block, channel) = (entry.channel / tiling.channels, entry.channel % tiling.channels);
+                let place = (block * groups + channel / span) * rows + row;
+                Some((place, (channel as u32, tap as u32, entry.position as u32)))
+            })
+        };
+        let mut starts = vec![0; tiling.blocks(lattice) * groups * rows + 1];
+        for (place, _) in (0..rows).flat_map(reached) {
+            starts[place + 1] += 1;
         }
-        Self { starts, entries }
+        for i in 1..starts.len() {
+            starts[i] += starts[i - 1];
+        }
+        let (mut next, mut entries) = (starts.clone(), vec![(0, 0, 0); starts[starts.len() - 1]]);
+        for (place, entry) in (0..rows).flat_map(reached) {
+            entries[next[place]] = entry;
+            next[place] += 1;
+        }
+        Self { groups, starts, entries }
     }
 }
 
@@ -94,7 +103,7 @@ fn pack_gradient(lattice: &Lattice, segment: &Segment, y: usize, dy: &[f32], to:
 /// `dw` at the entries of `csr`, in the order of their values.
 pub fn sparse(lattice: &Lattice, x: &[f32], dy: &[f32], csr: Csr<'_>, rows: usize, dw: &mut [f32]) {
     let tiling = Tiling::new(lattice);
-    let Grouped { starts, entries } = Grouped::new(lattice, &tiling, csr, rows);
+    let Grouped { starts, entries, .. } = Grouped::new(lattice, &tiling, csr, rows, tiling.channels);
     let entry = |turn, (channel, tap, position): (u32, u32, u32)| (tiling.offset(turn, channel as usize, tap as usize) as u32, position);
     let turn = |turn| entries.iter().map(|&e| entry(turn, e)).collect();
     let turns: Vec<Vec<(u32, u32)>> = (0..tiling.ring).map(turn).collect();

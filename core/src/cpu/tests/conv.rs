@@ -106,6 +106,10 @@ fn odd_layers() -> Vec<Layer> {
         layer([2, 3], [4, 4], 2, 2, 1, [4, 4]),
         layer([3, 2], [3, 3], 15, 1, 7, [4, 3]),
         layer([2, 2], [7, 7], 3, 3, 1, [4, 4]),
+        // More channels than a packed block holds; enough rows for several segments.
+        layer([300, 3], [2, 2], 3, 1, 1, [132, 131]),
+        layer([2, 3], [40, 5], 3, 1, 1, [4, 4]),
+        layer([2, 3], [41, 5], 3, 2, 1, [4, 4]),
     ]
 }
 
@@ -180,7 +184,7 @@ fn gradients_match_finite_differences() {
 fn the_number_of_threads_does_not_matter() {
     for density in [None, Some(0.2)] {
         let make = || {
-            let layer = layer([24, 40], [12, 12], 3, 1, 1, [64, 61]);
+            let layer = layer([24, 40], [24, 12], 3, 1, 1, [64, 61]);
             match density {
                 None => layer,
                 Some(density) => layer.sparse(density),

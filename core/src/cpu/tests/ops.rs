@@ -323,7 +323,7 @@ fn optimisers_follow_their_formulae() {
     let mut bench = Bench::<f64>::new(4);
     bench.step = StepParams { lr: 0.5, momentum: 0.75, weight_decay: 0.25, nesterov: 1, ..bench.step };
     let [v, g, m, mask] = [&[1.0, 2.0], &[0.5, -1.0], &[2.0, 4.0], &[1.0, 0.0]].map(|v: &[f32; 2]| bench.put(v));
-    let sgd = |mask| Op::SgdUpdate(SgdUpdate { len: 2, values: v, grad: g, momentum: m, mask });
+    let sgd = |mask| Op::SgdUpdate(SgdUpdate { len: 2, values: v, grad: g, momentum: m, mask, momentum_reset: false });
     bench.run(sgd(None));
     // g = 0.75, -0.5; m = 2.25, 2.5; step 0.75 + 0.75 * 2.25, -0.5 + 0.75 * 2.5.
     assert_eq!(bench.get(m, 2), [2.25, 2.5]);

@@ -36,7 +36,7 @@ fn topology(device: &mut Device, s: &ConvShape, density: f32) -> Result<SparseTo
         for at in 0..s.c_in * s.kh * s.kw {
             if stream.uniform() < density {
                 let (ci, tap) = (at / (s.kh * s.kw), at % (s.kh * s.kw));
-                index.push((ci << 8 | (tap / s.kw) << 4 | (tap % s.kw)) as u32);
+                index.push(((ci << 8) | ((tap / s.kw) << 4) | (tap % s.kw)) as u32);
                 row.push(co as u32);
             }
         }
@@ -47,7 +47,7 @@ fn topology(device: &mut Device, s: &ConvShape, density: f32) -> Result<SparseTo
     let mut t_row_ptr = vec![0; s.c_in + 1];
     index.iter().for_each(|&i| t_row_ptr[(i >> 8) as usize + 1] += 1);
     (0..s.c_in).for_each(|c| t_row_ptr[c + 1] += t_row_ptr[c]);
-    let t_index: Vec<u32> = order.iter().map(|&i| row[i as usize] << 8 | index[i as usize] & 255).collect();
+    let t_index: Vec<u32> = order.iter().map(|&i| (row[i as usize] << 8) | (index[i as usize] & 255)).collect();
     Ok(SparseTopology {
         row_ptr: integers(device, &row_ptr)?,
         index: integers(device, &index)?,

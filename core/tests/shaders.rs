@@ -1,5 +1,5 @@
 //! Every shader, in every permutation the ops produce, parses and validates with naga and keeps to WebGPU's default limits.
-//! Needs no GPU.
+//! Needs no GPU. `SPARRING_SHADERS_JSON=FILE` also writes them all out, for a browser to compile: naga is not Tint.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,6 +117,7 @@ fn every_permutation_is_valid_and_within_the_default_limits() {
     other_ops(&mut ops);
     let modules: BTreeMap<_, _> = shaders::names().map(|name| (name, validated(name, &shaders::source(name).unwrap()))).collect();
     let mut seen = BTreeSet::new();
+    let mut permutations = Vec::new();
     for launch in ops.iter().flat_map(launch::encode) {
         let key = format!("{} {:?}", launch.shader, launch.constants);
         let (module, info) = &modules[launch.shader];
@@ -137,6 +138,12 @@ fn every_permutation_is_valid_and_within_the_default_limits() {
         if !seen.insert(key.clone()) {
             continue;
         }
+        permutations.push(serde_json::json!({
+            "shader": launch.shader,
+            "source": shaders::source(launch.shader),
+            "constants": launch.constants.iter().map(|&(name, value)| (name, value)).collect::<BTreeMap<_, _>>(),
+            "writes": storage,
+        }));
         let constants = launch.constants.iter().map(|&(name, value)| (name.to_string(), value)).collect();
         let entry = Some((naga::ShaderStage::Compute, "main"));
         let (module, _) =
@@ -151,6 +158,9 @@ fn every_permutation_is_valid_and_within_the_default_limits() {
     let used: BTreeSet<_> = seen.iter().filter_map(|key| key.split(' ').next()).collect();
     let all: BTreeSet<_> = shaders::names().collect();
     assert_eq!(used, all, "some shader is never launched by these ops");
+    if let Some(file) = std::env::var_os("SPARRING_SHADERS_JSON") {
+        std::fs::write(file, serde_json::to_vec(&permutations).unwrap()).unwrap();
+    }
     println!("{} permutations of {} shaders", seen.len(), all.len());
 }
 

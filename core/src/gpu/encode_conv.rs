@@ -10,6 +10,8 @@ const ENOUGH_GROUPS: usize = 512;
 const MOST_SCRATCH: usize = 4 << 20;
 /// The least vec4s a thread of the sparse weight gradient should add up before the tree.
 const LEAST_ROUNDS: usize = 16;
+/// What all channels of a slice of the sparse weight gradient may take, in bytes: part of a second-level cache.
+const CACHE_BYTES: usize = 1 << 20;
 /// Threads of the sparse kernels.
 const SPARSE_THREADS: usize = 64;
 
@@ -162,10 +164,10 @@ pub fn weight_grad(o: &ConvWeightGrad) -> Vec<Launch> {
     }
 }
 
-/// Cuts `places` vec4s into slices of a multiple of `unit`, so that `groups` workgroups a slice fill the GPU and the
-/// partial sums of `len` words stay small: (slices, vec4s of one).
-fn cut(places: usize, unit: usize, groups: usize, len: usize, least: usize) -> (usize, usize) {
-    let wanted = ENOUGH_GROUPS.div_ceil(groups).min(MOST_SCRATCH / len.max(1)).min(places.div_ceil(least)).max(1);
+/// Cuts `places` vec4s into about `wanted` slices of a multiple of `unit`, fewer where partial sums of `len` words would take
+/// too much scratch: (slices, vec4s of one).
+fn cut(places: usize, unit: usize, wanted: usize, len: usize) -> (usize, usize) {
+    let wanted = wanted.min(MOST_SCRATCH / len.max(1)).max(1);
     let span = places.div_ceil(wanted).next_multiple_of(unit);
     (places.div_ceil(span), span)
 }
@@ -187,7 +189,8 @@ fn dense_weight_grad(o: &ConvWeightGrad) -> Vec<Launch> {
     let taps = s.c_in * s.kh * s.kw;
     let places = s.output().plane() / 4;
     let tiles = s.c_out.div_ceil(8 * rows) * taps.div_ceil(512 / rows);
-    let (slices, span) = cut(places, depth, tiles, s.weights(), 64);
+    let wanted = ENOUGH_GROUPS.div_ceil(tiles).min(places.div_ceil(64));
+    let (slices, span) = cut(places, depth, wanted, s.weights());
     let mut constants = shape_constants(s);
     constants.extend([("ROWS", rows as f64), ("DEPTH", depth as f64), ("SPAN", span as f64)]);
     let first = Launch {
@@ -204,10 +207,13 @@ fn dense_weight_grad(o: &ConvWeightGrad) -> Vec<Launch> {
 fn sparse_weight_grad(o: &ConvWeightGrad, t: SparseTopology) -> Vec<Launch> {
     let s = &o.shape;
     let places = s.output().plane() / 4;
+    // All blocks work on one slice before the next, so that the slice of every channel stays in the cache.
+    let cached = (CACHE_BYTES / (16 * (s.c_in + s.c_out))).next_multiple_of(SPARSE_THREADS).min(places);
     // Few threads a block where there is little to add up, so that the tree at the end does not cost more than the sum.
-    let lanes = [64, 32, 16, 8].into_iter().find(|&lanes| places >= LEAST_ROUNDS * lanes).unwrap_or(4);
+    let lanes = [64, 32, 16, 8].into_iter().find(|&lanes| cached >= LEAST_ROUNDS * lanes).unwrap_or(4);
     let groups = t.nnz.div_ceil(8 * SPARSE_THREADS / lanes);
-    let (slices, span) = cut(places, lanes, groups, t.nnz, 8 * lanes);
+    let wanted = ENOUGH_GROUPS.div_ceil(groups).min(places.div_ceil(8 * lanes)).max(places.div_ceil(cached));
+    let (slices, span) = cut(places, lanes, wanted, t.nnz);
     let mut constants = shape_constants(s);
     constants.extend([("LANES", lanes as f64), ("SPAN", span as f64)]);
     let first = Launch {

@@ -303,7 +303,7 @@ impl GpuDevice {
         self.queue.write_buffer(&self.step, 0, bytemuck::bytes_of(step));
         let mut rest = program.dispatches.as_slice();
         while !rest.is_empty() {
-            let (count, cost) = self.pace().portion(rest);
+            let (count, cost) = self.pace().portion(rest.iter().map(|d| d.cost));
             let (now, later) = rest.split_at(count);
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(&program.label) });
             {

@@ -47,16 +47,17 @@ impl Pace {
     pub fn new(software: bool) -> Self {
         Self { seconds_per_cost: if software { 5e-10 } else { 2e-11 }, pending: 0.0, since: Instant::now() }
     }
-    /// How many of the dispatches (at least one) go into the next submission, and their work.
-    pub fn portion(&self, dispatches: &[Dispatch]) -> (usize, f64) {
-        let mut sum = 0.0;
-        for (i, d) in dispatches.iter().enumerate() {
-            if i > 0 && (sum + d.cost) * self.seconds_per_cost > TARGET_SECONDS {
-                return (i, sum);
+    /// How many dispatches of these costs (at least one) go into the next submission, and their work.
+    pub fn portion(&self, costs: impl Iterator<Item = f64>) -> (usize, f64) {
+        let (mut count, mut sum) = (0, 0.0);
+        for cost in costs {
+            if count > 0 && (sum + cost) * self.seconds_per_cost > TARGET_SECONDS {
+                break;
             }
-            sum += d.cost;
+            count += 1;
+            sum += cost;
         }
-        (dispatches.len(), sum)
+        (count, sum)
     }
     /// Work was submitted.
     pub fn submitted(&mut self, cost: f64) {

@@ -120,7 +120,7 @@ pub fn topology(s: &ConvShape, density: f32, seed: u64) -> (Vec<Data>, usize) {
             for tap in 0..s.kh * s.kw {
                 let empty = density < 1.0 && co == 0 && s.c_out > 1;
                 if stream.uniform() < density && !empty {
-                    index.push((ci << 8 | (tap / s.kw) << 4 | tap % s.kw) as u32);
+                    index.push(((ci << 8) | ((tap / s.kw) << 4) | (tap % s.kw)) as u32);
                     row.push(co as u32);
                 }
             }
@@ -136,7 +136,7 @@ pub fn topology(s: &ConvShape, density: f32, seed: u64) -> (Vec<Data>, usize) {
     for c in 0..s.c_in {
         t_row_ptr[c + 1] += t_row_ptr[c];
     }
-    let t_index = order.iter().map(|&i| row[i] << 8 | index[i] & 255).collect();
+    let t_index = order.iter().map(|&i| (row[i] << 8) | (index[i] & 255)).collect();
     let t_value = order.iter().map(|&i| i as u32).collect();
     let nnz = index.len();
     ([row_ptr, index, t_row_ptr, t_index, t_value, row].map(Data::U32).into(), nnz)

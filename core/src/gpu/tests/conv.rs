@@ -18,6 +18,11 @@ const CASES: &[(Shape, usize, usize, usize, usize, usize)] = &[
     (Shape { c: 20, h: 16, w: 16, n: 8 }, 40, 3, 1, 1, 8),
     (Shape { c: 2, h: 1, w: 1, n: 4 }, 2, 3, 1, 1, 4),
     (Shape { c: 3, h: 2, w: 1, n: 4 }, 2, 2, 2, 1, 4),
+    // Enough work for 8, 4 and 2 columns a thread, forward or back.
+    (Shape { c: 2, h: 32, w: 32, n: 8 }, 70, 3, 1, 1, 7),
+    (Shape { c: 2, h: 16, w: 16, n: 8 }, 140, 3, 1, 1, 8),
+    (Shape { c: 2, h: 16, w: 16, n: 8 }, 70, 3, 1, 1, 8),
+    (Shape { c: 70, h: 32, w: 31, n: 8 }, 2, 3, 2, 1, 8),
 ];
 
 fn layer(s: &ConvShape, weight: Weight, x: usize, ids: &[crate::ops::BufferId]) -> Vec<Op> {

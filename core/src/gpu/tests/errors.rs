@@ -4,6 +4,7 @@ use super::{Data, gpu, outcome, params};
 use crate::device::Device;
 use crate::error::Error;
 use crate::gpu::launch::grid;
+use crate::gpu::program::Pace;
 use crate::ops::{BufferId, ConvForward, ConvShape, Dtype, Fill, MaxPool, Op, PoolShape, Relu, Shape, SoftmaxCrossEntropy, Weight};
 
 #[test]
@@ -12,6 +13,30 @@ fn grids_fold_into_two_dimensions() {
     let (x, y) = grid(289_124, 65_535).unwrap();
     assert!(x <= 65_535 && y == 5 && (x * y) as usize >= 289_124);
     assert_eq!(grid(10, 3), None);
+}
+
+#[test]
+fn more_workgroups_than_one_dimension_holds_all_run() {
+    let Some(mut gpu) = gpu() else { return };
+    let len = 65_537 * 256 + 1;
+    let a = gpu.alloc("a", len, Dtype::F32).unwrap();
+    let program = gpu.compile("test", &[Op::Fill(Fill { len, buffer: a, value: 1.5 })]).unwrap();
+    gpu.run(&program, &params(4)).unwrap();
+    let words = pollster::block_on(gpu.read(a, 0, len)).unwrap();
+    assert!(words.iter().all(|&w| f32::from_bits(w) == 1.5));
+}
+
+#[test]
+fn long_programs_are_cut_by_what_was_measured() {
+    let mut pace = Pace::new(true);
+    let second = 1.0 / 5e-10; // by the first guess
+    assert_eq!(pace.portion([0.05, 0.04, 0.05, 0.01].map(|s| s * second).into_iter()).0, 2);
+    assert_eq!(pace.portion([3.0 * second, second].into_iter()).0, 1, "a single long dispatch still runs");
+    pace.submitted(second);
+    std::thread::sleep(std::time::Duration::from_millis(10)); // what should take a second took 10 ms
+    pace.finished(pace.pending());
+    assert!(pace.portion([1.0; 5].map(|s| s * second).into_iter()).0 > 1);
+    assert_eq!(pace.pending(), 0.0);
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn sparse(device: &mut CpuDevice<f32>, stream: &mut Stream, s: &ConvShape, count
     for at in stream.choose(s.weights(), count) {
         let at = at as usize;
         let (co, ci, tap) = (at / taps / s.c_in, at / taps % s.c_in, at % taps);
-        let packed = |channel: usize| (channel << 8 | tap / s.kw << 4 | tap % s.kw) as u32;
+        let packed = |channel: usize| ((channel << 8) | ((tap / s.kw) << 4) | (tap % s.kw)) as u32;
         transposed.push((ci, packed(co), index.len() as u32));
         index.push(packed(ci));
         row.push(co as u32);

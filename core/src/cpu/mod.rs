@@ -20,11 +20,11 @@ mod tests;
 
 pub use real::Real;
 
-use aligned::{Aligned, Word};
 use crate::device::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Dtype, Op, StepParams};
 use crate::platform;
+use aligned::{Aligned, Word};
 
 /// One place of the buffer table.
 enum Slot<T> {
@@ -230,11 +230,7 @@ impl<T: Real> CpuDevice<T> {
         }
     }
     /// Lends out the buffers that an op writes, and takes them back whatever comes of it.
-    fn lend<const K: usize>(
-        &mut self,
-        ids: [BufferId; K],
-        work: impl FnOnce(&Self, [&mut [T]; K]) -> Result<()>,
-    ) -> Result<()> {
+    fn lend<const K: usize>(&mut self, ids: [BufferId; K], work: impl FnOnce(&Self, [&mut [T]; K]) -> Result<()>) -> Result<()> {
         let mut lent = ids.map(|id| match self.slots.get_mut(id.0 as usize) {
             Some(slot) => std::mem::replace(slot, Slot::Empty),
             None => Slot::Empty,

@@ -147,9 +147,11 @@ pub fn of(op: &Op) -> Result<Vec<Operand>> {
     let all = match op {
         Op::Augment(o) => {
             check_shape(op, "out", o.shape)?;
-            all.index("bytes", o.bytes, o.shape.len().div_ceil(4))
-                .read("params", o.params, o.shape.n * 8)
-                .write("out", o.out, o.shape.len())
+            all.index("bytes", o.bytes, o.shape.len().div_ceil(4)).read("params", o.params, o.shape.n * 8).write(
+                "out",
+                o.out,
+                o.shape.len(),
+            )
         }
         Op::Normalize(o) => {
             check_shape(op, "x", o.shape)?;
@@ -158,23 +160,23 @@ pub fn of(op: &Op) -> Result<Vec<Operand>> {
         }
         Op::ConvForward(o) => {
             check_conv(op, &o.shape)?;
-            all.read("x", o.x, o.shape.input().len())
-                .weight(&o.shape, &o.weight)
-                .read_some("bias", o.bias, o.shape.c_out)
-                .write("y", o.y, o.shape.output().len())
+            all.read("x", o.x, o.shape.input().len()).weight(&o.shape, &o.weight).read_some("bias", o.bias, o.shape.c_out).write(
+                "y",
+                o.y,
+                o.shape.output().len(),
+            )
         }
         Op::ConvInputGrad(o) => {
             check_conv(op, &o.shape)?;
-            all.read("dy", o.dy, o.shape.output().len())
-                .weight(&o.shape, &o.weight)
-                .write("dx", o.dx, o.shape.input().len())
+            all.read("dy", o.dy, o.shape.output().len()).weight(&o.shape, &o.weight).write("dx", o.dx, o.shape.input().len())
         }
         Op::ConvWeightGrad(o) => {
             check_conv(op, &o.shape)?;
-            all.read("x", o.x, o.shape.input().len())
-                .read("dy", o.dy, o.shape.output().len())
-                .topology(&o.shape, &o.weight)
-                .write("dw", o.dw, weight_len(&o.shape, &o.weight))
+            all.read("x", o.x, o.shape.input().len()).read("dy", o.dy, o.shape.output().len()).topology(&o.shape, &o.weight).write(
+                "dw",
+                o.dw,
+                weight_len(&o.shape, &o.weight),
+            )
         }
         Op::BiasGrad(o) => {
             check_shape(op, "dy", o.shape)?;
@@ -220,9 +222,7 @@ pub fn of(op: &Op) -> Result<Vec<Operand>> {
         }
         Op::MaxPoolGrad(o) => {
             check_pool(op, &o.shape)?;
-            all.read("x", o.x, o.shape.input.len())
-                .read("dy", o.dy, o.shape.output.len())
-                .write("dx", o.dx, o.shape.input.len())
+            all.read("x", o.x, o.shape.input.len()).read("dy", o.dy, o.shape.output.len()).write("dx", o.dx, o.shape.input.len())
         }
         Op::AvgPool(o) => {
             check_pool(op, &o.shape)?;

@@ -29,16 +29,8 @@ pub fn sgd<T: Real>(step: &StepParams, values: &mut [T], grad: &[T], momentum: &
 
 /// Adam.
 pub fn adam<T: Real>(step: &StepParams, values: &mut [T], grad: &[T], moments: [&mut [T]; 2], mask: Option<&[T]>) {
-    let [lr, decay, beta1, beta2, eps, correction1, correction2] = [
-        step.lr,
-        step.weight_decay,
-        step.momentum,
-        step.beta2,
-        step.epsilon,
-        step.correction1,
-        step.correction2,
-    ]
-    .map(T::from_f32);
+    let [lr, decay, beta1, beta2, eps, correction1, correction2] =
+        [step.lr, step.weight_decay, step.momentum, step.beta2, step.epsilon, step.correction1, step.correction2].map(T::from_f32);
     let count = values.len();
     let [first, second] = moments.map(Shared::new);
     let values = Shared::new(values);

@@ -7,13 +7,9 @@ use super::real::Real;
 
 /// Starts of the runs of lanes in one window that lie inside the input, in row-major order.
 fn window(shape: &PoolShape, oy: usize, ox: usize) -> impl Iterator<Item = usize> + '_ {
-    let inside = |o: usize, k: usize, extent: usize| {
-        (o * shape.stride + k).checked_sub(shape.pad).filter(|&i| i < extent)
-    };
+    let inside = |o: usize, k: usize, extent: usize| (o * shape.stride + k).checked_sub(shape.pad).filter(|&i| i < extent);
     (0..shape.kh).filter_map(move |ky| inside(oy, ky, shape.input.h)).flat_map(move |iy| {
-        (0..shape.kw)
-            .filter_map(move |kx| inside(ox, kx, shape.input.w))
-            .map(move |ix| (iy * shape.input.w + ix) * shape.input.n)
+        (0..shape.kw).filter_map(move |kx| inside(ox, kx, shape.input.w)).map(move |ix| (iy * shape.input.w + ix) * shape.input.n)
     })
 }
 
@@ -28,7 +24,8 @@ fn outputs(shape: &PoolShape, mut run: impl FnMut(usize, usize, usize)) {
 
 /// Whether `value` takes the place of `best`: larger, or the first NaN (as PyTorch, a NaN wins).
 fn wins<T: Real>(value: T, best: T) -> bool {
-    value > best || (value != value && best == best)
+    let nan = |v: T| v.partial_cmp(&v).is_none();
+    value > best || (nan(value) && !nan(best))
 }
 
 /// `y = max over the window`; 0 where a window lies wholly in the padding.

@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
-use super::conv::{self, InputGradArgs, ForwardArgs, WeightGradArgs};
 use super::aligned::Word;
+use super::conv::{self, ForwardArgs, InputGradArgs, WeightGradArgs};
 use super::conv_fast;
 
 /// A floating-point number that the CPU kernels can work on.

@@ -99,9 +99,9 @@ impl<T: Real> CpuDevice<T> {
             }),
             Op::BatchNormInputGrad(o) => match o.dresidual {
                 None => self.lend([o.dx], |d, [dx]| d.batch_norm_input_grad(o, n_valid, dx, None)),
-                Some((id, accumulate)) => self.lend([o.dx, id], |d, [dx, dresidual]| {
-                    d.batch_norm_input_grad(o, n_valid, dx, Some((dresidual, accumulate)))
-                }),
+                Some((id, accumulate)) => {
+                    self.lend([o.dx, id], |d, [dx, dresidual]| d.batch_norm_input_grad(o, n_valid, dx, Some((dresidual, accumulate))))
+                }
             },
             Op::Relu(o) => self.lend([o.y], |d, [y]| {
                 elementwise::relu(d.unless(o.x, o.y)?, &mut y[..o.len]);
@@ -136,9 +136,7 @@ impl<T: Real> CpuDevice<T> {
                 Ok(())
             }),
             Op::SoftmaxCrossEntropy(o) => match o.dlogits {
-                None => self.lend([o.samples, o.totals], |d, [samples, totals]| {
-                    d.cross_entropy(o, step, None, samples, totals)
-                }),
+                None => self.lend([o.samples, o.totals], |d, [samples, totals]| d.cross_entropy(o, step, None, samples, totals)),
                 Some(id) => self.lend([o.samples, o.totals, id], |d, [samples, totals, dlogits]| {
                     d.cross_entropy(o, step, Some(dlogits), samples, totals)
                 }),

@@ -52,9 +52,7 @@ impl Lattice {
                 taps.extend(tap.map(|(dy, dx)| Tap { number: ky * shape.kw + kx, dy, dx }));
             }
         }
-        let range = |offset: fn(&Tap) -> isize| {
-            [taps.iter().map(offset).min().unwrap_or(0), taps.iter().map(offset).max().unwrap_or(0)]
-        };
+        let range = |offset: fn(&Tap) -> isize| [taps.iter().map(offset).min().unwrap_or(0), taps.iter().map(offset).max().unwrap_or(0)];
         let (dy, dx) = (range(|t| t.dy), range(|t| t.dx));
         let positions = |extent: usize, first: usize| extent.saturating_sub(first).div_ceil(out_step);
         let (rows, cols) = (positions(out.h, out_y0), positions(out.w, out_x0));
@@ -201,15 +199,7 @@ impl Tiling {
         self.channels * self.channel + SLACK
     }
     /// Packs what row `y` of a segment reads of some channels and the row before did not; outside the source is zero.
-    pub fn pack(
-        &self,
-        lattice: &Lattice,
-        segment: &Segment,
-        y: usize,
-        channels: std::ops::Range<usize>,
-        source: &[f32],
-        to: &mut [f32],
-    ) {
+    pub fn pack(&self, lattice: &Lattice, segment: &Segment, y: usize, channels: std::ops::Range<usize>, source: &[f32], to: &mut [f32]) {
         let Shape { h, w, n, .. } = lattice.source;
         let (plane, count) = (lattice.source.plane(), channels.len());
         let first_col = (segment.x * lattice.step) as isize + lattice.dx[0];

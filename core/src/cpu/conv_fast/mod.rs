@@ -1,8 +1,8 @@
 //! Fast f32 convolution: one scheme for dense and sparse weights, both strides, and all three directions.
 //!
-//! Output positions are cut into tiles; for each tile the input it needs is packed once, zero-padded, into a block that
-//! stays in the L2 cache, where every weight is a constant offset. Then a dense layer is a register-tiled matrix product
-//! over those offsets, a sparse layer a list of (offset, value), and a weight gradient a list of dot products.
+//! Strips of the output are worked through row by row; the input that a row needs is packed, zero-padded, into a block
+//! that stays in the L2 cache, where every weight is a constant offset. Then a dense layer is a register-tiled matrix
+//! product over those offsets, a sparse layer a list of (offset, value), and a weight gradient a list of dot products.
 
 mod lattice;
 mod product;

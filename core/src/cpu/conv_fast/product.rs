@@ -1,4 +1,6 @@
-//! Output tiles as products of weights with a packed block: register-tiled for dense weights, row by row for sparse ones.
+//! Output rows as products of weights with a packed block: register-tiled for dense weights, row by row for sparse ones.
+
+#![expect(clippy::needless_range_loop, reason = "register tiles: constant bounds, several arrays by one index")]
 
 use std::cell::RefCell;
 

@@ -1,7 +1,9 @@
-//! Weight gradients as dot products of a gradient's tile with a packed block, several weights at once.
+//! Weight gradients as dot products of a gradient's row with a packed block, several weights at once.
 //!
-//! Tiles are dealt to a number of parts that depends on the shape alone; parts are added in order, so the result does
+//! Segments are dealt to a number of parts that depends on the shape alone; parts are added in order, so the result does
 //! not depend on the number of threads.
+
+#![expect(clippy::needless_range_loop, reason = "register tiles: constant bounds, several arrays by one index")]
 
 use pulp::{Simd, WithSimd};
 
@@ -93,9 +95,7 @@ fn pack_gradient(lattice: &Lattice, segment: &Segment, y: usize, dy: &[f32], to:
 pub fn sparse(lattice: &Lattice, x: &[f32], dy: &[f32], csr: Csr<'_>, rows: usize, dw: &mut [f32]) {
     let tiling = Tiling::new(lattice);
     let Grouped { starts, entries } = Grouped::new(lattice, &tiling, csr, rows);
-    let entry = |turn, (channel, tap, position): (u32, u32, u32)| {
-        (tiling.offset(turn, channel as usize, tap as usize) as u32, position)
-    };
+    let entry = |turn, (channel, tap, position): (u32, u32, u32)| (tiling.offset(turn, channel as usize, tap as usize) as u32, position);
     let turn = |turn| entries.iter().map(|&e| entry(turn, e)).collect();
     let turns: Vec<Vec<(u32, u32)>> = (0..tiling.ring).map(turn).collect();
     let pitch = pitch(&tiling, lattice.out.n);

@@ -40,7 +40,7 @@ impl Layer {
             for rest in 0..s.c_in * taps {
                 if mask[co * s.c_in * taps + rest] {
                     let (ci, tap) = (rest / taps, rest % taps);
-                    let packed = |channel: usize| (channel << 8 | tap / s.kw << 4 | tap % s.kw) as u32;
+                    let packed = |channel: usize| ((channel << 8) | ((tap / s.kw) << 4) | (tap % s.kw)) as u32;
                     entries.push((ci, packed(co), index.len() as u32));
                     index.push(packed(ci));
                     row.push(co as u32);
@@ -78,13 +78,7 @@ impl Layer {
         bench.run(Op::ConvInputGrad(ConvInputGrad { shape: s, dy, weight, dx, accumulate: true }));
         bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, dy, weight, dw }));
         bench.run(Op::BiasGrad(BiasGrad { shape: s.output(), dy, dbias }));
-        [
-            bench.get(y, s.output().len()),
-            once,
-            bench.get(dx, s.input().len()),
-            bench.get(dw, self.values()),
-            bench.get(dbias, s.c_out),
-        ]
+        [bench.get(y, s.output().len()), once, bench.get(dx, s.input().len()), bench.get(dw, self.values()), bench.get(dbias, s.c_out)]
     }
 }
 

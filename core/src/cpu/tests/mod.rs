@@ -81,7 +81,11 @@ fn finite_differences(name: &str, at: &[f64], gradient: &[f64], mut loss: impl F
         point[i] = at[i] - h;
         let difference = (up - loss(&point)) / (2.0 * h);
         point[i] = at[i];
-        assert!((difference - gradient[i]).abs() < 1e-6 * (1.0 + difference.abs()), "{name}[{i}]: gradient {}, difference {difference}", gradient[i]);
+        assert!(
+            (difference - gradient[i]).abs() < 1e-6 * (1.0 + difference.abs()),
+            "{name}[{i}]: gradient {}, difference {difference}",
+            gradient[i]
+        );
     }
 }
 

@@ -148,19 +148,23 @@ fn pools_match_formulae_and_differences() {
                 let (y, x_) = (y.checked_sub(pad)?, x_.checked_sub(pad)?);
                 (y < 6 && x_ < 6).then(|| f64::from(x[((c * 6 + y) * 6 + x_) * 4 + lane]))
             };
-            for i in 0..shape.output.len() {
+            for (i, &y) in y.iter().enumerate() {
                 let (lane, ox, oy, c) = (i % 4, i / 4 % extent, i / 4 / extent % extent, i / 4 / extent / extent);
                 let taps: Vec<f64> = (0..k * k).filter_map(|t| at(c, oy * stride + t / k, ox * stride + t % k, lane)).collect();
                 let mean = taps.iter().sum::<f64>() / (k * k) as f64;
                 let expected = if average { mean } else { taps.iter().copied().fold(f64::NEG_INFINITY, f64::max) };
-                assert!((y[i] - expected).abs() < 1e-12);
+                assert!((y - expected).abs() < 1e-12);
             }
             let dy64 = widen(&dy);
             let mut bench = Bench::<f64>::new(4);
             let [bx, by] = [bench.zeros(x.len()), bench.zeros(dy.len())];
             finite_differences("pool", &widen(&x), &dx, |point| {
                 bench.device.write(bx, 0, point).unwrap();
-                bench.run(if average { Op::AvgPool(AvgPool { shape, x: bx, y: by }) } else { Op::MaxPool(MaxPool { shape, x: bx, y: by }) });
+                bench.run(if average {
+                    Op::AvgPool(AvgPool { shape, x: bx, y: by })
+                } else {
+                    Op::MaxPool(MaxPool { shape, x: bx, y: by })
+                });
                 dot(&bench.get(by, dy.len()), &dy64)
             });
             close("accumulated", &twice, &dx.iter().map(|v| 2.0 * v).collect::<Vec<_>>(), 1e-12);
@@ -244,8 +248,7 @@ fn augment_crops_flips_and_rotates() {
     let mut bench = Bench::<f64>::new(3);
     let (bytes, params, out) = (bench.put_u32(&words), bench.put(&params.concat()), bench.put(&vec![9.0; shape.len()]));
     bench.run(Op::Augment(Augment { shape, bytes, params, out }));
-    let found = bench.get(out, shape.len());
-    for i in 0..shape.len() {
+    for (i, found) in bench.get(out, shape.len()).into_iter().enumerate() {
         let (lane, x, y, c) = (i % 4, i / 4 % 4, i / 16 % 4, i / 64);
         let expected = match lane {
             0 => Some(pixel(0, c, y, x)),
@@ -254,7 +257,7 @@ fn augment_crops_flips_and_rotates() {
             2 => Some(pixel(2, c, 3 - x, 3 - y)),
             _ => None,
         };
-        assert_eq!(found[i], f64::from(expected.unwrap_or(0)) / 255.0, "lane {lane}, c {c}, y {y}, x {x}");
+        assert_eq!(found, f64::from(expected.unwrap_or(0)) / 255.0, "lane {lane}, c {c}, y {y}, x {x}");
     }
 }
 
@@ -270,7 +273,7 @@ fn normalize_relu_and_fill() {
         bench.run(Op::Normalize(Normalize { shape, x: a, y, mean, inv_std }));
         for (i, y) in bench.get(y, x.len()).into_iter().enumerate() {
             let c = i / shape.plane();
-            let expected = f64::from((x[i] as f64 - f64::from(mean[c])) as f32 * 0.0) + (f64::from(x[i]) - f64::from(mean[c])) * f64::from(inv_std[c]);
+            let expected = (f64::from(x[i]) - f64::from(mean[c])) * f64::from(inv_std[c]);
             assert_eq!(y, if i % 4 < 3 { expected } else { 0.0 });
         }
     }
@@ -323,16 +326,19 @@ fn optimisers_follow_their_formulae() {
     let mut bench = Bench::<f64>::new(4);
     bench.step = StepParams { lr: 0.5, momentum: 0.75, weight_decay: 0.25, nesterov: 1, ..bench.step };
     let [v, g, m, mask] = [&[1.0, 2.0], &[0.5, -1.0], &[2.0, 4.0], &[1.0, 0.0]].map(|v: &[f32; 2]| bench.put(v));
-    let sgd = |mask| Op::SgdUpdate(SgdUpdate { len: 2, values: v, grad: g, momentum: m, mask });
-    bench.run(sgd(None));
+    let sgd = |mask, momentum_reset| Op::SgdUpdate(SgdUpdate { len: 2, values: v, grad: g, momentum: m, mask, momentum_reset });
+    bench.run(sgd(None, true));
     // g = 0.75, -0.5; m = 2.25, 2.5; step 0.75 + 0.75 * 2.25, -0.5 + 0.75 * 2.5.
     assert_eq!(bench.get(m, 2), [2.25, 2.5]);
     assert_eq!(bench.get(v, 2), [1.0 - 0.5 * 2.4375, 2.0 - 0.5 * 1.375]);
     bench.step.nesterov = 0;
     bench.device.write_f32(v, 0, &[1.0, 2.0]).unwrap();
-    bench.run(sgd(Some(mask)));
+    bench.run(sgd(Some(mask), false));
     assert_eq!(bench.get(m, 2), [0.75 * 2.25 + 0.75, 0.75 * 2.5 - 0.5]);
     assert_eq!(bench.get(v, 2), [1.0 - 0.5 * 2.4375, 0.0]);
+    bench.run(sgd(Some(mask), true));
+    assert_eq!(bench.get(m, 2)[1], 0.0);
+    assert_ne!(bench.get(m, 2)[0], 0.0);
     bench.step = StepParams { beta2: 0.5, epsilon: 0.125, correction1: 0.25, correction2: 0.5, ..bench.step };
     bench.device.write_f32(v, 0, &[1.0, 2.0]).unwrap();
     let [first, second] = [&[1.0, 1.0], &[2.0, 2.0]].map(|v: &[f32; 2]| bench.put(v));

@@ -24,7 +24,13 @@ fn what_decides(race: &Race) -> &'static str {
 }
 
 fn corner(race: &Race, learner: &Learner) -> Corner {
-    let score = learner.evaluations.last().map(|e| percent(e.deciding().accuracy));
+    // All at the same epoch, like the sentence below; one that stopped keeps its last.
+    let common = race.common_epoch().filter(|_| learner.failed.is_none());
+    let shown = match common {
+        Some(epoch) => learner.evaluations.iter().find(|e| e.epoch == epoch),
+        None => learner.evaluations.last().filter(|_| learner.failed.is_some()),
+    };
+    let score = shown.map(|e| percent(e.deciding().accuracy));
     Corner { tone: learner.tone, score, caption: format!("{}{}", learner.label, what_decides(race)) }
 }
 

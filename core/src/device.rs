@@ -17,6 +17,7 @@ pub enum Device {
     /// Threads and SIMD.
     Cpu(CpuDevice<f32>),
     /// Plain loops in float64, for tests.
+    #[cfg(feature = "oracle")]
     Oracle(CpuDevice<f64>),
 }
 
@@ -71,6 +72,7 @@ impl Device {
         Self::Cpu(CpuDevice::new())
     }
     /// The float64 oracle.
+    #[cfg(feature = "oracle")]
     pub fn oracle() -> Self {
         Self::Oracle(CpuDevice::new())
     }
@@ -79,6 +81,7 @@ impl Device {
         match self {
             Self::Gpu(d) => d.info(),
             Self::Cpu(d) => d.info(),
+            #[cfg(feature = "oracle")]
             Self::Oracle(d) => d.info(),
         }
     }
@@ -87,6 +90,7 @@ impl Device {
         match self {
             Self::Gpu(d) => d.allocated_bytes(),
             Self::Cpu(d) => d.allocated_bytes(),
+            #[cfg(feature = "oracle")]
             Self::Oracle(d) => d.allocated_bytes(),
         }
     }
@@ -98,6 +102,7 @@ impl Device {
         match self {
             Self::Gpu(d) => d.alloc(label, words, dtype),
             Self::Cpu(d) => d.alloc(label, words, dtype),
+            #[cfg(feature = "oracle")]
             Self::Oracle(d) => d.alloc(label, words, dtype),
         }
     }
@@ -106,6 +111,7 @@ impl Device {
         match self {
             Self::Gpu(d) => d.free(id),
             Self::Cpu(d) => d.free(id),
+            #[cfg(feature = "oracle")]
             Self::Oracle(d) => d.free(id),
         }
     }
@@ -114,6 +120,7 @@ impl Device {
         match self {
             Self::Gpu(d) => d.write(id, offset, bytemuck::cast_slice(values)),
             Self::Cpu(d) => d.write_f32(id, offset, values),
+            #[cfg(feature = "oracle")]
             Self::Oracle(d) => d.write_f32(id, offset, values),
         }
     }
@@ -122,6 +129,7 @@ impl Device {
         match self {
             Self::Gpu(d) => d.write(id, offset, bytemuck::cast_slice(values)),
             Self::Cpu(d) => d.write_u32(id, offset, values),
+            #[cfg(feature = "oracle")]
             Self::Oracle(d) => d.write_u32(id, offset, values),
         }
     }
@@ -130,6 +138,7 @@ impl Device {
         match self {
             Self::Gpu(d) => Ok(bytemuck::pod_collect_to_vec(&d.read(id, offset, words).await?)),
             Self::Cpu(d) => d.read_f32(id, offset, words),
+            #[cfg(feature = "oracle")]
             Self::Oracle(d) => d.read_f32(id, offset, words),
         }
     }
@@ -144,6 +153,7 @@ impl Device {
                 d.check(label, ops)?;
                 Ok(Program::Cpu(ops.to_vec()))
             }
+            #[cfg(feature = "oracle")]
             Self::Oracle(d) => {
                 d.check(label, ops)?;
                 Ok(Program::Cpu(ops.to_vec()))
@@ -155,6 +165,7 @@ impl Device {
         match (self, program) {
             (Self::Gpu(d), Program::Gpu(p)) => d.run(p, step),
             (Self::Cpu(d), Program::Cpu(ops)) => d.run(ops, step),
+            #[cfg(feature = "oracle")]
             (Self::Oracle(d), Program::Cpu(ops)) => d.run(ops, step),
             _ => Err(crate::Error::Validation("a program was run on another kind of device".into())),
         }
@@ -163,7 +174,9 @@ impl Device {
     pub async fn sync(&mut self) -> Result<()> {
         match self {
             Self::Gpu(d) => d.sync().await,
-            Self::Cpu(_) | Self::Oracle(_) => Ok(()),
+            Self::Cpu(_) => Ok(()),
+            #[cfg(feature = "oracle")]
+            Self::Oracle(_) => Ok(()),
         }
     }
 }

@@ -9,11 +9,15 @@ use super::lab::Lab;
 use crate::figures::{self, nice_step};
 use crate::race::{Race, Series, Tone};
 
-const HEIGHT: f64 = 270.0;
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
+
+/// Half as high as wide, within what a phone and a desk can show beside the controls.
+fn height(width: f64) -> f64 {
+    (width * 0.52).clamp(240.0, 400.0)
+}
 
 /// What the x axis counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,15 +86,15 @@ impl Figure {
     fn to_x(&self, x: f64, width: f64) -> f64 {
         LEFT + x / self.x_max * (width - LEFT - RIGHT)
     }
-    fn to_y(&self, y: f64) -> f64 {
+    fn to_y(&self, y: f64, width: f64) -> f64 {
         let (low, high) = self.y;
-        TOP + (high - y) / (high - low).max(1e-9) * (HEIGHT - TOP - BOTTOM)
+        TOP + (high - y) / (high - low).max(1e-9) * (height(width) - TOP - BOTTOM)
     }
     fn path(&self, line: &Line, width: f64) -> String {
         let mut d = String::with_capacity(line.points.len() * 14);
         for (i, (x, y)) in line.points.iter().enumerate() {
             d.push(if i == 0 { 'M' } else { 'L' });
-            d.push_str(&format!("{:.1} {:.1}", self.to_x(*x, width), self.to_y(*y)));
+            d.push_str(&format!("{:.1} {:.1}", self.to_x(*x, width), self.to_y(*y, width)));
         }
         d
     }
@@ -220,8 +224,8 @@ pub fn Chart() -> impl IntoView {
                 data-testid="chart"
                 data-points=move || lab.race.with(|r| r.reports)
                 data-series=move || series.get().label()
-                viewBox=move || format!("0 0 {} {HEIGHT}", width.get())
-                height=HEIGHT
+                viewBox=move || format!("0 0 {} {}", width.get(), height(width.get()))
+                height=move || height(width.get())
                 role="img"
                 tabindex="0"
                 aria-label=summary
@@ -257,7 +261,7 @@ fn empty_words(lab: Lab, series: Series) -> &'static str {
 fn axes(f: &Figure, width: f64) -> impl IntoView + use<> {
     let rows = Figure::ticks(f.y.0, f.y.1, f.y_step)
         .map(|y| {
-            let at = f.to_y(y);
+            let at = f.to_y(y, width);
             view! {
                 <line class="grid" x1=LEFT x2=width - RIGHT y1=at y2=at></line>
                 <text class="tick" x=LEFT - 8.0 y=at + 4.0 text-anchor="end">{f.y_label(y)}</text>
@@ -267,8 +271,8 @@ fn axes(f: &Figure, width: f64) -> impl IntoView + use<> {
     let columns = Figure::ticks(0.0, f.x_max, f.x_step)
         .map(|x| {
             let at = f.to_x(x, width);
-            let anchor = if at > width - 30.0 { "end" } else { "middle" };
-            view! { <text class="tick" x=at y=HEIGHT - 8.0 text-anchor=anchor>{f.x_label(x)}</text> }
+            let anchor = if f.against == Against::Flops && at > width - 40.0 { "end" } else { "middle" };
+            view! { <text class="tick" x=at y=height(width) - 8.0 text-anchor=anchor>{f.x_label(x)}</text> }
         })
         .collect_view();
     (rows, columns)
@@ -287,7 +291,7 @@ fn lines(f: &Figure, width: f64) -> impl IntoView + use<> {
         .map(|line| {
             let end = line.points.last().map(|(x, y)| {
                 let radius = if line.control { 2.0 } else { 3.5 };
-                view! { <circle class=format!("dot {}", line.tone.class()) cx=f.to_x(*x, width) cy=f.to_y(*y) r=radius></circle> }
+                view! { <circle class=format!("dot {}", line.tone.class()) cx=f.to_x(*x, width) cy=f.to_y(*y, width) r=radius></circle> }
             });
             view! {
                 <path class=line_class(line) d=f.path(line, width)></path>
@@ -303,10 +307,10 @@ fn crosshair(f: &Figure, x: f64, width: f64) -> impl IntoView + use<> {
         .lines
         .iter()
         .filter_map(|l| Some((l, Figure::nearest(&l.points, x)?)))
-        .map(|(l, (px, py))| view! { <circle class=format!("dot {}", l.tone.class()) cx=f.to_x(px, width) cy=f.to_y(py) r="3.5"></circle> })
+        .map(|(l, (px, py))| view! { <circle class=format!("dot {}", l.tone.class()) cx=f.to_x(px, width) cy=f.to_y(py, width) r="3.5"></circle> })
         .collect_view();
     view! {
-        <line class="cross" x1=at x2=at y1=TOP y2=HEIGHT - BOTTOM></line>
+        <line class="cross" x1=at x2=at y1=TOP y2=height(width) - BOTTOM></line>
         {dots}
     }
 }

@@ -7,7 +7,7 @@ use crate::figures;
 use crate::race::{Learner, Race, Tone};
 
 struct Row {
-    name: &'static str,
+    name: String,
     title: &'static str,
     cells: Vec<String>,
 }
@@ -22,47 +22,30 @@ fn against_dense(learner: &Learner, dense: Option<&Learner>) -> String {
     }
     let ideal = dense.info.flops_per_step as f64 / learner.info.flops_per_step.max(1) as f64;
     match (dense.ms_per_step, learner.ms_per_step) {
-        (Some(d), Some(l)) if l > 0.0 => format!("{:.1}× of {ideal:.1}×", d / l),
-        _ => format!("{DASH} of {ideal:.1}×"),
+        (Some(d), Some(l)) if l > 0.0 => format!("{:.1} of {ideal:.1}", d / l),
+        _ => format!("{DASH} of {ideal:.1}"),
     }
 }
 
+/// What follows from the measured time; a dash before there is one.
+fn measured(learner: &Learner, show: impl Fn(f64) -> String) -> String {
+    learner.ms_per_step.filter(|ms| *ms > 0.0).map_or_else(|| DASH.to_owned(), show)
+}
+
 fn rows(race: &Race, batch: usize) -> Vec<Row> {
-    let cells = |f: &dyn Fn(&Learner) -> String| race.corners().map(f).collect::<Vec<_>>();
-    let measured = |f: &dyn Fn(f64) -> String| cells(&|l| l.ms_per_step.filter(|ms| *ms > 0.0).map_or_else(|| DASH.into(), f));
+    let row = |name: &str, title: &'static str, f: &dyn Fn(&Learner) -> String| Row { name: name.to_owned(), title, cells: race.corners().map(f).collect() };
+    // One unit for the whole row, so that the numbers compare at a glance and fit a phone.
+    let most = race.corners().map(|l| l.info.flops_per_step).max().unwrap_or(0);
+    let (unit, size) = if most >= 10_000_000_000 { ("GFLOP", 1e9) } else { ("MFLOP", 1e6) };
     vec![
-        Row { name: "Parameters", title: "Parameters that exist", cells: cells(&|l| figures::count(l.info.active_parameters)) },
-        Row { name: "True density", title: "Weights that exist over all weights", cells: cells(&|l| format!("{:.3}", l.info.density)) },
-        Row { name: "ms a step", title: "Measured here, median of recent slices", cells: measured(&figures::three) },
-        Row {
-            name: "Against dense",
-            title: "Measured speed-up, and the speed-up that the FLOPs alone would give",
-            cells: cells(&|l| against_dense(l, race.dense())),
-        },
-        Row {
-            name: "Work a step",
-            title: "Forward and both gradients at full batch, 2 FLOPs a multiply-accumulate",
-            cells: cells(&|l| figures::flops(l.info.flops_per_step as f64)),
-        },
-        Row {
-            name: "Rate",
-            title: "Work a step over measured time",
-            cells: cells(&|l| {
-                l.ms_per_step
-                    .filter(|ms| *ms > 0.0)
-                    .map_or_else(|| DASH.into(), |ms| format!("{}/s", figures::flops(l.info.flops_per_step as f64 / ms * 1e3)))
-            }),
-        },
-        Row {
-            name: "Images a second",
-            title: "Batch size over measured time",
-            cells: measured(&|ms| figures::count((batch as f64 / ms * 1e3) as u64)),
-        },
-        Row {
-            name: "Weights in memory",
-            title: "Weights, gradients, moments and indices on the device",
-            cells: cells(&|l| figures::bytes(l.info.weight_bytes)),
-        },
+        row("Parameters", "Parameters that exist", &|l| figures::count(l.info.active_parameters)),
+        row("True density", "Weights that exist over all weights", &|l| format!("{:.3}", l.info.density)),
+        row("ms a step", "Measured here, median of recent slices", &|l| measured(l, |ms| figures::three(ms))),
+        row("Times faster, of ideal", "Measured speed-up over dense, and the one that the FLOPs alone would give", &|l| against_dense(l, race.dense())),
+        row(&format!("{unit} a step"), "Forward and both gradients at full batch, 2 a multiply-accumulate", &|l| figures::three(l.info.flops_per_step as f64 / size)),
+        row("GFLOP/s", "Work a step over measured time", &|l| measured(l, |ms| figures::three(l.info.flops_per_step as f64 / ms / 1e6))),
+        row("Images a second", "Batch size over measured time", &|l| measured(l, |ms| figures::count((batch as f64 / ms * 1e3).round() as u64))),
+        row("Weights in memory", "Weights, gradients, moments and indices on the device", &|l| figures::bytes(l.info.weight_bytes)),
     ]
 }
 
@@ -112,12 +95,7 @@ pub fn Densities() -> impl IntoView {
     let layers = Memo::new(move |_| {
         lab.race.with(|r| {
             let learner = r.corners().find(|l| l.tone != Tone::Dense)?;
-            let rows: Vec<_> = learner
-                .info
-                .layers
-                .iter()
-                .map(|l| (short(&l.name).to_owned(), l.active as f64 / l.total.max(1) as f64, l.active, l.total))
-                .collect();
+            let rows: Vec<_> = learner.info.layers.iter().map(|l| (short(&l.name).to_owned(), l.active as f64 / l.total.max(1) as f64, l.active, l.total)).collect();
             Some((learner.label.clone(), learner.tone.class(), rows))
         })
     });

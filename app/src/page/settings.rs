@@ -5,7 +5,7 @@ use sparring_core::config::{DatasetName, LearnerConfig, LrSchedule, Method, Opti
 use sparring_core::net::zoo::Model;
 
 use super::lab::{Lab, Phase};
-use crate::figures::percent;
+use crate::figures::{count, percent};
 use crate::presets::Preset;
 use crate::race::{Tone, method_label};
 
@@ -18,7 +18,7 @@ const MOST_LEARNERS: usize = 4;
 fn dataset_label(dataset: DatasetName) -> &'static str {
     match dataset {
         DatasetName::Cifar10 => "CIFAR-10",
-        DatasetName::BuiltIn => "Built-in set (made in code)",
+        DatasetName::BuiltIn => "Built-in set",
     }
 }
 
@@ -183,8 +183,7 @@ pub fn Corners() -> impl IntoView {
     let count = Memo::new(move |_| config.with(|c| c.learners.len()));
     let full = Memo::new(move |_| count.get() >= MOST_LEARNERS);
     let locked = Memo::new(move |_| {
-        lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused | Phase::Loading(_)))
-            && lab.started.with(|s| s.as_ref() != Some(&config.get()))
+        lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused | Phase::Loading(_))) && lab.started.with(|s| s.as_ref() != Some(&config.get()))
     });
     view! {
         <div class="card">
@@ -259,7 +258,8 @@ fn CornerForm(index: usize) -> impl IntoView {
     let weights = Memo::new(move |_| {
         lab.race.with(|r| {
             r.corners().nth(index).map(|l| {
-                format!("{} of {} weights", crate::figures::count(l.info.active_parameters), crate::figures::count(l.info.parameters))
+                let (active, all) = (count(l.info.active_parameters), count(l.info.parameters));
+                if active == all { format!("{all} parameters, all of them") } else { format!("{active} of {all} parameters") }
             })
         })
     });

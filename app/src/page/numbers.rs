@@ -33,7 +33,11 @@ fn measured(learner: &Learner, show: impl Fn(f64) -> String) -> String {
 }
 
 fn rows(race: &Race, batch: usize) -> Vec<Row> {
-    let row = |name: &str, title: &'static str, f: &dyn Fn(&Learner) -> String| Row { name: name.to_owned(), title, cells: race.corners().map(f).collect() };
+    let row = |name: &str, title: &'static str, f: &dyn Fn(&Learner) -> String| Row {
+        name: name.to_owned(),
+        title,
+        cells: race.corners().map(f).collect(),
+    };
     // One unit for the whole row, so that the numbers compare at a glance and fit a phone.
     let most = race.corners().map(|l| l.info.flops_per_step).max().unwrap_or(0);
     let (unit, size) = if most >= 10_000_000_000 { ("GFLOP", 1e9) } else { ("MFLOP", 1e6) };
@@ -41,10 +45,16 @@ fn rows(race: &Race, batch: usize) -> Vec<Row> {
         row("Parameters", "Parameters that exist", &|l| figures::count(l.info.active_parameters)),
         row("True density", "Weights that exist over all weights", &|l| format!("{:.3}", l.info.density)),
         row("ms a step", "Measured here, median of recent slices", &|l| measured(l, |ms| figures::three(ms))),
-        row("Times faster, of ideal", "Measured speed-up over dense, and the one that the FLOPs alone would give", &|l| against_dense(l, race.dense())),
-        row(&format!("{unit} a step"), "Forward and both gradients at full batch, 2 a multiply-accumulate", &|l| figures::three(l.info.flops_per_step as f64 / size)),
+        row("Times faster, of ideal", "Measured speed-up over dense, and the one that the FLOPs alone would give", &|l| {
+            against_dense(l, race.dense())
+        }),
+        row(&format!("{unit} a step"), "Forward and both gradients at full batch, 2 a multiply-accumulate", &|l| {
+            figures::three(l.info.flops_per_step as f64 / size)
+        }),
         row("GFLOP/s", "Work a step over measured time", &|l| measured(l, |ms| figures::three(l.info.flops_per_step as f64 / ms / 1e6))),
-        row("Images a second", "Batch size over measured time", &|l| measured(l, |ms| figures::count((batch as f64 / ms * 1e3).round() as u64))),
+        row("Images a second", "Batch size over measured time", &|l| {
+            measured(l, |ms| figures::count((batch as f64 / ms * 1e3).round() as u64))
+        }),
         row("Weights in memory", "Weights, gradients, moments and indices on the device", &|l| figures::bytes(l.info.weight_bytes)),
     ]
 }
@@ -95,7 +105,12 @@ pub fn Densities() -> impl IntoView {
     let layers = Memo::new(move |_| {
         lab.race.with(|r| {
             let learner = r.corners().find(|l| l.tone != Tone::Dense)?;
-            let rows: Vec<_> = learner.info.layers.iter().map(|l| (short(&l.name).to_owned(), l.active as f64 / l.total.max(1) as f64, l.active, l.total)).collect();
+            let rows: Vec<_> = learner
+                .info
+                .layers
+                .iter()
+                .map(|l| (short(&l.name).to_owned(), l.active as f64 / l.total.max(1) as f64, l.active, l.total))
+                .collect();
             Some((learner.label.clone(), learner.tone.class(), rows))
         })
     });

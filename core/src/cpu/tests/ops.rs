@@ -160,7 +160,11 @@ fn pools_match_formulae_and_differences() {
             let [bx, by] = [bench.zeros(x.len()), bench.zeros(dy.len())];
             finite_differences("pool", &widen(&x), &dx, |point| {
                 bench.device.write(bx, 0, point).unwrap();
-                bench.run(if average { Op::AvgPool(AvgPool { shape, x: bx, y: by }) } else { Op::MaxPool(MaxPool { shape, x: bx, y: by }) });
+                bench.run(if average {
+                    Op::AvgPool(AvgPool { shape, x: bx, y: by })
+                } else {
+                    Op::MaxPool(MaxPool { shape, x: bx, y: by })
+                });
                 dot(&bench.get(by, dy.len()), &dy64)
             });
             close("accumulated", &twice, &dx.iter().map(|v| 2.0 * v).collect::<Vec<_>>(), 1e-12);
@@ -270,7 +274,8 @@ fn normalize_relu_and_fill() {
         bench.run(Op::Normalize(Normalize { shape, x: a, y, mean, inv_std }));
         for (i, y) in bench.get(y, x.len()).into_iter().enumerate() {
             let c = i / shape.plane();
-            let expected = f64::from((x[i] as f64 - f64::from(mean[c])) as f32 * 0.0) + (f64::from(x[i]) - f64::from(mean[c])) * f64::from(inv_std[c]);
+            let expected =
+                f64::from((x[i] as f64 - f64::from(mean[c])) as f32 * 0.0) + (f64::from(x[i]) - f64::from(mean[c])) * f64::from(inv_std[c]);
             assert_eq!(y, if i % 4 < 3 { expected } else { 0.0 });
         }
     }

@@ -96,6 +96,18 @@ pub struct Latest {
     pub test_hard: Option<Score>,
 }
 
+/// Who stands in a corner, and what it trains on.
+pub struct Corner {
+    /// How its weights live.
+    pub config: LearnerConfig,
+    /// The subset, by name.
+    pub subset: Subset,
+    /// Whether it is the random control of another.
+    pub control: bool,
+    /// The subset, by index into the training file.
+    pub indices: Arc<Vec<u32>>,
+}
+
 /// A learner.
 pub struct Learner {
     /// How its weights live.
@@ -132,20 +144,12 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Plans a learner. `indices` are its training samples.
+    /// Plans a learner at padded batch `n`, from this dense state.
     ///
     /// # Errors
     /// What the plan says; `Config` where the density cannot be allocated.
-    pub fn new(
-        ring: &mut Ring,
-        config: LearnerConfig,
-        subset: Subset,
-        control: bool,
-        indices: Arc<Vec<u32>>,
-        graph: Graph,
-        n: usize,
-        start: &StateDict,
-    ) -> Result<Self> {
+    pub fn new(ring: &mut Ring, corner: Corner, graph: Graph, n: usize, start: &StateDict) -> Result<Self> {
+        let Corner { config, subset, control, indices } = corner;
         let placements = place(&graph, &config, ring.config.seed)?;
         let weights = graph.weights();
         let explored = placements

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::learner::{Latest, Learner, Phase, Ring, Tally, upload};
+use super::learner::{Corner, Latest, Learner, Phase, Ring, Tally, upload};
 use super::verdict::verdict;
 use crate::config::{ExperimentConfig, Subset};
 use crate::data::batch::HostBatch;
@@ -85,7 +85,8 @@ impl Session {
         for (subset, control) in corners(&config) {
             let indices = Arc::new(select(subset, train.len(), scores.as_deref(), config.seed, config.limit_train)?);
             for &learner in &config.learners {
-                learners.push(Learner::new(&mut ring, learner, subset, control, indices.clone(), graph.clone(), n, &start)?);
+                let corner = Corner { config: learner, subset, control, indices: indices.clone() };
+                learners.push(Learner::new(&mut ring, corner, graph.clone(), n, &start)?);
             }
         }
         Ok(Self {

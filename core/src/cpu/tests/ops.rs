@@ -148,12 +148,12 @@ fn pools_match_formulae_and_differences() {
                 let (y, x_) = (y.checked_sub(pad)?, x_.checked_sub(pad)?);
                 (y < 6 && x_ < 6).then(|| f64::from(x[((c * 6 + y) * 6 + x_) * 4 + lane]))
             };
-            for i in 0..shape.output.len() {
+            for (i, &found) in y.iter().enumerate() {
                 let (lane, ox, oy, c) = (i % 4, i / 4 % extent, i / 4 / extent % extent, i / 4 / extent / extent);
                 let taps: Vec<f64> = (0..k * k).filter_map(|t| at(c, oy * stride + t / k, ox * stride + t % k, lane)).collect();
                 let mean = taps.iter().sum::<f64>() / (k * k) as f64;
                 let expected = if average { mean } else { taps.iter().copied().fold(f64::NEG_INFINITY, f64::max) };
-                assert!((y[i] - expected).abs() < 1e-12);
+                assert!((found - expected).abs() < 1e-12);
             }
             let dy64 = widen(&dy);
             let mut bench = Bench::<f64>::new(4);
@@ -248,8 +248,7 @@ fn augment_crops_flips_and_rotates() {
     let mut bench = Bench::<f64>::new(3);
     let (bytes, params, out) = (bench.put_u32(&words), bench.put(&params.concat()), bench.put(&vec![9.0; shape.len()]));
     bench.run(Op::Augment(Augment { shape, bytes, params, out }));
-    let found = bench.get(out, shape.len());
-    for i in 0..shape.len() {
+    for (i, found) in bench.get(out, shape.len()).into_iter().enumerate() {
         let (lane, x, y, c) = (i % 4, i / 4 % 4, i / 16 % 4, i / 64);
         let expected = match lane {
             0 => Some(pixel(0, c, y, x)),
@@ -258,7 +257,7 @@ fn augment_crops_flips_and_rotates() {
             2 => Some(pixel(2, c, 3 - x, 3 - y)),
             _ => None,
         };
-        assert_eq!(found[i], f64::from(expected.unwrap_or(0)) / 255.0, "lane {lane}, c {c}, y {y}, x {x}");
+        assert_eq!(found, f64::from(expected.unwrap_or(0)) / 255.0, "lane {lane}, c {c}, y {y}, x {x}");
     }
 }
 

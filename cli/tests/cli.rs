@@ -278,3 +278,26 @@ fn golden_cases_and_the_self_test_pass_on_the_cpu() {
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(json["devices"][0]["kernels"].as_array().unwrap().iter().all(|k| k["problem"].is_null()));
 }
+
+/// The network of the reference, whose figure is published: not one image more or less.
+#[test]
+fn the_published_resnet20_scores_its_published_accuracy() {
+    let shared = std::env::var("SPARRING_SHARED").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared").into());
+    let weights = PathBuf::from(shared).join("data/resnet20-cifar10.th");
+    let have = |output: &Output| serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_default();
+    let listed = have(&sparring(&["data", "list", "--json"])).to_string();
+    if !weights.is_file() || !(listed.contains("\"present\"") || listed.contains("\"verified\"")) {
+        println!("skipped: not present: {} or CIFAR-10", weights.display());
+        return;
+    }
+    let folder = Folder::new("published");
+    let checkpoint = folder.file("resnet20.safetensors");
+    let imported =
+        sparring(&["import", weights.to_str().unwrap(), "--model", "resnet20", "--normalization", "imagenet", "--out", &checkpoint]);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let evaluated = sparring(&["eval", "--checkpoint", &checkpoint, "--data", "cifar10", "--device", "cpu", "--json"]);
+    assert_eq!(evaluated.status.code(), Some(0), "{}", stderr(&evaluated));
+    let result = have(&evaluated);
+    assert_eq!(result["correct"], 9173);
+    assert_eq!(result["clean_accuracy"], 0.9173);
+}

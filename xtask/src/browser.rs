@@ -27,7 +27,12 @@ pub fn end_to_end(ws: &Workspace, chromium: &Path) -> Result<Counts> {
     let mut tests: Vec<PathBuf> = std::fs::read_dir(ws.root.join("tests").join("e2e"))?.flatten().map(|e| e.path()).collect();
     tests.retain(|path| path.to_string_lossy().ends_with(".test.mjs"));
     tests.sort();
+    let shaders = ws.target.join("shaders.json");
+    let mut write = ws.cargo();
+    write.args(["test", "--quiet", "--release", "--locked", "--package", "sparring-core", "--test", "shaders"]);
+    process::run(write.env("SPARRING_SHADERS_JSON", &shaders))?;
     let mut command = node(ws, chromium, vec![Mount { prefix: "/", dir: page::dist(ws) }])?;
+    command.env("SPARRING_SHADERS_JSON", &shaders);
     // One browser at a time: software rendering takes all cores.
     process::run_tests(command.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(&tests))
 }

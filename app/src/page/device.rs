@@ -21,7 +21,7 @@ fn backend_words(opened: &Opened) -> String {
 /// The sentence under the device: why it is slow, where it is.
 fn remark(opened: &Opened) -> Option<String> {
     if let Some(note) = &opened.note {
-        return Some(format!("The CPU trains instead of a GPU: {note}. It is exact but slow; the quick look suits it."));
+        return Some(format!("The CPU trains instead: {note}. It is exact but slow; the quick look suits it."));
     }
     if opened.info.software {
         return Some("This adapter is a software emulation of a GPU. Numbers are right, times say nothing about a GPU.".into());

@@ -82,7 +82,8 @@ impl GpuDevice {
         let found = adapter.get_info();
         let software = found.device_type == wgpu::DeviceType::Cpu;
         if software && !allow_software {
-            return Err(Error::NoAdapter(format!("'{}' is a software adapter, slower than the CPU backend", found.name)));
+            let name = if found.name.is_empty() { String::new() } else { format!(" ({})", found.name) };
+            return Err(Error::NoAdapter(format!("the adapter here is emulated in software{name}, slower than the CPU backend")));
         }
         let offered = adapter.limits();
         let limits = wgpu::Limits {

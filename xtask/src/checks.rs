@@ -61,6 +61,9 @@ fn all_tests(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
         }
         process::run_tests(command.args(NATIVE))
     });
+    stages.check("page logic", "4 min from cold", || {
+        process::run_tests(ws.cargo().args(["test", "--release", "--locked", "--package", "sparring-app", "--lib"]))
+    });
     let cases = ws.root.join("tests").join("golden");
     stages.check("golden cases, CPU", "", || golden_native(ws, &cases, "cpu"));
     stages.check("golden cases, GPU", "", || golden_native(ws, &cases, "gpu"));

@@ -1,4 +1,5 @@
 //! Every field of an experiment as a flag of the same name, on top of a TOML file, on top of the defaults.
+#![allow(rustdoc::broken_intra_doc_links, reason = "help texts with square brackets, not links")]
 
 use std::path::{Path, PathBuf};
 

@@ -45,7 +45,7 @@ impl Stream {
     pub fn next_u32(&mut self) -> u32 {
         self.0.next_u32()
     }
-    /// Uniform in [0, 1), 24 bits.
+    /// Uniform in 0..1, 24 bits.
     pub fn uniform(&mut self) -> f32 {
         (self.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0)
     }

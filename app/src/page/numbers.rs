@@ -44,7 +44,7 @@ fn rows(race: &Race, batch: usize) -> Vec<Row> {
     vec![
         row("Parameters", "Parameters that exist", &|l| figures::count(l.info.active_parameters)),
         row("True density", "Weights that exist over all weights", &|l| format!("{:.3}", l.info.density)),
-        row("ms a step", "Measured here, median of recent slices", &|l| measured(l, |ms| figures::three(ms))),
+        row("ms a step", "Measured here, median of recent slices", &|l| measured(l, figures::three)),
         row("Times faster, of ideal", "Measured speed-up over dense, and the one that the FLOPs alone would give", &|l| {
             against_dense(l, race.dense())
         }),

@@ -52,15 +52,15 @@ pub trait Real:
     fn sqrt(self) -> Self;
     /// Neither NaN nor infinite.
     fn finite(self) -> bool;
-    /// See [`conv::forward`].
+    /// See `conv::forward`.
     fn conv_forward(args: ForwardArgs<'_, Self>) {
         conv::forward(args);
     }
-    /// See [`conv::input_grad`].
+    /// See `conv::input_grad`.
     fn conv_input_grad(args: InputGradArgs<'_, Self>) {
         conv::input_grad(args);
     }
-    /// See [`conv::weight_grad`].
+    /// See `conv::weight_grad`.
     fn conv_weight_grad(args: WeightGradArgs<'_, Self>) {
         conv::weight_grad(args);
     }

@@ -43,7 +43,7 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// Channels, height, width.
     pub extent: (usize, usize, usize),
-    /// Normalisation mean by channel (pixels in [0,1]).
+    /// Normalisation mean by channel (pixels in 0..=1).
     pub mean: [f32; 4],
     /// Normalisation standard deviation by channel.
     pub std: [f32; 4],
@@ -77,7 +77,7 @@ named_enum! {
 }
 
 impl Normalization {
-    /// (mean, standard deviation) by channel, pixels in [0,1]. The fourth channel is left as it is.
+    /// (mean, standard deviation) by channel, pixels in 0..=1. The fourth channel is left as it is.
     pub fn mean_std(self) -> ([f32; 4], [f32; 4]) {
         let (m, s) = match self {
             Self::Cifar10 => ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]),

@@ -16,8 +16,9 @@ pub mod shaders;
 mod tests;
 
 use std::collections::HashMap;
+use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_channel::oneshot;
 
@@ -254,7 +255,7 @@ impl GpuDevice {
         Ok(())
     }
     /// Scratch memory for the largest need among the launches; an existing one is shared where it suffices.
-    fn scratch_for(&mut self, launches: &[Launch]) -> Result<Option<Arc<Scratch>>> {
+    fn scratch_for(&mut self, launches: &[Launch]) -> Result<Option<Rc<Scratch>>> {
         let bindings = launches.iter().flat_map(|l| &l.bindings);
         let words = bindings.filter(|b| b.source == Source::Scratch).map(|b| b.words).max().unwrap_or(0);
         if words == 0 {
@@ -263,8 +264,8 @@ impl GpuDevice {
         if let Some(existing) = self.scratch.upgrade().filter(|s| s.words >= words) {
             return Ok(Some(existing));
         }
-        let new = Arc::new(Memory::new(&self.device, "scratch", words, &self.bytes)?);
-        self.scratch = Arc::downgrade(&new);
+        let new = Rc::new(Memory::new(&self.device, "scratch", words, &self.bytes)?);
+        self.scratch = Rc::downgrade(&new);
         Ok(Some(new))
     }
     fn dispatch(&mut self, label: &str, launch: &Launch, scratch: Option<&Scratch>) -> Result<Dispatch> {

@@ -2,7 +2,7 @@
 //!
 //! Operating systems kill a submission that runs for a second or two; a page should stay responsive meanwhile.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use web_time::Instant;
 
@@ -32,7 +32,7 @@ pub struct GpuProgram {
     /// In order.
     pub(super) dispatches: Vec<Dispatch>,
     /// Keeps the scratch memory its bind groups refer to counted as allocated.
-    pub(super) _scratch: Option<Arc<Scratch>>,
+    pub(super) _scratch: Option<Rc<Scratch>>,
 }
 
 /// Seconds per unit of work on this device, learned from waits.

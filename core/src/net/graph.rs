@@ -21,7 +21,7 @@ pub enum Init {
 /// One layer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Layer {
-    /// Pixels in [0,1]; normalised by the graph's mean and standard deviation.
+    /// Pixels in 0..=1; normalised by the graph's mean and standard deviation.
     Input,
     /// A convolution; a linear layer is one with `linear`, over its flattened input.
     Conv {

@@ -45,7 +45,7 @@ pub struct Io {
     pub bytes: BufferId,
     /// Augmentation, f32 `[n][8]`.
     pub augmentation: BufferId,
-    /// Pixels in [0,1], f32 `[c][h][w][n]`. Where given, they are the input, and bytes and augmentation are not read.
+    /// Pixels in 0..=1, f32 `[c][h][w][n]`. Where given, they are the input, and bytes and augmentation are not read.
     pub pixels: Option<BufferId>,
     /// Labels, u32 `[n]`.
     pub labels: BufferId,

@@ -1,8 +1,8 @@
 //! BatchNorm in train and eval mode, fused with the residual addition and ReLU that follow it.
 //!
 //! Forward: `xhat = (x - mean) * inv_std; pre = gamma * xhat + beta (+ residual); y = relu ? max(pre, 0) : pre`.
-//! A channel's data are packed in pairs: `affine` = [2][C] gamma then beta, `running` = [2][C] mean then variance,
-//! `saved` = [2][C] batch mean then 1/sqrt(var + eps). Means and variances are over the `h * w * n_valid` real values.
+//! A channel's data are packed in pairs: `affine` = `[2][C]` gamma then beta, `running` = `[2][C]` mean then variance,
+//! `saved` = `[2][C]` batch mean then 1/sqrt(var + eps). Means and variances are over the `h * w * n_valid` real values.
 
 use super::{BufferId, Shape};
 

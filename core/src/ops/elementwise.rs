@@ -4,7 +4,7 @@
 
 use super::{BufferId, Shape};
 
-/// Decode a batch of byte images to [0,1] and augment: crop with zero padding, flip, then rotate (nearest, zero fill).
+/// Decode a batch of byte images to 0..=1 and augment: crop with zero padding, flip, then rotate (nearest, zero fill).
 ///
 /// `bytes`: u32 words, 4 pixels each little-endian, image after image, each `[c][h][w]` (c*h*w a multiple of 4).
 /// `params`: f32 `[n][8]` per image: source column offset, source row offset, flip (0/1), cos, sin, 0, 0, 0.
@@ -19,7 +19,7 @@ pub struct Augment {
     pub bytes: BufferId,
     /// Per-image parameters, f32 `[n][8]`.
     pub params: BufferId,
-    /// `[c,h,w,n]` in [0,1].
+    /// `[c,h,w,n]` in 0..=1.
     pub out: BufferId,
 }
 

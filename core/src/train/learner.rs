@@ -10,7 +10,7 @@ use crate::config::{ExperimentConfig, LearnerConfig, Method, OptimizerName, Sema
 use crate::data::Dataset;
 use crate::data::batch::{Augmentation, HostBatch, order};
 use crate::device::Device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::{Event, LayerChange, LayerDensity, LearnerInfo, Score};
 use crate::net::plan::{Net, Placement, WeightState};
 use crate::net::scratch::Scratch;
@@ -362,9 +362,10 @@ impl Learner {
         let mut layers = Vec::new();
         for (k, layer) in self.sparse_layers().into_iter().enumerate() {
             let gradient = gradients.as_ref().and_then(|g| g.get(k));
-            let (prune, growth) = match gradient {
-                Some(dense) => (PruneRule::Magnitude, Growth::Gradient(dense)),
-                None => (PruneRule::Set, Growth::Random),
+            let (prune, growth) = match (self.config.method, gradient) {
+                (Method::RigL, Some(dense)) => (PruneRule::Magnitude, Growth::Gradient(dense)),
+                (Method::RigL, None) => return Err(Error::Validation("a RigL update came without its dense gradients".into())),
+                _ => (PruneRule::Set, Growth::Random),
             };
             let update = TopologyUpdate { prune, rate, growth, seed: config.seed, number: u64::from(self.updates), layer };
             let state = self.net.read_weight(ring.device, layer).await?;

@@ -50,7 +50,7 @@ pub fn open_device(console: Console, choice: DeviceChoice) -> sparring_core::err
     let (device, reason) = pollster::block_on(Device::open(choice))?;
     console.say(format_args!("device    {}", describe(&device.info())));
     if let Some(reason) = reason {
-        console.say(format_args!("          no GPU: {reason}"));
+        console.say(format_args!("          {reason}"));
     }
     Ok(device)
 }

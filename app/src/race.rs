@@ -51,33 +51,18 @@ impl Tone {
 
 /// "Dense", "SET 0.2", "RigL 0.1 (masked)".
 pub fn label(learner: &LearnerConfig) -> String {
-    let method = method_label(learner.method);
+    let method = learner.method.title();
     if learner.method == Method::Dense {
         return method.to_owned();
     }
     let mut out = format!("{method} {}", learner.density);
-    let defaults = LearnerConfig::DENSE;
-    let mut extras = Vec::new();
-    if learner.allocation != defaults.allocation {
-        extras.push(learner.allocation.name());
-    }
-    if learner.semantics != defaults.semantics {
-        extras.push(learner.semantics.name());
-    }
+    // The options as the text form has them: what stands behind the method and its density.
+    let text = learner.to_string();
+    let extras: Vec<&str> = text.split('+').skip(1).collect();
     if !extras.is_empty() {
         out.push_str(&format!(" ({})", extras.join(", ")));
     }
     out
-}
-
-/// A method as its authors write it.
-pub fn method_label(method: Method) -> &'static str {
-    match method {
-        Method::Dense => "Dense",
-        Method::Static => "Static",
-        Method::Set => "SET",
-        Method::RigL => "RigL",
-    }
 }
 
 /// What is drawn against the epochs.
@@ -274,7 +259,7 @@ impl Race {
                 let Some(l) = self.learners.get_mut(learner) else { return };
                 (l.updates, l.changes) = (update, layers);
             }
-            Event::SamplesScored { .. } => {}
+            Event::Topology { .. } | Event::SamplesScored { .. } => {}
             Event::Warning { message } => self.warnings.push(message),
             Event::LearnerFailed { learner, reason } => {
                 let Some(l) = self.learners.get_mut(learner) else { return };

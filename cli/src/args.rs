@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use sparring_core::ExperimentConfig;
-use sparring_core::config::{DatasetName, LearnerConfig, LrSchedule, OptimizerName, Subset};
+use sparring_core::config::{DatasetName, DeathSchedule, LearnerConfig, LrSchedule, OptimizerName, Subset};
 use sparring_core::device::DeviceChoice;
 use sparring_core::net::zoo::Model;
 
@@ -43,6 +43,9 @@ impl From<DeviceFlag> for DeviceChoice {
     }
 }
 
+/// What `--learners` takes.
+const LEARNERS: &str = "Who is in the ring, comma separated: METHOD[@DENSITY][+OPTION]... with METHOD dense, static, set, rigl, snip, snip-mask, grasp, gmp, omp, lth or pre-erk; options: an allocation (erk, uniform, global-magnitude, uniform-pre, half-pre, snip, snip-mask, grasp), masked, prune=magnitude|set|taylor|threshold, grow=random|random-unfired|gradient|momentum|momentum-neuron, redistribute=momentum|magnitude|nonzeros [default: dense,set@0.2]";
+
 /// Defines the flags and how they replace fields, from one list.
 macro_rules! experiment_flags {
     ($($(#[$meta:meta])* $field:ident: $type:ty),+ $(,)?) => {
@@ -54,8 +57,7 @@ macro_rules! experiment_flags {
             #[arg(long, value_name = "FILE.toml")]
             pub config: Option<PathBuf>,
             $($(#[$meta])* #[arg(long)] pub $field: Option<$type>,)+
-            /// Who is in the ring, comma separated: METHOD[@DENSITY][+erk|+uniform][+sparse|+masked] with METHOD dense, static, set or rigl [default: dense,set@0.2]
-            #[arg(long, alias = "learner", value_delimiter = ',')]
+            #[arg(long, alias = "learner", value_delimiter = ',', help = LEARNERS)]
             pub learners: Vec<LearnerConfig>,
             /// Where to compute [default: auto]
             #[arg(long)]
@@ -117,6 +119,16 @@ experiment_flags! {
     update_frequency: u32,
     /// Share of a layer's weights replaced at the first update [default: 0.2]
     death_rate: f64,
+    /// How that share falls: cosine or linear [default: cosine]
+    death_schedule: DeathSchedule,
+    /// gmp: share of the epochs after which its density is reached [default: 0.7]
+    gmp_end: f64,
+    /// Draw each position of a random mask by a coin of its own, so that counts vary [default: false]
+    #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    bernoulli: bool,
+    /// Checkpoint of the trained dense network for omp, lth and pre-erk; without one it is found among finished runs or trained first [default: ]
+    #[arg(value_name = "FILE")]
+    parent: String,
     /// Masked semantics: zero the momentum of inactive weights [default: false]
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     momentum_reset: bool,
@@ -171,6 +183,18 @@ mod tests {
         for field in fields.keys().filter(|f| *f != "version") {
             assert!(flags.contains(&field.replace('_', "-")), "no flag for {field}");
         }
+    }
+
+    #[test]
+    fn the_help_names_every_method_and_rule() {
+        use sparring_core::config::{Allocation, Grow, Method, Prune, Redistribution};
+        let help = LEARNERS;
+        let names = |all: Vec<&'static str>| all.into_iter().for_each(|name| assert!(help.contains(name), "{name}"));
+        names(Method::ALL.iter().map(|m| m.name()).collect());
+        names(Allocation::ALL.iter().map(|m| m.name()).collect());
+        names(Prune::ALL.iter().map(|m| m.name()).collect());
+        names(Grow::ALL.iter().map(|m| m.name()).collect());
+        names(Redistribution::ALL.iter().filter(|r| **r != Redistribution::None).map(|m| m.name()).collect());
     }
 
     #[test]

@@ -160,7 +160,12 @@ impl Live {
             Event::Warning { message } => self.line(&format!("warning   {message}")),
             Event::LearnerFailed { learner, reason } => self.line(&format!("failed    {}: {reason}", self.name(*learner))),
             Event::Finished { .. } => self.close(),
-            Event::TopologyChanged { .. } => {}
+            Event::TopologyChanged { learner, update, layers, .. } => {
+                let (pruned, grown) = layers.iter().fold((0, 0), |(p, g), l| (p + l.pruned, g + l.grown));
+                let width = self.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+                self.line(&format!("mask  {update:>3}  {:<width$}  {pruned} weights went, {grown} came", self.name(*learner)));
+            }
+            Event::Topology { .. } => {}
         }
     }
     /// Takes the bars away, leaving the lines.

@@ -79,7 +79,7 @@ impl History {
                 }
                 self.summary = Some(summary.clone());
             }
-            Event::TopologyChanged { .. } | Event::SamplesScored { .. } => {}
+            Event::TopologyChanged { .. } | Event::Topology { .. } | Event::SamplesScored { .. } => {}
         }
     }
 

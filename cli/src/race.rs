@@ -41,7 +41,7 @@ pub fn race(args: RaceArgs) -> Result<()> {
 
 /// One learner, without a control unless one is asked for.
 pub fn train(args: RaceArgs) -> Result<()> {
-    let learner = LearnerConfig { method: Method::Set, density: 0.2, ..LearnerConfig::DENSE };
+    let learner = LearnerConfig::new(Method::Set, 0.2);
     let config = args.experiment.resolve(ExperimentConfig { learners: vec![learner], control: false, ..Default::default() })?;
     if config.learners.len() != 1 {
         return Err(Usage(format!("train takes one learner, found {}; race takes several", config.learners.len())).into());

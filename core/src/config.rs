@@ -34,7 +34,9 @@ macro_rules! named_enum {
         impl std::str::FromStr for $name {
             type Err = $crate::Error;
             fn from_str(s: &str) -> Result<Self, $crate::Error> {
-                Self::ALL.iter().copied().find(|v| v.name().eq_ignore_ascii_case(s)).ok_or_else(|| $crate::Error::UnknownName {
+                // Names have hyphens; published code often writes underscores.
+                let name = s.replace('_', "-");
+                Self::ALL.iter().copied().find(|v| v.name().eq_ignore_ascii_case(&name)).ok_or_else(|| $crate::Error::UnknownName {
                     kind: $kind,
                     name: s.to_owned(),
                     valid: Self::ALL.iter().map(|v| v.name()).collect::<Vec<_>>().join(", "),
@@ -43,6 +45,23 @@ macro_rules! named_enum {
         }
     };
 }
+
+macro_rules! serde_as_text {
+    ($t:ty) => {
+        impl serde::Serialize for $t {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $t {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+                <String as serde::Deserialize>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+mod learner;
+pub use learner::{Allocation, Dynamics, Grow, LearnerConfig, Method, Prune, Recipe, Redistribution, Semantics, Start};
 
 named_enum! {
     /// Where the images come from.
@@ -54,43 +73,21 @@ named_enum! {
     }
 }
 named_enum! {
-    /// How a learner's weights live.
-    pub enum Method ("method") {
-        /// All weights.
-        Dense = "dense",
-        /// A sparse mask that never changes.
-        Static = "static",
-        /// Prune by sign-wise magnitude, grow at random (Mocanu et al. 2018).
-        Set = "set",
-        /// Prune by magnitude, grow by gradient (Evci et al. 2020).
-        RigL = "rigl",
-    }
-}
-named_enum! {
-    /// How density is shared among layers.
-    pub enum Allocation ("allocation") {
-        /// Erdos-Renyi kernel.
-        Erk = "erk",
-        /// The same everywhere.
-        Uniform = "uniform",
-    }
-}
-named_enum! {
-    /// What inactive weights are.
-    pub enum Semantics ("semantics") {
-        /// Truly sparse: inactive weights and their momentum do not exist.
-        Sparse = "sparse",
-        /// Dense tensors times a mask, momentum never masked: exactly the paper's code.
-        Masked = "masked",
-    }
-}
-named_enum! {
     /// Optimiser.
     pub enum OptimizerName ("optimizer") {
         /// SGD with momentum.
         Sgd = "sgd",
         /// Adam.
         Adam = "adam",
+    }
+}
+named_enum! {
+    /// How the share of replaced weights falls from update to update.
+    pub enum DeathSchedule ("death-rate schedule") {
+        /// Half a cosine, to 0.001.
+        Cosine = "cosine",
+        /// A straight line, to 0.
+        Linear = "linear",
     }
 }
 named_enum! {
@@ -163,92 +160,7 @@ impl FromStr for Subset {
     }
 }
 
-/// One corner of the ring. Text form: `method[@density][+allocation][+semantics]`, e.g. `set@0.2`, `static@0.1+uniform`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LearnerConfig {
-    /// How its weights live.
-    pub method: Method,
-    /// Fraction of the weights that exist, in 0..=1. 1 for dense.
-    pub density: f64,
-    /// How density is shared.
-    pub allocation: Allocation,
-    /// What inactive weights are.
-    pub semantics: Semantics,
-}
-
-impl LearnerConfig {
-    /// The dense learner.
-    pub const DENSE: Self = Self { method: Method::Dense, density: 1.0, allocation: Allocation::Erk, semantics: Semantics::Sparse };
-}
-
-impl fmt::Display for LearnerConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.method)?;
-        if self.method != Method::Dense {
-            write!(f, "@{}", self.density)?;
-            if self.allocation != Allocation::Erk {
-                write!(f, "+{}", self.allocation)?;
-            }
-            if self.semantics != Semantics::Sparse {
-                write!(f, "+{}", self.semantics)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for LearnerConfig {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        let mut parts = s.split('+');
-        let head = parts.next().unwrap_or_default();
-        let (method, density) = head.split_once('@').map_or((head, None), |(m, d)| (m, Some(d)));
-        let method: Method = method.parse()?;
-        let mut learner = Self { method, density: 0.2, ..Self::DENSE };
-        if method == Method::Dense {
-            learner.density = 1.0;
-        }
-        if let Some(text) = density {
-            learner.density = text.parse::<f64>().ok().filter(|d| (0.0..=1.0).contains(d)).ok_or_else(|| {
-                Error::Config(format!("learner '{s}': the density after '@' must be a number from 0 to 1, found '{text}'"))
-            })?;
-            if method == Method::Dense && learner.density != 1.0 {
-                return Err(Error::Config(format!("learner '{s}': dense has density 1; use static, set or rigl for a sparse one")));
-            }
-        }
-        for part in parts {
-            if let Ok(allocation) = part.parse() {
-                learner.allocation = allocation;
-            } else if let Ok(semantics) = part.parse() {
-                learner.semantics = semantics;
-            } else {
-                return Err(Error::UnknownName {
-                    kind: "learner option",
-                    name: part.to_owned(),
-                    valid: "erk, uniform, sparse, masked".into(),
-                });
-            }
-        }
-        Ok(learner)
-    }
-}
-
-macro_rules! serde_as_text {
-    ($t:ty) => {
-        impl Serialize for $t {
-            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.collect_str(self)
-            }
-        }
-        impl<'de> Deserialize<'de> for $t {
-            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    };
-}
 serde_as_text!(Subset);
-serde_as_text!(LearnerConfig);
 
 /// A complete experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -294,8 +206,17 @@ pub struct ExperimentConfig {
     pub augment: bool,
     /// Epochs between topology updates.
     pub update_frequency: u32,
-    /// Share of a layer's weights replaced at the first update; follows a cosine to 0.001.
+    /// Share of a layer's weights replaced at the first update.
     pub death_rate: f64,
+    /// How it falls.
+    pub death_schedule: DeathSchedule,
+    /// Share of the epochs after which gradual pruning (gmp) has reached its density.
+    pub gmp_end: f64,
+    /// Draw every position of a random mask on its own, as the paper's code does, so that counts vary; otherwise they are exact.
+    pub bernoulli: bool,
+    /// Checkpoint of the trained dense network that omp, lth and pre-erk start from. Empty: it is trained first, or found among
+    /// finished runs.
+    pub parent: String,
     /// Masked semantics: momentum of inactive weights is zeroed.
     pub momentum_reset: bool,
     /// Where to compute. Not part of the hash.
@@ -313,7 +234,7 @@ impl Default for ExperimentConfig {
             limit_train: 0,
             limit_test: 0,
             model: Model::ResNet20,
-            learners: vec![LearnerConfig::DENSE, LearnerConfig { method: Method::Set, density: 0.2, ..LearnerConfig::DENSE }],
+            learners: vec![LearnerConfig::DENSE, LearnerConfig::new(Method::Set, 0.2)],
             seed: 15,
             epochs: 20,
             batch_size: 128,
@@ -326,6 +247,10 @@ impl Default for ExperimentConfig {
             augment: true,
             update_frequency: 2,
             death_rate: 0.2,
+            death_schedule: DeathSchedule::Cosine,
+            gmp_end: 0.7,
+            bernoulli: false,
+            parent: String::new(),
             momentum_reset: false,
             device: DeviceChoice::Auto,
         }
@@ -356,13 +281,31 @@ impl ExperimentConfig {
             ("momentum", f64::from(self.momentum), 0.0, 1.0),
             ("weight_decay", f64::from(self.weight_decay), 0.0, 1.0),
             ("death_rate", self.death_rate, 0.0, 1.0),
+            ("gmp_end", self.gmp_end, 0.0, 1.0),
             ("difficulty", f64::from(self.difficulty), 0.0, 1.0),
         ] {
             if !(low..=high).contains(&value) {
                 return fail(format!("{name} must be from {low} to {high}, found {value}"));
             }
         }
+        for learner in &self.learners {
+            learner.check()?;
+            if learner.recipe().dynamics == Dynamics::Gradual && self.gradual_updates() == 0 {
+                return fail(format!(
+                    "learner '{learner}' is pruned every {} epochs until {} of {} epochs, which is never; train longer or update more often",
+                    self.update_frequency, self.gmp_end, self.epochs
+                ));
+            }
+        }
         Ok(())
+    }
+
+    /// Number of updates of gradual pruning. The last epoch has none: nothing would train what is left.
+    pub fn gradual_updates(&self) -> u32 {
+        let frequency = self.update_frequency.max(1);
+        // A product like 0.7 * 90 may lie a last bit below the whole number that is meant.
+        let until = (self.gmp_end * f64::from(self.epochs) + 1e-9) as u32;
+        until.min(self.epochs.saturating_sub(1)) / frequency
     }
 
     /// The complete configuration as JSON with what does not change the numbers (the device) at its default.

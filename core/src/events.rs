@@ -72,6 +72,35 @@ pub struct LayerChange {
     pub explored: f64,
 }
 
+/// How a learner's topology stands at the end of an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TopologyReport {
+    /// What inactive weights are: `sparse`, `masked`, or `masked, momentum reset`.
+    pub semantics: String,
+    /// Active weights over all weights.
+    pub density: f64,
+    /// Fraction of all positions ever active (ITOP rate).
+    pub explored: f64,
+    /// Difference to the first mask: weights that only one of the two has, over the weights of both. 0: the same, 1: disjoint; with as
+    /// many weights in both, the share that was replaced.
+    pub from_first: f64,
+    /// Difference to the mask before the latest update.
+    pub from_previous: f64,
+    /// In network order.
+    pub layers: Vec<LayerTopology>,
+}
+
+/// One layer of a [`TopologyReport`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerTopology {
+    /// Layer name.
+    pub name: String,
+    /// Active weights over all weights.
+    pub density: f64,
+    /// Fraction of the positions ever active.
+    pub explored: f64,
+}
+
 /// A session's message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -141,6 +170,15 @@ pub enum Event {
         death_rate: f64,
         /// By layer, sparse ones only.
         layers: Vec<LayerChange>,
+    },
+    /// How a sparse learner's topology stands; comes right before its `EpochEnd`.
+    Topology {
+        /// Index into `Started::learners`.
+        learner: usize,
+        /// Epochs done, from 1.
+        epoch: u32,
+        /// Densities, ITOP rates, distances.
+        report: TopologyReport,
     },
     /// Hardness scores were computed.
     SamplesScored {

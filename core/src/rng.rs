@@ -26,6 +26,8 @@ pub enum Purpose {
     BuiltIn = 7,
     /// Tests and benchmarks.
     Test = 8,
+    /// Weights of the copy whose connections SNIP scores; index = weight tensor.
+    Saliency = 9,
 }
 
 /// One named stream (ChaCha8 keyed by the name).

@@ -7,11 +7,24 @@ use sparring_core::net::zoo::Model;
 use super::lab::{Lab, Phase};
 use crate::figures::{count, percent};
 use crate::presets::Preset;
-use crate::race::{Tone, method_label};
+use crate::race::Tone;
 
 type Config = sparring_core::ExperimentConfig;
 
 const OWN: &str = "own";
+/// The methods that the page offers: GraSP needs double precision, which only the native program carries.
+const METHODS: [Method; 10] = [
+    Method::Dense,
+    Method::Static,
+    Method::Set,
+    Method::RigL,
+    Method::Snip,
+    Method::SnipMask,
+    Method::Gmp,
+    Method::Omp,
+    Method::Lth,
+    Method::PreErk,
+];
 /// More than this no chart can show calmly.
 const MOST_LEARNERS: usize = 4;
 
@@ -204,7 +217,7 @@ pub fn Corners() -> impl IntoView {
                 <button
                     type="button"
                     disabled=move || full.get()
-                    on:click=move |_| config.update(|c| c.learners.push(LearnerConfig { method: Method::RigL, density: 0.2, ..LearnerConfig::DENSE }))
+                    on:click=move |_| config.update(|c| c.learners.push(LearnerConfig::new(Method::RigL, 0.2)))
                 >
                     "Add a learner"
                 </button>
@@ -242,12 +255,13 @@ fn CornerForm(index: usize) -> impl IntoView {
     let choose_method = move |name: &str| {
         if let Ok(method) = name.parse::<Method>() {
             edit(&|l| {
-                l.density = match (method, l.method) {
+                let density = match (method, l.method) {
                     (Method::Dense, _) => 1.0,
                     (_, Method::Dense) => 0.2,
                     _ => l.density,
                 };
-                l.method = method;
+                // Options of one method seldom fit another.
+                *l = LearnerConfig::new(method, density);
             });
         }
     };
@@ -273,7 +287,7 @@ fn CornerForm(index: usize) -> impl IntoView {
                     prop:value=move || learner.get().method.name()
                     on:change:target=move |ev| choose_method(&ev.target().value())
                 >
-                    {Method::ALL.iter().map(|m| view! { <option value=m.name()>{method_label(*m)}</option> }).collect_view()}
+                    {METHODS.iter().map(|m| view! { <option value=m.name()>{m.title()}</option> }).collect_view()}
                 </select>
                 <button
                     type="button" class="small" aria-label=format!("Remove learner {}", index + 1)
@@ -293,6 +307,7 @@ fn CornerForm(index: usize) -> impl IntoView {
                     />
                 </label>
             </Show>
+            <p class="quiet">{move || learner.get().method.about()}</p>
             {move || weights.get().map(|text| view! { <p class="quiet">{text}</p> })}
         </fieldset>
     }

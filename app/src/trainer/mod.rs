@@ -20,6 +20,7 @@ use sparring_core::events::Event;
 use sparring_core::hardness::Scores;
 use sparring_core::hardness::scoring::{SCORING_EPOCHS, Scoring, scoring_config};
 use sparring_core::train::Session;
+use sparring_core::train::parent::{self, Parents};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
@@ -224,9 +225,10 @@ impl Trainer {
         if self.out.cancelled() {
             return Err(Halt::Cancelled);
         }
+        let parents = self.parents(&config, &data, scores.as_ref()).await?;
         self.out.loading("Planning the networks", None).await;
         let device = self.take_device(config.device).await?;
-        self.session = Some(Session::new(config, data, scores, device).await?);
+        self.session = Some(Session::with_parents(config, data, scores, &parents, device).await?);
         self.running = !paused;
         post(if paused { &Message::Paused } else { &Message::Resumed });
         Ok(())
@@ -256,6 +258,33 @@ impl Trainer {
         }
         let (scores, _) = run.into_scores().await?;
         self.library.keep_scores(&config, scores).await.map_err(Halt::from)
+    }
+
+    /// Trains the dense networks that some methods start from.
+    async fn parents(&mut self, config: &ExperimentConfig, data: &Arc<Dataset>, scores: Option<&Arc<Scores>>) -> Result<Parents, Halt> {
+        let what = "Training the dense network that a learner starts from";
+        let mut parents = Parents::new();
+        for subset in parent::needed(config) {
+            let run = parent::parent_config(config, subset);
+            let epochs = u64::from(run.epochs);
+            self.out.loading(what, None).await;
+            let device = self.take_device(config.device).await?;
+            let mut session = Session::new(run, data.clone(), scores.cloned(), device).await?;
+            while !session.finished() {
+                for event in session.advance().await? {
+                    if let Event::Progress { epoch, step, steps, .. } = event {
+                        let done = u64::from(epoch) * steps as u64 + step as u64;
+                        self.out.loading_now(what, Amount::Steps(done, epochs * steps as u64));
+                    }
+                }
+                breathe().await;
+                if self.out.cancelled() {
+                    return Err(Halt::Cancelled);
+                }
+            }
+            parents.insert(subset.to_string(), Arc::new(session.state(0).await?));
+        }
+        Ok(parents)
     }
 
     /// The open device, or a new one of that choice.

@@ -10,6 +10,11 @@ pub const LAYER_TOLERANCE: f64 = 1e-5;
 /// next, ten times a layer's tolerance covers it.
 pub const STEPS_TOLERANCE: f64 = 1e-4;
 
+/// Relative error of a Hessian-vector product by central differences in float64 with a relative step of 1e-6: the difference loses
+/// six of sixteen digits, and rounding the expected values to float32 costs 6e-8.
+#[cfg(feature = "oracle")]
+pub const CURVATURE_TOLERANCE: f64 = 1e-4;
+
 /// Relative error of what the host computes in float64 against float64 written as JSON: only the order of sums and the last
 /// bits of a cosine may differ.
 pub const HOST_TOLERANCE: f64 = 1e-10;

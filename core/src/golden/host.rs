@@ -2,14 +2,13 @@
 
 use super::check::{Check, HOST_TOLERANCE};
 use super::{Case, Outcome, Tensors};
-use crate::config::{Allocation, LrSchedule};
+use crate::config::LrSchedule;
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, Stream};
 use crate::sparse::csr::{gather, mask_positions, positions_mask};
-use crate::sparse::density;
 use crate::sparse::grow::grow;
 use crate::sparse::prune::keep;
-use crate::sparse::{Growth, PruneRule, TopologyUpdate};
+use crate::sparse::{Growth, PruneRule, TopologyUpdate, density, magnitude};
 use crate::train::schedule;
 
 /// Every list of the case is a schedule that must be known; learning rates go by epoch, death rates by step.
@@ -58,8 +57,21 @@ pub fn schedules(case: &Case) -> Result<Outcome> {
 /// Densities by layer.
 pub fn erk(case: &Case) -> Result<Outcome> {
     let mut check = Check::default();
-    let got = density::allocate(Allocation::Erk, &case.shapes("shapes")?, case.number("density")?)?;
+    let got = density::erk(&case.shapes("shapes")?, case.number("density")?)?;
     check.close("densities", &got, &case.numbers("densities")?, HOST_TOLERANCE);
+    Ok(check.outcome())
+}
+
+/// One threshold over all layers: tensors `w0`, `w1`, ... under masks `m0`, `m1`, ...
+pub fn global_magnitude(case: &Case, tensors: &Tensors) -> Result<Outcome> {
+    let names: Vec<&str> = tensors.all().keys().filter_map(|name| name.strip_prefix('w')).collect();
+    let weights = names.iter().map(|name| tensors.values(&format!("w{name}"))).collect::<Result<Vec<_>>>()?;
+    let mut check = Check::default();
+    check.exactly("layers", !weights.is_empty(), "there are none");
+    let kept = magnitude::global(&weights, case.number("density")?);
+    for ((name, weight), kept) in names.iter().zip(&weights).zip(kept) {
+        check.equal(&format!("m{name}"), &positions_mask(&kept, weight.len()), tensors.values(&format!("m{name}"))?);
+    }
     Ok(check.outcome())
 }
 

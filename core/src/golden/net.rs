@@ -1,11 +1,13 @@
 //! Whole small networks: five training steps of the planned network, and scores of weights and samples.
 
-use super::check::{Check, STEPS_TOLERANCE};
+#[cfg(feature = "oracle")]
+use super::check::CURVATURE_TOLERANCE;
+use super::check::{Check, LAYER_TOLERANCE, STEPS_TOLERANCE};
 use super::{Case, Outcome, Tensors};
 use crate::config::OptimizerName;
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::layout::chwn_from_nchw;
+use crate::layout::{chwn_from_nchw, nchw_from_chwn};
 use crate::net::plan::{Net, Placement, allocate_io, free_io};
 use crate::net::scratch::Scratch;
 use crate::net::tape::Io;
@@ -13,21 +15,104 @@ use crate::net::zoo::golden_net;
 use crate::net::{Graph, StateDict};
 use crate::ops::{Dtype, SAMPLE_WORDS, StepParams, padded_batch};
 use crate::sparse::csr::mask_positions;
+use crate::train::saliency;
 
 /// The cases' networks normalise their pixels as CIFAR-10's do.
 const MEAN: [f32; 4] = [0.4914, 0.4822, 0.4465, 0.0];
 const STD: [f32; 4] = [0.2023, 0.1994, 0.2010, 1.0];
 
-/// Runs a case of kind `net`. Its scores (SNIP, GraSP, GraNd) come with those methods.
+/// Parts of a case that nothing here computes yet.
+pub fn left_out(case: &Case) -> Option<&'static str> {
+    (case.kind() == "net" && case.text("name").is_ok_and(|name| name == "scores")).then_some("GraNd")
+}
+
+/// Runs a case of kind `net`.
 ///
 /// # Errors
 /// `UnknownName` for a case that is neither; what the device says.
 pub async fn run(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Outcome> {
     match case.text("name")? {
         "train" => train(case, tensors, device).await,
-        "scores" => Ok(Outcome::NotYet),
+        "scores" => scores(case, tensors, device).await,
         name => Err(Error::UnknownName { kind: "net case", name: name.to_owned(), valid: "scores, train".into() }),
     }
+}
+
+/// Scores of connections (SNIP on the device, GraSP in float64 where this build has it) and the logits in eval mode.
+async fn scores(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Outcome> {
+    let (pixels, [n, c, h, w]) = tensors.with_rank::<4>("x")?;
+    let lanes = padded_batch(n);
+    let mut io = allocate_io(device, (c, h, w), lanes, n)?;
+    io.pixels = Some(device.alloc("pixels", c * h * w * lanes, Dtype::F32)?);
+    let mut scratch = Scratch::default();
+    let state = start(tensors);
+    let graph = network((c, h, w), tensors)?;
+    let labels = tensors.values("y")?;
+    if labels.len() != n {
+        return Err(Error::format(case.file()?, format!("{n} labels"), labels.len()));
+    }
+    let load = |device: &mut Device, io: &Io, range: std::ops::Range<usize>| {
+        let count = range.len();
+        let part = &pixels[range.start * c * h * w..range.end * c * h * w];
+        if let Some(buffer) = io.pixels {
+            device.write_f32(buffer, 0, &chwn_from_nchw(part, count, c, h * w)?)?;
+        }
+        device.write_u32(io.labels, 0, &labels[range].iter().map(|y| *y as u32).collect::<Vec<_>>())?;
+        Ok::<_, Error>(count)
+    };
+    let mut check = Check::default();
+    let placements = vec![Placement::Dense; graph.weights().len()];
+    let net = Net::plan(device, &mut scratch, io, graph.clone(), lanes, &state, placements, OptimizerName::Sgd, false)?;
+    let result = async {
+        let count = load(device, &io, 0..n)?;
+        let step = StepParams { n_valid: count as u32, ..StepParams::default() };
+        let all: Vec<usize> = (0..net.weights.len()).collect();
+        let gradients = net.dense_gradients(device, &mut scratch, &all, &step).await?;
+        let names: Vec<String> = net.weights.iter().map(|slot| slot.info.name.trim_end_matches(".weight").to_owned()).collect();
+        let weights = names.iter().map(|name| tensors.values(&format!("state.{name}.weight"))).collect::<Result<Vec<_>>>()?;
+        for (name, got) in names.iter().zip(saliency::sensitivity(&weights, &gradients)) {
+            check.close(&format!("snip.{name}"), &got, tensors.values(&format!("snip.{name}"))?, LAYER_TOLERANCE);
+        }
+        let (got, lanes) = net.logits(device, &mut scratch, &step).await?;
+        let classes = graph.classes;
+        check.close("logits_eval", &nchw_from_chwn(&got, n, classes, 1)?, tensors.values("logits_eval")?, LAYER_TOLERANCE);
+        check.equal("lanes", &[lanes], &[padded_batch(n)]);
+        #[cfg(feature = "oracle")]
+        {
+            let half = n / 2;
+            let mut halves = |device: &mut Device, io: &Io, batch: usize| load(device, io, if batch == 0 { 0..half } else { half..n });
+            let lanes = padded_batch(n - half);
+            let scores = crate::train::grasp::scores(&graph, &state, lanes, true, &mut halves).await?;
+            for (name, got) in names.iter().zip(scores) {
+                check.close(&format!("grasp.{name}"), &got, tensors.values(&format!("grasp.{name}"))?, CURVATURE_TOLERANCE);
+            }
+        }
+        Ok(())
+    }
+    .await;
+    net.free(device);
+    scratch.free(device);
+    free_io(device, io);
+    result?;
+    Ok(check.outcome())
+}
+
+/// The state that a case starts from.
+fn start(tensors: &Tensors) -> StateDict {
+    let mut state = StateDict::default();
+    for (name, tensor) in tensors.all() {
+        if let Some(name) = name.strip_prefix("state.") {
+            state.tensors.insert(name.to_owned(), tensor.clone());
+        }
+    }
+    state
+}
+
+/// The cases' network.
+fn network(extent: (usize, usize, usize), tensors: &Tensors) -> Result<Graph> {
+    let mut graph = Graph::new(extent, tensors.values("state.fc.bias")?.len(), MEAN, STD);
+    golden_net(&mut graph)?;
+    Ok(graph)
 }
 
 /// Masked steps of SGD: the losses, and the state after the last. With masks that do not change, truly sparse weights must
@@ -60,24 +145,17 @@ async fn steps(
     check: &mut Check,
 ) -> Result<()> {
     let (_, [steps, n, c, h, w]) = tensors.with_rank::<5>("xs")?;
-    let (ys, classes) = (tensors.values("ys")?, tensors.values("state.fc.bias")?.len());
+    let ys = tensors.values("ys")?;
     if case.count("steps")? != steps || ys.len() != steps * n {
         return Err(Error::format(case.file()?, format!("{steps} steps of {n} labels"), format!("{} labels", ys.len())));
     }
-    let mut graph = Graph::new((c, h, w), classes, MEAN, STD);
-    golden_net(&mut graph)?;
+    let graph = network((c, h, w), tensors)?;
     let mut placements = Vec::new();
     for info in graph.weights() {
         let mask = format!("mask.{}", info.name.trim_end_matches(".weight"));
         placements.push(placement(mask_positions(tensors.values(&mask)?)));
     }
-    let mut start = StateDict::default();
-    for (name, tensor) in tensors.all() {
-        if let Some(name) = name.strip_prefix("state.") {
-            start.tensors.insert(name.to_owned(), tensor.clone());
-        }
-    }
-    let mut net = Net::plan(device, scratch, io, graph, padded_batch(n), &start, placements, OptimizerName::Sgd, false)?;
+    let mut net = Net::plan(device, scratch, io, graph, padded_batch(n), &start(tensors), placements, OptimizerName::Sgd, false)?;
     let result = drive(case, tensors, device, &mut net, io, kind, check).await;
     net.free(device);
     result

@@ -3,6 +3,9 @@
 //! Everything is allocated and bound here, once; a step only writes its batch and runs. Sparse weights live as CSR values:
 //! nothing of the dense tensor's size exists on the device, except while a topology update asks for a dense gradient.
 
+mod change;
+mod probe;
+
 use super::graph::{Graph, Layer, WeightInfo};
 use super::scratch::Scratch;
 use super::state::{StateDict, Tensor};
@@ -92,6 +95,8 @@ pub struct Net {
     affines: Vec<VectorSlot>,
     running: Vec<(Vec<String>, BufferId, usize)>,
     io: Io,
+    optimizer: OptimizerName,
+    momentum_reset: bool,
     train: Program,
     eval: Program,
     /// Adam's step count.
@@ -166,7 +171,7 @@ impl Net {
     ) -> Result<Self> {
         let mut slots = Vec::new();
         for (info, placement) in graph.weights().into_iter().zip(placements) {
-            slots.push(WeightSlot::allocate(device, info, placement, state, optimizer)?);
+            slots.push(WeightSlot::from_state(device, info, placement, state, optimizer)?);
         }
         let (mut biases, mut affines, mut running) = (Vec::new(), Vec::new(), Vec::new());
         for node in &graph.nodes {
@@ -193,18 +198,30 @@ impl Net {
                 _ => {}
             }
         }
-        let lists = Lists::new(&slots, &biases, &affines, &running);
+        let empty = || Program::Cpu(Vec::new());
+        let (train, eval) = (empty(), empty());
+        let mut net = Self { graph, n, weights: slots, biases, affines, running, io, optimizer, momentum_reset, train, eval, steps: 0 };
+        net.compile(device, scratch)?;
+        Ok(net)
+    }
+
+    /// Writes and compiles the programs over the buffers as they are now.
+    fn compile(&mut self, device: &mut Device, scratch: &mut Scratch) -> Result<()> {
+        let io = self.io;
+        let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(io);
-        let mut tape = Tape::new(&graph, &bound, n, Mode::Train);
+        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Train);
         tape.forward();
         tape.loss(true, io.samples, io.totals);
-        tape.backward(&mut Updates { slots: &slots, biases: &biases, affines: &affines, momentum_reset })?;
+        let Self { weights, biases, affines, momentum_reset, .. } = &*self;
+        tape.backward(&mut Updates { slots: weights, biases, affines, momentum_reset: *momentum_reset })?;
         let train = compile(device, scratch, "train", tape)?;
-        let mut tape = Tape::new(&graph, &bound, n, Mode::Eval);
+        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval);
         tape.forward();
         tape.loss(false, io.samples, io.totals);
-        let eval = compile(device, scratch, "evaluate", tape)?;
-        Ok(Self { graph, n, weights: slots, biases, affines, running, io, train, eval, steps: 0 })
+        self.eval = compile(device, scratch, "evaluate", tape)?;
+        self.train = train;
+        Ok(())
     }
 
     /// One training step on the batch that is in the io buffers. Adam's corrections are filled in here.
@@ -221,57 +238,6 @@ impl Net {
         device.run(&self.eval, step)
     }
 
-    /// The dense gradients of these weight tensors on the batch in the io buffers, in train mode, without moving anything.
-    /// Their buffers exist only during this call.
-    ///
-    /// # Errors
-    /// `Limit` or `OutOfMemory` where they do not fit the device.
-    pub async fn dense_gradients(
-        &self,
-        device: &mut Device,
-        scratch: &mut Scratch,
-        which: &[usize],
-        step: &StepParams,
-    ) -> Result<Vec<Vec<f32>>> {
-        let mut buffers = vec![None; self.weights.len()];
-        let words = |i: usize| self.weights[i].info.shape.weights();
-        for &i in which {
-            buffers[i] = Some(device.alloc("dense gradient", words(i), Dtype::F32)?);
-        }
-        let result = self.gradients(device, scratch, &buffers, which, step).await;
-        for buffer in buffers.into_iter().flatten() {
-            device.free(buffer);
-        }
-        result
-    }
-
-    async fn gradients(
-        &self,
-        device: &mut Device,
-        scratch: &mut Scratch,
-        buffers: &[Option<BufferId>],
-        which: &[usize],
-        step: &StepParams,
-    ) -> Result<Vec<Vec<f32>>> {
-        let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
-        let bound = lists.bound(self.io);
-        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Probe);
-        tape.forward();
-        let samples = tape.scratch(self.n * SAMPLE_WORDS);
-        let totals = tape.scratch(TOTAL_WORDS);
-        tape.loss(true, samples, totals);
-        tape.backward(&mut Probe { net: self, buffers })?;
-        let program = compile(device, scratch, "dense gradients", tape)?;
-        device.run(&program, &StepParams { sample_offset: 0, ..*step })?;
-        let mut out = Vec::new();
-        for &i in which {
-            if let Some(buffer) = buffers[i] {
-                out.push(device.read_f32(buffer, 0, self.weights[i].info.shape.weights()).await?);
-            }
-        }
-        Ok(out)
-    }
-
     /// Reads one weight tensor's values and moments.
     pub async fn read_weight(&self, device: &Device, index: usize) -> Result<WeightState> {
         let slot = &self.weights[index];
@@ -284,43 +250,6 @@ impl Net {
                 None => None,
             },
         })
-    }
-
-    /// Replaces one weight tensor's topology and state. The number of active weights must be what it was.
-    ///
-    /// # Errors
-    /// `Shape` where it is not.
-    pub fn write_weight(&mut self, device: &mut Device, index: usize, positions: Vec<u32>, state: &WeightState) -> Result<()> {
-        let slot = &mut self.weights[index];
-        let wrong = |expected: usize, found: usize| Error::Shape {
-            op: "topology update",
-            tensor: slot.info.name.clone(),
-            expected: format!("{expected} values"),
-            found: found.to_string(),
-        };
-        if positions.len() != slot.placement.active(slot.info.shape.weights()) {
-            return Err(wrong(slot.placement.active(slot.info.shape.weights()), positions.len()));
-        }
-        if state.values.len() != slot.words() {
-            return Err(wrong(slot.words(), state.values.len()));
-        }
-        if let Some(mask) = slot.mask {
-            device.write_f32(mask, 0, &positions_mask(&positions, slot.words()))?;
-        }
-        if let Weight::Sparse { topology, .. } = &slot.weight {
-            upload::write(device, topology, &csr(&slot.info, &positions)?)?;
-        }
-        device.write_f32(slot.weight.values(), 0, &state.values)?;
-        device.write_f32(slot.moments.first, 0, &state.first)?;
-        if let (Some(buffer), Some(values)) = (slot.moments.second, &state.second) {
-            device.write_f32(buffer, 0, values)?;
-        }
-        slot.placement = match slot.placement {
-            Placement::Dense => Placement::Dense,
-            Placement::Sparse(_) => Placement::Sparse(positions),
-            Placement::Masked(_) => Placement::Masked(positions),
-        };
-        Ok(())
     }
 
     /// The state as PyTorch would hold it: dense tensors with zeros where inactive, BatchNorm statistics.
@@ -348,14 +277,7 @@ impl Net {
     /// Gives everything of its own back to the device; scratch and batch buffers stay.
     pub fn free(self, device: &mut Device) {
         for slot in self.weights {
-            device.free(slot.weight.values());
-            if let Weight::Sparse { topology, .. } = &slot.weight {
-                upload::free(device, topology);
-            }
-            if let Some(mask) = slot.mask {
-                device.free(mask);
-            }
-            slot.moments.free(device);
+            slot.free(device);
         }
         for slot in self.biases.into_iter().chain(self.affines) {
             device.free(slot.values);
@@ -397,39 +319,69 @@ impl Net {
 }
 
 impl WeightSlot {
-    fn allocate(device: &mut Device, info: WeightInfo, placement: Placement, state: &StateDict, optimizer: OptimizerName) -> Result<Self> {
-        let total = info.shape.weights();
-        let dense = &find(state, &info.name, total)?.data;
-        let label = info.name.as_str();
-        let (values, mask) = match &placement {
-            Placement::Dense => (dense.clone(), None),
-            Placement::Sparse(positions) => (gather(dense, positions), None),
-            Placement::Masked(positions) => {
-                let mask = positions_mask(positions, total);
-                (dense.iter().zip(&mask).map(|(v, m)| v * m).collect(), Some(mask))
-            }
+    /// Holds what a dense state has of this tensor; moments are zero.
+    fn from_state(
+        device: &mut Device,
+        info: WeightInfo,
+        placement: Placement,
+        state: &StateDict,
+        optimizer: OptimizerName,
+    ) -> Result<Self> {
+        let dense = &find(state, &info.name, info.shape.weights())?.data;
+        let values = match &placement {
+            Placement::Dense => dense.clone(),
+            Placement::Sparse(positions) => gather(dense, positions),
+            Placement::Masked(positions) => dense.iter().zip(positions_mask(positions, dense.len())).map(|(v, m)| v * m).collect(),
         };
-        let words = values.len();
-        let buffer = device.alloc(label, words, Dtype::F32)?;
-        device.write_f32(buffer, 0, &values)?;
+        let slot = Self::allocate(device, info, placement, optimizer)?;
+        device.write_f32(slot.values(), 0, &values)?;
+        Ok(slot)
+    }
+
+    /// Buffers for this placement, its index or mask written, values and moments zero.
+    fn allocate(device: &mut Device, info: WeightInfo, placement: Placement, optimizer: OptimizerName) -> Result<Self> {
+        let total = info.shape.weights();
+        let label = info.name.as_str();
+        let words = match &placement {
+            Placement::Sparse(positions) => positions.len(),
+            Placement::Dense | Placement::Masked(_) => total,
+        };
+        let values = device.alloc(label, words, Dtype::F32)?;
         let weight = match &placement {
-            Placement::Dense | Placement::Masked(_) => Weight::Dense { values: buffer },
+            Placement::Dense | Placement::Masked(_) => Weight::Dense { values },
             Placement::Sparse(positions) => {
                 let topology = upload::allocate(device, label, (&info.shape).into(), words)?;
                 upload::write(device, &topology, &csr(&info, positions)?)?;
-                Weight::Sparse { values: buffer, topology }
+                Weight::Sparse { values, topology }
             }
         };
-        let mask = match mask {
-            Some(values) => {
+        let mask = match &placement {
+            Placement::Masked(positions) => {
                 let buffer = device.alloc(&format!("{label} mask"), total, Dtype::F32)?;
-                device.write_f32(buffer, 0, &values)?;
+                device.write_f32(buffer, 0, &positions_mask(positions, total))?;
                 Some(buffer)
             }
-            None => None,
+            Placement::Dense | Placement::Sparse(_) => None,
         };
         let moments = moments(device, label, words, optimizer)?;
         Ok(Self { info, placement, weight, moments, mask })
+    }
+
+    /// Gives its buffers back.
+    fn free(self, device: &mut Device) {
+        device.free(self.values());
+        if let Weight::Sparse { topology, .. } = &self.weight {
+            upload::free(device, topology);
+        }
+        if let Some(mask) = self.mask {
+            device.free(mask);
+        }
+        self.moments.free(device);
+    }
+
+    /// The buffer of its values.
+    pub(crate) fn values(&self) -> BufferId {
+        self.weight.values()
     }
     /// Number of values on the device.
     fn words(&self) -> usize {
@@ -529,26 +481,4 @@ impl Sink for Updates<'_> {
             Some(second) => Op::AdamUpdate(AdamUpdate { len, values, grad, first, second, mask }),
         });
     }
-}
-
-/// Dense gradients of some weights; everything else is computed and dropped.
-struct Probe<'a> {
-    net: &'a Net,
-    buffers: &'a [Option<BufferId>],
-}
-
-impl Sink for Probe<'_> {
-    fn weight(&mut self, index: usize, weight: Weight) -> (Option<Weight>, usize) {
-        match self.buffers[index] {
-            Some(_) => (None, 0),
-            None => (Some(weight), self.net.weights[index].words()),
-        }
-    }
-    fn buffer(&mut self, target: Target) -> Option<BufferId> {
-        match target {
-            Target::Weight(i) => self.buffers[i],
-            Target::Bias(_) | Target::Affine(_) => None,
-        }
-    }
-    fn done(&mut self, _: Target, _: BufferId, _: &mut Vec<Op>) {}
 }

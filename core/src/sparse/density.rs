@@ -2,14 +2,15 @@
 //!
 //! ERK keeps small and shallow layers denser, which is most of why sparse networks train well from scratch.
 
-use crate::config::Allocation;
 use crate::error::{Error, Result};
 
-/// Densities by layer, from the weights' extents (`[c_out, c_in]` or `[c_out, c_in, kh, kw]`) and the density of all together.
+/// Erdos-Renyi kernel (Evci et al. 2020): densities by layer, from the weights' extents (`[c_out, c_in]` or
+/// `[c_out, c_in, kh, kw]`) and the density of all together. Density is proportional to (sum of extents) / (product of extents);
+/// layers that would pass 1 become dense and the rest is solved again, until none does.
 ///
 /// # Errors
 /// `Config` where `density` is not in 0..=1; `Shape` where a tensor is empty.
-pub fn allocate(allocation: Allocation, shapes: &[Vec<usize>], density: f64) -> Result<Vec<f64>> {
+pub fn erk(shapes: &[Vec<usize>], density: f64) -> Result<Vec<f64>> {
     if !(0.0..=1.0).contains(&density) {
         return Err(Error::Config(format!("density must be from 0 to 1, found {density}")));
     }
@@ -21,15 +22,6 @@ pub fn allocate(allocation: Allocation, shapes: &[Vec<usize>], density: f64) -> 
             found: format!("{empty:?}"),
         });
     }
-    match allocation {
-        Allocation::Uniform => Ok(vec![density; shapes.len()]),
-        Allocation::Erk => Ok(erk(shapes, density)),
-    }
-}
-
-/// Erdos-Renyi kernel (Evci et al. 2020): density proportional to (sum of extents) / (product of extents). Layers that would
-/// pass 1 become dense and the rest is solved again, until none does.
-fn erk(shapes: &[Vec<usize>], density: f64) -> Vec<f64> {
     let sizes: Vec<f64> = shapes.iter().map(|s| s.iter().product::<usize>() as f64).collect();
     let scales: Vec<f64> = shapes.iter().zip(&sizes).map(|(s, n)| s.iter().sum::<usize>() as f64 / n).collect();
     let mut dense = vec![false; shapes.len()];
@@ -47,7 +39,7 @@ fn erk(shapes: &[Vec<usize>], density: f64) -> Vec<f64> {
         }
         let factor = if weight > 0.0 { (budget / weight).max(0.0) } else { 0.0 };
         if largest * factor <= 1.0 {
-            return scales.iter().zip(&dense).map(|(scale, &is_dense)| if is_dense { 1.0 } else { scale * factor }).collect();
+            return Ok(scales.iter().zip(&dense).map(|(scale, &is_dense)| if is_dense { 1.0 } else { scale * factor }).collect());
         }
         for (is_dense, &scale) in dense.iter_mut().zip(&scales) {
             *is_dense |= scale == largest;
@@ -75,19 +67,17 @@ mod tests {
     proptest! {
         #[test]
         fn total_is_kept_and_no_layer_passes_one(shapes in shapes(), density in prop_oneof![Just(0.0), Just(1.0), 0.0..1.0f64]) {
-            for allocation in [Allocation::Erk, Allocation::Uniform] {
-                let densities = allocate(allocation, &shapes, density).unwrap();
-                let sizes: Vec<f64> = shapes.iter().map(|s| s.iter().product::<usize>() as f64).collect();
-                let total: f64 = densities.iter().zip(&sizes).map(|(d, n)| d * n).sum();
-                prop_assert!((total - density * sizes.iter().sum::<f64>()).abs() <= 1e-9 * sizes.iter().sum::<f64>());
-                prop_assert!(densities.iter().all(|d| (0.0..=1.0).contains(d)), "{densities:?}");
-            }
+            let densities = erk(&shapes, density).unwrap();
+            let sizes: Vec<f64> = shapes.iter().map(|s| s.iter().product::<usize>() as f64).collect();
+            let total: f64 = densities.iter().zip(&sizes).map(|(d, n)| d * n).sum();
+            prop_assert!((total - density * sizes.iter().sum::<f64>()).abs() <= 1e-9 * sizes.iter().sum::<f64>());
+            prop_assert!(densities.iter().all(|d| (0.0..=1.0).contains(d)), "{densities:?}");
         }
     }
 
     #[test]
     fn erk_keeps_small_layers_denser() {
-        let densities = allocate(Allocation::Erk, &[vec![16, 3, 3, 3], vec![64, 64, 3, 3], vec![10, 64]], 0.1).unwrap();
+        let densities = erk(&[vec![16, 3, 3, 3], vec![64, 64, 3, 3], vec![10, 64]], 0.1).unwrap();
         assert_eq!(densities[0], 1.0);
         assert!(densities[2] > densities[1] && densities[1] > 0.0);
     }
@@ -102,8 +92,8 @@ mod tests {
     #[test]
     fn bad_densities_are_errors() {
         for density in [-0.1, 1.1, f64::NAN] {
-            assert!(matches!(allocate(Allocation::Uniform, &[vec![2, 2]], density), Err(Error::Config(_))));
+            assert!(matches!(erk(&[vec![2, 2]], density), Err(Error::Config(_))));
         }
-        assert!(allocate(Allocation::Erk, &[vec![0, 2]], 0.5).is_err());
+        assert!(erk(&[vec![0, 2]], 0.5).is_err());
     }
 }

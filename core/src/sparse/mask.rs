@@ -1,4 +1,4 @@
-//! Initial masks: exactly as many positions as the density says, drawn without replacement.
+//! Random masks: exactly as many positions as the density says, drawn without replacement; or each by a coin of its own.
 //!
 //! A layer's mask depends on the seed and its place alone, so every device and every resume starts from the same network.
 
@@ -12,6 +12,12 @@ pub fn initial(seed: u64, layer: usize, n: usize, density: f64) -> Vec<u32> {
         return (0..n as u32).collect();
     }
     Stream::new(seed, Purpose::Masks, 0, layer as u64).choose(n, count)
+}
+
+/// Each position of weight tensor `layer` with probability `density`, as the paper's code draws its masks.
+pub fn bernoulli(seed: u64, layer: usize, n: usize, density: f64) -> Vec<u32> {
+    let mut stream = Stream::new(seed, Purpose::Masks, 1, layer as u64);
+    (0..n as u32).filter(|_| f64::from(stream.uniform()) < density).collect()
 }
 
 #[cfg(test)]
@@ -42,5 +48,13 @@ mod tests {
         }
         // 500 expected, standard deviation 19: seven deviations never happen by chance.
         assert!(hits.iter().all(|h| (365..=635).contains(h)), "{hits:?}");
+    }
+
+    #[test]
+    fn coins_vary_about_the_density() {
+        let counts: Vec<usize> = (0..50).map(|seed| bernoulli(seed, 0, 10_000, 0.2).len()).collect();
+        // 2000 expected, standard deviation 40.
+        assert!(counts.iter().all(|c| (1750..2250).contains(c)) && counts.iter().any(|c| *c != 2000), "{counts:?}");
+        assert_eq!((bernoulli(1, 0, 9, 0.0).len(), bernoulli(1, 0, 9, 1.0).len()), (0, 9));
     }
 }

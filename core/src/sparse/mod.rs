@@ -6,12 +6,14 @@
 pub mod csr;
 pub mod density;
 pub mod grow;
+pub mod magnitude;
 pub mod mask;
 pub mod prune;
+pub mod redistribute;
 pub mod update;
 pub mod upload;
 
 pub use csr::{Csr, WeightShape};
 pub use grow::Growth;
 pub use prune::PruneRule;
-pub use update::{Change, EverActive, SparseLayer, TopologyUpdate};
+pub use update::{Change, PositionSet, SparseLayer, TopologyUpdate};

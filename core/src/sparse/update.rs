@@ -49,25 +49,42 @@ pub struct SparseLayer {
 }
 
 impl TopologyUpdate<'_> {
-    /// The positions after the update, sorted, and what changed. `values` stand at `positions` of 0..n.
+    /// The positions that survive pruning. `values` stand at `positions` of 0..n.
     ///
     /// # Errors
-    /// `Shape` or `Config` where rules, rate and tensors do not fit together.
-    pub fn next_positions(&self, positions: &[u32], values: &[f32], n: usize) -> Result<(Vec<u32>, Change)> {
+    /// `Shape` or `Config` where rule, rate and tensors do not fit together.
+    pub fn prune(&self, positions: &[u32], values: &[f32], n: usize) -> Result<Vec<u32>> {
         check_positions(positions, n)?;
         if values.len() != positions.len() {
             return Err(length_error("values", positions.len(), values.len()));
         }
         let keep = keep(self.prune, values, self.rate)?;
-        let kept: Vec<u32> = positions.iter().zip(&keep).filter(|(_, k)| **k).map(|(p, _)| *p).collect();
-        let removed = positions.len() - kept.len();
+        Ok(positions.iter().zip(&keep).filter(|(_, k)| **k).map(|(p, _)| *p).collect())
+    }
+
+    /// Grows `count` positions beside the `kept` ones: all positions after the update, sorted, and what changed since `before`.
+    ///
+    /// # Errors
+    /// `Shape` where rule and tensors do not fit together, or there is no room for `count`.
+    pub fn regrow(&self, before: &[u32], kept: Vec<u32>, n: usize, count: usize) -> Result<(Vec<u32>, Change)> {
         let mut stream = Stream::new(self.seed, Purpose::Growth, self.number, self.layer as u64);
-        let grown = grow(self.growth, &kept, n, removed, &mut stream)?;
-        let regrown = common(&grown, positions);
+        let grown = grow(self.growth, &kept, n, count, &mut stream)?;
+        let regrown = common(&grown, before);
+        let change = Change { pruned: before.len() - kept.len() - regrown, grown: count - regrown, regrown };
         let mut next = kept;
         next.extend(grown);
         next.sort_unstable();
-        Ok((next, Change { pruned: removed - regrown, grown: removed - regrown, regrown }))
+        Ok((next, change))
+    }
+
+    /// Prunes, and grows back as many: the positions after the update, sorted, and what changed.
+    ///
+    /// # Errors
+    /// As [`Self::prune`] and [`Self::regrow`].
+    pub fn next_positions(&self, positions: &[u32], values: &[f32], n: usize) -> Result<(Vec<u32>, Change)> {
+        let kept = self.prune(positions, values, n)?;
+        let removed = positions.len() - kept.len();
+        self.regrow(positions, kept, n, removed)
     }
 
     /// Updates a truly sparse layer of `n` dense positions.
@@ -79,11 +96,7 @@ impl TopologyUpdate<'_> {
             return Err(length_error("moments", layer.positions.len(), bad.len()));
         }
         let (positions, change) = self.next_positions(&layer.positions, &layer.values, n)?;
-        let sources = sources(&positions, &layer.positions);
-        let carry = |old: &[f32]| sources.iter().map(|s| s.map_or(0.0, |i| old[i])).collect();
-        let values = carry(&layer.values);
-        let moments = layer.moments.iter().map(|m| carry(m)).collect();
-        Ok((SparseLayer { positions, values, moments }, change))
+        Ok((layer.moved_to(positions), change))
     }
 
     /// Updates a masked layer: the dense mask changes and the weights are multiplied by it once; momentum is left alone.
@@ -103,6 +116,15 @@ impl TopologyUpdate<'_> {
             }
         }
         Ok(change)
+    }
+}
+
+impl SparseLayer {
+    /// The layer at other (sorted) positions: what stays keeps its value and moments, what is new starts at zero.
+    pub fn moved_to(&self, positions: Vec<u32>) -> Self {
+        let sources = sources(&positions, &self.positions);
+        let carry = |old: &[f32]| sources.iter().map(|s| s.map_or(0.0, |i| old[i])).collect();
+        Self { values: carry(&self.values), moments: self.moments.iter().map(|m| carry(m)).collect(), positions }
     }
 }
 
@@ -127,31 +149,56 @@ fn length_error(tensor: &str, expected: usize, found: usize) -> Error {
     Error::Shape { op: "topology update", tensor: tensor.to_owned(), expected: expected.to_string(), found: found.to_string() }
 }
 
-/// Which positions of a layer were ever active: in-time over-parametrisation (ITOP, Liu et al. 2021).
+/// A set of positions of a layer, a bit each: which are active, or were ever (in-time over-parametrisation, ITOP, Liu et al. 2021).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EverActive {
+pub struct PositionSet {
     bits: Vec<u64>,
     n: usize,
 }
 
-impl EverActive {
-    /// A layer of `n` positions, none active yet.
+impl PositionSet {
+    /// The empty set over a layer of `n` positions.
     pub fn new(n: usize) -> Self {
         Self { bits: vec![0; n.div_ceil(64)], n }
     }
-    /// Marks positions; those outside the layer are ignored.
+    /// The set of these positions.
+    pub fn of(n: usize, positions: &[u32]) -> Self {
+        let mut set = Self::new(n);
+        set.mark(positions);
+        set
+    }
+    /// Adds positions; those outside the layer are ignored.
     pub fn mark(&mut self, positions: &[u32]) {
         for &p in positions.iter().filter(|p| (**p as usize) < self.n) {
             self.bits[p as usize / 64] |= 1 << (p % 64);
         }
     }
-    /// Number of positions ever active.
+    /// Adds every position.
+    pub fn fill(&mut self) {
+        self.bits.fill(u64::MAX);
+        if let (Some(last), rest @ 1..) = (self.bits.last_mut(), self.n % 64) {
+            *last = (1 << rest) - 1;
+        }
+    }
+    /// Whether a position belongs to it.
+    pub fn contains(&self, position: u32) -> bool {
+        self.bits.get(position as usize / 64).is_some_and(|word| word >> (position % 64) & 1 == 1)
+    }
+    /// Number of positions in it.
     pub fn count(&self) -> usize {
         self.bits.iter().map(|b| b.count_ones() as usize).sum()
     }
-    /// Share of positions ever active; 0 for an empty layer.
-    pub fn rate(&self) -> f64 {
-        if self.n == 0 { 0.0 } else { self.count() as f64 / self.n as f64 }
+    /// Number of positions that belong to one of the two sets and not to the other.
+    pub fn differences(&self, other: &Self) -> usize {
+        self.bits.iter().zip(&other.bits).map(|(a, b)| (a ^ b).count_ones() as usize).sum()
+    }
+    /// Number of positions of the layer.
+    pub fn len(&self) -> usize {
+        self.n
+    }
+    /// True for a layer without positions.
+    pub fn is_empty(&self) -> bool {
+        self.n == 0
     }
 }
 
@@ -260,12 +307,28 @@ mod tests {
     }
 
     #[test]
-    fn ever_active_counts_once() {
-        let mut seen = EverActive::new(130);
-        seen.mark(&[0, 64, 129, 500]);
+    fn position_sets_count_once() {
+        let mut seen = PositionSet::of(130, &[0, 64, 129, 500]);
         seen.mark(&[64, 65]);
         assert_eq!(seen.count(), 4);
-        assert!((seen.rate() - 4.0 / 130.0).abs() < 1e-15);
-        assert_eq!(EverActive::new(0).rate(), 0.0);
+        assert!(seen.contains(65) && !seen.contains(66) && !seen.contains(500));
+        assert_eq!(seen.differences(&PositionSet::of(130, &[0, 1])), 4);
+        for n in [0, 1, 63, 64, 65, 128] {
+            let mut all = PositionSet::new(n);
+            all.fill();
+            assert_eq!(all.count(), n);
+        }
+    }
+
+    #[test]
+    fn counts_may_differ_where_weights_are_shared_out_anew() {
+        let start = layer(vec![0, 2, 5], vec![0.9, 0.1, -0.4]);
+        let kept = SET.prune(&start.positions, &start.values, 8).unwrap();
+        assert_eq!(kept, [0], "int(0.8 * 2) of two positives, int(0.8) of one negative");
+        let (next, change) = SET.regrow(&start.positions, kept, 8, 5).unwrap();
+        assert_eq!(next.len(), 6);
+        assert_eq!(change.grown, change.pruned + 3);
+        let moved = start.moved_to(vec![0, 3]);
+        assert_eq!((moved.values, moved.moments[0].clone()), (vec![0.9, 0.0], vec![9.0, 0.0]));
     }
 }

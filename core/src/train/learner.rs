@@ -5,20 +5,21 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::placing::{Places, place};
 use super::schedule;
-use crate::config::{ExperimentConfig, LearnerConfig, Method, OptimizerName, Semantics, Subset};
+use super::topology::active_set;
+use crate::config::{ExperimentConfig, LearnerConfig, OptimizerName, Start, Subset};
 use crate::data::Dataset;
 use crate::data::batch::{Augmentation, HostBatch, order};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::events::{Event, LayerChange, LayerDensity, LearnerInfo, Score};
-use crate::net::plan::{Net, Placement, WeightState};
+use crate::events::{Event, LayerDensity, LearnerInfo, Score};
+use crate::net::plan::Net;
 use crate::net::scratch::Scratch;
 use crate::net::tape::Io;
 use crate::net::{Graph, StateDict};
 use crate::ops::{StepParams, TOTAL_WORDS};
-use crate::sparse::csr::{gather, positions_mask};
-use crate::sparse::{EverActive, Growth, PruneRule, SparseLayer, TopologyUpdate, density, mask};
+use crate::sparse::PositionSet;
 
 /// How many recent slices the step time is the median of.
 const RECENT: usize = 15;
@@ -108,6 +109,13 @@ pub struct Corner {
     pub indices: Arc<Vec<u32>>,
 }
 
+impl Corner {
+    /// Display name.
+    pub fn name(&self) -> String {
+        if self.control { format!("{} on random", self.config) } else { self.config.to_string() }
+    }
+}
+
 /// A learner.
 pub struct Learner {
     /// How its weights live.
@@ -134,44 +142,61 @@ pub struct Learner {
     pub flops: f64,
     /// Seconds of training so far, without evaluation.
     pub seconds: f64,
+    /// What a person should know of how it starts.
+    pub notes: Vec<String>,
     indices: Arc<Vec<u32>>,
     order: Vec<u32>,
-    total_steps: u64,
-    updates: u32,
-    explored: Vec<EverActive>,
+    pub(super) total_steps: u64,
+    /// Topology updates so far.
+    pub(super) updates: u32,
+    /// Positions ever active, one set a weight tensor.
+    pub(super) explored: Vec<PositionSet>,
+    /// Positions active at the start.
+    pub(super) first: Vec<PositionSet>,
+    /// Positions active before the latest update.
+    pub(super) previous: Vec<PositionSet>,
     totals: [f32; TOTAL_WORDS],
     recent_ms: VecDeque<f64>,
 }
 
 impl Learner {
-    /// Plans a learner at padded batch `n`, from this dense state.
+    /// Plans a learner at padded batch `n`. `initial` is the dense state that scratch starts from, `parent` the trained one of methods
+    /// that start from it.
     ///
     /// # Errors
-    /// What the plan says; `Config` where the density cannot be allocated.
-    pub fn new(ring: &mut Ring, corner: Corner, graph: Graph, n: usize, start: &StateDict) -> Result<Self> {
-        let Corner { config, subset, control, indices } = corner;
-        let placements = place(&graph, &config, ring.config.seed)?;
-        let weights = graph.weights();
-        let explored = placements
-            .iter()
-            .zip(&weights)
-            .map(|(p, w)| {
-                let mut seen = EverActive::new(w.shape.weights());
-                if let Placement::Sparse(positions) | Placement::Masked(positions) = p {
-                    seen.mark(positions);
-                }
-                seen
-            })
-            .collect();
+    /// What the plan says; `Config` where the density cannot be allocated, or a parent is needed and missing.
+    pub async fn new(
+        ring: &mut Ring<'_>,
+        corner: Corner,
+        graph: Graph,
+        n: usize,
+        initial: &StateDict,
+        parent: Option<&StateDict>,
+    ) -> Result<Self> {
+        let start = corner.config.recipe().start;
+        let (weights, masked_by) = match (start, parent) {
+            (Start::Scratch, _) => (initial, initial),
+            (Start::Trained, Some(parent)) => (parent, parent),
+            (Start::Rewound, Some(parent)) => (initial, parent),
+            (Start::Trained | Start::Rewound, None) => {
+                let learner = corner.name();
+                return Err(Error::Config(format!(
+                    "learner '{learner}' starts from a trained dense network, and none is at hand for the subset '{}'",
+                    corner.subset
+                )));
+            }
+        };
+        let Places { placements, notes } = place(ring, &corner, &graph, n, masked_by).await?;
         let optimizer = ring.config.optimizer;
-        let net = Net::plan(ring.device, ring.scratch, ring.io, graph, n, start, placements, optimizer, ring.config.momentum_reset)?;
-        let name = if control { format!("{config} on random") } else { config.to_string() };
-        let order = order(ring.config.seed, 0, &indices);
+        let reset = ring.config.momentum_reset;
+        let net = Net::plan(ring.device, ring.scratch, ring.io, graph, n, weights, placements, optimizer, reset)?;
+        let sets: Vec<PositionSet> = net.weights.iter().map(|w| active_set(&w.placement, w.info.shape.weights())).collect();
+        let order = order(ring.config.seed, 0, &corner.indices);
         Ok(Self {
-            config,
-            name,
-            subset,
-            control,
+            name: corner.name(),
+            config: corner.config,
+            subset: corner.subset,
+            control: corner.control,
             net,
             phase: Phase::Train,
             latest: Latest::default(),
@@ -180,11 +205,14 @@ impl Learner {
             step: 0,
             flops: 0.0,
             seconds: 0.0,
-            indices,
+            notes,
+            indices: corner.indices,
             order,
             total_steps: 0,
             updates: 0,
-            explored,
+            explored: sets.clone(),
+            first: sets.clone(),
+            previous: sets,
             totals: [0.0; TOTAL_WORDS],
             recent_ms: VecDeque::new(),
         })
@@ -259,8 +287,8 @@ impl Learner {
         while done < count {
             let n_valid = self.load_batch(ring)?;
             let step = step_params(config, lr, n_valid);
-            if self.step + 1 == steps && self.update_due(config) && self.config.method == Method::RigL {
-                gradients = Some(self.net.dense_gradients(ring.device, ring.scratch, &self.sparse_layers(), &step).await?);
+            if self.step + 1 == steps && self.update_due(config) && self.config.needs_gradient() {
+                gradients = Some(self.update_gradients(ring, &step).await?);
             }
             self.net.train_step(ring.device, &step)?;
             self.flops += self.net.flops_per_step(n_valid) as f64;
@@ -306,7 +334,7 @@ impl Learner {
         }
         if self.step == steps {
             if self.update_due(config) {
-                events.push(self.update_topology(ring, gradients, index).await?);
+                events.extend(self.update_topology(ring, gradients, index).await?);
             }
             let mut tally = Tally::default();
             tally.add_difference(&self.totals, &[0.0; TOTAL_WORDS]);
@@ -331,70 +359,23 @@ impl Learner {
     }
 
     fn load_batch(&self, ring: &mut Ring) -> Result<usize> {
-        let config = ring.config;
-        let from = self.step * config.batch_size;
-        let samples = &self.order[from..(from + config.batch_size).min(self.order.len())];
-        let augmentation = Augmentation { seed: config.seed, epoch: u64::from(self.epoch), rotate: false };
-        ring.batch.fill(ring.data, &ring.data.train, samples, self.net.n, config.augment.then_some(&augmentation))?;
-        upload(ring.device, &ring.io, ring.batch)?;
+        let from = self.step * ring.config.batch_size;
+        let samples = &self.order[from..(from + ring.config.batch_size).min(self.order.len())];
+        load(ring, self.net.n, samples, self.epoch)?;
         Ok(samples.len())
     }
+}
 
-    fn sparse_layers(&self) -> Vec<usize> {
-        let sparse = |i: &usize| match &self.net.weights[*i].placement {
-            Placement::Dense => false,
-            Placement::Sparse(p) | Placement::Masked(p) => p.len() < self.net.weights[*i].info.shape.weights(),
-        };
-        (0..self.net.weights.len()).filter(sparse).collect()
-    }
+/// Puts training samples into the batch buffers, augmented as in this epoch.
+pub fn load(ring: &mut Ring, lanes: usize, samples: &[u32], epoch: u32) -> Result<()> {
+    fill(ring.batch, ring.config, ring.data, lanes, samples, epoch)?;
+    upload(ring.device, &ring.io, ring.batch)
+}
 
-    /// Whether the epoch under way ends with a topology update. The last epoch never does: nothing would train the new weights.
-    fn update_due(&self, config: &ExperimentConfig) -> bool {
-        let dynamic = matches!(self.config.method, Method::Set | Method::RigL);
-        dynamic && (self.epoch + 1).is_multiple_of(config.update_frequency) && self.epoch + 1 < config.epochs
-    }
-
-    async fn update_topology(&mut self, ring: &mut Ring<'_>, gradients: Option<Vec<Vec<f32>>>, index: usize) -> Result<Event> {
-        let config = ring.config;
-        let all_steps = u64::from(config.epochs) * self.steps(config) as u64;
-        let rate = schedule::death_rate(config.death_rate, self.total_steps, all_steps);
-        self.updates += 1;
-        let mut layers = Vec::new();
-        for (k, layer) in self.sparse_layers().into_iter().enumerate() {
-            let gradient = gradients.as_ref().and_then(|g| g.get(k));
-            let (prune, growth) = match (self.config.method, gradient) {
-                (Method::RigL, Some(dense)) => (PruneRule::Magnitude, Growth::Gradient(dense)),
-                (Method::RigL, None) => return Err(Error::Validation("a RigL update came without its dense gradients".into())),
-                _ => (PruneRule::Set, Growth::Random),
-            };
-            let update = TopologyUpdate { prune, rate, growth, seed: config.seed, number: u64::from(self.updates), layer };
-            let state = self.net.read_weight(ring.device, layer).await?;
-            let slot = &self.net.weights[layer];
-            let total = slot.info.shape.weights();
-            let name = slot.info.name.clone();
-            let (positions, state, change) = match &slot.placement {
-                Placement::Dense => continue,
-                Placement::Sparse(positions) => {
-                    let moments = std::iter::once(state.first).chain(state.second).collect();
-                    let before = SparseLayer { positions: positions.clone(), values: state.values, moments };
-                    let (after, change) = update.apply(&before, total)?;
-                    let mut moments = after.moments.into_iter();
-                    let state = WeightState { values: after.values, first: moments.next().unwrap_or_default(), second: moments.next() };
-                    (after.positions, state, change)
-                }
-                Placement::Masked(positions) => {
-                    let (next, change) = update.next_positions(positions, &gather(&state.values, positions), total)?;
-                    let mask = positions_mask(&next, total);
-                    let values = state.values.iter().zip(&mask).map(|(v, m)| v * m).collect();
-                    (next, WeightState { values, ..state }, change)
-                }
-            };
-            self.explored[layer].mark(&positions);
-            self.net.write_weight(ring.device, layer, positions, &state)?;
-            layers.push(LayerChange { name, pruned: change.pruned, grown: change.grown, explored: self.explored[layer].rate() });
-        }
-        Ok(Event::TopologyChanged { learner: index, update: self.updates, step: self.total_steps, death_rate: rate, layers })
-    }
+/// Packs training samples, augmented as in this epoch.
+pub fn fill(batch: &mut HostBatch, config: &ExperimentConfig, data: &Dataset, lanes: usize, samples: &[u32], epoch: u32) -> Result<()> {
+    let augmentation = Augmentation { seed: config.seed, epoch: u64::from(epoch), rotate: false };
+    batch.fill(data, &data.train, samples, lanes, config.augment.then_some(&augmentation))
 }
 
 /// The uniforms of a training step.
@@ -416,24 +397,4 @@ pub fn upload(device: &mut Device, io: &Io, batch: &HostBatch) -> Result<()> {
     device.write_u32(io.bytes, 0, &batch.words)?;
     device.write_f32(io.augmentation, 0, &batch.params)?;
     device.write_u32(io.labels, 0, &batch.labels)
-}
-
-/// How each weight tensor of a learner is held at the start.
-fn place(graph: &Graph, learner: &LearnerConfig, seed: u64) -> Result<Vec<Placement>> {
-    let weights = graph.weights();
-    if learner.method == Method::Dense {
-        return Ok(vec![Placement::Dense; weights.len()]);
-    }
-    let shapes: Vec<Vec<usize>> = weights.iter().map(|w| w.extents.clone()).collect();
-    let densities = density::allocate(learner.allocation, &shapes, learner.density)?;
-    let place = |(i, (weight, density)): (usize, (&crate::net::graph::WeightInfo, f64))| {
-        let positions = mask::initial(seed, i, weight.shape.weights(), density);
-        match learner.semantics {
-            // A layer that holds everything gains nothing from an index.
-            Semantics::Sparse if positions.len() == weight.shape.weights() => Placement::Dense,
-            Semantics::Sparse => Placement::Sparse(positions),
-            Semantics::Masked => Placement::Masked(positions),
-        }
-    };
-    Ok(weights.iter().zip(densities).enumerate().map(place).collect())
 }

@@ -3,9 +3,15 @@
 //! A session is pulled: `advance` does about 100 ms of device work and returns what happened, so a page stays
 //! responsive, a terminal can draw, and pausing is not calling.
 
+#[cfg(feature = "oracle")]
+pub mod grasp;
 pub mod learner;
+pub mod parent;
+pub mod placing;
+pub mod saliency;
 pub mod schedule;
 pub mod session;
+mod topology;
 pub mod verdict;
 
 pub use session::Session;

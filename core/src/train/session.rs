@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::learner::{Corner, Latest, Learner, Phase, Ring, Tally, upload};
+use super::parent::Parents;
 use super::verdict::verdict;
 use crate::config::{ExperimentConfig, Subset};
 use crate::data::batch::HostBatch;
@@ -61,7 +62,21 @@ impl Session {
     ///
     /// # Errors
     /// `Config` for what cannot be run as written; `Limit` and `OutOfMemory` from the device.
-    pub async fn new(config: ExperimentConfig, data: Arc<Dataset>, scores: Option<Arc<Scores>>, mut device: Device) -> Result<Self> {
+    pub async fn new(config: ExperimentConfig, data: Arc<Dataset>, scores: Option<Arc<Scores>>, device: Device) -> Result<Self> {
+        Self::with_parents(config, data, scores, &Parents::new(), device).await
+    }
+
+    /// [`Self::new`], with the trained dense networks that some methods start from ([`super::parent::needed`]).
+    ///
+    /// # Errors
+    /// As [`Self::new`]; `Config` where a parent is missing, `Format` where one does not fit the network.
+    pub async fn with_parents(
+        config: ExperimentConfig,
+        data: Arc<Dataset>,
+        scores: Option<Arc<Scores>>,
+        parents: &Parents,
+        mut device: Device,
+    ) -> Result<Self> {
         config.validate()?;
         let (train, validation) = train_validation_split(&data);
         let limit = |limit: usize, n: usize| if limit == 0 { n } else { limit.min(n) };
@@ -84,9 +99,10 @@ impl Session {
         let mut learners = Vec::new();
         for (subset, control) in corners(&config) {
             let indices = Arc::new(select(subset, train.len(), scores.as_deref(), config.seed, config.limit_train)?);
+            let parent = parents.get(&subset.to_string()).map(Arc::as_ref);
             for &learner in &config.learners {
                 let corner = Corner { config: learner, subset, control, indices: indices.clone() };
-                learners.push(Learner::new(&mut ring, corner, graph.clone(), n, &start)?);
+                learners.push(Learner::new(&mut ring, corner, graph.clone(), n, &start, parent).await?);
             }
         }
         Ok(Self {
@@ -213,6 +229,8 @@ impl Session {
             let message = "there are no hardness scores for these images, so test accuracy is not split into easy and hard".into();
             events.push(Event::Warning { message });
         }
+        let notes = self.learners.iter().flat_map(|l| &l.notes);
+        events.extend(notes.map(|note| Event::Warning { message: note.clone() }));
         events
     }
 
@@ -257,19 +275,22 @@ impl Session {
                 let labels = || self.data.test.labels.iter().copied();
                 let half = |wanted: bool| self.hard.as_ref().map(|hard| score(&records, labels(), |i| hard[i] == wanted));
                 let (test, test_easy, test_hard) = (score(&records, labels(), |_| true), half(false), half(true));
-                Ok(vec![self.end_epoch(index, Latest { train: Score::default(), validation, test, test_easy, test_hard })])
+                Ok(self.end_epoch(index, Latest { train: Score::default(), validation, test, test_easy, test_hard }))
             }
         }
     }
 
-    fn end_epoch(&mut self, index: usize, latest: Latest) -> Event {
+    fn end_epoch(&mut self, index: usize, latest: Latest) -> Vec<Event> {
         let learner = &mut self.learners[index];
         learner.latest = Latest { train: learner.latest.train, ..latest };
         let lr = self.lr.unwrap_or_else(|| learner.lr(&self.config));
         learner.next_epoch(&self.config);
         let Latest { train, validation, test, test_easy, test_hard } = learner.latest;
         let (epoch, flops, seconds) = (learner.epoch, learner.flops, learner.seconds);
-        Event::EpochEnd { learner: index, epoch, lr, train, validation, test, test_easy, test_hard, flops, seconds }
+        let report = learner.topology_report(&self.config);
+        let mut events: Vec<Event> = report.map(|report| Event::Topology { learner: index, epoch, report }).into_iter().collect();
+        events.push(Event::EpochEnd { learner: index, epoch, lr, train, validation, test, test_easy, test_hard, flops, seconds });
+        events
     }
 
     /// Evaluates samples from `at` on for about a slice; returns where it stopped.
@@ -326,7 +347,7 @@ impl Session {
 }
 
 /// The subsets that are trained on: the one asked for, and a random one of the same size as its control.
-fn corners(config: &ExperimentConfig) -> Vec<(Subset, bool)> {
+pub(super) fn corners(config: &ExperimentConfig) -> Vec<(Subset, bool)> {
     let mut out = vec![(config.subset, false)];
     if config.control && config.subset.needs_scores() {
         out.push((Subset::Random(config.subset.fraction()), true));

@@ -1,0 +1,158 @@
+//! Dense gradients, for the few steps in which a method asks for them.
+//!
+//! Growth by gradient, SNIP and GraSP need gradients at weights that do not exist. They are computed in slices, so that what
+//! the dense tensors of a whole network would take never has to fit the device at once.
+
+use super::{Lists, Net, compile};
+use crate::device::{Device, Program};
+use crate::error::{Error, Result};
+use crate::net::scratch::Scratch;
+use crate::net::tape::{Mode, Sink, Tape, Target};
+use crate::ops::{BufferId, Dtype, Op, SAMPLE_WORDS, StepParams, TOTAL_WORDS, Weight};
+
+/// Words of dense gradient that are held on the device at once, 64 MiB: one pass for a ResNet18, two for a ResNet50.
+const SLICE_WORDS: usize = 16 << 20;
+
+impl Net {
+    /// The dense gradients of these weight tensors on the batch in the io buffers, in train mode, without moving anything.
+    /// Their buffers exist only during this call, and no more of them at once than fit a slice.
+    ///
+    /// # Errors
+    /// `Limit` or `OutOfMemory` where not even one tensor's fits the device.
+    pub async fn dense_gradients(
+        &self,
+        device: &mut Device,
+        scratch: &mut Scratch,
+        which: &[usize],
+        step: &StepParams,
+    ) -> Result<Vec<Vec<f32>>> {
+        let mut slice_words = SLICE_WORDS;
+        let mut out = Vec::with_capacity(which.len());
+        while out.len() < which.len() {
+            let rest = &which[out.len()..];
+            let slice = &rest[..self.slice_len(rest, slice_words)];
+            match self.gradient_slice(device, scratch, slice, step).await {
+                Ok(gradients) => out.extend(gradients),
+                Err(Error::Limit { .. } | Error::OutOfMemory(_)) if slice.len() > 1 => slice_words /= 2,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(out)
+    }
+
+    /// The logits in eval mode, `[classes][lanes]`, of the batch in the io buffers; and the number of lanes.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub async fn logits(&self, device: &mut Device, scratch: &mut Scratch, step: &StepParams) -> Result<(Vec<f32>, usize)> {
+        let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
+        let bound = lists.bound(self.io);
+        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval);
+        tape.forward();
+        let words = self.graph.classes * self.n;
+        let out = device.alloc("logits", words, Dtype::F32)?;
+        let logits = tape.logits();
+        let result = async {
+            let (mut ops, names) = tape.finish();
+            for op in &mut ops {
+                op.visit_buffers(|id| {
+                    if *id == logits {
+                        *id = out;
+                    }
+                });
+            }
+            scratch.place(device, &names, &mut ops)?;
+            let program = device.compile("logits", &ops)?;
+            device.run(&program, step)?;
+            device.read_f32(out, 0, words).await
+        }
+        .await;
+        device.free(out);
+        Ok((result?, self.n))
+    }
+
+    /// How many of these tensors, at least one, make up a slice.
+    fn slice_len(&self, which: &[usize], slice_words: usize) -> usize {
+        let mut words = 0;
+        let fits = |i: &&usize| {
+            words += self.weights[**i].info.shape.weights();
+            words <= slice_words
+        };
+        which.iter().take_while(fits).count().max(1)
+    }
+
+    async fn gradient_slice(
+        &self,
+        device: &mut Device,
+        scratch: &mut Scratch,
+        which: &[usize],
+        step: &StepParams,
+    ) -> Result<Vec<Vec<f32>>> {
+        let buffers = self.gradient_buffers(device, which)?;
+        let result = async {
+            let program = self.gradient_program(device, scratch, &buffers)?;
+            device.run(&program, &StepParams { sample_offset: 0, ..*step })?;
+            let mut out = Vec::new();
+            for &i in which {
+                if let Some(buffer) = buffers[i] {
+                    out.push(device.read_f32(buffer, 0, self.weights[i].info.shape.weights()).await?);
+                }
+            }
+            Ok(out)
+        }
+        .await;
+        buffers.into_iter().flatten().for_each(|buffer| device.free(buffer));
+        result
+    }
+
+    /// A buffer of the dense extent for each of these tensors, by index.
+    pub(crate) fn gradient_buffers(&self, device: &mut Device, which: &[usize]) -> Result<Vec<Option<BufferId>>> {
+        let mut buffers = vec![None; self.weights.len()];
+        for &i in which {
+            match device.alloc("dense gradient", self.weights[i].info.shape.weights(), Dtype::F32) {
+                Ok(buffer) => buffers[i] = Some(buffer),
+                Err(error) => {
+                    buffers.into_iter().flatten().for_each(|buffer| device.free(buffer));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(buffers)
+    }
+
+    /// Forward and backward on the batch in the io buffers, in train mode, without moving anything: the dense gradients go to
+    /// `buffers` (one a weight tensor, where wanted), the others nowhere.
+    pub(crate) fn gradient_program(&self, device: &mut Device, scratch: &mut Scratch, buffers: &[Option<BufferId>]) -> Result<Program> {
+        let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
+        let bound = lists.bound(self.io);
+        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Probe);
+        tape.forward();
+        let samples = tape.scratch(self.n * SAMPLE_WORDS);
+        let totals = tape.scratch(TOTAL_WORDS);
+        tape.loss(true, samples, totals);
+        tape.backward(&mut Probe { net: self, buffers })?;
+        compile(device, scratch, "dense gradients", tape)
+    }
+}
+
+/// Dense gradients of some weights; everything else is computed and dropped.
+struct Probe<'a> {
+    net: &'a Net,
+    buffers: &'a [Option<BufferId>],
+}
+
+impl Sink for Probe<'_> {
+    fn weight(&mut self, index: usize, weight: Weight) -> (Option<Weight>, usize) {
+        match self.buffers[index] {
+            Some(_) => (None, 0),
+            None => (Some(weight), self.net.weights[index].words()),
+        }
+    }
+    fn buffer(&mut self, target: Target) -> Option<BufferId> {
+        match target {
+            Target::Weight(i) => self.buffers[i],
+            Target::Bias(_) | Target::Affine(_) => None,
+        }
+    }
+    fn done(&mut self, _: Target, _: BufferId, _: &mut Vec<Op>) {}
+}

@@ -1,0 +1,145 @@
+//! Where a learner's weights stand at the start: one place for every allocation and every start.
+//!
+//! The masks depend on the configuration and the images alone, so learners of a race that share a rule share its masks.
+
+use super::learner::{Corner, Ring};
+use super::saliency;
+use crate::config::{Allocation, Dynamics, Method, Semantics};
+use crate::error::{Error, Result};
+use crate::net::plan::Placement;
+use crate::net::{Graph, StateDict};
+use crate::sparse::{density, magnitude, mask};
+
+/// The weight tensors' placements, and what a person should know of them.
+pub struct Places {
+    /// One a weight tensor.
+    pub placements: Vec<Placement>,
+    /// Warnings.
+    pub notes: Vec<String>,
+}
+
+/// Places a learner's weights; `weights` is the dense state that magnitudes are read from: the trained parent's where the method
+/// has one, else the initial one. `n` is the padded batch.
+///
+/// # Errors
+/// `Config` for what cannot be allocated here; what the device says.
+pub async fn place(ring: &mut Ring<'_>, corner: &Corner, graph: &Graph, n: usize, weights: &StateDict) -> Result<Places> {
+    let learner = &corner.config;
+    let infos = graph.weights();
+    let sizes: Vec<usize> = infos.iter().map(|w| w.shape.weights()).collect();
+    let hold = |positions: Vec<u32>, size: usize| match learner.semantics {
+        // A layer that holds everything gains nothing from an index.
+        Semantics::Sparse if positions.len() == size => Placement::Dense,
+        Semantics::Sparse => Placement::Sparse(positions),
+        Semantics::Masked => Placement::Masked(positions),
+    };
+    if learner.method == Method::Dense {
+        return Ok(Places { placements: vec![Placement::Dense; infos.len()], notes: Vec::new() });
+    }
+    if learner.recipe().dynamics == Dynamics::Gradual {
+        let placements = sizes.iter().map(|&size| hold((0..size as u32).collect(), size)).collect();
+        return Ok(Places { placements, notes: Vec::new() });
+    }
+    let (seed, density) = (ring.config.seed, learner.density);
+    let bernoulli = ring.config.bernoulli;
+    let random = |densities: &[f64]| -> Vec<Vec<u32>> {
+        let draw = |(i, (&size, &density)): (usize, (&usize, &f64))| {
+            if bernoulli { mask::bernoulli(seed, i, size, density) } else { mask::initial(seed, i, size, density) }
+        };
+        sizes.iter().zip(densities).enumerate().map(draw).collect()
+    };
+    let keep = magnitude::kept(density, sizes.iter().sum());
+    let positions = match learner.recipe().allocation {
+        Allocation::Erk => {
+            let extents: Vec<Vec<usize>> = infos.iter().map(|w| w.extents.clone()).collect();
+            random(&density::erk(&extents, density)?)
+        }
+        Allocation::Uniform => random(&vec![density; sizes.len()]),
+        rule @ (Allocation::GlobalMagnitude | Allocation::UniformPre | Allocation::HalfPre) => {
+            let views = views(graph, weights)?;
+            match rule {
+                Allocation::UniformPre => magnitude::by_layer(&views, density),
+                Allocation::HalfPre => magnitude::by_half(&views, density),
+                _ => magnitude::global(&views, density),
+            }
+        }
+        Allocation::SnipMask => top(&saliency::snip(ring, graph, n, &corner.indices).await?, keep),
+        Allocation::Snip => {
+            let counts: Vec<usize> = top(&saliency::snip(ring, graph, n, &corner.indices).await?, keep).iter().map(Vec::len).collect();
+            let densities: Vec<f64> = counts.iter().zip(&sizes).map(|(&count, &size)| count as f64 / size as f64).collect();
+            random(&densities)
+        }
+        Allocation::Grasp => {
+            let mut scores = grasp(ring, corner, graph, weights).await?;
+            // The largest go: keep the lowest.
+            scores.iter_mut().flatten().for_each(|s| *s = -*s);
+            top(&scores, keep)
+        }
+    };
+    let emptied = infos.iter().zip(&positions).filter(|(_, p)| p.is_empty()).map(|(w, _)| w.name.as_str());
+    let notes = emptied_note(&corner.name(), emptied);
+    let placements = positions.into_iter().zip(&sizes).map(|(positions, &size)| hold(positions, size)).collect();
+    Ok(Places { placements, notes })
+}
+
+/// The warning that layers have no weights left, if any have none.
+pub fn emptied_note<'a>(learner: &str, layers: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let names: Vec<&str> = layers.collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let pass = "nothing passes them but what goes around by a shortcut; a higher density or another allocation keeps them alive";
+    vec![format!("{learner}: no weights left in {}: {pass}", names.join(", "))]
+}
+
+fn top(scores: &[Vec<f32>], count: usize) -> Vec<Vec<u32>> {
+    let views: Vec<&[f32]> = scores.iter().map(Vec::as_slice).collect();
+    magnitude::top(&views, count)
+}
+
+/// The weight tensors of a state, in network order.
+fn views<'a>(graph: &Graph, state: &'a StateDict) -> Result<Vec<&'a [f32]>> {
+    let of = |info: crate::net::graph::WeightInfo| match state.tensors.get(&info.name) {
+        Some(tensor) if tensor.data.len() == info.shape.weights() => Ok(tensor.data.as_slice()),
+        Some(tensor) => {
+            Err(Error::format(format!("state, tensor '{}'", info.name), format!("{:?}", info.extents), format!("{:?}", tensor.shape)))
+        }
+        None => Err(Error::format("state", format!("a tensor '{}'", info.name), "none")),
+    };
+    graph.weights().into_iter().map(of).collect()
+}
+
+/// GraSP's scores over some samples of each class, sorted by class, in two halves.
+#[cfg(feature = "oracle")]
+async fn grasp(ring: &mut Ring<'_>, corner: &Corner, graph: &Graph, weights: &StateDict) -> Result<Vec<Vec<f32>>> {
+    use super::grasp;
+    use super::learner::{fill, upload};
+    use crate::data::batch::order;
+    use crate::ops::padded_batch;
+
+    let labels = &ring.data.train.labels;
+    let mut by_class: Vec<Vec<u32>> = vec![Vec::new(); ring.data.classes.len()];
+    for sample in order(ring.config.seed, 0, &corner.indices) {
+        let class = labels.get(sample as usize).and_then(|l| by_class.get_mut(usize::from(*l)));
+        if let Some(class) = class.filter(|c| c.len() < grasp::SAMPLES_PER_CLASS) {
+            class.push(sample);
+        }
+    }
+    let samples: Vec<u32> = by_class.into_iter().flatten().collect();
+    let (first, second) = samples.split_at(samples.len() / 2);
+    let lanes = padded_batch(first.len().max(second.len()));
+    let Ring { config, data, batch, .. } = ring;
+    let mut load = |device: &mut crate::device::Device, io: &crate::net::tape::Io, half: usize| {
+        let samples = if half == 0 { first } else { second };
+        fill(batch, config, data, lanes, samples, 0)?;
+        upload(device, io, batch)?;
+        Ok(samples.len())
+    };
+    grasp::scores(graph, weights, lanes, false, &mut load).await
+}
+
+/// The page carries no float64 device.
+#[cfg(not(feature = "oracle"))]
+async fn grasp(_: &mut Ring<'_>, corner: &Corner, _: &Graph, _: &StateDict) -> Result<Vec<Vec<f32>>> {
+    Err(Error::Config(format!("learner '{}': GraSP needs double precision, which only the native program carries", corner.config)))
+}

@@ -1,0 +1,74 @@
+//! Scores of single connections before training: SNIP and GraSP.
+//!
+//! Both ask for gradients at weights that a sparse learner does not have, so they plan a dense network of their own, use it
+//! once and give it back.
+
+use super::learner::{Ring, load};
+use crate::config::OptimizerName;
+use crate::data::batch::order;
+use crate::error::Result;
+use crate::net::plan::{Net, Placement};
+use crate::net::{Graph, init};
+use crate::ops::{ConvShape, StepParams};
+use crate::rng::{Purpose, Stream};
+
+/// SNIP's connection sensitivity (Lee et al. 2019, eq. 5): `|w dL/dw|`, normalised to sum 1 over all tensors.
+pub fn sensitivity(weights: &[&[f32]], gradients: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let products = |(w, g): (&&[f32], &Vec<f32>)| w.iter().zip(g).map(|(w, g)| (w * g).abs()).collect();
+    let mut scores: Vec<Vec<f32>> = weights.iter().zip(gradients).map(products).collect();
+    let sum: f64 = scores.iter().flatten().map(|s| f64::from(*s)).sum();
+    if sum > 0.0 {
+        scores.iter_mut().flatten().for_each(|s| *s = (f64::from(*s) / sum) as f32);
+    }
+    scores
+}
+
+/// SNIP's scores as the reference code takes them: on a copy with Xavier-normal weights, over the first batch of the first epoch
+/// (at most `n` samples), with batch statistics.
+///
+/// # Errors
+/// What the device says.
+pub async fn snip(ring: &mut Ring<'_>, graph: &Graph, n: usize, indices: &[u32]) -> Result<Vec<Vec<f32>>> {
+    let config = ring.config;
+    let mut state = init::initial_state(graph, config.seed);
+    let infos = graph.weights();
+    for (i, info) in infos.iter().enumerate() {
+        if let Some(tensor) = state.tensors.get_mut(&info.name) {
+            let std = xavier_std(&info.shape);
+            let mut stream = Stream::new(config.seed, Purpose::Saliency, 0, i as u64);
+            tensor.data.iter_mut().for_each(|w| *w = stream.normal() * std);
+        }
+    }
+    let placements = vec![Placement::Dense; infos.len()];
+    let net = Net::plan(ring.device, ring.scratch, ring.io, graph.clone(), n, &state, placements, OptimizerName::Sgd, false)?;
+    let all: Vec<usize> = (0..infos.len()).collect();
+    let samples = order(config.seed, 0, indices);
+    let gradients = async {
+        let samples = &samples[..samples.len().min(config.batch_size).min(n)];
+        load(ring, n, samples, 0)?;
+        let step = StepParams { n_valid: samples.len() as u32, ..StepParams::default() };
+        net.dense_gradients(ring.device, ring.scratch, &all, &step).await
+    }
+    .await;
+    net.free(ring.device);
+    let weights: Vec<&[f32]> = infos.iter().filter_map(|info| state.tensors.get(&info.name)).map(|t| t.data.as_slice()).collect();
+    Ok(sensitivity(&weights, &gradients?))
+}
+
+/// Glorot and Bengio 2010: sqrt(2 / (fan in + fan out)).
+fn xavier_std(shape: &ConvShape) -> f32 {
+    (2.0 / ((shape.c_in + shape.c_out) * shape.kh * shape.kw) as f32).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn sensitivities_sum_to_one() {
+        let scores = sensitivity(&[&[1.0, -2.0], &[0.5]], &[vec![-1.0, 0.5], vec![4.0]]);
+        assert_eq!(scores, [vec![0.25, 0.25], vec![0.5]]);
+        assert_eq!(sensitivity(&[&[1.0]], &[vec![0.0]]), [vec![0.0]], "no gradient is no reason for NaN");
+    }
+}

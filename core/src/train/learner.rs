@@ -334,7 +334,7 @@ impl Learner {
         let config = ring.config;
         let from = self.step * config.batch_size;
         let samples = &self.order[from..(from + config.batch_size).min(self.order.len())];
-        let augmentation = Augmentation { seed: config.seed, epoch: u64::from(self.epoch), rotate: false };
+        let augmentation = Augmentation { seed: config.seed, epoch: u64::from(self.epoch), transforms: ring.data.augmentation };
         ring.batch.fill(ring.data, &ring.data.train, samples, self.net.n, config.augment.then_some(&augmentation))?;
         upload(ring.device, &ring.io, ring.batch)?;
         Ok(samples.len())

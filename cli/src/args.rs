@@ -78,10 +78,17 @@ macro_rules! experiment_flags {
 }
 
 experiment_flags! {
-    /// Images: cifar10 or builtin [default: cifar10]
+    /// Images: cifar10, cifar100, cifar100-coarse, tinyimagenet, mnist, folder, builtin or builtin-grey [default: cifar10]
     dataset: DatasetName,
     /// Difficulty of the built-in set, 0 to 1 [default: 0.5]
     difficulty: f32,
+    /// Where the images of mnist or folder lie; where it is empty, their place in the data folder [default: ]
+    #[arg(value_name = "DIR")]
+    folder: String,
+    /// Side in pixels that the pictures of folder are brought to [default: 32]
+    image_size: usize,
+    /// Uniform random fraction of the training split, the same for every seed [default: 1]
+    p_data: f64,
     /// Part of the training split: all, random:P, el2n-hard:P, el2n-easy:P [default: el2n-hard:0.5]
     subset: Subset,
     /// Also train every learner on a random subset of the same size [default: true]

@@ -16,7 +16,7 @@ use sparring_core::ops::{SAMPLE_WORDS, StepParams};
 
 use crate::args::DeviceFlag;
 use crate::console::{Console, open_device};
-use crate::{clock, import, source, table};
+use crate::{clock, data, import, source, table};
 
 /// Samples of a batch.
 const BATCH: usize = 100;
@@ -27,12 +27,14 @@ pub struct EvalArgs {
     /// A checkpoint that race, train or import wrote
     #[arg(long, value_name = "F.safetensors")]
     checkpoint: PathBuf,
-    /// Test set: cifar10 or builtin
+    /// Test set, as --dataset of race names it
     #[arg(long)]
     data: DatasetName,
     /// Difficulty of the built-in set, 0 to 1
     #[arg(long, default_value_t = 0.5)]
     difficulty: f32,
+    #[command(flatten)]
+    place: data::Place,
     /// Only the first N test images
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -56,7 +58,7 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
     let console = Console::new(args.json);
     let (mut state, model, normalization) = import::read_checkpoint(&args.checkpoint)?;
     let mut device = open_device(console, args.device.into())?;
-    let data = source::exactly(console, args.data, args.difficulty)?;
+    let data = source::exactly(console, args.data, args.difficulty, &args.place)?;
     let classes = import::classes(model, &state)?;
     if classes != data.classes.len() {
         bail!("{} has {classes} classes, but {} has {}", args.checkpoint.display(), data.name, data.classes.len());

@@ -72,7 +72,7 @@ fn run(args: &RaceArgs, mut config: ExperimentConfig) -> Result<()> {
     let start = Instant::now();
     let mut history = History::default();
     let mut live = Live::new(console);
-    let normalization = dataset.name.clone();
+    let normalization = config.dataset.normalization().to_string();
     let session = pollster::block_on(async {
         let mut session = Session::new(config.clone(), dataset, scores.map(Arc::new), device).await?;
         while !session.finished() && !stop.load(Ordering::Relaxed) {

@@ -11,17 +11,19 @@ use sparring_core::net::zoo::Model;
 
 use crate::args::{DeviceFlag, validate};
 use crate::console::{Console, stop_on_interrupt};
-use crate::{rundir, source, table};
+use crate::{data, rundir, source, table};
 
 /// Flags of `score`.
 #[derive(clap::Args)]
 pub struct ScoreArgs {
-    /// Images: cifar10 or builtin
+    /// Images, as --dataset of race names them
     #[arg(long, default_value = "cifar10")]
     dataset: DatasetName,
     /// Difficulty of the built-in set, 0 to 1
     #[arg(long, default_value_t = 0.5)]
     difficulty: f32,
+    #[command(flatten)]
+    place: data::Place,
     /// The scoring network
     #[arg(long, default_value = "resnet20")]
     model: Model,
@@ -48,6 +50,8 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
     let base = ExperimentConfig {
         dataset: args.dataset,
         difficulty: args.difficulty,
+        folder: args.place.folder.clone(),
+        image_size: args.place.image_size,
         model: args.model,
         seed: args.seed,
         device: args.device.into(),
@@ -56,7 +60,7 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
     let config = scoring_config(&base, args.epochs);
     validate(&config)?;
     let stop = stop_on_interrupt()?;
-    let dataset = source::exactly(console, args.dataset, args.difficulty)?.into();
+    let dataset = source::exactly(console, args.dataset, args.difficulty, &args.place)?.into();
     let scores = source::run(console, config, &dataset, &stop)?;
     rundir::write(&args.out, &scores.to_bytes()?)?;
     let mean = |v: &[f32]| v.iter().map(|x| f64::from(*x)).sum::<f64>() / v.len().max(1) as f64;

@@ -21,7 +21,7 @@ const SHIPPED: Option<&[u8]> = include!(concat!(env!("OUT_DIR"), "/scores.rs"));
 
 /// The images of an experiment. Where they cannot be had the built-in set takes their place and the configuration says so.
 pub fn images(console: Console, config: &mut ExperimentConfig) -> Result<Arc<Dataset>> {
-    let dataset = data::load_dataset(config.dataset, config.difficulty).with_context(|| format!("loading {}", config.dataset))?;
+    let dataset = data::load_dataset(&data::Wanted::from(&*config)).with_context(|| format!("loading {}", config.dataset))?;
     if dataset.name != config.dataset.name() {
         config.dataset = DatasetName::BuiltIn;
     }
@@ -30,8 +30,8 @@ pub fn images(console: Console, config: &mut ExperimentConfig) -> Result<Arc<Dat
 }
 
 /// A dataset by name, and no other in its place.
-pub fn exactly(console: Console, name: DatasetName, difficulty: f32) -> Result<Dataset> {
-    let dataset = data::require_dataset(name, difficulty).with_context(|| format!("loading {name}"))?;
+pub fn exactly(console: Console, name: DatasetName, difficulty: f32, place: &data::Place) -> Result<Dataset> {
+    let dataset = data::require_dataset(&data::Wanted::new(name, difficulty, place)?).with_context(|| format!("loading {name}"))?;
     tell(console, &dataset);
     Ok(dataset)
 }

@@ -38,7 +38,7 @@ impl Drop for Folder {
 fn unknown_names_list_the_valid_ones_and_exit_2() {
     for (flag, value, expected) in [
         ("--model", "resnet19", "resnet20, resnet32"),
-        ("--dataset", "cifar11", "cifar10, builtin"),
+        ("--dataset", "cifar11", "cifar10, cifar100, cifar100-coarse, tinyimagenet, mnist, folder, builtin, builtin-grey"),
         ("--learners", "sett@0.2", "dense, static, set, rigl"),
         ("--subset", "el2n-odd:0.5", "el2n-hard:P"),
         ("--optimizer", "lion", "sgd, adam"),

@@ -68,8 +68,20 @@ named_enum! {
     pub enum DatasetName ("dataset") {
         /// CIFAR-10, 50,000 + 10,000 colour images of 32x32.
         Cifar10 = "cifar10",
+        /// CIFAR-100 by its 100 fine labels, 50,000 + 10,000 colour images of 32x32.
+        Cifar100 = "cifar100",
+        /// The same images by the 20 coarse labels.
+        Cifar100Coarse = "cifar100-coarse",
+        /// Tiny ImageNet, 100,000 + 10,000 colour images of 64x64, 200 classes.
+        TinyImageNet = "tinyimagenet",
+        /// A folder of IDX files, as MNIST comes: grey images and labels.
+        Mnist = "mnist",
+        /// A folder of class folders of PNG and JPEG pictures.
+        Folder = "folder",
         /// The built-in procedural set: ten classes of 32x32 colour images, made in code.
         BuiltIn = "builtin",
+        /// The built-in set in grey, 28x28.
+        BuiltInGrey = "builtin-grey",
     }
 }
 named_enum! {
@@ -172,6 +184,12 @@ pub struct ExperimentConfig {
     pub dataset: DatasetName,
     /// Difficulty of the built-in set, 0 (trivial) to 1 (hopeless).
     pub difficulty: f32,
+    /// Where the images of `mnist` and `folder` lie; empty for their place in the data folder.
+    pub folder: String,
+    /// Side in pixels that the pictures of `folder` are brought to.
+    pub image_size: usize,
+    /// Uniform random fraction of the training split, the same for every seed; `subset` is a part of it.
+    pub p_data: f64,
     /// Part of the training split.
     pub subset: Subset,
     /// Also train every learner on a random subset of the same size.
@@ -229,6 +247,9 @@ impl Default for ExperimentConfig {
             version: FORMAT_VERSION,
             dataset: DatasetName::Cifar10,
             difficulty: 0.5,
+            folder: String::new(),
+            image_size: 32,
+            p_data: 1.0,
             subset: Subset::El2nHard(0.5),
             control: true,
             limit_train: 0,
@@ -275,6 +296,16 @@ impl ExperimentConfig {
         }
         if self.update_frequency == 0 {
             return fail("update_frequency must be at least 1 epoch".into());
+        }
+        if !self.folder.is_empty() && !matches!(self.dataset, DatasetName::Mnist | DatasetName::Folder) {
+            return fail(format!("folder is for the datasets mnist and folder, but the dataset is {}", self.dataset));
+        }
+        if !(8..=512).contains(&self.image_size) || !self.image_size.is_multiple_of(2) {
+            return fail(format!("image_size must be even and from 8 to 512 pixels, found {}", self.image_size));
+        }
+        // Written so that NaN fails.
+        if !(self.p_data > 0.0 && self.p_data <= 1.0) {
+            return fail(format!("p_data must be above 0 and at most 1, found {}", self.p_data));
         }
         for (name, value, low, high) in [
             ("lr", f64::from(self.lr), 0.0, 1e3),

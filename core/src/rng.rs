@@ -20,7 +20,7 @@ pub enum Purpose {
     Augmentation = 4,
     /// Random growth; epoch = update number, index = weight tensor.
     Growth = 5,
-    /// Random subsets and `p_data` fractions.
+    /// Parts of a dataset; epoch 0 = random subsets, 1 = their limits, 2 = `p_data`, 3 = validation, 4 = a folder's test images.
     Subset = 6,
     /// The built-in procedural images; index = image.
     BuiltIn = 7,
@@ -85,5 +85,11 @@ impl Stream {
         all.truncate(count);
         all.sort_unstable();
         all
+    }
+    /// 0..n in two parts, both increasing: `count` distinct elements as [`Self::choose`] draws them, and the rest.
+    pub fn split(&mut self, n: usize, count: usize) -> (Vec<u32>, Vec<u32>) {
+        let chosen = self.choose(n, count);
+        let rest = (0..n as u32).filter(|i| chosen.binary_search(i).is_err()).collect();
+        (chosen, rest)
     }
 }

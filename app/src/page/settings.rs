@@ -28,12 +28,9 @@ const METHODS: [Method; 10] = [
 /// More than this no chart can show calmly.
 const MOST_LEARNERS: usize = 4;
 
-fn dataset_label(dataset: DatasetName) -> &'static str {
-    match dataset {
-        DatasetName::Cifar10 => "CIFAR-10",
-        DatasetName::BuiltIn => "Built-in set",
-    }
-}
+/// What the page can load; the rest is for the native program.
+const DATASETS: [(DatasetName, &str); 3] =
+    [(DatasetName::Cifar10, "CIFAR-10"), (DatasetName::BuiltIn, "Built-in set"), (DatasetName::BuiltInGrey, "Built-in set in grey")];
 
 /// A model as papers write it.
 pub fn model_label(model: Model) -> &'static str {
@@ -127,7 +124,7 @@ pub fn Hardness() -> impl IntoView {
                     prop:value=move || config.with(|c| c.dataset.name())
                     on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.dataset = v)
                 >
-                    {DatasetName::ALL.iter().map(|d| view! { <option value=d.name()>{dataset_label(*d)}</option> }).collect_view()}
+                    {DATASETS.map(|(d, label)| view! { <option value=d.name()>{label}</option> }).collect_view()}
                 </select>
             </label>
             <label class="field">

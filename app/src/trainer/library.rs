@@ -34,14 +34,15 @@ impl Library {
     /// The images of a configuration.
     pub async fn dataset(&mut self, config: &ExperimentConfig, out: &Outbox) -> Result<Arc<Dataset>, Halt> {
         match config.dataset {
-            DatasetName::BuiltIn => {
+            name @ (DatasetName::BuiltIn | DatasetName::BuiltInGrey) => {
                 if let Some((difficulty, data)) = &self.built_in
-                    && *difficulty == config.difficulty
+                    && (*difficulty, data.name.as_str()) == (config.difficulty, name.name())
                 {
                     return Ok(data.clone());
                 }
                 out.loading("Making the built-in set", None).await;
-                let data = Arc::new(builtin::builtin(config.difficulty, builtin::TRAIN, builtin::TEST, builtin::SEED));
+                let make = if name == DatasetName::BuiltIn { builtin::builtin } else { builtin::builtin_grey };
+                let data = Arc::new(make(config.difficulty, builtin::TRAIN, builtin::TEST, builtin::SEED));
                 self.built_in = Some((config.difficulty, data.clone()));
                 Ok(data)
             }
@@ -53,6 +54,12 @@ impl Library {
                 self.cifar10 = Some(data.clone());
                 Ok(data)
             }
+            name => Err(Failure::new(
+                "These images are for the native program",
+                format!("The page loads CIFAR-10 and the built-in sets. For {name}, run: cargo run --release -- race --dataset {name}"),
+                &[WayOn::UseBuiltIn, WayOn::ChangeSettings],
+            )
+            .into()),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Order and augmentation come from streams named by (seed, epoch, sample), so they are the same on every device, for every
 //! learner, and after a resume.
 
-use super::{Dataset, Images};
+use super::{Dataset, Images, Transforms};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, Stream};
 
@@ -30,19 +30,21 @@ pub struct Augmentation {
     pub seed: u64,
     /// The epoch under way.
     pub epoch: u64,
-    /// Also rotate by up to [`MAX_ROTATION`] degrees.
-    pub rotate: bool,
+    /// What the dataset allows beyond the random crop.
+    pub transforms: Transforms,
 }
 
 impl Augmentation {
-    /// Parameters of one sample (its index into the training file): crop offsets uniform in -4..=4, flip with probability 1/2,
-    /// rotation uniform in -15..15 degrees where asked for.
+    /// Parameters of one sample (its index into the training file): crop offsets uniform in -4..=4, flip with probability 1/2
+    /// and rotation uniform in -15..15 degrees where the dataset allows them.
     pub fn params(&self, sample: u32) -> [f32; PARAM_WORDS] {
         let mut stream = Stream::new(self.seed, Purpose::Augmentation, self.epoch, u64::from(sample));
         let mut offset = || stream.below(2 * CROP_PADDING + 1) as f32 - CROP_PADDING as f32;
         let (column, row) = (offset(), offset());
-        let flip = stream.below(2) as f32;
-        let (sin, cos) = if self.rotate { libm::sincosf((stream.uniform() * 2.0 - 1.0) * MAX_ROTATION.to_radians()) } else { (0.0, 1.0) };
+        // Drawn in any case, so that what one dataset does without does not shift the others' numbers.
+        let flip = f32::from(u8::from(stream.below(2) == 1 && self.transforms.flip));
+        let (sin, cos) =
+            if self.transforms.rotate { libm::sincosf((stream.uniform() * 2.0 - 1.0) * MAX_ROTATION.to_radians()) } else { (0.0, 1.0) };
         [column, row, flip, cos, sin, 0.0, 0.0, 0.0]
     }
 }
@@ -123,7 +125,7 @@ mod tests {
 
     #[test]
     fn augmentation_is_uniform_and_named_by_sample() {
-        let plain = Augmentation { seed: 3, epoch: 2, rotate: false };
+        let plain = Augmentation { seed: 3, epoch: 2, transforms: Transforms::default() };
         assert_eq!(plain.params(7), plain.params(7));
         assert_ne!(plain.params(7), Augmentation { epoch: 3, ..plain }.params(7));
         let mut offsets = [[0usize; 9]; 2];
@@ -139,7 +141,7 @@ mod tests {
         assert!(offsets.iter().flatten().all(|n| (850..1150).contains(n)), "{offsets:?}");
         assert!((4250..4750).contains(&flips), "{flips}");
         // Rotation changes nothing else, and stays within 15 degrees.
-        let rotated = Augmentation { rotate: true, ..plain };
+        let rotated = Augmentation { transforms: Transforms { rotate: true, flip: true }, ..plain };
         let mut widest = 0f32;
         for sample in 0..2000 {
             let (p, q) = (plain.params(sample), rotated.params(sample));
@@ -148,6 +150,12 @@ mod tests {
             widest = widest.max(q[4].atan2(q[3]).to_degrees().abs());
         }
         assert!(widest > 14.5 && widest <= 15.001, "{widest}");
+        // Without flips the crop is the same.
+        let upright = Augmentation { transforms: Transforms { flip: false, rotate: false }, ..plain };
+        for sample in 0..100 {
+            let (p, q) = (plain.params(sample), upright.params(sample));
+            assert_eq!((q[..2].to_vec(), q[2]), (p[..2].to_vec(), 0.0));
+        }
     }
 
     #[test]
@@ -162,7 +170,7 @@ mod tests {
         assert!(bytes[3 * 3072..].iter().all(|b| *b == 0));
         assert_eq!(batch.labels[..3], [9usize, 0, 4].map(|i| u32::from(data.train.labels[i])));
         assert!(batch.params.chunks_exact(PARAM_WORDS).all(|p| p == IDENTITY));
-        let augmentation = Augmentation { seed: 1, epoch: 0, rotate: false };
+        let augmentation = Augmentation { seed: 1, epoch: 0, transforms: data.augmentation };
         batch.fill(&data, &data.train, &[5], 4, Some(&augmentation)).unwrap();
         assert_eq!((batch.words.len(), batch.params[..8].to_vec()), (4 * 768, augmentation.params(5).to_vec()));
     }

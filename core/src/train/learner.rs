@@ -374,7 +374,7 @@ pub fn load(ring: &mut Ring, lanes: usize, samples: &[u32], epoch: u32) -> Resul
 
 /// Packs training samples, augmented as in this epoch.
 pub fn fill(batch: &mut HostBatch, config: &ExperimentConfig, data: &Dataset, lanes: usize, samples: &[u32], epoch: u32) -> Result<()> {
-    let augmentation = Augmentation { seed: config.seed, epoch: u64::from(epoch), rotate: false };
+    let augmentation = Augmentation { seed: config.seed, epoch: u64::from(epoch), transforms: data.augmentation };
     batch.fill(data, &data.train, samples, lanes, config.augment.then_some(&augmentation))
 }
 

@@ -14,7 +14,7 @@ use crate::data::{Dataset, train_validation_split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::events::{Event, LearnerSummary, Score, Summary};
-use crate::hardness::{Scores, easy_hard_halves, select};
+use crate::hardness::{Scores, data_fraction, easy_hard_halves, select};
 use crate::net::plan::{allocate_io, free_io};
 use crate::net::scratch::Scratch;
 use crate::net::tape::Io;
@@ -79,9 +79,10 @@ impl Session {
     ) -> Result<Self> {
         config.validate()?;
         let (train, validation) = train_validation_split(&data);
+        let train = data_fraction(&train, config.p_data)?;
         let limit = |limit: usize, n: usize| if limit == 0 { n } else { limit.min(n) };
         let test_count = limit(config.limit_test, data.test.len());
-        let validation: Vec<u32> = validation.map(|i| i as u32).take(limit(config.limit_test, usize::MAX)).collect();
+        let validation: Vec<u32> = validation.into_iter().take(limit(config.limit_test, usize::MAX)).collect();
         if train.is_empty() || test_count == 0 {
             return Err(Error::Config(format!("the dataset '{}' has no training or no test images", data.name)));
         }
@@ -98,7 +99,7 @@ impl Session {
         let mut ring = Ring { config: &config, data: &data, device: &mut device, scratch: &mut scratch, io, batch: &mut batch };
         let mut learners = Vec::new();
         for (subset, control) in corners(&config) {
-            let indices = Arc::new(select(subset, train.len(), scores.as_deref(), config.seed, config.limit_train)?);
+            let indices = Arc::new(select(subset, &train, scores.as_deref(), config.seed, config.limit_train)?);
             let parent = parents.get(&subset.to_string()).map(Arc::as_ref);
             for &learner in &config.learners {
                 let corner = Corner { config: learner, subset, control, indices: indices.clone() };

@@ -1,0 +1,256 @@
+//! Images that a person brings: a folder of class folders with pictures, and a folder of IDX files as MNIST comes.
+//!
+//! Nothing in such a folder is taken for granted: what gives no image is left out and reported by reason, with its first names.
+//! Decoded pictures are kept in the store; names, sizes and times of change tell whether the folder is still the same.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, Result, anyhow, bail};
+use sparring_core::config::DatasetName;
+use sparring_core::data::packed::Origin;
+use sparring_core::data::pictures::{self, Damaged, Fault, Fit, Item, MAX_FILE};
+use sparring_core::data::{Dataset, Skipped, Transforms, Validation, idx, sha256};
+use sparring_core::rng::{Purpose, Stream};
+
+use super::store::{Store, Stored, read_file};
+use super::{Pace, say};
+
+/// Seed of the permutation whose every tenth picture is for testing, where a folder does not say.
+const TEST_SEED: u64 = 10;
+/// The most bytes of all images.
+const MAX_BYTES: usize = 16 << 30;
+/// The largest IDX file, compressed or not.
+const MAX_IDX: u64 = (1 << 30) + 16;
+/// Part of the fingerprint: changes when the same pictures give other images.
+const FORM: u32 = 1;
+
+/// The dataset of a folder with MNIST's four files (plain or .gz). It is read in less than a second and kept nowhere else.
+pub fn mnist(folder: &Path) -> Result<Dataset> {
+    let read = |stem: &str| -> Result<(String, Vec<u8>)> {
+        let names = ["-ubyte", "-ubyte.gz"].into_iter().flat_map(|end| ["-", "."].map(|dash| stem.replacen('@', dash, 1) + end));
+        let path = names.map(|name| folder.join(name)).find(|path| path.exists());
+        let path = path.ok_or_else(|| {
+            let name = stem.replacen('@', "-", 1);
+            anyhow!(
+                "{}: expected {name}-ubyte or {name}-ubyte.gz, found neither; MNIST's four files belong there, or say where they are with --folder",
+                folder.display()
+            )
+        })?;
+        Ok((path.display().to_string(), read_file(&path, MAX_IDX)?))
+    };
+    let files = [read("train-images@idx3")?, read("train-labels@idx1")?, read("t10k-images@idx3")?, read("t10k-labels@idx1")?];
+    let named = |i: usize| (files[i].0.as_str(), files[i].1.as_slice());
+    Ok(idx::dataset([named(0), named(1)], [named(2), named(3)])?)
+}
+
+/// Name in the store of a folder's pictures at this size.
+fn stored_name(folder: &Path, side: usize) -> Result<String> {
+    let whole = folder.canonicalize().with_context(|| {
+        format!("{}: the folder of pictures; they belong there as CLASS/PICTURE.png, or say where they are with --folder", folder.display())
+    })?;
+    let sum = sha256(format!("{}\n{side}", whole.display()).as_bytes());
+    Ok(format!("folder-{}", sum.get(..12).unwrap_or(&sum)))
+}
+
+/// The dataset of a folder of class folders, decoded where the store has it not, or not any more.
+///
+/// Where `damaged` is given the pictures are read in any case.
+pub fn folder(store: &Store, folder: &Path, side: usize, damaged: Option<Damaged>) -> Result<Stored> {
+    let name = stored_name(folder, side)?;
+    let scan = Scan::of(folder)?;
+    if damaged.is_none()
+        && let Some(stored) = scan.current(store, &name)
+    {
+        return Ok(stored);
+    }
+    let _lock = store.lock()?;
+    say(format_args!("reading {} pictures of {} classes in {}", scan.train.len() + scan.test.len(), scan.classes.len(), folder.display()));
+    let (dataset, skipped) = scan.decode(folder, side, damaged.unwrap_or(Damaged::Skip))?;
+    skipped.iter().for_each(|s| say(format_args!("left out: {s}")));
+    let origin = Origin { source: folder.display().to_string(), fingerprint: scan.fingerprint, skipped };
+    store.save(&name, &dataset, None, origin)
+}
+
+/// The stored pictures of a folder, if they are there and still the folder's.
+pub fn current(store: &Store, folder: &Path, side: usize) -> Result<Option<Stored>> {
+    Ok(Scan::of(folder)?.current(store, &stored_name(folder, side)?))
+}
+
+/// A picture in a class folder.
+struct Found {
+    item: Item,
+    path: PathBuf,
+    /// Name, size and time of change.
+    stamp: String,
+}
+
+/// What a folder holds, before a picture is read.
+struct Scan {
+    classes: Vec<String>,
+    train: Vec<Found>,
+    test: Vec<Found>,
+    skipped: Vec<Skipped>,
+    fingerprint: String,
+}
+
+impl Scan {
+    fn of(folder: &Path) -> Result<Self> {
+        let mut skipped = Vec::new();
+        let has = |name: &str| folder.join(name).is_dir();
+        let test_name = ["test", "val"].into_iter().find(|name| has(name));
+        let (classes, train, test) = match test_name {
+            Some(test_name) if has("train") => {
+                let (classes, train) = class_folders(&folder.join("train"), "train/", &mut skipped)?;
+                let (test_classes, mut test) = class_folders(&folder.join(test_name), &format!("{test_name}/"), &mut skipped)?;
+                // Labels are those of the training classes.
+                test.retain_mut(|found| match classes.iter().position(|class| *class == test_classes[usize::from(found.item.label)]) {
+                    Some(label) => {
+                        found.item.label = label as u16;
+                        true
+                    }
+                    None => {
+                        Skipped::add(&mut skipped, "of a class that train/ lacks", &found.item.name);
+                        false
+                    }
+                });
+                (classes, train, test)
+            }
+            _ => {
+                let (root, prefix) = if has("train") { (folder.join("train"), "train/") } else { (folder.to_owned(), "") };
+                let (classes, all) = class_folders(&root, prefix, &mut skipped)?;
+                let (chosen, _) = Stream::new(TEST_SEED, Purpose::Subset, 4, 0).split(all.len(), all.len().div_ceil(10));
+                let (mut train, mut test) = (Vec::new(), Vec::new());
+                for (i, found) in (0u32..).zip(all) {
+                    if chosen.binary_search(&i).is_ok() { test.push(found) } else { train.push(found) }
+                }
+                (classes, train, test)
+            }
+        };
+        if classes.len() < 2 || train.is_empty() || test.is_empty() {
+            let left_out: String = skipped.iter().fold(String::new(), |mut text, s| {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "; left out: {s}");
+                text
+            });
+            bail!(
+                "{}: expected class folders with PNG or JPEG pictures (CLASS/PICTURE.png, or train/CLASS/... and test/CLASS/...), \
+                 found {} classes with {} training and {} test pictures{left_out}",
+                folder.display(),
+                classes.len(),
+                train.len(),
+                test.len()
+            );
+        }
+        let stamps: String = train.iter().chain(&test).flat_map(|found| [found.stamp.as_str(), "\n"]).collect();
+        Ok(Self { fingerprint: sha256(format!("{FORM}\n{stamps}").as_bytes()), classes, train, test, skipped })
+    }
+
+    fn current(&self, store: &Store, name: &str) -> Option<Stored> {
+        let stored = store.load(name).unwrap_or_else(|error| {
+            say(format_args!("{error:#}"));
+            None
+        })?;
+        if stored.header.origin.fingerprint == self.fingerprint {
+            return Some(stored);
+        }
+        say(format_args!("the pictures of {} have changed since they were stored", stored.header.origin.source));
+        None
+    }
+
+    fn decode(&self, folder: &Path, side: usize, damaged: Damaged) -> Result<(Dataset, Vec<Skipped>)> {
+        let (count, size) = (self.train.len() + self.test.len(), 3 * side * side);
+        if count.saturating_mul(size) > MAX_BYTES {
+            bail!("{count} images of {side}x{side} are more than {} GB; choose a smaller --image-size", MAX_BYTES >> 30);
+        }
+        let mut skipped = self.skipped.clone();
+        let pace = Pace::new("decoding", "pictures");
+        let mut load = |found: &[Found], before: usize| {
+            let items: Vec<Item> = found.iter().map(|f| f.item.clone()).collect();
+            let read = |i: usize| read_file(&found[i].path, MAX_FILE).map_err(|e| Fault::Damaged(format!("{e:#}")));
+            pictures::images(&items, read, Fit::Centre(side), damaged, &mut skipped, &|done| pace.at(before + done, count))
+        };
+        let (train, test) = (load(&self.train, 0)?, load(&self.test, self.train.len())?);
+        if train.is_empty() || test.is_empty() {
+            let left_out = skipped.iter().map(Skipped::to_string).collect::<Vec<_>>().join("; ");
+            bail!("{}: of {count} pictures too few can be read; left out: {left_out}", folder.display());
+        }
+        let (mean, std) = DatasetName::Folder.normalization().mean_std();
+        let dataset = Dataset {
+            name: DatasetName::Folder.to_string(),
+            classes: self.classes.clone(),
+            extent: (3, side, side),
+            mean,
+            std,
+            augmentation: Transforms::default(),
+            validation: Validation::RandomTenth,
+            train,
+            test,
+        };
+        Ok((dataset, skipped))
+    }
+}
+
+/// Classes by name, and their pictures by name, in that order.
+fn class_folders(root: &Path, prefix: &str, skipped: &mut Vec<Skipped>) -> Result<(Vec<String>, Vec<Found>)> {
+    let (mut classes, mut pictures) = (Vec::new(), Vec::new());
+    for (name, path) in entries(root)? {
+        let shown = format!("{prefix}{name}");
+        if !path.is_dir() {
+            Skipped::add(skipped, "not in a class folder", &shown);
+            continue;
+        }
+        let before = pictures.len();
+        let label = u16::try_from(classes.len()).ok().filter(|label| *label < u16::MAX);
+        let label = label.with_context(|| format!("{}: more than {} classes", root.display(), u16::MAX))?;
+        for (file, path) in entries(&path)? {
+            match picture(&path, format!("{shown}/{file}"), label) {
+                Ok(found) => pictures.push(found),
+                Err(reason) => Skipped::add(skipped, reason, &format!("{shown}/{file}")),
+            }
+        }
+        if pictures.len() == before {
+            Skipped::add(skipped, "class folders without pictures", &shown);
+        } else {
+            classes.push(name);
+        }
+    }
+    Ok((classes, pictures))
+}
+
+/// Names and paths of a folder's entries, sorted by name.
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let context = || format!("reading the folder {}", folder.display());
+    let mut out = Vec::new();
+    for entry in fs::read_dir(folder).with_context(context)? {
+        let entry = entry.with_context(context)?;
+        out.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    out.sort();
+    Ok(out)
+}
+
+fn picture(path: &Path, name: String, label: u16) -> Result<Found, &'static str> {
+    let meta = fs::metadata(path).map_err(|_| "cannot be opened")?;
+    let kind = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+    if meta.is_dir() {
+        return Err("a folder inside a class folder");
+    }
+    if !matches!(kind.as_str(), "png" | "jpg" | "jpeg") {
+        return Err("not named .png, .jpg or .jpeg");
+    }
+    if meta.len() == 0 {
+        return Err("empty");
+    }
+    if !meta.is_file() || meta.len() > MAX_FILE {
+        return Err("no file of at most 64 MB");
+    }
+    let changed = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_nanos());
+    Ok(Found { stamp: format!("{name}\t{}\t{changed}", meta.len()), item: Item { name, label }, path: path.to_owned() })
+}
+
+#[cfg(test)]
+#[path = "local_tests.rs"]
+mod tests;

@@ -3,8 +3,11 @@
 //! It is pulled, never pushes: pausing is not calling `advance`. Whoever is behind gets the next slice, so all learners
 //! stay abreast and their curves grow together.
 
+mod resume;
+
 use std::sync::Arc;
 
+use super::checkpoint::{Checkpoint, DataIdentity};
 use super::learner::{Corner, Latest, Learner, Phase, Ring, Tally, upload};
 use super::verdict::verdict;
 use crate::config::{ExperimentConfig, Subset};
@@ -37,6 +40,17 @@ pub struct SampleRecord {
     pub predicted: u16,
 }
 
+/// A learner at its best by validation.
+#[derive(Clone, Debug)]
+pub struct Best {
+    /// Epochs it had completed.
+    pub epoch: u32,
+    /// The evaluation after them.
+    pub scores: Latest,
+    /// Its weights then, as [`Session::state`] gives them.
+    pub state: StateDict,
+}
+
 /// A running experiment.
 pub struct Session {
     config: ExperimentConfig,
@@ -53,6 +67,7 @@ pub struct Session {
     lr: Option<f32>,
     started: bool,
     finished: bool,
+    best: Vec<Option<Best>>,
 }
 
 impl Session {
@@ -61,7 +76,18 @@ impl Session {
     ///
     /// # Errors
     /// `Config` for what cannot be run as written; `Limit` and `OutOfMemory` from the device.
-    pub async fn new(config: ExperimentConfig, data: Arc<Dataset>, scores: Option<Arc<Scores>>, mut device: Device) -> Result<Self> {
+    pub async fn new(config: ExperimentConfig, data: Arc<Dataset>, scores: Option<Arc<Scores>>, device: Device) -> Result<Self> {
+        Self::plan(config, data, scores, device, None).await
+    }
+
+    /// Plans every learner, as it starts or as it was saved.
+    async fn plan(
+        config: ExperimentConfig,
+        data: Arc<Dataset>,
+        scores: Option<Arc<Scores>>,
+        mut device: Device,
+        saved: Option<&Checkpoint>,
+    ) -> Result<Self> {
         config.validate()?;
         let (train, validation) = train_validation_split(&data);
         let limit = |limit: usize, n: usize| if limit == 0 { n } else { limit.min(n) };
@@ -74,6 +100,9 @@ impl Session {
             Some(scores) => Some(hard_half(scores, test_count)?),
             None => None,
         };
+        if let Some(saved) = saved {
+            saved.check_data(&DataIdentity::new(&data, hard.as_deref()))?;
+        }
         let n = padded_batch(config.batch_size);
         let io = allocate_io(&mut device, data.extent, n, data.train.len().max(data.test.len()))?;
         let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
@@ -86,7 +115,10 @@ impl Session {
             let indices = Arc::new(select(subset, train.len(), scores.as_deref(), config.seed, config.limit_train)?);
             for &learner in &config.learners {
                 let corner = Corner { config: learner, subset, control, indices: indices.clone() };
-                learners.push(Learner::new(&mut ring, corner, graph.clone(), n, &start)?);
+                learners.push(match saved {
+                    None => Learner::new(&mut ring, corner, graph.clone(), n, &start)?,
+                    Some(saved) => Learner::restore(&mut ring, corner, graph.clone(), n, &start, saved, learners.len())?,
+                });
             }
         }
         Ok(Self {
@@ -103,6 +135,7 @@ impl Session {
             lr: None,
             started: false,
             finished: false,
+            best: Vec::new(),
         })
     }
 
@@ -198,17 +231,20 @@ impl Session {
         Ok((out.pop().unwrap_or_default(), test))
     }
 
-    fn start(&mut self) -> Vec<Event> {
-        self.started = true;
-        let batch = self.config.batch_size;
-        let config_hash = self.config.hash().unwrap_or_default();
-        let mut events = vec![Event::Started {
-            learners: self.learners.iter().map(|l| l.info(batch)).collect(),
+    /// `Started`, as the session would say it now: a resumed session does not say it again by itself.
+    pub fn introduction(&self) -> Event {
+        Event::Started {
+            learners: self.learners.iter().map(|l| l.info(self.config.batch_size)).collect(),
             device: self.device.info(),
             epochs: self.config.epochs,
-            config_hash,
+            config_hash: self.config.hash().unwrap_or_default(),
             device_bytes: self.device.allocated_bytes(),
-        }];
+        }
+    }
+
+    fn start(&mut self) -> Vec<Event> {
+        self.started = true;
+        let mut events = vec![self.introduction()];
         if self.hard.is_none() {
             let message = "there are no hardness scores for these images, so test accuracy is not split into easy and hard".into();
             events.push(Event::Warning { message });
@@ -221,6 +257,11 @@ impl Session {
             self.finished = true;
             events.push(Event::Finished { summary: self.summary() });
         }
+    }
+
+    /// The state with the best validation accuracy so far, the first on ties; `None` before the first evaluation.
+    pub fn best_state(&self, learner: usize) -> Option<&Best> {
+        self.best.get(learner)?.as_ref()
     }
 
     async fn slice(&mut self, index: usize, max_steps: usize) -> Result<Vec<Event>> {
@@ -257,7 +298,9 @@ impl Session {
                 let labels = || self.data.test.labels.iter().copied();
                 let half = |wanted: bool| self.hard.as_ref().map(|hard| score(&records, labels(), |i| hard[i] == wanted));
                 let (test, test_easy, test_hard) = (score(&records, labels(), |_| true), half(false), half(true));
-                Ok(vec![self.end_epoch(index, Latest { train: Score::default(), validation, test, test_easy, test_hard })])
+                let event = self.end_epoch(index, Latest { train: Score::default(), validation, test, test_easy, test_hard });
+                self.keep_best(index).await?;
+                Ok(vec![event])
             }
         }
     }

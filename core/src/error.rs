@@ -65,6 +65,9 @@ pub enum Error {
         /// What is there.
         found: String,
     },
+    /// A checkpoint from which a session cannot go on.
+    #[error("{0}")]
+    Checkpoint(crate::train::checkpoint::Refusal),
     /// Reading or writing failed.
     #[error("{path}: {source}")]
     Io {

@@ -13,16 +13,20 @@ use crate::net::{StateDict, Tensor};
 
 const METADATA: &str = "__metadata__";
 
+/// One entry of a file that holds more than float32: element type, extents, little-endian bytes.
+pub(crate) struct Entry<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) dtype: &'static str,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: &'a [u8],
+}
+
 /// Writes a state dict; names and metadata in alphabetical order, float32.
 ///
 /// # Errors
 /// `Format` where a tensor's shape and number of values disagree, or one is called `__metadata__`.
 pub fn write(state: &StateDict) -> Result<Vec<u8>> {
-    let mut header = Map::new();
-    if !state.metadata.is_empty() {
-        header.insert(METADATA.into(), json!(state.metadata));
-    }
-    let mut end = 0;
+    let mut bytes = Vec::new();
     for (name, tensor) in &state.tensors {
         let len: usize = tensor.shape.iter().product();
         if len != tensor.data.len() || name == METADATA {
@@ -32,19 +36,32 @@ pub fn write(state: &StateDict) -> Result<Vec<u8>> {
                 tensor.data.len(),
             ));
         }
+        bytes.push(tensor.data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+    }
+    let entries = state.tensors.iter().zip(&bytes);
+    let entries: Vec<_> = entries.map(|((name, t), bytes)| Entry { name, dtype: "F32", shape: t.shape.clone(), bytes }).collect();
+    Ok(write_entries(&state.metadata, &entries))
+}
+
+/// Writes entries in their order, which is that of their data too.
+pub(crate) fn write_entries(metadata: &BTreeMap<String, String>, entries: &[Entry]) -> Vec<u8> {
+    let mut header = Map::new();
+    if !metadata.is_empty() {
+        header.insert(METADATA.into(), json!(metadata));
+    }
+    let mut end = 0;
+    for entry in entries {
         let start = end;
-        end += 4 * len;
-        header.insert(name.clone(), json!({ "dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end] }));
+        end += entry.bytes.len();
+        header.insert(entry.name.to_owned(), json!({ "dtype": entry.dtype, "shape": entry.shape, "data_offsets": [start, end] }));
     }
     let mut text = Value::Object(header).to_string().into_bytes();
     text.resize(text.len().next_multiple_of(8), b' ');
     let mut out = Vec::with_capacity(8 + text.len() + end);
     out.extend((text.len() as u64).to_le_bytes());
     out.extend(text);
-    for tensor in state.tensors.values() {
-        out.extend(tensor.data.iter().flat_map(|v| v.to_le_bytes()));
-    }
-    Ok(out)
+    entries.iter().for_each(|entry| out.extend(entry.bytes));
+    out
 }
 
 /// Reads a state dict; `file` names it in errors. Elements of other types become float32.

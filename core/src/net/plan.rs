@@ -3,6 +3,7 @@
 //! Everything is allocated and bound here, once; a step only writes its batch and runs. Sparse weights live as CSR values:
 //! nothing of the dense tensor's size exists on the device, except while a topology update asks for a dense gradient.
 
+mod arrays;
 mod change;
 mod probe;
 

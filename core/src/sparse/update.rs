@@ -3,6 +3,8 @@
 //! Rates, order and what survives follow the paper's code: a weight pruned and regrown in the same update keeps its value
 //! and moments, any other regrown weight starts at zero.
 
+mod words;
+
 use super::csr::{check_positions, gather, mask_positions, positions_mask};
 use super::grow::{Growth, grow};
 use super::prune::{PruneRule, keep};

@@ -2,6 +2,8 @@
 //!
 //! A learner knows nothing of the others; the session decides whose turn it is.
 
+mod saved;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 //! A session is pulled: `advance` does about 100 ms of device work and returns what happened, so a page stays
 //! responsive, a terminal can draw, and pausing is not calling.
 
+pub mod checkpoint;
 #[cfg(feature = "oracle")]
 pub mod grasp;
 pub mod learner;

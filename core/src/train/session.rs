@@ -3,8 +3,11 @@
 //! It is pulled, never pushes: pausing is not calling `advance`. Whoever is behind gets the next slice, so all learners
 //! stay abreast and their curves grow together.
 
+mod resume;
+
 use std::sync::Arc;
 
+use super::checkpoint::{Checkpoint, DataIdentity};
 use super::learner::{Corner, Latest, Learner, Phase, Ring, Tally, upload};
 use super::parent::Parents;
 use super::verdict::verdict;
@@ -38,6 +41,26 @@ pub struct SampleRecord {
     pub predicted: u16,
 }
 
+/// A learner at its best by validation.
+#[derive(Clone, Debug)]
+pub struct Best {
+    /// Epochs it had completed.
+    pub epoch: u32,
+    /// The evaluation after them.
+    pub scores: Latest,
+    /// Its weights then, as [`Session::state`] gives them.
+    pub state: StateDict,
+}
+
+/// What a session's learners are made from.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    /// Their beginning, and the dense parents of those that have one.
+    Start(&'a Parents),
+    /// A checkpoint.
+    Saved(&'a Checkpoint),
+}
+
 /// A running experiment.
 pub struct Session {
     config: ExperimentConfig,
@@ -54,6 +77,7 @@ pub struct Session {
     lr: Option<f32>,
     started: bool,
     finished: bool,
+    best: Vec<Option<Best>>,
 }
 
 impl Session {
@@ -75,7 +99,18 @@ impl Session {
         data: Arc<Dataset>,
         scores: Option<Arc<Scores>>,
         parents: &Parents,
+        device: Device,
+    ) -> Result<Self> {
+        Self::plan(config, data, scores, device, Origin::Start(parents)).await
+    }
+
+    /// Plans every learner, as it starts or as it was saved.
+    async fn plan(
+        config: ExperimentConfig,
+        data: Arc<Dataset>,
+        scores: Option<Arc<Scores>>,
         mut device: Device,
+        origin: Origin<'_>,
     ) -> Result<Self> {
         config.validate()?;
         let (train, validation) = train_validation_split(&data);
@@ -90,6 +125,9 @@ impl Session {
             Some(scores) => Some(hard_half(scores, test_count)?),
             None => None,
         };
+        if let Origin::Saved(saved) = origin {
+            saved.check_data(&DataIdentity::new(&data, hard.as_deref()))?;
+        }
         let n = padded_batch(config.batch_size);
         let io = allocate_io(&mut device, data.extent, n, data.train.len().max(data.test.len()))?;
         let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
@@ -100,10 +138,16 @@ impl Session {
         let mut learners = Vec::new();
         for (subset, control) in corners(&config) {
             let indices = Arc::new(select(subset, &train, scores.as_deref(), config.seed, config.limit_train)?);
-            let parent = parents.get(&subset.to_string()).map(Arc::as_ref);
+            let parent = match origin {
+                Origin::Start(parents) => parents.get(&subset.to_string()).map(Arc::as_ref),
+                Origin::Saved(_) => None,
+            };
             for &learner in &config.learners {
                 let corner = Corner { config: learner, subset, control, indices: indices.clone() };
-                learners.push(Learner::new(&mut ring, corner, graph.clone(), n, &start, parent).await?);
+                learners.push(match origin {
+                    Origin::Start(_) => Learner::new(&mut ring, corner, graph.clone(), n, &start, parent).await?,
+                    Origin::Saved(saved) => Learner::restore(&mut ring, corner, graph.clone(), n, &start, saved, learners.len())?,
+                });
             }
         }
         Ok(Self {
@@ -120,6 +164,7 @@ impl Session {
             lr: None,
             started: false,
             finished: false,
+            best: Vec::new(),
         })
     }
 
@@ -215,17 +260,20 @@ impl Session {
         Ok((out.pop().unwrap_or_default(), test))
     }
 
-    fn start(&mut self) -> Vec<Event> {
-        self.started = true;
-        let batch = self.config.batch_size;
-        let config_hash = self.config.hash().unwrap_or_default();
-        let mut events = vec![Event::Started {
-            learners: self.learners.iter().map(|l| l.info(batch)).collect(),
+    /// `Started`, as the session would say it now: a resumed session does not say it again by itself.
+    pub fn introduction(&self) -> Event {
+        Event::Started {
+            learners: self.learners.iter().map(|l| l.info(self.config.batch_size)).collect(),
             device: self.device.info(),
             epochs: self.config.epochs,
-            config_hash,
+            config_hash: self.config.hash().unwrap_or_default(),
             device_bytes: self.device.allocated_bytes(),
-        }];
+        }
+    }
+
+    fn start(&mut self) -> Vec<Event> {
+        self.started = true;
+        let mut events = vec![self.introduction()];
         if self.hard.is_none() {
             let message = "there are no hardness scores for these images, so test accuracy is not split into easy and hard".into();
             events.push(Event::Warning { message });
@@ -240,6 +288,11 @@ impl Session {
             self.finished = true;
             events.push(Event::Finished { summary: self.summary() });
         }
+    }
+
+    /// The state with the best validation accuracy so far, the first on ties; `None` before the first evaluation.
+    pub fn best_state(&self, learner: usize) -> Option<&Best> {
+        self.best.get(learner)?.as_ref()
     }
 
     async fn slice(&mut self, index: usize, max_steps: usize) -> Result<Vec<Event>> {
@@ -276,7 +329,9 @@ impl Session {
                 let labels = || self.data.test.labels.iter().copied();
                 let half = |wanted: bool| self.hard.as_ref().map(|hard| score(&records, labels(), |i| hard[i] == wanted));
                 let (test, test_easy, test_hard) = (score(&records, labels(), |_| true), half(false), half(true));
-                Ok(self.end_epoch(index, Latest { train: Score::default(), validation, test, test_easy, test_hard }))
+                let events = self.end_epoch(index, Latest { train: Score::default(), validation, test, test_easy, test_hard });
+                self.keep_best(index).await?;
+                Ok(events)
             }
         }
     }

@@ -1,0 +1,443 @@
+//! A session at rest: one safetensors file from which it goes on bit for bit.
+//!
+//! Random streams are named by where a run stands, so positions suffice for them; everything else is arrays and one record in
+//! JSON. The last 32 bytes are the SHA-256 of all before them: a damaged file is noticed before anything of it is believed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::learner::Latest;
+use crate::config::ExperimentConfig;
+use crate::data::{Dataset, Images, sha256};
+use crate::device::DeviceInfo;
+use crate::error::{Error, Result};
+use crate::events::Score;
+use crate::formats::safetensors::{Entry, write_entries};
+
+/// Version of the record and of the names of arrays. A change of either is a new version.
+pub const CHECKPOINT_VERSION: u32 = 1;
+
+const RECORD: &str = "checkpoint";
+const DIGEST: &str = "sha256";
+const DIGEST_BYTES: usize = 32;
+/// Images of each file that enter the fingerprint, spread evenly.
+const FINGERPRINT_IMAGES: usize = 256;
+
+/// Why a checkpoint cannot be gone on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not what was written.
+    Damaged(String),
+    /// Written by another version of the format.
+    Version {
+        /// Its version.
+        found: u32,
+    },
+    /// Of another configuration.
+    Config(Vec<Difference>),
+    /// Of other images or other samples; what differs.
+    Data(String),
+}
+
+/// A setting that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Name of the setting.
+    pub field: String,
+    /// Its value in the checkpoint, as JSON.
+    pub saved: String,
+    /// Its value now.
+    pub now: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was {} and is {}", self.field, self.saved, self.now)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged(found) => write!(f, "the checkpoint is damaged ({found}); start over"),
+            Self::Version { found } => {
+                write!(
+                    f,
+                    "the checkpoint has format {found}, this program writes {CHECKPOINT_VERSION}; go on with the program that wrote it, or start over"
+                )
+            }
+            Self::Config(differences) => {
+                let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
+                write!(f, "the checkpoint is of another configuration: {}; go on with its own, or start over", list.join(", "))
+            }
+            Self::Data(what) => write!(f, "the checkpoint is of other data: {what}; bring the same data back, or start over"),
+        }
+    }
+}
+
+/// The settings in which two configurations (as [`ExperimentConfig::canonical_json`] writes them) differ.
+pub fn differences(saved: &str, now: &str) -> Vec<Difference> {
+    let parse = |text: &str| serde_json::from_str::<BTreeMap<String, serde_json::Value>>(text).unwrap_or_default();
+    let (saved, now) = (parse(saved), parse(now));
+    let fields: std::collections::BTreeSet<&String> = saved.keys().chain(now.keys()).collect();
+    let show = |value: Option<&serde_json::Value>| value.map_or_else(|| "not set".to_owned(), ToString::to_string);
+    let differing = fields.into_iter().filter(|field| saved.get(*field) != now.get(*field));
+    differing.map(|field| Difference { field: field.clone(), saved: show(saved.get(field)), now: show(now.get(field)) }).collect()
+}
+
+/// A float that survives JSON bit for bit: as text, since JSON has no NaN and its reader may lose the last digit.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Exact(pub f64);
+
+impl Serialize for Exact {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A [`Score`] with exact floats.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SavedScore {
+    loss: Exact,
+    accuracy: Exact,
+    samples: usize,
+}
+
+impl From<Score> for SavedScore {
+    fn from(s: Score) -> Self {
+        Self { loss: Exact(s.loss), accuracy: Exact(s.accuracy), samples: s.samples }
+    }
+}
+
+impl From<SavedScore> for Score {
+    fn from(s: SavedScore) -> Self {
+        Self { loss: s.loss.0, accuracy: s.accuracy.0, samples: s.samples }
+    }
+}
+
+/// A [`Latest`] with exact floats.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SavedLatest {
+    train: SavedScore,
+    validation: SavedScore,
+    test: SavedScore,
+    test_easy: Option<SavedScore>,
+    test_hard: Option<SavedScore>,
+}
+
+impl From<Latest> for SavedLatest {
+    fn from(l: Latest) -> Self {
+        let half = |score: Option<Score>| score.map(Into::into);
+        Self {
+            train: l.train.into(),
+            validation: l.validation.into(),
+            test: l.test.into(),
+            test_easy: half(l.test_easy),
+            test_hard: half(l.test_hard),
+        }
+    }
+}
+
+impl From<SavedLatest> for Latest {
+    fn from(l: SavedLatest) -> Self {
+        let half = |score: Option<SavedScore>| score.map(Into::into);
+        Self {
+            train: l.train.into(),
+            validation: l.validation.into(),
+            test: l.test.into(),
+            test_easy: half(l.test_easy),
+            test_hard: half(l.test_hard),
+        }
+    }
+}
+
+/// What a learner does next. An evaluation that was under way starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SavedPhase {
+    /// Training steps.
+    Train,
+    /// Evaluation of the epoch just trained.
+    Evaluate,
+    /// Through, or failed.
+    Done,
+}
+
+/// How a weight tensor is held; its positions are an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SavedPlacement {
+    /// All of it.
+    Dense,
+    /// Only the values at its positions.
+    Sparse,
+    /// All of it, times a mask.
+    Masked,
+}
+
+/// A learner's place in the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SavedLearner {
+    /// Display name.
+    pub name: String,
+    /// SHA-256 over the indices of its training samples.
+    pub samples: String,
+    /// What it does next.
+    pub phase: SavedPhase,
+    /// Epochs completed.
+    pub epoch: u32,
+    /// Steps done in the epoch under way.
+    pub step: usize,
+    /// Steps done in all.
+    pub total_steps: u64,
+    /// Steps the optimiser has counted (Adam's corrections).
+    pub optimizer_steps: u64,
+    /// Topology updates so far.
+    pub updates: u32,
+    /// Training FLOPs so far.
+    pub flops: Exact,
+    /// Seconds of training so far.
+    pub seconds: Exact,
+    /// Recent milliseconds a step, which size the next slice.
+    pub recent_ms: Vec<Exact>,
+    /// The latest evaluation.
+    pub latest: SavedLatest,
+    /// Why it stopped early, if it did.
+    pub failed: Option<String>,
+    /// How each weight tensor is held.
+    pub placements: Vec<SavedPlacement>,
+    /// Epoch and evaluation of the best state by validation.
+    pub best: Option<(u32, SavedLatest)>,
+}
+
+/// Which images a session works on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataIdentity {
+    name: String,
+    classes: usize,
+    extent: (usize, usize, usize),
+    train: usize,
+    test: usize,
+    fingerprint: String,
+    hard_half: Option<String>,
+}
+
+impl DataIdentity {
+    /// Of a dataset and the harder half of its test set. The fingerprint is over all labels and a part of the images.
+    pub fn new(data: &Dataset, hard: Option<&[bool]>) -> Self {
+        let mut hash = Sha256::new();
+        for images in [&data.train, &data.test] {
+            fingerprint(&mut hash, images, data.image_bytes());
+        }
+        Self {
+            name: data.name.clone(),
+            classes: data.classes.len(),
+            extent: data.extent,
+            train: data.train.len(),
+            test: data.test.len(),
+            fingerprint: crate::data::hex(&hash.finalize()),
+            hard_half: hard.map(|h| sha256(&h.iter().map(|h| u8::from(*h)).collect::<Vec<_>>())),
+        }
+    }
+    /// What differs, in words.
+    fn difference(&self, now: &Self) -> Option<String> {
+        let outline = |d: &Self| format!("'{}' with {} + {} images, {} classes, {:?}", d.name, d.train, d.test, d.classes, d.extent);
+        let (saved, found) = (outline(self), outline(now));
+        if saved != found {
+            Some(format!("{saved}, now {found}"))
+        } else if self.fingerprint != now.fingerprint {
+            Some(format!("other images or labels under the name '{}'", now.name))
+        } else if self.hard_half != now.hard_half {
+            Some("other hardness scores of the test set".into())
+        } else {
+            None
+        }
+    }
+}
+
+fn fingerprint(hash: &mut Sha256, images: &Images, size: usize) {
+    images.labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
+    let step = images.len().div_ceil(FINGERPRINT_IMAGES).max(1);
+    images.bytes.chunks_exact(size.max(1)).step_by(step).for_each(|image| hash.update(image));
+}
+
+/// Everything about a session that is no array.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`CHECKPOINT_VERSION`].
+    pub format: u32,
+    /// The configuration, as [`ExperimentConfig::canonical_json`] writes it.
+    pub config: String,
+    /// Its hash.
+    pub config_hash: String,
+    /// The images.
+    pub data: DataIdentity,
+    /// Where it ran.
+    pub device: DeviceInfo,
+    /// The learning rate that replaces the schedule's.
+    pub lr: Option<Exact>,
+    /// Whether `Started` was said.
+    pub started: bool,
+    /// Whether `Finished` was said.
+    pub finished: bool,
+    /// In their order.
+    pub learners: Vec<SavedLearner>,
+    /// The caller's own.
+    pub note: String,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
+}
+
+/// The values of an array.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Array {
+    /// Floats.
+    F32(Vec<f32>),
+    /// Positions.
+    U32(Vec<u32>),
+    /// Bits.
+    U64(Vec<u64>),
+}
+
+/// A checkpoint in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// What is no array.
+    pub record: Record,
+    /// Arrays by name.
+    pub arrays: BTreeMap<String, Array>,
+}
+
+impl Checkpoint {
+    /// The bytes of the file.
+    ///
+    /// # Errors
+    /// `Format` where the record cannot be written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let record = serde_json::to_string(&self.record).map_err(|e| Error::format("checkpoint", "a record that can be written", e))?;
+        let stored: Vec<(&str, &str, usize, Vec<u8>)> = self
+            .arrays
+            .iter()
+            .map(|(name, array)| match array {
+                Array::F32(v) => (name.as_str(), "F32", v.len(), v.iter().flat_map(|x| x.to_le_bytes()).collect()),
+                Array::U32(v) => (name.as_str(), "U32", v.len(), v.iter().flat_map(|x| x.to_le_bytes()).collect()),
+                Array::U64(v) => (name.as_str(), "U64", v.len(), v.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            })
+            .collect();
+        let mut entries: Vec<Entry> =
+            stored.iter().map(|(name, dtype, len, bytes)| Entry { name, dtype, shape: vec![*len], bytes }).collect();
+        entries.push(Entry { name: DIGEST, dtype: "U8", shape: vec![DIGEST_BYTES], bytes: &[0; DIGEST_BYTES] });
+        let mut out = write_entries(&BTreeMap::from([(RECORD.to_owned(), record)]), &entries);
+        let content = out.len() - DIGEST_BYTES;
+        let digest = Sha256::digest(&out[..content]);
+        out[content..].copy_from_slice(&digest);
+        Ok(out)
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// `Checkpoint` for a file that is damaged or of another version.
+    pub fn read(bytes: &[u8]) -> Result<Self> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let record = header.metadata().as_ref().and_then(|m| m.get(RECORD)).ok_or_else(|| damaged("it holds no record"))?;
+        let content = bytes.len().saturating_sub(DIGEST_BYTES);
+        if Sha256::digest(&bytes[..content])[..] != bytes[content..] {
+            return Err(damaged("its SHA-256 is not the one it ends with"));
+        }
+        let Version { format } = serde_json::from_str(record).map_err(damaged)?;
+        if format != CHECKPOINT_VERSION {
+            return Err(Error::Checkpoint(Refusal::Version { found: format }));
+        }
+        let record = serde_json::from_str(record).map_err(damaged)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+        let mut arrays = BTreeMap::new();
+        for (name, view) in tensors.iter().filter(|(name, _)| *name != DIGEST) {
+            let words = || view.data().chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
+            let array = match view.dtype() {
+                Dtype::F32 => Array::F32(words().map(f32::from_le_bytes).collect()),
+                Dtype::U32 => Array::U32(words().map(u32::from_le_bytes).collect()),
+                Dtype::U64 => {
+                    let long = |b: &[u8]| b.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
+                    Array::U64(view.data().chunks_exact(8).map(long).collect())
+                }
+                other => return Err(damaged(format_args!("array '{name}' of type {other:?}"))),
+            };
+            arrays.insert(name.to_owned(), array);
+        }
+        Ok(Self { record, arrays })
+    }
+
+    /// Checks that this is of this configuration.
+    ///
+    /// # Errors
+    /// `Checkpoint` that names the settings that differ.
+    pub fn check_config(&self, config: &ExperimentConfig) -> Result<()> {
+        let now = config.canonical_json()?;
+        if now == self.record.config {
+            return Ok(());
+        }
+        Err(Error::Checkpoint(Refusal::Config(differences(&self.record.config, &now))))
+    }
+
+    /// Checks that this is of these images.
+    ///
+    /// # Errors
+    /// `Checkpoint` that says what differs.
+    pub fn check_data(&self, data: &DataIdentity) -> Result<()> {
+        self.record.data.difference(data).map_or(Ok(()), |what| Err(Error::Checkpoint(Refusal::Data(what))))
+    }
+
+    /// An array of floats.
+    ///
+    /// # Errors
+    /// `Checkpoint` where there is none of this name.
+    pub fn floats(&self, name: &str) -> Result<&[f32]> {
+        match self.arrays.get(name) {
+            Some(Array::F32(values)) => Ok(values),
+            _ => Err(missing(name)),
+        }
+    }
+    /// An array of positions.
+    ///
+    /// # Errors
+    /// As [`Self::floats`].
+    pub fn positions(&self, name: &str) -> Result<&[u32]> {
+        match self.arrays.get(name) {
+            Some(Array::U32(values)) => Ok(values),
+            _ => Err(missing(name)),
+        }
+    }
+    /// An array of bits.
+    ///
+    /// # Errors
+    /// As [`Self::floats`].
+    pub fn bits(&self, name: &str) -> Result<&[u64]> {
+        match self.arrays.get(name) {
+            Some(Array::U64(values)) => Ok(values),
+            _ => Err(missing(name)),
+        }
+    }
+}
+
+/// An error about a checkpoint whose parts do not fit together.
+pub fn damaged(found: impl fmt::Display) -> Error {
+    Error::Checkpoint(Refusal::Damaged(found.to_string()))
+}
+
+fn missing(name: &str) -> Error {
+    damaged(format_args!("it lacks the array '{name}'"))
+}

@@ -1,0 +1,335 @@
+//! A session that is stopped, written, dropped and resumed is the session that never stopped, bit for bit; whatever else is
+//! brought to it is refused by name.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pollster::block_on;
+use proptest::prelude::*;
+use sparring_core::config::{DatasetName, LearnerConfig, OptimizerName, Subset};
+use sparring_core::data::Dataset;
+use sparring_core::data::builtin::builtin;
+use sparring_core::device::DeviceChoice;
+use sparring_core::hardness::Scores;
+use sparring_core::net::zoo::Model;
+use sparring_core::train::checkpoint::{Array, Checkpoint, Refusal, differences};
+use sparring_core::{Device, Error, Event, ExperimentConfig, Session};
+
+fn config(learners: &[&str]) -> ExperimentConfig {
+    ExperimentConfig {
+        dataset: DatasetName::BuiltIn,
+        subset: Subset::El2nHard(0.5),
+        model: Model::Tiny,
+        learners: learners.iter().map(|l| l.parse::<LearnerConfig>().unwrap()).collect(),
+        epochs: 3,
+        batch_size: 16,
+        update_frequency: 1,
+        lr: 0.05,
+        limit_train: 60,
+        limit_test: 40,
+        ..ExperimentConfig::default()
+    }
+}
+
+fn data() -> Arc<Dataset> {
+    Arc::new(builtin(0.2, 200, 40, 1))
+}
+
+fn scores() -> Arc<Scores> {
+    let score = |i: usize| ((i * 37) % 101) as f32;
+    Arc::new(Scores { name: "el2n".into(), train: (0..200).map(score).collect(), test: (0..40).map(score).collect(), card: String::new() })
+}
+
+fn start(config: &ExperimentConfig, device: Device) -> Session {
+    block_on(Session::new(config.clone(), data(), Some(scores()), device)).unwrap()
+}
+
+fn resume(config: &ExperimentConfig, device: Device, bytes: &[u8]) -> Result<Session, Error> {
+    block_on(Session::resume(config.clone(), data(), Some(scores()), device, &Checkpoint::read(bytes)?))
+}
+
+fn checkpoint(session: &Session) -> Vec<u8> {
+    block_on(session.checkpoint("note")).unwrap()
+}
+
+/// What must be the same: evaluations, updates, failures. Times and whose turn it was may differ.
+fn numbers(events: &[Event]) -> BTreeMap<usize, Vec<String>> {
+    let mut out: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for event in events {
+        match event.clone() {
+            Event::EpochEnd { learner, epoch, lr, train, validation, test, test_easy, test_hard, flops, .. } => {
+                let text = format!("{epoch} {lr:?} {train:?} {validation:?} {test:?} {test_easy:?} {test_hard:?} {flops:?}");
+                out.entry(learner).or_default().push(text);
+            }
+            Event::TopologyChanged { learner, .. } | Event::Topology { learner, .. } => {
+                out.entry(learner).or_default().push(format!("{event:?}"))
+            }
+            Event::LearnerFailed { learner, .. } => out.entry(learner).or_default().push("failed".into()),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// Epoch and weights, as bits, of each learner's best state.
+type BestStates = Vec<(u32, Vec<u32>)>;
+
+/// Everything that a finished session holds but its times: the arrays of a checkpoint, and weights as bits.
+fn final_state(session: &Session) -> (BTreeMap<String, Array>, BestStates) {
+    let arrays = Checkpoint::read(&checkpoint(session)).unwrap().arrays;
+    let bits = |t: &sparring_core::net::Tensor| t.data.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    let best = (0..).map_while(|i| session.best_state(i));
+    (arrays, best.map(|b| (b.epoch, b.state.tensors.values().flat_map(bits).collect())).collect())
+}
+
+fn run_out(session: &mut Session, events: &mut Vec<Event>) {
+    while !session.finished() {
+        events.extend(block_on(session.advance()).unwrap());
+    }
+}
+
+/// Single steps of every learner, so that slices end everywhere: `step_once` stops between any two of them.
+fn advance(session: &mut Session, slices: usize, events: &mut Vec<Event>) {
+    for _ in 0..slices {
+        events.extend(block_on(session.step_once()).unwrap());
+    }
+}
+
+fn interrupted_equals_uninterrupted(config: &ExperimentConfig, stops: &[usize]) {
+    let mut whole = start(config, Device::cpu());
+    let mut events = Vec::new();
+    run_out(&mut whole, &mut events);
+    let expected = (numbers(&events), final_state(&whole));
+    let Some(Event::Finished { summary }) = events.last() else { panic!("no end") };
+    for &slices in stops {
+        let mut session = start(config, Device::cpu());
+        let mut events = Vec::new();
+        advance(&mut session, slices, &mut events);
+        let bytes = checkpoint(&session);
+        assert!(bytes == checkpoint(&session), "a checkpoint changes nothing");
+        drop(session);
+        let mut session = resume(config, Device::cpu(), &bytes).unwrap();
+        assert!(checkpoint(&session) == bytes, "what comes back is what was written, after {slices} steps");
+        run_out(&mut session, &mut events);
+        assert_eq!(numbers(&events), expected.0, "after {slices} steps");
+        assert!(final_state(&session) == expected.1, "after {slices} steps");
+        let Some(Event::Finished { summary: resumed }) = events.last() else { panic!("no end") };
+        assert_eq!(resumed.verdict, summary.verdict);
+        assert_eq!(events.iter().filter(|e| matches!(e, Event::Started { .. })).count(), 1);
+    }
+}
+
+/// Four steps an epoch: 1 and 5 are within an epoch, 4 is before an evaluation, 0 before everything, 12 before the last one.
+const STOPS: [usize; 6] = [0, 1, 4, 5, 9, 12];
+
+#[test]
+fn a_resumed_race_with_controls_is_the_uninterrupted_one() {
+    let config = config(&["dense", "set@0.2", "rigl@0.3+uniform", "static@0.3+masked", "set@0.4+masked+grow=momentum"]);
+    interrupted_equals_uninterrupted(&config, &STOPS);
+}
+
+#[test]
+fn so_is_one_whose_layers_change_their_size() {
+    let mut config = config(&["gmp@0.2", "gmp@0.2+masked", "set@0.3+redistribute=magnitude", "snip@0.2", "set@0.3+grow=random-unfired"]);
+    config.control = false;
+    interrupted_equals_uninterrupted(&config, &STOPS);
+}
+
+#[test]
+fn so_is_one_with_adam() {
+    let mut config = config(&["dense", "rigl@0.2", "set@0.2+masked"]);
+    (config.optimizer, config.lr, config.control) = (OptimizerName::Adam, 0.002, false);
+    interrupted_equals_uninterrupted(&config, &STOPS);
+}
+
+#[test]
+fn an_evaluation_that_was_under_way_starts_again() {
+    let mut config = config(&["set@0.2"]);
+    (config.control, config.limit_train, config.epochs) = (false, 16, 2);
+    let mut events = Vec::new();
+    let mut whole = start(&config, Device::cpu());
+    run_out(&mut whole, &mut events);
+    let expected = (numbers(&events), final_state(&whole));
+    // One step an epoch; each `advance` is then one slice: start, train, validate, test, train, validate, test.
+    for slices in 0..8 {
+        let (mut session, mut events) = (start(&config, Device::cpu()), Vec::new());
+        for _ in 0..slices {
+            events.extend(block_on(session.advance()).unwrap());
+        }
+        let bytes = checkpoint(&session);
+        let mut session = resume(&config, Device::cpu(), &bytes).unwrap();
+        run_out(&mut session, &mut events);
+        assert!((numbers(&events), final_state(&session)) == expected, "after {slices} slices");
+    }
+}
+
+#[test]
+fn a_failed_learner_stays_failed_and_a_changed_learning_rate_stays_changed() {
+    let mut config = config(&["dense"]);
+    (config.control, config.lr, config.momentum) = (false, 1000.0, 1.0);
+    let (mut session, mut events) = (start(&config, Device::cpu()), Vec::new());
+    advance(&mut session, 4, &mut events);
+    let mut session = resume(&config, Device::cpu(), &checkpoint(&session)).unwrap();
+    run_out(&mut session, &mut events);
+    assert!(session.summary().learners[0].failed.is_some());
+    let again = resume(&config, Device::cpu(), &checkpoint(&session)).unwrap();
+    assert!(again.finished() && again.summary() == session.summary());
+
+    config.lr = 0.05;
+    let lr_of = |stop: bool| {
+        let (mut session, mut events) = (start(&config, Device::cpu()), Vec::new());
+        session.set_lr(Some(0.012_345));
+        advance(&mut session, 2, &mut events);
+        if stop {
+            session = resume(&config, Device::cpu(), &checkpoint(&session)).unwrap();
+        }
+        run_out(&mut session, &mut events);
+        numbers(&events)
+    };
+    assert_eq!(lr_of(true), lr_of(false));
+}
+
+#[test]
+fn the_best_state_is_the_first_of_the_highest_validation_accuracy() {
+    let config = config(&["dense", "set@0.2"]);
+    let (mut session, mut events) = (start(&config, Device::cpu()), Vec::new());
+    assert!(session.best_state(0).is_none() && session.best_state(99).is_none());
+    run_out(&mut session, &mut events);
+    for index in 0..4 {
+        let mut best: Option<(u32, f64)> = None;
+        for event in &events {
+            if let Event::EpochEnd { learner, epoch, validation, .. } = event
+                && *learner == index
+                && best.is_none_or(|(_, accuracy)| validation.accuracy > accuracy)
+            {
+                best = Some((*epoch, validation.accuracy));
+            }
+        }
+        let kept = session.best_state(index).unwrap();
+        assert_eq!(Some((kept.epoch, kept.scores.validation.accuracy)), best);
+        let last = block_on(session.state(index)).unwrap();
+        assert_eq!(kept.epoch == config.epochs, kept.state == last, "learner {index}");
+    }
+}
+
+fn refusal(result: Result<Session, Error>) -> Refusal {
+    match result {
+        Err(Error::Checkpoint(why)) => why,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it was taken"),
+    }
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused_by_what_differs() {
+    let saved = config(&["dense", "set@0.2"]);
+    let (mut session, mut events) = (start(&saved, Device::cpu()), Vec::new());
+    advance(&mut session, 2, &mut events);
+    let bytes = checkpoint(&session);
+
+    let now = ExperimentConfig { epochs: 5, lr: 0.07, ..config(&["dense", "set@0.1"]) };
+    let Refusal::Config(found) = refusal(resume(&now, Device::cpu(), &bytes)) else { panic!() };
+    let fields: Vec<&str> = found.iter().map(|d| d.field.as_str()).collect();
+    assert_eq!(fields, ["epochs", "learners", "lr"]);
+    assert_eq!(found[0].to_string(), "epochs was 3 and is 5");
+    assert_eq!(found[1].to_string(), r#"learners was ["dense","set@0.2"] and is ["dense","set@0.1"]"#);
+    assert!(differences(&now.canonical_json().unwrap(), &now.canonical_json().unwrap()).is_empty());
+    let elsewhere = ExperimentConfig { device: DeviceChoice::Cpu, ..saved.clone() };
+    assert!(resume(&elsewhere, Device::cpu(), &bytes).is_ok(), "the device is no part of the configuration");
+
+    let with = |data: Dataset, scores: Scores| {
+        let checkpoint = Checkpoint::read(&bytes).unwrap();
+        let session = Session::resume(saved.clone(), Arc::new(data), Some(Arc::new(scores)), Device::cpu(), &checkpoint);
+        let Refusal::Data(what) = refusal(block_on(session)) else { panic!() };
+        what
+    };
+    let (data, scores) = ((*data()).clone(), (*scores()).clone());
+    let mut other = data.clone();
+    other.train.labels[3] ^= 1;
+    assert!(with(other, scores.clone()).contains("other images or labels"));
+    let mut other = data.clone();
+    other.classes.pop();
+    assert!(with(other, scores.clone()).contains("10 classes"));
+    let mut other = scores.clone();
+    other.test.swap(0, 1);
+    other.test.reverse();
+    assert!(with(data.clone(), other).contains("scores of the test set"));
+    let mut other = scores;
+    other.train.reverse();
+    assert!(with(data, other).contains("hardness scores"));
+
+    let mut checkpoint = Checkpoint::read(&bytes).unwrap();
+    checkpoint.record.format += 1;
+    let newer = Checkpoint::read(&checkpoint.to_bytes().unwrap());
+    assert!(matches!(newer, Err(Error::Checkpoint(Refusal::Version { found: 2 }))));
+}
+
+#[test]
+fn damage_is_noticed_and_never_panics() {
+    let config = ExperimentConfig { control: false, ..config(&["set@0.02"]) };
+    let (mut session, mut events) = (start(&config, Device::cpu()), Vec::new());
+    advance(&mut session, 5, &mut events);
+    let bytes = checkpoint(&session);
+    assert_eq!(Checkpoint::read(&bytes).unwrap().record.note, "note");
+    let refused = |bytes: &[u8]| matches!(Checkpoint::read(bytes), Err(Error::Checkpoint(Refusal::Damaged(_))));
+    for len in (0..bytes.len()).step_by(97).chain([bytes.len() - 1]) {
+        assert!(refused(&bytes[..len]), "cut at {len}");
+    }
+    for at in (0..bytes.len()).step_by(89).chain(0..600) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        assert!(refused(&flipped), "byte {at}");
+    }
+    assert!(refused(&[&bytes[..], b"x"].concat()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    /// Even one whose digest is right: arrays dropped, cut, or of another type; positions out of order; places beyond the end.
+    #[test]
+    fn a_forged_checkpoint_is_an_error(pick in any::<prop::sample::Index>(), what in 0..7, word in any::<u32>()) {
+        let config = ExperimentConfig { control: false, ..config(&["set@0.02"]) };
+        let (mut session, mut events) = (start(&config, Device::cpu()), Vec::new());
+        advance(&mut session, 5, &mut events);
+        let mut forged = Checkpoint::read(&checkpoint(&session)).unwrap();
+        let names: Vec<String> = forged.arrays.keys().cloned().collect();
+        let name = pick.get(&names);
+        match (what, forged.arrays.get_mut(name).unwrap()) {
+            (0, _) => drop(forged.arrays.remove(name)),
+            (1, Array::F32(v)) => drop(v.pop()),
+            (1, Array::U32(v)) => drop(v.pop()),
+            (1, Array::U64(v)) => drop(v.pop()),
+            (2, array) => *array = if matches!(array, Array::U32(_)) { Array::U64(vec![]) } else { Array::U32(vec![0]) },
+            (3, Array::U32(v)) => v[0] = word | 1 << 31,
+            (3, _) => forged.record.learners[0].step = 4 + word as usize,
+            (4, _) => forged.record.learners[0].epoch = 3 + (word >> 1),
+            (5, _) => drop(forged.record.learners.pop()),
+            (_, _) => drop(forged.record.learners[0].placements.pop()),
+        }
+        prop_assert!(resume(&config, Device::cpu(), &forged.to_bytes().unwrap()).is_err());
+    }
+}
+
+/// Whatever a GPU's own repeatability is, resuming must not add to it: the same program runs over the same buffers.
+#[test]
+fn a_gpu_resumes_exactly() {
+    let Ok((_, _)) = block_on(Device::open(DeviceChoice::Gpu)) else {
+        println!("skipped: no Vulkan adapter");
+        return;
+    };
+    let open = || block_on(Device::open(DeviceChoice::Gpu)).unwrap().0;
+    let mut config = config(&["dense", "rigl@0.3", "set@0.3+masked"]);
+    (config.control, config.epochs, config.limit_train, config.limit_test) = (false, 2, 32, 16);
+    let (mut whole, mut events) = (start(&config, open()), Vec::new());
+    run_out(&mut whole, &mut events);
+    let expected = (numbers(&events), final_state(&whole));
+    let (mut session, mut events) = (start(&config, open()), Vec::new());
+    advance(&mut session, 3, &mut events);
+    let bytes = checkpoint(&session);
+    drop(session);
+    let mut session = resume(&config, open(), &bytes).unwrap();
+    run_out(&mut session, &mut events);
+    assert_eq!(numbers(&events), expected.0);
+    assert!(final_state(&session) == expected.1);
+}

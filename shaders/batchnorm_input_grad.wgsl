@@ -1,5 +1,5 @@
 // Gradient of BatchNorm's input, and of the residual.
-//   train: dx = gamma inv_std (dpre - daffine[1] / m - xhat daffine[0] / m), m = PIXELS n_valid; EVAL: dx = gamma inv_std dpre
+//   train: dx (+)= gamma inv_std (dpre - daffine[1] / m - xhat daffine[0] / m), m = PIXELS n_valid; EVAL: dx (+)= gamma inv_std dpre
 //   dresidual (+)= dpre
 // dy, y, x, dx, dresidual: [C][PLANE] vec4s, stats, affine, daffine: [2][C]. IN_PLACE: dy is dx.
 #import step
@@ -10,6 +10,7 @@ override PLANE: u32 = 1u;
 override PIXELS: u32 = 1u;
 override N4: u32 = 1u;
 override IN_PLACE: bool = false;
+override ACCUMULATE: bool = false;
 override HAS_RESIDUAL: bool = false;
 override ACCUMULATE_RESIDUAL: bool = false;
 @group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
@@ -43,5 +44,7 @@ fn main(
         let xhat = (x[i] - stats[c]) * inv_std;
         d -= daffine[CHANNELS + c] * scale + xhat * (daffine[c] * scale);
     }
-    dx[i] = only_real(affine[c] * inv_std * d, i % N4);
+    d = only_real(affine[c] * inv_std * d, i % N4);
+    if (ACCUMULATE) { d += dx[i]; }
+    dx[i] = d;
 }

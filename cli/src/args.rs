@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use sparring_core::ExperimentConfig;
 use sparring_core::config::{DatasetName, DeathSchedule, LearnerConfig, LrSchedule, OptimizerName, Subset};
 use sparring_core::device::DeviceChoice;
-use sparring_core::net::zoo::Model;
+use sparring_core::net::zoo::{Model, Stem};
 
 /// A mistake in what was asked for, not in doing it: exit code 2.
 #[derive(Debug)]
@@ -98,8 +98,12 @@ experiment_flags! {
     limit_train: usize,
     /// Evaluate on only this many test samples (0 = all) [default: 0]
     limit_test: usize,
-    /// Network: tiny, resnet20, resnet32, resnet44, resnet56, resnet18, resnet34, vgg16, mlp [default: resnet20]
+    #[arg(help = format!("Network: {} [default: resnet20]", Model::valid_names()))]
     model: Model,
+    /// Factor on the network's hidden numbers of channels, 0.01 to 8; rounded to multiples of 4 [default: 1]
+    width: f32,
+    /// How a ResNet begins: auto (large for images of 64 pixels and up), small (3x3) or large (7x7, stride 2) [default: auto]
+    stem: Stem,
     /// Seed of weights, masks, data order and augmentation [default: 15]
     seed: u64,
     /// Passes over the subset [default: 20]

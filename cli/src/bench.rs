@@ -91,7 +91,7 @@ fn select(args: &BenchArgs) -> Result<Vec<Layer>> {
     let n = padded_batch(args.batch.unwrap_or(64));
     let mut layers: Vec<Layer> = Vec::new();
     for model in [Model::ResNet18, Model::Vgg16] {
-        for weight in import::graph(model, Normalization::Cifar10, 10, (3, 32, 32))?.weights() {
+        for weight in import::graph(model.into(), Normalization::Cifar10, 10, (3, 32, 32))?.weights() {
             let shape = ConvShape { n, ..weight.shape };
             if layers.iter().any(|l| l.shape == shape) || shape.h_out == 1 && shape.kh == 1 {
                 continue;

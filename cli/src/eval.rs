@@ -56,15 +56,16 @@ pub struct Outcome {
 /// Loads, evaluates, prints.
 pub fn eval(args: &EvalArgs) -> Result<()> {
     let console = Console::new(args.json);
-    let (mut state, model, normalization) = import::read_checkpoint(&args.checkpoint)?;
+    let (mut state, architecture, normalization) = import::read_checkpoint(&args.checkpoint)?;
     let mut device = open_device(console, args.device.into())?;
     let data = source::exactly(console, args.data, args.difficulty, &args.place)?;
-    let classes = import::classes(model, &state)?;
+    let classes = import::classes(architecture, data.extent, &state)?;
     if classes != data.classes.len() {
         bail!("{} has {classes} classes, but {} has {}", args.checkpoint.display(), data.name, data.classes.len());
     }
-    let graph = import::graph(model, normalization, classes, data.extent)?;
+    let graph = import::graph(architecture, normalization, classes, data.extent)?;
     import::check(&graph, &mut state)?;
+    let model = architecture.model;
     let start = Instant::now();
     let samples = args.limit.unwrap_or(usize::MAX).min(data.test.len());
     let outcome = pollster::block_on(evaluate(&mut device, graph, &state, &data, samples))?;

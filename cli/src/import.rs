@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use sparring_core::data::Normalization;
 use sparring_core::formats::{self, safetensors, torch};
-use sparring_core::net::zoo::{Input, Model};
+use sparring_core::net::zoo::{Architecture, Input, Model, Stem};
 use sparring_core::net::{Graph, StateDict};
 
 use crate::console::Console;
@@ -17,9 +17,14 @@ use crate::rundir;
 pub struct ImportArgs {
     /// The state dict as torch.save wrote it; wrapper dictionaries and `module.` prefixes are understood
     file: PathBuf,
-    /// Network it belongs to: tiny, resnet20, resnet32, resnet44, resnet56, resnet18, resnet34, vgg16, mlp
-    #[arg(long)]
+    #[arg(long, help = format!("Network it belongs to: {}", Model::valid_names()))]
     model: Model,
+    /// Factor on the network's hidden numbers of channels
+    #[arg(long, default_value_t = 1.0)]
+    width: f32,
+    /// How a ResNet begins: auto (large with the normalisation of Tiny ImageNet), small or large
+    #[arg(long, default_value = "auto")]
+    stem: Stem,
     /// Normalisation it was trained with: cifar10, cifar100, tinyimagenet, imagenet or builtin; stored in the checkpoint
     #[arg(long, default_value = "cifar10")]
     normalization: Normalization,
@@ -36,12 +41,19 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let console = Console::new(args.json);
     let bytes = std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
     let mut state = torch::read(&bytes, &args.file.display().to_string())?;
-    let classes = classes(args.model, &state)?;
-    let graph = graph(args.model, args.normalization, classes, (3, 32, 32))?;
+    let architecture = Architecture { model: args.model, width: args.width, stem: args.stem };
+    let extent = match args.normalization {
+        Normalization::TinyImageNet => (3, 64, 64),
+        _ => args.model.usual_extent(),
+    };
+    let classes = classes(architecture, extent, &state)?;
+    let graph = graph(architecture, args.normalization, classes, extent)?;
     check(&graph, &mut state).with_context(|| format!("{} is no {} with {classes} classes", args.file.display(), args.model))?;
     for (key, value) in [
         (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
         (formats::MODEL, args.model.to_string()),
+        (formats::WIDTH, args.width.to_string()),
+        (formats::STEM, args.stem.to_string()),
         (formats::NORMALIZATION, args.normalization.to_string()),
         ("source", args.file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()),
     ] {
@@ -67,14 +79,14 @@ pub fn import(args: &ImportArgs) -> Result<()> {
 }
 
 /// A network of the zoo for images of this extent.
-pub fn graph(model: Model, normalization: Normalization, classes: usize, extent: (usize, usize, usize)) -> Result<Graph> {
+pub fn graph(architecture: Architecture, normalization: Normalization, classes: usize, extent: (usize, usize, usize)) -> Result<Graph> {
     let (mean, std) = normalization.mean_std();
-    Ok(model.graph(Input { extent, classes, mean, std })?)
+    Ok(architecture.graph(Input { extent, classes, mean, std })?)
 }
 
 /// Number of classes: the rows of the last weight tensor.
-pub fn classes(model: Model, state: &StateDict) -> Result<usize> {
-    let graph = graph(model, Normalization::Cifar10, 10, (3, 32, 32))?;
+pub fn classes(architecture: Architecture, extent: (usize, usize, usize), state: &StateDict) -> Result<usize> {
+    let (graph, model) = (graph(architecture, Normalization::Cifar10, 10, extent)?, architecture.model);
     let last = graph.weights().pop().map(|w| w.name).unwrap_or_default();
     match state.tensors.get(&last).map(|t| t.shape.as_slice()) {
         Some(&[classes, _]) if classes > 0 => Ok(classes),
@@ -110,7 +122,7 @@ pub fn check(graph: &Graph, state: &mut StateDict) -> Result<()> {
 }
 
 /// A checkpoint of ours with what its metadata says.
-pub fn read_checkpoint(path: &Path) -> Result<(StateDict, Model, Normalization)> {
+pub fn read_checkpoint(path: &Path) -> Result<(StateDict, Architecture, Normalization)> {
     let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     let state = safetensors::read(&bytes, &path.display().to_string())?;
     let metadata = |key: &str| {
@@ -118,8 +130,16 @@ pub fn read_checkpoint(path: &Path) -> Result<(StateDict, Model, Normalization)>
             format!("{}: expected the metadata '{key}', found none; write the checkpoint with race, train or import", path.display())
         })
     };
-    let (model, normalization) = (metadata(formats::MODEL)?.parse()?, metadata(formats::NORMALIZATION)?.parse()?);
-    Ok((state, model, normalization))
+    let (model, normalization) = (metadata(formats::MODEL)?.parse::<Model>()?, metadata(formats::NORMALIZATION)?.parse()?);
+    let mut architecture = Architecture::from(model);
+    if let Some(width) = state.metadata.get(formats::WIDTH) {
+        let wrong = || format!("{}: expected a number as metadata '{}', found '{width}'", path.display(), formats::WIDTH);
+        architecture.width = width.parse().with_context(wrong)?;
+    }
+    if let Some(stem) = state.metadata.get(formats::STEM) {
+        architecture.stem = stem.parse()?;
+    }
+    Ok((state, architecture, normalization))
 }
 
 /// The first few names.

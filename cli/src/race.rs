@@ -128,6 +128,8 @@ fn write_weights(
         for (key, value) in [
             (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
             (formats::MODEL, config.model.to_string()),
+            (formats::WIDTH, config.width.to_string()),
+            (formats::STEM, config.stem.to_string()),
             (formats::NORMALIZATION, normalization.to_owned()),
             ("dataset", config.dataset.to_string()),
             ("learner", learner.info.learner.clone()),

@@ -205,10 +205,36 @@ const CASES: &[(&str, Build)] = &[
                 daffine,
                 relu: true,
                 dx,
+                accumulate: false,
                 dresidual: Some((dresidual, false)),
             }));
         }
         Ok(ops)
+    }),
+    ("batchnorm input gradient, added", |lab| {
+        let (dy, y, x) = (lab.activation(IMAGE)?, lab.activation(IMAGE)?, lab.activation(IMAGE)?);
+        let (stats, affine, daffine) =
+            (lab.draw(2 * IMAGE.c, 0.5, 1.5)?, lab.draw(2 * IMAGE.c, -1.0, 1.0)?, lab.draw(2 * IMAGE.c, -1.0, 1.0)?);
+        let dx = lab.updated(IMAGE.len(), -1.0, 1.0)?;
+        Ok(vec![Op::BatchNormInputGrad(BatchNormInputGrad {
+            shape: IMAGE,
+            dy,
+            y,
+            x,
+            stats,
+            eval: false,
+            eps: 1e-5,
+            affine,
+            daffine,
+            relu: true,
+            dx,
+            accumulate: true,
+            dresidual: None,
+        })])
+    }),
+    ("sum", |lab| {
+        let len = IMAGE.len();
+        Ok(vec![Op::Add(Add { len, x: lab.draw(len, -1.0, 1.0)?, y: lab.updated(len, -1.0, 1.0)? })])
     }),
     ("relu and its gradient", |lab| {
         let len = IMAGE.len();

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::DeviceChoice;
 use crate::error::{Error, Result};
-use crate::net::zoo::Model;
+use crate::net::Graph;
+use crate::net::zoo::{Architecture, Input, Model, Stem};
 
 /// Version of the configuration format; part of the hash and of links.
 pub const FORMAT_VERSION: u32 = 1;
@@ -60,6 +61,8 @@ macro_rules! serde_as_text {
         }
     };
 }
+pub(crate) use serde_as_text;
+
 mod learner;
 pub use learner::{Allocation, Dynamics, Grow, LearnerConfig, Method, Prune, Recipe, Redistribution, Semantics, Start};
 
@@ -200,6 +203,10 @@ pub struct ExperimentConfig {
     pub limit_test: usize,
     /// Network.
     pub model: Model,
+    /// Factor on its hidden numbers of channels.
+    pub width: f32,
+    /// How a ResNet begins.
+    pub stem: Stem,
     /// Who is in the ring.
     pub learners: Vec<LearnerConfig>,
     /// Seed of weights, masks, data order and augmentation; shared by the learners.
@@ -255,6 +262,8 @@ impl Default for ExperimentConfig {
             limit_train: 0,
             limit_test: 0,
             model: Model::ResNet20,
+            width: 1.0,
+            stem: Stem::Auto,
             learners: vec![LearnerConfig::DENSE, LearnerConfig::new(Method::Set, 0.2)],
             seed: 15,
             epochs: 20,
@@ -314,6 +323,7 @@ impl ExperimentConfig {
             ("death_rate", self.death_rate, 0.0, 1.0),
             ("gmp_end", self.gmp_end, 0.0, 1.0),
             ("difficulty", f64::from(self.difficulty), 0.0, 1.0),
+            ("width", f64::from(self.width), 0.01, f64::from(*Architecture::WIDTHS.end())),
         ] {
             if !(low..=high).contains(&value) {
                 return fail(format!("{name} must be from {low} to {high}, found {value}"));
@@ -337,6 +347,19 @@ impl ExperimentConfig {
         // A product like 0.7 * 90 may lie a last bit below the whole number that is meant.
         let until = (self.gmp_end * f64::from(self.epochs) + 1e-9) as u32;
         until.min(self.epochs.saturating_sub(1)) / frequency
+    }
+
+    /// The network at its width.
+    pub fn architecture(&self) -> Architecture {
+        Architecture { model: self.model, width: self.width, stem: self.stem }
+    }
+
+    /// The network for this input.
+    ///
+    /// # Errors
+    /// As [`Architecture::graph`].
+    pub fn graph(&self, input: Input) -> Result<Graph> {
+        self.architecture().graph(input)
     }
 
     /// The complete configuration as JSON with what does not change the numbers (the device) at its default.

@@ -34,7 +34,7 @@ fn everything() -> Graph {
     let c3 = g.conv(c, "c3", 8, [3, 1, 1], false, k).unwrap();
     let padded = g.shortcut_a(c, 8, 1);
     let d = g.batchnorm(c3, "bn3", Some(padded), true);
-    let pooled = g.max_pool2(d);
+    let pooled = g.max_pool2(d).unwrap();
     let l1 = g.linear(pooled, "l1", 7, true);
     let r = g.relu(l1);
     let n = g.batchnorm(r, "bn4", None, false);
@@ -72,7 +72,11 @@ fn step(graph: &Graph, state: &StateDict, sparse: bool, lr: f32) -> (f64, StateD
 
 /// Central differences of the loss against what one step of lr 1 subtracts, at coordinates of every tensor.
 fn gradients_are_finite_differences(graph: &Graph, sparse: bool) {
-    let start = init::initial_state(graph, 9);
+    let mut start = init::initial_state(graph, 9);
+    // A channel without weights is zero before BatchNorm; with a bias of zero it would stand at the kink of ReLU.
+    let mut stream = Stream::new(3, Purpose::Test, 0, 0);
+    let vectors = start.tensors.iter_mut().filter(|(name, t)| t.shape.len() == 1 && !name.contains("running"));
+    vectors.flat_map(|(_, t)| &mut t.data).for_each(|v| *v += 0.2 + 0.3 * stream.uniform());
     // Through one step of nothing, so that sparse tensors hold their zeros.
     let (_, state) = step(graph, &start, sparse, 0.0);
     let (_, after) = step(graph, &state, sparse, 1.0);
@@ -115,6 +119,112 @@ fn gradients_of_every_layer_dense() {
 #[test]
 fn gradients_of_every_layer_sparse() {
     gradients_are_finite_differences(&everything(), true);
+}
+
+/// A bottleneck with a projection, then one with the identity.
+fn bottlenecks() -> Graph {
+    let mut g = empty();
+    let k = Init::KaimingNormalFanIn;
+    let stem = g.conv(0, "stem", 4, [3, 1, 1], false, k).unwrap();
+    let mut at = g.batchnorm(stem, "bn", None, true);
+    for (name, stride) in [("a", 2), ("b", 1)] {
+        let conv = g.conv(at, &format!("{name}.conv1"), 3, [1, 1, 0], false, k).unwrap();
+        let bn = g.batchnorm(conv, &format!("{name}.bn1"), None, true);
+        let conv = g.conv(bn, &format!("{name}.conv2"), 3, [3, stride, 1], false, k).unwrap();
+        let bn = g.batchnorm(conv, &format!("{name}.bn2"), None, true);
+        let last = g.conv(bn, &format!("{name}.conv3"), 12, [1, 1, 0], false, k).unwrap();
+        let shortcut = match stride {
+            1 => at,
+            _ => {
+                let conv = g.conv(at, "project", 12, [1, stride, 0], false, k).unwrap();
+                g.batchnorm(conv, "bn_project", None, false)
+            }
+        };
+        at = g.batchnorm(last, &format!("{name}.bn3"), Some(shortcut), true);
+    }
+    let pooled = g.global_avg_pool(at);
+    g.linear(pooled, "fc", 4, false);
+    g
+}
+
+/// Pre-activation blocks: identity (whose BatchNorm is not the only reader of its input), projection, identity.
+fn pre_activation() -> Graph {
+    let mut g = empty();
+    let k = Init::KaimingNormalFanOut;
+    let mut at = g.conv(0, "stem", 4, [3, 1, 1], false, k).unwrap();
+    for (name, channels, stride) in [("a", 4, 1), ("b", 6, 2), ("c", 6, 1)] {
+        let active = g.batchnorm(at, &format!("{name}.bn1"), None, true);
+        let conv = g.conv(active, &format!("{name}.conv1"), channels, [3, stride, 1], false, k).unwrap();
+        let bn = g.batchnorm(conv, &format!("{name}.bn2"), None, true);
+        let conv2 = g.conv(bn, &format!("{name}.conv2"), channels, [3, 1, 1], false, k).unwrap();
+        at = match stride {
+            1 => g.add(at).unwrap(),
+            _ => {
+                g.conv(active, &format!("{name}.convShortcut"), channels, [1, stride, 0], false, k).unwrap();
+                g.add(conv2).unwrap()
+            }
+        };
+    }
+    let active = g.batchnorm(at, "bn", None, true);
+    let pooled = g.global_avg_pool(active);
+    g.linear(pooled, "fc", 4, true);
+    g
+}
+
+/// A large kernel with a stride of 4 (also not in the first layer), biases before BatchNorm, linear layers with BatchNorm and ReLU.
+fn alexnet_like() -> Graph {
+    let mut g = empty();
+    let t = Init::TorchDefault;
+    let first = g.conv(0, "c1", 6, [11, 2, 5], true, t).unwrap();
+    let bn = g.batchnorm(first, "bn1", None, true);
+    let second = g.conv(bn, "c2", 8, [5, 4, 2], true, t).unwrap();
+    let bn = g.batchnorm(second, "bn2", None, true);
+    let l1 = g.linear(bn, "l1", 9, true);
+    let bn = g.batchnorm(l1, "bn3", None, true);
+    g.linear(bn, "l2", 4, true);
+    g
+}
+
+/// Padded 1x1 convolutions, max pooling, then ReLU before BatchNorm in the classifier.
+fn vgg_like() -> Graph {
+    let mut g = empty();
+    let t = Init::TorchDefault;
+    let mut at = 0;
+    for (i, k) in [3, 1, 3].into_iter().enumerate() {
+        at = g.conv(at, &format!("c{i}"), 6, [k, 1, 1], true, t).unwrap();
+        at = g.batchnorm(at, &format!("bn{i}"), None, true);
+        at = g.max_pool2(at).unwrap();
+    }
+    for i in 0..2 {
+        at = g.linear(at, &format!("l{i}"), 7, true);
+        at = g.relu(at);
+        at = g.batchnorm(at, &format!("bnl{i}"), None, false);
+    }
+    g.linear(at, "out", 4, true);
+    g
+}
+
+#[test]
+fn gradients_of_the_families_of_the_zoo() {
+    for (name, graph) in
+        [("bottlenecks", bottlenecks()), ("pre-activation", pre_activation()), ("alexnet-like", alexnet_like()), ("vgg-like", vgg_like())]
+    {
+        for sparse in [false, true] {
+            println!("{name}, sparse {sparse}");
+            gradients_are_finite_differences(&graph, sparse);
+        }
+    }
+}
+
+#[test]
+fn a_sum_takes_only_a_fresh_convolution() {
+    let mut g = empty();
+    let conv = g.conv(0, "c", 4, [3, 1, 1], false, Init::TorchDefault).unwrap();
+    assert!(g.add(conv).is_err());
+    let other = g.conv(conv, "d", 5, [3, 1, 1], false, Init::TorchDefault).unwrap();
+    assert!(g.add(conv).unwrap_err().to_string().contains("add"));
+    g.relu(other);
+    assert!(g.add(conv).is_err());
 }
 
 #[test]

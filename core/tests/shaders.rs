@@ -17,7 +17,7 @@ fn id(i: u32) -> BufferId {
 fn conv_ops(out: &mut Vec<Op>) {
     let inputs = [(3, 32, 128), (16, 16, 128), (64, 16, 64), (70, 1, 4), (20, 9, 8), (512, 4, 128)];
     for (c, h, n) in inputs {
-        for (c_out, k, stride) in [(10, 1, 1), (24, 3, 1), (64, 3, 2), (100, 1, 2), (5, 5, 1), (64, 7, 2), (3, 11, 1)] {
+        for (c_out, k, stride) in [(10, 1, 1), (24, 3, 1), (64, 3, 2), (100, 1, 2), (5, 5, 1), (64, 7, 2), (3, 11, 1), (9, 11, 4)] {
             let Some(shape) = ConvShape::new(Shape { c, h, w: h, n }, c_out, k, stride, k / 2) else { continue };
             let [row_ptr, index, t_row_ptr, t_index, t_value, row] = std::array::from_fn(|i| id(20 + i as u32));
             let sparse =
@@ -57,6 +57,7 @@ fn norm_ops(out: &mut Vec<Op>) {
                 daffine,
                 relu,
                 dx,
+                accumulate: eval && !in_place,
                 dresidual,
             }));
         }
@@ -72,6 +73,7 @@ fn other_ops(out: &mut Vec<Op>) {
     out.push(Op::AvgPool(AvgPool { shape, x, y }));
     out.push(Op::ShortcutA(ShortcutA { input, output: wide, stride: 2, x, y }));
     out.push(Op::Augment(Augment { shape: input, bytes: x, params: y, out: dx }));
+    out.push(Op::Add(Add { len: 5, x, y }));
     out.push(Op::Fill(Fill { len: 5, buffer: x, value: f32::MIN_POSITIVE }));
     for flag in [false, true] {
         let target = if flag { x } else { y };

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use sparring_core::config::{DatasetName, LearnerConfig, LrSchedule, Method, OptimizerName, Subset};
-use sparring_core::net::zoo::Model;
+use sparring_core::net::zoo::{Model, Stem};
 
 use super::lab::{Lab, Phase};
 use crate::figures::{count, percent};
@@ -33,8 +33,8 @@ const DATASETS: [(DatasetName, &str); 3] =
     [(DatasetName::Cifar10, "CIFAR-10"), (DatasetName::BuiltIn, "Built-in set"), (DatasetName::BuiltInGrey, "Built-in set in grey")];
 
 /// A model as papers write it.
-pub fn model_label(model: Model) -> &'static str {
-    match model {
+pub fn model_label(model: Model) -> String {
+    let name = match model {
         Model::Tiny => "Tiny (three convolutions)",
         Model::ResNet20 => "ResNet-20",
         Model::ResNet32 => "ResNet-32",
@@ -42,9 +42,19 @@ pub fn model_label(model: Model) -> &'static str {
         Model::ResNet56 => "ResNet-56",
         Model::ResNet18 => "ResNet18",
         Model::ResNet34 => "ResNet34",
+        Model::ResNet50 => "ResNet50",
         Model::Vgg16 => "VGG16",
+        Model::Vgg16C => "VGG16-C",
+        Model::Vgg16Like => "VGG16-like",
+        Model::Vgg19 => "VGG19",
+        Model::AlexNetS => "AlexNet-s",
+        Model::AlexNetB => "AlexNet-b",
+        Model::LeNet300 => "LeNet-300-100 (28x28 grey)",
+        Model::LeNet5 => "LeNet-5 (28x28 grey)",
         Model::Mlp => "MLP (1024, 512)",
-    }
+        Model::Wide { depth, factor } => return format!("WideResNet-{depth}-{factor}"),
+    };
+    name.to_owned()
 }
 
 /// Takes a value by its text form; every option of a select has one.
@@ -203,10 +213,10 @@ pub fn Corners() -> impl IntoView {
                 <span>"Network"</span>
                 <select
                     data-testid="model-select"
-                    prop:value=move || config.with(|c| c.model.name())
+                    prop:value=move || config.with(|c| c.model.to_string())
                     on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.model = v)
                 >
-                    {Model::ALL.iter().map(|m| view! { <option value=m.name()>{model_label(*m)}</option> }).collect_view()}
+                    {Model::ALL.iter().map(|m| view! { <option value=m.to_string()>{model_label(*m)}</option> }).collect_view()}
                 </select>
             </label>
             {move || (0..count.get()).map(|i| view! { <CornerForm index=i/> }).collect_view()}
@@ -362,6 +372,13 @@ fn Advanced() -> impl IntoView {
     view! {
         <details>
             <summary>"Advanced"</summary>
+            <Number label="Width of the network, times" low=0.01 high=8.0 step="any" read=|c| f64::from(c.width) write=|c, v| c.width = v as f32/>
+            <label class="field inline">
+                <span>"A ResNet begins with"</span>
+                <select prop:value=move || config.with(|c| c.stem.name()) on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.stem = v)>
+                    {Stem::ALL.iter().map(|s| view! { <option value=s.name()>{match s { Stem::Auto => "What suits the images", Stem::Small => "3x3", Stem::Large => "7x7, stride 2" }}</option> }).collect_view()}
+                </select>
+            </label>
             <Check label="Random control: everyone also on a random subset of the same size" read=|c| c.control write=|c, v| c.control = v/>
             <Number label="Batch size" low=1.0 high=4096.0 step="1" read=|c| c.batch_size as f64 write=|c, v| c.batch_size = v as usize/>
             <label class="field inline">

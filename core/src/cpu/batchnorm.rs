@@ -202,13 +202,15 @@ pub struct InputGrad<'a, T> {
     pub daffine: Option<&'a [T]>,
     /// Gradient of `x`.
     pub dx: &'a mut [T],
+    /// Add to `dx` instead of overwriting it.
+    pub accumulate: bool,
     /// Gradient of the residual, and whether to add to it.
     pub dresidual: Option<(&'a mut [T], bool)>,
 }
 
 /// Gradient of the input and of the residual.
 pub fn input_grad<T: Real>(args: InputGrad<'_, T>) {
-    let InputGrad { norm, dy, y, x, daffine, dx, dresidual } = args;
+    let InputGrad { norm, dy, y, x, daffine, dx, accumulate, dresidual } = args;
     let shape = norm.shape;
     let count = T::from_f64(norm.count().max(1) as f64);
     let pieces = Pieces::new(shape);
@@ -254,8 +256,12 @@ pub fn input_grad<T: Real>(args: InputGrad<'_, T>) {
                         target.copy_from_slice(dpre);
                     }
                 }
-                for ((dx, &dpre), &x) in dx[from..from + size].iter_mut().zip(&*dpre).zip(&x[from..from + size]) {
-                    *dx = scale * dpre - shift - slope * (x - mean);
+                let terms = dx[from..from + size].iter_mut().zip(&*dpre).zip(&x[from..from + size]);
+                let gradient = |dpre: T, x: T| scale * dpre - shift - slope * (x - mean);
+                if accumulate {
+                    terms.for_each(|((dx, &dpre), &x)| *dx += gradient(dpre, x));
+                } else {
+                    terms.for_each(|((dx, &dpre), &x)| *dx = gradient(dpre, x));
                 }
                 from += size;
             }

@@ -56,6 +56,11 @@ pub fn normalize<T: Real>(op: &Normalize, n_valid: usize, x: Option<&[T]>, y: &m
     });
 }
 
+/// `y += x`.
+pub fn add<T: Real>(x: &[T], y: &mut [T]) {
+    parallel::chunks_mut(y, CHUNK, |i, y| y.iter_mut().zip(&x[i * CHUNK..]).for_each(|(y, &x)| *y += x));
+}
+
 /// `y = max(x, 0)`, a NaN stays; in place without `x`.
 pub fn relu<T: Real>(x: Option<&[T]>, y: &mut [T]) {
     let floor = |value: T| if value < T::ZERO { T::ZERO } else { value };

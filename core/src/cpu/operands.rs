@@ -78,6 +78,7 @@ pub fn name(op: &Op) -> &'static str {
         Op::BatchNormApply(_) => "BatchNormApply",
         Op::BatchNormReduceGrad(_) => "BatchNormReduceGrad",
         Op::BatchNormInputGrad(_) => "BatchNormInputGrad",
+        Op::Add(_) => "Add",
         Op::Relu(_) => "Relu",
         Op::ReluGrad(_) => "ReluGrad",
         Op::MaxPool(_) => "MaxPool",
@@ -214,6 +215,7 @@ pub fn of(op: &Op) -> Result<Vec<Operand>> {
                 .write("dx", o.dx, o.shape.len())
                 .write_some("dresidual", o.dresidual.map(|(id, _)| id), o.shape.len())
         }
+        Op::Add(o) => all.read("x", o.x, o.len).write("y", o.y, o.len),
         Op::Relu(o) => all.read("x", o.x, o.len).write("y", o.y, o.len),
         Op::ReluGrad(o) => all.read("dy", o.dy, o.len).read("y", o.y, o.len).write("dx", o.dx, o.len),
         Op::MaxPool(o) => {
@@ -270,7 +272,7 @@ fn in_place(op: &Op) -> Option<(&'static str, &'static str)> {
     match op {
         Op::Normalize(_) | Op::Relu(_) => Some(("x", "y")),
         Op::ReluGrad(o) if !o.accumulate => Some(("dy", "dx")),
-        Op::BatchNormInputGrad(_) => Some(("dy", "dx")),
+        Op::BatchNormInputGrad(o) if !o.accumulate => Some(("dy", "dx")),
         _ => None,
     }
 }

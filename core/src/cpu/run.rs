@@ -103,6 +103,10 @@ impl<T: Real> CpuDevice<T> {
                     self.lend([o.dx, id], |d, [dx, dresidual]| d.batch_norm_input_grad(o, n_valid, dx, Some((dresidual, accumulate))))
                 }
             },
+            Op::Add(o) => self.lend([o.y], |d, [y]| {
+                elementwise::add(d.real(o.x)?, &mut y[..o.len]);
+                Ok(())
+            }),
             Op::Relu(o) => self.lend([o.y], |d, [y]| {
                 elementwise::relu(d.unless(o.x, o.y)?, &mut y[..o.len]);
                 Ok(())
@@ -180,6 +184,7 @@ impl<T: Real> CpuDevice<T> {
             x: self.real(op.x)?,
             daffine: self.some((!op.eval).then_some(op.daffine))?,
             dx,
+            accumulate: op.accumulate,
             dresidual,
         });
         Ok(())

@@ -11,6 +11,10 @@ mod zip;
 
 /// Metadata key: the zoo's name of the network.
 pub const MODEL: &str = "model";
+/// Metadata key: its width factor; 1 where it is missing.
+pub const WIDTH: &str = "width";
+/// Metadata key: its stem, a name of [`crate::net::zoo::Stem`]; auto where it is missing.
+pub const STEM: &str = "stem";
 /// Metadata key: the normalisation of the input, a name of [`crate::data::Normalization`].
 pub const NORMALIZATION: &str = "normalization";
 /// Metadata key: version of this program's checkpoint format.

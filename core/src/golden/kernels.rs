@@ -132,6 +132,7 @@ pub async fn batchnorm(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) ->
             daffine,
             relu: false,
             dx,
+            accumulate: false,
             dresidual: None,
         }),
     ];

@@ -2,7 +2,7 @@
 
 use super::launch::{Launch, flag, nothing, read, read_or_nothing, read_unless, write};
 use crate::ops::{
-    AdamUpdate, Augment, AvgPool, AvgPoolGrad, Fill, MaxPool, MaxPoolGrad, Normalize, PoolShape, Relu, ReluGrad, SgdUpdate, Shape,
+    AdamUpdate, Add, Augment, AvgPool, AvgPoolGrad, Fill, MaxPool, MaxPoolGrad, Normalize, PoolShape, Relu, ReluGrad, SgdUpdate, Shape,
     ShortcutA, ShortcutAGrad, SoftmaxCrossEntropy,
 };
 
@@ -60,6 +60,12 @@ pub fn normalize(o: &Normalize) -> Vec<Launch> {
         ("INV_STD3", o.inv_std[3].into()),
     ];
     l.bindings = vec![read_unless("x", o.x, o.y, s.len()), write("y", o.y, s.len())];
+    vec![l]
+}
+
+pub fn add(o: &Add) -> Vec<Launch> {
+    let mut l = map("Add", "add", o.len, 3 * o.len);
+    l.bindings = vec![read("x", o.x, o.len), write("y", o.y, o.len)];
     vec![l]
 }
 

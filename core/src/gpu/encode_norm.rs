@@ -126,6 +126,7 @@ pub fn input_grad(o: &BatchNormInputGrad) -> Vec<Launch> {
         ("RELU", flag(o.relu)),
         ("IN_PLACE", flag(o.dy == o.dx)),
         ("HAS_RESIDUAL", flag(o.dresidual.is_some())),
+        ("ACCUMULATE", flag(o.accumulate)),
         ("ACCUMULATE_RESIDUAL", flag(o.dresidual.is_some_and(|(_, add)| add))),
     ]);
     vec![Launch {

@@ -108,6 +108,7 @@ pub fn encode(op: &crate::ops::Op) -> Vec<Launch> {
         Op::BatchNormApply(o) => norm::apply(o),
         Op::BatchNormReduceGrad(o) => norm::reduce_grad(o),
         Op::BatchNormInputGrad(o) => norm::input_grad(o),
+        Op::Add(o) => map::add(o),
         Op::Relu(o) => map::relu(o),
         Op::ReluGrad(o) => map::relu_grad(o),
         Op::MaxPool(o) => map::max_pool(o),

@@ -9,13 +9,19 @@ use crate::ops::{ConvShape, PoolShape, Shape};
 /// Index of a node in [`Graph::nodes`].
 pub type NodeId = usize;
 
-/// How a weight tensor is drawn at the start.
+/// How a weight tensor and its bias (if any) are drawn at the start. fan_in = c_in kh kw, fan_out = c_out kh kw.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
-    /// Normal, std sqrt(2 / fan_in).
+    /// Normal, std sqrt(2 / fan_in); bias as PyTorch's default.
     KaimingNormalFanIn,
+    /// Normal, std sqrt(2 / fan_out); bias 0.
+    KaimingNormalFanOut,
+    /// Normal with this std; bias 0.
+    Normal(f32),
     /// PyTorch's default: uniform within 1/sqrt(fan_in), for weight and bias.
     TorchDefault,
+    /// PyTorch's default weight; bias 0.
+    TorchZeroBias,
 }
 
 /// One layer.
@@ -47,6 +53,11 @@ pub enum Layer {
     },
     /// ReLU on its own.
     Relu,
+    /// A sum that no BatchNorm follows: the input, a convolution that nothing else reads, plus another node.
+    Add {
+        /// The other summand.
+        other: NodeId,
+    },
     /// Max pooling.
     MaxPool(PoolShape),
     /// Average pooling.
@@ -67,6 +78,18 @@ pub struct Node {
     pub input: NodeId,
     /// Extent of its output at n = 0 samples: `n` is set by the plan.
     pub shape: Shape,
+}
+
+impl Node {
+    /// The nodes it reads.
+    pub fn inputs(&self) -> impl Iterator<Item = NodeId> {
+        let second = match &self.layer {
+            Layer::BatchNorm { residual, .. } => *residual,
+            Layer::Add { other } => Some(*other),
+            _ => None,
+        };
+        std::iter::once(self.input).chain(second)
+    }
 }
 
 /// A network.
@@ -109,6 +132,11 @@ impl Graph {
         let node = Node { layer: Layer::Input, input: 0, shape: Shape { c, h, w, n: 0 } };
         Self { nodes: vec![node], mean, std, classes }
     }
+    /// Extent (channels, height, width) of a node's output.
+    pub fn extent(&self, id: NodeId) -> (usize, usize, usize) {
+        let Shape { c, h, w, .. } = self.shape_of(id);
+        (c, h, w)
+    }
     /// The node that was added last.
     pub fn last(&self) -> NodeId {
         self.nodes.len() - 1
@@ -143,12 +171,17 @@ impl Graph {
         let layer = Layer::Conv { name: name.to_owned(), shape, bias, linear: false, init };
         Ok(self.push(layer, input, shape.output()))
     }
-    /// Adds a linear layer over the flattened input (free in this layout: (c,h,w) are already contiguous above n).
+    /// Adds a linear layer over the flattened input (free in this layout: (c,h,w) are already contiguous above n),
+    /// drawn as PyTorch's default.
     pub fn linear(&mut self, input: NodeId, name: &str, out: usize, bias: bool) -> NodeId {
+        self.linear_drawn(input, name, out, bias, Init::TorchDefault)
+    }
+    /// Adds a linear layer that is drawn as `init` says.
+    pub fn linear_drawn(&mut self, input: NodeId, name: &str, out: usize, bias: bool, init: Init) -> NodeId {
         let from = self.shape_of(input);
         let flat = from.c * from.h * from.w;
         let shape = ConvShape { c_in: flat, h_in: 1, w_in: 1, c_out: out, h_out: 1, w_out: 1, kh: 1, kw: 1, stride: 1, pad: 0, n: 0 };
-        let layer = Layer::Conv { name: name.to_owned(), shape, bias, linear: true, init: Init::TorchDefault };
+        let layer = Layer::Conv { name: name.to_owned(), shape, bias, linear: true, init };
         self.push(layer, input, shape.output())
     }
     /// Adds BatchNorm with what follows it.
@@ -159,11 +192,41 @@ impl Graph {
     pub fn relu(&mut self, input: NodeId) -> NodeId {
         self.push(Layer::Relu, input, self.shape_of(input))
     }
-    /// Adds 2x2 max pooling with step 2.
-    pub fn max_pool2(&mut self, input: NodeId) -> NodeId {
+    /// Adds `other` to a convolution that was added last.
+    ///
+    /// # Errors
+    /// `Shape` where the two differ in extent; `Validation` where the last node is no convolution.
+    pub fn add(&mut self, other: NodeId) -> Result<NodeId> {
+        let (main, shape) = (self.last(), self.shape_of(self.last()));
+        if !matches!(self.nodes[main].layer, Layer::Conv { .. }) || other == main {
+            return Err(Error::Validation(format!("layer {}: only another node can be added, and only to a convolution", main + 1)));
+        }
+        if self.shape_of(other) != shape {
+            return Err(Error::Shape {
+                op: "add",
+                tensor: format!("layer {other}"),
+                expected: format!("{shape:?}"),
+                found: format!("{:?}", self.shape_of(other)),
+            });
+        }
+        Ok(self.push(Layer::Add { other }, main, shape))
+    }
+    /// Adds 2x2 max pooling with step 2; an odd last row or column is left out.
+    ///
+    /// # Errors
+    /// `Shape` where less than 2x2 is left.
+    pub fn max_pool2(&mut self, input: NodeId) -> Result<NodeId> {
         let from = self.shape_of(input);
+        if from.h < 2 || from.w < 2 {
+            return Err(Error::Shape {
+                op: "max pooling",
+                tensor: format!("layer {input}"),
+                expected: "at least 2x2 pixels; use larger images or a model with fewer poolings".into(),
+                found: format!("{}x{}", from.h, from.w),
+            });
+        }
         let output = Shape { h: from.h / 2, w: from.w / 2, ..from };
-        self.push(Layer::MaxPool(PoolShape { input: from, output, kh: 2, kw: 2, stride: 2, pad: 0 }), input, output)
+        Ok(self.push(Layer::MaxPool(PoolShape { input: from, output, kh: 2, kw: 2, stride: 2, pad: 0 }), input, output))
     }
     /// Adds average pooling over the whole image.
     pub fn global_avg_pool(&mut self, input: NodeId) -> NodeId {
@@ -176,6 +239,25 @@ impl Graph {
         let from = self.shape_of(input);
         let output = Shape { c: c_out, h: from.h.div_ceil(stride), w: from.w.div_ceil(stride), n: 0 };
         self.push(Layer::ShortcutA { stride }, input, output)
+    }
+
+    /// Number of layers that read each node.
+    pub fn readers(&self) -> Vec<usize> {
+        let mut readers = vec![0; self.nodes.len()];
+        for node in self.nodes.iter().skip(1) {
+            node.inputs().for_each(|id| readers[id] += 1);
+        }
+        readers
+    }
+    /// Whether a layer writes its output over its input: nobody else reads a convolution's, and its backward pass needs none.
+    pub fn overwrites_input(&self, id: NodeId, readers: &[usize]) -> bool {
+        let node = &self.nodes[id];
+        let alone = readers[node.input] == 1 && matches!(self.nodes[node.input].layer, Layer::Conv { .. });
+        match node.layer {
+            Layer::Add { .. } => true,
+            Layer::Relu => alone,
+            _ => false,
+        }
     }
 
     /// The weight tensors in network order: what sparsity applies to.

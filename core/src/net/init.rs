@@ -18,17 +18,25 @@ pub fn initial_state(graph: &Graph, seed: u64) -> StateDict {
         match &node.layer {
             Layer::Conv { name, shape, bias, init, .. } => {
                 let Some(info) = weights.next() else { continue };
-                let fan_in = (shape.c_in * shape.kh * shape.kw) as f32;
+                let taps = shape.kh * shape.kw;
+                let (fan_in, fan_out) = ((shape.c_in * taps) as f32, (shape.c_out * taps) as f32);
                 let bound = 1.0 / fan_in.sqrt();
                 let mut stream = Stream::new(seed, Purpose::Weights, 0, ordinal);
                 let mut uniform = || (2.0 * stream.uniform() - 1.0) * bound;
-                let biases: Vec<f32> = if *bias { (0..shape.c_out).map(|_| uniform()).collect() } else { Vec::new() };
-                let data = match init {
-                    Init::TorchDefault => (0..shape.weights()).map(|_| uniform()).collect(),
-                    Init::KaimingNormalFanIn => {
-                        let std = (2.0 / fan_in).sqrt();
-                        (0..shape.weights()).map(|_| stream.normal() * std).collect()
-                    }
+                let biases: Vec<f32> = match init {
+                    _ if !*bias => Vec::new(),
+                    Init::TorchDefault | Init::KaimingNormalFanIn => (0..shape.c_out).map(|_| uniform()).collect(),
+                    Init::KaimingNormalFanOut | Init::Normal(_) | Init::TorchZeroBias => vec![0.0; shape.c_out],
+                };
+                let std = match init {
+                    Init::TorchDefault | Init::TorchZeroBias => None,
+                    Init::KaimingNormalFanIn => Some((2.0 / fan_in).sqrt()),
+                    Init::KaimingNormalFanOut => Some((2.0 / fan_out).sqrt()),
+                    Init::Normal(std) => Some(*std),
+                };
+                let data = match std {
+                    None => (0..shape.weights()).map(|_| uniform()).collect(),
+                    Some(std) => (0..shape.weights()).map(|_| stream.normal() * std).collect(),
                 };
                 put(&mut state, info.name, info.extents, data);
                 if *bias {

@@ -79,7 +79,8 @@ pub struct Tape<'a> {
     /// `saved` of each BatchNorm node.
     saved: Vec<Option<BufferId>>,
     dlogits: Option<BufferId>,
-    consumers: Vec<usize>,
+    /// Number of readers of each node.
+    readers: Vec<usize>,
     /// Ordinal of each node among weights, biases and BatchNorms.
     ordinal: Vec<(usize, usize, usize)>,
 }
@@ -87,25 +88,16 @@ pub struct Tape<'a> {
 impl<'a> Tape<'a> {
     /// An empty pass at this padded batch.
     pub fn new(graph: &'a Graph, bound: &'a Bound<'a>, n: usize, mode: Mode) -> Self {
-        let mut consumers = vec![0; graph.nodes.len()];
         let mut ordinal = Vec::with_capacity(graph.nodes.len());
         let (mut weights, mut biases, mut norms) = (0, 0, 0);
-        for (id, node) in graph.nodes.iter().enumerate() {
+        for node in &graph.nodes {
             ordinal.push((weights, biases, norms));
-            if id > 0 {
-                consumers[node.input] += 1;
-            }
             match &node.layer {
                 Layer::Conv { bias, .. } => {
                     weights += 1;
                     biases += usize::from(*bias);
                 }
-                Layer::BatchNorm { residual, .. } => {
-                    norms += 1;
-                    if let Some(r) = residual {
-                        consumers[*r] += 1;
-                    }
-                }
+                Layer::BatchNorm { .. } => norms += 1,
                 _ => {}
             }
         }
@@ -117,9 +109,9 @@ impl<'a> Tape<'a> {
             names: Virtual::default(),
             ops: Vec::new(),
             values: Vec::new(),
-            saved: Vec::new(),
+            saved: vec![None; graph.nodes.len()],
             dlogits: None,
-            consumers,
+            readers: graph.readers(),
             ordinal,
         }
     }
@@ -139,93 +131,67 @@ impl<'a> Tape<'a> {
 
     /// Decodes the batch and runs every layer.
     pub fn forward(&mut self) {
-        for (id, node) in self.graph.nodes.iter().enumerate() {
-            let x = self.values.get(node.input).copied();
-            let mut saved = None;
-            let value = match (&node.layer, x) {
-                (Layer::Input, _) | (_, None) => self.decode(),
-                (Layer::Conv { shape, bias, .. }, Some(x)) => {
-                    let (w, b, _) = self.ordinal[id];
-                    let y = self.take(self.shape(id));
-                    let op = ConvForward {
-                        shape: self.conv_shape(shape),
-                        x,
-                        weight: self.bound.weights[w],
-                        bias: bias.then(|| self.bound.biases[b]),
-                        y,
-                    };
-                    self.ops.push(Op::ConvForward(op));
-                    y
-                }
-                (Layer::BatchNorm { residual, relu, .. }, Some(x)) => {
-                    let shape = self.shape(id);
-                    let norm = self.ordinal[id].2;
-                    let running = self.bound.running[norm];
-                    let eval = self.mode == Mode::Eval;
-                    let stats = if eval {
-                        running
-                    } else {
-                        let batch = self.names.take(2 * shape.c);
-                        let moved = if self.mode == Mode::Train { running } else { self.names.take(2 * shape.c) };
-                        self.ops.push(Op::BatchNormStats(BatchNormStats {
-                            shape,
-                            x,
-                            saved: batch,
-                            running: moved,
-                            momentum: BN_MOMENTUM,
-                            eps: BN_EPS,
-                        }));
-                        batch
-                    };
-                    saved = Some(stats);
-                    let y = self.take(shape);
-                    let residual = residual.map(|r| self.values[r]);
-                    self.ops.push(Op::BatchNormApply(BatchNormApply {
-                        shape,
-                        x,
-                        stats,
-                        eval,
-                        eps: BN_EPS,
-                        affine: self.bound.affines[norm],
-                        residual,
-                        relu: *relu,
-                        y,
-                    }));
-                    y
-                }
-                (Layer::Relu, Some(x)) => {
-                    // In place where nobody else reads the input; its backward pass needs only the output.
-                    let alone = self.consumers[node.input] == 1 && matches!(self.graph.nodes[node.input].layer, Layer::Conv { .. });
-                    let shape = self.shape(id);
-                    let y = if alone { x } else { self.take(shape) };
-                    self.ops.push(Op::Relu(Relu { len: shape.len(), x, y }));
-                    y
-                }
-                (Layer::MaxPool(shape), Some(x)) => {
-                    let y = self.take(self.shape(id));
-                    self.ops.push(Op::MaxPool(MaxPool { shape: self.pool_shape(shape), x, y }));
-                    y
-                }
-                (Layer::AvgPool(shape), Some(x)) => {
-                    let y = self.take(self.shape(id));
-                    self.ops.push(Op::AvgPool(AvgPool { shape: self.pool_shape(shape), x, y }));
-                    y
-                }
-                (Layer::ShortcutA { stride }, Some(x)) => {
-                    let y = self.take(self.shape(id));
-                    self.ops.push(Op::ShortcutA(ShortcutA {
-                        input: self.shape(node.input),
-                        output: self.shape(id),
-                        stride: *stride,
-                        x,
-                        y,
-                    }));
-                    y
-                }
-            };
+        for id in 0..self.graph.nodes.len() {
+            let value = self.emit(id, false);
             self.values.push(value);
-            self.saved.push(saved);
         }
+    }
+
+    /// Writes the ops of one layer; its inputs have their values. `again`: in the backward pass, with the statistics that the
+    /// forward pass saved, so that running ones move once.
+    fn emit(&mut self, id: NodeId, again: bool) -> BufferId {
+        let node = &self.graph.nodes[id];
+        if matches!(node.layer, Layer::Input) {
+            return self.decode();
+        }
+        let (x, shape) = (self.values[node.input], self.shape(id));
+        if self.graph.overwrites_input(id, &self.readers) {
+            let len = shape.len();
+            self.ops.push(match &node.layer {
+                Layer::Add { other } => Op::Add(Add { len, x: self.values[*other], y: x }),
+                _ => Op::Relu(Relu { len, x, y: x }),
+            });
+            return x;
+        }
+        let y = self.take(shape);
+        let op = match &node.layer {
+            Layer::Input => return y,
+            Layer::Conv { shape, bias, .. } => {
+                let (w, b, _) = self.ordinal[id];
+                let bias = bias.then(|| self.bound.biases[b]);
+                Op::ConvForward(ConvForward { shape: self.conv_shape(shape), x, weight: self.bound.weights[w], bias, y })
+            }
+            Layer::BatchNorm { residual, relu, .. } => {
+                let stats = match self.saved[id] {
+                    Some(stats) if again => stats,
+                    _ => self.statistics(id, x),
+                };
+                let (eval, residual) = (self.mode == Mode::Eval, residual.map(|r| self.values[r]));
+                let affine = self.bound.affines[self.ordinal[id].2];
+                Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps: BN_EPS, affine, residual, relu: *relu, y })
+            }
+            Layer::Add { .. } | Layer::Relu => Op::Relu(Relu { len: shape.len(), x, y }),
+            Layer::MaxPool(shape) => Op::MaxPool(MaxPool { shape: self.pool_shape(shape), x, y }),
+            Layer::AvgPool(shape) => Op::AvgPool(AvgPool { shape: self.pool_shape(shape), x, y }),
+            Layer::ShortcutA { stride } => Op::ShortcutA(ShortcutA { input: self.shape(node.input), output: shape, stride: *stride, x, y }),
+        };
+        self.ops.push(op);
+        y
+    }
+
+    /// The statistics a BatchNorm works with: the batch's (which move the running ones in train mode), or the running ones.
+    fn statistics(&mut self, id: NodeId, x: BufferId) -> BufferId {
+        let (shape, running) = (self.shape(id), self.bound.running[self.ordinal[id].2]);
+        let stats = if self.mode == Mode::Eval {
+            running
+        } else {
+            let saved = self.names.take(2 * shape.c);
+            let running = if self.mode == Mode::Train { running } else { self.names.take(2 * shape.c) };
+            self.ops.push(Op::BatchNormStats(BatchNormStats { shape, x, saved, running, momentum: BN_MOMENTUM, eps: BN_EPS }));
+            saved
+        };
+        self.saved[id] = Some(stats);
+        stats
     }
 
     fn decode(&mut self) -> BufferId {
@@ -288,9 +254,6 @@ impl<'a> Tape<'a> {
                     }
                 }
                 Layer::BatchNorm { residual, relu, .. } => {
-                    if accumulate {
-                        return Err(Error::Validation(format!("layer {id}: BatchNorm must be the only reader of its input")));
-                    }
                     let norm = self.ordinal[id].2;
                     let shape = self.shape(id);
                     let stats = self.saved[id].ok_or_else(|| Error::Validation(format!("layer {id}: backward before forward")))?;
@@ -312,8 +275,8 @@ impl<'a> Tape<'a> {
                         let add = grads[r].is_some();
                         (self.grad_of(&mut grads, r), add)
                     });
-                    // In place: dy is not needed once this op has read it.
-                    grads[node.input] = Some(dy);
+                    // In place where it can be: dy is not needed once this op has read it.
+                    let dx = *grads[node.input].get_or_insert(dy);
                     let affine = self.bound.affines[norm];
                     self.ops.push(Op::BatchNormInputGrad(BatchNormInputGrad {
                         shape,
@@ -326,7 +289,8 @@ impl<'a> Tape<'a> {
                         affine,
                         daffine,
                         relu,
-                        dx: dy,
+                        dx,
+                        accumulate,
                         dresidual,
                     }));
                     sink.done(Target::Affine(norm), daffine, &mut self.ops);
@@ -336,6 +300,17 @@ impl<'a> Tape<'a> {
                     let dx = if accumulate { self.grad_of(&mut grads, node.input) } else { dy };
                     grads[node.input] = Some(dx);
                     self.ops.push(Op::ReluGrad(ReluGrad { len, dy, y, dx, accumulate }));
+                }
+                Layer::Add { other } => {
+                    if self.readers[node.input] != 1 {
+                        return Err(Error::Validation(format!("layer {id}: a sum must be the only reader of its convolution")));
+                    }
+                    // The convolution, which comes next, only reads this gradient; so the other summand's may be the same.
+                    grads[node.input] = Some(dy);
+                    match grads[*other] {
+                        Some(dx) => self.ops.push(Op::Add(Add { len: self.shape(id).len(), x: dy, y: dx })),
+                        None => grads[*other] = Some(dy),
+                    }
                 }
                 Layer::MaxPool(shape) => {
                     let (shape, dx) = (self.pool_shape(shape), self.grad_of(&mut grads, node.input));

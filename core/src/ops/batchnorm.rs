@@ -70,7 +70,7 @@ pub struct BatchNormReduceGrad {
     pub daffine: BufferId,
 }
 
-/// Train: `dx = gamma * inv_std * (dpre - mean(dpre) - xhat * mean(dpre * xhat))`; eval: `dx = gamma * inv_std * dpre`.
+/// Train: `dx (+)= gamma * inv_std * (dpre - mean(dpre) - xhat * mean(dpre * xhat))`; eval: `dx (+)= gamma * inv_std * dpre`.
 /// Means are over the real values. The residual's gradient is `dpre`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormInputGrad {
@@ -94,8 +94,10 @@ pub struct BatchNormInputGrad {
     pub daffine: BufferId,
     /// Whether ReLU followed.
     pub relu: bool,
-    /// Gradient of `x`, written. May be the same buffer as `dy`: a kernel reads an element before it writes it.
+    /// Gradient of `x`. May be the same buffer as `dy` where `accumulate` is false: a kernel reads an element before it writes it.
     pub dx: BufferId,
+    /// Add to `dx` instead of overwriting it.
+    pub accumulate: bool,
     /// Gradient of the residual input, if there was one, and whether to add to it (else overwrite).
     pub dresidual: Option<(BufferId, bool)>,
 }

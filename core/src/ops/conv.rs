@@ -24,7 +24,7 @@ pub struct ConvShape {
     pub kh: usize,
     /// Kernel columns, at most 15.
     pub kw: usize,
-    /// Step in both directions, 1 or 2.
+    /// Step in both directions, at least 1.
     pub stride: usize,
     /// Zero padding on every side.
     pub pad: usize,

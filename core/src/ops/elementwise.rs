@@ -1,4 +1,4 @@
-//! Element-wise operations: decoding and augmenting a batch of bytes, normalising, ReLU, the option-A shortcut, filling.
+//! Element-wise operations: decoding and augmenting a batch of bytes, normalising, ReLU, sums, the option-A shortcut, filling.
 //!
 //! Each is bound by memory traffic; they exist on their own only where no neighbour could fuse them.
 
@@ -62,6 +62,17 @@ pub struct ReluGrad {
     pub dx: BufferId,
     /// Add instead of overwrite.
     pub accumulate: bool,
+}
+
+/// `y += x`: a residual sum that nothing could take up, or gradients of several batches.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Add {
+    /// Number of floats.
+    pub len: usize,
+    /// What is added.
+    pub x: BufferId,
+    /// Added to.
+    pub y: BufferId,
 }
 
 /// The parameter-free shortcut of CIFAR ResNets: `y[c + pad_channels, oy, ox] = x[c, oy*stride, ox*stride]`, other channels 0,

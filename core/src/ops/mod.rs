@@ -14,7 +14,7 @@ mod visit;
 
 pub use batchnorm::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats};
 pub use conv::{BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopology, Weight};
-pub use elementwise::{Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, ShortcutAGrad};
+pub use elementwise::{Add, Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, ShortcutAGrad};
 pub use loss::{SAMPLE_WORDS, SoftmaxCrossEntropy, TOTAL_WORDS};
 pub use optim::{AdamUpdate, SgdUpdate};
 pub use pool::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape};
@@ -109,6 +109,7 @@ pub enum Op {
     BatchNormApply(BatchNormApply),
     BatchNormReduceGrad(BatchNormReduceGrad),
     BatchNormInputGrad(BatchNormInputGrad),
+    Add(Add),
     Relu(Relu),
     ReluGrad(ReluGrad),
     MaxPool(MaxPool),

@@ -56,6 +56,7 @@ impl Op {
                 each(&mut f, [&mut o.dy, &mut o.y, &mut o.x, &mut o.stats, &mut o.affine, &mut o.daffine, &mut o.dx]);
                 each(&mut f, o.dresidual.as_mut().map(|(id, _)| id));
             }
+            Self::Add(o) => each(&mut f, [&mut o.x, &mut o.y]),
             Self::Relu(o) => each(&mut f, [&mut o.x, &mut o.y]),
             Self::ReluGrad(o) => each(&mut f, [&mut o.dy, &mut o.y, &mut o.dx]),
             Self::MaxPool(o) => each(&mut f, [&mut o.x, &mut o.y]),

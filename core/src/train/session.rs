@@ -131,7 +131,7 @@ impl Session {
         let n = padded_batch(config.batch_size);
         let io = allocate_io(&mut device, data.extent, n, data.train.len().max(data.test.len()))?;
         let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
-        let graph = config.model.graph(input)?;
+        let graph = config.graph(input)?;
         let start = init::initial_state(&graph, config.seed);
         let (mut scratch, mut batch) = (Scratch::default(), HostBatch::default());
         let mut ring = Ring { config: &config, data: &data, device: &mut device, scratch: &mut scratch, io, batch: &mut batch };

@@ -106,6 +106,9 @@ fn odd_layers() -> Vec<Layer> {
         layer([2, 3], [4, 4], 2, 2, 1, [4, 4]),
         layer([3, 2], [3, 3], 15, 1, 7, [4, 3]),
         layer([2, 2], [7, 7], 3, 3, 1, [4, 4]),
+        layer([3, 5], [13, 14], 11, 4, 5, [4, 3]),
+        layer([3, 4], [9, 8], 3, 4, 1, [4, 4]),
+        layer([2, 3], [9, 7], 1, 4, 0, [8, 7]),
         // More channels than a packed block holds; enough rows for several segments.
         layer([300, 3], [2, 2], 3, 1, 1, [132, 131]),
         layer([2, 3], [40, 5], 3, 1, 1, [4, 4]),

@@ -6,15 +6,26 @@ use crate::ops::*;
 const SHAPE: Shape = Shape { c: 5, h: 6, w: 7, n: 8 };
 
 /// One BatchNorm layer with ReLU and a residual: output, running statistics, daffine, dx, dresidual.
-fn batch_norm<T: Real>(x: &[f32], residual: &[f32], affine: &[f32], dy: &[f32], mode: [bool; 3], n_valid: usize) -> Vec<Vec<f64>> {
-    let [eval, relu, in_place] = mode;
+fn batch_norm<T: Real>(x: &[f32], residual: &[f32], affine: &[f32], dy: &[f32], mode: [bool; 4], n_valid: usize) -> Vec<Vec<f64>> {
+    let [eval, relu, in_place, accumulate] = mode;
     let (shape, pair, len) = (SHAPE, 2 * SHAPE.c, SHAPE.len());
     let mut bench = Bench::<T>::new(n_valid);
     let [x, residual, affine, dy] = [x, residual, affine, dy].map(|v| bench.put(v));
     let running = bench.put(&[[0.1; 5], [1.5; 5]].concat());
     let [saved, daffine] = [bench.zeros(pair), bench.zeros(pair)];
     let [y, dres] = [bench.put(&vec![f32::NAN; len]), bench.put(&vec![1.0; len])];
-    let dx = if in_place { dy } else { bench.put(&vec![f32::NAN; len]) };
+    let before: Vec<f32> = (0..len)
+        .map(|i| {
+            if !accumulate {
+                f32::NAN
+            } else if i % shape.n < n_valid {
+                0.5
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    let dx = if in_place { dy } else { bench.put(&before) };
     let eps = 1e-5;
     let stats = if eval { running } else { saved };
     if !eval {
@@ -23,7 +34,21 @@ fn batch_norm<T: Real>(x: &[f32], residual: &[f32], affine: &[f32], dy: &[f32], 
     bench.run(Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps, affine, residual: Some(residual), relu, y }));
     bench.run(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y, x, stats, eval, eps, relu, daffine }));
     let dresidual = Some((dres, true));
-    bench.run(Op::BatchNormInputGrad(BatchNormInputGrad { shape, dy, y, x, stats, eval, eps, affine, daffine, relu, dx, dresidual }));
+    bench.run(Op::BatchNormInputGrad(BatchNormInputGrad {
+        shape,
+        dy,
+        y,
+        x,
+        stats,
+        eval,
+        eps,
+        affine,
+        daffine,
+        relu,
+        dx,
+        accumulate,
+        dresidual,
+    }));
     [(y, len), (running, pair), (daffine, pair), (dx, len), (dres, len)].map(|(id, len)| bench.get(id, len)).to_vec()
 }
 
@@ -43,7 +68,7 @@ fn widen(values: &[f32]) -> Vec<f64> {
 fn batch_norm_is_its_formula() {
     for n_valid in [1, 5, 8] {
         let [x, residual, affine, dy] = batch_norm_inputs(n_valid);
-        let found = batch_norm::<f64>(&x, &residual, &affine, &dy, [false, true, false], n_valid);
+        let found = batch_norm::<f64>(&x, &residual, &affine, &dy, [false, true, false, false], n_valid);
         for c in 0..SHAPE.c {
             let range = c * SHAPE.plane()..(c + 1) * SHAPE.plane();
             let valid: Vec<usize> = range.clone().filter(|i| i % SHAPE.n < n_valid).collect();
@@ -70,7 +95,7 @@ fn batch_norm_is_its_formula() {
 fn batch_norm_gradients_match_finite_differences() {
     for (eval, relu) in [(false, true), (false, false), (true, true)] {
         let [x, residual, affine, dy] = batch_norm_inputs(5);
-        let found = batch_norm::<f64>(&x, &residual, &affine, &dy, [eval, relu, false], 5);
+        let found = batch_norm::<f64>(&x, &residual, &affine, &dy, [eval, relu, false, false], 5);
         let mut bench = Bench::<f64>::new(5);
         let [bx, bres, baff] = [&x, &residual, &affine].map(|v| bench.put(v));
         let [saved, y] = [bench.zeros(2 * SHAPE.c), bench.zeros(SHAPE.len())];
@@ -104,11 +129,16 @@ fn batch_norm_f32_agrees_and_works_in_place() {
     for n_valid in [3, 8] {
         let [x, residual, affine, dy] = batch_norm_inputs(n_valid);
         for (eval, relu) in [(false, true), (false, false), (true, true), (true, false)] {
-            let run = |in_place| batch_norm::<f32>(&x, &residual, &affine, &dy, [eval, relu, in_place], n_valid);
-            let expected = batch_norm::<f64>(&x, &residual, &affine, &dy, [eval, relu, false], n_valid);
+            let run = |in_place| batch_norm::<f32>(&x, &residual, &affine, &dy, [eval, relu, in_place, false], n_valid);
+            let expected = batch_norm::<f64>(&x, &residual, &affine, &dy, [eval, relu, false, false], n_valid);
             assert!(run(false) == run(true));
             for (found, expected) in run(true).iter().zip(&expected) {
                 close("batch norm", found, expected, F32_SUM);
+            }
+            let added = batch_norm::<f32>(&x, &residual, &affine, &dy, [eval, relu, false, true], n_valid);
+            for (i, (added, dx)) in added[3].iter().zip(&run(false)[3]).enumerate() {
+                let before = if i % SHAPE.n < n_valid { 0.5 } else { 0.0 };
+                assert_eq!(*added, f64::from(before + *dx as f32), "dx {i}");
             }
             let threads = crate::platform::with_threads(3, || run(false));
             assert!(threads == run(false));
@@ -291,6 +321,8 @@ fn normalize_relu_and_fill() {
     assert_eq!(bench.get(dx, 4), [0.0, 0.0, 3.0, 0.0]);
     bench.run(Op::ReluGrad(ReluGrad { len: 4, dy, y, dx: dy, accumulate: false }));
     assert_eq!(bench.get(dy, 4), [0.0, 0.0, 3.0, 0.0]);
+    bench.run(Op::Add(Add { len: 3, x: dy, y: dx }));
+    assert_eq!(bench.get(dx, 4), [0.0, 0.0, 6.0, 0.0]);
     bench.run(Op::Fill(Fill { len: 3, buffer: dy, value: 0.5 }));
     assert_eq!(bench.get(dy, 4), [0.5, 0.5, 0.5, 0.0]);
 }

@@ -12,6 +12,8 @@ const CASES: &[(Shape, usize, usize, usize, usize, usize)] = &[
     (Shape { c: 2, h: 9, w: 9, n: 4 }, 3, 5, 1, 2, 4),
     (Shape { c: 2, h: 9, w: 10, n: 4 }, 3, 7, 2, 3, 3),
     (Shape { c: 2, h: 13, w: 12, n: 4 }, 2, 11, 1, 5, 4),
+    (Shape { c: 3, h: 13, w: 14, n: 4 }, 5, 11, 4, 5, 3),
+    (Shape { c: 3, h: 9, w: 8, n: 4 }, 4, 3, 4, 1, 4),
     (Shape { c: 5, h: 6, w: 6, n: 4 }, 4, 3, 1, 0, 4),
     (Shape { c: 70, h: 1, w: 1, n: 12 }, 10, 1, 1, 0, 9),
     (Shape { c: 9, h: 1, w: 1, n: 4 }, 70, 1, 1, 0, 1),

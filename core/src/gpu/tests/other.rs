@@ -3,7 +3,7 @@
 use super::{Data, compare, gpu};
 use crate::device::Device;
 use crate::ops::{
-    AdamUpdate, Augment, AvgPool, AvgPoolGrad, BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats, Fill, MaxPool,
+    AdamUpdate, Add, Augment, AvgPool, AvgPoolGrad, BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats, Fill, MaxPool,
     MaxPoolGrad, Normalize, Op, PoolShape, Relu, ReluGrad, SgdUpdate, Shape, ShortcutA, ShortcutAGrad, SoftmaxCrossEntropy,
 };
 
@@ -22,6 +22,7 @@ fn batchnorm_agrees_with_the_oracle() {
             (false, false, true, true, true),
             (true, true, true, false, true),
             (true, false, false, false, false),
+            (false, true, true, true, false),
         ] {
             let Data::F32(mut x) = Data::activation(shape, n_valid, 1) else { unreachable!() };
             for (i, v) in x.iter_mut().enumerate() {
@@ -62,6 +63,7 @@ fn batchnorm_agrees_with_the_oracle() {
                         daffine,
                         relu,
                         dx,
+                        accumulate: accumulate && !in_place,
                         dresidual: residual.then_some((dres, accumulate)),
                     }),
                 ]
@@ -115,6 +117,7 @@ fn elementwise_ops_agree_with_the_oracle() {
             Op::ReluGrad(ReluGrad { len, dy: ids[2], y: ids[1], dx: ids[3], accumulate: true }),
             Op::ReluGrad(ReluGrad { len, dy: ids[2], y: ids[1], dx: ids[2], accumulate: false }),
             Op::Relu(Relu { len, x: ids[0], y: ids[0] }),
+            Op::Add(Add { len, x: ids[5], y: ids[4] }),
             Op::Fill(Fill { len: 700, buffer: ids[4], value: -2.5 }),
         ]
     });

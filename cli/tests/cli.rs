@@ -59,6 +59,10 @@ fn usage_and_failure_have_different_exit_codes() {
         &["fight"],
         &["train", "--learners", "dense,set@0.2"],
         &["race", "--frobnicate"],
+        &["race", "--p-data", "1.5"],
+        &["race", "--image-size", "33"],
+        &["race", "--dataset", "cifar100", "--folder", "x"],
+        &["data", "fetch", "mnist", "--from", "x"],
         &[],
     ] {
         assert_eq!(sparring(arguments).status.code(), Some(2), "{arguments:?}");
@@ -285,8 +289,9 @@ fn the_published_resnet20_scores_its_published_accuracy() {
     let shared = std::env::var("SPARRING_SHARED").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared").into());
     let weights = PathBuf::from(shared).join("data/resnet20-cifar10.th");
     let have = |output: &Output| serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_default();
-    let listed = have(&sparring(&["data", "list", "--json"])).to_string();
-    if !weights.is_file() || !(listed.contains("\"present\"") || listed.contains("\"verified\"")) {
+    let listed = have(&sparring(&["data", "list", "--json"]));
+    let present = listed.as_array().unwrap().iter().any(|d| d["dataset"] == "cifar10" && d["state"] == "present");
+    if !weights.is_file() || !present {
         println!("skipped: not present: {} or CIFAR-10", weights.display());
         return;
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use pollster::block_on;
 use sparring_core::config::{DatasetName, LearnerConfig, Subset};
-use sparring_core::data::Dataset;
 use sparring_core::data::builtin::builtin;
+use sparring_core::data::{Dataset, Transforms};
 use sparring_core::hardness::scoring::{Scoring, scoring_config};
 use sparring_core::net::zoo::Model;
 use sparring_core::{Device, Event, ExperimentConfig, Session};
@@ -186,4 +186,40 @@ fn a_gpu_runs_the_same_race() {
         assert!((train - train_cpu).abs() < 1e-3 * train_cpu, "learner {learner} epoch {epoch}: {train} {train_cpu}");
         assert!((test - test_cpu).abs() < 1e-2 * test_cpu, "learner {learner} epoch {epoch}: {test} {test_cpu}");
     }
+}
+
+#[test]
+fn a_fraction_of_the_data_is_the_same_for_every_seed_and_the_subset_a_part_of_it() {
+    let samples = |p_data: f64, subset: Subset| {
+        let config = ExperimentConfig { p_data, subset, ..config(&["dense"]) };
+        let mut session = block_on(Session::new(config, data(), None, Device::cpu())).unwrap();
+        match block_on(session.advance()).unwrap().first() {
+            Some(Event::Started { learners, .. }) => learners[0].samples,
+            other => panic!("{other:?}"),
+        }
+    };
+    // 360 of the 400 train.
+    assert_eq!((samples(1.0, Subset::All), samples(0.25, Subset::All), samples(0.25, Subset::Random(0.5))), (360, 90, 45));
+    let tiny = ExperimentConfig { p_data: 0.001, ..config(&["dense"]) };
+    let error = block_on(Session::new(tiny, data(), None, Device::cpu())).err().unwrap().to_string();
+    assert!(error.contains("p_data 0.001 keeps 0 of 360"), "{error}");
+}
+
+#[test]
+fn what_a_dataset_allows_is_what_augmentation_does() {
+    let trained = |flip: bool, rotate: bool| {
+        let mut data = builtin(0.2, 100, 10, 1);
+        data.augmentation = Transforms { flip, rotate };
+        let config = ExperimentConfig { epochs: 1, ..config(&["dense"]) };
+        block_on(async {
+            let mut session = Session::new(config, Arc::new(data), None, Device::cpu()).await.unwrap();
+            while !session.finished() {
+                session.advance().await.unwrap();
+            }
+            session.summary().learners[0].train.loss
+        })
+    };
+    let (plain, flipped, rotated) = (trained(false, false), trained(true, false), trained(true, true));
+    assert!(plain != flipped && flipped != rotated, "{plain} {flipped} {rotated}");
+    assert_eq!(rotated, trained(true, true));
 }

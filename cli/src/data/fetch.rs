@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -127,9 +127,14 @@ impl Fetcher {
         }
     }
 
-    /// CIFAR-10 as earlier versions of this program stored it, in today's form.
+    /// Where earlier versions of this program stored CIFAR-10.
+    pub fn earlier(&self) -> PathBuf {
+        self.store.folder.join("cifar10.bin")
+    }
+
+    /// CIFAR-10 as an earlier version stored it, in today's form.
     fn repacked(&self) -> Result<Option<Stored>> {
-        let old = self.store.folder.join("cifar10.bin");
+        let old = self.earlier();
         if !old.exists() {
             return Ok(None);
         }

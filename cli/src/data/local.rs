@@ -70,7 +70,8 @@ pub fn folder(store: &Store, folder: &Path, side: usize, damaged: Option<Damaged
     say(format_args!("reading {} pictures of {} classes in {}", scan.train.len() + scan.test.len(), scan.classes.len(), folder.display()));
     let (dataset, skipped) = scan.decode(folder, side, damaged.unwrap_or(Damaged::Skip))?;
     skipped.iter().for_each(|s| say(format_args!("left out: {s}")));
-    let origin = Origin { source: folder.display().to_string(), fingerprint: scan.fingerprint, skipped };
+    let source = folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).display().to_string();
+    let origin = Origin { source, fingerprint: scan.fingerprint, skipped };
     store.save(&name, &dataset, None, origin)
 }
 

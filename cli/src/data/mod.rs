@@ -294,6 +294,12 @@ fn list() -> Result<Vec<Status>> {
             let found = counts(&header, shown);
             Status { skipped: header.origin.skipped, ..Status::new(shown.name(), "present", store.packed(file).display(), found) }
         }
+        Ok(None) if shown == DatasetName::Cifar10 && fetcher.earlier().exists() => Status::new(
+            shown.name(),
+            "present",
+            fetcher.earlier().display(),
+            "as an earlier version stored it; packed when it is used".into(),
+        ),
         Ok(None) => Status::new(shown.name(), "absent", store.packed(file).display(), format!("`sparring data fetch {shown}` fetches it")),
         Err(error) => Status::new(shown.name(), "unreadable", store.packed(file).display(), format!("{error:#}")),
     };

@@ -12,6 +12,7 @@ use crate::device::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::net::Graph;
 use crate::net::zoo::{Architecture, Input, Model, Stem};
+use crate::platform::parse_f64;
 
 /// Version of the configuration format; part of the hash and of links.
 pub const FORMAT_VERSION: u32 = 1;
@@ -161,7 +162,7 @@ impl FromStr for Subset {
         let (name, fraction) = s.split_once(':').map_or((s, None), |(a, b)| (a, Some(b)));
         let fraction = match fraction {
             None => 1.0,
-            Some(text) => text.parse::<f64>().ok().filter(|p| *p > 0.0 && *p <= 1.0).ok_or_else(|| {
+            Some(text) => parse_f64(text).filter(|p| *p > 0.0 && *p <= 1.0).ok_or_else(|| {
                 Error::Config(format!("subset '{s}': the part after ':' must be a fraction above 0 and at most 1, found '{text}'"))
             })?,
         };

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+use crate::platform::parse_f64;
 
 named_enum! {
     /// How a learner's weights live.
@@ -338,7 +339,7 @@ impl FromStr for LearnerConfig {
         };
         let mut learner = Self::new(method, if method == Method::Dense { 1.0 } else { 0.2 });
         if let Some(text) = density {
-            learner.density = text.parse::<f64>().ok().filter(|d| (0.0..=1.0).contains(d)).ok_or_else(|| {
+            learner.density = parse_f64(text).filter(|d| (0.0..=1.0).contains(d)).ok_or_else(|| {
                 Error::Config(format!("learner '{s}': the density after '@' must be a number from 0 to 1, found '{text}'"))
             })?;
         }

@@ -6,20 +6,19 @@
 use std::io::{self, Read};
 use std::ops::RangeInclusive;
 
-use flate2::read::GzDecoder;
 use sha2::Digest;
 
 use super::hex;
 use crate::error::{Error, Result};
 
-/// Visits the files of a gzip-compressed tar archive that `wanted` knows, with the sizes it allows them.
+/// Visits the files of a tar archive (already decompressed) that `wanted` knows, with the sizes it allows them.
 ///
 /// `total` bounds the whole content; `what` ("CIFAR-10") is what the archive should be.
 ///
 /// # Errors
 /// `Format` naming `file` and the entry where the archive is damaged, too large, or an entry's size is not allowed; and what
 /// `take` says.
-pub(super) fn visit_tar_gz<P>(
+pub(super) fn visit_tar<P>(
     file: &str,
     reader: impl Read,
     what: &'static str,
@@ -28,7 +27,7 @@ pub(super) fn visit_tar_gz<P>(
     mut take: impl FnMut(&str, P, &[u8]) -> Result<()>,
 ) -> Result<()> {
     let broken = |e: io::Error| Error::format(file, "a complete gzip-compressed tar archive", e);
-    let mut archive = tar::Archive::new(Bounded { inner: GzDecoder::new(reader), left: total, limit: total, what });
+    let mut archive = tar::Archive::new(Bounded { inner: reader, left: total, limit: total, what });
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         if !entry.header().entry_type().is_file() {

@@ -6,6 +6,7 @@
 use std::io::Read;
 use std::ops::RangeInclusive;
 
+use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::{Dataset, Images, Normalization, Transforms, Validation, archive, hex, sheets};
@@ -69,15 +70,21 @@ impl Form {
     /// # Errors
     /// `Format` naming `file`, the part at fault, what was expected and what was found.
     pub fn from_archive(&self, file: &str, reader: impl Read) -> Result<Dataset> {
+        self.from_tar(file, GzDecoder::new(reader))
+    }
+
+    /// The same from an archive that is decompressed already: a browser does that by itself, and the page need not carry it.
+    ///
+    /// # Errors
+    /// As [`Self::from_archive`].
+    pub fn from_tar(&self, file: &str, reader: impl Read) -> Result<Dataset> {
         let mut assembly = Assembly::new(self);
         let wanted = |path: &str| {
             let part = self.part(path)?;
             let sizes = self.sizes(&part);
             Some((part, sizes))
         };
-        archive::visit_tar_gz(file, reader, "CIFAR-10", self.largest_content(), wanted, |name, part, bytes| {
-            assembly.add(name, part, bytes)
-        })?;
+        archive::visit_tar(file, reader, "CIFAR-10", self.largest_content(), wanted, |name, part, bytes| assembly.add(name, part, bytes))?;
         let dataset = assembly.finish(file)?;
         self.check_pixels(file, &dataset)?;
         Ok(dataset)
@@ -142,8 +149,8 @@ impl Form {
         }
     }
 
-    /// An archive that decompresses to more is not CIFAR-10.
-    fn largest_content(&self) -> u64 {
+    /// An archive that decompresses to more bytes is not CIFAR-10.
+    pub fn largest_content(&self) -> u64 {
         let sheet = *self.sizes(&Part::Sheet(0)).end();
         (self.train_batches as u64 + 1) * sheet + (4 << 20)
     }

@@ -6,6 +6,7 @@
 use std::io::Read;
 use std::ops::RangeInclusive;
 
+use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 
 use super::cifar::IMAGE_BYTES;
@@ -78,7 +79,7 @@ pub fn from_archive(file: &str, reader: impl Read) -> Result<(Dataset, Groups)> 
     let mut images: [Option<Images>; 2] = [None, None];
     let mut names: [Option<Vec<String>>; 2] = [None, None];
     let mut groups: [Option<u8>; FINE] = [None; FINE];
-    archive::visit_tar_gz(file, reader, WHAT, total, part, |name, part, bytes| {
+    archive::visit_tar(file, GzDecoder::new(reader), WHAT, total, part, |name, part, bytes| {
         let twice = || Error::format(name, "this part once", "it a second time");
         match part {
             Part::Records(which) => {

@@ -44,6 +44,9 @@ macro_rules! named_enum {
     };
 }
 
+mod preset;
+pub use preset::Preset;
+
 named_enum! {
     /// Where the images come from.
     pub enum DatasetName ("dataset") {

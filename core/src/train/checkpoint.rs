@@ -352,18 +352,18 @@ impl Checkpoint {
     /// # Errors
     /// `Checkpoint` for a file that is damaged or of another version.
     pub fn read(bytes: &[u8]) -> Result<Self> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e))?;
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
         let record = header.metadata().as_ref().and_then(|m| m.get(RECORD)).ok_or_else(|| damaged("it holds no record"))?;
         let content = bytes.len().saturating_sub(DIGEST_BYTES);
         if Sha256::digest(&bytes[..content])[..] != bytes[content..] {
             return Err(damaged("its SHA-256 is not the one it ends with"));
         }
-        let Version { format } = serde_json::from_str(record).map_err(|e| damaged(e))?;
+        let Version { format } = serde_json::from_str(record).map_err(damaged)?;
         if format != CHECKPOINT_VERSION {
             return Err(Error::Checkpoint(Refusal::Version { found: format }));
         }
-        let record = serde_json::from_str(record).map_err(|e| damaged(e))?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| damaged(e))?;
+        let record = serde_json::from_str(record).map_err(damaged)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let mut arrays = BTreeMap::new();
         for (name, view) in tensors.iter().filter(|(name, _)| *name != DIGEST) {
             let words = || view.data().chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);

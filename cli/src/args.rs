@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use sparring_core::ExperimentConfig;
-use sparring_core::config::{DatasetName, DeathSchedule, LearnerConfig, LrSchedule, OptimizerName, Subset};
+use sparring_core::config::{DatasetName, DeathSchedule, LearnerConfig, LrSchedule, OptimizerName, Preset, Subset};
 use sparring_core::device::DeviceChoice;
 use sparring_core::net::zoo::{Model, Stem};
 
@@ -56,6 +56,9 @@ macro_rules! experiment_flags {
             /// Read the configuration from this TOML file first; flags go on top
             #[arg(long, value_name = "FILE.toml")]
             pub config: Option<PathBuf>,
+            /// Start from a recipe, flags go on top: paper (200 epochs of SGD on all samples, as the paper trains)
+            #[arg(long, value_name = "NAME", conflicts_with = "config")]
+            pub preset: Option<Preset>,
             $($(#[$meta])* #[arg(long)] pub $field: Option<$type>,)+
             #[arg(long, alias = "learner", value_delimiter = ',', help = LEARNERS)]
             pub learners: Vec<LearnerConfig>,
@@ -152,6 +155,9 @@ impl ExperimentArgs {
             Some(path) => read_config(path)?,
             None => base,
         };
+        if let Some(preset) = self.preset {
+            config = config.preset(preset);
+        }
         self.apply(&mut config);
         Ok(config)
     }
@@ -247,6 +253,8 @@ mod tests {
         );
         assert_eq!(config.learners[1].to_string(), "rigl@0.1+uniform");
         assert_eq!(config.epochs, ExperimentConfig::default().epochs);
+        let paper = parse(&["--preset", "paper", "--epochs", "3"]).unwrap();
+        assert_eq!((paper.subset, paper.control, paper.epochs), (Subset::All, false, 3));
         assert!(parse(&["--model", "resnet19"]).unwrap_err().contains("valid: tiny, resnet20"));
     }
 }

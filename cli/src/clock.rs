@@ -4,8 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Now in UTC, `2026-05-04T13:02:01Z`.
 pub fn now() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    format_utc(seconds)
+    utc(SystemTime::now())
+}
+
+/// A time in UTC.
+pub fn utc(time: SystemTime) -> String {
+    format_utc(time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()))
 }
 
 /// Today in UTC, `2026-05-04`.

@@ -55,15 +55,31 @@ pub fn open_device(console: Console, choice: DeviceChoice) -> sparring_core::err
     Ok(device)
 }
 
-/// The first Ctrl-C asks for a clean stop, the second ends the program.
+/// A run that was stopped by a signal and can go on: exit code 130.
+#[derive(Debug)]
+pub struct Stopped(pub String);
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// The exit code of [`Stopped`], what a shell gives for Ctrl-C.
+pub const STOPPED: u8 = 130;
+
+/// The first Ctrl-C (or SIGTERM, or SIGHUP) asks for a clean stop, the second ends the program.
 pub fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(1);
+            std::process::exit(STOPPED.into());
         }
-        eprintln!("\nstopping after this slice and writing what there is; Ctrl-C again ends at once");
+        // A closed terminal is no reason to fail.
+        let _ = writeln!(std::io::stderr(), "\nstopping after this slice and writing what there is; Ctrl-C again ends at once");
     })
     .context("listening for Ctrl-C")?;
     Ok(stop)

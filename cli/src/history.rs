@@ -1,5 +1,6 @@
 //! What a session said so far, in the form that the table, the summary and the report read.
 
+use serde_json::Value;
 use sparring_core::device::DeviceInfo;
 use sparring_core::events::{Event, LearnerInfo, Score, Summary};
 
@@ -10,7 +11,6 @@ use crate::table;
 pub struct Point {
     pub epoch: u32,
     pub flops: f64,
-    pub train: Score,
     pub test: Score,
     pub test_easy: Option<Score>,
     pub test_hard: Option<Score>,
@@ -54,16 +54,9 @@ impl History {
                     l.ms_per_step = *ms_per_step;
                 }
             }
-            Event::EpochEnd { learner, epoch, train, test, test_easy, test_hard, flops, .. } => {
+            Event::EpochEnd { learner, epoch, test, test_easy, test_hard, flops, .. } => {
                 if let Some(l) = self.learners.get_mut(*learner) {
-                    l.points.push(Point {
-                        epoch: *epoch,
-                        flops: *flops,
-                        train: *train,
-                        test: *test,
-                        test_easy: *test_easy,
-                        test_hard: *test_hard,
-                    });
+                    l.points.push(Point { epoch: *epoch, flops: *flops, test: *test, test_easy: *test_easy, test_hard: *test_hard });
                 }
             }
             Event::LearnerFailed { learner, reason } => {
@@ -83,31 +76,46 @@ impl History {
         }
     }
 
-    /// Titles of [`Self::rows`].
-    pub const HEADER: [&'static str; 9] =
-        ["learner", "density", "parameters", "ms/step", "FLOPs/step", "train", "test", "easy half", "hard half"];
-
-    /// The result table, one row a learner.
-    pub fn rows(&self) -> Vec<Vec<String>> {
-        self.learners
-            .iter()
-            .map(|l| {
-                let last = l.points.last();
-                let accuracy = |score: Option<Score>| score.map_or_else(|| "-".into(), |s| table::percent(s.accuracy));
-                vec![
-                    if l.failed.is_some() { format!("{} (failed)", l.info.name) } else { l.info.name.clone() },
-                    format!("{:.4}", l.info.density),
-                    table::si(l.info.active_parameters as f64),
-                    format!("{:.2}", l.ms_per_step),
-                    table::si(l.info.flops_per_step as f64),
-                    accuracy(last.map(|p| p.train)),
-                    accuracy(last.map(|p| p.test)),
-                    accuracy(last.and_then(|p| p.test_easy)),
-                    accuracy(last.and_then(|p| p.test_hard)),
-                ]
-            })
-            .collect()
+    /// Epochs that every learner has completed, but for those that failed.
+    pub fn epochs_done(&self) -> u32 {
+        let done = |l: &Learner| l.points.last().map_or(0, |p| p.epoch);
+        self.learners.iter().filter(|l| l.failed.is_none()).map(done).min().unwrap_or(0)
     }
+}
+
+/// Titles of [`rows`].
+pub const HEADER: [&str; 9] = ["learner", "density", "parameters", "ms/step", "FLOPs/step", "train", "test", "easy half", "hard half"];
+
+/// The result table of a summary (`summary.json`'s form), one row a learner. What is missing is a dash, so that the files of
+/// any version can be shown.
+pub fn rows(summary: &Value) -> Vec<Vec<String>> {
+    let number = |value: &Value, form: &dyn Fn(f64) -> String| value.as_f64().map_or_else(|| "-".into(), form);
+    let row = |l: &Value| {
+        let name = l["name"].as_str().unwrap_or("?");
+        vec![
+            if l["failed"].is_null() { name.to_owned() } else { format!("{name} (failed)") },
+            number(&l["density"], &|d| format!("{d:.4}")),
+            number(&l["active_parameters"], &table::si),
+            number(&l["ms_per_step"], &|ms| format!("{ms:.2}")),
+            number(&l["flops_per_step"], &table::si),
+            accuracy(&l["train"]),
+            accuracy(&l["test"]),
+            accuracy(&l["test_easy"]),
+            accuracy(&l["test_hard"]),
+        ]
+    };
+    learners(summary).iter().map(row).collect()
+}
+
+/// The learners' results in a summary.
+pub fn learners(summary: &Value) -> &[Value] {
+    summary["summary"]["learners"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A score's accuracy, a dash where nothing was evaluated.
+pub fn accuracy(score: &Value) -> String {
+    let evaluated = score["samples"].as_u64().is_some_and(|n| n > 0);
+    score["accuracy"].as_f64().filter(|_| evaluated).map_or_else(|| "-".into(), table::percent)
 }
 
 #[cfg(test)]
@@ -218,12 +226,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_carry_the_last_epoch() {
+    fn rows_carry_the_last_epoch_and_never_fail() {
         let history = samples::history(5);
-        let rows = history.rows();
+        let summary = serde_json::json!({ "summary": history.summary });
+        let rows = rows(&summary);
         assert_eq!(rows.len(), 4);
-        assert_eq!(rows[0].len(), History::HEADER.len());
+        assert_eq!(rows[0].len(), HEADER.len());
         assert_eq!(rows[1][0], "set@0.2");
         assert_eq!(rows[1][6], table::percent(history.learners[1].points[4].test.accuracy));
+        assert_eq!(rows[1][7], "-");
+        assert!(super::rows(&Value::Null).is_empty());
+        assert_eq!(super::rows(&serde_json::json!({ "summary": { "learners": [1] } }))[0][0], "?");
+    }
+
+    #[test]
+    fn the_slowest_learner_says_how_many_epochs_are_done() {
+        let mut history = samples::history(5);
+        assert_eq!(history.epochs_done(), 5);
+        history.learners[2].points.truncate(2);
+        assert_eq!(history.epochs_done(), 2);
+        history.learners[2].failed = Some("x".into());
+        assert_eq!((history.epochs_done(), History::default().epochs_done()), (5, 0));
     }
 }

@@ -13,9 +13,11 @@ mod golden;
 mod history;
 mod import;
 mod measure;
+mod parents;
 mod race;
 mod report;
 mod rundir;
+mod runs;
 mod score;
 mod selftest;
 mod source;
@@ -27,18 +29,23 @@ use clap::{Parser, Subcommand};
 
 /// Sparse and dense networks in the ring with hard samples, on any GPU or the CPU.
 #[derive(Parser)]
-#[command(name = "sparring", version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("SPARRING_COMMIT"), ")"), arg_required_else_help = true)]
+#[command(name = "sparring", after_help = EXIT_CODES, version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("SPARRING_COMMIT"), ")"), arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 failed, 2 asked for wrongly, 130 stopped by Ctrl-C or a signal (race and train: the same command goes on).";
 
 #[derive(Subcommand)]
 enum Command {
     /// Train learners side by side, dense against sparse, and report who does better on hard samples
     Race(race::RaceArgs),
     /// Train one learner, without a control
-    Train(race::RaceArgs),
+    Train(race::TrainArgs),
+    /// List, show or compare runs
+    Runs(runs::RunsArgs),
     /// Accuracy and loss of a checkpoint on a test set
     Eval(eval::EvalArgs),
     /// Turn a PyTorch state dict (.th, .pth, .pt) into a checkpoint of this program
@@ -67,8 +74,9 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,wgpu=error,naga=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     let result = match Cli::parse().command {
-        Command::Race(args) => race::race(args),
-        Command::Train(args) => race::train(args),
+        Command::Race(args) => race::race(&args),
+        Command::Train(args) => race::train(&args),
+        Command::Runs(args) => runs::runs(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Import(args) => import::import(&args),
         Command::Data { command, json } => data::run(&command, json),
@@ -80,6 +88,10 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if error.is::<console::Stopped>() {
+                eprintln!("{error:#}");
+                return ExitCode::from(console::STOPPED);
+            }
             eprintln!("error: {error:#}");
             ExitCode::from(if error.is::<args::Usage>() { 2 } else { 1 })
         }

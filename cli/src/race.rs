@@ -1,52 +1,78 @@
-//! `race` and `train`: a session's events to the terminal and into a run folder.
+//! `race` and `train`: a session's events to the terminal and into a run folder, from the beginning or from a checkpoint.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
-use sparring_core::config::{LearnerConfig, Method};
+use serde_json::{Value, json};
+use sparring_core::config::{Allocation, LearnerConfig, Method};
+use sparring_core::data::Dataset;
 use sparring_core::formats::{self, safetensors};
-use sparring_core::{ExperimentConfig, Session};
+use sparring_core::hardness::Scores;
+use sparring_core::net::StateDict;
+use sparring_core::train::checkpoint::Checkpoint;
+use sparring_core::train::parent::Parents;
+use sparring_core::{Device, DeviceInfo, Event, ExperimentConfig, Session};
 
 use crate::args::{ExperimentArgs, Usage, validate};
-use crate::console::{Console, Live, open_device, stop_on_interrupt};
-use crate::history::History;
-use crate::rundir::{self, Place, RunDir};
-use crate::{clock, report, source, table};
+use crate::console::{Console, Live, Stopped, describe, open_device, stop_on_interrupt};
+use crate::history::{self, History};
+use crate::rundir::{self, Found, Note, RunDir};
+use crate::{clock, parents, report, source, table};
 
 /// Flags of `race` and `train`.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct RaceArgs {
     #[command(flatten)]
     experiment: ExperimentArgs,
-    /// Folder of the run [default: runs/MODEL-DATASET-HASH]
+    /// Folder of the run; the same command goes on with a run that was stopped [default: runs/MODEL-METHODS-HASH]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Overwrite a finished run of the same configuration
+    /// Start over: replaces a finished or stopped run in the folder
     #[arg(long)]
-    again: bool,
+    pub again: bool,
+    /// Write a checkpoint every K epochs (0: only when stopped)
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    checkpoint_every: u32,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
+/// Flags of `train`.
+#[derive(clap::Args)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    race: RaceArgs,
+    /// The method of the one learner, short for --learners METHOD@DENSITY
+    #[arg(long, value_name = "NAME", conflicts_with = "learners")]
+    method: Option<String>,
+    /// Its density, the share of weights that exist
+    #[arg(long, value_name = "D", conflicts_with = "learners")]
+    density: Option<String>,
+}
+
 /// Several learners side by side.
-pub fn race(args: RaceArgs) -> Result<()> {
+pub fn race(args: &RaceArgs) -> Result<()> {
     let config = args.experiment.resolve(ExperimentConfig::default())?;
-    run(&args, config)
+    run(args, config)
 }
 
 /// One learner, without a control unless one is asked for.
-pub fn train(args: RaceArgs) -> Result<()> {
+pub fn train(args: &TrainArgs) -> Result<()> {
     let learner = LearnerConfig::new(Method::Set, 0.2);
-    let config = args.experiment.resolve(ExperimentConfig { learners: vec![learner], control: false, ..Default::default() })?;
+    let mut config = args.race.experiment.resolve(ExperimentConfig { learners: vec![learner], control: false, ..Default::default() })?;
+    if args.method.is_some() || args.density.is_some() {
+        let method = args.method.as_deref().unwrap_or("set");
+        let text = args.density.as_ref().map_or_else(|| method.to_owned(), |density| format!("{method}@{density}"));
+        config.learners = vec![text.parse().map_err(|e: sparring_core::Error| Usage(e.to_string()))?];
+    }
     if config.learners.len() != 1 {
         return Err(Usage(format!("train takes one learner, found {}; race takes several", config.learners.len())).into());
     }
-    run(&args, config)
+    run(&args.race, config)
 }
 
 fn run(args: &RaceArgs, mut config: ExperimentConfig) -> Result<()> {
@@ -58,106 +84,248 @@ fn run(args: &RaceArgs, mut config: ExperimentConfig) -> Result<()> {
         .map(|(name, value)| format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
     let settings = settings.collect::<Vec<_>>().join(" ");
     console.say(format_args!("settings  {}", if settings.is_empty() { "all at their defaults" } else { &settings }));
-    let mut place = choose_place(console, args, &config)?;
+    let Some(mut path) = choose_place(console, args, &config)? else { return Ok(()) };
     let stop = stop_on_interrupt()?;
     let asked = config.dataset;
     let dataset = source::images(console, &mut config)?;
     if config.dataset != asked {
-        place = choose_place(console, args, &config)?;
-    }
-    let scores = source::scores(console, &config, &dataset, &stop)?;
-    let device = open_device(console, config.device)?;
-    let info = device.info();
-    let mut run = RunDir::create(&place.path, &config)?;
-    let start = Instant::now();
-    let mut history = History::default();
-    let mut live = Live::new(console);
-    let normalization = config.dataset.normalization().to_string();
-    let session = pollster::block_on(async {
-        let mut session = Session::new(config.clone(), dataset, scores.map(Arc::new), device).await?;
-        while !session.finished() && !stop.load(Ordering::Relaxed) {
-            for event in session.advance().await? {
-                live.event(&event);
-                history.push(&event);
-                run.event(&event)?;
-            }
+        match choose_place(console, args, &config)? {
+            Some(other) => path = other,
+            None => return Ok(()),
         }
-        anyhow::Ok(session)
-    });
-    live.close();
-    let session = session.context("training")?;
-    let stopped = !session.finished();
-    if stopped {
-        history.summary = Some(session.summary());
     }
-    let files = write_weights(&run, &session, &history, &config, &normalization)?;
-    let mut summary = rundir::summary(&config, &history, &info, start.elapsed().as_secs_f64(), stopped)?;
-    summary["weights"] = json!(files);
-    run.finish(&summary, &report::render(&config, &history, &summary))?;
-    conclude(console, &history, &mut summary, &place.path, start)?;
-    if stopped {
-        bail!("stopped by Ctrl-C after {}; what there was is in {}", clock::duration(start.elapsed().as_secs_f64()), place.path.display());
+    let scores = source::scores(console, &config, &dataset, &stop)?.map(Arc::new);
+    perform(console, args, config, &path, (dataset, scores), &stop, true)
+}
+
+/// The images of a run, and their hardness scores.
+pub type Samples = (Arc<Dataset>, Option<Arc<Scores>>);
+
+/// A run in its folder, once its samples are at hand; `main` says whether its result is what was asked for.
+pub fn perform(
+    console: Console,
+    args: &RaceArgs,
+    config: ExperimentConfig,
+    path: &Path,
+    samples: Samples,
+    stop: &AtomicBool,
+    main: bool,
+) -> Result<()> {
+    let resumes = !args.again && path.join(rundir::CHECKPOINT).exists();
+    let parents = if resumes { Parents::new() } else { parents::find(console, args, &config, path, &samples, stop)? };
+    let device = open_device(console, config.device)?;
+    let run = RunDir::open(path)?;
+    // Another process may have finished it since it was looked at.
+    if let Found::Finished(summary) = rundir::look(path, &config, args.again)? {
+        return skip(console, path, summary);
     }
-    if history.learners.iter().all(|l| l.failed.is_some()) {
-        bail!("every learner failed; the reasons are above and in {}", place.path.display());
+    if !resumes && config.learners.iter().any(|l| l.recipe().allocation == Allocation::Grasp) {
+        console
+            .say("planning  GraSP scores connections in double precision on the CPU: seconds for a small network, minutes for a large one");
     }
+    let mut race = pollster::block_on(Race::open(console, args, config, samples, &parents, device, run))?;
+    let result = pollster::block_on(race.run(stop));
+    race.live.close();
+    result.context("training")?;
+    race.conclude(path, main)
+}
+
+/// The run's folder; `None` where it holds the finished run already, whose results are then said.
+fn choose_place(console: Console, args: &RaceArgs, config: &ExperimentConfig) -> Result<Option<PathBuf>> {
+    let path = rundir::path(args.out.as_deref(), config)?;
+    if let Found::Finished(summary) = rundir::look(&path, config, args.again)? {
+        skip(console, &path, summary)?;
+        return Ok(None);
+    }
+    console.say(format_args!("output    {}", path.display()));
+    Ok(Some(path))
+}
+
+/// Says the results of a run that is finished already.
+fn skip(console: Console, path: &Path, mut summary: Value) -> Result<()> {
+    let date = summary["date"].as_str().unwrap_or("an unknown date").to_owned();
+    console.say(format_args!("finished  this configuration was run to its end on {date}; --again runs it again"));
+    say_results(console, &mut summary, path, true);
     Ok(())
 }
 
-/// The run's folder; says it, and what was there.
-fn choose_place(console: Console, args: &RaceArgs, config: &ExperimentConfig) -> Result<Place> {
-    let place = rundir::place(args.out.as_deref(), config, args.again)?;
-    if let Some(finished) = &place.finished {
-        let what = if finished == &place.path { "overwritten" } else { "kept; --again overwrites it" };
-        console.say(format_args!("finished  {} is a finished run of this configuration ({what})", finished.display()));
+/// The table, failures, the verdict; the JSON where it was asked for; and, last, the path.
+fn say_results(console: Console, summary: &mut Value, path: &Path, main: bool) {
+    console.say("");
+    console.say(table::render(&history::HEADER, &history::rows(summary)));
+    for learner in history::learners(summary) {
+        if let (Some(name), Some(reason)) = (learner["name"].as_str(), learner["failed"].as_str()) {
+            console.say(format_args!("{name} failed: {reason}"));
+        }
     }
-    console.say(format_args!("output    {}", place.path.display()));
-    Ok(place)
+    if let Some(verdict) = summary["summary"]["verdict"].as_str() {
+        console.say(verdict);
+    }
+    summary["run"] = json!(path);
+    if main {
+        console.result(summary);
+    }
+    console.say(format_args!("took      {}", clock::duration(summary["seconds"].as_f64().unwrap_or(0.0))));
+    console.say(format_args!("output    {}", path.display()));
 }
 
-fn write_weights(
-    run: &RunDir,
-    session: &Session,
-    history: &History,
-    config: &ExperimentConfig,
-    normalization: &str,
-) -> Result<Vec<String>> {
-    let mut files = Vec::new();
-    for (i, learner) in history.learners.iter().enumerate() {
-        let mut state = pollster::block_on(session.state(i)).with_context(|| format!("reading the weights of {}", learner.info.name))?;
+/// A race under way.
+struct Race {
+    console: Console,
+    config: ExperimentConfig,
+    /// The images' normalisation, by name.
+    normalization: String,
+    device: DeviceInfo,
+    session: Session,
+    history: History,
+    live: Live,
+    run: RunDir,
+    every: u32,
+    start: Instant,
+    /// Seconds before this process.
+    before: f64,
+}
+
+impl Race {
+    /// From the checkpoint in the folder, else from the beginning.
+    async fn open(
+        console: Console,
+        args: &RaceArgs,
+        config: ExperimentConfig,
+        (data, scores): Samples,
+        parents: &Parents,
+        device: Device,
+        mut run: RunDir,
+    ) -> Result<Self> {
+        let start = Instant::now();
+        let (normalization, info) = (config.dataset.normalization().to_string(), device.info());
+        let mut live = Live::new(console);
+        let saved = if args.again { None } else { run.checkpoint()? };
+        let (session, history, before) = match saved {
+            Some(bytes) => {
+                let going_on = || format!("{}: --again starts over", run.path().join(rundir::CHECKPOINT).display());
+                let checkpoint = Checkpoint::read(&bytes).with_context(going_on)?;
+                let note: Note = serde_json::from_str(&checkpoint.record.note).with_context(going_on)?;
+                let session = Session::resume(config.clone(), data, scores, device, &checkpoint).await.with_context(going_on)?;
+                let mut history = run.go_on(note)?;
+                console.say(format_args!("resumed   after epoch {} of {}", history.epochs_done(), config.epochs));
+                live.event(&session.introduction());
+                if checkpoint.record.device != info {
+                    let began = describe(&checkpoint.record.device);
+                    let message = format!("the run began on {began}: on another device numbers repeat within rounding only");
+                    let event = Event::Warning { message };
+                    live.event(&event);
+                    history.push(&event);
+                    run.event(&event)?;
+                }
+                (session, history, note.seconds)
+            }
+            None => {
+                let session = Session::with_parents(config.clone(), data, scores, parents, device).await.context("planning")?;
+                run.begin(&config)?;
+                (session, History::default(), 0.0)
+            }
+        };
+        let every = args.checkpoint_every;
+        Ok(Self { console, config, normalization, device: info, session, history, live, run, every, start, before })
+    }
+
+    /// To the end, or until a signal; a checkpoint is written on the way and at a signal.
+    async fn run(&mut self, stop: &AtomicBool) -> Result<()> {
+        let mut saved = self.history.epochs_done();
+        while !self.session.finished() {
+            if stop.load(Ordering::Relaxed) {
+                return self.save().await;
+            }
+            for event in self.session.advance().await? {
+                self.live.event(&event);
+                self.history.push(&event);
+                self.run.event(&event)?;
+            }
+            let done = self.history.epochs_done();
+            if self.every > 0 && done >= saved.saturating_add(self.every) && !self.session.finished() {
+                self.save().await?;
+                saved = done;
+            }
+        }
+        Ok(())
+    }
+
+    fn seconds(&self) -> f64 {
+        self.before + self.start.elapsed().as_secs_f64()
+    }
+
+    async fn save(&mut self) -> Result<()> {
+        let note = Note { metrics: self.run.sync()?, seconds: self.seconds() };
+        let bytes = self.session.checkpoint(&serde_json::to_string(&note)?).await?;
+        self.history.summary = Some(self.session.summary());
+        self.run.save(&bytes, &self.summary()?)
+    }
+
+    fn summary(&self) -> Result<Value> {
+        let best = self.history.learners.iter().enumerate().filter_map(|(i, learner)| {
+            let best = self.session.best_state(i)?;
+            let scores = best.scores;
+            Some(json!({ "name": learner.info.name, "epoch": best.epoch, "validation": scores.validation, "test": scores.test,
+                "test_easy": scores.test_easy, "test_hard": scores.test_hard }))
+        });
+        let best: Vec<Value> = best.collect();
+        let mut summary = rundir::summary(&self.config, &self.history, &self.device, self.seconds(), !self.session.finished())?;
+        summary["best"] = json!(best);
+        Ok(summary)
+    }
+
+    /// Weights, report, summary; says the results. A stopped race is an error of its own kind.
+    fn conclude(mut self, path: &Path, main: bool) -> Result<()> {
+        let stopped = !self.session.finished();
+        if stopped {
+            self.history.summary = Some(self.session.summary());
+        }
+        let (mut last, mut best) = (Vec::new(), Vec::new());
+        for (i, learner) in self.history.learners.iter().enumerate() {
+            let name = &learner.info.name;
+            let state = pollster::block_on(self.session.state(i)).with_context(|| format!("reading the weights of {name}"))?;
+            let epochs = learner.points.last().map_or(0, |p| p.epoch);
+            last.push(self.run.weights(name, "", &self.weights(learner, state, epochs)?)?);
+            if let Some(kept) = self.session.best_state(i) {
+                best.push(self.run.weights(name, ".best", &self.weights(learner, kept.state.clone(), kept.epoch)?)?);
+            }
+        }
+        let mut summary = self.summary()?;
+        (summary["weights"], summary["best_weights"]) = (json!(last), json!(best));
+        let report = report::render(&self.config, &self.history, &summary);
+        self.run.finish(&summary, &report)?;
+        say_results(self.console, &mut summary, path, main);
+        if stopped {
+            let done = format!("stopped after epoch {} of {}", self.history.epochs_done(), self.config.epochs);
+            bail!(Stopped(format!("{done}; the same command goes on from there")));
+        }
+        if self.history.learners.iter().all(|l| l.failed.is_some()) {
+            bail!("every learner failed; the reasons are above and in {}", path.display());
+        }
+        Ok(())
+    }
+
+    /// The bytes of a file of weights after `epochs` epochs.
+    fn weights(&self, learner: &history::Learner, mut state: StateDict, epochs: u32) -> Result<Vec<u8>> {
         for (key, value) in [
             (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
-            (formats::MODEL, config.model.to_string()),
-            (formats::WIDTH, config.width.to_string()),
-            (formats::STEM, config.stem.to_string()),
-            (formats::NORMALIZATION, normalization.to_owned()),
-            ("dataset", config.dataset.to_string()),
+            (formats::MODEL, self.config.model.to_string()),
+            (formats::WIDTH, self.config.width.to_string()),
+            (formats::STEM, self.config.stem.to_string()),
+            (formats::NORMALIZATION, self.normalization.clone()),
+            ("dataset", self.config.dataset.to_string()),
             ("learner", learner.info.learner.clone()),
             ("subset", learner.info.subset.clone()),
-            ("config_hash", config.hash()?),
+            ("epochs", epochs.to_string()),
+            ("config", self.config.canonical_json()?),
+            ("config_hash", self.config.hash()?),
+            ("commit", env!("SPARRING_COMMIT").to_owned()),
+            ("device", describe(&self.device)),
+            ("date", clock::now()),
         ] {
             state.metadata.insert(key.to_owned(), value);
         }
-        files.push(run.weights(&learner.info.name, &safetensors::write(&state)?)?);
+        Ok(safetensors::write(&state)?)
     }
-    Ok(files)
-}
-
-/// The table, the verdict and, last, the path.
-fn conclude(console: Console, history: &History, summary: &mut serde_json::Value, path: &Path, start: Instant) -> Result<()> {
-    console.say("");
-    console.say(table::render(&History::HEADER, &history.rows()));
-    for learner in &history.learners {
-        if let Some(reason) = &learner.failed {
-            console.say(format_args!("{} failed: {reason}", learner.info.name));
-        }
-    }
-    if let Some(summary) = &history.summary {
-        console.say(&summary.verdict);
-    }
-    summary["run"] = json!(path);
-    console.result(summary);
-    console.say(format_args!("took      {}", clock::duration(start.elapsed().as_secs_f64())));
-    console.say(format_args!("output    {}", path.display()));
-    Ok(())
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sparring_core::ExperimentConfig;
 use sparring_core::events::Score;
 
-use crate::history::{History, Learner, Point};
+use crate::history::{self, History, Learner, Point};
 use crate::table;
 
 const STYLE: &str = include_str!("report.css");
@@ -52,7 +52,7 @@ pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> 
         out += "</div>\n";
     }
     out += "</section>\n";
-    result_table(&mut out, history);
+    result_table(&mut out, history, summary);
     for learner in history.learners.iter() {
         if let Some(reason) = &learner.failed {
             let _ = writeln!(out, "<p class=\"note\"><b>{}</b> failed: {}</p>", escape(&learner.info.name), escape(reason));
@@ -188,13 +188,13 @@ fn round(v: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn result_table(out: &mut String, history: &History) {
+fn result_table(out: &mut String, history: &History, summary: &Value) {
     *out += "<section aria-label=\"Results\">\n<h2>Results</h2>\n<div class=\"scroll\"><table>\n<thead><tr>";
-    for name in History::HEADER {
+    for name in history::HEADER {
         let _ = write!(out, "<th scope=\"col\">{name}</th>");
     }
     *out += "</tr></thead>\n<tbody>\n";
-    for (i, row) in history.rows().iter().enumerate() {
+    for (i, row) in history::rows(summary).iter().enumerate() {
         let _ = write!(out, "<tr class=\"{}\">", classes(history, i));
         for (column, cell) in row.iter().enumerate() {
             let cell = escape(cell);

@@ -1,64 +1,131 @@
-//! A run's folder: complete configuration, every event, summary, weights and report.
+//! A run's folder: complete configuration, every event, checkpoint, summary, weights and report.
 //!
-//! Each file is written beside its place and renamed, so a folder never holds half a file; `summary.json` comes last and
-//! marks a finished run.
+//! Each file is written beside its place, synced and renamed, so a folder never holds half a file; a `summary.json` that does
+//! not say `stopped` marks a finished run. Events are appended; a checkpoint knows how many of them belong to it.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sparring_core::events::Event;
+use sparring_core::train::checkpoint::differences;
 use sparring_core::{DeviceInfo, ExperimentConfig};
 
+use crate::args::read_config;
 use crate::clock;
 use crate::history::History;
 
-/// Where a run goes, and what was there.
+/// The configuration of a run.
+pub const CONFIG: &str = "config.toml";
+/// Its numbers.
+pub const SUMMARY: &str = "summary.json";
+const METRICS: &str = "metrics.jsonl";
+const REPORT: &str = "report.html";
+/// Where a stopped run goes on from.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
+const LOCK: &str = ".lock";
+const LOCK_TRIES: usize = 3;
+const LOCK_WAIT: Duration = Duration::from_millis(50);
+
+/// What a folder holds of a run.
 #[derive(Debug, PartialEq)]
-pub struct Place {
-    /// The folder, not made yet.
-    pub path: PathBuf,
-    /// A finished run of the same configuration.
-    pub finished: Option<PathBuf>,
+pub enum Found {
+    /// No run.
+    Nothing,
+    /// A run that has not come to its end.
+    Unfinished,
+    /// A finished run, with its summary.
+    Finished(Value),
 }
 
-/// Chooses the folder: `--out`, else `runs/MODEL-DATASET-HASH`, with `-2`, `-3`, ... where that holds a finished run, unless `again`.
-pub fn place(out: Option<&Path>, config: &ExperimentConfig, again: bool) -> Result<Place> {
-    let base = match out {
-        Some(path) => path.to_owned(),
-        None => Path::new("runs").join(format!("{}-{}-{}", config.model, config.dataset, config.hash()?)),
-    };
-    let done = |path: &Path| path.join("summary.json").exists();
-    if !done(&base) {
-        return Ok(Place { path: base, finished: None });
+/// The folder of a run: `--out`, else `runs/MODEL-METHODS-HASH`.
+pub fn path(out: Option<&Path>, config: &ExperimentConfig) -> Result<PathBuf> {
+    if let Some(path) = out {
+        return Ok(path.to_owned());
+    }
+    let mut methods: Vec<String> = Vec::new();
+    for learner in &config.learners {
+        let method = learner.method.to_string();
+        if !methods.contains(&method) {
+            methods.push(method);
+        }
+    }
+    let methods = if methods.len() > 3 { "race".to_owned() } else { methods.join("-") };
+    Ok(Path::new("runs").join(format!("{}-{methods}-{}", config.model, config.hash()?)))
+}
+
+/// What stands in a folder where a run of this configuration is to go; `again` replaces whatever run it is.
+///
+/// # Errors
+/// Where it holds a run of another configuration (unless `again`), something that cannot be read, or no run but other files.
+pub fn look(path: &Path, config: &ExperimentConfig, again: bool) -> Result<Found> {
+    let file = path.join(CONFIG);
+    if !file.exists() {
+        let entries = fs::read_dir(path).map(|entries| entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect());
+        let entries: Vec<String> = entries.unwrap_or_default();
+        return match entries.iter().find(|name| !name.starts_with('.')) {
+            None => Ok(Found::Nothing),
+            Some(name) => bail!("{} holds '{name}' and no run ({CONFIG}); choose another --out", path.display()),
+        };
     }
     if again {
-        return Ok(Place { path: base.clone(), finished: Some(base) });
+        return Ok(Found::Unfinished);
     }
-    let name = base.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut number = 2;
-    loop {
-        let path = base.with_file_name(format!("{name}-{number}"));
-        if !done(&path) {
-            return Ok(Place { path, finished: Some(base) });
-        }
-        number += 1;
+    let (saved, now) = (read_config(&file)?.canonical_json()?, config.canonical_json()?);
+    if saved != now {
+        let list: Vec<String> = differences(&saved, &now).iter().map(ToString::to_string).collect();
+        bail!("{} holds another run: {}; choose another --out, or --again to replace it", path.display(), list.join(", "));
+    }
+    match read_summary(path)? {
+        Some(summary) if !is_stopped(&summary) => Ok(Found::Finished(summary)),
+        _ => Ok(Found::Unfinished),
     }
 }
 
-/// Writes a file beside its place and renames it.
+/// The summary in a folder, where there is one.
+pub fn read_summary(path: &Path) -> Result<Option<Value>> {
+    let file = path.join(SUMMARY);
+    match fs::read(&file) {
+        Ok(bytes) => {
+            Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged; --again runs it again", file.display()))?))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("reading {}", file.display())),
+    }
+}
+
+/// Whether a summary is of a run that has not come to its end.
+pub fn is_stopped(summary: &Value) -> bool {
+    summary["stopped"].as_bool() != Some(false)
+}
+
+/// Whether a process is at work in a folder now.
+pub fn is_running(path: &Path) -> bool {
+    File::open(path.join(LOCK)).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Writes a file beside its place, syncs and renames it.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let partial = partial(path);
-    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
-    }
-    let result = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path));
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+    let written = File::create(&partial).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    let result = written.and_then(|()| fs::rename(&partial, path));
     if result.is_err() {
         let _ = fs::remove_file(&partial);
     }
-    result.with_context(|| format!("writing {}", path.display()))
+    result.with_context(|| format!("writing {}", path.display()))?;
+    sync_folder(folder);
+    Ok(())
+}
+
+/// Makes a rename last. Not every system can open a folder; there the rename is as lasting as the system makes it.
+fn sync_folder(folder: &Path) {
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
 fn partial(path: &Path) -> PathBuf {
@@ -66,51 +133,163 @@ fn partial(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.partial"))
 }
 
-/// A run being written.
+/// What a checkpoint must know of its folder.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Note {
+    /// Bytes of `metrics.jsonl` that belong to it.
+    pub metrics: u64,
+    /// Seconds the run had taken.
+    pub seconds: f64,
+}
+
+/// A run's folder, locked for this process.
 pub struct RunDir {
     path: PathBuf,
-    metrics: BufWriter<File>,
+    metrics: Option<BufWriter<File>>,
+    /// Bytes of `metrics.jsonl`.
+    length: u64,
+    /// The lock goes with it, also when the process is killed.
+    _lock: File,
 }
 
 impl RunDir {
-    /// Makes the folder, writes `config.toml`, and opens the events.
-    pub fn create(path: &Path, config: &ExperimentConfig) -> Result<Self> {
+    /// Makes the folder where it is missing, and locks it.
+    ///
+    /// # Errors
+    /// Where another process is at work in it.
+    pub fn open(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("making the run folder {}", path.display()))?;
-        // Whatever an earlier run left under names of this one is no longer true.
-        for entry in fs::read_dir(path).with_context(|| format!("reading {}", path.display()))?.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if ["summary.json", "metrics.jsonl", "report.html"].contains(&name.as_str()) || name.ends_with(".safetensors") {
-                fs::remove_file(entry.path()).with_context(|| format!("removing the old {}", entry.path().display()))?;
+        let file = path.join(LOCK);
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
+        let mut lock = lock.with_context(|| format!("opening {}", file.display()))?;
+        // Whoever lists runs holds the lock for an instant.
+        let mut tries = (0..LOCK_TRIES).map(|_| lock.try_lock().inspect_err(|_| std::thread::sleep(LOCK_WAIT)));
+        match tries.find(|result| !matches!(result, Err(TryLockError::WouldBlock))) {
+            Some(Ok(())) => {}
+            Some(Err(e)) => return Err(e).with_context(|| format!("locking {}", file.display())),
+            None => {
+                let who = fs::read_to_string(&file).unwrap_or_default();
+                let who = if who.trim().is_empty() { String::new() } else { format!(" (process {})", who.trim()) };
+                bail!("another process{who} is training into {}; wait for it, or choose another --out", path.display());
             }
         }
-        write(&path.join("config.toml"), toml::to_string_pretty(config).context("the configuration as TOML")?.as_bytes())?;
-        let metrics = partial(&path.join("metrics.jsonl"));
-        let file = File::create(&metrics).with_context(|| format!("writing {}", metrics.display()))?;
-        Ok(Self { path: path.to_owned(), metrics: BufWriter::new(file) })
+        // Whose lock it is helps a person; the lock itself does not depend on it.
+        let _ = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
+        Ok(Self { path: path.to_owned(), metrics: None, length: 0, _lock: lock })
     }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The checkpoint, where there is one.
+    pub fn checkpoint(&self) -> Result<Option<Vec<u8>>> {
+        let file = self.file(CHECKPOINT);
+        match fs::read(&file) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e).with_context(|| format!("reading {}", file.display())),
+        }
+    }
+
+    /// Begins a run: removes what an earlier one left, writes the configuration, opens the events.
+    pub fn begin(&mut self, config: &ExperimentConfig) -> Result<()> {
+        let mut old = vec![SUMMARY.to_owned(), CHECKPOINT.to_owned(), METRICS.to_owned(), REPORT.to_owned()];
+        let weights = read_summary(&self.path).ok().flatten();
+        let weights = weights.iter().flat_map(|s| [&s["weights"], &s["best_weights"]]).filter_map(Value::as_array).flatten();
+        // Only names, so that no summary can reach beyond its folder.
+        old.extend(weights.filter_map(Value::as_str).filter(|name| !name.contains(['/', '\\'])).map(str::to_owned));
+        for name in old {
+            let file = self.file(&name);
+            match fs::remove_file(&file) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(e).with_context(|| format!("removing the old {}", file.display()));
+                }
+                _ => {}
+            }
+        }
+        self.write(CONFIG, toml::to_string_pretty(config).context("the configuration as TOML")?.as_bytes())?;
+        let file = self.file(METRICS);
+        self.metrics = Some(BufWriter::new(File::create(&file).with_context(|| format!("writing {}", file.display()))?));
+        Ok(())
+    }
+
+    /// Goes on with a run: cuts the events back to those of its checkpoint and gives them.
+    ///
+    /// # Errors
+    /// Where there are fewer.
+    pub fn go_on(&mut self, note: Note) -> Result<History> {
+        let file = self.file(METRICS);
+        let reading = || format!("reading {}", file.display());
+        let mut metrics = OpenOptions::new().write(true).open(&file).with_context(reading)?;
+        let found = metrics.metadata().with_context(reading)?.len();
+        if found < note.metrics {
+            bail!("{}: expected the {} bytes of the checkpoint, found {found}; --again starts over", file.display(), note.metrics);
+        }
+        metrics.set_len(note.metrics).and_then(|()| metrics.seek(SeekFrom::End(0))).with_context(reading)?;
+        self.length = note.metrics;
+        let text = fs::read_to_string(&file).with_context(reading)?;
+        let mut history = History::default();
+        for (number, line) in text.lines().enumerate() {
+            history.push(
+                &serde_json::from_str(line).with_context(|| format!("{}, line {}; --again starts over", file.display(), number + 1))?,
+            );
+        }
+        self.metrics = Some(BufWriter::new(metrics));
+        Ok(history)
+    }
+
     /// Appends an event to `metrics.jsonl`.
     pub fn event(&mut self, event: &Event) -> Result<()> {
         let mut line = serde_json::to_vec(event).context("an event as JSON")?;
         line.push(b'\n');
-        self.metrics.write_all(&line).context("writing metrics.jsonl")?;
+        self.length += line.len() as u64;
+        let Some(metrics) = &mut self.metrics else { return Ok(()) };
+        metrics.write_all(&line).context("writing metrics.jsonl")?;
         if matches!(event, Event::EpochEnd { .. }) {
-            self.metrics.flush().context("writing metrics.jsonl")?;
+            metrics.flush().context("writing metrics.jsonl")?;
         }
         Ok(())
     }
+
+    /// Makes the events last; gives how many bytes they are.
+    pub fn sync(&mut self) -> Result<u64> {
+        if let Some(metrics) = &mut self.metrics {
+            metrics.flush().and_then(|()| metrics.get_ref().sync_data()).context("writing metrics.jsonl")?;
+        }
+        Ok(self.length)
+    }
+
+    /// Writes a checkpoint (its events must have been synced), and the summary as it stands.
+    pub fn save(&self, checkpoint: &[u8], summary: &Value) -> Result<()> {
+        self.write(CHECKPOINT, checkpoint)?;
+        self.write(SUMMARY, format!("{summary:#}\n").as_bytes())
+    }
+
     /// Writes a learner's weights; gives the file's name.
-    pub fn weights(&self, learner: &str, bytes: &[u8]) -> Result<String> {
-        let name = format!("{}.safetensors", file_name(learner));
-        write(&self.path.join(&name), bytes)?;
+    pub fn weights(&self, learner: &str, suffix: &str, bytes: &[u8]) -> Result<String> {
+        let name = format!("{}{suffix}.safetensors", file_name(learner));
+        self.write(&name, bytes)?;
         Ok(name)
     }
-    /// Writes the report, closes the events, and writes the summary last.
+
+    /// Writes the report, and the summary last. A finished run needs its checkpoint no more.
     pub fn finish(mut self, summary: &Value, report: &str) -> Result<()> {
-        self.metrics.flush().context("writing metrics.jsonl")?;
-        let metrics = self.path.join("metrics.jsonl");
-        fs::rename(partial(&metrics), &metrics).with_context(|| format!("writing {}", metrics.display()))?;
-        write(&self.path.join("report.html"), report.as_bytes())?;
-        write(&self.path.join("summary.json"), format!("{summary:#}\n").as_bytes())
+        self.sync()?;
+        self.write(REPORT, report.as_bytes())?;
+        self.write(SUMMARY, format!("{summary:#}\n").as_bytes())?;
+        if !is_stopped(summary) {
+            let _ = fs::remove_file(self.file(CHECKPOINT));
+        }
+        Ok(())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        write(&self.file(name), bytes)
     }
 }
 
@@ -126,6 +305,7 @@ pub fn summary(config: &ExperimentConfig, history: &History, device: &DeviceInfo
         "config_hash": config.hash()?,
         "stopped": stopped,
         "summary": history.summary,
+        "epochs_done": history.epochs_done(),
         "learners": history.learners.iter().map(|l| &l.info).collect::<Vec<_>>(),
         "warnings": history.warnings,
         "seconds": seconds,
@@ -168,48 +348,125 @@ mod tests {
     fn a_run_folder_is_complete_and_its_configuration_reads_back() {
         let scratch = Scratch::new("complete");
         let config = ExperimentConfig { epochs: 3, lr: 0.05, ..Default::default() };
-        let mut run = RunDir::create(&scratch.0, &config).unwrap();
+        let mut run = RunDir::open(&scratch.0).unwrap();
+        run.begin(&config).unwrap();
         let mut history = History::default();
         for event in samples::events(3) {
             run.event(&event).unwrap();
             history.push(&event);
         }
-        assert_eq!(run.weights("set@0.2 on random", b"x").unwrap(), "set@0.2-on-random.safetensors");
+        assert_eq!(run.weights("set@0.2 on random", ".best", b"x").unwrap(), "set@0.2-on-random.best.safetensors");
+        run.save(b"checkpoint", &summary(&config, &history, &device(), 1.0, true).unwrap()).unwrap();
+        assert_eq!(look(&scratch.0, &config, false).unwrap(), Found::Unfinished);
         run.finish(&summary(&config, &history, &device(), 1.5, false).unwrap(), "<html>").unwrap();
         let mut names: Vec<_> = fs::read_dir(&scratch.0).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
-        assert_eq!(names, ["config.toml", "metrics.jsonl", "report.html", "set@0.2-on-random.safetensors", "summary.json"]);
-        assert_eq!(crate::args::read_config(&scratch.0.join("config.toml")).unwrap(), config);
-        let lines = fs::read_to_string(scratch.0.join("metrics.jsonl")).unwrap();
+        assert_eq!(names, [LOCK, CONFIG, METRICS, REPORT, "set@0.2-on-random.best.safetensors", SUMMARY]);
+        assert_eq!(read_config(&scratch.0.join(CONFIG)).unwrap(), config);
+        let lines = fs::read_to_string(scratch.0.join(METRICS)).unwrap();
         let events: Vec<Event> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
         // Reading a float back may be off in the last digit, so kinds are compared.
         let kinds = |events: &[Event]| events.iter().map(std::mem::discriminant).collect::<Vec<_>>();
         assert_eq!(kinds(&events), kinds(&samples::events(3)));
         assert_eq!(events[0], samples::events(3)[0]);
-        let value: Value = serde_json::from_slice(&fs::read(scratch.0.join("summary.json")).unwrap()).unwrap();
+        let Found::Finished(value) = look(&scratch.0, &config, false).unwrap() else { panic!() };
         assert_eq!(value["config_hash"], json!(config.hash().unwrap()));
         assert_eq!(value["summary"]["learners"].as_array().unwrap().len(), 4);
+        assert_eq!(value["epochs_done"], json!(3));
         for key in ["commit", "device", "system", "date", "version"] {
             assert!(!value[key].is_null(), "{key}");
         }
     }
 
     #[test]
-    fn a_finished_run_is_kept_unless_again() {
-        let scratch = Scratch::new("place");
+    fn a_folder_is_named_by_what_is_in_it() {
+        let with =
+            |learners: &str| ExperimentConfig { learners: learners.split(',').map(|l| l.parse().unwrap()).collect(), ..Default::default() };
+        for (learners, methods) in
+            [("set@0.2", "set"), ("dense,set@0.2,set@0.1", "dense-set"), ("dense,set@0.2,rigl@0.1,static@0.1", "race")]
+        {
+            let config = with(learners);
+            let expected = Path::new("runs").join(format!("resnet20-{methods}-{}", config.hash().unwrap()));
+            assert_eq!(path(None, &config).unwrap(), expected);
+        }
+        assert_eq!(path(Some(Path::new("x")), &with("dense")).unwrap(), Path::new("x"));
+    }
+
+    #[test]
+    fn what_stands_in_a_folder_is_never_taken_for_something_else() {
+        let scratch = Scratch::new("look");
         let config = ExperimentConfig::default();
-        let base = scratch.0.join("run");
-        assert_eq!(place(Some(&base), &config, false).unwrap(), Place { path: base.clone(), finished: None });
-        write(&base.join("summary.json"), b"{}").unwrap();
-        assert_eq!(place(Some(&base), &config, false).unwrap(), Place { path: scratch.0.join("run-2"), finished: Some(base.clone()) });
-        write(&scratch.0.join("run-2/summary.json"), b"{}").unwrap();
-        assert_eq!(place(Some(&base), &config, false).unwrap().path, scratch.0.join("run-3"));
-        assert_eq!(place(Some(&base), &config, true).unwrap().path, base);
-        assert_eq!(
-            place(None, &config, false).unwrap().path,
-            Path::new("runs").join(format!("resnet20-cifar10-{}", config.hash().unwrap()))
-        );
-        RunDir::create(&base, &config).unwrap();
-        assert!(!base.join("summary.json").exists(), "a rerun is not finished until it is");
+        assert_eq!(look(&scratch.0, &config, false).unwrap(), Found::Nothing);
+        let mut run = RunDir::open(&scratch.0).unwrap();
+        assert_eq!(look(&scratch.0, &config, false).unwrap(), Found::Nothing, "a lock is no run");
+        run.begin(&config).unwrap();
+        assert_eq!(look(&scratch.0, &config, false).unwrap(), Found::Unfinished);
+        let other = ExperimentConfig { epochs: 7, ..config.clone() };
+        let message = look(&scratch.0, &other, false).unwrap_err().to_string();
+        assert!(message.contains("holds another run: epochs was 20 and is 7") && message.contains("--again"), "{message}");
+        assert!(look(&scratch.0, &other, true).is_ok());
+        write(&scratch.0.join(SUMMARY), b"{ broken").unwrap();
+        assert!(format!("{:#}", look(&scratch.0, &config, false).unwrap_err()).contains("summary.json is damaged"));
+        // Someone's folder.
+        fs::remove_file(scratch.0.join(CONFIG)).unwrap();
+        assert!(look(&scratch.0, &config, true).unwrap_err().to_string().contains("and no run"));
+    }
+
+    #[test]
+    fn beginning_again_removes_what_the_summary_names_and_nothing_else() {
+        let scratch = Scratch::new("again");
+        let config = ExperimentConfig::default();
+        let mut run = RunDir::open(&scratch.0).unwrap();
+        for (name, text) in
+            [("a.safetensors", "x"), ("mine.safetensors", "x"), ("a.best.safetensors", "x"), (METRICS, "{}\n"), (CHECKPOINT, "x")]
+        {
+            write(&scratch.0.join(name), text.as_bytes()).unwrap();
+        }
+        write(&scratch.0.join("below/b.safetensors"), b"x").unwrap();
+        let summary = json!({ "weights": ["a.safetensors", "below/b.safetensors"], "best_weights": ["a.best.safetensors"] });
+        write(&scratch.0.join(SUMMARY), summary.to_string().as_bytes()).unwrap();
+        run.begin(&config).unwrap();
+        let mut names: Vec<_> = fs::read_dir(&scratch.0).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, [LOCK, "below", CONFIG, METRICS, "mine.safetensors"]);
+        assert!(scratch.0.join("below/b.safetensors").exists());
+    }
+
+    #[test]
+    fn events_are_cut_back_to_those_of_the_checkpoint() {
+        let scratch = Scratch::new("cut");
+        let events = samples::events(3);
+        let mut run = RunDir::open(&scratch.0).unwrap();
+        run.begin(&ExperimentConfig::default()).unwrap();
+        let (kept, lost) = events.split_at(10);
+        kept.iter().for_each(|e| run.event(e).unwrap());
+        let note = Note { metrics: run.sync().unwrap(), seconds: 1.0 };
+        let before = fs::read(scratch.0.join(METRICS)).unwrap();
+        lost.iter().for_each(|e| run.event(e).unwrap());
+        drop(run);
+        let mut run = RunDir::open(&scratch.0).unwrap();
+        let history = run.go_on(note).unwrap();
+        assert_eq!(history.learners.len(), 4);
+        assert_eq!(fs::read(scratch.0.join(METRICS)).unwrap(), before);
+        lost.iter().for_each(|e| run.event(e).unwrap());
+        run.sync().unwrap();
+        assert_eq!(fs::read_to_string(scratch.0.join(METRICS)).unwrap().lines().count(), events.len());
+        drop(run);
+        let mut run = RunDir::open(&scratch.0).unwrap();
+        let message = run.go_on(Note { metrics: 1 << 40, seconds: 0.0 }).map(|_| ()).unwrap_err().to_string();
+        assert!(message.contains("--again starts over"), "{message}");
+    }
+
+    #[test]
+    fn one_process_at_a_time() {
+        let scratch = Scratch::new("lock");
+        assert!(!is_running(&scratch.0));
+        let run = RunDir::open(&scratch.0).unwrap();
+        assert!(is_running(&scratch.0));
+        let message = RunDir::open(&scratch.0).map(|_| ()).unwrap_err().to_string();
+        assert!(message.contains("another process") && message.contains(&std::process::id().to_string()), "{message}");
+        drop(run);
+        assert!(!is_running(&scratch.0));
+        RunDir::open(&scratch.0).unwrap();
     }
 }

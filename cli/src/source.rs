@@ -13,7 +13,7 @@ use sparring_core::data::Dataset;
 use sparring_core::hardness::Scores;
 use sparring_core::hardness::scoring::{SCORING_EPOCHS, Scoring, scoring_config};
 
-use crate::console::{Console, Live, open_device};
+use crate::console::{Console, Live, Stopped, open_device};
 use crate::{data, rundir};
 
 /// CIFAR-10's scores, where the build found them.
@@ -79,7 +79,7 @@ pub fn run(console: Console, config: ExperimentConfig, dataset: &Arc<Dataset>, s
         let mut scoring = Scoring::new(config, Arc::clone(dataset), device).await?;
         while !scoring.finished() {
             if stop.load(Ordering::Relaxed) {
-                bail!("stopped by Ctrl-C; a scoring run leaves nothing half-done");
+                bail!(Stopped("stopped; a scoring run leaves nothing half-done".into()));
             }
             // That there are no scores yet is no news here.
             scoring.advance().await?.iter().filter(|e| !matches!(e, sparring_core::Event::Warning { .. })).for_each(|e| live.event(e));

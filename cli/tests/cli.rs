@@ -2,37 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(missing_docs, reason = "tests")]
 
+mod common;
+
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
-fn sparring(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sparring")).args(arguments).output().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// A folder that goes away with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("sparring-cli-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use common::{Folder, sparring, stderr};
 
 #[test]
 fn unknown_names_list_the_valid_ones_and_exit_2() {
@@ -58,6 +33,12 @@ fn usage_and_failure_have_different_exit_codes() {
         &["race", "--lr", "-1"],
         &["fight"],
         &["train", "--learners", "dense,set@0.2"],
+        &["train", "--learners", "dense", "--method", "set"],
+        &["train", "--method", "set", "--density", "1.5"],
+        &["train", "--method", "sett"],
+        &["race", "--preset", "papers"],
+        &["race", "--preset", "paper", "--config", "c.toml"],
+        &["runs", "compare", "one"],
         &["race", "--frobnicate"],
         &["race", "--p-data", "1.5"],
         &["race", "--image-size", "33"],
@@ -197,77 +178,6 @@ fn a_state_dict_of_another_network_is_refused_by_name() {
     std::fs::write(&source, &pth(&TINY)[..3000]).unwrap();
     assert!(stderr(&sparring(&["import", &source, "--model", "tiny", "--out", &out])).contains("cut short"));
     assert!(!std::path::Path::new(&out).exists(), "nothing half-written is left");
-}
-
-/// A race small enough for a test: four images a learner and step, no scores needed.
-fn small_race(folder: &Folder, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sparring"));
-    command.env("SPARRING_DATA", folder.file("data")).current_dir(&folder.0);
-    command.args("race --dataset builtin --model tiny --subset random:0.5 --control false --limit-train 48 --limit-test 40 --batch-size 16 --device cpu".split(' '));
-    command.args(more);
-    command
-}
-
-#[test]
-fn a_race_leaves_a_complete_run_and_a_second_one_keeps_the_first() {
-    let folder = Folder::new("race");
-    let run = |more: &[&str]| small_race(&folder, &[&["--epochs", "2", "--out", "run"], more].concat()).output().unwrap();
-    let output = run(&[]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with("settings  ") && lines[0].contains("model=tiny") && !lines[0].contains("lr="), "{text}");
-    assert_eq!((lines[1], *lines.last().unwrap()), ("output    run", "output    run"));
-    assert_eq!(lines.iter().filter(|l| l.starts_with("epoch ")).count(), 4, "one line an epoch and learner: {text}");
-    for name in ["config.toml", "metrics.jsonl", "summary.json", "report.html", "dense.safetensors", "set@0.2.safetensors"] {
-        assert!(folder.0.join("run").join(name).exists(), "{name}");
-    }
-    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.file("run/summary.json")).unwrap()).unwrap();
-    let first = summary["summary"]["learners"][1]["test"]["loss"].as_f64().unwrap();
-
-    let output = run(&["--json"]);
-    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((json["run"].as_str(), json["stopped"].as_bool()), (Some("run-2"), Some(false)));
-    assert_eq!(json["summary"]["learners"][1]["test"]["loss"].as_f64(), Some(first), "the same configuration gives the same numbers");
-    assert!(stderr(&output).contains("is a finished run"));
-
-    let output = sparring(&[
-        "eval",
-        "--checkpoint",
-        &folder.file("run/dense.safetensors"),
-        "--data",
-        "builtin",
-        "--limit",
-        "40",
-        "--device",
-        "cpu",
-        "--json",
-    ]);
-    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let accuracy = summary["summary"]["learners"][0]["test"]["accuracy"].as_f64().unwrap();
-    assert!((json["clean_accuracy"].as_f64().unwrap() - accuracy).abs() < 1e-12, "a checkpoint scores what its run said");
-}
-
-#[cfg(unix)]
-#[test]
-fn an_interrupt_stops_cleanly_and_writes_what_there_is() {
-    use std::io::{BufRead, BufReader};
-    let folder = Folder::new("interrupt");
-    let mut child = small_race(&folder, &["--epochs", "100000", "--out", "run"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.by_ref().any(|l| l.unwrap().starts_with("epoch ")));
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    assert!(lines.map(Result::unwrap).any(|l| l == "output    run"));
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("stopped by Ctrl-C"), "{}", stderr(&output));
-    let summary: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.file("run/summary.json")).unwrap()).unwrap();
-    assert_eq!(summary["stopped"].as_bool(), Some(true));
-    assert!(folder.0.join("run/set@0.2.safetensors").exists() && folder.0.join("run/metrics.jsonl").exists());
 }
 
 #[test]

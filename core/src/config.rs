@@ -66,6 +66,8 @@ pub(crate) use serde_as_text;
 
 mod learner;
 pub use learner::{Allocation, Dynamics, Grow, LearnerConfig, Method, Prune, Recipe, Redistribution, Semantics, Start};
+mod preset;
+pub use preset::Preset;
 
 named_enum! {
     /// Where the images come from.

@@ -52,11 +52,17 @@ pub struct LayerDensity {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Mean cross-entropy.
+    #[serde(deserialize_with = "or_nan")]
     pub loss: f64,
     /// Fraction right.
     pub accuracy: f64,
     /// Number of samples.
     pub samples: usize,
+}
+
+/// JSON has no NaN and no infinity: a loss that is one is written as null, and read as NaN.
+fn or_nan<'de, D: serde::Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
 }
 
 /// What one topology update did to one layer.
@@ -129,6 +135,7 @@ pub enum Event {
         /// Steps of an epoch.
         steps: usize,
         /// Mean loss of the steps since the last report.
+        #[serde(deserialize_with = "or_nan")]
         loss: f64,
         /// Accuracy on their (augmented) batches.
         accuracy: f64,
@@ -244,4 +251,19 @@ pub struct LearnerSummary {
     pub test_hard: Option<Score>,
     /// Why it stopped early, if it did.
     pub failed: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_loss_that_is_no_number_survives_json() {
+        let event = Event::Progress { learner: 0, epoch: 0, step: 1, steps: 2, loss: f64::INFINITY, accuracy: 0.5, ms_per_step: 1.0 };
+        let Event::Progress { loss, step, .. } = serde_json::from_str(&serde_json::to_string(&event).unwrap()).unwrap() else { panic!() };
+        assert!(loss.is_nan() && step == 1);
+        let score: Score = serde_json::from_str(r#"{"loss":null,"accuracy":0.5,"samples":3}"#).unwrap();
+        assert!(score.loss.is_nan() && score.samples == 3);
+    }
 }

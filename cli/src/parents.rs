@@ -1,0 +1,85 @@
+//! The trained dense networks that OMP, LTH and pre-ERK start from: given, found among finished runs, or trained first.
+//!
+//! A parent is a run like any other, in a folder beside its child's: it is resumed where it was stopped and never trained twice.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result, bail};
+use sparring_core::ExperimentConfig;
+use sparring_core::config::Subset;
+use sparring_core::net::StateDict;
+use sparring_core::train::parent::{Parents, needed, parent_config};
+
+use crate::console::Console;
+use crate::import::read_checkpoint;
+use crate::race::{RaceArgs, Samples, perform};
+use crate::rundir::{self, Found};
+
+/// The parents that an experiment needs; `folder` is the experiment's own.
+///
+/// # Errors
+/// Where a given checkpoint is of another network; where a parent's run fails or is stopped.
+pub fn find(
+    console: Console,
+    args: &RaceArgs,
+    config: &ExperimentConfig,
+    folder: &Path,
+    samples: &Samples,
+    stop: &AtomicBool,
+) -> Result<Parents> {
+    let mut parents = Parents::new();
+    for subset in needed(config) {
+        let state =
+            if config.parent.is_empty() { trained(console, args, config, subset, folder, samples, stop)? } else { given(console, config)? };
+        parents.insert(subset.to_string(), Arc::new(state));
+    }
+    Ok(parents)
+}
+
+fn given(console: Console, config: &ExperimentConfig) -> Result<StateDict> {
+    let path = Path::new(&config.parent);
+    let (state, architecture, _) = read_checkpoint(path).context("the parent")?;
+    if architecture != config.architecture() {
+        let (found, asked) = (architecture.model, config.model);
+        bail!(
+            "the parent {} is a {found} of width {}, the experiment trains {asked} of width {}",
+            path.display(),
+            architecture.width,
+            config.width
+        );
+    }
+    console.say(format_args!("parent    {}", path.display()));
+    Ok(state)
+}
+
+fn trained(
+    console: Console,
+    args: &RaceArgs,
+    config: &ExperimentConfig,
+    subset: Subset,
+    folder: &Path,
+    samples: &Samples,
+    stop: &AtomicBool,
+) -> Result<StateDict> {
+    let parent = parent_config(config, subset);
+    let name = rundir::path(None, &parent)?;
+    let path = name.file_name().map_or_else(|| name.clone(), |name| folder.with_file_name(name));
+    match rundir::look(&path, &parent, false)? {
+        Found::Finished(_) => console.say(format_args!("parent    trained already: {}", path.display())),
+        Found::Nothing | Found::Unfinished => {
+            let children: Vec<String> = config.learners.iter().filter(|l| l.method.needs_parent()).map(ToString::to_string).collect();
+            let start = if children.len() == 1 { "starts" } else { "start" };
+            console.say(format_args!("parent    {} {start} from a trained dense network ({subset}): it comes first", children.join(", ")));
+            console.say(format_args!("output    {}", path.display()));
+            let mut args = args.clone();
+            args.again = false;
+            perform(console, &args, parent, &path, samples.clone(), stop, false).context("training the dense parent")?;
+            console.say("parent    trained; now the run itself");
+        }
+    }
+    let summary = rundir::read_summary(&path)?.with_context(|| format!("{} holds no finished run", path.display()))?;
+    let weights = summary["weights"][0].as_str().with_context(|| format!("{} names no weights", path.join(rundir::SUMMARY).display()))?;
+    Ok(read_checkpoint(&path.join(weights))?.0)
+}

@@ -1,0 +1,330 @@
+//! `runs`: what stands in a folder of runs, one of them in full, several side by side.
+//!
+//! Only `config.toml` and `summary.json` of each are read, and as plain values: hundreds are listed at once, also those of
+//! other versions. What cannot be read is named and passed over.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+use sparring_core::ExperimentConfig;
+
+use crate::console::{Console, describe};
+use crate::{clock, history, rundir, table};
+
+/// Flags of `runs`.
+#[derive(clap::Args)]
+pub struct RunsArgs {
+    #[command(subcommand)]
+    command: RunsCommand,
+    /// The folder of runs
+    #[arg(long = "in", value_name = "DIR", default_value = "runs", global = true)]
+    folder: PathBuf,
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum RunsCommand {
+    /// Every run of the folder, newest first
+    List {
+        /// Also write a table with a row a learner
+        #[arg(long, value_name = "FILE.csv")]
+        csv: Option<PathBuf>,
+    },
+    /// One run: its settings, results and files
+    Show {
+        /// Its folder, its name, or an unambiguous part of its name
+        run: String,
+    },
+    /// Several runs: in which settings they differ, and their results side by side
+    Compare {
+        /// Folders, names, or unambiguous parts of names
+        #[arg(required = true, num_args = 2..)]
+        runs: Vec<String>,
+        /// Also write a table with a row a learner
+        #[arg(long, value_name = "FILE.csv")]
+        csv: Option<PathBuf>,
+    },
+}
+
+/// A run's folder as far as it can be read.
+struct Run {
+    name: String,
+    path: PathBuf,
+    /// finished, stopped or running.
+    state: &'static str,
+    config: Map<String, Value>,
+    /// Null where none was written yet.
+    summary: Value,
+    date: String,
+}
+
+/// Runs a `runs` subcommand.
+pub fn runs(args: &RunsArgs) -> Result<()> {
+    let console = Console::new(args.json);
+    match &args.command {
+        RunsCommand::List { csv } => list(console, &args.folder, csv.as_deref()),
+        RunsCommand::Show { run } => show(console, &find(&args.folder, run)?),
+        RunsCommand::Compare { runs, csv } => {
+            let runs = runs.iter().map(|name| find(&args.folder, name)).collect::<Result<Vec<_>>>()?;
+            compare(console, &runs, csv.as_deref())
+        }
+    }
+}
+
+impl Run {
+    fn read(path: &Path) -> Result<Self> {
+        let file = path.join(rundir::CONFIG);
+        let text = fs::read_to_string(&file).with_context(|| format!("no {}", rundir::CONFIG))?;
+        let config = toml::from_str(&text).with_context(|| format!("{} is damaged", rundir::CONFIG))?;
+        let summary = rundir::read_summary(path)?.unwrap_or_default();
+        let state = match () {
+            () if rundir::is_running(path) => "running",
+            () if rundir::is_stopped(&summary) => "stopped",
+            () => "finished",
+        };
+        let written = || fs::metadata(&file).and_then(|m| m.modified()).map(clock::utc).unwrap_or_default();
+        let date = summary["date"].as_str().map_or_else(written, str::to_owned);
+        let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
+        Ok(Self { name, path: path.to_owned(), state, config, summary, date })
+    }
+    /// A setting for people.
+    fn setting(&self, field: &str) -> String {
+        self.config.get(field).map_or_else(|| "-".into(), plain)
+    }
+    /// Epochs that every learner has completed.
+    fn epochs_done(&self) -> Option<u64> {
+        let all = self.config.get("epochs").and_then(Value::as_u64);
+        self.summary["epochs_done"].as_u64().or(if self.state == "finished" { all } else { None })
+    }
+    /// Accuracies of the learners that are no controls.
+    fn accuracies(&self, score: &str) -> String {
+        let racing = history::learners(&self.summary).iter().filter(|l| l["control"].as_bool() != Some(true));
+        let all: Vec<String> = racing.map(|l| history::accuracy(&l[score]).trim_end_matches(" %").to_owned()).collect();
+        if all.iter().all(|a| a == "-") { "-".into() } else { all.join(" / ") }
+    }
+    fn json(&self) -> Value {
+        json!({
+            "run": self.name, "path": self.path, "state": self.state, "date": self.date, "epochs_done": self.epochs_done(),
+            "config": self.config, "learners": history::learners(&self.summary), "best": self.summary["best"],
+        })
+    }
+}
+
+/// A value without quotes; lists with commas.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// A folder that cannot be read, and why.
+type Damaged = (PathBuf, String);
+
+/// Every run of a folder, newest first, and what could not be read.
+fn read_all(folder: &Path) -> Result<(Vec<Run>, Vec<Damaged>)> {
+    let (mut runs, mut skipped) = (Vec::new(), Vec::new());
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {}; --in names another folder of runs", folder.display()))?;
+    for path in entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()) {
+        match Run::read(&path) {
+            Ok(run) => runs.push(run),
+            Err(why) => skipped.push((path, format!("{why:#}"))),
+        }
+    }
+    runs.sort_by(|a, b| b.date.cmp(&a.date).then_with(|| a.name.cmp(&b.name)));
+    skipped.sort();
+    Ok((runs, skipped))
+}
+
+/// A run by its folder, its name, or a part of its name that no other has.
+fn find(folder: &Path, name: &str) -> Result<Run> {
+    for path in [PathBuf::from(name), folder.join(name)] {
+        if path.is_dir() {
+            return Run::read(&path).with_context(|| path.display().to_string());
+        }
+    }
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {}; --in names another folder of runs", folder.display()))?;
+    let mut names: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|n| n.contains(name));
+    names.sort();
+    match names.as_slice() {
+        [one] => Run::read(&folder.join(one)).with_context(|| one.clone()),
+        [] => bail!("no run in {} has '{name}' in its name; runs list shows them", folder.display()),
+        several => bail!("'{name}' could be {}; give more of the name", several.join(", ")),
+    }
+}
+
+fn list(console: Console, folder: &Path, csv: Option<&Path>) -> Result<()> {
+    let (runs, skipped) = read_all(folder)?;
+    let row = |run: &Run| {
+        let done = run.epochs_done().map_or_else(|| "0".into(), |e| e.to_string());
+        vec![
+            run.name.clone(),
+            run.state.to_owned(),
+            run.setting("learners"),
+            format!("{} {}", run.setting("dataset"), run.setting("subset")),
+            format!("{done}/{}", run.setting("epochs")),
+            run.accuracies("test"),
+            run.accuracies("test_hard"),
+            run.date.clone(),
+        ]
+    };
+    let header = ["run", "state", "learners", "data", "epochs", "test %", "hard half %", "date"];
+    console.say(table::render(&header, &runs.iter().map(row).collect::<Vec<_>>()));
+    for (path, why) in &skipped {
+        console.say(format_args!("skipped   {}: {why}", path.display()));
+    }
+    let skipped: Vec<Value> = skipped.iter().map(|(path, why)| json!({ "path": path, "reason": why })).collect();
+    console.result(&json!({ "runs": runs.iter().map(Run::json).collect::<Vec<_>>(), "skipped": skipped }));
+    write_csv(console, csv, &runs.iter().collect::<Vec<_>>(), &[])
+}
+
+fn show(console: Console, run: &Run) -> Result<()> {
+    // Through the same text form as the run's own, so that floats compare.
+    let defaults = toml::to_string(&ExperimentConfig::default()).context("the defaults as TOML")?;
+    let defaults: Map<String, Value> = toml::from_str(&defaults).context("the defaults as TOML")?;
+    let settings: Vec<(&String, &Value)> = run.config.iter().filter(|(field, value)| defaults.get(*field) != Some(value)).collect();
+    let mut files: Vec<(String, u64)> = fs::read_dir(&run.path)
+        .with_context(|| format!("reading {}", run.path.display()))?
+        .flatten()
+        .filter_map(|e| Some((e.file_name().to_string_lossy().into_owned(), e.metadata().ok()?.len())))
+        .filter(|(name, _)| !name.starts_with('.'))
+        .collect();
+    files.sort();
+
+    let text = settings.iter().map(|(field, value)| format!("{field}={}", plain(value).replace(", ", ","))).collect::<Vec<_>>().join(" ");
+    console.say(format_args!("run       {}", run.path.display()));
+    let done = run.epochs_done().unwrap_or(0);
+    console.say(format_args!("state     {}, {done} of {} epochs, {}", run.state, run.setting("epochs"), run.date));
+    console.say(format_args!("settings  {}", if text.is_empty() { "all at their defaults" } else { &text }));
+    if let Ok(device) = serde_json::from_value(run.summary["device"].clone()) {
+        console.say(format_args!("device    {}", describe(&device)));
+    }
+    let rows = history::rows(&run.summary);
+    if rows.is_empty() {
+        console.say("results   none yet");
+    } else {
+        console.say(format_args!("took      {}", clock::duration(run.summary["seconds"].as_f64().unwrap_or(0.0))));
+        console.say("");
+        console.say(table::render(&history::HEADER, &rows));
+    }
+    for best in run.summary["best"].as_array().map_or(&[][..], Vec::as_slice) {
+        let (name, epoch) = (plain(&best["name"]), &best["epoch"]);
+        let (validation, test) = (history::accuracy(&best["validation"]), history::accuracy(&best["test"]));
+        console.say(format_args!("best      {name}: epoch {epoch}, validation {validation}, test {test}"));
+    }
+    if let Some(verdict) = run.summary["summary"]["verdict"].as_str() {
+        console.say(verdict);
+    }
+    console.say("");
+    for (name, bytes) in &files {
+        console.say(format_args!("{:>9}  {}", format!("{}B", table::si(*bytes as f64)), run.path.join(name).display()));
+    }
+    let mut value = run.json();
+    value["settings"] = settings.into_iter().map(|(k, v)| (k.clone(), v.clone())).collect::<Map<_, _>>().into();
+    value["files"] = files.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes })).collect();
+    value["summary"] = run.summary.clone();
+    console.result(&value);
+    Ok(())
+}
+
+fn compare(console: Console, runs: &[Run], csv: Option<&Path>) -> Result<()> {
+    let mut fields: Vec<&String> = runs.iter().flat_map(|run| run.config.keys()).collect();
+    fields.sort();
+    fields.dedup();
+    fields.retain(|field| runs.iter().any(|run| run.config.get(*field) != runs[0].config.get(*field)));
+    let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+    let line =
+        |first: &str, cell: &dyn Fn(&Run) -> String| std::iter::once(first.to_owned()).chain(runs.iter().map(cell)).collect::<Vec<_>>();
+    let settings: Vec<Vec<String>> = fields.iter().map(|field| line(field, &|run| run.setting(field))).collect();
+
+    let mut learners: Vec<String> = Vec::new();
+    for learner in runs.iter().flat_map(|run| history::learners(&run.summary)) {
+        let name = plain(&learner["name"]);
+        if !learners.contains(&name) {
+            learners.push(name);
+        }
+    }
+    let score = |run: &Run, learner: &str, what: &str| {
+        let found = history::learners(&run.summary).iter().find(|l| l["name"].as_str() == Some(learner));
+        found.map_or(Value::Null, |l| l[what].clone())
+    };
+    let mut results = vec![line("state", &|run| run.state.to_owned()), line("epochs", &|run| run.epochs_done().unwrap_or(0).to_string())];
+    for learner in &learners {
+        for (what, label) in [("test", "test"), ("test_easy", "easy half"), ("test_hard", "hard half")] {
+            let cells = line(&format!("{learner}, {label}"), &|run| history::accuracy(&score(run, learner, what)));
+            if cells[1..].iter().any(|cell| cell != "-") {
+                results.push(cells);
+            }
+        }
+    }
+    let header = |first| std::iter::once(first).chain(names.iter().copied()).collect::<Vec<_>>();
+    if settings.is_empty() {
+        console.say("settings  the same in all of them\n");
+    } else {
+        console.say(table::render(&header("setting"), &settings));
+    }
+    console.say(table::render(&header("result"), &results));
+    let differing = fields.iter().map(|field| ((*field).clone(), json!(runs.iter().map(|run| run.config.get(*field)).collect::<Vec<_>>())));
+    console.result(&json!({
+        "runs": runs.iter().map(Run::json).collect::<Vec<_>>(),
+        "differing": differing.collect::<Map<_, _>>(),
+    }));
+    write_csv(console, csv, &runs.iter().collect::<Vec<_>>(), &fields)
+}
+
+/// A row a learner of each run: results, and the settings `fields` beside those that are always there.
+fn write_csv(console: Console, path: Option<&Path>, runs: &[&Run], fields: &[&String]) -> Result<()> {
+    const SETTINGS: [&str; 6] = ["dataset", "subset", "model", "seed", "epochs", "batch_size"];
+    const RESULTS: [&str; 5] = ["name", "control", "density", "active_parameters", "ms_per_step"];
+    const SCORES: [&str; 5] = ["train", "validation", "test", "test_easy", "test_hard"];
+    let Some(path) = path else { return Ok(()) };
+    let fields: Vec<&str> = fields.iter().map(|f| f.as_str()).filter(|f| !SETTINGS.contains(f)).collect();
+    let mut text = String::new();
+    let mut row = |cells: Vec<String>| {
+        let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
+        let _ = writeln!(text, "{}", cells.join(","));
+    };
+    let header = ["run", "state", "date", "epochs_done"].into_iter().chain(SETTINGS).chain(fields.iter().copied());
+    row(header.chain(RESULTS).chain(SCORES).chain(["failed"]).map(str::to_owned).collect());
+    let blank = |value: &Value| if value.is_null() { String::new() } else { plain(value) };
+    for run in runs {
+        let done = run.epochs_done().map_or_else(String::new, |e| e.to_string());
+        let mut first = vec![run.name.clone(), run.state.to_owned(), run.date.clone(), done];
+        first.extend(SETTINGS.iter().chain(&fields).map(|field| run.config.get(*field).map_or_else(String::new, blank)));
+        for learner in history::learners(&run.summary) {
+            let mut cells = first.clone();
+            cells.extend(RESULTS.iter().map(|field| blank(&learner[*field])));
+            cells.extend(SCORES.iter().map(|score| blank(&learner[*score]["accuracy"])));
+            cells.push(blank(&learner["failed"]));
+            row(cells);
+        }
+    }
+    rundir::write(path, text.as_bytes())?;
+    console.say(format_args!("output    {}", path.display()));
+    Ok(())
+}
+
+/// A cell of a CSV file (RFC 4180).
+fn quoted(cell: &str) -> String {
+    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_where_they_must_be() {
+        for (cell, text) in [("a b", "a b"), ("a,b", "\"a,b\""), ("say \"x\"", "\"say \"\"x\"\"\""), ("", "")] {
+            assert_eq!(quoted(cell), text);
+        }
+        assert_eq!(plain(&json!(["dense", "set@0.2"])), "dense, set@0.2");
+    }
+}

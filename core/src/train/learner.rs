@@ -12,7 +12,7 @@ use crate::data::batch::{Augmentation, HostBatch, order};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::events::{Event, LayerChange, LayerDensity, LearnerInfo, Score};
-use crate::net::plan::{Net, Placement, WeightState};
+use crate::net::plan::{Net, Placement, Training, WeightState};
 use crate::net::scratch::Scratch;
 use crate::net::tape::Io;
 use crate::net::{Graph, StateDict};
@@ -163,7 +163,7 @@ impl Learner {
                 seen
             })
             .collect();
-        let optimizer = ring.config.optimizer;
+        let optimizer = Training::from(ring.config);
         let net = Net::plan(ring.device, ring.scratch, ring.io, graph, n, start, placements, optimizer, ring.config.momentum_reset)?;
         let name = if control { format!("{config} on random") } else { config.to_string() };
         let order = order(ring.config.seed, 0, &indices);
@@ -257,12 +257,8 @@ impl Learner {
         // The epoch's running sums travel with the learner, so that where a slice ends changes no number.
         ring.device.write_f32(ring.io.totals, 0, &self.totals)?;
         while done < count {
-            let n_valid = self.load_batch(ring)?;
-            let step = step_params(config, lr, n_valid);
-            if self.step + 1 == steps && self.update_due(config) && self.config.method == Method::RigL {
-                gradients = Some(self.net.dense_gradients(ring.device, ring.scratch, &self.sparse_layers(), &step).await?);
-            }
-            self.net.train_step(ring.device, &step)?;
+            let wanted = self.step + 1 == steps && self.update_due(config) && self.config.method == Method::RigL;
+            let n_valid = self.train_batch(ring, lr, wanted.then_some(&mut gradients)).await?;
             self.flops += self.net.flops_per_step(n_valid) as f64;
             self.step += 1;
             self.total_steps += 1;
@@ -330,10 +326,29 @@ impl Learner {
         self.order = order(config.seed, u64::from(self.epoch), &self.indices);
     }
 
-    fn load_batch(&self, ring: &mut Ring) -> Result<usize> {
+    /// One training step on the next batch, in parts of `samples_a_pass`; returns its number of samples. Where asked, adds up the
+    /// dense gradients of the sparse layers on it, as they are before the step.
+    async fn train_batch(&mut self, ring: &mut Ring<'_>, lr: f32, mut dense: Option<&mut Option<Vec<Vec<f32>>>>) -> Result<usize> {
         let config = ring.config;
         let from = self.step * config.batch_size;
-        let samples = &self.order[from..(from + config.batch_size).min(self.order.len())];
+        let end = (from + config.batch_size).min(self.order.len());
+        let batch = end - from;
+        for at in (from..end).step_by(config.samples_a_pass()) {
+            let n_valid = self.load_batch(ring, at..end)?;
+            let step = StepParams { batch: batch as u32, ..step_params(config, lr, n_valid) };
+            if let Some(sum) = dense.as_deref_mut() {
+                let part = self.net.dense_gradients(ring.device, ring.scratch, &self.sparse_layers(), &step).await?;
+                add_gradients(sum, part);
+            }
+            self.net.train_part(ring.device, &step, at + n_valid == end)?;
+        }
+        Ok(batch)
+    }
+
+    /// Loads what passes at once from the start of `range`, an extent of the epoch's order; returns its number of samples.
+    fn load_batch(&self, ring: &mut Ring, range: std::ops::Range<usize>) -> Result<usize> {
+        let config = ring.config;
+        let samples = &self.order[range.start..(range.start + config.samples_a_pass()).min(range.end)];
         let augmentation = Augmentation { seed: config.seed, epoch: u64::from(self.epoch), rotate: false };
         ring.batch.fill(ring.data, &ring.data.train, samples, self.net.n, config.augment.then_some(&augmentation))?;
         upload(ring.device, &ring.io, ring.batch)?;
@@ -394,6 +409,18 @@ impl Learner {
             layers.push(LayerChange { name, pruned: change.pruned, grown: change.grown, explored: self.explored[layer].rate() });
         }
         Ok(Event::TopologyChanged { learner: index, update: self.updates, step: self.total_steps, death_rate: rate, layers })
+    }
+}
+
+/// Adds the gradients of one part of a batch to those of the parts before.
+fn add_gradients(sum: &mut Option<Vec<Vec<f32>>>, part: Vec<Vec<f32>>) {
+    match sum {
+        None => *sum = Some(part),
+        Some(sum) => {
+            for (sum, part) in sum.iter_mut().flatten().zip(part.iter().flatten()) {
+                *sum += part;
+            }
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 // Softmax cross-entropy, one workgroup, a thread a sample: loss, EL2N, true-class probability, answer; batch totals.
-//   p = softmax(logits); dlogits = (p - one_hot) / n_valid, 0 on padded lanes
+//   p = softmax(logits); dlogits = (p - one_hot) / divisor(), 0 on padded lanes
 //   samples[sample_offset + lane] = loss, |p - one_hot|^2, p[label], first maximum; totals += losses, correct, samples, non-finite
 // logits, dlogits (if HAS_GRAD): [CLASSES][N], labels: [N].
 #import step
@@ -44,7 +44,7 @@ fn main(@builtin(local_invocation_index) t: u32) {
                 let d = p - select(0.0, 1.0, c == label);
                 if (c == label) { p_true = p; }
                 distance += d * d;
-                if (HAS_GRAD) { dlogits[c * N + n] = d / f32(params.n_valid); }
+                if (HAS_GRAD) { dlogits[c * N + n] = d / divisor(); }
             }
             let loss = log(total) - (logits[min(label, CLASSES - 1u) * N + n] - top);
             let i = params.sample_offset + n;

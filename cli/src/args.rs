@@ -113,6 +113,11 @@ experiment_flags! {
     epochs: u32,
     /// Samples a step [default: 128]
     batch_size: usize,
+    /// Samples that pass through the network at once, 0 for the whole batch: less memory, the same step but for BatchNorm's statistics [default: 0]
+    micro_batch: usize,
+    /// Compute activations again in the backward pass instead of keeping them: less memory, more time, the same numbers [default: false]
+    #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    recompute: bool,
     /// Optimiser: sgd or adam [default: sgd]
     optimizer: OptimizerName,
     /// Learning rate at the start [default: 0.1]

@@ -172,7 +172,8 @@ fn measure_device(console: Console, args: &BenchArgs, choice: DeviceChoice, laye
     }))
 }
 
-/// Whole steps at uniform density: milliseconds, and how much of the possible speed-up was reached.
+/// Whole steps at uniform density, and with activations computed twice: milliseconds, how much of the possible speed-up was
+/// reached, and memory.
 fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effort) -> Result<Vec<Value>> {
     let batch = args.batch.unwrap_or(128);
     let models: &[Model] = if args.quick { &[Model::ResNet20] } else { &[Model::ResNet20, Model::ResNet18] };
@@ -180,13 +181,14 @@ fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effor
     let (mut rows, mut out) = (Vec::new(), Vec::new());
     for &model in models {
         let mut dense: Option<measure::Step> = None;
-        for density in std::iter::once(None).chain(DENSITIES.map(Some)) {
-            let step = pollster::block_on(measure::step(open(choice)?, model, batch, density, effort))
+        let densities = std::iter::once(None).chain(DENSITIES.map(Some)).map(|density| (density, false));
+        for (density, recompute) in densities.chain([(None, true), (Some(0.1), true)]) {
+            let step = pollster::block_on(measure::step(open(choice)?, model, batch, density, recompute, effort))
                 .with_context(|| format!("a step of {model}"))?;
             let first = *dense.get_or_insert(step);
             let (achieved, ideal) = (first.ms / step.ms, first.flops as f64 / step.flops as f64);
             rows.push(vec![
-                format!("{model} step, batch {batch}"),
+                format!("{model} step, batch {batch}{}", if recompute { ", recompute" } else { "" }),
                 density.map_or_else(|| "dense".into(), |d| d.to_string()),
                 format!("{:.1}", step.ms),
                 format!("{:.0}", step.flops as f64 / step.ms / 1e6),
@@ -194,14 +196,15 @@ fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effor
                 format!("{ideal:.2}"),
                 format!("{:.0} %", 100.0 * achieved / ideal),
                 format!("{:.0}", step.bytes as f64 / 1e6),
+                format!("{:.0}", step.step_bytes as f64 / 1e6),
             ]);
             out.push(json!({
                 "model": model, "batch": batch, "density": density.unwrap_or(1.0), "sparse": density.is_some(), "ms": step.ms, "flops": step.flops,
-                "speedup": achieved, "ideal_speedup": ideal, "device_bytes": step.bytes,
+                "speedup": achieved, "ideal_speedup": ideal, "device_bytes": step.bytes, "step_bytes": step.step_bytes, "recompute": recompute,
             }));
         }
     }
-    console.say(table::render(&["step", "density", "ms", "GFLOP/s", "speed-up", "ideal", "reached", "MB"], &rows));
+    console.say(table::render(&["step", "density", "ms", "GFLOP/s", "speed-up", "ideal", "reached", "MB", "in a step"], &rows));
     Ok(out)
 }
 
@@ -260,7 +263,10 @@ fn compare(console: Console, layers: &[Layer], result: &mut Value, pytorch: &Val
     let (dense, masked) = (best(step, "dense"), best(step, "masked"));
     let at = |density: f64| {
         let steps = result["steps"].as_array().into_iter().flatten();
-        steps.filter(|s| s["model"] == "resnet20" && s["density"] == density).find_map(|s| s["ms"].as_f64()).unwrap_or(f64::NAN)
+        steps
+            .filter(|s| s["model"] == "resnet20" && s["density"] == density && s["recompute"] == false)
+            .find_map(|s| s["ms"].as_f64())
+            .unwrap_or(f64::NAN)
     };
     console.say(format_args!(
         "ResNet-20 step: PyTorch dense {dense:.1} ms, masked {masked:.1} ms; ours dense {:.1} ms, at 0.1 {:.1} ms ({:.0} % of masked)\n",
@@ -321,7 +327,8 @@ mod tests {
         }
         assert_eq!(device.allocated_bytes(), 0, "everything was given back");
         assert!(
-            pollster::block_on(measure::step(Device::cpu(), Model::Tiny, 5, Some(0.2), effort)).is_ok_and(|s| s.ms > 0.0 && s.flops > 0)
+            pollster::block_on(measure::step(Device::cpu(), Model::Tiny, 5, Some(0.2), true, effort))
+                .is_ok_and(|s| s.ms > 0.0 && s.flops > 0)
         );
     }
 }

@@ -148,3 +148,45 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let shown = all.iter().take(6).copied().collect::<Vec<_>>().join(", ");
     if all.len() > 6 { format!("{shown} and {} more", all.len() - 6) } else { shown }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use sparring_core::net::init::initial_state;
+
+    #[test]
+    fn every_model_of_the_zoo_is_recognised_by_its_tensors() {
+        for &model in Model::ALL {
+            let architecture = Architecture { width: 0.05, ..model.into() };
+            let built = graph(architecture, Normalization::Cifar100, 7, model.usual_extent()).unwrap();
+            let mut state = initial_state(&built, 1);
+            assert_eq!(classes(architecture, model.usual_extent(), &state).unwrap(), 7, "{model}");
+            check(&built, &mut state).unwrap();
+            let own = graph(model.into(), Normalization::Cifar100, 7, model.usual_extent()).unwrap();
+            let error = check(&own, &mut state).unwrap_err().to_string();
+            assert!(error.contains("shape") || error.contains("missing"), "{model}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_says_its_width_and_stem() {
+        let folder = std::env::temp_dir().join(format!("sparring-import-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("c.safetensors");
+        let write = |pairs: &[(&str, &str)]| {
+            let mut state = StateDict::default();
+            state.metadata.extend(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+            std::fs::write(&path, safetensors::write(&state).unwrap()).unwrap();
+            read_checkpoint(&path)
+        };
+        let base = [(formats::MODEL, "wrn-16-4"), (formats::NORMALIZATION, "cifar10")];
+        let (_, architecture, _) = write(&base).unwrap();
+        assert_eq!(architecture, Architecture::from("wrn-16-4".parse::<Model>().unwrap()));
+        let (_, architecture, _) = write(&[base[0], base[1], (formats::WIDTH, "0.25"), (formats::STEM, "large")]).unwrap();
+        assert_eq!((architecture.width, architecture.stem), (0.25, Stem::Large));
+        let error = write(&[base[0], base[1], (formats::WIDTH, "wide")]).unwrap_err();
+        assert!(format!("{error:#}").contains("'wide'"), "{error:#}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -12,7 +12,7 @@ use sparring_core::error::Result;
 use sparring_core::net::plan::allocate_io;
 use sparring_core::net::scratch::Scratch;
 use sparring_core::net::zoo::{Input, Model};
-use sparring_core::net::{Net, Placement, init};
+use sparring_core::net::{Net, Placement, Training, init};
 use sparring_core::ops::{
     BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Dtype, Op, SparseTopology, StepParams, Weight, padded_batch,
 };
@@ -149,12 +149,14 @@ pub struct Step {
     pub ms: f64,
     /// FLOPs.
     pub flops: u64,
-    /// Device bytes.
+    /// Device bytes, the batch included.
     pub bytes: u64,
+    /// Of these, activations and gradients inside the step.
+    pub step_bytes: u64,
 }
 
-/// Times training steps on a device of its own, so that nothing of it stays behind.
-pub async fn step(mut device: Device, model: Model, batch: usize, density: Option<f64>, effort: Effort) -> Result<Step> {
+/// Times training steps on a device of its own, so that nothing of it stays behind; `recompute` as in the configuration.
+pub async fn step(mut device: Device, model: Model, batch: usize, density: Option<f64>, recompute: bool, effort: Effort) -> Result<Step> {
     let device = &mut device;
     let data = builtin(0.5, batch, 4, 1);
     let (mean, std) = Normalization::BuiltIn.mean_std();
@@ -170,7 +172,9 @@ pub async fn step(mut device: Device, model: Model, batch: usize, density: Optio
     let placements = graph.weights().into_iter().enumerate().map(place).collect();
     let n = padded_batch(batch);
     let io = allocate_io(device, data.extent, n, n)?;
-    let mut net = Net::plan(device, &mut Scratch::default(), io, graph, n, &state, placements, OptimizerName::Sgd, false)?;
+    let mut scratch = Scratch::default();
+    let training = Training { recompute, ..OptimizerName::Sgd.into() };
+    let mut net = Net::plan(device, &mut scratch, io, graph, n, &state, placements, training, false)?;
     let samples: Vec<u32> = (0..batch as u32).collect();
     let mut host = HostBatch::default();
     let mut times = Vec::new();
@@ -189,5 +193,10 @@ pub async fn step(mut device: Device, model: Model, batch: usize, density: Optio
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     // The first step warms up.
-    Ok(Step { ms: median(times.split_off(1)), flops: net.flops_per_step(batch), bytes: device.allocated_bytes() })
+    Ok(Step {
+        ms: median(times.split_off(1)),
+        flops: net.flops_per_step(batch),
+        bytes: device.allocated_bytes(),
+        step_bytes: net.memory(&scratch).scratch,
+    })
 }

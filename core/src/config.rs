@@ -218,6 +218,12 @@ pub struct ExperimentConfig {
     pub epochs: u32,
     /// Samples a step.
     pub batch_size: usize,
+    /// Samples that pass through the network at once (0 = the whole batch): less memory, and the same numbers within rounding but
+    /// for BatchNorm, which takes its statistics over these samples.
+    pub micro_batch: usize,
+    /// Compute activations again in the backward pass instead of keeping them: less memory, more time, the same numbers. Not part
+    /// of the hash.
+    pub recompute: bool,
     /// Optimiser.
     pub optimizer: OptimizerName,
     /// Learning rate at the start.
@@ -271,6 +277,8 @@ impl Default for ExperimentConfig {
             seed: 15,
             epochs: 20,
             batch_size: 128,
+            micro_batch: 0,
+            recompute: false,
             optimizer: OptimizerName::Sgd,
             lr: 0.1,
             lr_schedule: LrSchedule::Step,
@@ -352,6 +360,11 @@ impl ExperimentConfig {
         until.min(self.epochs.saturating_sub(1)) / frequency
     }
 
+    /// Number of samples that pass through the network at once.
+    pub fn samples_a_pass(&self) -> usize {
+        if self.micro_batch == 0 { self.batch_size } else { self.micro_batch.min(self.batch_size) }
+    }
+
     /// The network at its width.
     pub fn architecture(&self) -> Architecture {
         Architecture { model: self.model, width: self.width, stem: self.stem }
@@ -365,9 +378,9 @@ impl ExperimentConfig {
         self.architecture().graph(input)
     }
 
-    /// The complete configuration as JSON with what does not change the numbers (the device) at its default.
+    /// The complete configuration as JSON with what does not change the numbers (the device, recomputation) at its default.
     pub fn canonical_json(&self) -> Result<String> {
-        let canonical = Self { device: DeviceChoice::Auto, ..self.clone() };
+        let canonical = Self { device: DeviceChoice::Auto, recompute: false, ..self.clone() };
         serde_json::to_string(&canonical).map_err(|e| Error::Config(e.to_string()))
     }
 

@@ -6,8 +6,8 @@ use sparring_core::config::OptimizerName;
 use sparring_core::net::graph::Init;
 use sparring_core::net::plan::allocate_io;
 use sparring_core::net::scratch::Scratch;
-use sparring_core::net::zoo::{Input, Model, golden_net};
-use sparring_core::net::{Graph, Net, Placement, StateDict, init};
+use sparring_core::net::zoo::{Architecture, Input, Model, golden_net};
+use sparring_core::net::{Graph, Net, Placement, StateDict, Training, init};
 use sparring_core::ops::{StepParams, padded_batch};
 use sparring_core::rng::{Purpose, Stream};
 use sparring_core::sparse::mask;
@@ -260,4 +260,165 @@ fn a_sparse_network_holds_nothing_of_the_dense_size() {
     // The largest dense tensor (512x512x3x3) is 9.4 MB: no buffer of its size is in the pool.
     let (_, more, _) = bytes(0.1);
     assert!(more - scratch < 4 * 512 * 512 * 9 / 10, "gradients grow with the non-zeros only: {scratch} to {more}");
+}
+
+/// Steps of training on a device: `batch` samples in parts of `part`. Gives the state after them and the words of scratch.
+fn train(
+    mut device: Device,
+    graph: &Graph,
+    sparse: bool,
+    training: Training,
+    batch: usize,
+    part: usize,
+    steps: usize,
+) -> (StateDict, usize) {
+    let (mut scratch, n, extent) = (Scratch::default(), padded_batch(part), graph.extent(0));
+    let io = allocate_io(&mut device, extent, n, n).unwrap();
+    let state = init::initial_state(graph, 7);
+    let places = placements(graph, sparse);
+    let mut net = Net::plan(&mut device, &mut scratch, io, graph.clone(), n, &state, places, training, false).unwrap();
+    let words = (extent.0 * extent.1 * extent.2).div_ceil(4);
+    let identity = [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0];
+    device.write_f32(io.augmentation, 0, &identity.repeat(n)).unwrap();
+    let mut stream = Stream::new(5, Purpose::Test, 0, 0);
+    for _ in 0..steps {
+        let bytes: Vec<u32> = (0..batch * words).map(|_| stream.next_u32()).collect();
+        let labels: Vec<u32> = (0..batch).map(|_| stream.below(graph.classes as u32)).collect();
+        for from in (0..batch).step_by(part) {
+            let end = (from + part).min(batch);
+            device.write_u32(io.bytes, 0, &bytes[from * words..end * words]).unwrap();
+            device.write_u32(io.labels, 0, &labels[from..end]).unwrap();
+            let step = StepParams {
+                n_valid: (end - from) as u32,
+                batch: batch as u32,
+                lr: 0.01,
+                momentum: 0.9,
+                weight_decay: 5e-4,
+                beta2: 0.999,
+                epsilon: 1e-8,
+                nesterov: 1,
+                ..StepParams::default()
+            };
+            net.train_part(&mut device, &step, end == batch).unwrap();
+        }
+    }
+    (pollster::block_on(net.state(&device)).unwrap(), scratch.words())
+}
+
+fn zoo(model: &str, width: f32) -> Graph {
+    let model: Model = model.parse().unwrap();
+    let input = Input { extent: model.usual_extent(), classes: 10, mean: [0.5; 4], std: [0.25; 4] };
+    Architecture { width, ..model.into() }.graph(input).unwrap()
+}
+
+#[test]
+fn recomputation_saves_memory_and_changes_no_bit() {
+    let plain = Training::from(OptimizerName::Sgd);
+    let twice = Training { recompute: true, ..plain };
+    // The graph, and the most of the plain scratch that may be left.
+    for (graph, most) in [
+        (zoo("resnet20", 0.5), 0.5),
+        (zoo("vgg16", 0.25), 0.7),
+        (zoo("resnet50", 0.05), 0.5),
+        (zoo("wrn-16-4", 0.1), 0.65),
+        (zoo("alexnet-s", 0.1), 1.0),
+        (zoo("mlp", 0.1), 1.0),
+        (everything(), 1.0),
+        (pre_activation(), 1.0),
+        (vgg_like(), 1.0),
+    ] {
+        for sparse in [false, true] {
+            let (kept, all) = train(Device::cpu(), &graph, sparse, plain, 6, 6, 3);
+            let (computed, fewer) = train(Device::cpu(), &graph, sparse, twice, 6, 6, 3);
+            let name = graph.weights().into_iter().map(|w| w.name).next_back().unwrap();
+            println!("{} layers to {name}, sparse {sparse}: {fewer} of {all} words", graph.nodes.len());
+            assert!(kept == computed, "{name}: states differ");
+            assert!(fewer as f64 <= most * all as f64, "{name}: {fewer} of {all} words");
+        }
+    }
+}
+
+/// The largest difference between two states, relative to the largest value of each tensor.
+fn difference(a: &StateDict, b: &StateDict) -> f32 {
+    let mut worst = 0.0f32;
+    for (name, tensor) in &a.tensors {
+        let scale = tensor.data.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+        for (x, y) in tensor.data.iter().zip(&b.tensors[name].data) {
+            worst = worst.max((x - y).abs() / scale);
+        }
+    }
+    worst
+}
+
+#[test]
+fn a_batch_in_parts_is_the_batch_without_batchnorm() {
+    for (model, width) in [("lenet-5", 0.3), ("lenet-300-100", 0.3), ("mlp", 0.05)] {
+        let graph = zoo(model, width);
+        for sparse in [false, true] {
+            for optimizer in [OptimizerName::Sgd, OptimizerName::Adam] {
+                // Adam divides by the gradient's size, so that rounding of f32 would show where a gradient is nearly zero.
+                let device = || if optimizer == OptimizerName::Sgd { Device::cpu() } else { Device::oracle() };
+                let whole = train(device(), &graph, sparse, optimizer.into(), 11, 11, 4).0;
+                for recompute in [false, true] {
+                    let training = Training { optimizer, recompute, in_parts: true };
+                    // Parts of 4, 4 and 3; parts of 3, 3, 3 and 2, each with lanes to spare; everything at once.
+                    for part in [4, 3, 11] {
+                        let parts = train(device(), &graph, sparse, training, 11, part, 4).0;
+                        let worst = difference(&whole, &parts);
+                        assert!(worst < 1e-5, "{model}, sparse {sparse}, {optimizer}, parts of {part}: {worst}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_part_needs_a_plan_for_parts() {
+    let mut device = Device::cpu();
+    let (graph, mut scratch) = (zoo("tiny", 0.25), Scratch::default());
+    let io = allocate_io(&mut device, graph.extent(0), 4, 4).unwrap();
+    let state = init::initial_state(&graph, 0);
+    let places = placements(&graph, false);
+    let mut net = Net::plan(&mut device, &mut scratch, io, graph, 4, &state, places, OptimizerName::Sgd, false).unwrap();
+    let step = StepParams { n_valid: 4, ..StepParams::default() };
+    assert!(net.train_part(&mut device, &step, false).unwrap_err().to_string().contains("part"));
+}
+
+#[test]
+fn memory_counts_every_buffer() {
+    for training in
+        [OptimizerName::Sgd.into(), OptimizerName::Adam.into(), Training { optimizer: OptimizerName::Sgd, recompute: true, in_parts: true }]
+    {
+        for sparse in [false, true] {
+            let mut device = Device::cpu();
+            let (graph, mut scratch) = (zoo("resnet20", 0.5), Scratch::default());
+            let io = allocate_io(&mut device, graph.extent(0), 4, 4).unwrap();
+            let before = device.allocated_bytes();
+            let state = init::initial_state(&graph, 0);
+            let places = placements(&graph, sparse);
+            let net = Net::plan(&mut device, &mut scratch, io, graph, 4, &state, places, training, false).unwrap();
+            assert_eq!(net.memory(&scratch).total(), device.allocated_bytes() - before, "{training:?}, sparse {sparse}");
+            net.free(&mut device);
+            scratch.free(&mut device);
+            assert_eq!(device.allocated_bytes(), before);
+        }
+    }
+}
+
+#[test]
+fn a_gpu_trains_the_new_kinds_alike() {
+    use sparring_core::device::DeviceChoice;
+    let gpu = || pollster::block_on(Device::open(DeviceChoice::Gpu)).map(|(device, _)| device);
+    if gpu().is_err() {
+        println!("skipped: no Vulkan adapter");
+        return;
+    }
+    let training = Training { optimizer: OptimizerName::Sgd, recompute: true, in_parts: true };
+    for (name, graph) in [("pre-activation", pre_activation()), ("alexnet-like", alexnet_like()), ("bottlenecks", bottlenecks())] {
+        let on = |device| train(device, &graph, true, training, 5, 3, 2).0;
+        let worst = difference(&on(gpu().unwrap()), &on(Device::cpu()));
+        // Two steps of f32 apart in the order of sums.
+        assert!(worst < 1e-4, "{name}: {worst}");
+    }
 }

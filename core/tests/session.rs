@@ -149,6 +149,33 @@ fn scores_made_by_a_run_choose_subsets_with_a_control() {
 }
 
 #[test]
+fn a_batch_in_parts_is_the_same_race_without_batchnorm() {
+    let mut whole = config(&["dense", "set@0.3", "rigl@0.3", "rigl@0.3+masked"]);
+    (whole.model, whole.width, whole.lr, whole.batch_size) = (Model::Mlp, 0.05, 0.01, 50);
+    let parts = ExperimentConfig { micro_batch: 16, recompute: true, ..whole.clone() };
+    // RigL too: its dense gradients add up over the parts, or it would grow other weights.
+    let losses = |config: &ExperimentConfig| -> Vec<f64> {
+        let (events, session) = run(config);
+        assert_eq!(session.into_device().allocated_bytes(), 0);
+        let mut all: Vec<_> = events
+            .iter()
+            .filter_map(|e| match e {
+                Event::EpochEnd { learner, epoch, train, test, .. } => Some((*learner, *epoch, train.loss, test.loss, train.samples)),
+                _ => None,
+            })
+            .collect();
+        all.sort_by_key(|l| (l.0, l.1));
+        assert!(all.iter().all(|l| l.4 == 360), "every sample counts once");
+        all.into_iter().flat_map(|l| [l.2, l.3]).collect()
+    };
+    let (whole, parts) = (losses(&whole), losses(&parts));
+    assert_eq!((whole.len(), parts.len()), (24, 24));
+    for (a, b) in whole.iter().zip(&parts) {
+        assert!((a - b).abs() < 1e-4 * a, "{a} {b}");
+    }
+}
+
+#[test]
 fn a_gpu_runs_the_same_race() {
     use sparring_core::device::DeviceChoice;
     let Ok((gpu, _)) = block_on(Device::open(DeviceChoice::Gpu)) else {

@@ -10,10 +10,15 @@ struct StepParams {
     correction1: f32,
     correction2: f32,
     nesterov: u32,
-    pad0: u32,
-    pad1: u32,
+    batch: u32,
+    pad: u32,
 }
 @group(1) @binding(0) var<uniform> params: StepParams;
+
+// Number of samples whose mean loss is minimised.
+fn divisor() -> f32 {
+    return f32(select(params.batch, params.n_valid, params.batch == 0u));
+}
 
 // Which of the four lanes of batch vector `n4` are real samples.
 fn real_lanes(n4: u32) -> vec4<bool> {

@@ -382,6 +382,8 @@ fn Advanced() -> impl IntoView {
             </label>
             <Check label="Random control: everyone also on a random subset of the same size" read=|c| c.control write=|c, v| c.control = v/>
             <Number label="Batch size" low=1.0 high=4096.0 step="1" read=|c| c.batch_size as f64 write=|c, v| c.batch_size = v as usize/>
+            <Number label="Samples at once (0: the whole batch)" low=0.0 high=4096.0 step="1" read=|c| c.micro_batch as f64 write=|c, v| c.micro_batch = v as usize/>
+            <Check label="Compute activations twice: less memory, more time" read=|c| c.recompute write=|c, v| c.recompute = v/>
             <label class="field inline">
                 <span>"Optimiser"</span>
                 <select prop:value=move || config.with(|c| c.optimizer.name()) on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.optimizer = v)>

@@ -15,14 +15,21 @@ pub struct Outputs<'a, T> {
     pub totals: &'a mut [T],
 }
 
-/// Loss, gradient and records; a label that names no class gives a NaN loss, which `totals[3]` counts.
-pub fn softmax_cross_entropy<T: Real>(op: &SoftmaxCrossEntropy, n_valid: usize, logits: &[T], labels: &[u32], out: Outputs<'_, T>) {
+/// Loss, gradient (over `divisor`) and records; a label that names no class gives a NaN loss, which `totals[3]` counts.
+pub fn softmax_cross_entropy<T: Real>(
+    op: &SoftmaxCrossEntropy,
+    n_valid: usize,
+    divisor: u32,
+    logits: &[T],
+    labels: &[u32],
+    out: Outputs<'_, T>,
+) {
     let Outputs { mut dlogits, samples, totals } = out;
     let (classes, n) = (op.classes, op.n);
     if let Some(dlogits) = &mut dlogits {
         dlogits[..classes * n].fill(T::ZERO);
     }
-    let weight = T::ONE / T::from_f64(n_valid.max(1) as f64);
+    let weight = T::ONE / T::from_f64(f64::from(divisor.max(1)));
     let mut probabilities = vec![T::ZERO; classes];
     let (mut losses, mut correct, mut bad) = (T::ZERO, T::ZERO, T::ZERO);
     for (lane, record) in samples.chunks_exact_mut(SAMPLE_WORDS).take(n_valid.min(n)).enumerate() {

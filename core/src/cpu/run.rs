@@ -209,7 +209,7 @@ impl<T: Real> CpuDevice<T> {
             });
         };
         let out = loss::Outputs { dlogits, samples, totals };
-        loss::softmax_cross_entropy(op, n_valid, self.real(op.logits)?, self.index(op.labels)?, out);
+        loss::softmax_cross_entropy(op, n_valid, step.divisor(), self.real(op.logits)?, self.index(op.labels)?, out);
         Ok(())
     }
 }

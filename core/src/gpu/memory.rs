@@ -32,7 +32,7 @@ impl Memory {
                 what: format!("buffer '{label}'"),
                 needed: mebibytes(size),
                 available: format!("{} a buffer", mebibytes(most)),
-                remedy: "use a smaller batch or model".into(),
+                remedy: "set micro_batch to a part of the batch, or use a smaller model".into(),
             });
         }
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {

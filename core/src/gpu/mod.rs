@@ -274,7 +274,7 @@ impl GpuDevice {
             what: format!("{} in program '{label}'", launch.op),
             needed: format!("{} workgroups", launch.groups),
             available: format!("{most} x {most}"),
-            remedy: "use a smaller batch or model".into(),
+            remedy: "set micro_batch to a part of the batch, or use a smaller model".into(),
         })?;
         let (pipeline, layout) = self.pipelines.get(&self.device, launch)?;
         let mut entries = Vec::with_capacity(launch.bindings.len());

@@ -64,7 +64,8 @@ pub fn params(n_valid: usize) -> StepParams {
         correction1: 0.19,
         correction2: 0.02,
         nesterov: 1,
-        pad: [0; 2],
+        batch: 0,
+        pad: 0,
     }
 }
 

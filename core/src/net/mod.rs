@@ -3,11 +3,12 @@
 pub mod graph;
 pub mod init;
 pub mod plan;
+mod recompute;
 pub mod scratch;
 pub mod state;
 pub mod tape;
 pub mod zoo;
 
 pub use graph::Graph;
-pub use plan::{Net, Placement};
+pub use plan::{Net, Placement, Training};
 pub use state::{StateDict, Tensor};

@@ -5,7 +5,10 @@
 
 mod arrays;
 mod change;
+mod memory;
 mod probe;
+
+pub use memory::{Memory, Training};
 
 use super::graph::{Graph, Layer, WeightInfo};
 use super::scratch::Scratch;
@@ -39,19 +42,21 @@ impl Placement {
     }
 }
 
-/// What an update needs besides the gradient: one or two moments, and the mask.
+/// What an update needs besides the gradient: one or two moments, and where parts of a batch are summed.
 #[derive(Clone, Copy, Debug)]
 struct Moments {
     first: BufferId,
     second: Option<BufferId>,
+    /// The gradient's sum over the parts of a batch.
+    sum: Option<BufferId>,
 }
 
 impl Moments {
+    fn buffers(&self) -> impl Iterator<Item = BufferId> {
+        std::iter::once(self.first).chain(self.second).chain(self.sum)
+    }
     fn free(self, device: &mut Device) {
-        device.free(self.first);
-        if let Some(second) = self.second {
-            device.free(second);
-        }
+        self.buffers().for_each(|buffer| device.free(buffer));
     }
 }
 
@@ -96,9 +101,11 @@ pub struct Net {
     affines: Vec<VectorSlot>,
     running: Vec<(Vec<String>, BufferId, usize)>,
     io: Io,
-    optimizer: OptimizerName,
+    optimizer: Training,
     momentum_reset: bool,
     train: Program,
+    /// What updates the weights where `train` only sums gradients.
+    update: Option<Program>,
     eval: Program,
     /// Adam's step count.
     steps: u64,
@@ -129,10 +136,14 @@ pub fn free_io(device: &mut Device, io: Io) {
     }
 }
 
-fn moments(device: &mut Device, label: &str, words: usize, optimizer: OptimizerName) -> Result<Moments> {
+fn moments(device: &mut Device, label: &str, words: usize, training: Training) -> Result<Moments> {
     Ok(Moments {
         first: device.alloc(&format!("{label} momentum"), words, Dtype::F32)?,
-        second: match optimizer {
+        sum: match training.in_parts {
+            false => None,
+            true => Some(device.alloc(&format!("{label} gradient"), words, Dtype::F32)?),
+        },
+        second: match training.optimizer {
             OptimizerName::Sgd => None,
             OptimizerName::Adam => Some(device.alloc(&format!("{label} second moment"), words, Dtype::F32)?),
         },
@@ -154,7 +165,7 @@ fn find<'a>(state: &'a StateDict, name: &str, words: usize) -> Result<&'a Tensor
 impl Net {
     /// Plans a network: allocates what it holds, uploads its state, compiles its programs.
     ///
-    /// `placements` has one entry a weight tensor. `momentum_reset` zeroes the momentum of masked weights at every step.
+    /// `placements` has one entry a weight tensor; `optimizer` is an [`OptimizerName`] or a [`Training`]. `momentum_reset` zeroes the momentum of masked weights at every step.
     ///
     /// # Errors
     /// `Format` where the state does not fit the graph; `Limit` and `OutOfMemory` from the device.
@@ -167,9 +178,10 @@ impl Net {
         n: usize,
         state: &StateDict,
         placements: Vec<Placement>,
-        optimizer: OptimizerName,
+        optimizer: impl Into<Training>,
         momentum_reset: bool,
     ) -> Result<Self> {
+        let optimizer = optimizer.into();
         let mut slots = Vec::new();
         for (info, placement) in graph.weights().into_iter().zip(placements) {
             slots.push(WeightSlot::from_state(device, info, placement, state, optimizer)?);
@@ -201,7 +213,8 @@ impl Net {
         }
         let empty = || Program::Cpu(Vec::new());
         let (train, eval) = (empty(), empty());
-        let mut net = Self { graph, n, weights: slots, biases, affines, running, io, optimizer, momentum_reset, train, eval, steps: 0 };
+        let mut net =
+            Self { graph, n, weights: slots, biases, affines, running, io, optimizer, momentum_reset, train, update: None, eval, steps: 0 };
         net.compile(device, scratch)?;
         Ok(net)
     }
@@ -211,27 +224,31 @@ impl Net {
         let io = self.io;
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(io);
-        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Train);
+        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Train).recomputing(self.optimizer.recompute);
         tape.forward();
         tape.loss(true, io.samples, io.totals);
         let Self { weights, biases, affines, momentum_reset, .. } = &*self;
-        tape.backward(&mut Updates { slots: weights, biases, affines, momentum_reset: *momentum_reset })?;
+        let mut updates = Updates { slots: weights, biases, affines, momentum_reset: *momentum_reset };
+        let mut update = None;
+        if self.optimizer.in_parts {
+            let mut sums = memory::Sums(updates);
+            tape.backward(&mut sums)?;
+            update = Some(sums.update(device)?);
+        } else {
+            tape.backward(&mut updates)?;
+        }
         let train = compile(device, scratch, "train", tape)?;
         let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval);
         tape.forward();
         tape.loss(false, io.samples, io.totals);
         self.eval = compile(device, scratch, "evaluate", tape)?;
-        self.train = train;
+        (self.train, self.update) = (train, update);
         Ok(())
     }
 
     /// One training step on the batch that is in the io buffers. Adam's corrections are filled in here.
     pub fn train_step(&mut self, device: &mut Device, step: &StepParams) -> Result<()> {
-        self.steps += 1;
-        let t = self.steps as f64;
-        let correction = |beta: f32| (1.0 - libm::pow(f64::from(beta), t)) as f32;
-        let step = StepParams { correction1: correction(step.momentum), correction2: correction(step.beta2), ..*step };
-        device.run(&self.train, &step)
+        self.train_part(device, step, true)
     }
 
     /// Forward in eval mode on the batch in the io buffers; records go to `samples[sample_offset..]`.
@@ -292,12 +309,8 @@ impl Net {
     /// Device bytes of weights, their moments, masks and indices.
     pub fn weight_bytes(&self) -> u64 {
         let of = |s: &WeightSlot| {
-            let arrays = 2 + usize::from(s.moments.second.is_some()) + usize::from(s.mask.is_some());
-            let index = match &s.weight {
-                Weight::Dense { .. } => 0,
-                Weight::Sparse { topology, .. } => 4 * topology.nnz + s.info.shape.c_out + s.info.shape.c_in + 2,
-            };
-            4 * (arrays * s.words() + index) as u64
+            let arrays = 1 + s.moments.buffers().count() + usize::from(s.mask.is_some());
+            4 * (arrays * s.words() + s.index_words()) as u64
         };
         self.weights.iter().map(of).sum()
     }
@@ -321,13 +334,7 @@ impl Net {
 
 impl WeightSlot {
     /// Holds what a dense state has of this tensor; moments are zero.
-    fn from_state(
-        device: &mut Device,
-        info: WeightInfo,
-        placement: Placement,
-        state: &StateDict,
-        optimizer: OptimizerName,
-    ) -> Result<Self> {
+    fn from_state(device: &mut Device, info: WeightInfo, placement: Placement, state: &StateDict, optimizer: Training) -> Result<Self> {
         let dense = &find(state, &info.name, info.shape.weights())?.data;
         let values = match &placement {
             Placement::Dense => dense.clone(),
@@ -340,7 +347,7 @@ impl WeightSlot {
     }
 
     /// Buffers for this placement, its index or mask written, values and moments zero.
-    fn allocate(device: &mut Device, info: WeightInfo, placement: Placement, optimizer: OptimizerName) -> Result<Self> {
+    fn allocate(device: &mut Device, info: WeightInfo, placement: Placement, optimizer: Training) -> Result<Self> {
         let total = info.shape.weights();
         let label = info.name.as_str();
         let words = match &placement {
@@ -391,6 +398,13 @@ impl WeightSlot {
             Placement::Dense | Placement::Masked(_) => self.info.shape.weights(),
         }
     }
+    /// Words of a sparse weight's index.
+    fn index_words(&self) -> usize {
+        match &self.weight {
+            Weight::Dense { .. } => 0,
+            Weight::Sparse { topology, .. } => 4 * topology.nnz + self.info.shape.c_out + self.info.shape.c_in + 2,
+        }
+    }
     /// Number of active weights.
     pub fn active(&self) -> usize {
         self.placement.active(self.info.shape.weights())
@@ -398,7 +412,7 @@ impl WeightSlot {
 }
 
 impl VectorSlot {
-    fn allocate(device: &mut Device, names: Vec<String>, words: usize, state: &StateDict, optimizer: OptimizerName) -> Result<Self> {
+    fn allocate(device: &mut Device, names: Vec<String>, words: usize, state: &StateDict, optimizer: Training) -> Result<Self> {
         let total = words * names.len();
         let values = device.alloc(&names[0], total, Dtype::F32)?;
         for (i, name) in names.iter().enumerate() {
@@ -458,6 +472,20 @@ struct Updates<'a> {
     momentum_reset: bool,
 }
 
+impl Updates<'_> {
+    /// A tensor's values, their number, its moments and mask.
+    fn of(&self, target: Target) -> (BufferId, usize, Moments, Option<BufferId>) {
+        match target {
+            Target::Weight(i) => {
+                let s = &self.slots[i];
+                (s.weight.values(), s.words(), s.moments, s.mask)
+            }
+            Target::Bias(i) => (self.biases[i].values, self.biases[i].words, self.biases[i].moments, None),
+            Target::Affine(i) => (self.affines[i].values, 2 * self.affines[i].words, self.affines[i].moments, None),
+        }
+    }
+}
+
 impl Sink for Updates<'_> {
     fn weight(&mut self, index: usize, weight: Weight) -> (Option<Weight>, usize) {
         (Some(weight), self.slots[index].words())
@@ -466,14 +494,7 @@ impl Sink for Updates<'_> {
         None
     }
     fn done(&mut self, target: Target, grad: BufferId, ops: &mut Vec<Op>) {
-        let (values, len, Moments { first, second }, mask) = match target {
-            Target::Weight(i) => {
-                let s = &self.slots[i];
-                (s.weight.values(), s.words(), s.moments, s.mask)
-            }
-            Target::Bias(i) => (self.biases[i].values, self.biases[i].words, self.biases[i].moments, None),
-            Target::Affine(i) => (self.affines[i].values, 2 * self.affines[i].words, self.affines[i].moments, None),
-        };
+        let (values, len, Moments { first, second, .. }, mask) = self.of(target);
         if len == 0 {
             return;
         }

@@ -3,7 +3,7 @@
 //! Programs never overlap in time, so one pool of separate buffers serves them all (separate, because a GPU may not bind
 //! one buffer for reading and writing in a dispatch). Without it four learners would hold four sets of activations.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::device::Device;
 use crate::error::Result;
@@ -36,66 +36,42 @@ pub struct Scratch {
 impl Scratch {
     /// Replaces the virtual buffers of a tape by pooled ones: two share a buffer where their live ranges do not overlap.
     ///
+    /// Large ones choose first, each the smallest buffer that is large enough and free (Pisarchyk & Lee 2020, greedy by size): what a
+    /// large activation leaves then serves the small ones of later layers.
+    ///
     /// # Errors
     /// What [`Device::alloc`] says.
     pub fn place(&mut self, device: &mut Device, names: &Virtual, ops: &mut [Op]) -> Result<()> {
-        let mut last_use = HashMap::new();
+        // First and last op that touch each virtual buffer, both inclusive: no output takes the place of an input.
+        let mut live: BTreeMap<BufferId, (usize, usize)> = BTreeMap::new();
         for (i, op) in ops.iter_mut().enumerate() {
             op.visit_buffers(|id| {
                 if id.0 >= VIRTUAL {
-                    last_use.insert(*id, i);
+                    live.entry(*id).or_insert((i, i)).1 = i;
                 }
             });
         }
-        let mut free = self.buffers.clone();
-        free.sort_unstable();
-        let mut placed: HashMap<BufferId, (usize, BufferId)> = HashMap::new();
-        for (i, op) in ops.iter_mut().enumerate() {
-            let mut failure = None;
-            op.visit_buffers(|id| {
-                if id.0 < VIRTUAL || failure.is_some() {
-                    return;
+        let words = |id: BufferId| names.words[(id.0 - VIRTUAL) as usize];
+        let mut wanted: Vec<(BufferId, (usize, usize))> = live.into_iter().collect();
+        wanted.sort_by_key(|&(id, _)| std::cmp::Reverse(words(id)));
+        let mut taken: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.buffers.len()];
+        let mut placed = HashMap::new();
+        for (id, (first, last)) in wanted {
+            let free = |at: &usize| taken[*at].iter().all(|&(from, to)| last < from || to < first);
+            let fits = (0..self.buffers.len()).filter(|&at| self.buffers[at].0 >= words(id)).filter(free);
+            let at = match fits.min_by_key(|&at| self.buffers[at].0) {
+                Some(at) => at,
+                None => {
+                    self.buffers.push((words(id), device.alloc("scratch", words(id), Dtype::F32)?));
+                    taken.push(Vec::new());
+                    taken.len() - 1
                 }
-                let entry = match placed.get(id) {
-                    Some(entry) => *entry,
-                    None => {
-                        let words = names.words[(id.0 - VIRTUAL) as usize];
-                        let at = free.partition_point(|(w, _)| *w < words);
-                        let entry = match free.get(at) {
-                            Some((w, _)) if *w <= words + words / 4 + 1024 => free.remove(at),
-                            _ => match device.alloc("scratch", words, Dtype::F32) {
-                                Ok(buffer) => {
-                                    self.buffers.push((words, buffer));
-                                    (words, buffer)
-                                }
-                                Err(e) => {
-                                    failure = Some(e);
-                                    return;
-                                }
-                            },
-                        };
-                        placed.insert(*id, entry);
-                        entry
-                    }
-                };
-                let name = *id;
-                *id = entry.1;
-                if last_use.get(&name) == Some(&i) {
-                    last_use.insert(name, usize::MAX);
-                }
-            });
-            if let Some(e) = failure {
-                return Err(e);
-            }
-            // Released after the whole op was placed, so that no output takes the place of an input.
-            let done: Vec<BufferId> = last_use.iter().filter(|(_, at)| **at == usize::MAX).map(|(id, _)| *id).collect();
-            for id in done {
-                last_use.remove(&id);
-                if let Some(entry) = placed.remove(&id) {
-                    let at = free.partition_point(|e| *e < entry);
-                    free.insert(at, entry);
-                }
-            }
+            };
+            taken[at].push((first, last));
+            placed.insert(id, self.buffers[at].1);
+        }
+        for op in ops {
+            op.visit_buffers(|id| *id = placed.get(id).copied().unwrap_or(*id));
         }
         Ok(())
     }
@@ -108,5 +84,44 @@ impl Scratch {
     /// Words of the whole pool.
     pub fn words(&self) -> usize {
         self.buffers.iter().map(|(w, _)| w).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::ops::Relu;
+
+    /// A chain of ReLUs over buffers of these sizes; gives what each was placed in.
+    fn chain(device: &mut Device, scratch: &mut Scratch, sizes: &[usize]) -> Vec<BufferId> {
+        let mut names = Virtual::default();
+        let ids: Vec<BufferId> = sizes.iter().map(|&words| names.take(words)).collect();
+        let mut ops: Vec<Op> = ids.windows(2).map(|pair| Op::Relu(Relu { len: 1, x: pair[0], y: pair[1] })).collect();
+        scratch.place(device, &names, &mut ops).unwrap();
+        let mut placed = Vec::new();
+        for op in &ops {
+            let Op::Relu(o) = op else { unreachable!() };
+            assert_ne!(o.x, o.y, "no output in the place of an input");
+            placed.extend(placed.is_empty().then_some(o.x));
+            assert_eq!(placed.last(), Some(&o.x));
+            placed.push(o.y);
+        }
+        placed
+    }
+
+    #[test]
+    fn large_buffers_serve_small_tensors_once_they_are_free() {
+        let (mut device, mut scratch) = (Device::cpu(), Scratch::default());
+        let placed = chain(&mut device, &mut scratch, &[100, 90, 50, 20, 10]);
+        assert_eq!(scratch.words(), 190, "two at a time");
+        assert_eq!((placed[0], placed[1]), (placed[2], placed[3]));
+        // A second program works in the same pool, and only what is larger is new.
+        chain(&mut device, &mut scratch, &[10, 95, 90]);
+        assert_eq!(scratch.words(), 190);
+        chain(&mut device, &mut scratch, &[10, 200, 90]);
+        assert_eq!(scratch.words(), 390);
+        scratch.free(&mut device);
+        assert_eq!(device.allocated_bytes(), 0);
     }
 }

@@ -4,6 +4,7 @@
 //! their weight as soon as they exist and the update follows at once, so a gradient lives no longer than two ops.
 
 use super::graph::{Graph, Layer, NodeId};
+use super::recompute;
 use super::scratch::Virtual;
 use crate::error::{Error, Result};
 use crate::ops::*;
@@ -83,6 +84,8 @@ pub struct Tape<'a> {
     readers: Vec<usize>,
     /// Ordinal of each node among weights, biases and BatchNorms.
     ordinal: Vec<(usize, usize, usize)>,
+    /// What is computed again before the backward pass of each node; empty where everything is kept.
+    again: Vec<Vec<NodeId>>,
 }
 
 impl<'a> Tape<'a> {
@@ -113,7 +116,13 @@ impl<'a> Tape<'a> {
             dlogits: None,
             readers: graph.readers(),
             ordinal,
+            again: Vec::new(),
         }
+    }
+    /// Keeps few activations and computes the others again in the backward pass.
+    pub fn recomputing(mut self, recompute: bool) -> Self {
+        self.again = if recompute { recompute::plan(self.graph) } else { Vec::new() };
+        self
     }
 
     fn shape(&self, id: NodeId) -> Shape {
@@ -229,6 +238,9 @@ impl<'a> Tape<'a> {
             let Some(dy) = grads[id] else {
                 return Err(Error::Validation(format!("layer {id} has no gradient: nothing reads it")));
             };
+            for lost in self.again.get_mut(id).map(std::mem::take).unwrap_or_default() {
+                self.values[lost] = self.emit(lost, true);
+            }
             let (x, y) = (self.values[node.input], self.values[id]);
             // Where the gradient of the main input goes: into the buffer of an earlier consumer, or a new one.
             let accumulate = grads[node.input].is_some();

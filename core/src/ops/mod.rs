@@ -91,8 +91,17 @@ pub struct StepParams {
     pub correction2: f32,
     /// 1 for Nesterov momentum, else 0.
     pub nesterov: u32,
+    /// Number of samples the loss gradient is divided by, where a batch comes in parts; 0: `n_valid`.
+    pub batch: u32,
     /// Zero.
-    pub pad: [u32; 2],
+    pub pad: u32,
+}
+
+impl StepParams {
+    /// Number of samples whose mean loss is minimised.
+    pub fn divisor(&self) -> u32 {
+        if self.batch == 0 { self.n_valid } else { self.batch }
+    }
 }
 
 /// One operation of a program.

@@ -16,7 +16,7 @@ use crate::data::batch::{Augmentation, HostBatch, order};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::events::{Event, LayerDensity, LearnerInfo, Score};
-use crate::net::plan::Net;
+use crate::net::plan::{Net, Training};
 use crate::net::scratch::Scratch;
 use crate::net::tape::Io;
 use crate::net::{Graph, StateDict};
@@ -189,9 +189,9 @@ impl Learner {
             }
         };
         let Places { placements, notes } = place(ring, &corner, &graph, n, masked_by).await?;
-        let optimizer = ring.config.optimizer;
+        let training = Training::from(ring.config);
         let reset = ring.config.momentum_reset;
-        let net = Net::plan(ring.device, ring.scratch, ring.io, graph, n, weights, placements, optimizer, reset)?;
+        let net = Net::plan(ring.device, ring.scratch, ring.io, graph, n, weights, placements, training, reset)?;
         let sets: Vec<PositionSet> = net.weights.iter().map(|w| active_set(&w.placement, w.info.shape.weights())).collect();
         let order = order(ring.config.seed, 0, &corner.indices);
         Ok(Self {
@@ -287,12 +287,8 @@ impl Learner {
         // The epoch's running sums travel with the learner, so that where a slice ends changes no number.
         ring.device.write_f32(ring.io.totals, 0, &self.totals)?;
         while done < count {
-            let n_valid = self.load_batch(ring)?;
-            let step = step_params(config, lr, n_valid);
-            if self.step + 1 == steps && self.update_due(config) && self.config.needs_gradient() {
-                gradients = Some(self.update_gradients(ring, &step).await?);
-            }
-            self.net.train_step(ring.device, &step)?;
+            let wanted = self.step + 1 == steps && self.update_due(config) && self.config.needs_gradient();
+            let n_valid = self.train_batch(ring, lr, wanted.then_some(&mut gradients)).await?;
             self.flops += self.net.flops_per_step(n_valid) as f64;
             self.step += 1;
             self.total_steps += 1;
@@ -360,11 +356,24 @@ impl Learner {
         self.order = order(config.seed, u64::from(self.epoch), &self.indices);
     }
 
-    fn load_batch(&self, ring: &mut Ring) -> Result<usize> {
-        let from = self.step * ring.config.batch_size;
-        let samples = &self.order[from..(from + ring.config.batch_size).min(self.order.len())];
-        load(ring, self.net.n, samples, self.epoch)?;
-        Ok(samples.len())
+    /// One training step on the next batch, in parts of `samples_a_pass`; returns its number of samples. Where asked, adds up the
+    /// dense gradients that a topology update needs, as they are before the step.
+    async fn train_batch(&mut self, ring: &mut Ring<'_>, lr: f32, mut dense: Option<&mut Option<Vec<Vec<f32>>>>) -> Result<usize> {
+        let config = ring.config;
+        let from = self.step * config.batch_size;
+        let end = (from + config.batch_size).min(self.order.len());
+        let batch = end - from;
+        for at in (from..end).step_by(config.samples_a_pass()) {
+            let samples = &self.order[at..(at + config.samples_a_pass()).min(end)];
+            load(ring, self.net.n, samples, self.epoch)?;
+            let step = StepParams { batch: batch as u32, ..step_params(config, lr, samples.len()) };
+            let last = at + samples.len() == end;
+            if let Some(sum) = dense.as_deref_mut() {
+                add_gradients(sum, self.update_gradients(ring, &step).await?);
+            }
+            self.net.train_part(ring.device, &step, last)?;
+        }
+        Ok(batch)
     }
 }
 
@@ -378,6 +387,18 @@ pub fn load(ring: &mut Ring, lanes: usize, samples: &[u32], epoch: u32) -> Resul
 pub fn fill(batch: &mut HostBatch, config: &ExperimentConfig, data: &Dataset, lanes: usize, samples: &[u32], epoch: u32) -> Result<()> {
     let augmentation = Augmentation { seed: config.seed, epoch: u64::from(epoch), transforms: data.augmentation };
     batch.fill(data, &data.train, samples, lanes, config.augment.then_some(&augmentation))
+}
+
+/// Adds the gradients of one part of a batch to those of the parts before.
+pub(super) fn add_gradients(sum: &mut Option<Vec<Vec<f32>>>, part: Vec<Vec<f32>>) {
+    match sum {
+        None => *sum = Some(part),
+        Some(sum) => {
+            for (sum, part) in sum.iter_mut().flatten().zip(part.iter().flatten()) {
+                *sum += part;
+            }
+        }
+    }
 }
 
 /// The uniforms of a training step.

@@ -3,11 +3,11 @@
 //! Both ask for gradients at weights that a sparse learner does not have, so they plan a dense network of their own, use it
 //! once and give it back.
 
-use super::learner::{Ring, load};
+use super::learner::{Ring, add_gradients, load};
 use crate::config::OptimizerName;
 use crate::data::batch::order;
-use crate::error::Result;
-use crate::net::plan::{Net, Placement};
+use crate::error::{Error, Result};
+use crate::net::plan::{Net, Placement, Training};
 use crate::net::{Graph, init};
 use crate::ops::{ConvShape, StepParams};
 use crate::rng::{Purpose, Stream};
@@ -23,8 +23,8 @@ pub fn sensitivity(weights: &[&[f32]], gradients: &[Vec<f32>]) -> Vec<Vec<f32>> 
     scores
 }
 
-/// SNIP's scores as the reference code takes them: on a copy with Xavier-normal weights, over the first batch of the first epoch
-/// (at most `n` samples), with batch statistics.
+/// SNIP's scores as the reference code takes them: on a copy with Xavier-normal weights, over the first batch of the first epoch,
+/// with batch statistics. `n` is the padded number of samples that pass at once.
 ///
 /// # Errors
 /// What the device says.
@@ -40,14 +40,19 @@ pub async fn snip(ring: &mut Ring<'_>, graph: &Graph, n: usize, indices: &[u32])
         }
     }
     let placements = vec![Placement::Dense; infos.len()];
-    let net = Net::plan(ring.device, ring.scratch, ring.io, graph.clone(), n, &state, placements, OptimizerName::Sgd, false)?;
+    let training = Training { recompute: config.recompute, ..OptimizerName::Sgd.into() };
+    let net = Net::plan(ring.device, ring.scratch, ring.io, graph.clone(), n, &state, placements, training, false)?;
     let all: Vec<usize> = (0..infos.len()).collect();
     let samples = order(config.seed, 0, indices);
+    let batch = &samples[..samples.len().min(config.batch_size)];
     let gradients = async {
-        let samples = &samples[..samples.len().min(config.batch_size).min(n)];
-        load(ring, n, samples, 0)?;
-        let step = StepParams { n_valid: samples.len() as u32, ..StepParams::default() };
-        net.dense_gradients(ring.device, ring.scratch, &all, &step).await
+        let mut sum = None;
+        for part in batch.chunks(config.samples_a_pass()) {
+            load(ring, n, part, 0)?;
+            let step = StepParams { n_valid: part.len() as u32, batch: batch.len() as u32, ..StepParams::default() };
+            add_gradients(&mut sum, net.dense_gradients(ring.device, ring.scratch, &all, &step).await?);
+        }
+        Ok::<_, Error>(sum.unwrap_or_default())
     }
     .await;
     net.free(ring.device);

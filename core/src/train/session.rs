@@ -128,7 +128,7 @@ impl Session {
         if let Origin::Saved(saved) = origin {
             saved.check_data(&DataIdentity::new(&data, hard.as_deref()))?;
         }
-        let n = padded_batch(config.batch_size);
+        let n = padded_batch(config.samples_a_pass());
         let io = allocate_io(&mut device, data.extent, n, data.train.len().max(data.test.len()))?;
         let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
         let graph = config.graph(input)?;
@@ -354,7 +354,7 @@ impl Session {
         let start = web_time::Instant::now();
         let mut queued = 0;
         while at < samples.len() {
-            let end = (at + self.config.batch_size).min(samples.len());
+            let end = (at + self.config.samples_a_pass()).min(samples.len());
             let images = if test { &self.data.test } else { &self.data.train };
             let net = &self.learners[learner].net;
             self.batch.fill(&self.data, images, &samples[at..end], net.n, None)?;

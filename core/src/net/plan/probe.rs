@@ -125,7 +125,7 @@ impl Net {
     pub(crate) fn gradient_program(&self, device: &mut Device, scratch: &mut Scratch, buffers: &[Option<BufferId>]) -> Result<Program> {
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(self.io);
-        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Probe);
+        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Probe).recomputing(self.optimizer.recompute);
         tape.forward();
         let samples = tape.scratch(self.n * SAMPLE_WORDS);
         let totals = tape.scratch(TOTAL_WORDS);

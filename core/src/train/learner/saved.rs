@@ -10,7 +10,7 @@ use crate::data::sha256;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::net::graph::WeightInfo;
-use crate::net::plan::{Net, Placement};
+use crate::net::plan::{Net, Placement, Training};
 use crate::net::{Graph, StateDict};
 use crate::ops::TOTAL_WORDS;
 use crate::sparse::PositionSet;
@@ -119,8 +119,17 @@ impl Learner {
         }
         let totals: [f32; TOTAL_WORDS] =
             checkpoint.floats(&array("totals"))?.try_into().map_err(|_| damaged("running sums of another length"))?;
-        let net =
-            Net::plan(ring.device, ring.scratch, ring.io, graph, n, start, placements, ring.config.optimizer, ring.config.momentum_reset)?;
+        let net = Net::plan(
+            ring.device,
+            ring.scratch,
+            ring.io,
+            graph,
+            n,
+            start,
+            placements,
+            Training::from(ring.config),
+            ring.config.momentum_reset,
+        )?;
         let mut learner = Self {
             config,
             name,

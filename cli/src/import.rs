@@ -23,6 +23,9 @@ pub struct ImportArgs {
     /// Normalisation it was trained with: cifar10, cifar100, tinyimagenet, imagenet or builtin; stored in the checkpoint
     #[arg(long, default_value = "cifar10")]
     normalization: Normalization,
+    /// Side of the images it was trained on, pixels [default: 64 with tinyimagenet normalisation, else 32]
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<usize>,
     /// Where to write the checkpoint
     #[arg(long, value_name = "F.safetensors")]
     out: PathBuf,
@@ -37,7 +40,8 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let bytes = std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
     let mut state = torch::read(&bytes, &args.file.display().to_string())?;
     let classes = classes(args.model, &state)?;
-    let graph = graph(args.model, args.normalization, classes, (3, 32, 32))?;
+    let side = args.size.unwrap_or(if args.normalization == Normalization::TinyImageNet { 64 } else { 32 });
+    let graph = graph(args.model, args.normalization, classes, (3, side, side))?;
     check(&graph, &mut state).with_context(|| format!("{} is no {} with {classes} classes", args.file.display(), args.model))?;
     for (key, value) in [
         (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
@@ -84,29 +88,26 @@ pub fn classes(model: Model, state: &StateDict) -> Result<usize> {
 }
 
 /// Checks names and shapes; PyTorch's step counters (`num_batches_tracked`) are dropped.
+///
+/// # Errors
+/// One that lists tensors that are missing, unexpected, or of another shape, the first few of each.
 pub fn check(graph: &Graph, state: &mut StateDict) -> Result<()> {
     state.tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
     let expected = graph.state_shapes();
-    let missing: Vec<&str> = expected.iter().filter(|(name, _)| !state.tensors.contains_key(name)).map(|(name, _)| name.as_str()).collect();
-    let unknown: Vec<&str> = state.tensors.keys().map(String::as_str).filter(|name| !expected.iter().any(|(e, _)| e == name)).collect();
-    if !missing.is_empty() || !unknown.is_empty() {
-        let part =
-            |what: &str, names: &[&str]| if names.is_empty() { String::new() } else { format!("{what} {}", listed(names.iter().copied())) };
-        bail!(
-            "{}",
-            [part("missing", &missing), part("not in the network:", &unknown)]
-                .into_iter()
-                .filter(|p| !p.is_empty())
-                .collect::<Vec<_>>()
-                .join("; ")
-        );
-    }
-    for (name, shape) in &expected {
-        if let Some(tensor) = state.tensors.get(name).filter(|t| t.shape != *shape) {
-            bail!("tensor '{name}': expected shape {shape:?}, found {:?}", tensor.shape);
-        }
-    }
-    Ok(())
+    let missing = expected.iter().filter(|(name, _)| !state.tensors.contains_key(name)).map(|(name, _)| name.clone());
+    let unexpected = state.tensors.keys().filter(|name| !expected.iter().any(|(e, _)| e == *name)).cloned();
+    let misshapen = expected.iter().filter_map(|(name, shape)| {
+        let found = &state.tensors.get(name)?.shape;
+        (found != shape).then(|| format!("'{name}': expected shape {shape:?}, found {found:?}"))
+    });
+    let kinds: [(&str, Vec<String>); 3] =
+        [("missing", missing.collect()), ("not in the network:", unexpected.collect()), ("misshapen", misshapen.collect())];
+    let wrong: Vec<String> = kinds
+        .iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what} {}", listed(names.iter().map(String::as_str))))
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { bail!("{}", wrong.join("; ")) }
 }
 
 /// A checkpoint of ours with what its metadata says.

@@ -168,7 +168,7 @@ impl From<Error> for Failure {
             Error::NoAdapter(_) => ("No GPU can be used here", &[UseCpu]),
             Error::DeviceLost(_) => ("The GPU was lost", &[Retry, UseCpu]),
             Error::Format { .. } | Error::Io { .. } => ("The data is not what it should be", &[Retry, UseBuiltIn]),
-            Error::Checkpoint(_) => ("The saved run cannot be gone on from", &[ChangeSettings]),
+            Error::Checkpoint(_) => ("This run cannot go on", &[ChangeSettings]),
             Error::Diverged(_) => ("Training diverged", &[ChangeSettings, Retry]),
             Error::Shape { .. } | Error::Validation(_) => ("The trainer hit a fault of its own", &[Retry, UseCpu]),
         };

@@ -28,6 +28,9 @@ pub struct ImportArgs {
     /// Normalisation it was trained with: cifar10, cifar100, tinyimagenet, imagenet or builtin; stored in the checkpoint
     #[arg(long, default_value = "cifar10")]
     normalization: Normalization,
+    /// Side of the images it was trained on, pixels [default: 64 with tinyimagenet normalisation, else 32]
+    #[arg(long, value_name = "PIXELS")]
+    size: Option<usize>,
     /// Where to write the checkpoint
     #[arg(long, value_name = "F.safetensors")]
     out: PathBuf,
@@ -42,9 +45,10 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let bytes = std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
     let mut state = torch::read(&bytes, &args.file.display().to_string())?;
     let architecture = Architecture { model: args.model, width: args.width, stem: args.stem };
-    let extent = match args.normalization {
-        Normalization::TinyImageNet => (3, 64, 64),
-        _ => args.model.usual_extent(),
+    let extent = match (args.size, args.normalization) {
+        (Some(side), _) => (args.model.usual_extent().0, side, side),
+        (None, Normalization::TinyImageNet) => (3, 64, 64),
+        (None, _) => args.model.usual_extent(),
     };
     let classes = classes(architecture, extent, &state)?;
     let graph = graph(architecture, args.normalization, classes, extent)?;
@@ -96,29 +100,26 @@ pub fn classes(architecture: Architecture, extent: (usize, usize, usize), state:
 }
 
 /// Checks names and shapes; PyTorch's step counters (`num_batches_tracked`) are dropped.
+///
+/// # Errors
+/// One that lists tensors that are missing, unexpected, or of another shape, the first few of each.
 pub fn check(graph: &Graph, state: &mut StateDict) -> Result<()> {
     state.tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
     let expected = graph.state_shapes();
-    let missing: Vec<&str> = expected.iter().filter(|(name, _)| !state.tensors.contains_key(name)).map(|(name, _)| name.as_str()).collect();
-    let unknown: Vec<&str> = state.tensors.keys().map(String::as_str).filter(|name| !expected.iter().any(|(e, _)| e == name)).collect();
-    if !missing.is_empty() || !unknown.is_empty() {
-        let part =
-            |what: &str, names: &[&str]| if names.is_empty() { String::new() } else { format!("{what} {}", listed(names.iter().copied())) };
-        bail!(
-            "{}",
-            [part("missing", &missing), part("not in the network:", &unknown)]
-                .into_iter()
-                .filter(|p| !p.is_empty())
-                .collect::<Vec<_>>()
-                .join("; ")
-        );
-    }
-    for (name, shape) in &expected {
-        if let Some(tensor) = state.tensors.get(name).filter(|t| t.shape != *shape) {
-            bail!("tensor '{name}': expected shape {shape:?}, found {:?}", tensor.shape);
-        }
-    }
-    Ok(())
+    let missing = expected.iter().filter(|(name, _)| !state.tensors.contains_key(name)).map(|(name, _)| name.clone());
+    let unexpected = state.tensors.keys().filter(|name| !expected.iter().any(|(e, _)| e == *name)).cloned();
+    let misshapen = expected.iter().filter_map(|(name, shape)| {
+        let found = &state.tensors.get(name)?.shape;
+        (found != shape).then(|| format!("'{name}': expected shape {shape:?}, found {found:?}"))
+    });
+    let kinds: [(&str, Vec<String>); 3] =
+        [("missing", missing.collect()), ("not in the network:", unexpected.collect()), ("misshapen", misshapen.collect())];
+    let wrong: Vec<String> = kinds
+        .iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what} {}", listed(names.iter().map(String::as_str))))
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { bail!("{}", wrong.join("; ")) }
 }
 
 /// A checkpoint of ours with what its metadata says.

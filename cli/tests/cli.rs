@@ -175,6 +175,16 @@ fn a_state_dict_of_another_network_is_refused_by_name() {
     std::fs::write(&source, pth(&wrong)).unwrap();
     let output = sparring(&["import", &source, "--model", "tiny", "--out", &out]);
     assert!(stderr(&output).contains("'conv2.weight': expected shape [32, 16, 3, 3], found [32, 16, 5, 5]"), "{}", stderr(&output));
+    // All that is wrong at once, but briefly.
+    let mut several = wrong.to_vec();
+    several.remove(0);
+    several.push(("extra.weight", &[2]));
+    several.push(("bn1.num_batches_tracked", &[]));
+    std::fs::write(&source, pth(&several)).unwrap();
+    let message = stderr(&sparring(&["import", &source, "--model", "tiny", "--out", &out]));
+    for part in ["missing conv1.weight", "not in the network: extra.weight;", "misshapen 'conv2.weight'"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
     std::fs::write(&source, &pth(&TINY)[..3000]).unwrap();
     assert!(stderr(&sparring(&["import", &source, "--model", "tiny", "--out", &out])).contains("cut short"));
     assert!(!std::path::Path::new(&out).exists(), "nothing half-written is left");

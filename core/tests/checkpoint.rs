@@ -72,11 +72,11 @@ fn numbers(events: &[Event]) -> BTreeMap<usize, Vec<String>> {
     out
 }
 
-/// Epoch and weights, as bits, of each learner's best state.
-type BestStates = Vec<(u32, Vec<u32>)>;
+/// Epoch of a best state, and its values as bits.
+type BestBits = (u32, Vec<u32>);
 
-/// Everything that a finished session holds but its times: the arrays of a checkpoint, and weights as bits.
-fn final_state(session: &Session) -> (BTreeMap<String, Array>, BestStates) {
+/// Everything that a finished session holds but its times: the arrays of a checkpoint, and the best states.
+fn final_state(session: &Session) -> (BTreeMap<String, Array>, Vec<BestBits>) {
     let arrays = Checkpoint::read(&checkpoint(session)).unwrap().arrays;
     let bits = |t: &sparring_core::net::Tensor| t.data.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     let best = (0..).map_while(|i| session.best_state(i));

@@ -1,0 +1,14 @@
+//! Whatever the bytes, the readers of weights give a state or an error: no panic, no memory out of proportion.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sparring_core::Error;
+use sparring_core::formats::{safetensors, torch};
+use sparring_core::train::checkpoint::Checkpoint;
+
+fuzz_target!(|bytes: &[u8]| {
+    for result in [torch::read(bytes, "fuzzed"), safetensors::read(bytes, "fuzzed")] {
+        assert!(matches!(result, Ok(_) | Err(Error::Format { .. })));
+    }
+    let _ = Checkpoint::read(bytes);
+});

@@ -10,10 +10,11 @@ use sparring_core::data::chunks::{self, Chunk, ChunkedDataset, Manifest};
 use sparring_core::data::{Dataset, builtin, cifar};
 use sparring_core::error::Error;
 use sparring_core::hardness::Scores;
+use web_sys::File;
 
 use super::fetch::{self, Missing};
 use super::store::Store;
-use super::{Halt, Outbox};
+use super::{Halt, Outbox, stream};
 use crate::protocol::{Amount, Failure, WayOn};
 
 const MANIFEST: &str = "data/manifest.json";
@@ -63,7 +64,7 @@ impl Library {
         }
         if self.scores.is_none() {
             out.loading("Fetching the hardness scores", None).await;
-            match fetch::get(SCORES, |_| !out.cancelled()).await {
+            match fetch::get(SCORES, &mut |_| !out.cancelled()).await {
                 Ok(bytes) => {
                     let scores = Scores::from_bytes(SCORES, &bytes)?;
                     scores.check(data)?;
@@ -108,7 +109,7 @@ impl Library {
     async fn fetch_cifar10(&self, out: &Outbox) -> Result<Dataset, Halt> {
         out.loading("Looking for CIFAR-10", None).await;
         let store = Store::open().await;
-        let manifest = match fetch::get(MANIFEST, |_| !out.cancelled()).await {
+        let manifest = match fetch::get(MANIFEST, &mut |_| !out.cancelled()).await {
             Ok(json) => Manifest::parse(MANIFEST, &json)?,
             Err(Missing::GivenUp) => return Err(Halt::Cancelled),
             Err(why) => match store.read(KEPT_MANIFEST).await {
@@ -132,12 +133,12 @@ impl Library {
             }
             let mut here = done;
             let path = format!("data/{}", chunk.file);
-            let counted = |more| {
+            let mut counted = |more| {
                 here += more;
                 out.loading_now("Fetching CIFAR-10", Amount::Bytes(here, total));
                 !out.cancelled()
             };
-            match fetch::get(&path, counted).await {
+            match fetch::get(&path, &mut counted).await {
                 Ok(bytes) => {
                     data.accept(&chunk.file, &bytes)?;
                     store.write(&name, &bytes).await;
@@ -153,9 +154,12 @@ impl Library {
     }
 
     /// Checks the official archive and keeps it, in memory and in this browser. Returns the counts of its images.
-    pub async fn keep_archive(&mut self, name: &str, bytes: Vec<u8>, out: &Outbox) -> Result<(usize, usize), Halt> {
+    pub async fn keep_archive(&mut self, file: &File, out: &Outbox) -> Result<(usize, usize), Halt> {
         out.loading("Checking the archive", None).await;
-        let data = cifar::CIFAR10.from_archive(name, Cursor::new(bytes))?;
+        let name = file.name();
+        let broken = |e| Error::format(&name, "a complete gzip-compressed tar archive", stream::words(e));
+        let content = stream::gunzip(file, cifar::CIFAR10.largest_content()).await.map_err(broken)?;
+        let data = cifar::CIFAR10.from_tar(&name, Cursor::new(content))?;
         let (manifest, parts) = chunks::pack(&data, chunks::DEFAULT_CHUNK)?;
         let store = Store::open().await;
         let (mut done, total) = (0, manifest.total_bytes());

@@ -5,6 +5,7 @@
 mod fetch;
 mod library;
 mod store;
+mod stream;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -21,7 +22,7 @@ use sparring_core::hardness::Scores;
 use sparring_core::hardness::scoring::{SCORING_EPOCHS, Scoring, scoring_config};
 use sparring_core::train::Session;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
 use self::library::Library;
@@ -306,10 +307,7 @@ impl Trainer {
         let Some(file) = file else {
             return Err(Failure::new("No file came through", "Choose the archive again.", &[WayOn::ChangeSettings]).into());
         };
-        let unreadable = |e: JsValue| Failure::new("The file cannot be read", format!("{}: {e:?}", file.name()), &[WayOn::ChangeSettings]);
-        let buffer = JsFuture::from(file.array_buffer()).await.map_err(unreadable)?;
-        let bytes = js_sys::Uint8Array::new(&buffer).to_vec();
-        let (train, test) = self.library.keep_archive(&file.name(), bytes, &self.out).await?;
+        let (train, test) = self.library.keep_archive(&file, &self.out).await?;
         post(&Message::ArchiveKept { train, test });
         Ok(())
     }

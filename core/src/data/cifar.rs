@@ -69,8 +69,16 @@ impl Form {
     /// # Errors
     /// `Format` naming `file`, the part at fault, what was expected and what was found.
     pub fn from_archive(&self, file: &str, reader: impl Read) -> Result<Dataset> {
+        self.from_tar(file, GzDecoder::new(reader))
+    }
+
+    /// The same from an archive that is decompressed already: a browser does that by itself, and the page need not carry it.
+    ///
+    /// # Errors
+    /// As [`Self::from_archive`].
+    pub fn from_tar(&self, file: &str, reader: impl Read) -> Result<Dataset> {
         let broken = |e: io::Error| Error::format(file, "a complete gzip-compressed tar archive", e);
-        let mut archive = tar::Archive::new(Bounded::new(GzDecoder::new(reader), self.largest_content()));
+        let mut archive = tar::Archive::new(Bounded::new(reader, self.largest_content()));
         let mut assembly = Assembly::new(self);
         for entry in archive.entries().map_err(broken)? {
             let mut entry = entry.map_err(broken)?;
@@ -159,8 +167,8 @@ impl Form {
         }
     }
 
-    /// An archive that decompresses to more is not CIFAR-10.
-    fn largest_content(&self) -> u64 {
+    /// An archive that decompresses to more bytes is not CIFAR-10.
+    pub fn largest_content(&self) -> u64 {
         let sheet = self.sizes(&Part::Sheet(0)).1;
         (self.train_batches as u64 + 1) * sheet + (4 << 20)
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::device::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::net::zoo::Model;
+use crate::platform::parse_f64;
 
 /// Version of the configuration format; part of the hash and of links.
 pub const FORMAT_VERSION: u32 = 1;
@@ -149,7 +150,7 @@ impl FromStr for Subset {
         let (name, fraction) = s.split_once(':').map_or((s, None), |(a, b)| (a, Some(b)));
         let fraction = match fraction {
             None => 1.0,
-            Some(text) => text.parse::<f64>().ok().filter(|p| *p > 0.0 && *p <= 1.0).ok_or_else(|| {
+            Some(text) => parse_f64(text).filter(|p| *p > 0.0 && *p <= 1.0).ok_or_else(|| {
                 Error::Config(format!("subset '{s}': the part after ':' must be a fraction above 0 and at most 1, found '{text}'"))
             })?,
         };
@@ -209,7 +210,7 @@ impl FromStr for LearnerConfig {
             learner.density = 1.0;
         }
         if let Some(text) = density {
-            learner.density = text.parse::<f64>().ok().filter(|d| (0.0..=1.0).contains(d)).ok_or_else(|| {
+            learner.density = parse_f64(text).filter(|d| (0.0..=1.0).contains(d)).ok_or_else(|| {
                 Error::Config(format!("learner '{s}': the density after '@' must be a number from 0 to 1, found '{text}'"))
             })?;
             if method == Method::Dense && learner.density != 1.0 {

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use sparring_core::config::{DatasetName, LearnerConfig, LrSchedule, Method, OptimizerName, Subset};
 use sparring_core::net::zoo::Model;
+use sparring_core::platform::parse_f64;
 
 use super::lab::{Lab, Phase};
 use crate::figures::{count, percent};
@@ -88,7 +89,7 @@ pub fn Hardness() -> impl IntoView {
         }
     };
     let choose_share = move |percent: &str| {
-        if let Ok(p) = percent.parse::<f64>() {
+        if let Some(p) = parse_f64(percent) {
             config.update(|c| c.subset = (kind_of(c.subset).make)((p / 100.0).clamp(0.05, 1.0)));
         }
     };
@@ -252,7 +253,7 @@ fn CornerForm(index: usize) -> impl IntoView {
         }
     };
     let choose_density = move |text: &str| {
-        if let Ok(density) = text.parse::<f64>() {
+        if let Some(density) = parse_f64(text) {
             edit(&|l| l.density = density.clamp(0.01, 1.0));
         }
     };
@@ -323,8 +324,8 @@ fn Number(
                 type="number" min=low max=high step=step data-testid=testid inputmode="decimal"
                 prop:value=shown
                 on:change:target=move |ev| {
-                    match ev.target().value().parse::<f64>() {
-                        Ok(v) if (low..=high).contains(&v) => config.update(|c| write(c, v)),
+                    match parse_f64(&ev.target().value()) {
+                        Some(v) if (low..=high).contains(&v) => config.update(|c| write(c, v)),
                         _ => ev.target().set_value(&shown()),
                     }
                 }
@@ -383,7 +384,7 @@ fn Advanced() -> impl IntoView {
 fn RateNow() -> impl IntoView {
     let lab = Lab::get();
     let typed = RwSignal::new(String::new());
-    let rate = move || typed.get().parse::<f32>().ok().filter(|r| (0.0..=1000.0).contains(r));
+    let rate = move || parse_f64(&typed.get()).map(|r| r as f32).filter(|r| (0.0..=1000.0).contains(r));
     let running = Memo::new(move |_| lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused)));
     view! {
         <Show when=move || running.get()>

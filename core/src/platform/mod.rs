@@ -1,4 +1,4 @@
-//! What differs between native and the page: threads and the processor's name. The only place for `cfg(target_arch)`.
+//! What differs between native and the page: threads, the processor's name, numbers out of text. The only place for `cfg(target_arch)`.
 //!
 //! Callers see one function, [`parallel_for`], which runs its tasks in any order; without this seam every kernel would
 //! carry its own `cfg`.
@@ -11,6 +11,6 @@ mod wasm;
 
 pub use gpu_wait::{gpu_callbacks, gpu_wait};
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::{advise_huge_pages, cpu_name, parallel_for, threads, with_threads};
+pub use native::{advise_huge_pages, cpu_name, parallel_for, parse_f64, threads, with_threads};
 #[cfg(target_arch = "wasm32")]
-pub use wasm::{advise_huge_pages, cpu_name, parallel_for, threads, with_threads};
+pub use wasm::{advise_huge_pages, cpu_name, parallel_for, parse_f64, threads, with_threads};

@@ -24,6 +24,11 @@ pub fn with_threads<R: Send>(count: usize, work: impl FnOnce() -> R + Send) -> R
     }
 }
 
+/// The number that a text is, correctly rounded; `None` where it is none.
+pub fn parse_f64(text: &str) -> Option<f64> {
+    text.parse().ok()
+}
+
 /// Asks for huge pages where a big allocation will lie, before it is touched: kernels walk activations in short rows far
 /// apart, and with 4 KiB pages each row costs a page walk (measured: twice the time of BatchNorm). Only advice.
 #[cfg(target_os = "linux")]

@@ -4,6 +4,7 @@
 
 mod args;
 mod bench;
+mod catalog;
 mod clock;
 mod console;
 mod data;
@@ -64,6 +65,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Measure layers and whole steps, dense and sparse
     Bench(bench::BenchArgs),
+    /// Methods, rules, models and datasets, as Markdown
+    Catalog(catalog::CatalogArgs),
     /// Run the golden cases of a folder
     #[command(hide = true)]
     Golden(golden::GoldenArgs),
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Score(args) => score::score(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::Catalog(args) => catalog::catalog(&args),
         Command::Golden(args) => golden::golden(&args),
     };
     match result {

@@ -20,15 +20,17 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Defines a C-like enum with one text form used everywhere (flags, files, links, messages).
 #[macro_export]
 macro_rules! named_enum {
-    ($(#[$meta:meta])* $vis:vis enum $name:ident ($kind:literal) { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident ($kind:literal) { $($(#[doc = $doc:literal])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-        $vis enum $name { $($(#[$vmeta])* #[serde(rename = $text)] $variant),+ }
+        $vis enum $name { $($(#[doc = $doc])* #[serde(rename = $text)] $variant),+ }
         impl $name {
             /// Every value, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             /// The text form.
             pub fn name(self) -> &'static str { match self { $(Self::$variant => $text),+ } }
+            /// What it is, in the words of its documentation.
+            pub fn doc(self) -> &'static str { match self { $(Self::$variant => concat!($($doc),*).trim_ascii()),+ } }
         }
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(self.name()) }

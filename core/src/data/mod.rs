@@ -99,13 +99,18 @@ impl Default for Transforms {
 
 named_enum! {
     /// Which tenth of the training file validates.
-    #[derive(Default)]
     pub enum Validation ("validation split") {
         /// The last by index (reference: CIFAR).
-        #[default]
         LastTenth = "last-tenth",
         /// One drawn at random with a fixed seed, where the file is ordered by class (reference: Tiny ImageNet).
         RandomTenth = "random-tenth",
+    }
+}
+
+#[expect(clippy::derivable_impls, reason = "the macro takes no attributes of variants but their documentation")]
+impl Default for Validation {
+    fn default() -> Self {
+        Self::LastTenth
     }
 }
 

@@ -17,11 +17,11 @@ pub use small::golden_net;
 
 /// Defines [`Model`]: the networks with a name of their own, and WideResNets by numbers.
 macro_rules! models {
-    ($($(#[$meta:meta])* $variant:ident = $text:literal),+ $(,)?) => {
+    ($($(#[doc = $doc:literal])* $variant:ident = $text:literal),+ $(,)?) => {
         /// A network of the zoo. Text form: its name, e.g. `resnet20`, `wrn-16-4`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Model {
-            $($(#[$meta])* $variant,)+
+            $($(#[doc = $doc])* $variant,)+
             /// WideResNet of this depth (6n + 4) and this many times the channels.
             Wide {
                 /// Number of layers, shortcuts not counted.
@@ -32,6 +32,13 @@ macro_rules! models {
         }
         const NAMED: &[(Model, &str)] = &[$((Model::$variant, $text)),+];
         impl Model {
+            /// What it is, in the words of its documentation.
+            pub fn doc(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($doc),*).trim_ascii(),)+
+                    Self::Wide { .. } => "WideResNet, pre-activation: depth, then how many times the channels (Zagoruyko and Komodakis 2016).",
+                }
+            }
             /// Every named network, and a few WideResNets.
             pub const ALL: &'static [Self] = &[
                 $(Self::$variant,)+

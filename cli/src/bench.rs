@@ -18,7 +18,7 @@ use sparring_core::ops::{ConvShape, padded_batch};
 use crate::args::DeviceFlag;
 use crate::console::{Console, describe};
 use crate::measure::{self, Direction, Effort};
-use crate::{clock, import, rundir, table};
+use crate::{clock, import, rundir, table, topology};
 
 const DENSITIES: [f64; 4] = [0.5, 0.2, 0.1, 0.05];
 const PYTORCH: &str = include_str!("pytorch.py");
@@ -166,9 +166,10 @@ fn measure_device(console: Console, args: &BenchArgs, choice: DeviceChoice, laye
     }
     drop(device);
     let steps = steps(console, args, choice, effort)?;
+    let updates = updates(console, args, choice)?;
     Ok(json!({
         "date": clock::now(), "commit": env!("SPARRING_COMMIT"), "version": env!("CARGO_PKG_VERSION"), "system": clock::system(),
-        "device": info, "layers": measured, "steps": steps,
+        "device": info, "layers": measured, "steps": steps, "topology_updates": updates,
     }))
 }
 
@@ -205,6 +206,19 @@ fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effor
         }
     }
     console.say(table::render(&["step", "density", "ms", "GFLOP/s", "speed-up", "ideal", "reached", "MB", "in a step"], &rows));
+    Ok(out)
+}
+
+/// Topology updates: what one costs beside the step that it follows.
+fn updates(console: Console, args: &BenchArgs, choice: DeviceChoice) -> Result<Vec<Value>> {
+    let model = if args.quick { Model::ResNet20 } else { Model::ResNet18 };
+    let (mut rows, mut out) = (Vec::new(), Vec::new());
+    for learner in topology::LEARNERS {
+        let ms = pollster::block_on(topology::update(open(choice)?, model, learner)).with_context(|| format!("an update of {learner}"))?;
+        rows.push(vec![format!("{model} {learner}"), format!("{ms:.0}")]);
+        out.push(json!({ "model": model, "learner": learner, "ms": ms }));
+    }
+    console.say(table::render(&["topology update", "ms"], &rows));
     Ok(out)
 }
 

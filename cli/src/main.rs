@@ -23,6 +23,7 @@ mod score;
 mod selftest;
 mod source;
 mod table;
+mod topology;
 
 use std::process::ExitCode;
 

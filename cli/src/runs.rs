@@ -124,11 +124,11 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// A folder that cannot be read, and why.
-type Damaged = (PathBuf, String);
+/// A folder that could not be read, and why.
+type Skipped = (PathBuf, String);
 
 /// Every run of a folder, newest first, and what could not be read.
-fn read_all(folder: &Path) -> Result<(Vec<Run>, Vec<Damaged>)> {
+fn read_all(folder: &Path) -> Result<(Vec<Run>, Vec<Skipped>)> {
     let (mut runs, mut skipped) = (Vec::new(), Vec::new());
     let entries = fs::read_dir(folder).with_context(|| format!("reading {}; --in names another folder of runs", folder.display()))?;
     for path in entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()) {

@@ -11,7 +11,7 @@ use sparring_core::config::OptimizerName;
 use sparring_core::data::batch::HostBatch;
 use sparring_core::data::builtin::builtin;
 use sparring_core::data::{Dataset, Normalization};
-use sparring_core::formats::{MODEL, NORMALIZATION, safetensors};
+use sparring_core::formats::{MODEL, NORMALIZATION, safetensors, torch};
 use sparring_core::net::plan::{Net, Placement, allocate_io};
 use sparring_core::net::scratch::Scratch;
 use sparring_core::net::zoo::{Input, Model};
@@ -67,7 +67,7 @@ fn losses(data: &Dataset, state: &StateDict) -> Vec<f32> {
 }
 
 #[test]
-fn pytorch_reads_a_file_by_the_documented_lines() {
+fn pytorch_reads_a_file_by_the_documented_lines_and_its_files_are_read() {
     for normalization in Normalization::ALL {
         let (mean, std) = normalization.mean_std();
         let list = |v: [f32; 4]| v[..3].iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(", ");
@@ -85,7 +85,7 @@ fn pytorch_reads_a_file_by_the_documented_lines() {
     let mut state = init::initial_state(&Model::Tiny.graph(input).unwrap(), 3);
     let mut stream = Stream::new(1, Purpose::Test, 0, 0);
     for tensor in state.tensors.values_mut() {
-        tensor.data.iter_mut().for_each(|v| *v += 0.2 * stream.uniform());
+        tensor.data.iter_mut().for_each(|v| *v += 0.2 * (stream.uniform() - 0.5));
     }
     state.metadata.insert(NORMALIZATION.into(), data.name.clone());
     let tensor = |shape: &[usize], data: Vec<f32>| Tensor { shape: shape.to_vec(), data };
@@ -100,8 +100,16 @@ fn pytorch_reads_a_file_by_the_documented_lines() {
     put("weights.safetensors", &state);
     put("inputs.safetensors", &inputs);
     let lines = DOCS.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
-    let check = "\nx = load_file('inputs.safetensors')\nlosses = torch.nn.functional.cross_entropy(load('weights.safetensors')(x['pixels']), x['labels'].long(), reduction='none')\nprint(*losses.tolist())\n";
+    let check = "\nx = load_file('inputs.safetensors')\nlosses = torch.nn.functional.cross_entropy(load('weights.safetensors')(x['pixels']), x['labels'].long(), reduction='none')\nprint(*losses.tolist())\n\
+        wrapped = torch.nn.DataParallel(load('weights.safetensors')).state_dict()\n\
+        torch.save({'epoch': 3, 'state_dict': wrapped}, 'zip.pth')\n\
+        torch.save(wrapped, 'legacy.th', _use_new_zipfile_serialization=False)\n";
     let output = run(&python, &folder, &format!("{lines}{check}"));
+    for name in ["zip.pth", "legacy.th"] {
+        let mut back = torch::read(&std::fs::read(folder.join(name)).unwrap(), name).unwrap();
+        back.tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
+        assert!(back.tensors == state.tensors, "{name}");
+    }
     std::fs::remove_dir_all(&folder).unwrap();
     let theirs: Vec<f32> = output.split_whitespace().map(|v| v.parse().unwrap()).collect();
     let ours = losses(&data, &state);

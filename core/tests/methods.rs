@@ -259,5 +259,6 @@ fn sparse_and_masked_with_momentum_reset_agree_over_fifty_steps() {
     }
 }
 
-/// Fifty steps of float32 in two orders of summation: what BatchNorm and the learning rate make of rounding errors of 1e-7.
+/// Relative distance after fifty steps of float32 in two orders of summation: what BatchNorm and the learning rate make of rounding
+/// errors of 1e-7. Weights differ by 3e-4 at most; a bias of BatchNorm near zero by 9e-4.
 const AGREEMENT: f64 = 2e-3;

@@ -207,6 +207,19 @@ fn axpy<T: Real>(a: T, x: &[T], y: &mut [T]) {
     }
 }
 
+/// In eight sums, so that no product waits for the sum before it.
+fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut sums = [T::ZERO; 8];
+    for (a, b) in a.iter().zip(b) {
+        for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    let rest = a_rest.iter().zip(b_rest).map(|(&a, &b)| a * b);
+    sums.into_iter().chain(rest).sum()
+}
+
 /// `y = conv(x, w) (+ bias on the valid lanes)`.
 pub fn forward<T: Real>(args: ForwardArgs<'_, T>) {
     let ForwardArgs { shape, x, index, values, bias, n_valid, y } = args;
@@ -257,7 +270,7 @@ pub fn weight_grad<T: Real>(args: WeightGradArgs<'_, T>) {
             let x = &x[entry.channel * plane_in..][..plane_in];
             let mut sum = T::ZERO;
             positions(&shape, entry.ky, entry.kx, |o, i| {
-                sum += dy[o..o + n].iter().zip(&x[i..i + n]).map(|(&dy, &x)| dy * x).sum::<T>();
+                sum += dot(&dy[o..o + n], &x[i..i + n]);
             });
             (entry.position, sum)
         };

@@ -26,7 +26,17 @@ impl Net {
         which: &[usize],
         step: &StepParams,
     ) -> Result<Vec<Vec<f32>>> {
-        let mut slice_words = SLICE_WORDS;
+        self.gradients_in_slices(device, scratch, which, step, SLICE_WORDS).await
+    }
+
+    async fn gradients_in_slices(
+        &self,
+        device: &mut Device,
+        scratch: &mut Scratch,
+        which: &[usize],
+        step: &StepParams,
+        mut slice_words: usize,
+    ) -> Result<Vec<Vec<f32>>> {
         let mut out = Vec::with_capacity(which.len());
         while out.len() < which.len() {
             let rest = &which[out.len()..];
@@ -155,4 +165,41 @@ impl Sink for Probe<'_> {
         }
     }
     fn done(&mut self, _: Target, _: BufferId, _: &mut Vec<Op>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::config::OptimizerName;
+    use crate::net::plan::{Placement, allocate_io};
+    use crate::net::zoo::golden_net;
+    use crate::net::{Graph, init};
+    use crate::sparse::mask;
+
+    #[test]
+    fn slices_of_any_size_give_the_same_gradients_and_bound_the_memory() {
+        let mut graph = Graph::new((3, 8, 8), 10, [0.5; 4], [0.25; 4]);
+        golden_net(&mut graph).unwrap();
+        let mut device = Device::cpu();
+        let mut scratch = Scratch::default();
+        let io = allocate_io(&mut device, (3, 8, 8), 4, 4).unwrap();
+        device.write_u32(io.bytes, 0, &(0..192).map(|i: u32| i.wrapping_mul(0x9e37_79b9)).collect::<Vec<_>>()).unwrap();
+        device.write_f32(io.augmentation, 0, &crate::data::batch::IDENTITY.repeat(4)).unwrap();
+        device.write_u32(io.labels, 0, &[1, 4, 7, 0]).unwrap();
+        let state = init::initial_state(&graph, 3);
+        let places = graph.weights().into_iter().enumerate().map(|(i, w)| Placement::Sparse(mask::initial(3, i, w.shape.weights(), 0.3)));
+        let places = places.collect();
+        let net = Net::plan(&mut device, &mut scratch, io, graph, 4, &state, places, OptimizerName::Sgd, false).unwrap();
+        let step = StepParams { n_valid: 3, ..StepParams::default() };
+        let all: Vec<usize> = (0..net.weights.len()).collect();
+        let mut at = |words| pollster::block_on(net.gradients_in_slices(&mut device, &mut scratch, &all, &step, words)).unwrap();
+        let whole = at(usize::MAX);
+        assert!(whole.iter().zip(&net.weights).all(|(g, w)| g.len() == w.info.shape.weights() && g.iter().any(|v| *v != 0.0)));
+        for words in [0, 1, 300, 2500] {
+            assert_eq!(at(words), whole, "slices of {words} words");
+        }
+        // 216, 1152, 2304 and 160 weights.
+        assert_eq!([0, 300, 1368, 4000].map(|words| net.slice_len(&all, words)), [1, 1, 2, 4]);
+    }
 }

@@ -134,6 +134,8 @@ pub struct Evaluation {
     pub easy: Option<Score>,
     /// Harder half.
     pub hard: Option<Score>,
+    /// Training FLOPs so far.
+    pub flops: f64,
 }
 
 impl Evaluation {
@@ -190,9 +192,16 @@ impl Learner {
     pub fn at_epoch(&self, epoch: u32, series: Series) -> Option<f64> {
         self.evaluations.iter().find(|e| e.epoch == epoch)?.value(series)
     }
-    /// Floating-point operations a finished run of `epochs` would have made at point `epoch`; the x axis by work.
+    /// Floating-point operations made at point `epoch`, the x axis by work: as reported after each epoch, at today's cost of a step
+    /// beyond the last.
     pub fn flops_at(&self, epoch: f64) -> f64 {
-        epoch * self.steps as f64 * self.info.flops_per_step as f64
+        let next = self.evaluations.partition_point(|e| f64::from(e.epoch) <= epoch);
+        let (from, done) = next.checked_sub(1).map_or((0.0, 0.0), |i| (f64::from(self.evaluations[i].epoch), self.evaluations[i].flops));
+        let of_an_epoch = match self.evaluations.get(next) {
+            Some(e) => (e.flops - done) / (f64::from(e.epoch) - from),
+            None => self.steps as f64 * self.info.flops_per_step as f64,
+        };
+        done + (epoch - from) * of_an_epoch
     }
     fn done(&self) -> f64 {
         f64::from(self.epoch) * self.steps as f64 + self.step as f64
@@ -249,17 +258,26 @@ impl Race {
                     l.observe(Live { epoch, loss, accuracy, weight: 1.0 });
                 }
             }
-            Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, .. } => {
+            Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, flops, .. } => {
                 let Some(l) = self.learners.get_mut(learner) else { return };
                 self.reports += 1;
                 (l.epoch, l.step) = (epoch, 0);
-                l.evaluations.push(Evaluation { epoch, lr, train, test, easy: test_easy, hard: test_hard });
+                l.evaluations.push(Evaluation { epoch, lr, train, test, easy: test_easy, hard: test_hard, flops });
             }
             Event::TopologyChanged { learner, update, layers, .. } => {
                 let Some(l) = self.learners.get_mut(learner) else { return };
                 (l.updates, l.changes) = (update, layers);
             }
-            Event::Topology { .. } | Event::SamplesScored { .. } => {}
+            Event::Topology { learner, report, .. } => {
+                let Some(l) = self.learners.get_mut(learner) else { return };
+                let info = &mut l.info;
+                (info.density, info.active_parameters, info.macs) = (report.density, report.active_parameters, report.macs);
+                (info.flops_per_step, info.weight_bytes) = (report.flops_per_step, report.weight_bytes);
+                for (layer, now) in info.layers.iter_mut().zip(&report.layers) {
+                    layer.active = (now.density * layer.total as f64).round() as usize;
+                }
+            }
+            Event::SamplesScored { .. } => {}
             Event::Warning { message } => self.warnings.push(message),
             Event::LearnerFailed { learner, reason } => {
                 let Some(l) = self.learners.get_mut(learner) else { return };
@@ -429,6 +447,39 @@ pub(crate) mod tests {
         assert_eq!(race.natural_series(), Series::Hard);
         assert_eq!(race.learners[0].points(Series::Hard), [(1.0, 0.4)]);
         assert_eq!(race.learners[0].at_epoch(1, Series::Easy), Some(0.9));
+    }
+
+    #[test]
+    fn a_learner_that_is_pruned_shows_what_is_left_and_what_was_spent() {
+        let mut entered = info("gmp@0.2", false);
+        entered.layers = vec![sparring_core::events::LayerDensity { name: "conv".into(), total: 100, active: 100 }];
+        let mut race = started(vec![entered]);
+        race.apply(progress(0, 0, 10));
+        // The first epoch cost 8000, what comes after costs 100 a step.
+        let Event::EpochEnd { learner, epoch, lr, train, validation, test, test_easy, test_hard, seconds, .. } = epoch_end(0, 1, 0.4, 9)
+        else {
+            unreachable!()
+        };
+        race.apply(Event::EpochEnd { learner, epoch, lr, train, validation, test, test_easy, test_hard, flops: 8000.0, seconds });
+        race.apply(Event::Topology {
+            learner: 0,
+            epoch: 1,
+            report: sparring_core::events::TopologyReport {
+                semantics: "sparse".into(),
+                density: 0.3,
+                explored: 1.0,
+                from_first: 0.5,
+                from_previous: 0.5,
+                active_parameters: 60,
+                macs: 6,
+                flops_per_step: 100,
+                weight_bytes: 480,
+                layers: vec![sparring_core::events::LayerTopology { name: "conv".into(), density: 0.3, explored: 1.0 }],
+            },
+        });
+        let l = &race.learners[0];
+        assert_eq!((l.info.density, l.info.active_parameters, l.info.layers[0].active), (0.3, 60, 30));
+        assert_eq!([0.5, 1.0, 1.5].map(|epoch| l.flops_at(epoch)), [4000.0, 8000.0, 8500.0]);
     }
 
     #[test]

@@ -92,6 +92,14 @@ pub struct TopologyReport {
     pub from_first: f64,
     /// Difference to the mask before the latest update.
     pub from_previous: f64,
+    /// Parameters that exist.
+    pub active_parameters: u64,
+    /// Multiply-accumulates of one image's forward pass at the active weights.
+    pub macs: u64,
+    /// FLOPs of a training step at full batch.
+    pub flops_per_step: u64,
+    /// Device bytes of weights, gradients, moments and indices.
+    pub weight_bytes: u64,
     /// In network order.
     pub layers: Vec<LayerTopology>,
 }

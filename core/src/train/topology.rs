@@ -242,6 +242,10 @@ impl Learner {
             explored: share(explored),
             from_first: from_first.ratio(),
             from_previous: from_previous.ratio(),
+            active_parameters: self.net.active_parameters(),
+            macs: self.net.active_macs(),
+            flops_per_step: self.net.flops_per_step(config.batch_size),
+            weight_bytes: self.net.weight_bytes(),
             layers,
         })
     }

@@ -245,7 +245,7 @@ fn allocations_by_magnitude_also_work_from_scratch_and_masks_by_coins_vary() {
 
 #[test]
 fn sparse_and_masked_with_momentum_reset_agree_over_fifty_steps() {
-    // 5 epochs of 10 steps, five topology updates among them. SET at random: both semantics draw the same positions, as long as
+    // 5 epochs of 10 steps, a topology update after each but the last. SET at random: both semantics draw the same positions, as long as
     // they prune the same ones, which they do while their weights differ by rounding only.
     let mut config = config(&["set@0.3", "set@0.3+masked"]);
     (config.epochs, config.limit_train, config.batch_size, config.momentum_reset) = (5, 160, 16, true);

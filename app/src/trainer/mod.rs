@@ -283,6 +283,9 @@ impl Trainer {
                     return Err(Halt::Cancelled);
                 }
             }
+            if let Some(reason) = session.summary().learners.into_iter().find_map(|l| l.failed) {
+                return Err(Error::Diverged(reason).into());
+            }
             parents.insert(subset.to_string(), Arc::new(session.state(0).await?));
         }
         Ok(parents)

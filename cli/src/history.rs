@@ -186,6 +186,7 @@ pub mod samples {
                     test,
                     test_easy: Some(score(test.loss * 0.5, (accuracy + 0.15).min(0.99))),
                     test_hard: Some(score(test.loss * 1.5, accuracy - 0.15)),
+                    by_hardness: Default::default(),
                     flops: f64::from(epoch) * 176.0 * l.flops_per_step as f64,
                     seconds: f64::from(epoch) * 20.0,
                 });
@@ -205,6 +206,7 @@ pub mod samples {
             test: *test,
             test_easy: None,
             test_hard: None,
+            by_hardness: Default::default(),
             failed: None,
         });
         let verdict =

@@ -265,7 +265,7 @@ impl Race {
     fn summary(&self) -> Result<Value> {
         let best = self.history.learners.iter().enumerate().filter_map(|(i, learner)| {
             let best = self.session.best_state(i)?;
-            let scores = best.scores;
+            let scores = &best.scores;
             Some(json!({ "name": learner.info.name, "epoch": best.epoch, "validation": scores.validation, "test": scores.test,
                 "test_easy": scores.test_easy, "test_hard": scores.test_hard }))
         });

@@ -65,6 +65,29 @@ fn or_nan<'de, D: serde::Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
 }
 
+/// How a learner does on hard samples, by kind of hardness. What was not evaluated is empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ByHardness {
+    /// Hard by nature: the test set in bins of equal size by hardness score, easiest first.
+    pub bins: Vec<Score>,
+    /// Hard by corruption: the test set corrupted as the training samples are.
+    pub corrupted: Option<Score>,
+    /// Hard by attack.
+    pub robust: Option<Robust>,
+}
+
+/// What is still right after an attack on each sample.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Robust {
+    /// The training batches as they were seen.
+    pub train: Score,
+    /// Validation split.
+    pub validation: Score,
+    /// Test set.
+    pub test: Score,
+}
+
 /// What one topology update did to one layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerChange {
@@ -168,6 +191,8 @@ pub enum Event {
         test_easy: Option<Score>,
         /// The harder half.
         test_hard: Option<Score>,
+        /// By kind of hardness.
+        by_hardness: ByHardness,
         /// Cumulative training FLOPs.
         flops: f64,
         /// Seconds of training (without evaluation) so far.
@@ -257,6 +282,9 @@ pub struct LearnerSummary {
     pub test_easy: Option<Score>,
     /// Harder half.
     pub test_hard: Option<Score>,
+    /// Last evaluation, by kind of hardness.
+    #[serde(default)]
+    pub by_hardness: ByHardness,
     /// Why it stopped early, if it did.
     pub failed: Option<String>,
 }

@@ -58,8 +58,9 @@ fn numbers(events: &[Event]) -> BTreeMap<usize, Vec<String>> {
     let mut out: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for event in events {
         match event.clone() {
-            Event::EpochEnd { learner, epoch, lr, train, validation, test, test_easy, test_hard, flops, .. } => {
-                let text = format!("{epoch} {lr:?} {train:?} {validation:?} {test:?} {test_easy:?} {test_hard:?} {flops:?}");
+            Event::EpochEnd { learner, epoch, lr, train, validation, test, test_easy, test_hard, by_hardness, flops, .. } => {
+                let text =
+                    format!("{epoch} {lr:?} {train:?} {validation:?} {test:?} {test_easy:?} {test_hard:?} {by_hardness:?} {flops:?}");
                 out.entry(learner).or_default().push(text);
             }
             Event::TopologyChanged { learner, .. } | Event::Topology { learner, .. } => {

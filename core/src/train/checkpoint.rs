@@ -15,11 +15,11 @@ use crate::config::ExperimentConfig;
 use crate::data::{Dataset, Images, sha256};
 use crate::device::DeviceInfo;
 use crate::error::{Error, Result};
-use crate::events::Score;
+use crate::events::{ByHardness, Robust, Score};
 use crate::formats::safetensors::{Entry, write_entries};
 
 /// Version of the record and of the names of arrays. A change of either is a new version.
-pub const CHECKPOINT_VERSION: u32 = 1;
+pub const CHECKPOINT_VERSION: u32 = 2;
 
 const RECORD: &str = "checkpoint";
 const DIGEST: &str = "sha256";
@@ -126,13 +126,17 @@ impl From<SavedScore> for Score {
 }
 
 /// A [`Latest`] with exact floats.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SavedLatest {
     train: SavedScore,
     validation: SavedScore,
     test: SavedScore,
     test_easy: Option<SavedScore>,
     test_hard: Option<SavedScore>,
+    bins: Vec<SavedScore>,
+    corrupted: Option<SavedScore>,
+    /// Train, validation, test.
+    robust: Option<[SavedScore; 3]>,
 }
 
 impl From<Latest> for SavedLatest {
@@ -144,6 +148,9 @@ impl From<Latest> for SavedLatest {
             test: l.test.into(),
             test_easy: half(l.test_easy),
             test_hard: half(l.test_hard),
+            bins: l.by_hardness.bins.into_iter().map(Into::into).collect(),
+            corrupted: half(l.by_hardness.corrupted),
+            robust: l.by_hardness.robust.map(|r| [r.train, r.validation, r.test].map(Into::into)),
         }
     }
 }
@@ -157,6 +164,14 @@ impl From<SavedLatest> for Latest {
             test: l.test.into(),
             test_easy: half(l.test_easy),
             test_hard: half(l.test_hard),
+            by_hardness: ByHardness {
+                bins: l.bins.into_iter().map(Into::into).collect(),
+                corrupted: half(l.corrupted),
+                robust: l.robust.map(|r| {
+                    let [train, validation, test] = r.map(Into::into);
+                    Robust { train, validation, test }
+                }),
+            },
         }
     }
 }

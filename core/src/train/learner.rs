@@ -15,7 +15,7 @@ use crate::data::Dataset;
 use crate::data::batch::{Augmentation, HostBatch, order};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::events::{Event, LayerDensity, LearnerInfo, Score};
+use crate::events::{ByHardness, Event, LayerDensity, LearnerInfo, Score};
 use crate::net::plan::{Net, Training};
 use crate::net::scratch::Scratch;
 use crate::net::tape::Io;
@@ -85,7 +85,7 @@ pub enum Phase {
 }
 
 /// The latest evaluation.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Latest {
     /// On the training batches as they were seen.
     pub train: Score,
@@ -97,6 +97,8 @@ pub struct Latest {
     pub test_easy: Option<Score>,
     /// Its harder half.
     pub test_hard: Option<Score>,
+    /// By kind of hardness.
+    pub by_hardness: ByHardness,
 }
 
 /// Who stands in a corner, and what it trains on.

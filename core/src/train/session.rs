@@ -16,7 +16,7 @@ use crate::data::batch::HostBatch;
 use crate::data::{Dataset, train_validation_split};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::events::{Event, LearnerSummary, Score, Summary};
+use crate::events::{ByHardness, Event, LearnerSummary, Score, Summary};
 use crate::hardness::{Scores, data_fraction, easy_hard_halves, select};
 use crate::net::plan::{allocate_io, free_io};
 use crate::net::scratch::Scratch;
@@ -329,7 +329,9 @@ impl Session {
                 let labels = || self.data.test.labels.iter().copied();
                 let half = |wanted: bool| self.hard.as_ref().map(|hard| score(&records, labels(), |i| hard[i] == wanted));
                 let (test, test_easy, test_hard) = (score(&records, labels(), |_| true), half(false), half(true));
-                let events = self.end_epoch(index, Latest { train: Score::default(), validation, test, test_easy, test_hard });
+                let by_hardness = ByHardness::default();
+                let latest = Latest { train: Score::default(), validation, test, test_easy, test_hard, by_hardness };
+                let events = self.end_epoch(index, latest);
                 self.keep_best(index).await?;
                 Ok(events)
             }
@@ -341,11 +343,23 @@ impl Session {
         learner.latest = Latest { train: learner.latest.train, ..latest };
         let lr = self.lr.unwrap_or_else(|| learner.lr(&self.config));
         learner.next_epoch(&self.config);
-        let Latest { train, validation, test, test_easy, test_hard } = learner.latest;
+        let Latest { train, validation, test, test_easy, test_hard, by_hardness } = learner.latest.clone();
         let (epoch, flops, seconds) = (learner.epoch, learner.flops, learner.seconds);
         let report = learner.topology_report(&self.config);
         let mut events: Vec<Event> = report.map(|report| Event::Topology { learner: index, epoch, report }).into_iter().collect();
-        events.push(Event::EpochEnd { learner: index, epoch, lr, train, validation, test, test_easy, test_hard, flops, seconds });
+        events.push(Event::EpochEnd {
+            learner: index,
+            epoch,
+            lr,
+            train,
+            validation,
+            test,
+            test_easy,
+            test_hard,
+            by_hardness,
+            flops,
+            seconds,
+        });
         events
     }
 
@@ -383,7 +397,7 @@ impl Session {
 
     fn learner_summary(&self, l: &Learner) -> LearnerSummary {
         let info = l.info(self.config.batch_size);
-        let Latest { train, validation, test, test_easy, test_hard } = l.latest;
+        let Latest { train, validation, test, test_easy, test_hard, by_hardness } = l.latest.clone();
         LearnerSummary {
             name: info.name,
             subset: info.subset,
@@ -397,6 +411,7 @@ impl Session {
             test,
             test_easy,
             test_hard,
+            by_hardness,
             failed: l.failed.clone(),
         }
     }

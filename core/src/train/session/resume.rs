@@ -29,7 +29,7 @@ impl Session {
             };
             let mut saved = learner.save(&self.device, &mut put).await?;
             if let Some(best) = self.best_state(index) {
-                saved.best = Some((best.epoch, best.scores.into()));
+                saved.best = Some((best.epoch, best.scores.clone().into()));
                 best.state.tensors.iter().for_each(|(name, tensor)| put_tensor(name, &tensor.data, &mut put));
             }
             learners.push(saved);
@@ -70,7 +70,7 @@ impl Session {
             let Some(learner) = session.learners.get(index) else {
                 return Err(damaged(format_args!("{} learners where {} belong", learners.len(), session.learners.len())));
             };
-            session.best.push(match saved.best {
+            session.best.push(match saved.best.clone() {
                 None => None,
                 Some((epoch, scores)) => {
                     let tensors = learner.net.graph.state_shapes().into_iter();
@@ -86,7 +86,7 @@ impl Session {
     /// Keeps a learner's state where its latest evaluation is its best by validation.
     pub(super) async fn keep_best(&mut self, index: usize) -> Result<()> {
         let learner = &self.learners[index];
-        let (epoch, scores) = (learner.epoch, learner.latest);
+        let (epoch, scores) = (learner.epoch, learner.latest.clone());
         self.best.resize_with(self.learners.len(), || None);
         let better = |best: &Best| scores.validation.accuracy > best.scores.validation.accuracy;
         if self.best[index].as_ref().is_none_or(better) {

@@ -75,6 +75,12 @@ fn other_ops(out: &mut Vec<Op>) {
     out.push(Op::Augment(Augment { shape: input, bytes: x, params: y, out: dx }));
     out.push(Op::Add(Add { len: 5, x, y }));
     out.push(Op::Fill(Fill { len: 5, buffer: x, value: f32::MIN_POSITIVE }));
+    for minus in [None, Some(y)] {
+        out.push(Op::LaneNorm(LaneNorm { shape: input, x, minus, norms: dx }));
+    }
+    out.push(Op::StepLinf(StepLinf { shape: input, x, clean: y, grad: dy, step: -0.5, eps: 0.25 }));
+    out.push(Op::StepL2(StepL2 { shape: input, x, grad: y, norms: dy, step: 0.5 }));
+    out.push(Op::ProjectL2(ProjectL2 { shape: input, x, clean: y, norms: dy, eps: 0.25 }));
     for flag in [false, true] {
         let target = if flag { x } else { y };
         out.push(Op::MaxPoolGrad(MaxPoolGrad { shape, x, y, dy, dx, accumulate: flag }));

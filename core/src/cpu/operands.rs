@@ -91,6 +91,10 @@ pub fn name(op: &Op) -> &'static str {
         Op::SgdUpdate(_) => "SgdUpdate",
         Op::AdamUpdate(_) => "AdamUpdate",
         Op::Fill(_) => "Fill",
+        Op::LaneNorm(_) => "LaneNorm",
+        Op::StepLinf(_) => "StepLinf",
+        Op::StepL2(_) => "StepL2",
+        Op::ProjectL2(_) => "ProjectL2",
     }
 }
 
@@ -262,6 +266,22 @@ pub fn of(op: &Op) -> Result<Vec<Operand>> {
             .write("first", o.first, o.len)
             .write("second", o.second, o.len),
         Op::Fill(o) => all.write("buffer", o.buffer, o.len),
+        Op::LaneNorm(o) => {
+            check_shape(op, "x", o.shape)?;
+            all.read("x", o.x, o.shape.len()).read_some("minus", o.minus, o.shape.len()).write("norms", o.norms, o.shape.n)
+        }
+        Op::StepLinf(o) => {
+            check_shape(op, "x", o.shape)?;
+            all.read("clean", o.clean, o.shape.len()).read("grad", o.grad, o.shape.len()).write("x", o.x, o.shape.len())
+        }
+        Op::StepL2(o) => {
+            check_shape(op, "x", o.shape)?;
+            all.read("grad", o.grad, o.shape.len()).read("norms", o.norms, o.shape.n).write("x", o.x, o.shape.len())
+        }
+        Op::ProjectL2(o) => {
+            check_shape(op, "x", o.shape)?;
+            all.read("clean", o.clean, o.shape.len()).read("norms", o.norms, o.shape.n).write("x", o.x, o.shape.len())
+        }
     };
     check_aliases(op, &all.0)?;
     Ok(all.0)

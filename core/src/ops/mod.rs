@@ -4,6 +4,7 @@
 //! Layout everywhere is C-H-W-N: channels outermost, batch innermost, N padded to a multiple of 4; lanes at or beyond
 //! `StepParams::n_valid` are zero in every activation and gradient.
 
+pub mod attack;
 pub mod batchnorm;
 pub mod conv;
 pub mod elementwise;
@@ -12,6 +13,7 @@ pub mod optim;
 pub mod pool;
 mod visit;
 
+pub use attack::{LaneNorm, ProjectL2, StepL2, StepLinf};
 pub use batchnorm::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats};
 pub use conv::{BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopology, Weight};
 pub use elementwise::{Add, Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, ShortcutAGrad};
@@ -131,4 +133,8 @@ pub enum Op {
     SgdUpdate(SgdUpdate),
     AdamUpdate(AdamUpdate),
     Fill(Fill),
+    LaneNorm(LaneNorm),
+    StepLinf(StepLinf),
+    StepL2(StepL2),
+    ProjectL2(ProjectL2),
 }

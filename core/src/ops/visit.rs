@@ -78,6 +78,13 @@ impl Op {
                 each(&mut f, &mut o.mask);
             }
             Self::Fill(o) => f(&mut o.buffer),
+            Self::LaneNorm(o) => {
+                each(&mut f, [&mut o.x, &mut o.norms]);
+                each(&mut f, &mut o.minus);
+            }
+            Self::StepLinf(o) => each(&mut f, [&mut o.x, &mut o.clean, &mut o.grad]),
+            Self::StepL2(o) => each(&mut f, [&mut o.x, &mut o.grad, &mut o.norms]),
+            Self::ProjectL2(o) => each(&mut f, [&mut o.x, &mut o.clean, &mut o.norms]),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Each command has its module. Errors come up here as one chain and leave as one line.
 
 mod args;
+mod attack;
 mod bench;
 mod catalog;
 mod clock;
@@ -50,6 +51,8 @@ enum Command {
     Runs(runs::RunsArgs),
     /// Accuracy and loss of a checkpoint on a test set
     Eval(eval::EvalArgs),
+    /// Accuracy of a checkpoint under attack: FGSM or PGD
+    Attack(attack::AttackArgs),
     /// Turn a PyTorch state dict (.th, .pth, .pt) into a checkpoint of this program
     Import(import::ImportArgs),
     /// Fetch, verify, list or pack datasets
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Train(args) => race::train(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Eval(args) => eval::eval(&args),
+        Command::Attack(args) => attack::attack(&args),
         Command::Import(args) => import::import(&args),
         Command::Data { command, json } => data::run(&command, json),
         Command::Score(args) => score::score(&args),

@@ -236,6 +236,18 @@ const CASES: &[(&str, Build)] = &[
         let len = IMAGE.len();
         Ok(vec![Op::Add(Add { len, x: lab.draw(len, -1.0, 1.0)?, y: lab.updated(len, -1.0, 1.0)? })])
     }),
+    ("steps of an attack", |lab| {
+        let (len, lanes) = (IMAGE.len(), IMAGE.n);
+        let (shape, x, clean, grad) = (IMAGE, lab.updated(len, 0.0, 1.0)?, lab.draw(len, 0.0, 1.0)?, lab.activation(IMAGE)?);
+        let (norms, lengths) = (lab.output(lanes)?, lab.output(lanes)?);
+        Ok(vec![
+            Op::StepLinf(StepLinf { shape, x, clean, grad, step: 0.25, eps: 0.5 }),
+            Op::LaneNorm(LaneNorm { shape, x: grad, minus: None, norms }),
+            Op::StepL2(StepL2 { shape, x, grad, norms, step: 0.5 }),
+            Op::LaneNorm(LaneNorm { shape, x, minus: Some(clean), norms: lengths }),
+            Op::ProjectL2(ProjectL2 { shape, x, clean, norms: lengths, eps: 1.5 }),
+        ])
+    }),
     ("relu and its gradient", |lab| {
         let len = IMAGE.len();
         let (x, y, dy, dx) = (lab.activation(IMAGE)?, lab.output(len)?, lab.activation(IMAGE)?, lab.output(len)?);

@@ -378,3 +378,38 @@ fn optimisers_follow_their_formulae() {
     assert_eq!(bench.get(second, 2), [1.0 + 0.5 * 0.5625, 1.0 + 0.5 * 0.25]);
     close("adam", &bench.get(v, 2), &[1.0 - 0.5 * (0.9375 / 0.25) / ((1.28125f64 / 0.5).sqrt() + 0.125), 0.0], 1e-12);
 }
+
+/// Two lanes of two pixels, worked out by hand; the other two lanes are empty.
+#[test]
+fn attacks_step_and_project_by_hand() {
+    let shape = Shape { c: 1, h: 1, w: 2, n: 4 };
+    let mut bench = Bench::<f64>::new(2);
+    let put =
+        |bench: &mut Bench<f64>, lanes: [[f32; 2]; 2]| bench.put(&[lanes[0][0], lanes[1][0], 0.0, 0.0, lanes[0][1], lanes[1][1], 0.0, 0.0]);
+    let lanes = |bench: &mut Bench<f64>, id| {
+        let v = bench.get(id, 8);
+        assert_eq!([v[2], v[3], v[6], v[7]], [0.0; 4]);
+        [[v[0], v[4]], [v[1], v[5]]]
+    };
+    let clean = put(&mut bench, [[0.5, 0.25], [1.0, 0.0]]);
+    let grad = put(&mut bench, [[3.0, -4.0], [1e-30, 0.0]]);
+    let x = put(&mut bench, [[0.5, 0.25], [0.875, 0.0]]);
+    bench.run(Op::StepLinf(StepLinf { shape, x, clean, grad, step: 0.5, eps: 0.375 }));
+    // Up by 0.5, cut to 0.375; down by 0.5, cut at pixel 0; up to 1.375, cut at 1; a zero gradient stays.
+    assert_eq!(lanes(&mut bench, x), [[0.875, 0.0], [1.0, 0.0]]);
+    let norms = bench.put(&[0.0; 4]);
+    bench.run(Op::LaneNorm(LaneNorm { shape, x: grad, minus: None, norms }));
+    assert_eq!(bench.get(norms, 1), [5.0]);
+    let y = put(&mut bench, [[0.5, 0.25], [0.75, 0.0]]);
+    bench.run(Op::StepL2(StepL2 { shape, x: y, grad, norms, step: 0.625 }));
+    // A gradient that is next to nothing does not blow up.
+    assert_eq!(lanes(&mut bench, y)[0], [0.875, 0.0]);
+    assert!((lanes(&mut bench, y)[1][0] - 0.75).abs() < 1e-12);
+    let far = put(&mut bench, [[0.8, 0.65], [1.0, 0.25]]);
+    bench.run(Op::LaneNorm(LaneNorm { shape, x: far, minus: Some(clean), norms }));
+    bench.run(Op::ProjectL2(ProjectL2 { shape, x: far, clean, norms, eps: 0.25 }));
+    // Length 0.5 becomes 0.25; length 0.25 stays.
+    let [first, second] = lanes(&mut bench, far);
+    assert!((first[0] - 0.65).abs() < 1e-6 && (first[1] - 0.45).abs() < 1e-6, "{first:?}");
+    assert_eq!(second, [1.0, 0.25]);
+}

@@ -3,8 +3,9 @@
 use super::{Data, compare, gpu};
 use crate::device::Device;
 use crate::ops::{
-    AdamUpdate, Add, Augment, AvgPool, AvgPoolGrad, BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats, Fill, MaxPool,
-    MaxPoolGrad, Normalize, Op, PoolShape, Relu, ReluGrad, SgdUpdate, Shape, ShortcutA, ShortcutAGrad, SoftmaxCrossEntropy,
+    AdamUpdate, Add, Augment, AvgPool, AvgPoolGrad, BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats, Fill,
+    LaneNorm, MaxPool, MaxPoolGrad, Normalize, Op, PoolShape, ProjectL2, Relu, ReluGrad, SgdUpdate, Shape, ShortcutA, ShortcutAGrad,
+    SoftmaxCrossEntropy, StepL2, StepLinf,
 };
 
 fn device() -> Option<Device> {
@@ -101,6 +102,29 @@ fn pooling_agrees_with_the_oracle() {
                 Op::AvgPool(AvgPool { shape, x, y: mean }),
                 Op::AvgPoolGrad(AvgPoolGrad { shape, dy, dx: dmean, accumulate: false }),
                 Op::AvgPoolGrad(AvgPoolGrad { shape, dy, dx: madded, accumulate: true }),
+            ]
+        });
+    }
+}
+
+#[test]
+fn steps_and_projections_of_attacks_agree_with_the_oracle() {
+    let Some(mut gpu) = device() else { return };
+    for (shape, n_valid) in [(Shape { c: 3, h: 5, w: 7, n: 8 }, 6), (Shape { c: 1, h: 33, w: 31, n: 4 }, 4)] {
+        let pixels = |seed| {
+            let Data::F32(mut x) = Data::activation(shape, n_valid, seed) else { unreachable!() };
+            x.iter_mut().for_each(|v| *v = v.abs().min(1.0));
+            Data::F32(x)
+        };
+        let data = [pixels(1), pixels(2), Data::activation(shape, n_valid, 3), Data::zeros(shape.n), pixels(4), Data::zeros(shape.n)];
+        compare(&mut gpu, &format!("attack {shape:?}"), &data, n_valid, &|ids| {
+            let [x, clean, grad, norms, other, lengths] = std::array::from_fn(|i| ids[i]);
+            vec![
+                Op::StepLinf(StepLinf { shape, x, clean, grad, step: 0.25, eps: 0.5 }),
+                Op::LaneNorm(LaneNorm { shape, x: grad, minus: None, norms }),
+                Op::StepL2(StepL2 { shape, x: other, grad, norms, step: -0.5 }),
+                Op::LaneNorm(LaneNorm { shape, x: other, minus: Some(clean), norms: lengths }),
+                Op::ProjectL2(ProjectL2 { shape, x: other, clean, norms: lengths, eps: 1.5 }),
             ]
         });
     }

@@ -1,0 +1,255 @@
+//! `attack`: accuracy of a checkpoint on the test images that an attack makes of the clean ones.
+//!
+//! Robust is what is right before the attack and after every restart of it, as a share of all samples.
+
+mod sheet;
+mod victim;
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use sparring_core::attack::{Norm, PgdConfig};
+use sparring_core::config::DatasetName;
+
+use crate::args::{DeviceFlag, Usage, fraction};
+use crate::console::{Console, open_device, stop_on_interrupt};
+use crate::{clock, data, import, rundir, source, table};
+use victim::Victim;
+
+/// Which attack.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Fgsm,
+    Pgd(u32),
+}
+
+impl FromStr for Kind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let steps = text.strip_prefix("pgd").map(|steps| steps.trim_start_matches('-').parse::<u32>());
+        match (text, steps) {
+            ("fgsm", _) => Ok(Self::Fgsm),
+            (_, Some(Ok(steps))) if steps > 0 => Ok(Self::Pgd(steps)),
+            _ => Err(format!("expected fgsm or pgdN with N steps, like pgd20, found '{text}'")),
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fgsm => f.write_str("FGSM"),
+            Self::Pgd(steps) => write!(f, "PGD-{steps}"),
+        }
+    }
+}
+
+/// Flags of `attack`.
+#[derive(clap::Args)]
+pub struct AttackArgs {
+    /// A checkpoint that race, train or import wrote
+    #[arg(long, value_name = "F.safetensors")]
+    checkpoint: PathBuf,
+    /// Test set, as --dataset of race names it
+    #[arg(long)]
+    data: DatasetName,
+    /// Difficulty of the built-in set, 0 to 1
+    #[arg(long, default_value_t = 0.5)]
+    difficulty: f32,
+    #[command(flatten)]
+    place: data::Place,
+    /// fgsm (one step from the clean image), or pgdN (N steps)
+    #[arg(long, default_value = "pgd20", value_name = "NAME")]
+    attack: Kind,
+    /// Norm that bounds the perturbation: linf or l2
+    #[arg(long, default_value = "linf")]
+    norm: Norm,
+    /// Radius of the ball, pixels being 0 to 1 [default: 8/255 for linf, 0.5 for l2]
+    #[arg(long, value_parser = fraction)]
+    eps: Option<f32>,
+    /// Length of a step of PGD [default: a quarter of eps for linf, 2.5 eps over the number of steps for l2]
+    #[arg(long, value_parser = fraction, value_name = "LENGTH")]
+    step: Option<f32>,
+    /// Start PGD at the clean image instead of at random
+    #[arg(long)]
+    no_random_start: bool,
+    /// Random starts of PGD; a sample counts as robust if it survives all of them
+    #[arg(long, default_value_t = 1, value_name = "R")]
+    restarts: u32,
+    /// Attack towards this class (its number) instead of away from the true one
+    #[arg(long, value_name = "CLASS")]
+    target: Option<u32>,
+    /// Seed of the random starts
+    #[arg(long, default_value_t = 15)]
+    seed: u64,
+    /// Only the first N test images
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Images of a batch
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    batch_size: usize,
+    /// Write the adversarial images, float32 of 0 to 1, (samples, channels, rows, columns)
+    #[arg(long, value_name = "F.npy")]
+    export: Option<PathBuf>,
+    /// Draw clean image, perturbation times ten, adversarial image, with the answers
+    #[arg(long, value_name = "F.png")]
+    sheet: Option<PathBuf>,
+    /// Where to compute
+    #[arg(long, default_value = "auto")]
+    device: DeviceFlag,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl AttackArgs {
+    fn config(&self, classes: usize) -> Result<PgdConfig> {
+        let eps = self.eps.unwrap_or(match self.norm {
+            Norm::Linf => 8.0 / 255.0,
+            Norm::L2 => 0.5,
+        });
+        let config = match self.attack {
+            Kind::Fgsm => PgdConfig { targeted: self.target.is_some(), ..PgdConfig::fgsm(self.norm, eps) },
+            Kind::Pgd(iterations) => PgdConfig {
+                norm: self.norm,
+                eps,
+                step: self.step.unwrap_or(match self.norm {
+                    Norm::Linf => eps / 4.0,
+                    Norm::L2 => 2.5 * eps / iterations as f32,
+                }),
+                iterations,
+                random_start: !self.no_random_start,
+                targeted: self.target.is_some(),
+            },
+        };
+        config.check().map_err(|e| Usage(e.to_string()))?;
+        if let Some(target) = self.target.filter(|t| *t as usize >= classes) {
+            return Err(Usage(format!("--target {target}: the classes are 0 to {}", classes - 1)).into());
+        }
+        if self.restarts == 0 || self.batch_size == 0 {
+            return Err(Usage("--restarts and --batch-size must be at least 1".into()).into());
+        }
+        Ok(config)
+    }
+}
+
+/// Loads, attacks, prints.
+pub fn attack(args: &AttackArgs) -> Result<()> {
+    let console = Console::new(args.json);
+    let (mut state, architecture, normalization) = import::read_checkpoint(&args.checkpoint)?;
+    let stop = stop_on_interrupt()?;
+    let data = source::exactly(console, args.data, args.difficulty, &args.place)?;
+    let classes = import::classes(architecture, data.extent, &state)?;
+    if classes != data.classes.len() {
+        bail!("{} has {classes} classes, but {} has {}", args.checkpoint.display(), data.name, data.classes.len());
+    }
+    let config = args.config(classes)?;
+    let device = open_device(console, args.device.into())?;
+    let graph = import::graph(architecture, normalization, classes, data.extent)?;
+    import::check(&graph, &mut state)?;
+    let count = args.limit.unwrap_or(usize::MAX).min(data.test.len());
+    if count == 0 {
+        bail!("there are no test images to attack");
+    }
+    let start = Instant::now();
+    // Images are kept only where somebody wants to see them.
+    let keep = args.export.is_some() || args.sheet.is_some();
+    let mut victim = Victim::new(device, graph, &state, &data, args.batch_size.min(count), config)?;
+    let result = pollster::block_on(victim.attack(console, &data, count, (args.seed, args.restarts, args.target), keep, &stop))?;
+    let seconds = start.elapsed().as_secs_f64();
+    let share = |n: usize| n as f64 / count as f64;
+    let (clean, robust) = (share(result.clean()), share(result.robust()));
+    let eps255 = if args.norm == Norm::Linf { format!(" ({:.3}/255)", config.eps * 255.0) } else { String::new() };
+    let header = ["attack", "norm", "eps", "samples", "clean", "robust", "took"];
+    let row = vec![
+        args.attack.to_string(),
+        args.norm.to_string(),
+        format!("{:.4}{eps255}", config.eps),
+        count.to_string(),
+        table::percent(clean),
+        table::percent(robust),
+        clock::duration(seconds),
+    ];
+    console.say(table::render(&header, &[row]));
+    if let Some(path) = &args.export {
+        let (c, h, w) = data.extent;
+        rundir::write(path, &npy(&[count, c, h, w], &result.adversarial)).with_context(|| format!("writing {}", path.display()))?;
+        console.say(format_args!("output    {}", path.display()));
+    }
+    if let Some(path) = &args.sheet {
+        write_sheet(console, path, &result, &data)?;
+    }
+    console.result(&json!({
+        "checkpoint": args.checkpoint,
+        "model": architecture.model,
+        "data": args.data,
+        "attack": args.attack.to_string(),
+        "norm": args.norm,
+        "eps": config.eps,
+        "step": config.step,
+        "iterations": config.iterations,
+        "random_start": config.random_start,
+        "restarts": args.restarts,
+        "target": args.target,
+        "seed": args.seed,
+        "samples": count,
+        "clean_accuracy": clean,
+        "robust_accuracy": robust,
+        "seconds": seconds,
+        "device": victim.device.info(),
+        "commit": env!("SPARRING_COMMIT"),
+    }));
+    Ok(())
+}
+
+fn write_sheet(console: Console, path: &Path, result: &victim::Attacked, data: &sparring_core::data::Dataset) -> Result<()> {
+    let drawn = sheet::draw(result, data)?;
+    rundir::write(path, &drawn.png).with_context(|| format!("writing {}", path.display()))?;
+    for (i, line) in drawn.lines.iter().enumerate() {
+        console.say(format_args!("row {:>2}    {line}", i + 1));
+    }
+    console.say(format_args!("output    {}", path.display()));
+    Ok(())
+}
+
+/// A NumPy file (format 1.0) of float32 in C order.
+fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let extents: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}", extents.join(", "));
+    // Magic, version and length take ten bytes; all of it ends in a newline at a multiple of 64.
+    header += &" ".repeat((64 - (10 + header.len() + 1) % 64) % 64);
+    header.push('\n');
+    let mut out = b"\x93NUMPY\x01\x00".to_vec();
+    out.extend((header.len() as u16).to_le_bytes());
+    out.extend(header.as_bytes());
+    out.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn attacks_by_name() {
+        assert_eq!("pgd20".parse::<Kind>().unwrap(), Kind::Pgd(20));
+        assert_eq!("fgsm".parse::<Kind>().unwrap(), Kind::Fgsm);
+        for wrong in ["pgd", "pgd0", "pgd-x", "cw", ""] {
+            assert!(wrong.parse::<Kind>().unwrap_err().contains("like pgd20"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_numpy_file_has_an_aligned_header() {
+        let bytes = npy(&[2, 1, 1, 3], &[0.0, 0.25, 0.5, 0.75, 1.0, 0.125]);
+        assert_eq!((&bytes[..8], bytes.len() % 64), (&b"\x93NUMPY\x01\x00"[..], 24));
+        let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        let header = std::str::from_utf8(&bytes[10..10 + length]).unwrap();
+        assert!(header.contains("'shape': (2, 1, 1, 3,)") && header.ends_with('\n') && (10 + length) % 64 == 0);
+        assert_eq!(bytes[10 + length + 16..][..4], 1.0f32.to_le_bytes());
+    }
+}

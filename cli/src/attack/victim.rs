@@ -1,0 +1,161 @@
+//! A trained network under attack, batch after batch.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Result, bail};
+use sparring_core::attack::{AttackIo, Pgd, PgdConfig};
+use sparring_core::config::OptimizerName;
+use sparring_core::data::Dataset;
+use sparring_core::data::batch::HostBatch;
+use sparring_core::layout::nchw_from_chwn;
+use sparring_core::net::plan::{Attacked as Plan, Training, allocate_io};
+use sparring_core::net::scratch::Scratch;
+use sparring_core::net::tape::Io;
+use sparring_core::net::{Graph, Net, Placement, StateDict};
+use sparring_core::ops::{SAMPLE_WORDS, Shape, StepParams, padded_batch};
+use sparring_core::{Device, ops};
+
+use crate::console::{Console, Stopped};
+use crate::table;
+
+/// What became of one sample.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// The answer to the clean image, and whether it is right.
+    pub clean: (u16, bool),
+    /// The answer to the adversarial image that was kept.
+    pub attacked: u16,
+    /// Right before, and after every restart.
+    pub robust: bool,
+}
+
+/// What an attack came to.
+#[derive(Default)]
+pub struct Attacked {
+    pub outcomes: Vec<Outcome>,
+    /// `[sample][c][h][w]`, where it was asked for: the image that broke the sample, else that of the last restart.
+    pub adversarial: Vec<f32>,
+}
+
+impl Attacked {
+    pub fn clean(&self) -> usize {
+        self.outcomes.iter().filter(|o| o.clean.1).count()
+    }
+    pub fn robust(&self) -> usize {
+        self.outcomes.iter().filter(|o| o.robust).count()
+    }
+}
+
+/// The network, planned with an attack.
+pub struct Victim {
+    pub device: Device,
+    io: Io,
+    attack: AttackIo,
+    net: Net,
+    pgd: Pgd,
+    batch: HostBatch,
+}
+
+impl Victim {
+    pub fn new(mut device: Device, graph: Graph, state: &StateDict, data: &Dataset, batch: usize, config: PgdConfig) -> Result<Self> {
+        let (c, h, w) = data.extent;
+        let n = padded_batch(batch);
+        let io = allocate_io(&mut device, data.extent, n, n)?;
+        let attack = AttackIo::new(&mut device, Shape { c, h, w, n })?;
+        let placements = vec![Placement::Dense; graph.weights().len()];
+        let training = Training { attack: Some(Plan { io: attack, iterations: 0 }), ..OptimizerName::Sgd.into() };
+        let net = Net::plan(&mut device, &mut Scratch::default(), io, graph, n, state, placements, training, false)?;
+        let pgd = Pgd::new(&mut device, &io, attack, config)?;
+        Ok(Self { device, io, attack, net, pgd, batch: HostBatch::default() })
+    }
+
+    /// Attacks the first `count` test images. `how`: seed, restarts, target class.
+    pub async fn attack(
+        &mut self,
+        console: Console,
+        data: &Dataset,
+        count: usize,
+        how: (u64, u32, Option<u32>),
+        keep: bool,
+        stop: &AtomicBool,
+    ) -> Result<Attacked> {
+        let mut all = Attacked::default();
+        let samples: Vec<u32> = (0..count as u32).collect();
+        let mut said = std::time::Instant::now();
+        for part in samples.chunks(self.net.n) {
+            if stop.load(Ordering::Relaxed) {
+                bail!(Stopped("stopped; an attack leaves nothing half-done".into()));
+            }
+            self.attack_batch(data, part, how, keep, &mut all).await?;
+            if said.elapsed().as_secs_f64() > 5.0 && all.outcomes.len() < count {
+                said = std::time::Instant::now();
+                let done = all.outcomes.len();
+                let share = |n: usize| table::percent(n as f64 / done as f64);
+                console.say(format_args!("{done:>6} of {count}  clean {}  robust {}", share(all.clean()), share(all.robust())));
+            }
+        }
+        Ok(all)
+    }
+
+    async fn attack_batch(
+        &mut self,
+        data: &Dataset,
+        samples: &[u32],
+        (seed, restarts, target): (u64, u32, Option<u32>),
+        keep: bool,
+        all: &mut Attacked,
+    ) -> Result<()> {
+        let Self { device, io, attack, net, pgd, batch } = self;
+        let ops::Shape { c, h, w, n } = attack.shape;
+        batch.fill(data, &data.test, samples, n, None)?;
+        device.write_u32(io.bytes, 0, &batch.words)?;
+        device.write_f32(io.augmentation, 0, &batch.params)?;
+        device.write_u32(io.labels, 0, &batch.labels)?;
+        let step = StepParams { n_valid: samples.len() as u32, ..StepParams::default() };
+        net.eval_step(device, &step)?;
+        let labels: Vec<u16> = samples.iter().map(|&i| data.test.labels[i as usize]).collect();
+        let clean = answers(device, io, samples.len()).await?;
+        let mut outcomes: Vec<Outcome> = clean
+            .iter()
+            .zip(&labels)
+            .map(|(&answer, &label)| Outcome { clean: (answer, answer == label), attacked: answer, robust: answer == label })
+            .collect();
+        let size = c * h * w;
+        let mut images = vec![0.0; if keep { samples.len() * size } else { 0 }];
+        for restart in 0..restarts {
+            pgd.decode(device, &step)?;
+            if let Some(target) = target {
+                device.write_u32(io.labels, 0, &vec![target; n])?;
+            }
+            pgd.attack(device, net.attack_gradient(false)?, &step, samples, (seed, u64::from(restart)))?;
+            net.eval_attacked(device, &step)?;
+            let answers = answers(device, io, samples.len()).await?;
+            let pixels = match keep {
+                true => nchw_from_chwn(&device.read_f32(attack.adversarial.buffer(), 0, size * n).await?, n, c, h * w)?,
+                false => Vec::new(),
+            };
+            for (lane, (outcome, &answer)) in outcomes.iter_mut().zip(&answers).enumerate() {
+                // What is broken already keeps the image that broke it.
+                if restart > 0 && !outcome.robust {
+                    continue;
+                }
+                outcome.attacked = answer;
+                outcome.robust &= answer == labels[lane];
+                if keep {
+                    images[lane * size..][..size].copy_from_slice(&pixels[lane * size..][..size]);
+                }
+            }
+            if outcomes.iter().all(|outcome| !outcome.robust) {
+                break;
+            }
+        }
+        all.outcomes.extend(outcomes);
+        all.adversarial.extend(images);
+        Ok(())
+    }
+}
+
+async fn answers(device: &Device, io: &Io, count: usize) -> Result<Vec<u16>> {
+    let records = device.read_f32(io.samples, 0, count * SAMPLE_WORDS).await?;
+    Ok(records.chunks_exact(SAMPLE_WORDS).map(|record| record[3] as u16).collect())
+}

@@ -6,9 +6,11 @@
 mod arrays;
 mod change;
 mod memory;
+mod norms;
 mod probe;
 
 pub use memory::{Memory, Training};
+pub use norms::SampleNorms;
 
 use super::graph::{Graph, Layer, WeightInfo};
 use super::scratch::Scratch;

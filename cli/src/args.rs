@@ -92,11 +92,19 @@ experiment_flags! {
     image_size: usize,
     /// Uniform random fraction of the training split, the same for every seed [default: 1]
     p_data: f64,
-    /// Part of the training split: all, random:P, el2n-hard:P, el2n-easy:P [default: el2n-hard:0.5]
+    /// Part of the training split: all, random:P, SCORE-hard:P, SCORE-easy:P or SCORE-middle:P with SCORE el2n, el2n-norm, grand, forgetting, uncertainty, loss or random [default: el2n-hard:0.5]
     subset: Subset,
     /// Also train every learner on a random subset of the same size [default: true]
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     control: bool,
+    /// Select the subset (and its control) with as many samples of every class [default: false]
+    #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    balanced: bool,
+    /// Hardness scores to use (.safetensors, .csv or .npy); without it those that ship or were made before, else they are made [default: ]
+    #[arg(value_name = "FILE")]
+    scores: String,
+    /// Bins of equal size that the test set is cut into by the same score, 0 for none [default: 5]
+    bins: usize,
     /// Keep only this many training samples (0 = all) [default: 0]
     limit_train: usize,
     /// Evaluate on only this many test samples (0 = all) [default: 0]

@@ -107,6 +107,25 @@ pub fn rows(summary: &Value) -> Vec<Vec<String>> {
     learners(summary).iter().map(row).collect()
 }
 
+/// Test accuracy by difficulty bin: titles, and one row a learner. `None` where nobody was evaluated by bins.
+pub fn bins(summary: &Value) -> Option<(Vec<String>, Vec<Vec<String>>)> {
+    let of = |l: &Value| l["by_hardness"]["bins"].as_array().cloned().unwrap_or_default();
+    let learners = learners(summary);
+    let most = learners.iter().map(|l| of(l).len()).max().filter(|n| *n > 0)?;
+    let title = |bin: usize| match bin {
+        1 => "easiest".to_owned(),
+        _ if bin == most => "hardest".to_owned(),
+        _ => format!("bin {bin}"),
+    };
+    let header = std::iter::once("learner".to_owned()).chain((1..=most).map(title)).collect();
+    let row = |l: &Value| {
+        let bins = of(l);
+        let name = l["name"].as_str().unwrap_or("?").to_owned();
+        std::iter::once(name).chain((0..most).map(|bin| accuracy(bins.get(bin).unwrap_or(&Value::Null)))).collect()
+    };
+    Some((header, learners.iter().map(row).collect()))
+}
+
 /// The learners' results in a summary.
 pub fn learners(summary: &Value) -> &[Value] {
     summary["summary"]["learners"].as_array().map_or(&[], Vec::as_slice)
@@ -239,6 +258,20 @@ mod tests {
         assert_eq!(rows[1][7], "-");
         assert!(super::rows(&Value::Null).is_empty());
         assert_eq!(super::rows(&serde_json::json!({ "summary": { "learners": [1] } }))[0][0], "?");
+    }
+
+    #[test]
+    fn bins_are_titled_by_their_ends_and_a_learner_without_them_has_dashes() {
+        let bin = |accuracy: f64| serde_json::json!({ "loss": 1.0, "accuracy": accuracy, "samples": 20 });
+        let learners = serde_json::json!([
+            { "name": "dense", "by_hardness": { "bins": [bin(0.9), bin(0.5), bin(0.25)] } },
+            { "name": "old" },
+        ]);
+        let (header, rows) = bins(&serde_json::json!({ "summary": { "learners": learners } })).unwrap_or_default();
+        assert_eq!(header, ["learner", "easiest", "bin 2", "hardest"]);
+        assert_eq!(rows, [["dense", "90.00 %", "50.00 %", "25.00 %"], ["old", "-", "-", "-"]]);
+        assert!(bins(&Value::Null).is_none());
+        assert!(bins(&serde_json::json!({ "summary": { "learners": [{ "name": "x", "by_hardness": { "bins": [] } }] } })).is_none());
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod runs;
 mod score;
 mod selftest;
 mod source;
+mod subset;
 mod table;
 mod topology;
 
@@ -63,8 +64,10 @@ enum Command {
         #[arg(long, global = true)]
         json: bool,
     },
-    /// Score every sample of a dataset by how hard it is (EL2N of a short training run)
+    /// Score every sample of a dataset by how hard it is, by a short training run or from a file
     Score(score::ScoreArgs),
+    /// Show and export which samples a subset has, with its random control
+    Subset(subset::SubsetArgs),
     /// What this machine offers, whether every kernel computes rightly on it, and how fast
     Doctor(doctor::DoctorArgs),
     /// Measure layers and whole steps, dense and sparse
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::import(&args),
         Command::Data { command, json } => data::run(&command, json),
         Command::Score(args) => score::score(&args),
+        Command::Subset(args) => subset::subset(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Catalog(args) => catalog::catalog(&args),

@@ -153,6 +153,10 @@ fn skip(console: Console, path: &Path, mut summary: Value) -> Result<()> {
 fn say_results(console: Console, summary: &mut Value, path: &Path, main: bool) {
     console.say("");
     console.say(table::render(&history::HEADER, &history::rows(summary)));
+    if let Some((header, rows)) = history::bins(summary) {
+        console.say("test accuracy by difficulty:");
+        console.say(table::render(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
+    }
     for learner in history::learners(summary) {
         if let (Some(name), Some(reason)) = (learner["name"].as_str(), learner["failed"].as_str()) {
             console.say(format_args!("{name} failed: {reason}"));

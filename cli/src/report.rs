@@ -12,7 +12,8 @@ use sparring_core::events::Score;
 use crate::history::{self, History, Learner, Point};
 use crate::table;
 
-const STYLE: &str = include_str!("report.css");
+/// The look of every page the program writes.
+pub const STYLE: &str = include_str!("report.css");
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 52.0;
@@ -53,6 +54,7 @@ pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> 
     }
     out += "</section>\n";
     result_table(&mut out, history, summary);
+    bins_table(&mut out, history, summary);
     for learner in history.learners.iter() {
         if let Some(reason) = &learner.failed {
             let _ = writeln!(out, "<p class=\"note\"><b>{}</b> failed: {}</p>", escape(&learner.info.name), escape(reason));
@@ -214,6 +216,25 @@ fn result_table(out: &mut String, history: &History, summary: &Value) {
     }
 }
 
+/// Accuracy by difficulty bin, where the test set was cut into some.
+fn bins_table(out: &mut String, history: &History, summary: &Value) {
+    let Some((header, rows)) = history::bins(summary) else { return };
+    *out += "<section aria-label=\"By difficulty\">\n<h2>Test accuracy by difficulty</h2>\n<div class=\"scroll\"><table>\n<thead><tr>";
+    for name in header {
+        let _ = write!(out, "<th scope=\"col\">{}</th>", escape(&name));
+    }
+    *out += "</tr></thead>\n<tbody>\n";
+    for (i, row) in rows.iter().enumerate() {
+        let _ = write!(out, "<tr class=\"{}\">", classes(history, i));
+        for (column, cell) in row.iter().enumerate() {
+            let cell = escape(cell);
+            let _ = if column == 0 { write!(out, "<th scope=\"row\">{cell}</th>") } else { write!(out, "<td>{cell}</td>") };
+        }
+        *out += "</tr>\n";
+    }
+    *out += "</tbody>\n</table></div>\n<p class=\"small\">Bins of equal size by the score that ranks the training samples, easiest first.</p>\n</section>\n";
+}
+
 fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
     *out += "<section aria-label=\"Run card\">\n<h2>Run card</h2>\n<dl>\n";
     let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
@@ -235,7 +256,8 @@ fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
     *out += "</pre>\n</details>\n</section>\n";
 }
 
-fn escape(text: &str) -> String {
+/// Text as it stands in HTML.
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -1,15 +1,21 @@
-//! `score`: a scoring run whose EL2N scores go to a file.
+//! `score`: scoring runs whose scores go to a file, or somebody else's scores in the form of ours.
+
+pub mod from;
+pub mod npy;
+mod sheet;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use sparring_core::ExperimentConfig;
 use sparring_core::config::DatasetName;
-use sparring_core::hardness::scoring::{SCORING_EPOCHS, scoring_config};
+use sparring_core::hardness::ScoreName;
+use sparring_core::hardness::scoring::{Extra, SCORING_EPOCHS, scoring_config};
 use sparring_core::net::zoo::Model;
 
-use crate::args::{DeviceFlag, validate};
+use crate::args::{DeviceFlag, Usage, validate};
 use crate::console::{Console, stop_on_interrupt};
 use crate::{data, rundir, source, table};
 
@@ -27,15 +33,30 @@ pub struct ScoreArgs {
     /// The scoring network
     #[arg(long, default_value = "resnet20")]
     model: Model,
-    /// Epochs of its training
+    /// Epochs of its training: scores are taken after them
     #[arg(long, default_value_t = SCORING_EPOCHS)]
     epochs: u32,
+    /// Scoring runs, with seeds SEED, SEED+1, ...; each score is the mean over them
+    #[arg(long, default_value_t = 1, value_name = "R")]
+    runs: u32,
     /// Seed of weights, data order and augmentation
     #[arg(long, default_value_t = 15)]
     seed: u64,
-    /// Where to write the scores
-    #[arg(long, value_name = "F.safetensors")]
+    /// Leave out what takes long: grand (a backward pass over every sample), forgetting (an evaluation of all samples after every epoch)
+    #[arg(long, value_delimiter = ',', value_name = "SCORE")]
+    skip: Vec<ScoreName>,
+    /// Take these scores instead of making any: .npy (one dimension), .csv with a header, or .safetensors
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["epochs", "runs", "seed", "skip", "model"])]
+    from: Option<PathBuf>,
+    /// What the scores of --from are, where the file does not say; also what --sheet ranks by
+    #[arg(long, default_value = "el2n")]
+    score: ScoreName,
+    /// Where to write the scores; a table of them, for other programs, goes beside it with the ending .csv
+    #[arg(long, value_name = "F.safetensors", default_value = "scores.safetensors")]
     out: PathBuf,
+    /// Also write a page of the hardest and easiest training images of every class
+    #[arg(long, value_name = "FILE.html")]
+    sheet: Option<PathBuf>,
     /// Where to compute
     #[arg(long, default_value = "auto")]
     device: DeviceFlag,
@@ -47,6 +68,18 @@ pub struct ScoreArgs {
 /// Trains, scores, writes.
 pub fn score(args: &ScoreArgs) -> Result<()> {
     let console = Console::new(args.json);
+    let table_path = args.out.with_extension("csv");
+    if table_path == args.out {
+        return Err(
+            Usage(format!("--out {}: scores go to a .safetensors file; their .csv is written beside it", args.out.display())).into()
+        );
+    }
+    if args.runs == 0 || args.runs > 100 {
+        return Err(Usage(format!("--runs must be 1 to 100, found {}", args.runs)).into());
+    }
+    if let Some(cheap) = args.skip.iter().find(|s| !matches!(s, ScoreName::Grand | ScoreName::Forgetting)) {
+        return Err(Usage(format!("--skip {cheap}: only grand and forgetting cost anything to speak of")).into());
+    }
     let base = ExperimentConfig {
         dataset: args.dataset,
         difficulty: args.difficulty,
@@ -60,16 +93,64 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
     let config = scoring_config(&base, args.epochs);
     validate(&config)?;
     let stop = stop_on_interrupt()?;
-    let dataset = source::exactly(console, args.dataset, args.difficulty, &args.place)?.into();
-    let scores = source::run(console, config, &dataset, &stop)?;
+    let dataset = Arc::new(source::exactly(console, args.dataset, args.difficulty, &args.place)?);
+    let scores = match &args.from {
+        Some(path) => from::read(path, args.score, &dataset)?,
+        None => {
+            let wanted = |score| !args.skip.contains(&score);
+            let extra = Extra { grand: wanted(ScoreName::Grand), forgetting: wanted(ScoreName::Forgetting) };
+            source::run(console, config, &dataset, extra, args.runs, &stop)?
+        }
+    };
+    let sheet = match &args.sheet {
+        Some(path) => Some((path, sheet::render(&scores, args.score, &dataset)?)),
+        None => None,
+    };
+    let card: Value = serde_json::from_str(&scores.card).unwrap_or(Value::Null);
     rundir::write(&args.out, &scores.to_bytes()?)?;
-    let mean = |v: &[f32]| v.iter().map(|x| f64::from(*x)).sum::<f64>() / v.len().max(1) as f64;
-    let (train, test) = (mean(&scores.train), mean(&scores.test));
-    let header = ["file", "score", "samples", "mean"];
-    let row = |part: &str, n: usize, mean: f64| vec![part.to_owned(), scores.name.clone(), n.to_string(), format!("{mean:.4}")];
-    console.say(table::render(&header, &[row("train", scores.train.len(), train), row("test", scores.test.len(), test)]));
-    console.say(format_args!("output    {}", args.out.display()));
-    let card: Value = serde_json::from_str(&scores.card).context("the run card")?;
-    console.result(&json!({ "out": args.out, "score": scores.name, "train": scores.train.len(), "test": scores.test.len(), "mean_train": train, "mean_test": test, "card": card }));
+    rundir::write(&table_path, from::to_csv(&scores, &dataset, card["config_hash"].as_str().unwrap_or("")).as_bytes())?;
+    if let Some((path, page)) = &sheet {
+        rundir::write(path, page.as_bytes())?;
+    }
+
+    let header = ["score", "harder is", "mean train", "mean test", "lowest", "highest"];
+    let rows: Vec<Vec<String>> = scores
+        .columns
+        .iter()
+        .map(|c| {
+            let direction = if c.score.sign() > 0.0 { "higher" } else { "lower" };
+            let (low, high) = range(&c.train);
+            vec![c.score.to_string(), direction.into(), number(mean(&c.train)), number(mean(&c.test)), number(low), number(high)]
+        })
+        .collect();
+    console.say(table::render(&header, &rows));
+    console.say(format_args!("output    {}, {}", args.out.display(), table_path.display()));
+    if let Some((path, _)) = sheet {
+        console.say(format_args!("sheet     {}", path.display()));
+    }
+    let means = |pick: fn(&sparring_core::hardness::Column) -> &Vec<f32>| -> serde_json::Map<String, Value> {
+        scores.columns.iter().map(|c| (c.score.to_string(), json!(mean(pick(c))))).collect()
+    };
+    console.result(&json!({ "out": args.out, "csv": table_path, "sheet": args.sheet,
+        "scores": scores.columns.iter().map(|c| c.score.name()).collect::<Vec<_>>(),
+        "train": dataset.train.len(), "test": dataset.test.len(), "mean_train": means(|c| &c.train), "mean_test": means(|c| &c.test),
+        "card": card }));
     Ok(())
+}
+
+/// The mean of the finite values.
+fn mean(values: &[f32]) -> f64 {
+    let finite = || values.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v));
+    finite().sum::<f64>() / finite().count().max(1) as f64
+}
+
+/// Lowest and highest.
+pub fn range(values: &[f32]) -> (f64, f64) {
+    let all = || values.iter().map(|v| f64::from(*v));
+    (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max))
+}
+
+/// A score for people.
+pub fn number(value: f64) -> String {
+    format!("{value:.4}")
 }

@@ -2,18 +2,19 @@
 //!
 //! Scores come from what ships with the program, else from the cache, else from a short scoring run that fills the cache.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use sparring_core::ExperimentConfig;
-use sparring_core::config::DatasetName;
+use sparring_core::config::{DatasetName, Subset};
 use sparring_core::data::Dataset;
-use sparring_core::hardness::Scores;
-use sparring_core::hardness::scoring::{SCORING_EPOCHS, Scoring, scoring_config};
+use sparring_core::hardness::scoring::{Extra, SCORING_EPOCHS, Scoring, mean, scoring_config};
+use sparring_core::hardness::{ScoreName, Scores};
 
 use crate::console::{Console, Live, Stopped, open_device};
+use crate::score::from;
 use crate::{data, rundir};
 
 /// CIFAR-10's scores, where the build found them.
@@ -43,7 +44,18 @@ fn tell(console: Console, dataset: &Dataset) {
 /// The scores of an experiment's images, made here where its subset cannot do without; `None` where nothing needs them
 /// and none are at hand.
 pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset>, stop: &AtomicBool) -> Result<Option<Scores>> {
-    if let Some(bytes) = SHIPPED.filter(|_| config.dataset == DatasetName::Cifar10) {
+    let needed = match config.subset {
+        Subset::Ranked { score, .. } => Some(score),
+        _ => None,
+    };
+    if !config.scores.is_empty() {
+        let path = Path::new(&config.scores);
+        let scores = from::read(path, needed.unwrap_or(ScoreName::El2n), dataset)?;
+        let ranking = scores.ranking(config.subset).with_context(|| format!("the scores {}", path.display()))?;
+        console.say(format_args!("scores    {}, from {}", ranking.score, path.display()));
+        return Ok(Some(scores));
+    }
+    if let Some(bytes) = SHIPPED.filter(|_| config.dataset == DatasetName::Cifar10 && needed.is_none_or(|n| n == ScoreName::El2n)) {
         let scores = Scores::from_bytes("the scores that ship with this program", bytes)?;
         scores.check(dataset)?;
         console.say("scores    EL2N, as shipped with this program");
@@ -51,43 +63,70 @@ pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset
     }
     let scoring = scoring_config(config, SCORING_EPOCHS);
     let path = cached(&scoring)?;
+    let mut extra = Extra { grand: needed == Some(ScoreName::Grand), forgetting: needed == Some(ScoreName::Forgetting) };
     match std::fs::read(&path) {
         Ok(bytes) => {
             let scores = Scores::from_bytes(&path.display().to_string(), &bytes)?;
             scores.check(dataset)?;
-            console.say(format_args!("scores    EL2N, from {}", path.display()));
-            return Ok(Some(scores));
+            if needed.is_none_or(|score| scores.get(score).is_ok()) {
+                console.say(format_args!("scores    {}, from {}", scores.ranking(config.subset)?.score, path.display()));
+                return Ok(Some(scores));
+            }
+            // What it has is made again, with what it lacks.
+            extra.grand |= scores.get(ScoreName::Grand).is_ok();
+            extra.forgetting |= scores.get(ScoreName::Forgetting).is_ok();
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
     }
-    if !config.subset.needs_scores() {
-        return Ok(None);
-    }
-    console.say(format_args!("scores    none yet for these images: a scoring run of {SCORING_EPOCHS} epochs comes first"));
-    let scores = run(console, scoring, dataset, stop)?;
+    let Some(needed) = needed else { return Ok(None) };
+    console.say(format_args!("scores    no {needed} yet for these images: a scoring run of {SCORING_EPOCHS} epochs comes first"));
+    let scores = run(console, scoring, dataset, extra, 1, stop)?;
     rundir::write(&path, &scores.to_bytes()?)?;
     console.say(format_args!("scores    kept in {}", path.display()));
     Ok(Some(scores))
 }
 
-/// A scoring run.
-pub fn run(console: Console, config: ExperimentConfig, dataset: &Arc<Dataset>, stop: &AtomicBool) -> Result<Scores> {
-    let device = open_device(console, config.device)?;
-    let mut live = Live::new(console);
-    let result = pollster::block_on(async {
-        let mut scoring = Scoring::new(config, Arc::clone(dataset), device).await?;
-        while !scoring.finished() {
-            if stop.load(Ordering::Relaxed) {
-                bail!(Stopped("stopped; a scoring run leaves nothing half-done".into()));
-            }
-            // That there are no scores yet is no news here.
-            scoring.advance().await?.iter().filter(|e| !matches!(e, sparring_core::Event::Warning { .. })).for_each(|e| live.event(e));
+/// Scoring runs, one after the other, and the mean of their scores.
+pub fn run(
+    console: Console,
+    config: ExperimentConfig,
+    dataset: &Arc<Dataset>,
+    extra: Extra,
+    runs: u32,
+    stop: &AtomicBool,
+) -> Result<Scores> {
+    let mut device = open_device(console, config.device)?;
+    let mut all = Vec::new();
+    for r in 0..runs {
+        let config = ExperimentConfig { seed: config.seed + u64::from(r), ..config.clone() };
+        if runs > 1 {
+            console.say(format_args!("scoring   run {} of {runs}, seed {}", r + 1, config.seed));
         }
-        Ok(scoring.into_scores().await?.0)
-    });
-    live.close();
-    result.context("the scoring run")
+        let mut live = Live::new(console);
+        let result = pollster::block_on(async {
+            let mut scoring = Scoring::with(config, Arc::clone(dataset), device, extra).await?;
+            let mut told = false;
+            while !scoring.finished() {
+                if stop.load(Ordering::Relaxed) {
+                    bail!(Stopped("stopped; a scoring run leaves nothing half-done".into()));
+                }
+                // That there are no scores yet is no news here.
+                let events = scoring.advance().await?;
+                events.iter().filter(|e| !matches!(e, sparring_core::Event::Warning { .. })).for_each(|e| live.event(e));
+                if !told && scoring.norms_done().is_some() {
+                    told = true;
+                    console.say(format_args!("scoring   gradient norms of {} samples", dataset.train.len() + dataset.test.len()));
+                }
+            }
+            Ok(scoring.into_scores().await?)
+        });
+        live.close();
+        let (scores, back) = result.context("the scoring run")?;
+        device = back;
+        all.push(scores);
+    }
+    Ok(if all.len() == 1 { all.swap_remove(0) } else { mean(&all)? })
 }
 
 /// Where the scores of this scoring run are kept.

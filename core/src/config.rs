@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::attack::Norm;
 use crate::device::DeviceChoice;
 use crate::error::{Error, Result};
+use crate::hardness::{Part, ScoreName};
 use crate::net::Graph;
 use crate::net::zoo::{Architecture, Input, Model, Stem};
 use crate::platform::parse_f64;
@@ -153,23 +154,36 @@ pub enum Subset {
     All,
     /// A uniform random fraction.
     Random(f64),
-    /// The fraction with the highest EL2N.
-    El2nHard(f64),
-    /// The fraction with the lowest EL2N.
-    El2nEasy(f64),
+    /// A part of the ranking by a hardness score.
+    Ranked {
+        /// Which score ranks.
+        score: ScoreName,
+        /// Which end of the ranking.
+        part: Part,
+        /// How much of it.
+        fraction: f64,
+    },
 }
 
 impl Subset {
+    /// The fraction with the highest EL2N.
+    pub fn el2n_hard(fraction: f64) -> Self {
+        Self::Ranked { score: ScoreName::El2n, part: Part::Hard, fraction }
+    }
+    /// The fraction with the lowest EL2N.
+    pub fn el2n_easy(fraction: f64) -> Self {
+        Self::Ranked { score: ScoreName::El2n, part: Part::Easy, fraction }
+    }
     /// The fraction of the training split that is kept.
     pub fn fraction(self) -> f64 {
         match self {
             Self::All => 1.0,
-            Self::Random(p) | Self::El2nHard(p) | Self::El2nEasy(p) => p,
+            Self::Random(p) | Self::Ranked { fraction: p, .. } => p,
         }
     }
     /// Whether hardness scores are needed to select it.
     pub fn needs_scores(self) -> bool {
-        matches!(self, Self::El2nHard(_) | Self::El2nEasy(_))
+        matches!(self, Self::Ranked { .. })
     }
 }
 
@@ -178,8 +192,7 @@ impl fmt::Display for Subset {
         match self {
             Self::All => f.write_str("all"),
             Self::Random(p) => write!(f, "random:{p}"),
-            Self::El2nHard(p) => write!(f, "el2n-hard:{p}"),
-            Self::El2nEasy(p) => write!(f, "el2n-easy:{p}"),
+            Self::Ranked { score, part, fraction } => write!(f, "{score}-{part}:{fraction}"),
         }
     }
 }
@@ -194,12 +207,20 @@ impl FromStr for Subset {
                 Error::Config(format!("subset '{s}': the part after ':' must be a fraction above 0 and at most 1, found '{text}'"))
             })?,
         };
+        let ranked = || {
+            let (score, part) = name.rsplit_once('-')?;
+            Some(Self::Ranked { score: score.parse().ok()?, part: part.parse().ok()?, fraction })
+        };
         match name {
             "all" => Ok(Self::All),
             "random" => Ok(Self::Random(fraction)),
-            "el2n-hard" => Ok(Self::El2nHard(fraction)),
-            "el2n-easy" => Ok(Self::El2nEasy(fraction)),
-            _ => Err(Error::UnknownName { kind: "subset", name: name.to_owned(), valid: "all, random:P, el2n-hard:P, el2n-easy:P".into() }),
+            _ => ranked().ok_or_else(|| Error::UnknownName {
+                kind: "subset",
+                name: name.to_owned(),
+                valid: "all, random:P, el2n-hard:P, el2n-easy:P, el2n-middle:P, and so on with el2n-norm, grand, forgetting, \
+                        uncertainty, loss or random"
+                    .into(),
+            }),
         }
     }
 }
@@ -226,6 +247,12 @@ pub struct ExperimentConfig {
     pub subset: Subset,
     /// Also train every learner on a random subset of the same size.
     pub control: bool,
+    /// Select the subset (and its control) with as many samples of every class.
+    pub balanced: bool,
+    /// File of hardness scores to use. Empty: those that ship with the program or were made before, else they are made.
+    pub scores: String,
+    /// Bins of equal size that the test set is cut into by the same score; accuracy is reported in each (0: none).
+    pub bins: usize,
     /// Keep only this many training samples after selection (0 = all); for quick looks and small devices.
     pub limit_train: usize,
     /// Evaluate on only this many test samples (0 = all).
@@ -311,8 +338,11 @@ impl Default for ExperimentConfig {
             folder: String::new(),
             image_size: 32,
             p_data: 1.0,
-            subset: Subset::El2nHard(0.5),
+            subset: Subset::el2n_hard(0.5),
             control: true,
+            balanced: false,
+            scores: String::new(),
+            bins: 5,
             limit_train: 0,
             limit_test: 0,
             model: Model::ResNet20,
@@ -370,6 +400,9 @@ impl ExperimentConfig {
         }
         if self.update_frequency == 0 {
             return fail("update_frequency must be at least 1 epoch".into());
+        }
+        if self.bins > 100 {
+            return fail(format!("bins must be at most 100, found {}", self.bins));
         }
         if !self.folder.is_empty() && !matches!(self.dataset, DatasetName::Mnist | DatasetName::Folder) {
             return fail(format!("folder is for the datasets mnist and folder, but the dataset is {}", self.dataset));

@@ -11,7 +11,7 @@ use sparring_core::config::{DatasetName, LearnerConfig, OptimizerName, Subset};
 use sparring_core::data::Dataset;
 use sparring_core::data::builtin::builtin;
 use sparring_core::device::DeviceChoice;
-use sparring_core::hardness::Scores;
+use sparring_core::hardness::{Column, ScoreName, Scores};
 use sparring_core::net::zoo::Model;
 use sparring_core::train::checkpoint::{Array, Checkpoint, Refusal, differences};
 use sparring_core::{Device, Error, Event, ExperimentConfig, Session};
@@ -19,7 +19,7 @@ use sparring_core::{Device, Error, Event, ExperimentConfig, Session};
 fn config(learners: &[&str]) -> ExperimentConfig {
     ExperimentConfig {
         dataset: DatasetName::BuiltIn,
-        subset: Subset::El2nHard(0.5),
+        subset: Subset::el2n_hard(0.5),
         model: Model::Tiny,
         learners: learners.iter().map(|l| l.parse::<LearnerConfig>().unwrap()).collect(),
         epochs: 3,
@@ -38,7 +38,8 @@ fn data() -> Arc<Dataset> {
 
 fn scores() -> Arc<Scores> {
     let score = |i: usize| ((i * 37) % 101) as f32;
-    Arc::new(Scores { name: "el2n".into(), train: (0..200).map(score).collect(), test: (0..40).map(score).collect(), card: String::new() })
+    let column = Column { score: ScoreName::El2n, train: (0..200).map(score).collect(), test: (0..40).map(score).collect() };
+    Arc::new(Scores { columns: vec![column], ..Scores::default() })
 }
 
 fn start(config: &ExperimentConfig, device: Device) -> Session {
@@ -253,11 +254,11 @@ fn what_does_not_belong_together_is_refused_by_what_differs() {
     other.classes.pop();
     assert!(with(other, scores.clone()).contains("10 classes"));
     let mut other = scores.clone();
-    other.test.swap(0, 1);
-    other.test.reverse();
+    other.columns[0].test.swap(0, 1);
+    other.columns[0].test.reverse();
     assert!(with(data.clone(), other).contains("scores of the test set"));
     let mut other = scores;
-    other.train.reverse();
+    other.columns[0].train.reverse();
     assert!(with(data, other).contains("hardness scores"));
 
     let mut checkpoint = Checkpoint::read(&bytes).unwrap();

@@ -50,7 +50,10 @@ fn expected(kind: &str, tensor: &str) -> bool {
         "optimizer" => tensor == "ps",
         "topology" => tensor.starts_with("keep_") || tensor.starts_with("grow_"),
         "global-magnitude" => tensor.starts_with('m'),
-        "net" => ["losses", "logits_eval"].contains(&tensor) || ["final.", "snip.", "grasp."].iter().any(|p| tensor.starts_with(p)),
+        "net" => {
+            ["losses", "logits_eval", "grand"].contains(&tensor) || ["final.", "snip.", "grasp."].iter().any(|p| tensor.starts_with(p))
+        }
+        "forgetting" => ["forgetting_events", "never_learned"].contains(&tensor),
         _ => false,
     }
 }

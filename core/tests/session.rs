@@ -7,7 +7,8 @@ use pollster::block_on;
 use sparring_core::config::{DatasetName, LearnerConfig, Subset};
 use sparring_core::data::builtin::builtin;
 use sparring_core::data::{Dataset, Transforms};
-use sparring_core::hardness::scoring::{Scoring, scoring_config};
+use sparring_core::hardness::ScoreName;
+use sparring_core::hardness::scoring::{Extra, Scoring, mean, scoring_config};
 use sparring_core::net::zoo::Model;
 use sparring_core::{Device, Event, ExperimentConfig, Session};
 
@@ -120,16 +121,30 @@ fn divergence_stops_one_learner_and_says_where() {
 #[test]
 fn scores_made_by_a_run_choose_subsets_with_a_control() {
     let mut config = config(&["dense", "set@0.2"]);
-    config.subset = Subset::El2nHard(0.5);
+    config.subset = Subset::el2n_hard(0.5);
     block_on(async {
         assert!(Session::new(config.clone(), data(), None, Device::cpu()).await.is_err());
-        let mut scoring = Scoring::new(scoring_config(&config, 1), data(), Device::cpu()).await.unwrap();
+        let extra = Extra { grand: true, forgetting: true };
+        let mut scoring = Scoring::with(scoring_config(&config, 2), data(), Device::cpu(), extra).await.unwrap();
         while !scoring.finished() {
             scoring.advance().await.unwrap();
         }
         let (scores, device) = scoring.into_scores().await.unwrap();
-        assert_eq!((scores.train.len(), scores.test.len()), (400, 100));
-        assert!(scores.train.iter().all(|s| (0.0..=2.0).contains(s)));
+        assert_eq!(scores.columns.len(), ScoreName::ALL.len());
+        assert!(scores.columns.iter().all(|c| (c.train.len(), c.test.len()) == (400, 100)));
+        let of = |score| &scores.get(score).unwrap().train;
+        assert!(of(ScoreName::El2n).iter().zip(of(ScoreName::El2nNorm)).all(|(a, b)| (0.0..=2.0).contains(a) && (b * b - a).abs() < 1e-5));
+        let pairs = of(ScoreName::Uncertainty).iter().zip(of(ScoreName::Loss));
+        assert!(pairs.clone().all(|(p, loss)| (-p.ln() - loss).abs() < 1e-3 * loss.max(0.1)));
+        // The last layer's bias alone has a gradient of softmax minus one-hot.
+        assert!(of(ScoreName::Grand).iter().zip(of(ScoreName::El2nNorm)).all(|(grand, el2n)| grand >= el2n));
+        assert!(of(ScoreName::Forgetting).iter().all(|f| *f == 0.0 || *f == 1.0 || f.is_infinite()), "two epochs");
+        let answers = scores.answers.as_ref().unwrap();
+        let images = data();
+        let wrong = |i: &usize| answers.train[*i] != images.train.labels[*i];
+        assert!((0..400).filter(|i| of(ScoreName::Forgetting)[*i].is_infinite()).all(|i| wrong(&i)), "never learned is wrong");
+        let twice = mean(&[scores.clone(), scores.clone()]).unwrap();
+        assert_eq!((&twice.columns, twice.card.contains("\"runs\":2")), (&scores.columns, true));
         let mut session = Session::new(config, data(), Some(Arc::new(scores)), device).await.unwrap();
         let mut events = Vec::new();
         while !session.finished() {
@@ -143,6 +158,10 @@ fn scores_made_by_a_run_choose_subsets_with_a_control() {
         for l in &summary.learners {
             let (easy, hard) = (l.test_easy.unwrap(), l.test_hard.unwrap());
             assert_eq!((easy.samples, hard.samples), (50, 50));
+            let bins = &l.by_hardness.bins;
+            assert!(bins.len() == 5 && bins.iter().all(|b| b.samples == 20));
+            let right: f64 = bins.iter().map(|b| b.accuracy * b.samples as f64).sum();
+            assert!((right - l.test.accuracy * 100.0).abs() < 1e-6, "every test sample is in one bin");
         }
         assert!(summary.verdict.contains("control"), "{}", summary.verdict);
     });

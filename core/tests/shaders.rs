@@ -28,6 +28,9 @@ fn conv_ops(out: &mut Vec<Op>) {
                     out.push(Op::ConvInputGrad(ConvInputGrad { shape, dy: id(3), weight, dx: id(0), accumulate: flag }));
                 }
                 out.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x: id(0), dy: id(3), weight, dw: id(4) }));
+                for bias in [false, true] {
+                    out.push(Op::ConvSampleNorm(ConvSampleNorm { shape, x: id(0), dy: id(3), weight, bias, sums: id(4) }));
+                }
             }
             out.push(Op::BiasGrad(BiasGrad { shape: shape.output(), dy: id(3), dbias: id(4) }));
         }
@@ -44,6 +47,7 @@ fn norm_ops(out: &mut Vec<Op>) {
             let input = if in_place && !residual { y } else { x };
             out.push(Op::BatchNormApply(BatchNormApply { shape, x: input, stats, eval, eps, affine, residual: residual_of, relu, y }));
             out.push(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y, x, stats, eval, eps, relu, daffine }));
+            out.push(Op::BatchNormSampleNorm(BatchNormSampleNorm { shape, dy, y, x, stats, eps, relu, sums: daffine }));
             let (dx, dresidual) = (if in_place { dy } else { id(8) }, residual.then_some((id(9), eval)));
             out.push(Op::BatchNormInputGrad(BatchNormInputGrad {
                 shape,

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use sparring_core::config::{DatasetName, LearnerConfig, LrSchedule, Method, OptimizerName, Subset};
+use sparring_core::hardness::Part;
 use sparring_core::net::zoo::{Model, Stem};
 use sparring_core::platform::parse_f64;
 
@@ -76,16 +77,17 @@ struct Kind {
 }
 
 const KINDS: [Kind; 4] = [
-    Kind { value: "el2n-hard", label: "The hardest by EL2N", words: "the hardest", make: Subset::El2nHard },
-    Kind { value: "el2n-easy", label: "The easiest by EL2N", words: "the easiest", make: Subset::El2nEasy },
+    Kind { value: "el2n-hard", label: "The hardest by EL2N", words: "the hardest", make: Subset::el2n_hard },
+    Kind { value: "el2n-easy", label: "The easiest by EL2N", words: "the easiest", make: Subset::el2n_easy },
     Kind { value: "random", label: "A random part", words: "a random", make: Subset::Random },
     Kind { value: "all", label: "All of them", words: "all", make: |_| Subset::All },
 ];
 
 fn kind_of(subset: Subset) -> Kind {
     KINDS[match subset {
-        Subset::El2nHard(_) => 0,
-        Subset::El2nEasy(_) => 1,
+        // Other scores and the middle come from links; the form shows what is nearest.
+        Subset::Ranked { part: Part::Easy, .. } => 1,
+        Subset::Ranked { .. } => 0,
         Subset::Random(_) => 2,
         Subset::All => 3,
     }]

@@ -107,7 +107,7 @@ impl Index<'_> {
         }
     }
     /// Entries of an output channel's row.
-    fn row(&self, shape: &ConvShape, co: usize) -> Vec<Entry> {
+    pub fn row(&self, shape: &ConvShape, co: usize) -> Vec<Entry> {
         match self {
             Self::Sparse(csr) => csr.row(co).collect(),
             Self::Dense => dense_entries(shape, shape.c_in, |ci| co * shape.c_in + ci),
@@ -192,7 +192,7 @@ fn overlap(out: usize, input: usize, stride: usize, pad: usize, k: usize) -> imp
 }
 
 /// Calls `run(out_start, in_start)` for every position that a tap connects, as starts of runs of `n` lanes in a plane.
-fn positions(shape: &ConvShape, ky: usize, kx: usize, mut run: impl FnMut(usize, usize)) {
+pub fn positions(shape: &ConvShape, ky: usize, kx: usize, mut run: impl FnMut(usize, usize)) {
     let columns = overlap(shape.w_out, shape.w_in, shape.stride, shape.pad, kx);
     for (oy, iy) in overlap(shape.h_out, shape.h_in, shape.stride, shape.pad, ky) {
         for (ox, ix) in columns.clone() {

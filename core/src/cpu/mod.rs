@@ -16,6 +16,7 @@ mod parallel;
 mod pool;
 mod real;
 mod run;
+mod sample_norm;
 #[cfg(test)]
 mod tests;
 

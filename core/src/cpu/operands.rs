@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::ops::loss::{SAMPLE_WORDS, TOTAL_WORDS};
-use crate::ops::{BufferId, ConvShape, Dtype, Op, PoolShape, Shape, Weight};
+use crate::ops::{BufferId, ConvShape, Dtype, NORM_ROWS, Op, PoolShape, Shape, Weight};
 
 /// One buffer of an op.
 pub struct Operand {
@@ -88,6 +88,8 @@ pub fn name(op: &Op) -> &'static str {
         Op::ShortcutA(_) => "ShortcutA",
         Op::ShortcutAGrad(_) => "ShortcutAGrad",
         Op::SoftmaxCrossEntropy(_) => "SoftmaxCrossEntropy",
+        Op::ConvSampleNorm(_) => "ConvSampleNorm",
+        Op::BatchNormSampleNorm(_) => "BatchNormSampleNorm",
         Op::SgdUpdate(_) => "SgdUpdate",
         Op::AdamUpdate(_) => "AdamUpdate",
         Op::Fill(_) => "Fill",
@@ -253,6 +255,22 @@ pub fn of(op: &Op) -> Result<Vec<Operand>> {
                 .write_some("dlogits", o.dlogits, o.classes * o.n)
                 .write("samples", o.samples, SAMPLE_WORDS)
                 .write("totals", o.totals, TOTAL_WORDS)
+        }
+        Op::ConvSampleNorm(o) => {
+            check_conv(op, &o.shape)?;
+            all.read("x", o.x, o.shape.input().len()).read("dy", o.dy, o.shape.output().len()).topology(&o.shape, &o.weight).write(
+                "sums",
+                o.sums,
+                NORM_ROWS * o.shape.n,
+            )
+        }
+        Op::BatchNormSampleNorm(o) => {
+            check_shape(op, "x", o.shape)?;
+            all.read("dy", o.dy, o.shape.len())
+                .read_some("y", o.relu.then_some(o.y), o.shape.len())
+                .read("x", o.x, o.shape.len())
+                .read("stats", o.stats, 2 * o.shape.c)
+                .write("sums", o.sums, NORM_ROWS * o.shape.n)
         }
         Op::SgdUpdate(o) => all
             .read("grad", o.grad, o.len)

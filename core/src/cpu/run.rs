@@ -3,7 +3,7 @@
 use super::batchnorm::{self, Norm};
 use super::conv::{self, Csr, ForwardArgs, Index, InputGradArgs, WeightGradArgs};
 use super::operands::{name, weight_len};
-use super::{CpuDevice, Real, attack, elementwise, loss, optim, pool};
+use super::{CpuDevice, Real, attack, elementwise, loss, optim, pool, sample_norm};
 use crate::error::{Error, Result};
 use crate::ops::loss::SAMPLE_WORDS;
 use crate::ops::{BatchNormInputGrad, BufferId, ConvShape, Op, SoftmaxCrossEntropy, StepParams, Weight};
@@ -145,6 +145,16 @@ impl<T: Real> CpuDevice<T> {
                     d.cross_entropy(o, step, Some(dlogits), samples, totals)
                 }),
             },
+            Op::ConvSampleNorm(o) => self.lend([o.sums], |d, [sums]| {
+                let (x, dy, index) = (d.real(o.x)?, d.real(o.dy)?, d.forward_index(&o.shape, &o.weight)?);
+                sample_norm::conv(sample_norm::ConvArgs { shape: o.shape, x, dy, index, bias: o.bias, sums });
+                Ok(())
+            }),
+            Op::BatchNormSampleNorm(o) => self.lend([o.sums], |d, [sums]| {
+                let (dy, y, x, stats) = (d.real(o.dy)?, d.some(o.relu.then_some(o.y))?, d.real(o.x)?, d.real(o.stats)?);
+                sample_norm::batchnorm(sample_norm::BatchNormArgs { shape: o.shape, dy, y, x, stats, eps: T::from_f32(o.eps), sums });
+                Ok(())
+            }),
             Op::SgdUpdate(o) => self.lend([o.values, o.momentum], |d, [values, momentum]| {
                 let (values, momentum) = (&mut values[..o.len], &mut momentum[..o.len]);
                 optim::sgd(step, values, d.real(o.grad)?, momentum, d.some(o.mask)?, o.momentum_reset);

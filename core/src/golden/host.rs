@@ -4,7 +4,9 @@ use super::check::{Check, HOST_TOLERANCE};
 use super::{Case, Outcome, Tensors};
 use crate::config::LrSchedule;
 use crate::error::{Error, Result};
+use crate::hardness::Forgetting;
 use crate::rng::{Purpose, Stream};
+
 use crate::sparse::csr::{gather, mask_positions, positions_mask};
 use crate::sparse::grow::grow;
 use crate::sparse::prune::keep;
@@ -115,5 +117,22 @@ pub fn topology(case: &Case, tensors: &Tensors) -> Result<Outcome> {
     let rigl = TopologyUpdate { prune: PruneRule::Magnitude, rate, growth: Growth::Gradient(gradient), seed: 0, number: 1, layer: 0 };
     let (next, _) = rigl.next_positions(&positions, &values, n)?;
     check.equal("magnitude pruning and gradient growth in one update", &positions_mask(&next, n), tensors.values("grow_gradient")?);
+    Ok(check.outcome())
+}
+
+/// Correct-to-wrong transitions of samples over epochs: `correct` is `[epoch, sample]`.
+pub fn forgetting(tensors: &Tensors) -> Result<Outcome> {
+    let (correct, [_, samples]) = tensors.with_rank::<2>("correct")?;
+    let mut forgetting = Forgetting::default();
+    for epoch in correct.chunks(samples.max(1)) {
+        forgetting.epoch(epoch.iter().map(|c| *c != 0.0));
+    }
+    let scores = forgetting.scores();
+    let never: Vec<f32> = scores.iter().map(|s| f32::from(u8::from(s.is_infinite()))).collect();
+    let mut check = Check::default();
+    check.equal("never_learned", &never, tensors.values("never_learned")?);
+    // What was never learned has no transitions; the case counts it as 0.
+    let events: Vec<f32> = scores.into_iter().map(|s| if s.is_finite() { s } else { 0.0 }).collect();
+    check.equal("forgetting_events", &events, tensors.values("forgetting_events")?);
     Ok(check.outcome())
 }

@@ -21,11 +21,6 @@ use crate::train::saliency;
 const MEAN: [f32; 4] = [0.4914, 0.4822, 0.4465, 0.0];
 const STD: [f32; 4] = [0.2023, 0.1994, 0.2010, 1.0];
 
-/// Parts of a case that nothing here computes yet.
-pub fn left_out(case: &Case) -> Option<&'static str> {
-    (case.kind() == "net" && case.text("name").is_ok_and(|name| name == "scores")).then_some("GraNd")
-}
-
 /// Runs a case of kind `net`.
 ///
 /// # Errors
@@ -38,7 +33,7 @@ pub async fn run(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<
     }
 }
 
-/// Scores of connections (SNIP on the device, GraSP in float64 where this build has it) and the logits in eval mode.
+/// Scores of connections (SNIP on the device, GraSP in float64 where this build has it), the logits and GraNd in eval mode.
 async fn scores(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Outcome> {
     let (pixels, [n, c, h, w]) = tensors.with_rank::<4>("x")?;
     let lanes = padded_batch(n);
@@ -77,6 +72,10 @@ async fn scores(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<O
         let classes = graph.classes;
         check.close("logits_eval", &nchw_from_chwn(&got, n, classes, 1)?, tensors.values("logits_eval")?, LAYER_TOLERANCE);
         check.equal("lanes", &[lanes], &[padded_batch(n)]);
+        let norms = net.sample_norms(device, &mut scratch)?;
+        let grand = norms.run(device, &step).await;
+        norms.free(device);
+        check.close("grand", &grand?, tensors.values("grand")?, LAYER_TOLERANCE);
         #[cfg(feature = "oracle")]
         {
             let half = n / 2;

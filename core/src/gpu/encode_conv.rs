@@ -15,7 +15,7 @@ const CACHE_BYTES: usize = 1 << 20;
 /// Threads of the sparse kernels.
 const SPARSE_THREADS: usize = 64;
 
-fn shape_constants(s: &ConvShape) -> Vec<(&'static str, f64)> {
+pub fn shape_constants(s: &ConvShape) -> Vec<(&'static str, f64)> {
     vec![
         ("C_IN", s.c_in as f64),
         ("H_IN", s.h_in as f64),

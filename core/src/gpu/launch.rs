@@ -95,7 +95,7 @@ pub fn grid(groups: usize, limit: u32) -> Option<(u32, u32)> {
 
 /// The dispatches of an op.
 pub fn encode(op: &crate::ops::Op) -> Vec<Launch> {
-    use super::{encode_attack as attack, encode_conv as conv, encode_map as map, encode_norm as norm};
+    use super::{encode_attack as attack, encode_conv as conv, encode_map as map, encode_norm as norm, encode_sample_norm as sample_norm};
     use crate::ops::Op;
     match op {
         Op::Augment(o) => map::augment(o),
@@ -118,6 +118,8 @@ pub fn encode(op: &crate::ops::Op) -> Vec<Launch> {
         Op::ShortcutA(o) => map::shortcut_a(o),
         Op::ShortcutAGrad(o) => map::shortcut_a_grad(o),
         Op::SoftmaxCrossEntropy(o) => map::softmax_cross_entropy(o),
+        Op::ConvSampleNorm(o) => sample_norm::conv(o),
+        Op::BatchNormSampleNorm(o) => sample_norm::batchnorm(o),
         Op::SgdUpdate(o) => map::sgd(o),
         Op::AdamUpdate(o) => map::adam(o),
         Op::Fill(o) => map::fill(o),

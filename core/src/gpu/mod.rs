@@ -7,6 +7,7 @@ mod encode_attack;
 mod encode_conv;
 mod encode_map;
 mod encode_norm;
+mod encode_sample_norm;
 mod faults;
 pub mod launch;
 mod memory;

@@ -2,9 +2,13 @@
 //!
 //! Scores and selection are plain data and pure functions, so that anybody can check which samples a race was about.
 
+mod forgetting;
+mod name;
 mod scores;
 pub mod scoring;
 mod subset;
 
-pub use scores::Scores;
-pub use subset::{data_fraction, easy_hard_halves, select};
+pub use forgetting::Forgetting;
+pub use name::{Part, ScoreName};
+pub use scores::{Answers, Column, Scores};
+pub use subset::{data_fraction, difficulty_bins, select};

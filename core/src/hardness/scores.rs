@@ -1,33 +1,62 @@
-//! Scores of a dataset's samples as a file: two tensors and a run card in one `.safetensors`.
+//! Scores of a dataset's samples as a file: two tensors a score, the scorer's answers and a run card in one `.safetensors`.
 
 use std::collections::HashMap;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use super::ScoreName;
+use crate::config::Subset;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 
 /// The one metadata entry: a single key, so that the same scores are always the same bytes.
 const METADATA_KEY: &str = "scores";
 
-/// EL2N scores of a dataset's samples, with where they came from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Scores {
-    /// E.g. "el2n" (squared norm).
-    pub name: String,
+/// One score of a dataset's samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Which.
+    pub score: ScoreName,
     /// One a sample of the training file, in its order.
     pub train: Vec<f32>,
-    /// One a sample of the test file.
+    /// One a sample of the test file; empty where it was not scored.
     pub test: Vec<f32>,
+}
+
+/// The classes that the scorer answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// One a sample of the training file.
+    pub train: Vec<u16>,
+    /// One a sample of the test file.
+    pub test: Vec<u16>,
+}
+
+/// Scores of a dataset's samples, with where they came from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scores {
+    /// At most one of a name.
+    pub columns: Vec<Column>,
+    /// What the scorer answered (the first of several), where it is known.
+    pub answers: Option<Answers>,
     /// How they were made (run card), JSON.
     pub card: String,
 }
 
+/// `name` stands alone in files of one score, whose tensors are `train` and `test`; else there is a pair `NAME/train`, `NAME/test`
+/// of each of `names`.
 #[derive(Serialize, Deserialize)]
 struct Metadata {
-    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<ScoreName>,
+    #[serde(default)]
+    names: Vec<ScoreName>,
     card: String,
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
 impl Scores {
@@ -37,44 +66,95 @@ impl Scores {
     /// `Format` where the file cannot be written as such.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let broken = |e: &dyn std::fmt::Display| Error::format("scores", "scores that can be written", e);
-        let little_endian = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-        let (train, test) = (little_endian(&self.train), little_endian(&self.test));
-        let tensors = [
-            ("train", TensorView::new(Dtype::F32, vec![self.train.len()], &train).map_err(|e| broken(&e))?),
-            ("test", TensorView::new(Dtype::F32, vec![self.test.len()], &test).map_err(|e| broken(&e))?),
-        ];
-        let metadata = serde_json::to_string(&Metadata { name: self.name.clone(), card: self.card.clone() }).map_err(|e| broken(&e))?;
-        safetensors::serialize(tensors, Some(HashMap::from([(METADATA_KEY.to_owned(), metadata)]))).map_err(|e| broken(&e))
+        let names = self.columns.iter().map(|c| c.score).collect();
+        let metadata = Metadata { name: None, names, card: self.card.clone() };
+        let metadata = serde_json::to_string(&metadata).map_err(|e| broken(&e))?;
+        let mut tensors: Vec<(String, Dtype, usize, Vec<u8>)> = Vec::new();
+        for column in &self.columns {
+            for (part, values) in [("train", &column.train), ("test", &column.test)] {
+                let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                tensors.push((format!("{}/{part}", column.score), Dtype::F32, values.len(), bytes));
+            }
+        }
+        if let Some(answers) = &self.answers {
+            for (part, values) in [("train", &answers.train), ("test", &answers.test)] {
+                let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                tensors.push((format!("predicted/{part}"), Dtype::U16, values.len(), bytes));
+            }
+        }
+        let views = tensors.iter().map(|(name, dtype, len, bytes)| Ok((name, TensorView::new(*dtype, vec![*len], bytes)?)));
+        let views = views.collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>().map_err(|e| broken(&e))?;
+        safetensors::serialize(views, Some(HashMap::from([(METADATA_KEY.to_owned(), metadata)]))).map_err(|e| broken(&e))
     }
 
-    /// Reads what [`Self::to_bytes`] wrote.
+    /// Reads what [`Self::to_bytes`] wrote, now or when a file held one score.
     ///
     /// # Errors
-    /// `Format` naming `file`, what was expected and found. A score that is not a number is one.
+    /// `Format` naming `file`, what was expected and found. A score that is not a number is one, and so is a score given twice.
     pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self> {
         let broken = |e: &dyn std::fmt::Display| Error::format(file, "a .safetensors file of scores", e);
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| broken(&e))?;
         let Some(metadata) = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)) else {
             return Err(broken(&format!("no metadata '{METADATA_KEY}'")));
         };
-        let Metadata { name, card } = serde_json::from_str(metadata).map_err(|e| broken(&e))?;
+        let Metadata { name, names, card } = serde_json::from_str(metadata).map_err(|e| broken(&e))?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| broken(&e))?;
-        let read = |tensor: &str| {
+        let read = |tensor: &str, dtype: Dtype| {
             let view = tensors.tensor(tensor).map_err(|e| broken(&e))?;
-            if view.dtype() != Dtype::F32 || view.shape().len() != 1 {
-                return Err(Error::format(
-                    format!("{file}: {tensor}"),
-                    "F32 of one dimension",
-                    format!("{:?} {:?}", view.dtype(), view.shape()),
-                ));
+            if view.dtype() != dtype || view.shape().len() != 1 {
+                let found = format!("{:?} {:?}", view.dtype(), view.shape());
+                return Err(Error::format(format!("{file}: {tensor}"), format!("{dtype:?} of one dimension"), found));
             }
-            let values: Vec<f32> = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            Ok(view.data().to_vec())
+        };
+        let read_floats = |tensor: &str| {
+            let values = floats(&read(tensor, Dtype::F32)?);
             match values.iter().position(|v| v.is_nan()) {
                 Some(i) => Err(Error::format(format!("{file}: {tensor}"), "numbers", format!("NaN at sample {i}"))),
                 None => Ok(values),
             }
         };
-        Ok(Self { train: read("train")?, test: read("test")?, name, card })
+        let mut columns: Vec<Column> = Vec::new();
+        if let Some(score) = name {
+            columns.push(Column { score, train: read_floats("train")?, test: read_floats("test")? });
+        }
+        for score in names {
+            if columns.iter().any(|c| c.score == score) {
+                return Err(broken(&format!("'{score}' twice")));
+            }
+            columns.push(Column { score, train: read_floats(&format!("{score}/train"))?, test: read_floats(&format!("{score}/test"))? });
+        }
+        let words = |tensor: &str| {
+            let bytes = read(tensor, Dtype::U16)?;
+            Ok::<_, Error>(bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect())
+        };
+        let answers = match tensors.tensor("predicted/train") {
+            Ok(_) => Some(Answers { train: words("predicted/train")?, test: words("predicted/test")? }),
+            Err(_) => None,
+        };
+        Ok(Self { columns, answers, card })
+    }
+
+    /// A score by name.
+    ///
+    /// # Errors
+    /// `Config` naming those that there are.
+    pub fn get(&self, score: ScoreName) -> Result<&Column> {
+        self.columns.iter().find(|c| c.score == score).ok_or_else(|| {
+            let names = self.columns.iter().map(|c| c.score.name()).collect::<Vec<_>>().join(", ");
+            Error::Config(format!("there is no score '{score}' for these samples, only: {names}; score them, or choose another"))
+        })
+    }
+
+    /// The score that ranks the test samples of a race: that of its subset, else EL2N, else the first there is.
+    ///
+    /// # Errors
+    /// `Config` where there is none.
+    pub fn ranking(&self, subset: Subset) -> Result<&Column> {
+        match subset {
+            Subset::Ranked { score, .. } => self.get(score),
+            _ => self.get(ScoreName::El2n).or_else(|e| self.columns.first().ok_or(e)),
+        }
     }
 
     /// Checks that there is one score a sample of this dataset.
@@ -82,14 +162,20 @@ impl Scores {
     /// # Errors
     /// `Config` with both counts.
     pub fn check(&self, data: &Dataset) -> Result<()> {
-        let (found, expected) = ((self.train.len(), self.test.len()), (data.train.len(), data.test.len()));
-        if found == expected {
-            return Ok(());
+        let expected = (data.train.len(), data.test.len());
+        for Column { score, train, test } in &self.columns {
+            if train.len() != expected.0 || !(test.is_empty() || test.len() == expected.1) {
+                return Err(Error::Config(format!(
+                    "scores '{score}' are for {} + {} samples, but {} has {} + {}: score this dataset",
+                    train.len(),
+                    test.len(),
+                    data.name,
+                    expected.0,
+                    expected.1
+                )));
+            }
         }
-        Err(Error::Config(format!(
-            "scores '{}' are for {} + {} samples, but {} has {} + {}: score this dataset",
-            self.name, found.0, found.1, data.name, expected.0, expected.1
-        )))
+        Ok(())
     }
 
     /// The scores of some samples (indices into the training and the test file), in that order.
@@ -97,16 +183,20 @@ impl Scores {
     /// # Errors
     /// `Config` where a sample has no score.
     pub fn gather(&self, train: &[u32], test: &[u32]) -> Result<Self> {
-        let pick = |values: &[f32], indices: &[u32]| {
-            let score = |i: &u32| {
-                values
-                    .get(*i as usize)
-                    .copied()
-                    .ok_or_else(|| Error::Config(format!("scores '{}': sample {i} of {} has none", self.name, values.len())))
-            };
-            indices.iter().map(score).collect::<Result<Vec<f32>>>()
+        fn pick<T: Copy>(what: &str, values: &[T], indices: &[u32]) -> Result<Vec<T>> {
+            let missing = |i: &u32| Error::Config(format!("{what}: sample {i} of {} has none", values.len()));
+            indices.iter().map(|i| values.get(*i as usize).copied().ok_or_else(|| missing(i))).collect()
+        }
+        let mut columns = Vec::new();
+        for c in &self.columns {
+            let what = format!("scores '{}'", c.score);
+            columns.push(Column { score: c.score, train: pick(&what, &c.train, train)?, test: pick(&what, &c.test, test)? });
+        }
+        let answers = match &self.answers {
+            Some(a) => Some(Answers { train: pick("answers", &a.train, train)?, test: pick("answers", &a.test, test)? }),
+            None => None,
         };
-        Ok(Self { name: self.name.clone(), train: pick(&self.train, train)?, test: pick(&self.test, test)?, card: self.card.clone() })
+        Ok(Self { columns, answers, card: self.card.clone() })
     }
 }
 
@@ -117,7 +207,15 @@ mod tests {
     use crate::data::builtin::builtin;
 
     fn scores() -> Scores {
-        Scores { name: "el2n".into(), train: vec![0.5, 1.25, 0.0], test: vec![2.0, f32::INFINITY], card: "{\"epochs\":20}".into() }
+        let column = |score, train: [f32; 3], test: [f32; 2]| Column { score, train: train.to_vec(), test: test.to_vec() };
+        Scores {
+            columns: vec![
+                column(ScoreName::El2n, [0.5, 1.25, 0.0], [2.0, f32::INFINITY]),
+                column(ScoreName::Loss, [1.0, 2.0, 3.0], [4.0, 5.0]),
+            ],
+            answers: Some(Answers { train: vec![3, 0, 9], test: vec![1, 2] }),
+            card: "{\"epochs\":20}".into(),
+        }
     }
 
     #[test]
@@ -133,7 +231,8 @@ mod tests {
         for end in 0..bytes.len() {
             assert!(Scores::from_bytes("s.safetensors", &bytes[..end]).unwrap_err().to_string().starts_with("s.safetensors: expected"));
         }
-        let with_nan = Scores { train: vec![1.0, f32::NAN], ..scores() };
+        let mut with_nan = scores();
+        with_nan.columns[1].train[1] = f32::NAN;
         assert!(Scores::from_bytes("s", &with_nan.to_bytes().unwrap()).unwrap_err().to_string().contains("NaN at sample 1"));
         let bare = safetensors::serialize(Vec::<(&str, TensorView<'_>)>::new(), None).unwrap();
         assert!(Scores::from_bytes("s", &bare).unwrap_err().to_string().contains("no metadata"));
@@ -149,7 +248,32 @@ mod tests {
     #[test]
     fn gather_follows_a_partial_dataset() {
         let some = scores().gather(&[2, 0], &[1]).unwrap();
-        assert_eq!((some.train, some.test), (vec![0.0, 0.5], vec![f32::INFINITY]));
+        assert_eq!(some.columns[0], Column { score: ScoreName::El2n, train: vec![0.0, 0.5], test: vec![f32::INFINITY] });
+        assert_eq!(some.answers, Some(Answers { train: vec![9, 3], test: vec![2] }));
         assert!(scores().gather(&[3], &[]).unwrap_err().to_string().contains("sample 3 of 3 has none"));
+    }
+
+    #[test]
+    fn files_of_one_score_are_read_as_they_were_written_before() {
+        let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+        let (train, test) = (bytes(&[0.5, 1.25, 0.0]), bytes(&[2.0, 1.0]));
+        let view = |n, bytes| TensorView::new(Dtype::F32, vec![n], bytes).unwrap();
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), r#"{"name":"el2n","card":"c"}"#.to_owned())]);
+        let file = safetensors::serialize([("train", view(3, &train)), ("test", view(2, &test))], Some(metadata)).unwrap();
+        let read = Scores::from_bytes("old", &file).unwrap();
+        assert_eq!(read.columns, [Column { score: ScoreName::El2n, train: vec![0.5, 1.25, 0.0], test: vec![2.0, 1.0] }]);
+        assert_eq!((read.answers, read.card.as_str()), (None, "c"));
+    }
+
+    #[test]
+    fn the_subset_says_which_score_ranks() {
+        let loss: Subset = "loss-hard:0.5".parse().unwrap();
+        assert_eq!(scores().ranking(loss).unwrap().score, ScoreName::Loss);
+        assert_eq!(scores().ranking(Subset::All).unwrap().score, ScoreName::El2n);
+        let only_loss = Scores { columns: scores().columns.split_off(1), ..Scores::default() };
+        assert_eq!(only_loss.ranking(Subset::All).unwrap().score, ScoreName::Loss);
+        let message = only_loss.ranking("grand-easy:0.5".parse().unwrap()).unwrap_err().to_string();
+        assert!(message.contains("no score 'grand'") && message.contains("only: loss"), "{message}");
+        assert!(Scores::default().ranking(Subset::All).is_err());
     }
 }

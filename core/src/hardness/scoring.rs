@@ -1,19 +1,22 @@
 //! A scoring run: train a dense network for a few epochs, then score every sample by what it still gets wrong.
 //!
 //! EL2N early in training ranks samples nearly as a full run does (Paul, Ganguli and Dziugaite 2021), so a short run is
-//! enough to choose a hard subset. The run card names everything that made the scores.
+//! enough to choose a hard subset; means over several runs rank better. The run card names everything that made the scores.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Scores;
+use super::{Answers, Column, Forgetting, ScoreName, Scores};
 use crate::config::{ExperimentConfig, LearnerConfig, LrSchedule, Subset};
 use crate::data::Dataset;
 use crate::device::{Device, DeviceInfo};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::{Event, Summary};
+use crate::net::plan::SampleNorms;
+use crate::rng::{Purpose, Stream};
 use crate::train::Session;
+use crate::train::session::SampleRecord;
 
 /// Epochs of a scoring run unless told otherwise.
 pub const SCORING_EPOCHS: u32 = 4;
@@ -27,8 +30,24 @@ pub struct ScoreCard {
     pub config_hash: String,
     /// Where it ran.
     pub device: DeviceInfo,
-    /// How well the scoring network did.
+    /// How well the scoring network (the first of several) did.
     pub summary: Summary,
+    /// Scoring runs that the scores are means over, with the seeds from the configuration's on.
+    #[serde(default = "one")]
+    pub runs: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Scores that cost more than one evaluation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// One backward pass over every sample.
+    pub grand: bool,
+    /// An evaluation of all samples after every epoch.
+    pub forgetting: bool,
 }
 
 /// The configuration of the scoring run for an experiment: its dataset, model and seed; dense, all samples.
@@ -58,43 +77,158 @@ pub fn scoring_config(config: &ExperimentConfig, epochs: u32) -> ExperimentConfi
 pub struct Scoring {
     session: Session,
     config: ExperimentConfig,
+    extra: Extra,
     summary: Option<Summary>,
+    /// Of the training file, and of the test file.
+    forgetting: [Forgetting; 2],
+    program: Option<SampleNorms>,
+    /// Likewise.
+    norms: [Vec<f32>; 2],
+    done: bool,
 }
 
 impl Scoring {
-    /// Plans the scoring network.
+    /// Plans the scoring network; the scores that one evaluation gives.
     ///
     /// # Errors
     /// As [`Session::new`].
     pub async fn new(config: ExperimentConfig, data: Arc<Dataset>, device: Device) -> Result<Self> {
-        Ok(Self { session: Session::new(config.clone(), data, None, device).await?, config, summary: None })
+        Self::with(config, data, device, Extra::default()).await
     }
-    /// As [`Session::advance`].
+    /// Plans the scoring network, for more scores.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub async fn with(config: ExperimentConfig, data: Arc<Dataset>, device: Device, extra: Extra) -> Result<Self> {
+        let session = Session::new(config.clone(), data, None, device).await?;
+        let (forgetting, norms) = Default::default();
+        Ok(Self { session, config, extra, summary: None, forgetting, program: None, norms, done: false })
+    }
+    /// As [`Session::advance`]; after training come the gradient norms, without events.
     ///
     /// # Errors
     /// As [`Session::advance`].
     pub async fn advance(&mut self) -> Result<Vec<Event>> {
+        if self.session.finished() {
+            self.gradient_norms().await?;
+            return Ok(Vec::new());
+        }
         let events = self.session.advance().await?;
-        if let Some(Event::Finished { summary }) = events.last() {
-            self.summary = Some(summary.clone());
+        for event in &events {
+            match event {
+                Event::EpochEnd { .. } if self.extra.forgetting => {
+                    for (forgetting, test) in self.forgetting.iter_mut().zip([false, true]) {
+                        let records = self.session.sample_records(0, test).await?;
+                        let data = self.session.dataset();
+                        let labels = if test { &data.test.labels } else { &data.train.labels };
+                        forgetting.epoch(records.iter().zip(labels).map(|(r, label)| r.predicted == *label));
+                    }
+                }
+                Event::LearnerFailed { reason, .. } => return Err(Error::Config(format!("the scoring network failed: {reason}"))),
+                Event::Finished { summary } => {
+                    self.summary = Some(summary.clone());
+                    self.done = !self.extra.grand;
+                }
+                _ => {}
+            }
         }
         Ok(events)
     }
-    /// Whether training is done.
+    async fn gradient_norms(&mut self) -> Result<()> {
+        let program = match self.program.take() {
+            Some(program) => program,
+            None if self.done => return Ok(()),
+            None => self.session.begin_norms(0)?,
+        };
+        let [train, test] = &mut self.norms;
+        let result = match self.session.norms(&program, 0, false, train).await {
+            Ok(true) => self.session.norms(&program, 0, true, test).await,
+            other => other,
+        };
+        match result {
+            Ok(false) => self.program = Some(program),
+            _ => self.session.end_norms(program),
+        }
+        self.done = result?;
+        Ok(())
+    }
+    /// Whether all is done but the evaluation.
     pub fn finished(&self) -> bool {
-        self.session.finished()
+        self.done
+    }
+    /// How many samples have their gradient norm, while these are computed.
+    pub fn norms_done(&self) -> Option<usize> {
+        self.program.as_ref().map(|_| self.norms.iter().map(Vec::len).sum())
     }
     /// Scores every sample and gives the device back.
     ///
     /// # Errors
     /// What the device says.
     pub async fn into_scores(mut self) -> Result<(Scores, Device)> {
-        let (train, test) = self.session.sample_records(0).await?;
+        let train = self.session.sample_records(0, false).await?;
+        let test = self.session.sample_records(0, true).await?;
         let summary = self.summary.take().unwrap_or_else(|| self.session.summary());
+        if let Some(program) = self.program.take() {
+            self.session.end_norms(program);
+        }
         let device = self.session.into_device();
-        let card = ScoreCard { config_hash: self.config.hash()?, config: self.config, device: device.info(), summary };
-        let card = serde_json::to_string(&card).map_err(|e| crate::Error::Config(e.to_string()))?;
-        let el2n = |records: &[crate::train::session::SampleRecord]| records.iter().map(|r| r.el2n).collect();
-        Ok((Scores { name: "el2n".into(), train: el2n(&train), test: el2n(&test), card }, device))
+        let seed = self.config.seed;
+        let card = ScoreCard { config_hash: self.config.hash()?, config: self.config, device: device.info(), summary, runs: 1 };
+        let card = serde_json::to_string(&card).map_err(|e| Error::Config(e.to_string()))?;
+        let mut columns = Vec::new();
+        let mut put = |score, train, test| columns.push(Column { score, train, test });
+        let of = |records: &[SampleRecord], value: fn(&SampleRecord) -> f32| records.iter().map(value).collect::<Vec<f32>>();
+        let evaluated: [(ScoreName, fn(&SampleRecord) -> f32); 4] = [
+            (ScoreName::El2n, |r| r.el2n),
+            (ScoreName::El2nNorm, |r| libm::sqrtf(r.el2n)),
+            (ScoreName::Uncertainty, |r| r.true_probability),
+            (ScoreName::Loss, |r| r.loss),
+        ];
+        for (score, value) in evaluated {
+            put(score, of(&train, value), of(&test, value));
+        }
+        if self.extra.grand {
+            let [train, test] = self.norms;
+            put(ScoreName::Grand, train, test);
+        }
+        if self.extra.forgetting {
+            let [train, test] = self.forgetting.map(|f| f.scores());
+            put(ScoreName::Forgetting, train, test);
+        }
+        let random = |part, n| {
+            let mut stream = Stream::new(seed, Purpose::Subset, 5, part);
+            (0..n).map(|_| stream.uniform()).collect()
+        };
+        put(ScoreName::Random, random(0, train.len()), random(1, test.len()));
+        let answers = |records: &[SampleRecord]| records.iter().map(|r| r.predicted).collect();
+        let answers = Some(Answers { train: answers(&train), test: answers(&test) });
+        Ok((Scores { columns, answers, card }, device))
     }
+}
+
+/// The mean of each score over several runs; answers and card are the first's, which says how many there were. A sample that was
+/// never learned in one run is infinitely hard to forget in the mean.
+///
+/// # Errors
+/// `Config` where the runs are of different samples or scores, or there is none.
+pub fn mean(runs: &[Scores]) -> Result<Scores> {
+    let different = || Error::Config("scoring runs of different samples have no mean".into());
+    let first = runs.first().ok_or_else(different)?;
+    let average = |score: ScoreName, pick: fn(&Column) -> &Vec<f32>| {
+        let all = runs.iter().map(|run| run.get(score).map(pick)).collect::<Result<Vec<_>>>()?;
+        let len = all.first().map_or(0, |values| values.len());
+        if all.iter().any(|values| values.len() != len) {
+            return Err(different());
+        }
+        let sum = |i: usize| all.iter().map(|values| f64::from(values[i])).sum::<f64>();
+        Ok((0..len).map(|i| (sum(i) / runs.len() as f64) as f32).collect())
+    };
+    let mut columns = Vec::new();
+    for Column { score, .. } in &first.columns {
+        columns.push(Column { score: *score, train: average(*score, |c| &c.train)?, test: average(*score, |c| &c.test)? });
+    }
+    let mut card: ScoreCard = serde_json::from_str(&first.card).map_err(|e| Error::Config(e.to_string()))?;
+    card.runs = runs.len() as u32;
+    let card = serde_json::to_string(&card).map_err(|e| Error::Config(e.to_string()))?;
+    Ok(Scores { columns, answers: first.answers.clone(), card })
 }

@@ -1,8 +1,8 @@
-//! Which training samples a race is about: everything, a random fraction, or the hardest or easiest by score.
+//! Which training samples a race is about: everything, a random fraction, or a part of a ranking by hardness.
 //!
 //! A fraction P of n samples is always round(P * n), so a random control has exactly the size of what it controls.
 
-use super::Scores;
+use super::{Part, ScoreName, Scores};
 use crate::config::Subset;
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, Stream};
@@ -27,37 +27,33 @@ pub fn data_fraction(train: &[u32], p_data: f64) -> Result<Vec<u32>> {
 
 /// The indices, increasing, of the samples of `train` (increasing indices into the training file) that belong to `subset`.
 ///
-/// Ties in score go to the lower index. `limit` (0 = none) then keeps that many of them, drawn at random, so that a quick look
-/// sees the whole range of the subset.
+/// With `labels` (one a sample of the training file) the selection is balanced: as many of every class as its size allows, each
+/// class by its own ranking, and the same number in all. Ties in hardness go to the lower index. `limit` (0 = none) then keeps that
+/// many of them, drawn at random, so that a quick look sees the whole range of the subset.
 ///
 /// # Errors
 /// `Config` where scores are needed and missing, too few, or not numbers, or where nothing would be left.
-pub fn select(subset: Subset, train: &[u32], scores: Option<&Scores>, seed: u64, limit: usize) -> Result<Vec<u32>> {
+pub fn select(subset: Subset, train: &[u32], labels: Option<&[u16]>, scores: Option<&Scores>, seed: u64, limit: usize) -> Result<Vec<u32>> {
     let n_train = train.len();
     let count = (subset.fraction() * n_train as f64).round() as usize;
     if count == 0 || count > n_train {
         return Err(Error::Config(format!("subset '{subset}' keeps {count} of {n_train} training samples; it needs 1 to {n_train}")));
     }
-    let ranked = |sign: f32| {
-        let Some(scores) = scores else {
-            return Err(Error::Config(format!("subset '{subset}' needs hardness scores, and there are none for this dataset")));
-        };
-        let of = |i: &u32| scores.train.get(*i as usize).copied();
-        let Some(values) = train.iter().map(of).collect::<Option<Vec<f32>>>() else {
-            return Err(Error::Config(format!(
-                "subset '{subset}': training samples up to {}, but scores '{}' for only {}",
-                train.last().copied().unwrap_or(0),
-                scores.name,
-                scores.train.len()
-            )));
-        };
-        Ok(by_score(&values, sign)?.into_iter().take(count).collect())
-    };
-    let mut indices: Vec<u32> = match subset {
-        Subset::All => (0..n_train as u32).collect(),
-        Subset::Random(_) => Stream::new(seed, Purpose::Subset, 0, 0).choose(n_train, count),
-        Subset::El2nHard(_) => ranked(-1.0)?,
-        Subset::El2nEasy(_) => ranked(1.0)?,
+    let mut indices: Vec<u32> = match (subset, labels) {
+        (Subset::All, _) => (0..n_train as u32).collect(),
+        (Subset::Random(_), None) => Stream::new(seed, Purpose::Subset, 0, 0).choose(n_train, count),
+        (Subset::Random(_), Some(labels)) => {
+            let mut order: Vec<u32> = (0..n_train as u32).collect();
+            Stream::new(seed, Purpose::Subset, 0, 0).shuffle(&mut order);
+            by_class(&order, train, labels, count, Part::Easy)?
+        }
+        (Subset::Ranked { score, part, .. }, labels) => {
+            let order = ranked(subset, train, scores, score, part)?;
+            match labels {
+                None => window(&order, count, part).to_vec(),
+                Some(labels) => by_class(&order, train, labels, count, part)?,
+            }
+        }
     };
     indices.sort_unstable();
     if limit > 0 && limit < indices.len() {
@@ -67,16 +63,63 @@ pub fn select(subset: Subset, train: &[u32], scores: Option<&Scores>, seed: u64,
     Ok(indices.into_iter().map(|i| train[i as usize]).collect())
 }
 
-/// The easier half of the samples and the harder half (with the middle one, where their number is odd), each increasing.
+/// Positions in `train` by hardness, those that `part` wants first in front.
+fn ranked(subset: Subset, train: &[u32], scores: Option<&Scores>, score: ScoreName, part: Part) -> Result<Vec<u32>> {
+    let Some(scores) = scores else {
+        return Err(Error::Config(format!("subset '{subset}' needs hardness scores, and there are none for this dataset")));
+    };
+    let column = scores.get(score)?;
+    let of = |i: &u32| column.train.get(*i as usize).copied();
+    let Some(values) = train.iter().map(of).collect::<Option<Vec<f32>>>() else {
+        return Err(Error::Config(format!(
+            "subset '{subset}': training samples up to {}, but scores '{score}' for only {}",
+            train.last().copied().unwrap_or(0),
+            column.train.len()
+        )));
+    };
+    by_score(&values, if part == Part::Hard { -score.sign() } else { score.sign() })
+}
+
+/// The first `count` of a ranking, or those around its middle.
+fn window(order: &[u32], count: usize, part: Part) -> &[u32] {
+    let start = if part == Part::Middle { (order.len() - count) / 2 } else { 0 };
+    &order[start..start + count]
+}
+
+/// `count` of a ranking (positions in `train`), from every class as many as it has, but no more than needed.
+fn by_class(order: &[u32], train: &[u32], labels: &[u16], count: usize, part: Part) -> Result<Vec<u32>> {
+    let mut classes: Vec<Vec<u32>> = Vec::new();
+    for &at in order {
+        let index = train[at as usize];
+        let Some(&label) = labels.get(index as usize) else {
+            return Err(Error::Config(format!("sample {index} has no label; there are {}", labels.len())));
+        };
+        classes.resize_with(classes.len().max(usize::from(label) + 1), Vec::new);
+        classes[usize::from(label)].push(at);
+    }
+    // The smallest classes first, so that what they lack is shared by those that have it.
+    let mut by_size: Vec<&Vec<u32>> = classes.iter().filter(|c| !c.is_empty()).collect();
+    by_size.sort_by_key(|c| c.len());
+    let (mut left, mut out) = (count, Vec::with_capacity(count));
+    for (done, class) in by_size.iter().enumerate() {
+        let share = (left / (by_size.len() - done)).min(class.len());
+        out.extend_from_slice(window(class, share, part));
+        left -= share;
+    }
+    Ok(out)
+}
+
+/// The bin of every sample where they are cut into `bins` of equal size (within one) by hardness, 0 the easiest; ties by index.
 ///
 /// # Errors
 /// `Config` where a score is not a number.
-pub fn easy_hard_halves(scores: &[f32]) -> Result<(Vec<u32>, Vec<u32>)> {
-    let mut easy = by_score(scores, 1.0)?;
-    let mut hard = easy.split_off(scores.len() / 2);
-    easy.sort_unstable();
-    hard.sort_unstable();
-    Ok((easy, hard))
+pub fn difficulty_bins(scores: &[f32], sign: f32, bins: usize) -> Result<Vec<usize>> {
+    let mut out = vec![0; scores.len()];
+    for (rank, i) in by_score(scores, sign)?.into_iter().enumerate() {
+        // Bin b has the ranks from floor(b len / bins) on.
+        out[i as usize] = ((rank + 1) * bins.max(1) - 1) / scores.len();
+    }
+    Ok(out)
 }
 
 /// Indices by `sign * score`, lowest first, ties by index.
@@ -95,9 +138,14 @@ fn by_score(scores: &[f32], sign: f32) -> Result<Vec<u32>> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::hardness::Column;
 
     fn scores(train: &[f32]) -> Scores {
-        Scores { name: "el2n".into(), train: train.to_vec(), ..Scores::default() }
+        Scores { columns: vec![Column { score: ScoreName::El2n, train: train.to_vec(), test: Vec::new() }], ..Scores::default() }
+    }
+
+    fn select(subset: Subset, train: &[u32], scores: Option<&Scores>, seed: u64, limit: usize) -> Result<Vec<u32>> {
+        super::select(subset, train, None, scores, seed, limit)
     }
 
     fn first(n: u32) -> Vec<u32> {
@@ -114,7 +162,7 @@ mod tests {
         assert_eq!(data_fraction(&train, 1.0).unwrap(), train);
         // The hardest of what is kept, by scores of the whole training file.
         let s = scores(&first(3000).iter().map(|i| *i as f32).collect::<Vec<_>>());
-        assert_eq!(select(Subset::El2nHard(0.2), &kept, Some(&s), 1, 0).unwrap(), kept[200..]);
+        assert_eq!(select(Subset::el2n_hard(0.2), &kept, Some(&s), 1, 0).unwrap(), kept[200..]);
         let random = |seed| select(Subset::Random(0.2), &kept, None, seed, 0).unwrap();
         assert!(random(1).iter().all(|i| kept.contains(i)) && random(1) != random(2));
         assert!(data_fraction(&train, 0.0001).unwrap_err().to_string().contains("p_data 0.0001 keeps 0 of 1000"));
@@ -125,18 +173,18 @@ mod tests {
     fn hard_and_easy_by_score_ties_by_index() {
         // The last two belong to validation and must not be chosen.
         let s = scores(&[0.5, 0.9, 0.5, 0.1, 0.5, -0.0, 9.0, -9.0]);
-        assert_eq!(select(Subset::El2nHard(0.5), &first(6), Some(&s), 1, 0).unwrap(), [0, 1, 2]);
-        assert_eq!(select(Subset::El2nEasy(0.5), &first(6), Some(&s), 1, 0).unwrap(), [0, 3, 5]);
-        assert_eq!(select(Subset::El2nHard(0.3), &first(6), Some(&s), 1, 0).unwrap(), [0, 1]);
-        assert_eq!(select(Subset::El2nEasy(0.5), &first(2), Some(&scores(&[0.0, -0.0])), 1, 0).unwrap(), [0]);
-        assert_eq!(select(Subset::El2nHard(0.5), &first(2), Some(&scores(&[f32::INFINITY, 1.0])), 1, 0).unwrap(), [0]);
+        assert_eq!(select(Subset::el2n_hard(0.5), &first(6), Some(&s), 1, 0).unwrap(), [0, 1, 2]);
+        assert_eq!(select(Subset::el2n_easy(0.5), &first(6), Some(&s), 1, 0).unwrap(), [0, 3, 5]);
+        assert_eq!(select(Subset::el2n_hard(0.3), &first(6), Some(&s), 1, 0).unwrap(), [0, 1]);
+        assert_eq!(select(Subset::el2n_easy(0.5), &first(2), Some(&scores(&[0.0, -0.0])), 1, 0).unwrap(), [0]);
+        assert_eq!(select(Subset::el2n_hard(0.5), &first(2), Some(&scores(&[f32::INFINITY, 1.0])), 1, 0).unwrap(), [0]);
     }
 
     #[test]
     fn random_has_the_size_of_what_it_controls() {
         let s = scores(&(0..45_000).map(|i| i as f32).collect::<Vec<_>>());
         for p in [0.5, 0.333, 0.1, 1.0, 0.00003] {
-            let hard = select(Subset::El2nHard(p), &first(45_000), Some(&s), 7, 0).unwrap();
+            let hard = select(Subset::el2n_hard(p), &first(45_000), Some(&s), 7, 0).unwrap();
             let random = select(Subset::Random(p), &first(45_000), None, 7, 0).unwrap();
             assert_eq!(hard.len(), random.len());
             assert!(random.windows(2).all(|w| w[0] < w[1]) && random.iter().all(|i| *i < 45_000));
@@ -150,7 +198,7 @@ mod tests {
     #[test]
     fn limit_draws_from_the_subset() {
         let s = scores(&(0..100).map(|i| i as f32).collect::<Vec<_>>());
-        let some = select(Subset::El2nHard(0.5), &first(100), Some(&s), 3, 20).unwrap();
+        let some = select(Subset::el2n_hard(0.5), &first(100), Some(&s), 3, 20).unwrap();
         assert!(some.len() == 20 && some[0] >= 50 && some.windows(2).all(|w| w[0] < w[1]));
         assert!(some[19] - some[0] > 20, "the first ones were taken");
         assert_eq!(select(Subset::All, &first(10), None, 3, 99).unwrap().len(), 10);
@@ -159,22 +207,70 @@ mod tests {
     #[test]
     fn what_cannot_be_selected_says_why() {
         let text = |r: Result<Vec<u32>>| r.unwrap_err().to_string();
-        assert!(text(select(Subset::El2nHard(0.5), &first(10), None, 1, 0)).contains("needs hardness scores"));
+        assert!(text(select(Subset::el2n_hard(0.5), &first(10), None, 1, 0)).contains("needs hardness scores"));
         assert!(
-            text(select(Subset::El2nHard(0.5), &first(10), Some(&scores(&[1.0; 9])), 1, 0))
+            text(select(Subset::el2n_hard(0.5), &first(10), Some(&scores(&[1.0; 9])), 1, 0))
                 .contains("up to 9, but scores 'el2n' for only 9")
         );
-        assert!(text(select(Subset::El2nEasy(0.5), &first(2), Some(&scores(&[1.0, f32::NAN])), 1, 0)).contains("sample 1 is not a number"));
+        assert!(
+            text(select(Subset::el2n_easy(0.5), &first(2), Some(&scores(&[1.0, f32::NAN])), 1, 0)).contains("sample 1 is not a number")
+        );
         assert!(text(select(Subset::Random(0.001), &first(10), None, 1, 0)).contains("keeps 0 of 10"));
         assert!(text(select(Subset::Random(f64::NAN), &first(10), None, 1, 0)).contains("keeps 0"));
         assert!(text(select(Subset::Random(2.0), &first(10), None, 1, 0)).contains("keeps 20 of 10"));
     }
 
     #[test]
-    fn halves_split_every_sample_once() {
-        assert_eq!(easy_hard_halves(&[3.0, 1.0, 2.0, 2.0, 0.0]).unwrap(), (vec![1, 4], vec![0, 2, 3]));
-        assert_eq!(easy_hard_halves(&[1.0; 4]).unwrap(), (vec![0, 1], vec![2, 3]));
-        assert_eq!(easy_hard_halves(&[]).unwrap(), (vec![], vec![]));
-        assert!(easy_hard_halves(&[f32::NAN]).is_err());
+    fn bins_split_every_sample_once_and_their_easy_and_hard_halves_too() {
+        assert_eq!(difficulty_bins(&[3.0, 1.0, 2.0, 2.0, 0.0], 1.0, 2).unwrap(), [1, 0, 1, 1, 0]);
+        assert_eq!(difficulty_bins(&[3.0, 1.0, 2.0, 2.0, 0.0], -1.0, 2).unwrap(), [0, 1, 0, 1, 1]);
+        assert_eq!(difficulty_bins(&[1.0; 4], 1.0, 2).unwrap(), [0, 0, 1, 1]);
+        assert!(difficulty_bins(&[], 1.0, 3).unwrap().is_empty() && difficulty_bins(&[f32::NAN], 1.0, 2).is_err());
+        let scores: Vec<f32> = (0..103).map(|i| ((i * 37) % 103) as f32).collect();
+        let bins = difficulty_bins(&scores, 1.0, 5).unwrap();
+        let sizes: Vec<usize> = (0..5).map(|b| bins.iter().filter(|x| **x == b).count()).collect();
+        assert!(sizes.iter().all(|s| (20..=21).contains(s)) && sizes.iter().sum::<usize>() == 103, "{sizes:?}");
+        assert!(scores.iter().zip(&bins).all(|(s, b)| *b == ((*s as usize + 1) * 5 - 1) / 103), "easiest first");
+    }
+
+    #[test]
+    fn middle_is_around_the_median_and_uncertainty_points_the_other_way() {
+        let column = |score| Column { score, train: (0..10).map(|i| i as f32).collect(), test: Vec::new() };
+        let s = Scores { columns: vec![column(ScoreName::Loss), column(ScoreName::Uncertainty)], ..Scores::default() };
+        let of = |text: &str| select(text.parse().unwrap(), &first(10), Some(&s), 1, 0).unwrap();
+        assert_eq!(of("loss-middle:0.4"), [3, 4, 5, 6]);
+        assert_eq!(of("uncertainty-middle:0.4"), [3, 4, 5, 6]);
+        assert_eq!((of("loss-hard:0.2"), of("loss-easy:0.2")), (vec![8, 9], vec![0, 1]));
+        assert_eq!((of("uncertainty-hard:0.2"), of("uncertainty-easy:0.2")), (vec![0, 1], vec![8, 9]));
+    }
+
+    #[test]
+    fn balanced_takes_as_many_of_every_class_and_keeps_the_size() {
+        // Class 0 is the hardest; class 2 has two samples only.
+        let labels: Vec<u16> = (0..20)
+            .map(|i| {
+                if i < 9 {
+                    0
+                } else if i < 18 {
+                    1
+                } else {
+                    2
+                }
+            })
+            .collect();
+        let s = scores(&(0..20).map(|i| 20.0 - i as f32).collect::<Vec<_>>());
+        let of = |subset: Subset| super::super::select(subset, &first(20), Some(&labels), Some(&s), 1, 0).unwrap();
+        assert_eq!(of(Subset::el2n_hard(0.5)), [0, 1, 2, 3, 9, 10, 11, 12, 18, 19]);
+        assert_eq!(of(Subset::el2n_easy(0.15)), [8, 17, 19]);
+        assert_eq!(of("el2n-middle:0.15".parse().unwrap()), [4, 13, 19]);
+        assert_eq!(of(Subset::el2n_hard(0.9)).len(), 18);
+        for p in [0.15, 0.5, 0.9] {
+            let random = of(Subset::Random(p));
+            let per_class = |set: &[u32]| [0, 1, 2].map(|c| set.iter().filter(|i| labels[**i as usize] == c).count());
+            assert_eq!(per_class(&random), per_class(&of(Subset::el2n_hard(p))), "the control has the same classes");
+        }
+        assert_ne!(of(Subset::Random(0.5)), of(Subset::el2n_hard(0.5)));
+        let short = super::super::select(Subset::Random(0.5), &first(20), Some(&labels[..5]), None, 1, 0);
+        assert!(short.unwrap_err().to_string().contains("has no label"));
     }
 }

@@ -7,10 +7,12 @@ mod arrays;
 mod attack;
 mod change;
 mod memory;
+mod norms;
 mod probe;
 
 pub use attack::Attacked;
 pub use memory::{Memory, Training};
+pub use norms::SampleNorms;
 
 use super::graph::{Graph, Layer, WeightInfo};
 use super::scratch::Scratch;

@@ -86,6 +86,8 @@ pub struct Tape<'a> {
     ordinal: Vec<(usize, usize, usize)>,
     /// What is computed again before the backward pass of each node; empty where everything is kept.
     again: Vec<Vec<NodeId>>,
+    /// Where squared gradient norms by sample go, if they are what the backward pass is for.
+    norms: Option<BufferId>,
 }
 
 impl<'a> Tape<'a> {
@@ -117,11 +119,20 @@ impl<'a> Tape<'a> {
             readers: graph.readers(),
             ordinal,
             again: Vec::new(),
+            norms: None,
         }
     }
     /// Keeps few activations and computes the others again in the backward pass.
     pub fn recomputing(mut self, recompute: bool) -> Self {
         self.again = if recompute { recompute::plan(self.graph) } else { Vec::new() };
+        self
+    }
+
+    /// The backward pass adds the squared norm of each sample's gradient over all parameters to `sums` (`[NORM_ROWS][n]`, emptied
+    /// first) instead of handing gradients to a sink. Eval mode only: batch statistics tie samples together.
+    pub fn sample_norms(mut self, sums: BufferId) -> Self {
+        self.ops.push(Op::Fill(Fill { len: NORM_ROWS * self.n, buffer: sums, value: 0.0 }));
+        self.norms = Some(sums);
         self
     }
 
@@ -271,6 +282,11 @@ impl<'a> Tape<'a> {
                         let op = ConvInputGrad { shape, dy, weight: self.bound.weights[w], dx, accumulate };
                         self.ops.push(Op::ConvInputGrad(op));
                     }
+                    if let Some(sums) = self.norms {
+                        let weight = self.bound.weights[w];
+                        self.ops.push(Op::ConvSampleNorm(ConvSampleNorm { shape, x, dy, weight, bias: *bias, sums }));
+                        continue;
+                    }
                     let Some(sink) = sink.as_deref_mut() else { continue };
                     let (weight, words) = sink.weight(w, self.bound.weights[w]);
                     let dw = sink.buffer(Target::Weight(w)).unwrap_or_else(|| self.names.take(words));
@@ -292,7 +308,9 @@ impl<'a> Tape<'a> {
                     let daffine = daffine.unwrap_or_else(|| self.names.take(2 * shape.c));
                     let relu = *relu;
                     // In eval mode only the parameters' gradient needs these sums.
-                    if sink.is_some() || !eval {
+                    if let Some(sums) = self.norms {
+                        self.ops.push(Op::BatchNormSampleNorm(BatchNormSampleNorm { shape, dy, y, x, stats, eps: BN_EPS, relu, sums }));
+                    } else if sink.is_some() || !eval {
                         let eps = BN_EPS;
                         let op = BatchNormReduceGrad { shape, dy, y, x, stats, eval, eps, relu, daffine };
                         self.ops.push(Op::BatchNormReduceGrad(op));
@@ -319,7 +337,7 @@ impl<'a> Tape<'a> {
                         accumulate,
                         dresidual,
                     }));
-                    if let Some(sink) = sink.as_deref_mut() {
+                    if let Some(sink) = sink.as_deref_mut().filter(|_| self.norms.is_none()) {
                         sink.done(Target::Affine(norm), daffine, &mut self.ops);
                     }
                 }

@@ -11,6 +11,7 @@ pub mod elementwise;
 pub mod loss;
 pub mod optim;
 pub mod pool;
+pub mod sample_norm;
 mod visit;
 
 pub use attack::{LaneNorm, ProjectL2, StepL2, StepLinf};
@@ -20,6 +21,7 @@ pub use elementwise::{Add, Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, 
 pub use loss::{SAMPLE_WORDS, SoftmaxCrossEntropy, TOTAL_WORDS};
 pub use optim::{AdamUpdate, SgdUpdate};
 pub use pool::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape};
+pub use sample_norm::{BatchNormSampleNorm, ConvSampleNorm, NORM_ROWS};
 
 use bytemuck::{Pod, Zeroable};
 
@@ -130,6 +132,8 @@ pub enum Op {
     ShortcutA(ShortcutA),
     ShortcutAGrad(ShortcutAGrad),
     SoftmaxCrossEntropy(SoftmaxCrossEntropy),
+    ConvSampleNorm(ConvSampleNorm),
+    BatchNormSampleNorm(BatchNormSampleNorm),
     SgdUpdate(SgdUpdate),
     AdamUpdate(AdamUpdate),
     Fill(Fill),

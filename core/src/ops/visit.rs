@@ -69,6 +69,11 @@ impl Op {
                 each(&mut f, [&mut o.logits, &mut o.labels, &mut o.samples, &mut o.totals]);
                 each(&mut f, &mut o.dlogits);
             }
+            Self::ConvSampleNorm(o) => {
+                each(&mut f, [&mut o.x, &mut o.dy, &mut o.sums]);
+                o.weight.visit(&mut f);
+            }
+            Self::BatchNormSampleNorm(o) => each(&mut f, [&mut o.dy, &mut o.y, &mut o.x, &mut o.stats, &mut o.sums]),
             Self::SgdUpdate(o) => {
                 each(&mut f, [&mut o.values, &mut o.grad, &mut o.momentum]);
                 each(&mut f, &mut o.mask);

@@ -48,7 +48,7 @@ mod tests {
     fn a_parent_is_needed_for_each_subset_and_does_not_depend_on_its_children() {
         let learners = |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect();
         let config = ExperimentConfig { learners: learners(&["dense", "lth@0.1"]), ..ExperimentConfig::default() };
-        assert_eq!(needed(&config), [Subset::El2nHard(0.5), Subset::Random(0.5)]);
+        assert_eq!(needed(&config), [Subset::el2n_hard(0.5), Subset::Random(0.5)]);
         assert!(needed(&ExperimentConfig { learners: learners(&["dense", "gmp@0.1"]), ..config.clone() }).is_empty());
         let other = ExperimentConfig { learners: learners(&["omp@0.3"]), death_rate: 0.5, update_frequency: 7, ..config.clone() };
         let parent = parent_config(&config, config.subset);

@@ -4,6 +4,7 @@
 //! stay abreast and their curves grow together.
 
 mod resume;
+mod samples;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::data::{Dataset, train_validation_split};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::events::{Event, LearnerSummary, Score, Summary};
-use crate::hardness::{Scores, data_fraction, easy_hard_halves, select};
+use crate::hardness::{Column, Scores, data_fraction, difficulty_bins, select};
 use crate::net::plan::{allocate_io, free_io};
 use crate::net::scratch::Scratch;
 use crate::net::tape::Io;
@@ -101,6 +102,8 @@ pub struct Session {
     test_count: usize,
     validation: Vec<u32>,
     hard: Option<Vec<bool>>,
+    /// Difficulty bin of each test sample that is evaluated.
+    bins: Option<Vec<usize>>,
     lr: Option<f32>,
     started: bool,
     finished: bool,
@@ -148,10 +151,14 @@ impl Session {
         if train.is_empty() || test_count == 0 {
             return Err(Error::Config(format!("the dataset '{}' has no training or no test images", data.name)));
         }
-        let hard = match &scores {
-            Some(scores) => Some(hard_half(scores, test_count)?),
-            None => None,
-        };
+        let (mut hard, mut bins) = (None, None);
+        if let Some(scores) = &scores {
+            let column = scores.ranking(config.subset)?;
+            if !column.test.is_empty() {
+                hard = Some(test_bins(column, test_count, 2)?.into_iter().map(|bin| bin == 1).collect::<Vec<bool>>());
+                bins = if config.bins == 0 { None } else { Some(test_bins(column, test_count, config.bins)?) };
+            }
+        }
         if let Origin::Saved(saved) = origin {
             saved.check_data(&DataIdentity::new(&data, hard.as_deref()))?;
         }
@@ -173,7 +180,8 @@ impl Session {
         };
         let mut learners = Vec::new();
         for (subset, control) in corners(&config) {
-            let indices = Arc::new(select(subset, &train, scores.as_deref(), config.seed, config.limit_train)?);
+            let labels = config.balanced.then_some(data.train.labels.as_slice());
+            let indices = Arc::new(select(subset, &train, labels, scores.as_deref(), config.seed, config.limit_train)?);
             let parent = match origin {
                 Origin::Start(parents) => parents.get(&subset.to_string()).map(Arc::as_ref),
                 Origin::Saved(_) => None,
@@ -198,6 +206,7 @@ impl Session {
             test_count,
             validation,
             hard,
+            bins,
             lr: None,
             started: false,
             finished: false,
@@ -244,6 +253,10 @@ impl Session {
         Ok(events)
     }
 
+    /// The images.
+    pub fn dataset(&self) -> &Dataset {
+        &self.data
+    }
     /// True after `Finished`.
     pub fn finished(&self) -> bool {
         self.finished
@@ -279,25 +292,6 @@ impl Session {
         let learners: Vec<LearnerSummary> = self.learners.iter().map(|l| self.learner_summary(l)).collect();
         let verdict = verdict(&self.config, &learners);
         Summary { learners, verdict }
-    }
-
-    /// Evaluates a learner on the whole training file and the test set, sample by sample, without augmentation.
-    ///
-    /// # Errors
-    /// What the device says.
-    pub async fn sample_records(&mut self, learner: usize) -> Result<(Vec<SampleRecord>, Vec<SampleRecord>)> {
-        let train: Vec<u32> = (0..self.data.train.len() as u32).collect();
-        let test: Vec<u32> = (0..self.data.test.len() as u32).collect();
-        let mut out = Vec::new();
-        for (samples, is_test) in [(train, false), (test, true)] {
-            let mut at = 0;
-            while at < samples.len() {
-                at = self.evaluate(learner, &samples, Images { test: is_test, attacked: false }, at).await?;
-            }
-            out.push(self.records(samples.len()).await?);
-        }
-        let test = out.pop().unwrap_or_default();
-        Ok((out.pop().unwrap_or_default(), test))
     }
 
     /// `Started`, as the session would say it now: a resumed session does not say it again by itself.
@@ -381,6 +375,7 @@ impl Session {
         let records = self.records(samples.len()).await?;
         let images = if on == Split::Test { &self.data.test } else { &self.data.train };
         let labels = samples.iter().map(|&i| images.labels[i as usize]);
+        let bins = if attacked || on != Split::Test { Vec::new() } else { self.by_bin(&records) };
         let learner = &mut self.learners[index];
         let Pending { scores, right } = &mut learner.pending;
         if attacked {
@@ -402,6 +397,7 @@ impl Session {
                     let hard = self.hard.as_ref();
                     let half = |wanted: bool| hard.map(|hard| score(&records, labels.clone(), |i| hard[i] == wanted, |_| true));
                     (scores.test, scores.test_easy, scores.test_hard) = (all, half(false), half(true));
+                    scores.by_hardness.bins = bins;
                 }
             }
         }
@@ -509,17 +505,13 @@ pub(super) fn corners(config: &ExperimentConfig) -> Vec<(Subset, bool)> {
     out
 }
 
-/// Which of the first `count` test samples are the harder half.
-fn hard_half(scores: &Scores, count: usize) -> Result<Vec<bool>> {
-    let test = scores
-        .test
-        .get(..count)
-        .ok_or_else(|| Error::Config(format!("{count} test samples, but scores '{}' for only {}", scores.name, scores.test.len())))?;
-    let mut hard = vec![false; count];
-    for i in easy_hard_halves(test)?.1 {
-        hard[i as usize] = true;
-    }
-    Ok(hard)
+/// The difficulty bin of each of the first `count` test samples.
+fn test_bins(column: &Column, count: usize, bins: usize) -> Result<Vec<usize>> {
+    let Column { score, test, .. } = column;
+    let Some(first) = test.get(..count) else {
+        return Err(Error::Config(format!("{count} test samples, but scores '{score}' for only {}", test.len())));
+    };
+    difficulty_bins(first, score.sign(), bins)
 }
 
 /// Mean loss and accuracy of the records that `keep` names by index; right are only those that may be.

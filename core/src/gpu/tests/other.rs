@@ -1,11 +1,11 @@
 //! Everything but convolutions.
 
-use super::{Data, compare, gpu};
+use super::{Data, bind_topology, compare, gpu, topology};
 use crate::device::Device;
 use crate::ops::{
-    AdamUpdate, Add, Augment, AvgPool, AvgPoolGrad, BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats, Fill,
-    LaneNorm, MaxPool, MaxPoolGrad, Normalize, Op, PoolShape, ProjectL2, Relu, ReluGrad, SgdUpdate, Shape, ShortcutA, ShortcutAGrad,
-    SoftmaxCrossEntropy, StepL2, StepLinf,
+    AdamUpdate, Add, Augment, AvgPool, AvgPoolGrad, BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormSampleNorm,
+    BatchNormStats, ConvSampleNorm, ConvShape, Fill, LaneNorm, MaxPool, MaxPoolGrad, NORM_ROWS, Normalize, Op, PoolShape, ProjectL2, Relu,
+    ReluGrad, SgdUpdate, Shape, ShortcutA, ShortcutAGrad, SoftmaxCrossEntropy, StepL2, StepLinf, Weight,
 };
 
 fn device() -> Option<Device> {
@@ -126,6 +126,48 @@ fn steps_and_projections_of_attacks_agree_with_the_oracle() {
                 Op::LaneNorm(LaneNorm { shape, x: other, minus: Some(clean), norms: lengths }),
                 Op::ProjectL2(ProjectL2 { shape, x: other, clean, norms: lengths, eps: 1.5 }),
             ]
+        });
+    }
+}
+
+#[test]
+fn gradient_norms_by_sample_agree_with_the_oracle() {
+    let Some(mut gpu) = device() else { return };
+    // More weights than rows, fewer, a linear layer, and a stride that leaves pixels out.
+    for (input, c_out, k, stride) in [
+        (Shape { c: 5, h: 6, w: 5, n: 8 }, 12, 3, 1),
+        (Shape { c: 3, h: 7, w: 7, n: 4 }, 4, 3, 2),
+        (Shape { c: 70, h: 1, w: 1, n: 12 }, 10, 1, 1),
+    ] {
+        let shape = ConvShape::new(input, c_out, k, stride, k / 2).unwrap();
+        for (density, bias) in [(None, false), (None, true), (Some(0.3), true), (Some(1.0), false), (Some(0.0), true), (Some(0.0), false)] {
+            let (index, nnz) = topology(&shape, density.unwrap_or(0.5), 3);
+            let mut data =
+                vec![Data::activation(input, 3, 1), Data::activation(shape.output(), 3, 2), Data::random(NORM_ROWS * input.n, 4)];
+            data.extend(index);
+            compare(&mut gpu, &format!("norms {shape:?} {density:?} {bias}"), &data, 3, &|ids| {
+                let weight = match density {
+                    None => Weight::Dense { values: ids[0] },
+                    Some(_) => Weight::Sparse { values: ids[0], topology: bind_topology(&ids[3..], nnz) },
+                };
+                vec![Op::ConvSampleNorm(ConvSampleNorm { shape, x: ids[0], dy: ids[1], weight, bias, sums: ids[2] })]
+            });
+        }
+    }
+    for (c, relu) in [(5, true), (300, false)] {
+        let shape = Shape { c, h: 3, w: 4, n: 8 };
+        let Data::F32(stats) = Data::random(2 * c, 5) else { unreachable!() };
+        let stats = Data::F32(stats.into_iter().map(|v| v.abs() + 0.1).collect());
+        let data = [
+            Data::activation(shape, 5, 1),
+            Data::activation(shape, 5, 2),
+            Data::activation(shape, 5, 3),
+            stats,
+            Data::random(NORM_ROWS * 8, 4),
+        ];
+        compare(&mut gpu, &format!("norms of BatchNorm {c}"), &data, 5, &|ids| {
+            let [dy, y, x, stats, sums] = std::array::from_fn(|i| ids[i]);
+            vec![Op::BatchNormSampleNorm(BatchNormSampleNorm { shape, dy, y, x, stats, eps: 1e-5, relu, sums })]
         });
     }
 }

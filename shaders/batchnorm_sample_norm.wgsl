@@ -1,0 +1,43 @@
+// Squared gradients of gamma and beta in eval mode, sample by sample: a thread adds up one row of channels for four samples.
+//   sums[row, n] += sum over its channels of (sum over pixels of dpre * xhat)^2 + (sum over pixels of dpre)^2
+//   dpre = RELU && y <= 0 ? 0 : dy, xhat = (x - mean) / sqrt(var + EPS)
+// dy, y, x: [C][PIXELS][N4] vec4s, stats: [2][C], sums: [ROWS][N4] vec4s.
+#import batchnorm
+#import grid
+override CHANNELS: u32 = 1u;
+override PIXELS: u32 = 1u;
+override N4: u32 = 1u;
+override ROWS: u32 = 256u;
+@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> stats: array<f32>;
+@group(0) @binding(4) var<storage, read_write> sums: array<vec4<f32>>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
+    let i = group_index(group, groups) * 64u + t;
+    if (i >= ROWS * N4) { return; }
+    let span = (CHANNELS + ROWS - 1u) / ROWS;
+    let first = (i / N4) * span;
+    var total = vec4<f32>(0.0);
+    for (var c = first; c < min(first + span, CHANNELS); c++) {
+        let mean = stats[c];
+        let inv_std = inv_std_of(stats[CHANNELS + c]);
+        var gamma = vec4<f32>(0.0);
+        var beta = vec4<f32>(0.0);
+        for (var p = 0u; p < PIXELS; p++) {
+            let at = (c * PIXELS + p) * N4 + i % N4;
+            var d = dy[at];
+            if (RELU) { d = relu_grad(d, y[at]); }
+            gamma += d * ((x[at] - mean) * inv_std);
+            beta += d;
+        }
+        total += gamma * gamma + beta * beta;
+    }
+    sums[i] += total;
+}

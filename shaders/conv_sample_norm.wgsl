@@ -1,0 +1,74 @@
+// Squared gradients of a convolution's weights, sample by sample: a thread adds up one row of weights for four samples.
+//   sums[row, n] += sum over its weights of (sum over (oy, ox) of dy[co, oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n])^2
+// With SPARSE, index and row say which weights exist ([nnz] packed (ci, ky, kx), and co); with BIAS the biases follow them.
+// sums: [ROWS][N4] vec4s.
+#import conv_shape
+#import grid
+override SPARSE: bool = false;
+override EMPTY: bool = false;
+override BIAS: bool = false;
+override ROWS: u32 = 256u;
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> index: array<u32>;
+@group(0) @binding(3) var<storage, read> row: array<u32>;
+@group(0) @binding(4) var<storage, read_write> sums: array<vec4<f32>>;
+
+// The gradient of weight `i`, which exists.
+fn weight_gradient(i: u32, n4: u32) -> vec4<f32> {
+    let taps = KH * KW;
+    var co = i / (C_IN * taps);
+    var ci = (i / taps) % C_IN;
+    var ky = (i % taps) / KW;
+    var kx = i % KW;
+    if (SPARSE) {
+        let packed = index[i];
+        co = row[i];
+        ci = packed >> 8u;
+        ky = (packed >> 4u) & 15u;
+        kx = packed & 15u;
+    }
+    var sum = vec4<f32>(0.0);
+    for (var oy = 0u; oy < H_OUT; oy++) {
+        let iy = oy * STRIDE + ky - PAD; // negative wraps beyond H_IN
+        if (iy >= H_IN) { continue; }
+        for (var ox = 0u; ox < W_OUT; ox++) {
+            let ix = ox * STRIDE + kx - PAD;
+            if (ix >= W_IN) { continue; }
+            sum += dy[((co * H_OUT + oy) * W_OUT + ox) * N4 + n4] * x[((ci * H_IN + iy) * W_IN + ix) * N4 + n4];
+        }
+    }
+    return sum;
+}
+
+fn bias_gradient(co: u32, n4: u32) -> vec4<f32> {
+    var sum = vec4<f32>(0.0);
+    for (var p = 0u; p < H_OUT * W_OUT; p++) {
+        sum += dy[(co * H_OUT * W_OUT + p) * N4 + n4];
+    }
+    return sum;
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) t: u32,
+) {
+    let i = group_index(group, groups) * 64u + t;
+    if (i >= ROWS * N4) { return; }
+    let n4 = i % N4;
+    var weights = C_OUT * C_IN * KH * KW;
+    if (SPARSE) { weights = arrayLength(&index); }
+    if (EMPTY) { weights = 0u; }
+    let count = weights + select(0u, C_OUT, BIAS);
+    let span = (count + ROWS - 1u) / ROWS;
+    let first = (i / N4) * span;
+    var total = vec4<f32>(0.0);
+    for (var w = first; w < min(first + span, count); w++) {
+        var g: vec4<f32>;
+        if (w < weights) { g = weight_gradient(w, n4); } else { g = bias_gradient(w - weights, n4); }
+        total += g * g;
+    }
+    sums[i] += total;
+}

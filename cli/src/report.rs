@@ -12,7 +12,8 @@ use sparring_core::events::Score;
 use crate::history::{self, History, Learner, Point};
 use crate::table;
 
-const STYLE: &str = include_str!("report.css");
+/// The style of every report.
+pub const STYLE: &str = include_str!("report.css");
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 52.0;
@@ -173,7 +174,7 @@ fn chart(out: &mut String, history: &History, title: &str, pick: Pick, share: bo
 }
 
 /// Round numbers that cover a range, about `count` of them.
-fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
+pub fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     let span = (high - low).max(high.abs() * 1e-3).max(1e-9);
     let raw = span / count as f64;
     let magnitude = 10f64.powf(raw.log10().floor());
@@ -183,7 +184,8 @@ fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     (first..=last).map(|i| i as f64 * step).collect()
 }
 
-fn round(v: f64) -> String {
+/// At most four places.
+pub fn round(v: f64) -> String {
     let text = format!("{v:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -235,7 +237,8 @@ fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
     *out += "</pre>\n</details>\n</section>\n";
 }
 
-fn escape(text: &str) -> String {
+/// Text as HTML shows it.
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

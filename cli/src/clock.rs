@@ -47,6 +47,16 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A rough duration for people: `48 s`, `12 min`, `3 h 20 min`.
+pub fn about(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min", (whole + 30) / 60),
+        _ => duration(seconds),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +73,6 @@ mod tests {
             assert_eq!(format_utc(seconds), text);
         }
         assert_eq!(duration(3725.0), "1 h 2 min");
+        assert_eq!((about(47.6).as_str(), about(95.0).as_str(), about(3725.0).as_str()), ("48 s", "2 min", "1 h 2 min"));
     }
 }

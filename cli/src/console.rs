@@ -5,6 +5,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -92,6 +93,57 @@ pub fn describe(info: &DeviceInfo) -> String {
     format!("{} ({}{driver}{software})", info.name, info.backend)
 }
 
+/// Where a run stands in its series, in a unit of work that runs share.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Outlook {
+    /// Which run this is, from 1.
+    pub run: usize,
+    /// Number of runs.
+    pub runs: usize,
+    /// Seconds that the finished runs took.
+    pub seconds: f64,
+    /// Their work.
+    pub done: f64,
+    /// This run's work.
+    pub now: f64,
+    /// That of those after it.
+    pub later: f64,
+}
+
+impl Outlook {
+    /// Seconds left for the whole series, when `share` of this run was done in `seconds` and `ahead` of it is still to do; `None`
+    /// where nothing is done yet.
+    pub fn left(&self, share: f64, seconds: f64, ahead: f64) -> Option<f64> {
+        let done = self.done + share * self.now;
+        (done > 0.0).then(|| (self.seconds + seconds) / done * (ahead * self.now + self.later))
+    }
+    /// At the beginning of the run.
+    pub fn words(&self) -> String {
+        self.left(0.0, 0.0, 1.0).map_or_else(String::new, |left| format!("; about {} left in all", clock::about(left)))
+    }
+}
+
+/// A series' estimate while a run goes on.
+struct Overall {
+    outlook: Outlook,
+    /// Epochs done by learner.
+    epochs: Vec<f64>,
+    /// Time and share of the run at the first report.
+    first: Option<(Instant, f64)>,
+    bar: Option<ProgressBar>,
+    said: bool,
+}
+
+impl Overall {
+    /// Takes in a learner's progress; gives the seconds left.
+    fn left(&mut self, learner: usize, epochs: f64, all: u32) -> Option<f64> {
+        *self.epochs.get_mut(learner)? = epochs;
+        let share = self.epochs.iter().sum::<f64>() / self.epochs.len() as f64 / f64::from(all.max(1));
+        let (start, before) = *self.first.get_or_insert_with(|| (Instant::now(), share));
+        self.outlook.left(share - before, start.elapsed().as_secs_f64(), 1.0 - share)
+    }
+}
+
 /// Shows events as they come.
 pub struct Live {
     console: Console,
@@ -99,13 +151,46 @@ pub struct Live {
     epochs: u32,
     ms: Vec<f64>,
     bars: Option<(MultiProgress, Vec<ProgressBar>)>,
+    overall: Option<Overall>,
 }
 
 impl Live {
     /// Bars where there is a terminal.
     pub fn new(console: Console) -> Self {
         let bars = console.terminal().then(|| (MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), Vec::new()));
-        Self { console, names: Vec::new(), epochs: 0, ms: Vec::new(), bars }
+        Self { console, names: Vec::new(), epochs: 0, ms: Vec::new(), bars, overall: None }
+    }
+    /// Also estimates when the series is through that this run belongs to.
+    pub fn expect(&mut self, outlook: Outlook) {
+        self.overall = Some(Overall { outlook, epochs: Vec::new(), first: None, bar: None, said: false });
+        if !self.names.is_empty() {
+            self.begin_overall();
+        }
+    }
+    /// Once the learners are known: the estimate's line stands below their bars.
+    fn begin_overall(&mut self) {
+        let (Some(overall), learners) = (&mut self.overall, self.names.len()) else { return };
+        overall.epochs = vec![0.0; learners];
+        overall.bar = self.bars.as_ref().map(|(all, _)| {
+            let bar = all.add(ProgressBar::new_spinner());
+            bar.set_style(series_style());
+            bar.set_message(format!("run {} of {}", overall.outlook.run, overall.outlook.runs));
+            bar
+        });
+    }
+    fn overall(&mut self, learner: usize, epochs: f64) {
+        let Some(overall) = &mut self.overall else { return };
+        let Some(left) = overall.left(learner, epochs, self.epochs) else { return };
+        let text = format!("run {} of {}, about {} left in all", overall.outlook.run, overall.outlook.runs, clock::about(left));
+        match &overall.bar {
+            Some(bar) => bar.set_message(text),
+            // In a pipe once, after enough of the first run to go by.
+            None if !overall.said && overall.outlook.done == 0.0 && epochs >= 1.0 => {
+                overall.said = true;
+                self.console.say(format_args!("series    {text}"));
+            }
+            None => {}
+        }
     }
     fn line(&self, text: &str) {
         match &self.bars {
@@ -135,6 +220,7 @@ impl Live {
                         bars.push(bar);
                     }
                 }
+                self.begin_overall();
             }
             Event::Progress { learner, epoch, step, steps, loss, accuracy, ms_per_step } => {
                 if let Some(ms) = self.ms.get_mut(*learner) {
@@ -154,6 +240,7 @@ impl Live {
                         percent(*accuracy)
                     ));
                 }
+                self.overall(*learner, f64::from(*epoch) + *step as f64 / (*steps).max(1) as f64);
             }
             Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, seconds, .. } => {
                 let half =
@@ -171,6 +258,7 @@ impl Live {
                     self.ms.get(*learner).copied().unwrap_or(0.0),
                     clock::duration(*seconds),
                 ));
+                self.overall(*learner, f64::from(*epoch));
             }
             Event::SamplesScored { score, samples } => self.line(&format!("scored    {samples} samples by {score}")),
             Event::Warning { message } => self.line(&format!("warning   {message}")),
@@ -188,6 +276,7 @@ impl Live {
     pub fn close(&mut self) {
         if let Some((all, bars)) = self.bars.take() {
             bars.iter().for_each(ProgressBar::finish_and_clear);
+            self.overall.iter().filter_map(|o| o.bar.as_ref()).for_each(ProgressBar::finish_and_clear);
             let _ = all.clear();
         }
     }
@@ -198,6 +287,10 @@ const WAITING: u64 = u64::MAX;
 
 fn waiting_style() -> ProgressStyle {
     ProgressStyle::with_template("{prefix}  waiting").unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn series_style() -> ProgressStyle {
+    ProgressStyle::with_template("series    {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 fn bar_style() -> ProgressStyle {

@@ -22,6 +22,8 @@ mod rundir;
 mod runs;
 mod score;
 mod selftest;
+mod series;
+mod series_report;
 mod source;
 mod subset;
 mod table;
@@ -45,7 +47,7 @@ const EXIT_CODES: &str =
 #[derive(Subcommand)]
 enum Command {
     /// Train learners side by side, dense against sparse, and report who does better on hard samples
-    Race(race::RaceArgs),
+    Race(series::SeriesArgs),
     /// Train one learner, without a control
     Train(race::TrainArgs),
     /// List, show or compare runs
@@ -84,7 +86,7 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,wgpu=error,naga=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     let result = match Cli::parse().command {
-        Command::Race(args) => race::race(&args),
+        Command::Race(args) => series::race(&args),
         Command::Train(args) => race::train(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Eval(args) => eval::eval(&args),

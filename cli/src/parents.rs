@@ -14,7 +14,7 @@ use sparring_core::train::parent::{Parents, needed, parent_config};
 
 use crate::console::Console;
 use crate::import::read_checkpoint;
-use crate::race::{RaceArgs, Samples, perform};
+use crate::race::{RaceArgs, Role, Samples, perform};
 use crate::rundir::{self, Found};
 
 /// The parents that an experiment needs; `folder` is the experiment's own.
@@ -75,7 +75,7 @@ fn trained(
             console.say(format_args!("output    {}", path.display()));
             let mut args = args.clone();
             args.again = false;
-            perform(console, &args, parent, &path, samples.clone(), stop, false).context("training the dense parent")?;
+            perform(console, &args, parent, &path, samples.clone(), stop, Role::Parent).context("training the dense parent")?;
             console.say("parent    trained; now the run itself");
         }
     }

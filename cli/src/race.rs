@@ -17,7 +17,7 @@ use sparring_core::train::parent::Parents;
 use sparring_core::{Device, DeviceInfo, Event, ExperimentConfig, Session};
 
 use crate::args::{ExperimentArgs, Usage, validate};
-use crate::console::{Console, Live, Stopped, describe, open_device, stop_on_interrupt};
+use crate::console::{Console, Live, Outlook, Stopped, describe, open_device, stop_on_interrupt};
 use crate::history::{self, History};
 use crate::rundir::{self, Found, Note, RunDir};
 use crate::{clock, parents, report, source, table};
@@ -26,10 +26,10 @@ use crate::{clock, parents, report, source, table};
 #[derive(Clone, clap::Args)]
 pub struct RaceArgs {
     #[command(flatten)]
-    experiment: ExperimentArgs,
+    pub experiment: ExperimentArgs,
     /// Folder of the run; the same command goes on with a run that was stopped [default: runs/MODEL-METHODS-HASH]
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
     /// Start over: replaces a finished or stopped run in the folder
     #[arg(long)]
     pub again: bool,
@@ -38,7 +38,7 @@ pub struct RaceArgs {
     checkpoint_every: u32,
     /// Print the result as JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// Flags of `train`.
@@ -52,12 +52,6 @@ pub struct TrainArgs {
     /// Its density, the share of weights that exist
     #[arg(long, value_name = "D", conflicts_with = "learners")]
     density: Option<String>,
-}
-
-/// Several learners side by side.
-pub fn race(args: &RaceArgs) -> Result<()> {
-    let config = args.experiment.resolve(ExperimentConfig::default())?;
-    run(args, config)
 }
 
 /// One learner, without a control unless one is asked for.
@@ -75,15 +69,18 @@ pub fn train(args: &TrainArgs) -> Result<()> {
     run(&args.race, config)
 }
 
-fn run(args: &RaceArgs, mut config: ExperimentConfig) -> Result<()> {
+/// What differs from the defaults, in words.
+pub fn settings(config: &ExperimentConfig) -> Result<String> {
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let all: Vec<String> = config.non_defaults()?.into_iter().map(|(name, value)| format!("{name}={}", text(value))).collect();
+    Ok(if all.is_empty() { "all at their defaults".into() } else { all.join(" ") })
+}
+
+/// One run in its folder.
+pub fn run(args: &RaceArgs, mut config: ExperimentConfig) -> Result<()> {
     validate(&config)?;
     let console = Console::new(args.json);
-    let settings = config
-        .non_defaults()?
-        .into_iter()
-        .map(|(name, value)| format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
-    let settings = settings.collect::<Vec<_>>().join(" ");
-    console.say(format_args!("settings  {}", if settings.is_empty() { "all at their defaults" } else { &settings }));
+    console.say(format_args!("settings  {}", settings(&config)?));
     let Some(mut path) = choose_place(console, args, &config)? else { return Ok(()) };
     let stop = stop_on_interrupt()?;
     let asked = config.dataset;
@@ -95,13 +92,24 @@ fn run(args: &RaceArgs, mut config: ExperimentConfig) -> Result<()> {
         }
     }
     let scores = source::scores(console, &config, &dataset, &stop)?.map(Arc::new);
-    perform(console, args, config, &path, (dataset, scores), &stop, true)
+    perform(console, args, config, &path, (dataset, scores), &stop, Role::Main)
 }
 
 /// The images of a run, and their hardness scores.
 pub type Samples = (Arc<Dataset>, Option<Arc<Scores>>);
 
-/// A run in its folder, once its samples are at hand; `main` says whether its result is what was asked for.
+/// What a run is to the command.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Role {
+    /// Its result is what was asked for.
+    Main,
+    /// The dense parent of the run that was asked for.
+    Parent,
+    /// One of a series.
+    Member(Outlook),
+}
+
+/// A run in its folder, once its samples are at hand.
 pub fn perform(
     console: Console,
     args: &RaceArgs,
@@ -109,7 +117,7 @@ pub fn perform(
     path: &Path,
     samples: Samples,
     stop: &AtomicBool,
-    main: bool,
+    role: Role,
 ) -> Result<()> {
     let resumes = !args.again && path.join(rundir::CHECKPOINT).exists();
     let parents = if resumes { Parents::new() } else { parents::find(console, args, &config, path, &samples, stop)? };
@@ -124,10 +132,13 @@ pub fn perform(
             .say("planning  GraSP scores connections in double precision on the CPU: seconds for a small network, minutes for a large one");
     }
     let mut race = pollster::block_on(Race::open(console, args, config, samples, &parents, device, run))?;
+    if let Role::Member(outlook) = role {
+        race.live.expect(outlook);
+    }
     let result = pollster::block_on(race.run(stop));
     race.live.close();
     result.context("training")?;
-    race.conclude(path, main)
+    race.conclude(path, role == Role::Main)
 }
 
 /// The run's folder; `None` where it holds the finished run already, whose results are then said.

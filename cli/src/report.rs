@@ -175,7 +175,7 @@ fn chart(out: &mut String, history: &History, title: &str, pick: Pick, share: bo
 }
 
 /// Round numbers that cover a range, about `count` of them.
-fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
+pub fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     let span = (high - low).max(high.abs() * 1e-3).max(1e-9);
     let raw = span / count as f64;
     let magnitude = 10f64.powf(raw.log10().floor());
@@ -185,7 +185,8 @@ fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     (first..=last).map(|i| i as f64 * step).collect()
 }
 
-fn round(v: f64) -> String {
+/// At most four places.
+pub fn round(v: f64) -> String {
     let text = format!("{v:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -24,7 +24,8 @@ pub const CONFIG: &str = "config.toml";
 /// Its numbers.
 pub const SUMMARY: &str = "summary.json";
 const METRICS: &str = "metrics.jsonl";
-const REPORT: &str = "report.html";
+/// What a person reads.
+pub const REPORT: &str = "report.html";
 /// Where a stopped run goes on from.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 const LOCK: &str = ".lock";

@@ -72,6 +72,8 @@ mod learner;
 pub use learner::{Allocation, Dynamics, Grow, LearnerConfig, Method, Prune, Recipe, Redistribution, Semantics, Start};
 mod preset;
 pub use preset::Preset;
+mod scenario;
+pub use scenario::{Scale, Scenario};
 
 named_enum! {
     /// Where the images come from.
@@ -476,9 +478,7 @@ impl ExperimentConfig {
 
     /// First 12 hex digits of the SHA-256 over [`Self::canonical_json`].
     pub fn hash(&self) -> Result<String> {
-        use sha2::Digest;
-        let digest = sha2::Sha256::digest(self.canonical_json()?.as_bytes());
-        Ok(digest.iter().take(6).map(|b| format!("{b:02x}")).collect())
+        Ok(digest(self.canonical_json()?.as_bytes()))
     }
 
     /// The fields that differ from the defaults, as (name, JSON value) pairs in field order.
@@ -491,4 +491,10 @@ impl ExperimentConfig {
         let defaults = as_map(&Self::default())?;
         Ok(as_map(self)?.into_iter().filter(|(k, v)| defaults.get(k) != Some(v)).collect())
     }
+}
+
+/// First 12 hex digits of the SHA-256.
+pub fn digest(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().take(6).map(|b| format!("{b:02x}")).collect()
 }

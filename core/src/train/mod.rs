@@ -4,6 +4,7 @@
 //! responsive, a terminal can draw, and pausing is not calling.
 
 pub mod checkpoint;
+pub mod compare;
 #[cfg(feature = "oracle")]
 pub mod grasp;
 pub mod learner;

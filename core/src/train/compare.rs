@@ -1,0 +1,552 @@
+//! Several seeds: means, differences paired by seed, and what may be said of them.
+//!
+//! A difference of two accuracies of one seed hides how much the seed matters. Over several seeds the differences themselves
+//! are a sample, and Student's t says how far their mean may be trusted; what the interval does not carry is not said.
+
+use serde::Serialize;
+
+use crate::config::Scenario;
+use crate::events::{LearnerSummary, Score};
+use crate::named_enum;
+
+/// The share of intervals that cover the truth.
+const COVERAGE: f64 = 0.95;
+
+named_enum! {
+    /// What is compared, as fractions.
+    pub enum Metric ("metric") {
+        /// accuracy on all test samples
+        Test = "test",
+        /// accuracy on the hard half of the test set
+        HardHalf = "hard-half",
+        /// accuracy on the hardest bin of the test set
+        HardestBin = "hardest-bin",
+        /// accuracy on the corrupted test set
+        Corrupted = "corrupted",
+        /// robust accuracy on the test set
+        RobustTest = "robust-test",
+        /// generalisation gap (robust accuracy on train minus on test)
+        RobustGap = "robust-gap",
+    }
+}
+
+impl Metric {
+    /// Its value, and the scores it is made of; `None` where they were not evaluated.
+    fn of(self, learner: &LearnerSummary) -> Option<Value> {
+        let hard = &learner.by_hardness;
+        let one = |score: Score| (score.samples > 0).then(|| Value::new(score.accuracy, &[score]));
+        match self {
+            Self::Test => one(learner.test),
+            Self::HardHalf => one(learner.test_hard?),
+            Self::HardestBin => one(*hard.bins.last()?),
+            Self::Corrupted => one(hard.corrupted?),
+            Self::RobustTest => one(hard.robust?.test),
+            Self::RobustGap => {
+                let robust = hard.robust.filter(|r| r.train.samples > 0 && r.test.samples > 0)?;
+                Some(Value::new(robust.train.accuracy - robust.test.accuracy, &[robust.train, robust.test]))
+            }
+        }
+    }
+
+    /// Whether more of it is better.
+    pub fn higher_is_better(self) -> bool {
+        self != Self::RobustGap
+    }
+
+    /// What decides: what the scenario is about, else the hardest that was evaluated.
+    fn deciding(scenario: Option<Scenario>, present: &[Self]) -> Self {
+        let wanted = match scenario {
+            Some(Scenario::Nature) => Self::HardHalf,
+            Some(Scenario::Corruption) => Self::Corrupted,
+            Some(Scenario::Attack) | None => Self::RobustTest,
+        };
+        let order = [wanted, Self::RobustTest, Self::Corrupted, Self::HardHalf];
+        order.into_iter().find(|m| present.contains(m)).unwrap_or(Self::Test)
+    }
+}
+
+/// A metric's value in one run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Value {
+    value: f64,
+    /// Variance that the finite number of samples gives it (binomial).
+    variance: f64,
+    /// Variance of rounding to whole samples (uniform).
+    rounding: f64,
+}
+
+impl Value {
+    fn new(value: f64, scores: &[Score]) -> Self {
+        let (mut variance, mut rounding) = (0.0, 0.0);
+        for score in scores {
+            let n = score.samples as f64;
+            variance += score.accuracy * (1.0 - score.accuracy) / n;
+            rounding += 1.0 / (12.0 * n * n);
+        }
+        Self { value, variance, rounding }
+    }
+    fn minus(self, other: Self) -> Self {
+        Self { value: self.value - other.value, variance: self.variance + other.variance, rounding: self.rounding + other.rounding }
+    }
+}
+
+/// A mean over seeds and what is known of its error.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Number of seeds.
+    pub seeds: usize,
+    /// Mean over them.
+    pub mean: f64,
+    /// Half the width of the 95 % Student-t interval over seeds; `None` with fewer than two.
+    pub half_width: Option<f64>,
+    /// Half the width of the 95 % interval that the finite test set alone gives one run (binomial; an upper bound for a
+    /// difference over the same images).
+    pub test_set_noise: f64,
+}
+
+impl Estimate {
+    fn new(values: &[Value]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().map(|v| v.value).sum::<f64>() / n;
+        let over = |f: &dyn Fn(&Value) -> f64| values.iter().map(f).sum::<f64>() / n;
+        let half_width = (values.len() > 1).then(|| {
+            let variance = values.iter().map(|v| (v.value - mean) * (v.value - mean)).sum::<f64>() / (n - 1.0);
+            // An accuracy is a whole number of samples: seeds that agree to the sample have a spread that is small, not zero.
+            student_t(values.len() - 1) * (variance.max(over(&|v| v.rounding)) / n).sqrt()
+        });
+        Self { seeds: values.len(), mean, half_width, test_set_noise: 2.0 * over(&|v| v.variance).sqrt() }
+    }
+
+    /// The interval over seeds, low and high.
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        self.half_width.map(|half| (self.mean - half, self.mean + half))
+    }
+}
+
+/// What a difference says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The sparse learner is better, beyond the interval.
+    Won,
+    /// It is worse, beyond the interval.
+    Lost,
+    /// The interval contains no difference.
+    CannotTell,
+    /// There is one seed, which says nothing of how much the seed matters.
+    OneSeed,
+}
+
+impl Outcome {
+    /// Shortly, for a table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Won => "won",
+            Self::Lost => "lost",
+            Self::CannotTell => "cannot tell",
+            Self::OneSeed => "one seed",
+        }
+    }
+    /// In words, between the sparse learner's name and the dense one's.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Won => "won against",
+            Self::Lost => "lost against",
+            Self::CannotTell | Self::OneSeed => "cannot be told apart from",
+        }
+    }
+}
+
+/// One learner's metric at one fraction of the data.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Mean {
+    /// Fraction of the training split (`p_data`).
+    pub fraction: f64,
+    /// What.
+    pub metric: Metric,
+    /// The learner's display name.
+    pub learner: String,
+    /// Whether it is a random control.
+    pub control: bool,
+    /// Its density, mean over seeds.
+    pub density: f64,
+    /// Seed and value of every run that reached its end.
+    pub values: Vec<(u64, f64)>,
+    /// Mean and interval of the values.
+    pub estimate: Estimate,
+}
+
+/// A sparse learner minus the dense one on the same samples, paired by seed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    /// Fraction of the training split (`p_data`).
+    pub fraction: f64,
+    /// What.
+    pub metric: Metric,
+    /// The sparse learner's display name.
+    pub sparse: String,
+    /// The dense learner's.
+    pub dense: String,
+    /// Whether these are random controls.
+    pub control: bool,
+    /// Seed and difference of every seed in which both reached their end.
+    pub values: Vec<(u64, f64)>,
+    /// Mean and interval of the differences.
+    pub estimate: Estimate,
+    /// What it says.
+    pub outcome: Outcome,
+}
+
+/// One finished run of a series.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its seed.
+    pub seed: u64,
+    /// Its fraction of the training split (`p_data`).
+    pub fraction: f64,
+    /// Its results.
+    pub learners: Vec<LearnerSummary>,
+}
+
+/// What a series says.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    /// Fractions of the training split, increasing.
+    pub fractions: Vec<f64>,
+    /// Seeds, increasing.
+    pub seeds: Vec<u64>,
+    /// The metric that decides.
+    pub deciding: Metric,
+    /// Every learner, metric and fraction.
+    pub means: Vec<Mean>,
+    /// Every sparse learner, metric and fraction.
+    pub differences: Vec<Difference>,
+    /// Learners that stopped early, with seed and fraction; their runs count in no mean.
+    pub failed: Vec<(String, u64, f64)>,
+    /// Who won, lost, or cannot be told apart.
+    pub verdict: String,
+}
+
+impl Comparison {
+    /// Compares the runs of a series; without any, the verdict says so.
+    pub fn new(scenario: Option<Scenario>, members: &[Member]) -> Self {
+        let mut fractions: Vec<f64> = members.iter().map(|m| m.fraction).collect();
+        fractions.sort_by(f64::total_cmp);
+        fractions.dedup();
+        let mut seeds: Vec<u64> = members.iter().map(|m| m.seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        let learners = members.first().map_or(&[][..], |m| &m.learners);
+        let present = |metric: &Metric| members.iter().flat_map(|m| &m.learners).any(|l| metric.of(l).is_some());
+        let present: Vec<Metric> = Metric::ALL.iter().copied().filter(present).collect();
+        let deciding = Metric::deciding(scenario, &present);
+        let (mut means, mut differences) = (Vec::new(), Vec::new());
+        for &fraction in &fractions {
+            let mut here: Vec<&Member> = members.iter().filter(|m| m.fraction == fraction).collect();
+            here.sort_by_key(|m| m.seed);
+            for &metric in &present {
+                for learner in learners {
+                    means.extend(mean(fraction, metric, learner, &here));
+                    differences.extend(difference(fraction, metric, learner, learners, &here));
+                }
+            }
+        }
+        let stopped = |m: &Member| {
+            let (seed, fraction) = (m.seed, m.fraction);
+            let early = m.learners.iter().filter(|l| l.failed.is_some());
+            early.map(|l| (l.name.clone(), seed, fraction)).collect::<Vec<_>>()
+        };
+        let failed = members.iter().flat_map(stopped).collect();
+        let mut comparison = Self { fractions, seeds, deciding, means, differences, failed, verdict: String::new() };
+        comparison.verdict = comparison.sentence();
+        comparison
+    }
+
+    /// The differences that decide: of the deciding metric, between learners that are no controls.
+    pub fn deciding(&self) -> impl Iterator<Item = &Difference> {
+        self.differences.iter().filter(|d| d.metric == self.deciding && !d.control)
+    }
+
+    fn sentence(&self) -> String {
+        let all: Vec<&Difference> = self.deciding().collect();
+        let Some(first) = all.first() else {
+            return "Nothing to compare: it takes a dense and a sparse learner that reached the end with the same seed.".into();
+        };
+        let seeds = all.iter().map(|d| d.estimate.seeds).fold((usize::MAX, 0), |(low, high), n| (low.min(n), high.max(n)));
+        let seeds = match seeds {
+            (1, 1) => "one seed".to_owned(),
+            (low, high) if low == high => format!("{low} seeds"),
+            (low, high) => format!("{low} to {high} seeds"),
+        };
+        let mut text = format!("Judged by {}, over {seeds}: ", self.deciding.doc());
+        let mut parts = Vec::new();
+        for outcome in [Outcome::Won, Outcome::Lost, Outcome::CannotTell, Outcome::OneSeed] {
+            let mut seen: Vec<&str> = Vec::new();
+            let of_it = || all.iter().filter(|d| d.outcome == outcome);
+            for name in of_it().map(|d| d.sparse.as_str()) {
+                if seen.contains(&name) {
+                    continue;
+                }
+                seen.push(name);
+                let at: Vec<String> = of_it().filter(|d| d.sparse == name).map(|d| self.at(d)).collect();
+                parts.push(format!("{name} {} {}: {}", outcome.words(), first.dense, at.join(", ")));
+            }
+        }
+        text += &parts.join("; ");
+        text.push('.');
+        if all.iter().any(|d| d.outcome == Outcome::OneSeed) {
+            text += " One seed cannot tell: its interval is the test set's noise alone and does not say how much the seed matters; --seeds runs more.";
+        }
+        let intervals = all.iter().filter(|d| d.estimate.seeds > 1).count();
+        if intervals > 1 {
+            text += &format!(" The intervals hold for each of the {intervals} comparisons by itself, not for all of them at once.");
+        }
+        text
+    }
+
+    /// `+2.1 points (95 % interval +0.5 to +3.7) at p_data 0.5`.
+    fn at(&self, d: &Difference) -> String {
+        let (mean, half) = (100.0 * d.estimate.mean, 100.0 * d.estimate.half_width.unwrap_or(d.estimate.test_set_noise));
+        let of = if d.outcome == Outcome::OneSeed { "test set alone" } else { "95 % interval" };
+        let fraction = if self.fractions.len() > 1 { format!(" at p_data {}", d.fraction) } else { String::new() };
+        format!("{mean:+.1} points ({of} {:+.1} to {:+.1}){fraction}", mean - half, mean + half)
+    }
+}
+
+/// The learner of a member by name, where it reached its end, and the metric's value.
+fn value(member: &Member, learner: &str, metric: Metric) -> Option<Value> {
+    let found = member.learners.iter().find(|l| l.name == learner && l.failed.is_none())?;
+    metric.of(found).filter(|v| v.value.is_finite())
+}
+
+fn mean(fraction: f64, metric: Metric, learner: &LearnerSummary, members: &[&Member]) -> Option<Mean> {
+    let values: Vec<(u64, Value)> = members.iter().filter_map(|m| Some((m.seed, value(m, &learner.name, metric)?))).collect();
+    let estimate = estimate(&values)?;
+    let densities = members.iter().flat_map(|m| &m.learners).filter(|l| l.name == learner.name).map(|l| l.density);
+    let (sum, count) = densities.fold((0.0, 0.0), |(sum, count), d| (sum + d, count + 1.0));
+    let values = values.into_iter().map(|(seed, v)| (seed, v.value)).collect();
+    Some(Mean { fraction, metric, learner: learner.name.clone(), control: learner.control, density: sum / count, values, estimate })
+}
+
+fn difference(
+    fraction: f64,
+    metric: Metric,
+    sparse: &LearnerSummary,
+    learners: &[LearnerSummary],
+    members: &[&Member],
+) -> Option<Difference> {
+    if is_dense(sparse) {
+        return None;
+    }
+    let dense = learners.iter().find(|l| is_dense(l) && l.control == sparse.control)?;
+    let pair = |m: &&Member| Some((m.seed, value(m, &sparse.name, metric)?.minus(value(m, &dense.name, metric)?)));
+    let values: Vec<(u64, Value)> = members.iter().filter_map(pair).collect();
+    let estimate = estimate(&values)?;
+    let outcome = match estimate.interval() {
+        None => Outcome::OneSeed,
+        Some((low, high)) if low <= 0.0 && high >= 0.0 => Outcome::CannotTell,
+        Some(_) if (estimate.mean > 0.0) == metric.higher_is_better() => Outcome::Won,
+        Some(_) => Outcome::Lost,
+    };
+    let values = values.into_iter().map(|(seed, v)| (seed, v.value)).collect();
+    let (sparse, control, dense) = (sparse.name.clone(), sparse.control, dense.name.clone());
+    Some(Difference { fraction, metric, sparse, dense, control, values, estimate, outcome })
+}
+
+fn is_dense(learner: &LearnerSummary) -> bool {
+    learner.density >= 1.0
+}
+
+fn estimate(values: &[(u64, Value)]) -> Option<Estimate> {
+    let values: Vec<Value> = values.iter().map(|(_, v)| *v).collect();
+    (!values.is_empty()).then(|| Estimate::new(&values))
+}
+
+/// The two-sided 95 % quantile of Student's t with `df` degrees of freedom (at least 1).
+///
+/// With t = sqrt(df) tan(a), the probability of |T| <= t is a finite sum of powers of cos(a) (Abramowitz and Stegun 26.7.3
+/// and 26.7.4); the angle is found by halving.
+pub fn student_t(df: usize) -> f64 {
+    let df = df.max(1);
+    let (mut low, mut high) = (0.0, core::f64::consts::FRAC_PI_2);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        if within(df, middle) < COVERAGE { low = middle } else { high = middle }
+    }
+    (df as f64).sqrt() * libm::tan(0.5 * (low + high))
+}
+
+/// The probability of |T| <= sqrt(df) tan(angle).
+fn within(df: usize, angle: f64) -> f64 {
+    let (sin, cos) = (libm::sin(angle), libm::cos(angle));
+    // Powers of the cosine from df's parity up to df - 2, each with its ratio to the one before.
+    let odd = df % 2 == 1;
+    let (mut term, mut sum, mut power) = (if odd { cos } else { 1.0 }, 0.0, usize::from(odd));
+    while power + 2 <= df {
+        sum += term;
+        power += 2;
+        term *= cos * cos * (power as f64 - 1.0) / power as f64;
+    }
+    if odd { core::f64::consts::FRAC_2_PI * (angle + sin * sum) } else { sin * sum }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::events::{ByHardness, Robust};
+
+    fn score(accuracy: f64, samples: usize) -> Score {
+        Score { loss: 1.0, accuracy, samples }
+    }
+
+    fn learner(name: &str, density: f64, test: f64) -> LearnerSummary {
+        let control = name.ends_with("random");
+        LearnerSummary {
+            name: name.into(),
+            subset: "all".into(),
+            control,
+            density,
+            active_parameters: 1,
+            flops_per_step: 1,
+            ms_per_step: 1.0,
+            train: score(test, 1000),
+            validation: score(test, 1000),
+            test: score(test, 1000),
+            test_easy: None,
+            test_hard: Some(score(test - 0.1, 500)),
+            by_hardness: ByHardness::default(),
+            failed: None,
+        }
+    }
+
+    /// Dense and one sparse learner with these test accuracies, one pair a seed from 1.
+    fn members(fraction: f64, pairs: &[(f64, f64)]) -> Vec<Member> {
+        let member = |(i, (dense, sparse)): (usize, &(f64, f64))| Member {
+            seed: i as u64 + 1,
+            fraction,
+            learners: vec![learner("dense", 1.0, *dense), learner("set@0.2", 0.2, *sparse)],
+        };
+        pairs.iter().enumerate().map(member).collect()
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_tables() {
+        for (df, expected) in
+            [(1, 12.7062), (2, 4.3027), (3, 3.1824), (4, 2.7764), (5, 2.5706), (9, 2.2622), (10, 2.2281), (29, 2.0452), (120, 1.9799)]
+        {
+            assert!((student_t(df) - expected).abs() < 5e-5, "{df}: {}", student_t(df));
+        }
+    }
+
+    #[test]
+    fn an_estimate_is_what_one_computes_by_hand() {
+        // 0.50, 0.52, 0.57: mean 0.53, deviations -0.03, -0.01, 0.04, variance 0.0013, standard error sqrt(0.0013 / 3).
+        let series = members(1.0, &[(0.50, 0.5), (0.52, 0.5), (0.57, 0.5)]);
+        let comparison = Comparison::new(None, &series);
+        let mean = comparison.means.iter().find(|m| m.metric == Metric::Test && m.learner == "dense").unwrap();
+        assert!((mean.estimate.mean - 0.53).abs() < 1e-12);
+        assert!((mean.estimate.half_width.unwrap() - 4.302_652_7 * (0.0013f64 / 3.0).sqrt()).abs() < 1e-7);
+        assert_eq!(mean.values.iter().map(|v| v.0).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn pairing_sees_what_separate_means_hide() {
+        // Seeds differ by twenty points, the learners by two in each: the intervals of the means overlap, the difference's
+        // does not contain 0.
+        let series = members(1.0, &[(0.40, 0.42), (0.50, 0.521), (0.60, 0.619)]);
+        let comparison = Comparison::new(None, &series);
+        let of = |name: &str| comparison.means.iter().find(|m| m.metric == Metric::Test && m.learner == name).unwrap().estimate;
+        assert!(of("dense").interval().unwrap().1 > of("set@0.2").interval().unwrap().0);
+        let test = comparison.differences.iter().find(|d| d.metric == Metric::Test).unwrap();
+        assert_eq!((test.outcome, test.sparse.as_str(), test.dense.as_str()), (Outcome::Won, "set@0.2", "dense"));
+        let text = &comparison.verdict;
+        assert!(
+            text.starts_with("Judged by accuracy on the hard half of the test set, over 3 seeds: set@0.2 won against dense: +2.0 points"),
+            "{text}"
+        );
+        let lost = Comparison::new(None, &members(1.0, &[(0.42, 0.40), (0.521, 0.50), (0.619, 0.60)]));
+        assert!(lost.verdict.contains("set@0.2 lost against dense: -2.0 points (95 % interval -2.2 to -1.8)"), "{}", lost.verdict);
+    }
+
+    #[test]
+    fn what_the_interval_does_not_carry_is_not_said() {
+        let comparison = Comparison::new(None, &members(0.5, &[(0.40, 0.45), (0.50, 0.49)]));
+        assert_eq!(comparison.deciding().map(|d| d.outcome).collect::<Vec<_>>(), [Outcome::CannotTell]);
+        assert!(
+            comparison.verdict.contains("set@0.2 cannot be told apart from dense: +2.0 points (95 % interval"),
+            "{}",
+            comparison.verdict
+        );
+        // One seed, however large the lead.
+        let one = Comparison::new(None, &members(1.0, &[(0.2, 0.9)]));
+        let difference = one.deciding().next().unwrap();
+        assert_eq!((difference.outcome, difference.estimate.half_width), (Outcome::OneSeed, None));
+        // Binomial: 2 sqrt(0.1 * 0.9 / 500 + 0.8 * 0.2 / 500).
+        assert!((difference.estimate.test_set_noise - 2.0 * (0.25f64 / 500.0).sqrt()).abs() < 1e-12);
+        assert!(one.verdict.contains("One seed cannot tell"), "{}", one.verdict);
+        // Two seeds that agree to the sample: their spread is unknown, not zero.
+        let same = Comparison::new(None, &members(1.0, &[(0.5, 0.504), (0.5, 0.504)]));
+        assert_eq!(same.deciding().next().unwrap().outcome, Outcome::CannotTell);
+        assert!(Comparison::new(None, &[]).verdict.starts_with("Nothing to compare"));
+    }
+
+    #[test]
+    fn fractions_are_judged_one_by_one_and_only_what_reached_the_end_is_paired() {
+        let mut series = members(1.0, &[(0.40, 0.45), (0.50, 0.55), (0.60, 0.652)]);
+        series.extend(members(0.1, &[(0.40, 0.45), (0.50, 0.45), (0.3, 0.3)]));
+        series[1].learners[1].failed = Some("diverged".into());
+        let comparison = Comparison::new(Some(Scenario::Nature), &series);
+        assert_eq!((comparison.fractions.as_slice(), comparison.seeds.as_slice()), ([0.1, 1.0].as_slice(), [1, 2, 3].as_slice()));
+        let seeds: Vec<(f64, usize)> = comparison.deciding().map(|d| (d.fraction, d.estimate.seeds)).collect();
+        assert_eq!(seeds, [(0.1, 3), (1.0, 2)]);
+        assert_eq!(comparison.failed, [("set@0.2".to_owned(), 2, 1.0)]);
+        let dense = comparison.means.iter().find(|m| m.fraction == 1.0 && m.learner == "dense" && m.metric == Metric::Test).unwrap();
+        assert_eq!(dense.values.len(), 3, "the dense learner's own mean keeps all its seeds");
+        assert!(comparison.verdict.contains("at p_data 0.1") && comparison.verdict.contains("over 2 to 3 seeds"), "{}", comparison.verdict);
+        assert!(comparison.verdict.contains("each of the 2 comparisons by itself"), "{}", comparison.verdict);
+    }
+
+    #[test]
+    fn the_scenario_decides_by_what_was_evaluated_and_a_small_gap_wins() {
+        let mut series = members(1.0, &[(0.40, 0.45), (0.50, 0.55)]);
+        assert_eq!(Comparison::new(Some(Scenario::Attack), &series).deciding, Metric::HardHalf);
+        for (i, member) in series.iter_mut().enumerate() {
+            for (l, learner) in member.learners.iter_mut().enumerate() {
+                let robust = |accuracy| score(accuracy, 1000);
+                let train = robust([0.5, 0.35][l] + 0.001 * i as f64);
+                learner.by_hardness = ByHardness {
+                    bins: vec![robust(0.9), robust(0.1)],
+                    corrupted: Some(robust(0.4)),
+                    robust: Some(Robust { train, validation: train, test: robust(0.3) }),
+                };
+            }
+        }
+        for (scenario, deciding) in [
+            (Some(Scenario::Nature), Metric::HardHalf),
+            (Some(Scenario::Corruption), Metric::Corrupted),
+            (Some(Scenario::Attack), Metric::RobustTest),
+            (None, Metric::RobustTest),
+        ] {
+            assert_eq!(Comparison::new(scenario, &series).deciding, deciding);
+        }
+        let comparison = Comparison::new(None, &series);
+        let gap = comparison.differences.iter().find(|d| d.metric == Metric::RobustGap).unwrap();
+        assert!((gap.estimate.mean + 0.15).abs() < 1e-12 && gap.outcome == Outcome::Won, "{gap:?}");
+        let bin = comparison.means.iter().find(|m| m.metric == Metric::HardestBin).unwrap();
+        assert!((bin.estimate.mean - 0.1).abs() < 1e-12, "bins are easiest first");
+    }
+
+    #[test]
+    fn controls_are_compared_with_controls_and_never_decide() {
+        let mut series = members(1.0, &[(0.40, 0.45), (0.50, 0.55)]);
+        for member in &mut series {
+            member.learners.extend([learner("dense on random", 1.0, 0.7), learner("set@0.2 on random", 0.2, 0.6)]);
+        }
+        let comparison = Comparison::new(None, &series);
+        let control = comparison.differences.iter().find(|d| d.control && d.metric == Metric::Test).unwrap();
+        assert_eq!(control.dense, "dense on random");
+        assert!((control.estimate.mean + 0.1).abs() < 1e-12);
+        assert!(comparison.deciding().all(|d| d.dense == "dense") && !comparison.verdict.contains("random"));
+    }
+}

@@ -4,6 +4,8 @@
 //! in double precision and is the oracle of both backends.
 
 mod aligned;
+#[cfg(feature = "autoattack")]
+mod autoattack;
 mod batchnorm;
 mod conv;
 mod conv_fast;

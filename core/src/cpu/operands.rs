@@ -3,6 +3,8 @@
 //! The kernels index without asking again, so an op that passes here cannot leave its buffers.
 
 use crate::error::{Error, Result};
+#[cfg(feature = "autoattack")]
+use crate::ops::autoattack::LaneOp;
 use crate::ops::loss::{SAMPLE_WORDS, TOTAL_WORDS};
 use crate::ops::{BufferId, ConvShape, Dtype, Op, PoolShape, Shape, Weight};
 
@@ -91,6 +93,8 @@ pub fn name(op: &Op) -> &'static str {
         Op::SgdUpdate(_) => "SgdUpdate",
         Op::AdamUpdate(_) => "AdamUpdate",
         Op::Fill(_) => "Fill",
+        #[cfg(feature = "autoattack")]
+        Op::Lane(o) => o.name(),
     }
 }
 
@@ -262,6 +266,12 @@ pub fn of(op: &Op) -> Result<Vec<Operand>> {
             .write("first", o.first, o.len)
             .write("second", o.second, o.len),
         Op::Fill(o) => all.write("buffer", o.buffer, o.len),
+        #[cfg(feature = "autoattack")]
+        Op::Lane(o) => {
+            check_shape(op, "shape", o.shape())?;
+            require(op, !matches!(o, LaneOp::SquareStep(s) if s.shape.c > 4), "shape", "at most 4 channels", o.shape())?;
+            { *o }.slots().into_iter().fold(all, |all, s| all.push(s.tensor, *s.id, s.dtype, s.words, s.written))
+        }
     };
     check_aliases(op, &all.0)?;
     Ok(all.0)

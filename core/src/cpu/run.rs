@@ -159,6 +159,8 @@ impl<T: Real> CpuDevice<T> {
                 elementwise::fill(T::from_f32(o.value), &mut buffer[..o.len]);
                 Ok(())
             }),
+            #[cfg(feature = "autoattack")]
+            Op::Lane(o) => self.run_lane_op(o, n_valid),
         }
     }
 

@@ -121,5 +121,7 @@ pub fn encode(op: &crate::ops::Op) -> Vec<Launch> {
         Op::SgdUpdate(o) => map::sgd(o),
         Op::AdamUpdate(o) => map::adam(o),
         Op::Fill(o) => map::fill(o),
+        #[cfg(feature = "autoattack")]
+        Op::Lane(o) => super::encode_autoattack::encode(*o),
     }
 }

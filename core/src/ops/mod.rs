@@ -4,6 +4,8 @@
 //! Layout everywhere is C-H-W-N: channels outermost, batch innermost, N padded to a multiple of 4; lanes at or beyond
 //! `StepParams::n_valid` are zero in every activation and gradient.
 
+#[cfg(feature = "autoattack")]
+pub mod autoattack;
 pub mod batchnorm;
 pub mod conv;
 pub mod elementwise;
@@ -131,4 +133,6 @@ pub enum Op {
     SgdUpdate(SgdUpdate),
     AdamUpdate(AdamUpdate),
     Fill(Fill),
+    #[cfg(feature = "autoattack")]
+    Lane(autoattack::LaneOp),
 }

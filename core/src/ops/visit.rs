@@ -78,6 +78,8 @@ impl Op {
                 each(&mut f, &mut o.mask);
             }
             Self::Fill(o) => f(&mut o.buffer),
+            #[cfg(feature = "autoattack")]
+            Self::Lane(o) => o.slots().into_iter().for_each(|slot| f(slot.id)),
         }
     }
 }

@@ -90,8 +90,11 @@ fn main(
         }
     }
     let scale = EPS / max(sqrt(lane_sum(t, changed)), 1e-12);
-    for (var r = t; r < CHANNELS * plane; r += THREADS) {
-        let i = r * N + lane;
-        x[i] = clamp(clean[i] + x[i] * scale, 0.0, 1.0);
+    // By the same threads that wrote the differences.
+    for (var c = 0u; c < CHANNELS; c++) {
+        for (var p = t; p < plane; p += THREADS) {
+            let i = (c * plane + p) * N + lane;
+            x[i] = clamp(clean[i] + x[i] * scale, 0.0, 1.0);
+        }
     }
 }

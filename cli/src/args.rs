@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use sparring_core::ExperimentConfig;
-use sparring_core::config::{DatasetName, DeathSchedule, LearnerConfig, LrSchedule, OptimizerName, Preset, Subset};
+use sparring_core::config::{Adversarial, DatasetName, DeathSchedule, LearnerConfig, LrSchedule, OptimizerName, Preset, Subset};
 use sparring_core::device::DeviceChoice;
 use sparring_core::net::zoo::{Model, Stem};
 
@@ -151,6 +151,40 @@ experiment_flags! {
     /// Masked semantics: zero the momentum of inactive weights [default: false]
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     momentum_reset: bool,
+    /// Adversarial training: none, linf or l2 (then eps is a Euclidean length, 0.5 is usual) [default: none]
+    norm: Adversarial,
+    /// Radius of the attack on training batches, like 8/255 [default: 0.03137255]
+    #[arg(value_parser = fraction, value_name = "EPS")]
+    train_eps: f32,
+    /// Its steps [default: 10]
+    train_step: u32,
+    /// Length of a step, like 2/255 [default: 0.007843138]
+    #[arg(value_parser = fraction, value_name = "LENGTH")]
+    train_gamma: f32,
+    /// Whether it starts at random [default: true]
+    #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    train_randinit: bool,
+    /// Radius of the attack of evaluations, like 8/255 [default: 0.03137255]
+    #[arg(value_parser = fraction, value_name = "EPS")]
+    test_eps: f32,
+    /// Its steps [default: 20]
+    test_step: u32,
+    /// Length of a step, like 2/255 [default: 0.007843138]
+    #[arg(value_parser = fraction, value_name = "LENGTH")]
+    test_gamma: f32,
+    /// Whether it starts at random [default: true]
+    #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    test_randinit: bool,
+}
+
+/// A number, or a fraction of two like `8/255`.
+pub fn fraction(text: &str) -> Result<f32, String> {
+    let number = |part: &str| part.trim().parse::<f64>().ok().filter(|v| v.is_finite());
+    let value = match text.split_once('/') {
+        None => number(text),
+        Some((a, b)) => number(a).zip(number(b)).filter(|(_, b)| *b != 0.0).map(|(a, b)| a / b),
+    };
+    value.map(|v| v as f32).ok_or_else(|| format!("expected a number like 0.03 or a fraction like 8/255, found '{text}'"))
 }
 
 impl ExperimentArgs {
@@ -234,6 +268,15 @@ mod tests {
                 other => other.to_string(),
             };
             assert_eq!(stated, actual, "{:?}", argument.get_long());
+        }
+    }
+
+    #[test]
+    fn fractions_are_understood() {
+        let config = parse(&["--norm", "linf", "--train-eps", "8/255", "--test-gamma", "0.01"]).unwrap();
+        assert_eq!((config.norm, config.train_eps, config.test_gamma), (Adversarial::Linf, 8.0 / 255.0, 0.01));
+        for wrong in ["8/0", "x", "1/", "nan", "8//255", ""] {
+            assert!(fraction(wrong).unwrap_err().contains("like 8/255"), "{wrong}");
         }
     }
 

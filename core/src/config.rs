@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::attack::Norm;
 use crate::device::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::net::Graph;
@@ -119,6 +120,29 @@ named_enum! {
         Cosine = "cosine",
         /// Never changes.
         Constant = "constant",
+    }
+}
+
+named_enum! {
+    /// Whether training is adversarial, and in which norm.
+    pub enum Adversarial ("norm") {
+        /// Clean training.
+        None = "none",
+        /// Bounded by the largest change of a pixel.
+        Linf = "linf",
+        /// Bounded by the Euclidean length of the change.
+        L2 = "l2",
+    }
+}
+
+impl Adversarial {
+    /// The norm, where there is one.
+    pub fn norm(self) -> Option<Norm> {
+        match self {
+            Self::None => None,
+            Self::Linf => Some(Norm::Linf),
+            Self::L2 => Some(Norm::L2),
+        }
     }
 }
 
@@ -255,6 +279,25 @@ pub struct ExperimentConfig {
     pub parent: String,
     /// Masked semantics: momentum of inactive weights is zeroed.
     pub momentum_reset: bool,
+    /// Adversarial training and evaluation: each training batch is replaced by what PGD makes of it, and every evaluation also
+    /// attacks.
+    pub norm: Adversarial,
+    /// Radius of the attack on training batches, in pixel values of 0 to 1.
+    pub train_eps: f32,
+    /// Number of its steps.
+    pub train_step: u32,
+    /// Length of a step.
+    pub train_gamma: f32,
+    /// Whether it starts at random.
+    pub train_randinit: bool,
+    /// Radius of the attack of evaluations.
+    pub test_eps: f32,
+    /// Number of its steps.
+    pub test_step: u32,
+    /// Length of a step.
+    pub test_gamma: f32,
+    /// Whether it starts at random.
+    pub test_randinit: bool,
     /// Where to compute. Not part of the hash.
     pub device: DeviceChoice,
 }
@@ -295,6 +338,15 @@ impl Default for ExperimentConfig {
             bernoulli: false,
             parent: String::new(),
             momentum_reset: false,
+            norm: Adversarial::None,
+            train_eps: 8.0 / 255.0,
+            train_step: 10,
+            train_gamma: 2.0 / 255.0,
+            train_randinit: true,
+            test_eps: 8.0 / 255.0,
+            test_step: 20,
+            test_gamma: 2.0 / 255.0,
+            test_randinit: true,
             device: DeviceChoice::Auto,
         }
     }
@@ -341,6 +393,9 @@ impl ExperimentConfig {
             if !(low..=high).contains(&value) {
                 return fail(format!("{name} must be from {low} to {high}, found {value}"));
             }
+        }
+        for attack in [self.train_attack(), self.test_attack()].into_iter().flatten() {
+            attack.check()?;
         }
         for learner in &self.learners {
             learner.check()?;

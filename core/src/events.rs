@@ -77,11 +77,14 @@ pub struct ByHardness {
     pub robust: Option<Robust>,
 }
 
-/// What is still right after an attack on each sample.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// What is still right after an attack on each sample; never more than without it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Robust {
-    /// The training batches as they were seen.
+    /// Training samples: the batches as they were seen; after the last epoch attacked like the test set. Less the test set's this is
+    /// the generalisation gap.
     pub train: Score,
+    /// The same training samples without the attack, after the last epoch.
+    pub clean_train: Option<Score>,
     /// Validation split.
     pub validation: Score,
     /// Test set.

@@ -3,6 +3,7 @@
 //! No user interface and no process-wide state live here, so the native binary and the page's worker
 //! share every number. Without this crate being UI-free, the two would drift apart.
 
+pub mod attack;
 pub mod config;
 pub mod cpu;
 pub mod data;

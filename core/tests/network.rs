@@ -360,7 +360,7 @@ fn a_batch_in_parts_is_the_batch_without_batchnorm() {
                 let device = || if optimizer == OptimizerName::Sgd { Device::cpu() } else { Device::oracle() };
                 let whole = train(device(), &graph, sparse, optimizer.into(), 11, 11, 4).0;
                 for recompute in [false, true] {
-                    let training = Training { optimizer, recompute, in_parts: true };
+                    let training = Training { optimizer, recompute, in_parts: true, attack: None };
                     // Parts of 4, 4 and 3; parts of 3, 3, 3 and 2, each with lanes to spare; everything at once.
                     for part in [4, 3, 11] {
                         let parts = train(device(), &graph, sparse, training, 11, part, 4).0;
@@ -387,9 +387,11 @@ fn a_part_needs_a_plan_for_parts() {
 
 #[test]
 fn memory_counts_every_buffer() {
-    for training in
-        [OptimizerName::Sgd.into(), OptimizerName::Adam.into(), Training { optimizer: OptimizerName::Sgd, recompute: true, in_parts: true }]
-    {
+    for training in [
+        OptimizerName::Sgd.into(),
+        OptimizerName::Adam.into(),
+        Training { optimizer: OptimizerName::Sgd, recompute: true, in_parts: true, attack: None },
+    ] {
         for sparse in [false, true] {
             let mut device = Device::cpu();
             let (graph, mut scratch) = (zoo("resnet20", 0.5), Scratch::default());
@@ -414,7 +416,7 @@ fn a_gpu_trains_the_new_kinds_alike() {
         println!("skipped: no Vulkan adapter");
         return;
     }
-    let training = Training { optimizer: OptimizerName::Sgd, recompute: true, in_parts: true };
+    let training = Training { optimizer: OptimizerName::Sgd, recompute: true, in_parts: true, attack: None };
     for (name, graph) in [("pre-activation", pre_activation()), ("alexnet-like", alexnet_like()), ("bottlenecks", bottlenecks())] {
         let on = |device| train(device, &graph, true, training, 5, 3, 2).0;
         let worst = difference(&on(gpu().unwrap()), &on(Device::cpu()));

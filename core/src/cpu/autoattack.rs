@@ -5,10 +5,8 @@
 use super::real::Real;
 use super::{CpuDevice, parallel};
 use crate::error::Result;
-use crate::ops::autoattack::{
-    ApgdKeep, Ball, FabStep, LaneLoss, LaneLossKind, LaneOp, SQUARE_WORDS, SquareStep,
-};
 use crate::ops::Shape;
+use crate::ops::autoattack::{ApgdKeep, Ball, FabStep, LaneLoss, LaneLossKind, LaneOp, SQUARE_WORDS, SquareStep};
 
 /// Added to denominators, as the authors do.
 const TINY: f32 = 1e-12;

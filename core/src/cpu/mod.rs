@@ -4,6 +4,7 @@
 //! in double precision and is the oracle of both backends.
 
 mod aligned;
+mod attack;
 #[cfg(feature = "autoattack")]
 mod autoattack;
 mod batchnorm;

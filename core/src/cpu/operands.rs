@@ -95,6 +95,10 @@ pub fn name(op: &Op) -> &'static str {
         Op::Fill(_) => "Fill",
         #[cfg(feature = "autoattack")]
         Op::Lane(o) => o.name(),
+        Op::LaneNorm(_) => "LaneNorm",
+        Op::StepLinf(_) => "StepLinf",
+        Op::StepL2(_) => "StepL2",
+        Op::ProjectL2(_) => "ProjectL2",
     }
 }
 
@@ -271,6 +275,22 @@ pub fn of(op: &Op) -> Result<Vec<Operand>> {
             check_shape(op, "shape", o.shape())?;
             require(op, !matches!(o, LaneOp::SquareStep(s) if s.shape.c > 4), "shape", "at most 4 channels", o.shape())?;
             { *o }.slots().into_iter().fold(all, |all, s| all.push(s.tensor, *s.id, s.dtype, s.words, s.written))
+        }
+        Op::LaneNorm(o) => {
+            check_shape(op, "x", o.shape)?;
+            all.read("x", o.x, o.shape.len()).read_some("minus", o.minus, o.shape.len()).write("norms", o.norms, o.shape.n)
+        }
+        Op::StepLinf(o) => {
+            check_shape(op, "x", o.shape)?;
+            all.read("clean", o.clean, o.shape.len()).read("grad", o.grad, o.shape.len()).write("x", o.x, o.shape.len())
+        }
+        Op::StepL2(o) => {
+            check_shape(op, "x", o.shape)?;
+            all.read("grad", o.grad, o.shape.len()).read("norms", o.norms, o.shape.n).write("x", o.x, o.shape.len())
+        }
+        Op::ProjectL2(o) => {
+            check_shape(op, "x", o.shape)?;
+            all.read("clean", o.clean, o.shape.len()).read("norms", o.norms, o.shape.n).write("x", o.x, o.shape.len())
         }
     };
     check_aliases(op, &all.0)?;

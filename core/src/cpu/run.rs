@@ -3,7 +3,7 @@
 use super::batchnorm::{self, Norm};
 use super::conv::{self, Csr, ForwardArgs, Index, InputGradArgs, WeightGradArgs};
 use super::operands::{name, weight_len};
-use super::{CpuDevice, Real, elementwise, loss, optim, pool};
+use super::{CpuDevice, Real, attack, elementwise, loss, optim, pool};
 use crate::error::{Error, Result};
 use crate::ops::loss::SAMPLE_WORDS;
 use crate::ops::{BatchNormInputGrad, BufferId, ConvShape, Op, SoftmaxCrossEntropy, StepParams, Weight};
@@ -161,6 +161,22 @@ impl<T: Real> CpuDevice<T> {
             }),
             #[cfg(feature = "autoattack")]
             Op::Lane(o) => self.run_lane_op(o, n_valid),
+            Op::LaneNorm(o) => self.lend([o.norms], |d, [norms]| {
+                attack::lane_norm(o.shape, d.real(o.x)?, d.some(o.minus)?, norms);
+                Ok(())
+            }),
+            Op::StepLinf(o) => self.lend([o.x], |d, [x]| {
+                attack::step_linf(o, x, d.real(o.clean)?, d.real(o.grad)?);
+                Ok(())
+            }),
+            Op::StepL2(o) => self.lend([o.x], |d, [x]| {
+                attack::step_l2(o, x, d.real(o.grad)?, d.real(o.norms)?);
+                Ok(())
+            }),
+            Op::ProjectL2(o) => self.lend([o.x], |d, [x]| {
+                attack::project_l2(o, x, d.real(o.clean)?, d.real(o.norms)?);
+                Ok(())
+            }),
         }
     }
 

@@ -3,6 +3,7 @@
 //! The caller brings the files' bytes and shows the report; no value of a particular folder is known here, so any folder of
 //! the same form is tested as strictly. Without this the backends could agree with each other and both be wrong.
 
+mod attack;
 mod bench;
 mod case;
 mod check;
@@ -127,7 +128,8 @@ async fn run_case(case: &Case, read: &dyn Fn(&str) -> Result<Vec<u8>>, device: &
             bench.clear();
             outcome
         }
-        "attack" | "corruption" | "forgetting" => Ok(Outcome::NotYet),
+        "attack" => attack::run(case, &tensors()?, device).await,
+        "corruption" | "forgetting" => Ok(Outcome::NotYet),
         kind => Err(Error::UnknownName {
             kind: "golden case",
             name: kind.to_owned(),
@@ -153,10 +155,10 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_fails_and_a_later_one_is_counted_apart() {
-        let report = report(r#"[{"kind": "telepathy"}, {"kind": "attack", "name": "pgd", "file": "a"}, {"kind": "linear", "name": "0", "file": "missing"}]"#).unwrap();
+        let report = report(r#"[{"kind": "telepathy"}, {"kind": "forgetting", "name": "0", "file": "a"}, {"kind": "linear", "name": "0", "file": "missing"}]"#).unwrap();
         assert_eq!(report.failures().map(|f| f.0).collect::<Vec<_>>(), ["telepathy", "linear-0"]);
-        assert_eq!(report.not_yet().collect::<Vec<_>>(), ["attack-pgd"]);
-        assert!(report.to_string().ends_with("1 not yet: attack-pgd\n0 passed, 2 failed"));
+        assert_eq!(report.not_yet().collect::<Vec<_>>(), ["forgetting-0"]);
+        assert!(report.to_string().ends_with("1 not yet: forgetting-0\n0 passed, 2 failed"));
         assert!(!report.succeeded());
     }
 

@@ -98,7 +98,7 @@ async fn scores(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<O
 }
 
 /// The state that a case starts from.
-fn start(tensors: &Tensors) -> StateDict {
+pub(super) fn start(tensors: &Tensors) -> StateDict {
     let mut state = StateDict::default();
     for (name, tensor) in tensors.all() {
         if let Some(name) = name.strip_prefix("state.") {
@@ -109,7 +109,7 @@ fn start(tensors: &Tensors) -> StateDict {
 }
 
 /// The cases' network.
-fn network(extent: (usize, usize, usize), tensors: &Tensors) -> Result<Graph> {
+pub(super) fn network(extent: (usize, usize, usize), tensors: &Tensors) -> Result<Graph> {
     let mut graph = Graph::new(extent, tensors.values("state.fc.bias")?.len(), MEAN, STD);
     golden_net(&mut graph)?;
     Ok(graph)

@@ -95,7 +95,7 @@ pub fn grid(groups: usize, limit: u32) -> Option<(u32, u32)> {
 
 /// The dispatches of an op.
 pub fn encode(op: &crate::ops::Op) -> Vec<Launch> {
-    use super::{encode_conv as conv, encode_map as map, encode_norm as norm};
+    use super::{encode_attack as attack, encode_conv as conv, encode_map as map, encode_norm as norm};
     use crate::ops::Op;
     match op {
         Op::Augment(o) => map::augment(o),
@@ -123,5 +123,9 @@ pub fn encode(op: &crate::ops::Op) -> Vec<Launch> {
         Op::Fill(o) => map::fill(o),
         #[cfg(feature = "autoattack")]
         Op::Lane(o) => super::encode_autoattack::encode(*o),
+        Op::LaneNorm(o) => attack::lane_norm(o),
+        Op::StepLinf(o) => attack::step_linf(o),
+        Op::StepL2(o) => attack::step_l2(o),
+        Op::ProjectL2(o) => attack::project_l2(o),
     }
 }

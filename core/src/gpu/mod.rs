@@ -3,6 +3,7 @@
 //! An op becomes one or two dispatches (`launch`, `encode_*`); a program's bind groups are made once, a run only encodes.
 //! Everything the device reports beside our calls ends up in `faults` and comes back as a typed error.
 
+mod encode_attack;
 #[cfg(feature = "autoattack")]
 mod encode_autoattack;
 mod encode_conv;

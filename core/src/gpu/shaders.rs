@@ -9,9 +9,9 @@ macro_rules! embed {
 
 const STAGES: &[(&str, &str)] = embed!("":
     adam_update, add, augment, avg_pool, avg_pool_grad, batchnorm_apply, batchnorm_finish, batchnorm_input_grad,
-    batchnorm_reduce_grad, batchnorm_stats, bias_grad, conv_forward, conv_input_grad, conv_weight_grad, fill, max_pool,
-    max_pool_grad, normalize, relu, relu_grad, sgd_update, shortcut_a, shortcut_a_grad, softmax_cross_entropy,
-    sparse_conv_forward, sparse_conv_input_grad, sparse_conv_weight_grad, sum_partials,
+    batchnorm_reduce_grad, batchnorm_stats, bias_grad, conv_forward, conv_input_grad, conv_weight_grad, fill, lane_norm,
+    max_pool, max_pool_grad, normalize, project_l2, relu, relu_grad, sgd_update, shortcut_a, shortcut_a_grad, softmax_cross_entropy,
+    sparse_conv_forward, sparse_conv_input_grad, sparse_conv_weight_grad, step_l2, step_linf, sum_partials,
 );
 
 /// Those of AutoAttack.

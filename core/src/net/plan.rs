@@ -4,10 +4,12 @@
 //! nothing of the dense tensor's size exists on the device, except while a topology update asks for a dense gradient.
 
 mod arrays;
+mod attack;
 mod change;
 mod memory;
 mod probe;
 
+pub use attack::Attacked;
 pub use memory::{Memory, Training};
 
 use super::graph::{Graph, Layer, WeightInfo};
@@ -107,6 +109,7 @@ pub struct Net {
     /// What updates the weights where `train` only sums gradients.
     update: Option<Program>,
     eval: Program,
+    attack: Option<attack::Attack>,
     /// Adam's step count.
     steps: u64,
 }
@@ -213,8 +216,22 @@ impl Net {
         }
         let empty = || Program::Cpu(Vec::new());
         let (train, eval) = (empty(), empty());
-        let mut net =
-            Self { graph, n, weights: slots, biases, affines, running, io, optimizer, momentum_reset, train, update: None, eval, steps: 0 };
+        let mut net = Self {
+            graph,
+            n,
+            weights: slots,
+            biases,
+            affines,
+            running,
+            io,
+            optimizer,
+            momentum_reset,
+            train,
+            update: None,
+            eval,
+            attack: None,
+            steps: 0,
+        };
         net.compile(device, scratch)?;
         Ok(net)
     }
@@ -223,8 +240,8 @@ impl Net {
     fn compile(&mut self, device: &mut Device, scratch: &mut Scratch) -> Result<()> {
         let io = self.io;
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
-        let bound = lists.bound(io);
-        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Train).recomputing(self.optimizer.recompute);
+        let (bound, train_bound) = (lists.bound(io), lists.bound(self.train_io()));
+        let mut tape = Tape::new(&self.graph, &train_bound, self.n, Mode::Train).recomputing(self.optimizer.recompute);
         tape.forward();
         tape.loss(true, io.samples, io.totals);
         let Self { weights, biases, affines, momentum_reset, .. } = &*self;
@@ -242,6 +259,7 @@ impl Net {
         tape.forward();
         tape.loss(false, io.samples, io.totals);
         self.eval = compile(device, scratch, "evaluate", tape)?;
+        self.attack = self.compile_attack(device, scratch)?;
         (self.train, self.update) = (train, update);
         Ok(())
     }
@@ -325,10 +343,12 @@ impl Net {
         self.weights.iter().map(|s| s.active() as u64 * s.info.positions()).sum()
     }
 
-    /// FLOPs of a training step over `batch` images: forward, weight gradient, and input gradient but for the first layer.
+    /// FLOPs of a training step over `batch` images: forward, weight gradient, and input gradient but for the first layer; before
+    /// it forward and input gradient for each step of an attack.
     pub fn flops_per_step(&self, batch: usize) -> u64 {
+        let attack = self.optimizer.attack.map_or(0, |attacked| 2 * u64::from(attacked.iterations) * self.active_macs());
         let first = self.weights.first().map_or(0, |s| s.active() as u64 * s.info.positions());
-        2 * batch as u64 * (3 * self.active_macs() - first)
+        2 * batch as u64 * (attack + 3 * self.active_macs() - first)
     }
 }
 

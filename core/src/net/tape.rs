@@ -232,6 +232,23 @@ impl<'a> Tape<'a> {
     /// # Errors
     /// `Validation` for graphs this planner does not support.
     pub fn backward(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        self.run_backward(Some(sink)).map(|_| ())
+    }
+
+    /// Runs every layer backwards down to the pixels in 0..=1, without any gradient of a parameter: `out` is the gradient of the
+    /// loss with respect to them, as [`Tape::loss`] scales it.
+    ///
+    /// # Errors
+    /// `Validation` for graphs this planner does not support.
+    pub fn backward_to_pixels(&mut self, out: BufferId) -> Result<()> {
+        let x = self.run_backward(None)?;
+        let inv_std = self.graph.std.map(|s| 1.0 / s);
+        self.ops.push(Op::Normalize(Normalize { shape: self.shape(0), x, y: out, mean: [0.0; 4], inv_std }));
+        Ok(())
+    }
+
+    /// With a sink: gradients of the parameters, and none of the input. Without: only the gradient of the input, which is returned.
+    fn run_backward(&mut self, mut sink: Option<&mut dyn Sink>) -> Result<BufferId> {
         let mut grads: Vec<Option<BufferId>> = vec![None; self.graph.nodes.len()];
         grads[self.graph.last()] = self.dlogits;
         for (id, node) in self.graph.nodes.iter().enumerate().skip(1).rev() {
@@ -249,11 +266,12 @@ impl<'a> Tape<'a> {
                 Layer::Conv { shape, bias, .. } => {
                     let (w, b, _) = self.ordinal[id];
                     let shape = self.conv_shape(shape);
-                    if node.input != 0 {
+                    if node.input != 0 || sink.is_none() {
                         let dx = self.grad_of(&mut grads, node.input);
                         let op = ConvInputGrad { shape, dy, weight: self.bound.weights[w], dx, accumulate };
                         self.ops.push(Op::ConvInputGrad(op));
                     }
+                    let Some(sink) = sink.as_deref_mut() else { continue };
                     let (weight, words) = sink.weight(w, self.bound.weights[w]);
                     let dw = sink.buffer(Target::Weight(w)).unwrap_or_else(|| self.names.take(words));
                     let weight = weight.unwrap_or(Weight::Dense { values: dw });
@@ -270,19 +288,15 @@ impl<'a> Tape<'a> {
                     let shape = self.shape(id);
                     let stats = self.saved[id].ok_or_else(|| Error::Validation(format!("layer {id}: backward before forward")))?;
                     let eval = self.mode == Mode::Eval;
-                    let daffine = sink.buffer(Target::Affine(norm)).unwrap_or_else(|| self.names.take(2 * shape.c));
+                    let daffine = sink.as_deref_mut().and_then(|sink| sink.buffer(Target::Affine(norm)));
+                    let daffine = daffine.unwrap_or_else(|| self.names.take(2 * shape.c));
                     let relu = *relu;
-                    self.ops.push(Op::BatchNormReduceGrad(BatchNormReduceGrad {
-                        shape,
-                        dy,
-                        y,
-                        x,
-                        stats,
-                        eval,
-                        eps: BN_EPS,
-                        relu,
-                        daffine,
-                    }));
+                    // In eval mode only the parameters' gradient needs these sums.
+                    if sink.is_some() || !eval {
+                        let eps = BN_EPS;
+                        let op = BatchNormReduceGrad { shape, dy, y, x, stats, eval, eps, relu, daffine };
+                        self.ops.push(Op::BatchNormReduceGrad(op));
+                    }
                     let dresidual = residual.map(|r| {
                         let add = grads[r].is_some();
                         (self.grad_of(&mut grads, r), add)
@@ -305,7 +319,9 @@ impl<'a> Tape<'a> {
                         accumulate,
                         dresidual,
                     }));
-                    sink.done(Target::Affine(norm), daffine, &mut self.ops);
+                    if let Some(sink) = sink.as_deref_mut() {
+                        sink.done(Target::Affine(norm), daffine, &mut self.ops);
+                    }
                 }
                 Layer::Relu => {
                     let len = self.shape(id).len();
@@ -339,7 +355,7 @@ impl<'a> Tape<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(grads[0].unwrap_or(self.values[0]))
     }
 
     fn grad_of(&mut self, grads: &mut [Option<BufferId>], id: NodeId) -> BufferId {
@@ -356,6 +372,14 @@ impl<'a> Tape<'a> {
     /// A virtual buffer for whoever reads it inside this pass.
     pub fn scratch(&mut self, words: usize) -> BufferId {
         self.names.take(words)
+    }
+    /// Adds an op.
+    pub fn push(&mut self, op: Op) {
+        self.ops.push(op);
+    }
+    /// Says where the gradient of the logits is, `[classes][n]`, for a loss other than [`Self::loss`].
+    pub fn start_backward_from(&mut self, dlogits: BufferId) {
+        self.dlogits = Some(dlogits);
     }
     /// The logits' buffer.
     pub fn logits(&self) -> BufferId {

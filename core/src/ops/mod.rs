@@ -4,6 +4,7 @@
 //! Layout everywhere is C-H-W-N: channels outermost, batch innermost, N padded to a multiple of 4; lanes at or beyond
 //! `StepParams::n_valid` are zero in every activation and gradient.
 
+pub mod attack;
 #[cfg(feature = "autoattack")]
 pub mod autoattack;
 pub mod batchnorm;
@@ -14,6 +15,7 @@ pub mod optim;
 pub mod pool;
 mod visit;
 
+pub use attack::{LaneNorm, ProjectL2, StepL2, StepLinf};
 pub use batchnorm::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats};
 pub use conv::{BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopology, Weight};
 pub use elementwise::{Add, Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, ShortcutAGrad};
@@ -135,4 +137,8 @@ pub enum Op {
     Fill(Fill),
     #[cfg(feature = "autoattack")]
     Lane(autoattack::LaneOp),
+    LaneNorm(LaneNorm),
+    StepLinf(StepLinf),
+    StepL2(StepL2),
+    ProjectL2(ProjectL2),
 }

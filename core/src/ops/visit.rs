@@ -80,6 +80,13 @@ impl Op {
             Self::Fill(o) => f(&mut o.buffer),
             #[cfg(feature = "autoattack")]
             Self::Lane(o) => o.slots().into_iter().for_each(|slot| f(slot.id)),
+            Self::LaneNorm(o) => {
+                each(&mut f, [&mut o.x, &mut o.norms]);
+                each(&mut f, &mut o.minus);
+            }
+            Self::StepLinf(o) => each(&mut f, [&mut o.x, &mut o.clean, &mut o.grad]),
+            Self::StepL2(o) => each(&mut f, [&mut o.x, &mut o.grad, &mut o.norms]),
+            Self::ProjectL2(o) => each(&mut f, [&mut o.x, &mut o.clean, &mut o.norms]),
         }
     }
 }

@@ -137,6 +137,7 @@ pub struct SavedLatest {
     corrupted: Option<SavedScore>,
     /// Train, validation, test.
     robust: Option<[SavedScore; 3]>,
+    clean_train: Option<SavedScore>,
 }
 
 impl From<Latest> for SavedLatest {
@@ -151,6 +152,7 @@ impl From<Latest> for SavedLatest {
             bins: l.by_hardness.bins.into_iter().map(Into::into).collect(),
             corrupted: half(l.by_hardness.corrupted),
             robust: l.by_hardness.robust.map(|r| [r.train, r.validation, r.test].map(Into::into)),
+            clean_train: half(l.by_hardness.robust.and_then(|r| r.clean_train)),
         }
     }
 }
@@ -169,7 +171,7 @@ impl From<SavedLatest> for Latest {
                 corrupted: half(l.corrupted),
                 robust: l.robust.map(|r| {
                     let [train, validation, test] = r.map(Into::into);
-                    Robust { train, validation, test }
+                    Robust { train, clean_train: half(l.clean_train), validation, test }
                 }),
             },
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::placing::{Places, place};
 use super::schedule;
 use super::topology::active_set;
+use crate::attack::Adversary;
 use crate::config::{ExperimentConfig, LearnerConfig, OptimizerName, Start, Subset};
 use crate::data::Dataset;
 use crate::data::batch::{Augmentation, HostBatch, order};
@@ -40,6 +41,15 @@ pub struct Ring<'a> {
     pub io: Io,
     /// The batch on the host.
     pub batch: &'a mut HostBatch,
+    /// The attacks of an adversarial experiment.
+    pub adversary: Option<&'a Adversary>,
+}
+
+impl Ring<'_> {
+    /// How its learners' networks are trained.
+    pub fn training(&self) -> Training {
+        Training { attack: self.adversary.map(|adversary| adversary.plan().into()), ..Training::from(self.config) }
+    }
 }
 
 /// Sums over samples.
@@ -76,10 +86,8 @@ impl Tally {
 pub enum Phase {
     /// Training steps.
     Train,
-    /// Evaluation on the validation split, from this sample on.
-    Validate(usize),
-    /// Evaluation on the test set, from this sample on.
-    Test(usize, Score),
+    /// Evaluation: which part of it ([`super::session::Session`] has the list), and from which sample on.
+    Evaluate(usize, usize),
     /// Through, or failed.
     Done,
 }
@@ -99,6 +107,15 @@ pub struct Latest {
     pub test_hard: Option<Score>,
     /// By kind of hardness.
     pub by_hardness: ByHardness,
+}
+
+/// An evaluation under way: scores so far, and which samples of the clean part before were right.
+#[derive(Clone, Debug, Default)]
+pub struct Pending {
+    /// What is done.
+    pub scores: Latest,
+    /// By sample.
+    pub right: Vec<bool>,
 }
 
 /// Who stands in a corner, and what it trains on.
@@ -136,6 +153,8 @@ pub struct Learner {
     pub phase: Phase,
     /// The latest evaluation.
     pub latest: Latest,
+    /// The one under way.
+    pub(super) pending: Pending,
     /// Why it stopped early, if it did.
     pub failed: Option<String>,
     /// Epochs completed.
@@ -191,7 +210,7 @@ impl Learner {
             }
         };
         let Places { placements, notes } = place(ring, &corner, &graph, n, masked_by).await?;
-        let training = Training::from(ring.config);
+        let training = ring.training();
         let reset = ring.config.momentum_reset;
         let net = Net::plan(ring.device, ring.scratch, ring.io, graph, n, weights, placements, training, reset)?;
         let sets: Vec<PositionSet> = net.weights.iter().map(|w| active_set(&w.placement, w.info.shape.weights())).collect();
@@ -204,6 +223,7 @@ impl Learner {
             net,
             phase: Phase::Train,
             latest: Latest::default(),
+            pending: Pending::default(),
             failed: None,
             epoch: 0,
             step: 0,
@@ -340,9 +360,14 @@ impl Learner {
             tally.add_difference(&self.totals, &[0.0; TOTAL_WORDS]);
             self.latest.train = tally.score();
             self.totals = [0.0; TOTAL_WORDS];
-            self.phase = Phase::Validate(0);
+            self.phase = Phase::Evaluate(0, 0);
         }
         Ok(events)
+    }
+
+    /// The first `count` of what it trains on.
+    pub fn training_samples(&self, count: usize) -> Vec<u32> {
+        self.indices.iter().copied().take(count).collect()
     }
 
     /// Learning rate of the epoch under way.
@@ -370,6 +395,9 @@ impl Learner {
             load(ring, self.net.n, samples, self.epoch)?;
             let step = StepParams { batch: batch as u32, ..step_params(config, lr, samples.len()) };
             let last = at + samples.len() == end;
+            if let Some(adversary) = ring.adversary {
+                adversary.attack_training(ring.device, &self.net, &step, samples, self.epoch)?;
+            }
             if let Some(sum) = dense.as_deref_mut() {
                 add_gradients(sum, self.update_gradients(ring, &step).await?);
             }

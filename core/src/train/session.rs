@@ -8,15 +8,16 @@ mod resume;
 use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, DataIdentity};
-use super::learner::{Corner, Latest, Learner, Phase, Ring, Tally, upload};
+use super::learner::{Corner, Latest, Learner, Pending, Phase, Ring, Tally, upload};
 use super::parent::Parents;
 use super::verdict::verdict;
+use crate::attack::Adversary;
 use crate::config::{ExperimentConfig, Subset};
 use crate::data::batch::HostBatch;
 use crate::data::{Dataset, train_validation_split};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::events::{ByHardness, Event, LearnerSummary, Score, Summary};
+use crate::events::{Event, LearnerSummary, Score, Summary};
 use crate::hardness::{Scores, data_fraction, easy_hard_halves, select};
 use crate::net::plan::{allocate_io, free_io};
 use crate::net::scratch::Scratch;
@@ -52,6 +53,31 @@ pub struct Best {
     pub state: StateDict,
 }
 
+/// Images that are evaluated.
+#[derive(Clone, Copy)]
+struct Images {
+    /// Of the test file, else of the training file.
+    test: bool,
+    /// As the attack leaves them.
+    attacked: bool,
+}
+
+/// A split of the data.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Split {
+    Validation,
+    Test,
+    /// What the learner trains on, no more of it than of the test set.
+    Train,
+}
+
+/// One part of an evaluation.
+#[derive(Clone, Copy)]
+struct Part {
+    on: Split,
+    attacked: bool,
+}
+
 /// What a session's learners are made from.
 #[derive(Clone, Copy)]
 enum Origin<'a> {
@@ -69,6 +95,7 @@ pub struct Session {
     scratch: Scratch,
     io: Io,
     batch: HostBatch,
+    adversary: Option<Adversary>,
     learners: Vec<Learner>,
     /// Test samples that are evaluated, and which of them are hard.
     test_count: usize,
@@ -134,7 +161,16 @@ impl Session {
         let graph = config.graph(input)?;
         let start = init::initial_state(&graph, config.seed);
         let (mut scratch, mut batch) = (Scratch::default(), HostBatch::default());
-        let mut ring = Ring { config: &config, data: &data, device: &mut device, scratch: &mut scratch, io, batch: &mut batch };
+        let adversary = Adversary::new(&mut device, &io, data.extent, n, &config)?;
+        let mut ring = Ring {
+            config: &config,
+            data: &data,
+            device: &mut device,
+            scratch: &mut scratch,
+            io,
+            batch: &mut batch,
+            adversary: adversary.as_ref(),
+        };
         let mut learners = Vec::new();
         for (subset, control) in corners(&config) {
             let indices = Arc::new(select(subset, &train, scores.as_deref(), config.seed, config.limit_train)?);
@@ -157,6 +193,7 @@ impl Session {
             scratch,
             io,
             batch,
+            adversary,
             learners,
             test_count,
             validation,
@@ -196,7 +233,7 @@ impl Session {
     pub async fn step_once(&mut self) -> Result<Vec<Event>> {
         let mut events = if self.started { Vec::new() } else { self.start() };
         for i in 0..self.learners.len() {
-            while matches!(self.learners[i].phase, Phase::Validate(_) | Phase::Test(..)) {
+            while matches!(self.learners[i].phase, Phase::Evaluate(..)) {
                 events.extend(self.slice(i, 1).await?);
             }
             if self.learners[i].phase == Phase::Train {
@@ -231,6 +268,9 @@ impl Session {
             learner.net.free(&mut self.device);
         }
         self.scratch.free(&mut self.device);
+        if let Some(adversary) = self.adversary {
+            adversary.io.free(&mut self.device);
+        }
         free_io(&mut self.device, self.io);
         self.device
     }
@@ -252,7 +292,7 @@ impl Session {
         for (samples, is_test) in [(train, false), (test, true)] {
             let mut at = 0;
             while at < samples.len() {
-                at = self.evaluate(learner, &samples, is_test, at).await?;
+                at = self.evaluate(learner, &samples, Images { test: is_test, attacked: false }, at).await?;
             }
             out.push(self.records(samples.len()).await?);
         }
@@ -299,43 +339,83 @@ impl Session {
         match self.learners[index].phase {
             Phase::Done => Ok(Vec::new()),
             Phase::Train => {
-                let Self { config, data, device, scratch, io, batch, learners, lr, .. } = self;
-                let mut ring = Ring { config, data, device, scratch, io: *io, batch };
+                let Self { config, data, device, scratch, io, batch, learners, lr, adversary, .. } = self;
+                let adversary = adversary.as_ref();
+                let mut ring = Ring { config, data, device, scratch, io: *io, batch, adversary };
                 learners[index].train_slice(&mut ring, *lr, SLICE_MS, max_steps, index).await
             }
-            Phase::Validate(at) => {
-                let samples = std::mem::take(&mut self.validation);
-                let result = self.evaluate(index, &samples, false, at).await;
-                let total = samples.len();
-                self.validation = samples;
-                let at = result?;
-                self.learners[index].phase = if at < total {
-                    Phase::Validate(at)
-                } else {
-                    let records = self.records(total).await?;
-                    let labels = self.validation.iter().map(|&i| self.data.train.labels[i as usize]);
-                    Phase::Test(0, score(&records, labels, |_| true))
-                };
-                Ok(Vec::new())
-            }
-            Phase::Test(at, validation) => {
-                let samples: Vec<u32> = (0..self.test_count as u32).collect();
-                let at = self.evaluate(index, &samples, true, at).await?;
-                if at < samples.len() {
-                    self.learners[index].phase = Phase::Test(at, validation);
-                    return Ok(Vec::new());
+            Phase::Evaluate(part, at) => self.evaluate_part(index, part, at).await,
+        }
+    }
+
+    /// The parts of a learner's evaluation, in order. An adversarial one ends the run with the training samples, for the
+    /// generalisation gap.
+    fn parts(&self, learner: &Learner) -> Vec<Part> {
+        let (on, attacked) = (|on| Part { on, attacked: false }, |on| Part { on, attacked: true });
+        match &self.adversary {
+            None => vec![on(Split::Validation), on(Split::Test)],
+            Some(_) => {
+                let mut splits = vec![Split::Validation, Split::Test];
+                if learner.epoch + 1 == self.config.epochs {
+                    splits.push(Split::Train);
                 }
-                let records = self.records(samples.len()).await?;
-                let labels = || self.data.test.labels.iter().copied();
-                let half = |wanted: bool| self.hard.as_ref().map(|hard| score(&records, labels(), |i| hard[i] == wanted));
-                let (test, test_easy, test_hard) = (score(&records, labels(), |_| true), half(false), half(true));
-                let by_hardness = ByHardness::default();
-                let latest = Latest { train: Score::default(), validation, test, test_easy, test_hard, by_hardness };
-                let events = self.end_epoch(index, latest);
-                self.keep_best(index).await?;
-                Ok(events)
+                splits.into_iter().flat_map(|split| [on(split), attacked(split)]).collect()
             }
         }
+    }
+
+    /// A slice of one part; after the last part the epoch ends.
+    async fn evaluate_part(&mut self, index: usize, part: usize, at: usize) -> Result<Vec<Event>> {
+        let parts = self.parts(&self.learners[index]);
+        let Some(Part { on, attacked }) = parts.get(part).copied() else { return Ok(Vec::new()) };
+        let samples = match on {
+            Split::Validation => self.validation.clone(),
+            Split::Test => (0..self.test_count as u32).collect(),
+            Split::Train => self.learners[index].training_samples(self.test_count),
+        };
+        let at = self.evaluate(index, &samples, Images { test: on == Split::Test, attacked }, at).await?;
+        if at < samples.len() {
+            self.learners[index].phase = Phase::Evaluate(part, at);
+            return Ok(Vec::new());
+        }
+        let records = self.records(samples.len()).await?;
+        let images = if on == Split::Test { &self.data.test } else { &self.data.train };
+        let labels = samples.iter().map(|&i| images.labels[i as usize]);
+        let learner = &mut self.learners[index];
+        let Pending { scores, right } = &mut learner.pending;
+        if attacked {
+            // What was wrong before the attack is not robust, whatever the attack made of it.
+            let score = score(&records, labels, |_| true, |i| right[i]);
+            let robust = scores.by_hardness.robust.get_or_insert_default();
+            match on {
+                Split::Validation => robust.validation = score,
+                Split::Test => robust.test = score,
+                Split::Train => robust.train = score,
+            }
+        } else {
+            *right = records.iter().zip(labels.clone()).map(|(record, label)| record.predicted == label).collect();
+            let all = score(&records, labels.clone(), |_| true, |_| true);
+            match on {
+                Split::Validation => scores.validation = all,
+                Split::Train => scores.by_hardness.robust.get_or_insert_default().clean_train = Some(all),
+                Split::Test => {
+                    let hard = self.hard.as_ref();
+                    let half = |wanted: bool| hard.map(|hard| score(&records, labels.clone(), |i| hard[i] == wanted, |_| true));
+                    (scores.test, scores.test_easy, scores.test_hard) = (all, half(false), half(true));
+                }
+            }
+        }
+        if part + 1 < parts.len() {
+            learner.phase = Phase::Evaluate(part + 1, 0);
+            return Ok(Vec::new());
+        }
+        let mut latest = std::mem::take(&mut learner.pending).scores;
+        if let Some(robust) = latest.by_hardness.robust.as_mut().filter(|robust| robust.clean_train.is_none()) {
+            robust.train = learner.latest.train;
+        }
+        let events = self.end_epoch(index, latest);
+        self.keep_best(index).await?;
+        Ok(events)
     }
 
     fn end_epoch(&mut self, index: usize, latest: Latest) -> Vec<Event> {
@@ -364,17 +444,20 @@ impl Session {
     }
 
     /// Evaluates samples from `at` on for about a slice; returns where it stopped.
-    async fn evaluate(&mut self, learner: usize, samples: &[u32], test: bool, mut at: usize) -> Result<usize> {
+    async fn evaluate(&mut self, learner: usize, samples: &[u32], which: Images, mut at: usize) -> Result<usize> {
         let start = web_time::Instant::now();
         let mut queued = 0;
         while at < samples.len() {
             let end = (at + self.config.samples_a_pass()).min(samples.len());
-            let images = if test { &self.data.test } else { &self.data.train };
+            let images = if which.test { &self.data.test } else { &self.data.train };
             let net = &self.learners[learner].net;
             self.batch.fill(&self.data, images, &samples[at..end], net.n, None)?;
             upload(&mut self.device, &self.io, &self.batch)?;
             let step = StepParams { n_valid: (end - at) as u32, sample_offset: at as u32, ..StepParams::default() };
-            net.eval_step(&mut self.device, &step)?;
+            match self.adversary.as_ref().filter(|_| which.attacked) {
+                Some(adversary) => adversary.evaluate(&mut self.device, net, &step, &samples[at..end])?,
+                None => net.eval_step(&mut self.device, &step)?,
+            }
             at = end;
             queued += 1;
             // A GPU only queues: wait now and then, to keep to the slice.
@@ -439,12 +522,17 @@ fn hard_half(scores: &Scores, count: usize) -> Result<Vec<bool>> {
     Ok(hard)
 }
 
-/// Mean loss and accuracy of the records that `keep` names by index.
-fn score(records: &[SampleRecord], labels: impl Iterator<Item = u16>, keep: impl Fn(usize) -> bool) -> Score {
+/// Mean loss and accuracy of the records that `keep` names by index; right are only those that may be.
+fn score(
+    records: &[SampleRecord],
+    labels: impl Iterator<Item = u16>,
+    keep: impl Fn(usize) -> bool,
+    may_be_right: impl Fn(usize) -> bool,
+) -> Score {
     let mut tally = Tally::default();
     for (i, (record, label)) in records.iter().zip(labels).enumerate() {
         if keep(i) {
-            tally.add_sample(record.loss, record.predicted == label);
+            tally.add_sample(record.loss, record.predicted == label && may_be_right(i));
         }
     }
     tally.score()

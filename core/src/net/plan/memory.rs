@@ -2,7 +2,7 @@
 //!
 //! A batch in parts sums every gradient in a buffer of its own; after the last part one update consumes the sums.
 
-use super::{Moments, Net, Updates};
+use super::{Attacked, Moments, Net, Updates};
 use crate::config::{ExperimentConfig, OptimizerName};
 use crate::device::{Device, Program};
 use crate::error::{Error, Result};
@@ -19,17 +19,20 @@ pub struct Training {
     pub recompute: bool,
     /// Sum the gradients of several parts of a batch before each update.
     pub in_parts: bool,
+    /// The attack whose adversarial pixels are trained on.
+    pub attack: Option<Attacked>,
 }
 
 impl From<OptimizerName> for Training {
     fn from(optimizer: OptimizerName) -> Self {
-        Self { optimizer, recompute: false, in_parts: false }
+        Self { optimizer, recompute: false, in_parts: false, attack: None }
     }
 }
 
 impl From<&ExperimentConfig> for Training {
     fn from(config: &ExperimentConfig) -> Self {
-        Self { optimizer: config.optimizer, recompute: config.recompute, in_parts: config.samples_a_pass() < config.batch_size }
+        let in_parts = config.samples_a_pass() < config.batch_size;
+        Self { optimizer: config.optimizer, recompute: config.recompute, in_parts, attack: None }
     }
 }
 

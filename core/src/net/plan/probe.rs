@@ -134,7 +134,7 @@ impl Net {
     /// `buffers` (one a weight tensor, where wanted), the others nowhere.
     pub(crate) fn gradient_program(&self, device: &mut Device, scratch: &mut Scratch, buffers: &[Option<BufferId>]) -> Result<Program> {
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
-        let bound = lists.bound(self.io);
+        let bound = lists.bound(self.train_io());
         let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Probe).recomputing(self.optimizer.recompute);
         tape.forward();
         let samples = tape.scratch(self.n * SAMPLE_WORDS);

@@ -10,7 +10,7 @@ use crate::data::sha256;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::net::graph::WeightInfo;
-use crate::net::plan::{Net, Placement, Training};
+use crate::net::plan::{Net, Placement};
 use crate::net::{Graph, StateDict};
 use crate::ops::TOTAL_WORDS;
 use crate::sparse::PositionSet;
@@ -47,7 +47,7 @@ impl Learner {
             samples: identity(&self.indices),
             phase: match self.phase {
                 Phase::Train => SavedPhase::Train,
-                Phase::Validate(_) | Phase::Test(..) => SavedPhase::Evaluate,
+                Phase::Evaluate(..) => SavedPhase::Evaluate,
                 Phase::Done => SavedPhase::Done,
             },
             epoch: self.epoch,
@@ -119,17 +119,7 @@ impl Learner {
         }
         let totals: [f32; TOTAL_WORDS] =
             checkpoint.floats(&array("totals"))?.try_into().map_err(|_| damaged("running sums of another length"))?;
-        let net = Net::plan(
-            ring.device,
-            ring.scratch,
-            ring.io,
-            graph,
-            n,
-            start,
-            placements,
-            Training::from(ring.config),
-            ring.config.momentum_reset,
-        )?;
+        let net = Net::plan(ring.device, ring.scratch, ring.io, graph, n, start, placements, ring.training(), ring.config.momentum_reset)?;
         let mut learner = Self {
             config,
             name,
@@ -138,10 +128,11 @@ impl Learner {
             net,
             phase: match saved.phase {
                 SavedPhase::Train => Phase::Train,
-                SavedPhase::Evaluate => Phase::Validate(0),
+                SavedPhase::Evaluate => Phase::Evaluate(0, 0),
                 SavedPhase::Done => Phase::Done,
             },
             latest: saved.latest.clone().into(),
+            pending: super::Pending::default(),
             failed: saved.failed.clone(),
             epoch: saved.epoch,
             step: saved.step,

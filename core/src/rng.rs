@@ -30,6 +30,8 @@ pub enum Purpose {
     Saliency = 9,
     /// Random starts of attacks; epoch = epoch, or 2^32 + restart of an evaluation, index = sample.
     Attack = 10,
+    /// AutoAttack; epoch = part * 2^32 + iteration (of targeted APGD: rank of the target), index = sample.
+    AutoAttack = 20,
 }
 
 /// One named stream (ChaCha8 keyed by the name).

@@ -121,12 +121,37 @@ fn validated(name: &str, source: &str) -> (naga::Module, naga::valid::ModuleInfo
     (module, info)
 }
 
+#[cfg(feature = "autoattack")]
+fn lane_ops(out: &mut Vec<Op>) {
+    use sparring_core::ops::autoattack::*;
+    let [a, b, c, d, e, f, g, h] = std::array::from_fn(|i| id(i as u32));
+    let shape = Shape { c: 3, h: 6, w: 5, n: 12 };
+    use LaneLossKind::{CrossEntropy, Difference, Dlr, DlrTargeted, Margin};
+    for kind in [CrossEntropy, Dlr, DlrTargeted, Difference, Margin] {
+        for classes in [2, 10] {
+            out.push(Op::Lane(LaneOp::Loss(LaneLoss { kind, classes, n: 12, logits: a, labels: b, targets: c, values: d, dlogits: e })));
+        }
+    }
+    for l2 in [false, true] {
+        let ball = Ball { l2, eps: 0.25 };
+        out.push(Op::Lane(LaneOp::ApgdStep(ApgdStep { shape, ball, clean: a, grad: b, lanes: c, control: d, x: e, old: f })));
+        out.push(Op::Lane(LaneOp::FabStep(FabStep { shape, l2, clean: a, grad: b, values: c, x: d })));
+        out.push(Op::Lane(LaneOp::FabKeep(FabKeep { shape, l2, clean: a, values: b, x: c, adv: d, lanes: e })));
+        out.push(Op::Lane(LaneOp::SquareStep(SquareStep { shape, ball, clean: a, best: b, proposal: c, pyramids: d, x: e })));
+    }
+    let keep = ApgdKeep { shape, values: a, control: b, x: c, grad: d, best: e, best_grad: f, adv: g, lanes: h };
+    out.push(Op::Lane(LaneOp::ApgdKeep(keep)));
+    out.push(Op::Lane(LaneOp::SquareKeep(SquareKeep { shape, x: a, values: b, best: c, lanes: d })));
+}
+
 #[test]
 fn every_permutation_is_valid_and_within_the_default_limits() {
     let mut ops = Vec::new();
     conv_ops(&mut ops);
     norm_ops(&mut ops);
     other_ops(&mut ops);
+    #[cfg(feature = "autoattack")]
+    lane_ops(&mut ops);
     let modules: BTreeMap<_, _> = shaders::names().map(|name| (name, validated(name, &shaders::source(name).unwrap()))).collect();
     let mut seen = BTreeSet::new();
     let mut permutations = Vec::new();

@@ -4,6 +4,8 @@
 //! adversarial pixel is in the ball and in 0..=1 exactly, because projections use a radius that leaves room for rounding.
 
 mod adversary;
+#[cfg(feature = "autoattack")]
+pub mod autoattack;
 mod pgd;
 
 pub use adversary::Adversary;

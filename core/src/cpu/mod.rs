@@ -5,6 +5,8 @@
 
 mod aligned;
 mod attack;
+#[cfg(feature = "autoattack")]
+mod autoattack;
 mod batchnorm;
 mod conv;
 mod conv_fast;

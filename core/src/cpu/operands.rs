@@ -3,6 +3,8 @@
 //! The kernels index without asking again, so an op that passes here cannot leave its buffers.
 
 use crate::error::{Error, Result};
+#[cfg(feature = "autoattack")]
+use crate::ops::autoattack::LaneOp;
 use crate::ops::loss::{SAMPLE_WORDS, TOTAL_WORDS};
 use crate::ops::{BufferId, ConvShape, Dtype, NORM_ROWS, Op, PoolShape, Shape, Weight};
 
@@ -93,6 +95,8 @@ pub fn name(op: &Op) -> &'static str {
         Op::SgdUpdate(_) => "SgdUpdate",
         Op::AdamUpdate(_) => "AdamUpdate",
         Op::Fill(_) => "Fill",
+        #[cfg(feature = "autoattack")]
+        Op::Lane(o) => o.name(),
         Op::LaneNorm(_) => "LaneNorm",
         Op::StepLinf(_) => "StepLinf",
         Op::StepL2(_) => "StepL2",
@@ -284,6 +288,12 @@ pub fn of(op: &Op) -> Result<Vec<Operand>> {
             .write("first", o.first, o.len)
             .write("second", o.second, o.len),
         Op::Fill(o) => all.write("buffer", o.buffer, o.len),
+        #[cfg(feature = "autoattack")]
+        Op::Lane(o) => {
+            check_shape(op, "shape", o.shape())?;
+            require(op, !matches!(o, LaneOp::SquareStep(s) if s.shape.c > 4), "shape", "at most 4 channels", o.shape())?;
+            { *o }.slots().into_iter().fold(all, |all, s| all.push(s.tensor, *s.id, s.dtype, s.words, s.written))
+        }
         Op::LaneNorm(o) => {
             check_shape(op, "x", o.shape)?;
             all.read("x", o.x, o.shape.len()).read_some("minus", o.minus, o.shape.len()).write("norms", o.norms, o.shape.n)

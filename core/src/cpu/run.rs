@@ -169,6 +169,8 @@ impl<T: Real> CpuDevice<T> {
                 elementwise::fill(T::from_f32(o.value), &mut buffer[..o.len]);
                 Ok(())
             }),
+            #[cfg(feature = "autoattack")]
+            Op::Lane(o) => self.run_lane_op(o, n_valid),
             Op::LaneNorm(o) => self.lend([o.norms], |d, [norms]| {
                 attack::lane_norm(o.shape, d.real(o.x)?, d.some(o.minus)?, norms);
                 Ok(())

@@ -150,7 +150,7 @@ pub async fn batchnorm(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) ->
     Ok(check.outcome())
 }
 
-/// The loss op with its gradient and per-sample scores. The tensor `dlr` is an attack's loss and waits for the attacks.
+/// The loss op with its gradient and per-sample scores; AutoAttack's loss `dlr`, where that is built in.
 pub async fn scores(tensors: &Tensors, bench: &mut Bench<'_>) -> Result<Outcome> {
     /// Records start at this sample, so that the offset is tested too.
     const OFFSET: usize = 3;
@@ -191,6 +191,18 @@ pub async fn scores(tensors: &Tensors, bench: &mut Bench<'_>) -> Result<Outcome>
     let totals = bench.read(totals, TOTAL_WORDS).await?;
     check.close("mean_loss", &[totals[0] / n as f32], tensors.values("mean_loss")?, LAYER_TOLERANCE);
     check.equal("correct, samples, non-finite", &totals[1..], &[correct as f32, n as f32, 0.0]);
+    #[cfg(feature = "autoattack")]
+    {
+        use crate::ops::autoattack::{LaneLoss, LaneLossKind, LaneOp, VALUE_ROWS};
+        let (lanes, kind) = (padded_batch(n), LaneLossKind::Dlr);
+        let (values, dlogits) = (bench.output(VALUE_ROWS * lanes)?, bench.output(batch.len())?);
+        let op = LaneLoss { kind, classes, n: lanes, logits: logits_id, labels: labels_id, targets: labels_id, values, dlogits };
+        bench.run(&[Op::Lane(LaneOp::Loss(op))], &step).await?;
+        let values = bench.read(values, VALUE_ROWS * lanes).await?;
+        check.close("dlr", &values[..n], tensors.values("dlr")?, LAYER_TOLERANCE);
+        let wrong: Vec<f32> = predicted.iter().zip(labels).map(|(p, l)| f32::from(u8::from(p != l))).collect();
+        check.equal("fooled", &values[lanes..lanes + n], &wrong);
+    }
     Ok(check.outcome())
 }
 

@@ -123,6 +123,8 @@ pub fn encode(op: &crate::ops::Op) -> Vec<Launch> {
         Op::SgdUpdate(o) => map::sgd(o),
         Op::AdamUpdate(o) => map::adam(o),
         Op::Fill(o) => map::fill(o),
+        #[cfg(feature = "autoattack")]
+        Op::Lane(o) => super::encode_autoattack::encode(*o),
         Op::LaneNorm(o) => attack::lane_norm(o),
         Op::StepLinf(o) => attack::step_linf(o),
         Op::StepL2(o) => attack::step_l2(o),

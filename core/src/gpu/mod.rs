@@ -4,6 +4,8 @@
 //! Everything the device reports beside our calls ends up in `faults` and comes back as a typed error.
 
 mod encode_attack;
+#[cfg(feature = "autoattack")]
+mod encode_autoattack;
 mod encode_conv;
 mod encode_map;
 mod encode_norm;

@@ -15,18 +15,31 @@ const STAGES: &[(&str, &str)] = embed!("":
     sum_partials,
 );
 
+/// Those of AutoAttack.
+#[cfg(feature = "autoattack")]
+const AUTOATTACK: &[(&str, &str)] = embed!("":
+    apgd_keep, apgd_step, fab_keep, fab_step, lane_loss, square_keep, square_step,
+);
+#[cfg(not(feature = "autoattack"))]
+const AUTOATTACK: &[(&str, &str)] = &[];
+
 const SHARED: &[(&str, &str)] = embed!("shared/":
     batchnorm, channel_sums, conv_shape, forward_taps, gemm, grid, sparse_rows, step,
 );
 
+#[cfg(feature = "autoattack")]
+const LANES: &[(&str, &str)] = embed!("shared/": lanes);
+#[cfg(not(feature = "autoattack"))]
+const LANES: &[(&str, &str)] = &[];
+
 /// The names of all stages.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    STAGES.iter().map(|(name, _)| *name)
+    STAGES.iter().chain(AUTOATTACK).map(|(name, _)| *name)
 }
 
 /// The complete WGSL of a stage; `None` where there is none of that name, or an import is missing.
 pub fn source(name: &str) -> Option<String> {
-    let text = lookup(STAGES, name)?;
+    let text = lookup(STAGES, name).or_else(|| lookup(AUTOATTACK, name))?;
     let mut out = String::new();
     expand(text, &mut Vec::new(), &mut out)?;
     Some(out)
@@ -42,7 +55,7 @@ fn expand(text: &'static str, seen: &mut Vec<&'static str>, out: &mut String) ->
             Some(name) if seen.contains(&name) => {}
             Some(name) => {
                 seen.push(name);
-                expand(lookup(SHARED, name)?, seen, out)?;
+                expand(lookup(SHARED, name).or_else(|| lookup(LANES, name))?, seen, out)?;
             }
             None => {
                 out.push_str(line);

@@ -2,6 +2,8 @@
 //! Where no adapter is found the tests say `skipped` and pass.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[cfg(feature = "autoattack")]
+mod autoattack;
 mod conv;
 mod errors;
 mod other;

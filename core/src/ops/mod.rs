@@ -5,6 +5,8 @@
 //! `StepParams::n_valid` are zero in every activation and gradient.
 
 pub mod attack;
+#[cfg(feature = "autoattack")]
+pub mod autoattack;
 pub mod batchnorm;
 pub mod conv;
 pub mod elementwise;
@@ -137,6 +139,8 @@ pub enum Op {
     SgdUpdate(SgdUpdate),
     AdamUpdate(AdamUpdate),
     Fill(Fill),
+    #[cfg(feature = "autoattack")]
+    Lane(autoattack::LaneOp),
     LaneNorm(LaneNorm),
     StepLinf(StepLinf),
     StepL2(StepL2),

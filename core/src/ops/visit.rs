@@ -83,6 +83,8 @@ impl Op {
                 each(&mut f, &mut o.mask);
             }
             Self::Fill(o) => f(&mut o.buffer),
+            #[cfg(feature = "autoattack")]
+            Self::Lane(o) => o.slots().into_iter().for_each(|slot| f(slot.id)),
             Self::LaneNorm(o) => {
                 each(&mut f, [&mut o.x, &mut o.norms]);
                 each(&mut f, &mut o.minus);

@@ -2,7 +2,7 @@
 //!
 //! A scenario is a base like any preset: flags go on top. A series repeats it over seeds and fractions of the data.
 
-use super::{DatasetName, ExperimentConfig, LearnerConfig, Method, Preset, Subset};
+use super::{Adversarial, DatasetName, ExperimentConfig, LearnerConfig, Method, Preset, Subset};
 use crate::net::zoo::Model;
 
 named_enum! {
@@ -30,19 +30,7 @@ named_enum! {
 
 /// Fields that a scenario needs and that do not exist yet. Whoever adds one sets it in [`ExperimentConfig::hardness`] and takes
 /// it from here; a test fails until both are done.
-const PENDING: &[(Scenario, &str)] = &[
-    (Scenario::Corruption, "corruption"),
-    (Scenario::Corruption, "severity"),
-    (Scenario::Attack, "norm"),
-    (Scenario::Attack, "train_eps"),
-    (Scenario::Attack, "train_step"),
-    (Scenario::Attack, "train_gamma"),
-    (Scenario::Attack, "test_eps"),
-    (Scenario::Attack, "test_step"),
-    (Scenario::Attack, "test_gamma"),
-    (Scenario::Attack, "train_randinit"),
-    (Scenario::Attack, "test_randinit"),
-];
+const PENDING: &[(Scenario, &str)] = &[(Scenario::Corruption, "corruption"), (Scenario::Corruption, "severity")];
 
 impl Scenario {
     /// What a scenario needs and this build lacks; empty where it can run.
@@ -118,7 +106,7 @@ impl ExperimentConfig {
     /// What makes the samples hard: the only place where scenarios differ in kind.
     fn hardness(self, scenario: Scenario, scale: Scale) -> Self {
         match scenario {
-            Scenario::Nature => Self { subset: Subset::El2nHard(0.5), control: true, ..self },
+            Scenario::Nature => Self { subset: Subset::el2n_hard(0.5), control: true, ..self },
             Scenario::Corruption => Self {
                 subset: Subset::All,
                 control: false,
@@ -129,8 +117,24 @@ impl ExperimentConfig {
                 subset: Subset::All,
                 control: false,
                 update_frequency: if scale == Scale::Paper { 4 } else { self.update_frequency },
-                // FILL IN: norm linf and what PENDING lists. Paper: 8/255, 10 steps of 2/255 in training, 20 in tests, both with a random
-                // start. Demo: 5 steps and 10. Smoke: 3 steps (train_gamma 4/255) and 5 (test_gamma 4/255).
+                norm: Adversarial::Linf,
+                train_step: if scale == Scale::Smoke {
+                    3
+                } else if scale == Scale::Demo {
+                    5
+                } else {
+                    10
+                },
+                test_step: if scale == Scale::Smoke {
+                    5
+                } else if scale == Scale::Demo {
+                    10
+                } else {
+                    20
+                },
+                // Few steps are longer, so that they can cross the ball.
+                train_gamma: if scale == Scale::Paper { 2.0 / 255.0 } else { 4.0 / 255.0 },
+                test_gamma: if scale == Scale::Smoke { 4.0 / 255.0 } else { 2.0 / 255.0 },
                 ..self
             },
         }
@@ -177,6 +181,6 @@ mod tests {
         assert_eq!((config.model, config.dataset, config.epochs, config.update_frequency), (Model::Vgg16, DatasetName::Cifar10, 200, 4));
         assert_eq!((config.lr, config.batch_size, config.limit_train, config.subset), (0.1, 128, 0, Subset::All));
         let config = ExperimentConfig::default().scenario(Scenario::Nature, Scale::Paper);
-        assert_eq!((config.model, config.dataset, config.subset), (Model::ResNet18, DatasetName::Cifar100, Subset::El2nHard(0.5)));
+        assert_eq!((config.model, config.dataset, config.subset), (Model::ResNet18, DatasetName::Cifar100, Subset::el2n_hard(0.5)));
     }
 }

@@ -518,7 +518,7 @@ mod tests {
                 learner.by_hardness = ByHardness {
                     bins: vec![robust(0.9), robust(0.1)],
                     corrupted: Some(robust(0.4)),
-                    robust: Some(Robust { train, validation: train, test: robust(0.3) }),
+                    robust: Some(Robust { train, clean_train: None, validation: train, test: robust(0.3) }),
                 };
             }
         }

@@ -131,6 +131,8 @@ pub struct AutoAttack {
     /// Doubts about the result, for a person to read.
     pub warnings: Vec<String>,
     classes: usize,
+    /// Parts that are run after the clean one.
+    parts: Vec<Part>,
     /// Which of [`Self::stages`] is under way.
     stage: usize,
     /// Samples that stood when it began.
@@ -157,11 +159,19 @@ impl AutoAttack {
             reports: Vec::new(),
             warnings: Vec::new(),
             classes,
+            parts: Part::ALL.to_vec(),
             stage: 0,
             standing: samples,
             through: 0,
             survivors: Vec::new(),
         })
+    }
+
+    /// The same run with these parts alone, in the usual order; the clean image is always looked at. For a look at one of them: the
+    /// result is not AutoAttack's.
+    pub fn only(mut self, parts: &[Part]) -> Self {
+        self.parts = parts.to_vec();
+        self
     }
 
     /// Parts, and the rank of the target class of targeted ones: each goes over the samples that still stand.
@@ -171,6 +181,7 @@ impl AutoAttack {
         stages.extend((0..targets).map(|rank| (Part::ApgdT, rank)));
         stages.extend((0..targets).map(|rank| (Part::FabT, rank)));
         stages.push((Part::Square, 0));
+        stages.retain(|(part, _)| *part == Part::Clean || self.parts.contains(part));
         stages
     }
 

@@ -198,7 +198,7 @@ fn apgd_decide<T: Real>(loss: T, control: &[T], lane: &mut [T]) -> Decision {
         halve = stuck || lane[3] <= T::from_f32(0.75) * interval;
         (lane[3], lane[4], lane[5]) = (T::ZERO, lane[1], if halve { T::ONE } else { T::ZERO });
         if halve {
-            lane[0] = lane[0] * T::from_f32(0.5);
+            lane[0] *= T::from_f32(0.5);
         }
     }
     Decision { better, halve }
@@ -305,7 +305,7 @@ fn square_move<T: Real>(op: &SquareStep, words: &[T], pyramids: &[T], clean: &[T
         let scale = T::from_f64(libm::sqrt(free + both * both) / now);
         for (i, v) in plane.iter_mut().enumerate() {
             if inside(first, side, i / w, i % w) {
-                *v = *v * scale;
+                *v *= scale;
             }
         }
     }

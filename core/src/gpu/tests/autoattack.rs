@@ -50,7 +50,7 @@ fn lane_ops_agree_with_the_oracle() {
             let side = 3;
             let words = (0..n).flat_map(|i| {
                 let at = |k: usize, limit: usize| ((i * k) % (limit - side + 1)) as f32;
-                let sign = |k: usize| if (i + k) % 2 == 0 { 1.0 } else { -1.0 };
+                let sign = |k: usize| if (i + k).is_multiple_of(2) { 1.0 } else { -1.0 };
                 let flip = (i % 2) as f32;
                 [
                     at(1, shape.h),

@@ -298,3 +298,23 @@ fn bar_style() -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸ ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_estimated_by_the_work_that_is_done() {
+        let outlook = Outlook { run: 2, runs: 4, seconds: 10.0, done: 5.0, now: 5.0, later: 10.0 };
+        assert_eq!(outlook.words(), "; about 30 s left in all");
+        // Half of this run in 8 s: 18 s for a work of 7.5, and 12.5 to go.
+        assert_eq!(outlook.left(0.5, 8.0, 0.5), Some(30.0));
+        // A first run knows nothing until something is done; resumed at half, what was done before counts for nothing.
+        let first = Outlook { seconds: 0.0, done: 0.0, ..outlook };
+        assert_eq!((first.words().as_str(), first.left(0.0, 1.0, 1.0)), ("", None));
+        assert_eq!(first.left(0.25, 2.0, 0.25), Some(2.0 / 1.25 * 11.25));
+        let mut overall = Overall { outlook: first, epochs: vec![0.0; 2], first: None, bar: None, said: false };
+        assert_eq!(overall.left(0, 1.0, 2), None, "the first report is where the clock starts");
+        assert!(overall.left(1, 1.0, 2).is_some() && overall.left(7, 1.0, 2).is_none());
+    }
+}

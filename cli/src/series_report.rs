@@ -328,7 +328,7 @@ fn row(out: &mut String, class: &str, first: &str, cells: &[(String, &str)]) {
 const FOOT: &str = "</tbody>\n</table></div>\n</section>\n";
 
 fn difference_table(out: &mut String, comparison: &Comparison, styles: &Styles) {
-    head(out, "Sparse minus dense, paired by seed", &["learner", "p_data", "metric", "seeds", "points (95 % interval)", "outcome"]);
+    head(out, "Sparse minus dense, paired by seed", &["learner", "p_data", "outcome", "points (95 % interval)", "metric", "seeds"]);
     let mut differences: Vec<&Difference> = comparison.differences.iter().collect();
     differences.sort_by_key(|d| d.metric != comparison.deciding);
     for d in differences {
@@ -339,10 +339,10 @@ fn difference_table(out: &mut String, comparison: &Comparison, styles: &Styles) 
         };
         let cells = [
             (d.fraction.to_string(), ""),
+            (d.outcome.name().to_owned(), class),
+            (points(&d.estimate), ""),
             (d.metric.to_string(), ""),
             (d.estimate.seeds.to_string(), ""),
-            (points(&d.estimate), ""),
-            (d.outcome.name().to_owned(), class),
         ];
         row(out, styles.of(&d.sparse), &d.sparse, &cells);
     }
@@ -362,7 +362,7 @@ fn difference_table(out: &mut String, comparison: &Comparison, styles: &Styles) 
 }
 
 fn mean_table(out: &mut String, comparison: &Comparison, styles: &Styles) {
-    head(out, "Means over seeds", &["learner", "p_data", "metric", "density", "seeds", "mean", "95 % interval"]);
+    head(out, "Means over seeds", &["learner", "p_data", "mean", "95 % interval", "metric", "density", "seeds"]);
     let mut means: Vec<&Mean> = comparison.means.iter().collect();
     means.sort_by_key(|m| m.metric != comparison.deciding);
     for m in means {
@@ -370,11 +370,11 @@ fn mean_table(out: &mut String, comparison: &Comparison, styles: &Styles) {
             m.estimate.interval().map_or_else(|| "-".into(), |(low, high)| format!("{:.1} to {:.1} %", 100.0 * low, 100.0 * high));
         let cells = [
             (m.fraction.to_string(), ""),
+            (format!("{:.1} %", 100.0 * m.estimate.mean), ""),
+            (interval, ""),
             (m.metric.to_string(), ""),
             (format!("{:.4}", m.density), ""),
             (m.estimate.seeds.to_string(), ""),
-            (format!("{:.1} %", 100.0 * m.estimate.mean), ""),
-            (interval, ""),
         ];
         row(out, styles.of(&m.learner), &m.learner, &cells);
     }

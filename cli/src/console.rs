@@ -200,6 +200,11 @@ impl Live {
             None => self.console.say(text),
         }
     }
+    /// Milliseconds of a step of every learner; those not measured yet count as the others' mean.
+    fn round_ms(&self) -> f64 {
+        let (sum, known) = self.ms.iter().filter(|ms| **ms > 0.0).fold((0.0, 0.0), |(sum, n), ms| (sum + ms, n + 1.0));
+        if known > 0.0 { sum / known * self.ms.len() as f64 } else { 0.0 }
+    }
     fn name(&self, learner: usize) -> &str {
         self.names.get(learner).map_or("?", String::as_str)
     }
@@ -226,18 +231,24 @@ impl Live {
                 if let Some(ms) = self.ms.get_mut(*learner) {
                     *ms = *ms_per_step;
                 }
+                let round = self.round_ms();
                 if let Some(bar) = self.bars.as_ref().and_then(|(_, bars)| bars.get(*learner)) {
                     if bar.length() == Some(WAITING) {
                         bar.set_style(bar_style());
                         bar.reset_eta();
                     }
-                    bar.set_length(u64::from(self.epochs) * *steps as u64);
-                    bar.set_position(u64::from(*epoch) * *steps as u64 + *step as u64);
+                    let (length, done) = (u64::from(self.epochs) * *steps as u64, u64::from(*epoch) * *steps as u64 + *step as u64);
+                    bar.set_length(length);
+                    bar.set_position(done);
+                    // The bar knows its speed from the second report on; until then the steps' own time has to do.
+                    let by_steps = round / 1e3 * length.saturating_sub(done) as f64;
+                    let left = Some(bar.eta().as_secs_f64()).filter(|s| *s > 0.0).unwrap_or(by_steps);
                     bar.set_message(format!(
-                        "epoch {}/{}  loss {loss:.3}  train {}  {ms_per_step:.1} ms/step",
+                        "epoch {}/{}  loss {loss:.3}  train {}  {ms_per_step:.1} ms/step  ETA {}",
                         epoch + 1,
                         self.epochs,
-                        percent(*accuracy)
+                        percent(*accuracy),
+                        clock::about(left)
                     ));
                 }
                 self.overall(*learner, f64::from(*epoch) + *step as f64 / (*steps).max(1) as f64);
@@ -294,9 +305,7 @@ fn series_style() -> ProgressStyle {
 }
 
 fn bar_style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix}  {bar:24}  {msg}  ETA {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("━╸ ")
+    ProgressStyle::with_template("{prefix}  {bar:24}  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
 }
 
 #[cfg(test)]

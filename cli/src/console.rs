@@ -233,16 +233,18 @@ impl Live {
                 }
                 let round = self.round_ms();
                 if let Some(bar) = self.bars.as_ref().and_then(|(_, bars)| bars.get(*learner)) {
-                    if bar.length() == Some(WAITING) {
-                        bar.set_style(bar_style());
-                        bar.reset_eta();
-                    }
                     let (length, done) = (u64::from(self.epochs) * *steps as u64, u64::from(*epoch) * *steps as u64 + *step as u64);
+                    let first = bar.length() == Some(WAITING);
                     bar.set_length(length);
                     bar.set_position(done);
                     // The bar knows its speed from the second report on; until then the steps' own time has to do.
-                    let by_steps = round / 1e3 * length.saturating_sub(done) as f64;
-                    let left = Some(bar.eta().as_secs_f64()).filter(|s| *s > 0.0).unwrap_or(by_steps);
+                    let left = if first {
+                        bar.set_style(bar_style());
+                        bar.reset_eta();
+                        round / 1e3 * length.saturating_sub(done) as f64
+                    } else {
+                        bar.eta().as_secs_f64()
+                    };
                     bar.set_message(format!(
                         "epoch {}/{}  loss {loss:.3}  train {}  {ms_per_step:.1} ms/step  ETA {}",
                         epoch + 1,

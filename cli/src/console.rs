@@ -200,6 +200,11 @@ impl Live {
             None => self.console.say(text),
         }
     }
+    /// Milliseconds of a step of every learner; those not measured yet count as the others' mean.
+    fn round_ms(&self) -> f64 {
+        let (sum, known) = self.ms.iter().filter(|ms| **ms > 0.0).fold((0.0, 0.0), |(sum, n), ms| (sum + ms, n + 1.0));
+        if known > 0.0 { sum / known * self.ms.len() as f64 } else { 0.0 }
+    }
     fn name(&self, learner: usize) -> &str {
         self.names.get(learner).map_or("?", String::as_str)
     }
@@ -226,18 +231,26 @@ impl Live {
                 if let Some(ms) = self.ms.get_mut(*learner) {
                     *ms = *ms_per_step;
                 }
+                let round = self.round_ms();
                 if let Some(bar) = self.bars.as_ref().and_then(|(_, bars)| bars.get(*learner)) {
-                    if bar.length() == Some(WAITING) {
+                    let (length, done) = (u64::from(self.epochs) * *steps as u64, u64::from(*epoch) * *steps as u64 + *step as u64);
+                    let first = bar.length() == Some(WAITING);
+                    bar.set_length(length);
+                    bar.set_position(done);
+                    // The bar knows its speed from the second report on; until then the steps' own time has to do.
+                    let left = if first {
                         bar.set_style(bar_style());
                         bar.reset_eta();
-                    }
-                    bar.set_length(u64::from(self.epochs) * *steps as u64);
-                    bar.set_position(u64::from(*epoch) * *steps as u64 + *step as u64);
+                        round / 1e3 * length.saturating_sub(done) as f64
+                    } else {
+                        bar.eta().as_secs_f64()
+                    };
                     bar.set_message(format!(
-                        "epoch {}/{}  loss {loss:.3}  train {}  {ms_per_step:.1} ms/step",
+                        "epoch {}/{}  loss {loss:.3}  train {}  {ms_per_step:.1} ms/step  ETA {}",
                         epoch + 1,
                         self.epochs,
-                        percent(*accuracy)
+                        percent(*accuracy),
+                        clock::about(left)
                     ));
                 }
                 self.overall(*learner, f64::from(*epoch) + *step as f64 / (*steps).max(1) as f64);
@@ -294,7 +307,25 @@ fn series_style() -> ProgressStyle {
 }
 
 fn bar_style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix}  {bar:24}  {msg}  ETA {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("━╸ ")
+    ProgressStyle::with_template("{prefix}  {bar:24}  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_is_estimated_by_the_work_that_is_done() {
+        let outlook = Outlook { run: 2, runs: 4, seconds: 10.0, done: 5.0, now: 5.0, later: 10.0 };
+        assert_eq!(outlook.words(), "; about 30 s left in all");
+        // Half of this run in 8 s: 18 s for a work of 7.5, and 12.5 to go.
+        assert_eq!(outlook.left(0.5, 8.0, 0.5), Some(30.0));
+        // A first run knows nothing until something is done; resumed at half, what was done before counts for nothing.
+        let first = Outlook { seconds: 0.0, done: 0.0, ..outlook };
+        assert_eq!((first.words().as_str(), first.left(0.0, 1.0, 1.0)), ("", None));
+        assert_eq!(first.left(0.25, 2.0, 0.25), Some(2.0 / 1.25 * 11.25));
+        let mut overall = Overall { outlook: first, epochs: vec![0.0; 2], first: None, bar: None, said: false };
+        assert_eq!(overall.left(0, 1.0, 2), None, "the first report is where the clock starts");
+        assert!(overall.left(1, 1.0, 2).is_some() && overall.left(7, 1.0, 2).is_none());
+    }
 }

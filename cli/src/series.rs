@@ -136,6 +136,7 @@ struct Series<'a> {
     seeds: Vec<u64>,
     fractions: Vec<f64>,
     members: Vec<Place>,
+    hash: String,
     path: PathBuf,
 }
 
@@ -144,7 +145,7 @@ impl<'a> Series<'a> {
         fractions.sort_by(f64::total_cmp);
         fractions.dedup();
         let console = Console::new(args.race.json);
-        let mut series = Self { console, args, config, seeds, fractions, members: Vec::new(), path: PathBuf::new() };
+        let mut series = Self { console, args, config, seeds, fractions, members: Vec::new(), hash: String::new(), path: PathBuf::new() };
         series.look()?;
         Ok(series)
     }
@@ -165,6 +166,7 @@ impl<'a> Series<'a> {
                 self.members.push(Place { config, path, summary });
             }
         }
+        self.hash = self.hash()?;
         self.path = match &self.args.race.out {
             Some(path) => path.clone(),
             None => {
@@ -172,11 +174,15 @@ impl<'a> Series<'a> {
                 let name = first.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
                 let name = name.rsplit_once('-').map_or(name.as_str(), |(name, _)| name);
                 let what = self.args.scenario.map_or_else(|| "series".to_owned(), |s| s.to_string());
-                Path::new("series").join(format!("{what}-{name}-{}", self.hash()?))
+                Path::new("series").join(format!("{what}-{name}-{}", self.hash))
             }
         };
         if self.path.join(rundir::CONFIG).exists() {
             bail!("{} holds a run; a series needs another --out", self.path.display());
+        }
+        let other = rundir::read_summary(&self.path)?.is_some_and(|s| s["series_hash"].as_str() != Some(&self.hash));
+        if other && !self.args.race.again {
+            bail!("{} holds another series; choose another --out, or --again to replace it", self.path.display());
         }
         Ok(())
     }
@@ -231,15 +237,11 @@ impl<'a> Series<'a> {
                 let samples = (Arc::clone(dataset), scores.map(Arc::new));
                 race::perform(console, &self.args.race, config.clone(), path, samples, stop, Role::Member(outlook))
             });
-            if let Err(error) = &member {
-                if error.is::<Stopped>() {
-                    self.write(true)?;
-                    let finished = self.members.iter().filter(|m| m.summary.is_some()).count();
-                    bail!(Stopped(format!(
-                        "stopped in run {} of {count}, {finished} are finished; the same command goes on from there",
-                        i + 1
-                    )));
-                }
+            if member.as_ref().is_err_and(|error| error.is::<Stopped>()) {
+                self.write(true)?;
+                let finished = self.members.iter().filter(|m| m.summary.is_some()).count();
+                let stopped = format!("stopped in run {} of {count}, {finished} are finished", i + 1);
+                bail!(Stopped(format!("{stopped}; the same command goes on from there")));
             }
             match rundir::read_summary(path)? {
                 Some(summary) if !rundir::is_stopped(&summary) => {
@@ -301,7 +303,7 @@ impl<'a> Series<'a> {
         let seconds: f64 = runs.iter().filter_map(|r| r["seconds"].as_f64()).sum();
         let summary = json!({
             "scenario": self.args.scenario, "scale": self.args.scenario.map(|_| self.args.scale.unwrap_or(Scale::Smoke)),
-            "config": self.config, "series_hash": self.hash()?, "stopped": stopped, "comparison": comparison, "runs": runs, "seconds": seconds,
+            "config": self.config, "series_hash": self.hash, "stopped": stopped, "comparison": comparison, "runs": runs, "seconds": seconds,
             "version": env!("CARGO_PKG_VERSION"), "commit": env!("SPARRING_COMMIT"), "system": clock::system(), "date": clock::now(),
         });
         rundir::write(&self.path.join("series.csv"), csv(&comparison).as_bytes())?;

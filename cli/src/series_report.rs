@@ -114,11 +114,11 @@ fn figures(out: &mut String, comparison: &Comparison, styles: &Styles) {
     metrics.retain(|m| comparison.means.iter().any(|mean| mean.metric == *m));
     *out += "<section aria-label=\"Figures\">\n<div class=\"figures\">\n";
     for metric in metrics {
-        let name = capital(metric.doc());
+        let (name, share) = (capital(metric.doc()), metric.higher_is_better());
         let means: Vec<&Mean> = comparison.means.iter().filter(|m| m.metric == metric).collect();
         let differences: Vec<&Difference> = comparison.differences.iter().filter(|d| d.metric == metric).collect();
         if comparison.fractions.len() > 1 {
-            curves(out, &name, &comparison.fractions, &means, styles);
+            curves(out, &name, &comparison.fractions, &means, share, styles);
         } else {
             let rows = means.iter().map(|m| Row {
                 name: &m.learner,
@@ -127,7 +127,7 @@ fn figures(out: &mut String, comparison: &Comparison, styles: &Styles) {
                 values: &m.values,
                 text: format!("{:.1}", 100.0 * m.estimate.mean),
             });
-            forest(out, &name, "per cent", &[(String::new(), rows.collect())], false);
+            forest(out, &name, "per cent", &[(String::new(), rows.collect())], false, share);
         }
         let groups = comparison.fractions.iter().map(|fraction| {
             let rows = differences.iter().filter(|d| d.fraction == *fraction).map(|d| Row {
@@ -142,21 +142,22 @@ fn figures(out: &mut String, comparison: &Comparison, styles: &Styles) {
         });
         let better = if metric.higher_is_better() { "right" } else { "left" };
         let title = format!("{name}: sparse minus dense");
-        forest(out, &title, &format!("points; {better} of the line sparse is better"), &groups.collect::<Vec<_>>(), true);
+        forest(out, &title, &format!("points; {better} of the line sparse is better"), &groups.collect::<Vec<_>>(), true, false);
     }
     *out += "</div>\n<p class=\"small\">Bars are 95 % Student-t intervals over seeds, pale dots are the seeds. Differences are paired by seed: each is of two learners with the same first weights, data and order. Between two means it is the difference's interval that counts, not whether theirs overlap. With one seed bars are of the test set alone.</p>\n</section>\n";
 }
 
-/// What an estimate's bar covers, in per cent.
-fn bar(e: &Estimate) -> (f64, f64) {
+/// What an estimate's bar covers, in per cent; that of an accuracy is drawn no further than accuracies go.
+fn bar(e: &Estimate, share: bool) -> (f64, f64) {
     let half = e.half_width.unwrap_or(e.test_set_noise);
-    (100.0 * (e.mean - half), 100.0 * (e.mean + half))
+    let (low, high) = (100.0 * (e.mean - half), 100.0 * (e.mean + half));
+    if share { (low.max(0.0), high.min(100.0)) } else { (low, high) }
 }
 
 /// The range of bars and seeds, in per cent.
-fn range<'a>(all: impl Iterator<Item = (&'a Estimate, &'a [(u64, f64)])>) -> Option<(f64, f64)> {
+fn range<'a>(all: impl Iterator<Item = (&'a Estimate, &'a [(u64, f64)])>, share: bool) -> Option<(f64, f64)> {
     let ends = all.flat_map(|(e, values)| {
-        let (low, high) = bar(e);
+        let (low, high) = bar(e, share);
         values.iter().map(|v| 100.0 * v.1).chain([low, high]).collect::<Vec<_>>()
     });
     let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
@@ -164,11 +165,11 @@ fn range<'a>(all: impl Iterator<Item = (&'a Estimate, &'a [(u64, f64)])>) -> Opt
 }
 
 /// Means against the fraction of the data; fractions are evenly spaced.
-fn curves(out: &mut String, title: &str, fractions: &[f64], means: &[&Mean], styles: &Styles) {
+fn curves(out: &mut String, title: &str, fractions: &[f64], means: &[&Mean], share: bool, styles: &Styles) {
     const HEIGHT: f64 = 320.0;
     const LEFT: f64 = 52.0;
     const RIGHT: f64 = 14.0;
-    let Some((low, high)) = range(means.iter().map(|m| (&m.estimate, m.values.as_slice()))) else { return };
+    let Some((low, high)) = range(means.iter().map(|m| (&m.estimate, m.values.as_slice())), share) else { return };
     let steps = ticks(low, high, 5);
     let (low, high) = (steps.first().copied().unwrap_or(low).min(low), steps.last().copied().unwrap_or(high).max(high));
     let y = |v: f64| HEIGHT - BOTTOM - (v - low) / (high - low).max(f64::MIN_POSITIVE) * (HEIGHT - TOP - BOTTOM);
@@ -218,9 +219,9 @@ fn curves(out: &mut String, title: &str, fractions: &[f64], means: &[&Mean], sty
         let join: String = own.iter().map(|(x, m)| format!("{x:.1},{:.1} ", y(100.0 * m.estimate.mean))).collect();
         let _ = writeln!(out, "<g class=\"{class}\"><polyline class=\"join {class}\" points=\"{}\"/>", join.trim_end());
         for (x, mean) in own {
-            let (from, to) = bar(&mean.estimate);
+            let (from, to) = bar(&mean.estimate, share);
             for (_, value) in &mean.values {
-                let _ = writeln!(out, "<circle class=\"seed\" cx=\"{x:.1}\" cy=\"{:.1}\" r=\"2.6\"/>", y(100.0 * value));
+                let _ = writeln!(out, "<circle class=\"seed\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"2.6\"/>", x + 5.0, y(100.0 * value));
             }
             let _ = writeln!(
                 out,
@@ -239,12 +240,12 @@ fn curves(out: &mut String, title: &str, fractions: &[f64], means: &[&Mean], sty
 }
 
 /// One line an estimate, grouped; `zero` draws the line of no difference.
-fn forest(out: &mut String, title: &str, unit: &str, groups: &[(String, Vec<Row>)], zero: bool) {
+fn forest(out: &mut String, title: &str, unit: &str, groups: &[(String, Vec<Row>)], zero: bool, share: bool) {
     const LINE: f64 = 30.0;
     const LEFT: f64 = 150.0;
     const RIGHT: f64 = 96.0;
     let all = || groups.iter().flat_map(|(_, rows)| rows);
-    let Some((low, high)) = range(all().map(|r| (r.estimate, r.values))) else { return };
+    let Some((low, high)) = range(all().map(|r| (r.estimate, r.values)), share) else { return };
     let (low, high) = if zero { (low.min(0.0), high.max(0.0)) } else { (low, high) };
     let steps = ticks(low, high, 4);
     let (low, high) = (steps.first().copied().unwrap_or(low).min(low), steps.last().copied().unwrap_or(high).max(high));
@@ -274,7 +275,7 @@ fn forest(out: &mut String, title: &str, unit: &str, groups: &[(String, Vec<Row>
             y += LINE;
         }
         for row in rows {
-            let (from, to) = bar(row.estimate);
+            let (from, to) = bar(row.estimate, share);
             let _ =
                 writeln!(out, "<g class=\"{}\"><text class=\"name\" x=\"0\" y=\"{:.1}\">{}</text>", row.class, y + 4.5, escape(row.name));
             for (seed, value) in row.values {
@@ -327,8 +328,10 @@ fn row(out: &mut String, class: &str, first: &str, cells: &[(String, &str)]) {
 const FOOT: &str = "</tbody>\n</table></div>\n</section>\n";
 
 fn difference_table(out: &mut String, comparison: &Comparison, styles: &Styles) {
-    head(out, "Sparse minus dense, paired by seed", &["learner", "p_data", "metric", "seeds", "points (95 % interval)", "outcome"]);
-    for d in &comparison.differences {
+    head(out, "Sparse minus dense, paired by seed", &["learner", "p_data", "outcome", "points (95 % interval)", "metric", "seeds"]);
+    let mut differences: Vec<&Difference> = comparison.differences.iter().collect();
+    differences.sort_by_key(|d| d.metric != comparison.deciding);
+    for d in differences {
         let class = match d.outcome {
             Outcome::Won => "won",
             Outcome::Lost => "lost",
@@ -336,10 +339,10 @@ fn difference_table(out: &mut String, comparison: &Comparison, styles: &Styles) 
         };
         let cells = [
             (d.fraction.to_string(), ""),
+            (d.outcome.name().to_owned(), class),
+            (points(&d.estimate), ""),
             (d.metric.to_string(), ""),
             (d.estimate.seeds.to_string(), ""),
-            (points(&d.estimate), ""),
-            (d.outcome.name().to_owned(), class),
         ];
         row(out, styles.of(&d.sparse), &d.sparse, &cells);
     }
@@ -359,17 +362,19 @@ fn difference_table(out: &mut String, comparison: &Comparison, styles: &Styles) 
 }
 
 fn mean_table(out: &mut String, comparison: &Comparison, styles: &Styles) {
-    head(out, "Means over seeds", &["learner", "p_data", "metric", "density", "seeds", "mean", "95 % interval"]);
-    for m in &comparison.means {
+    head(out, "Means over seeds", &["learner", "p_data", "mean", "95 % interval", "metric", "density", "seeds"]);
+    let mut means: Vec<&Mean> = comparison.means.iter().collect();
+    means.sort_by_key(|m| m.metric != comparison.deciding);
+    for m in means {
         let interval =
             m.estimate.interval().map_or_else(|| "-".into(), |(low, high)| format!("{:.1} to {:.1} %", 100.0 * low, 100.0 * high));
         let cells = [
             (m.fraction.to_string(), ""),
+            (format!("{:.1} %", 100.0 * m.estimate.mean), ""),
+            (interval, ""),
             (m.metric.to_string(), ""),
             (format!("{:.4}", m.density), ""),
             (m.estimate.seeds.to_string(), ""),
-            (format!("{:.1} %", 100.0 * m.estimate.mean), ""),
-            (interval, ""),
         ];
         row(out, styles.of(&m.learner), &m.learner, &cells);
     }
@@ -439,4 +444,63 @@ fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
     *out += "</dl>\n<details>\n<summary>Complete configuration (seed and p_data are those of the list above)</summary>\n<pre>";
     *out += &escape(&toml::to_string_pretty(config).unwrap_or_default());
     *out += "</pre>\n</details>\n</section>\n";
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::history::samples;
+    use serde_json::json;
+    use sparring_core::train::compare::Member;
+
+    fn page(fractions: &[f64], seeds: u64) -> String {
+        let mut members = Vec::new();
+        for (f, &fraction) in fractions.iter().enumerate() {
+            for seed in 1..=seeds {
+                let mut learners = samples::history(20).summary.unwrap().learners;
+                for (l, learner) in learners.iter_mut().enumerate() {
+                    let wobble = 0.01 * (seed as f64 * 1.7 + l as f64).sin();
+                    learner.test.accuracy += 0.05 * f as f64 + wobble;
+                    learner.test_hard = Some(learner.test);
+                }
+                members.push(Member { seed, fraction, learners });
+            }
+        }
+        let comparison = Comparison::new(Some(Scenario::Nature), &members);
+        let places = members.iter().map(|m| Place {
+            config: ExperimentConfig { seed: m.seed, p_data: m.fraction, ..Default::default() },
+            path: Path::new("runs").join(format!("a<b-{}", m.seed)),
+            summary: (m.seed == 1).then(|| json!({ "seconds": 3.0 })),
+        });
+        let places: Vec<Place> = places.collect();
+        render(Some(Scenario::Nature), &ExperimentConfig::default(), &comparison, &places, Path::new("series/x"), &json!({ "date": "now" }))
+    }
+
+    #[test]
+    fn the_page_says_it_first_and_stands_alone() {
+        let html = page(&[0.1, 0.5, 1.0], 3);
+        let verdict = html.find("Judged by accuracy on the hard half of the test set, over 3 seeds").unwrap();
+        assert!(verdict < html.find("<figure").unwrap());
+        // Two metrics: means against the fraction, and differences.
+        assert_eq!(html.matches("<figure>").count(), 4);
+        assert_eq!(html.matches("<polyline").count(), 2 * 4);
+        // A seed's dot for every value: 4 learners and 2 differences, at 3 fractions, of 3 seeds, for 2 metrics.
+        assert_eq!(html.matches("class=\"seed\"").count(), 6 * 3 * 3 * 2);
+        assert!(html.contains("set@0.2 on random") && html.contains("3 of 9 runs are finished"));
+        assert!(html.contains("<a href=\"../../runs/a%3Cb-1/report.html\">a&lt;b-1</a>"), "finished runs are linked");
+        assert!(!html.contains("http") && !html.contains("<script") && !html.contains("NaN") && !html.contains(">inf"));
+        // Written for looking at where a test run asks for it.
+        if let Ok(path) = std::env::var("SPARRING_SAMPLE_SERIES") {
+            std::fs::write(path, html).unwrap();
+        }
+    }
+
+    #[test]
+    fn one_fraction_one_seed_and_nothing_are_drawn_too() {
+        let html = page(&[1.0], 2);
+        assert!(!html.contains("<polyline") && html.matches("<figure>").count() == 4);
+        assert!(page(&[1.0], 1).contains("One seed cannot tell"));
+        assert!(!page(&[], 0).contains("<figure>"));
+    }
 }

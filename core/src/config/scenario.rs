@@ -77,7 +77,7 @@ impl ExperimentConfig {
                 model: Model::Tiny,
                 learners: few(),
                 limit_test: if scenario == Scenario::Attack { 500 } else { 2000 },
-                epochs: if scenario == Scenario::Attack { 3 } else { 8 },
+                epochs: if scenario == Scenario::Attack { 5 } else { 6 },
                 batch_size: 32,
                 lr: 0.05,
                 update_frequency: 1,

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use serde_json::json;
 use sparring_core::Error;
 use sparring_core::data::Dataset;
 use sparring_core::hardness::{Answers, Column, ScoreName, Scores};
@@ -17,7 +18,7 @@ use super::npy;
 pub fn read(path: &Path, score: ScoreName, data: &Dataset) -> Result<Scores> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).with_context(|| format!("reading the scores {name}"))?;
-    let scores = match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+    let mut scores = match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
         Some("npy") => Scores { columns: vec![split(&name, score, npy::read_floats(&name, &bytes)?, data)?], ..Scores::default() },
         Some("csv") => {
             let text = String::from_utf8(bytes).map_err(|_| Error::format(&name, "UTF-8 text", "other bytes"))?;
@@ -30,6 +31,10 @@ pub fn read(path: &Path, score: ScoreName, data: &Dataset) -> Result<Scores> {
         }
     };
     scores.check(data)?;
+    // What is not ours says at least where it came from.
+    if scores.card.is_empty() {
+        scores.card = json!({ "from": name }).to_string();
+    }
     Ok(scores)
 }
 
@@ -44,7 +49,8 @@ fn split(file: &str, score: ScoreName, mut train: Vec<f32>, data: &Dataset) -> R
     Ok(Column { score, train, test })
 }
 
-/// A table with a column a score; `file` (train or test), `index`, `label` and `prediction` are understood, `scored_by` is passed over.
+/// A table with a column a score; `file` (train or test), `index`, `label` and `prediction` are understood, and `scored_by`, a
+/// configuration's hash, is kept.
 /// Without `index`, rows are in the dataset's order; a label that is given must be the dataset's.
 fn csv(file: &str, text: &str, data: &Dataset) -> Result<Scores, Error> {
     const KNOWN: [&str; 5] = ["file", "index", "label", "prediction", "scored_by"];
@@ -69,7 +75,7 @@ fn csv(file: &str, text: &str, data: &Dataset) -> Result<Scores, Error> {
     let files = [&data.train, &data.test];
     let mut values = columns.iter().map(|_| files.map(|f| vec![f32::NAN; f.len()])).collect::<Vec<_>>();
     let (mut answers, mut seen) = (files.map(|f| vec![0u16; f.len()]), files.map(|f| vec![false; f.len()]));
-    let mut next = [0; 2];
+    let (mut next, mut card) = ([0; 2], String::new());
     for (line, number) in lines {
         let cells: Vec<&str> = line.split(',').map(str::trim).collect();
         let wrong = |expected: String, found: String| Error::format(format!("{file}, line {number}"), expected, found);
@@ -90,6 +96,9 @@ fn csv(file: &str, text: &str, data: &Dataset) -> Result<Scores, Error> {
         };
         if std::mem::replace(seen, true) {
             return Err(wrong("each sample once".into(), format!("sample {index} again")));
+        }
+        if let Some(at) = place("scored_by").filter(|at| card.is_empty() && !cells[*at].is_empty()) {
+            card = json!({ "config_hash": cells[at] }).to_string();
         }
         if let Some(at) = label_at {
             let (label, expected) = (count(at)?, usize::from(files[part].labels[index]));
@@ -126,7 +135,7 @@ fn csv(file: &str, text: &str, data: &Dataset) -> Result<Scores, Error> {
     let columns = columns.iter().zip(values).map(column).collect();
     let [train, test] = answers;
     let answers = prediction_at.filter(|_| tested).map(|_| Answers { train, test });
-    Ok(Scores { columns, answers, card: String::new() })
+    Ok(Scores { columns, answers, card })
 }
 
 /// The table that [`read`] understands: a line a sample with every score. `hash` is the scoring configuration's.
@@ -166,7 +175,7 @@ mod tests {
                 column(ScoreName::Forgetting, &[0.0, f32::INFINITY, 3.0], &[1.0, 2.0]),
             ],
             answers: Some(Answers { train: vec![1, 2, 3], test: vec![9, 0] }),
-            card: String::new(),
+            card: r#"{"config_hash":"0123456789ab"}"#.into(),
         }
     }
 

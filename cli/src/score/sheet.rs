@@ -11,9 +11,10 @@ use super::number;
 use crate::report::{STYLE, escape};
 
 /// Images of each kind a class.
-const SHOWN: usize = 8;
-/// Classes that are shown, from the first on.
-const MOST_CLASSES: usize = 200;
+const SHOWN: usize = 12;
+/// The same where there are so many classes that the page would grow heavy.
+const SHOWN_OF_MANY: usize = 6;
+const MANY_CLASSES: usize = 20;
 
 const SHEET_STYLE: &str = ".strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)); gap: 8px; margin: 0; padding: 0; list-style: none; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(380px, 100%), 1fr)); gap: 16px; }
@@ -46,9 +47,9 @@ pub fn render(scores: &Scores, score: ScoreName, data: &Dataset) -> Result<Strin
         escape(&title),
         escape(&lead(scores, score))
     );
-    for (class, samples) in data.classes.iter().zip(&classes).filter(|(_, s)| !s.is_empty()).take(MOST_CLASSES) {
+    for (class, samples) in data.classes.iter().zip(&classes).filter(|(_, s)| !s.is_empty()) {
         let _ = writeln!(out, "<section aria-label=\"{0}\">\n<h2>{0}</h2>\n<div class=\"pair\">", escape(class));
-        let shown = SHOWN.min(samples.len());
+        let shown = if classes.len() > MANY_CLASSES { SHOWN_OF_MANY } else { SHOWN }.min(samples.len());
         let easiest: Vec<usize> = samples.iter().rev().take(shown).copied().collect();
         for (words, strip) in [("Hardest", &samples[..shown]), ("Easiest", &easiest[..])] {
             let _ = writeln!(out, "<figure>\n<figcaption>{words}</figcaption>\n<ul class=\"strip\">");
@@ -69,12 +70,18 @@ fn lead(scores: &Scores, score: ScoreName) -> String {
     let config = &card["config"];
     let scorer = match (config["model"].as_str(), config["epochs"].as_u64(), card["config_hash"].as_str()) {
         (Some(model), Some(epochs), Some(hash)) => {
-            format!(" Scored by {model} after {epochs} epochs, {} run(s), configuration {hash}.", card["runs"].as_u64().unwrap_or(1))
+            format!(
+                " Scored by {model} after {epochs} epoch(s), mean of {} run(s), configuration {hash}.",
+                card["runs"].as_u64().unwrap_or(1)
+            )
         }
         _ => String::new(),
     };
-    let answers =
-        if scores.answers.is_some() { " Under each image: its score, and the scorer's answer (framed where it is wrong)." } else { "" };
+    let answers = if scores.answers.is_some() {
+        " Under each image: its score, and what the (first) scorer answered, framed where it is wrong."
+    } else {
+        ""
+    };
     format!("{}{scorer}{answers}", score.doc())
 }
 

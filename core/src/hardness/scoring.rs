@@ -175,10 +175,11 @@ impl Scoring {
         let seed = self.config.seed;
         let card = ScoreCard { config_hash: self.config.hash()?, config: self.config, device: device.info(), summary, runs: 1 };
         let card = serde_json::to_string(&card).map_err(|e| Error::Config(e.to_string()))?;
+        type Value = fn(&SampleRecord) -> f32;
         let mut columns = Vec::new();
         let mut put = |score, train, test| columns.push(Column { score, train, test });
-        let of = |records: &[SampleRecord], value: fn(&SampleRecord) -> f32| records.iter().map(value).collect::<Vec<f32>>();
-        let evaluated: [(ScoreName, fn(&SampleRecord) -> f32); 4] = [
+        let of = |records: &[SampleRecord], value: Value| records.iter().map(value).collect::<Vec<f32>>();
+        let evaluated: [(ScoreName, Value); 4] = [
             (ScoreName::El2n, |r| r.el2n),
             (ScoreName::El2nNorm, |r| libm::sqrtf(r.el2n)),
             (ScoreName::Uncertainty, |r| r.true_probability),

@@ -4,6 +4,7 @@
 //! share every number. Without this crate being UI-free, the two would drift apart.
 
 pub mod config;
+pub mod corrupt;
 pub mod cpu;
 pub mod data;
 pub mod device;

@@ -28,6 +28,8 @@ pub enum Purpose {
     Test = 8,
     /// Weights of the copy whose connections SNIP scores; index = weight tensor.
     Saliency = 9,
+    /// Corrupted images; epoch = part, kind and severity (0 for what is drawn of these two), index = sample.
+    Corruption = 20,
 }
 
 /// One named stream (ChaCha8 keyed by the name).

@@ -6,6 +6,7 @@
 mod bench;
 mod case;
 mod check;
+mod corruption;
 mod host;
 mod kernels;
 mod net;
@@ -15,7 +16,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use case::{Case, Tensors};
-pub use check::{HOST_TOLERANCE, LAYER_TOLERANCE, STEPS_TOLERANCE};
+pub use check::{HOST_TOLERANCE, JPEG_TOLERANCE, LAYER_TOLERANCE, PIXEL_TOLERANCE, STEPS_TOLERANCE};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -127,7 +128,8 @@ async fn run_case(case: &Case, read: &dyn Fn(&str) -> Result<Vec<u8>>, device: &
             bench.clear();
             outcome
         }
-        "attack" | "corruption" | "forgetting" => Ok(Outcome::NotYet),
+        "corruption" => corruption::run(case, &tensors()?),
+        "attack" | "forgetting" => Ok(Outcome::NotYet),
         kind => Err(Error::UnknownName {
             kind: "golden case",
             name: kind.to_owned(),

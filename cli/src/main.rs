@@ -7,6 +7,8 @@ mod bench;
 mod catalog;
 mod clock;
 mod console;
+mod corrupt;
+mod corruptions;
 mod data;
 mod doctor;
 mod eval;
@@ -14,6 +16,7 @@ mod golden;
 mod history;
 mod import;
 mod measure;
+mod npy;
 mod parents;
 mod race;
 mod report;
@@ -50,6 +53,8 @@ enum Command {
     Runs(runs::RunsArgs),
     /// Accuracy and loss of a checkpoint on a test set
     Eval(eval::EvalArgs),
+    /// Corrupt a test set: files as CIFAR-10-C's, or a sheet to look at
+    Corrupt(corrupt::CorruptArgs),
     /// Turn a PyTorch state dict (.th, .pth, .pt) into a checkpoint of this program
     Import(import::ImportArgs),
     /// Fetch, verify, list or pack datasets
@@ -82,6 +87,7 @@ fn main() -> ExitCode {
         Command::Train(args) => race::train(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Eval(args) => eval::eval(&args),
+        Command::Corrupt(args) => corrupt::corrupt(&args),
         Command::Import(args) => import::import(&args),
         Command::Data { command, json } => data::run(&command, json),
         Command::Score(args) => score::score(&args),

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::corrupt::{CorruptionSet, Severities};
 use crate::device::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::net::Graph;
@@ -206,6 +207,10 @@ pub struct ExperimentConfig {
     pub limit_train: usize,
     /// Evaluate on only this many test samples (0 = all).
     pub limit_test: usize,
+    /// What the training and validation images are corrupted by, each by one kind of the set; the test set is evaluated clean and so.
+    pub corruption: CorruptionSet,
+    /// How strongly: one severity, or one drawn for each image.
+    pub severity: Severities,
     /// Network.
     pub model: Model,
     /// Factor on its hidden numbers of channels.
@@ -272,6 +277,8 @@ impl Default for ExperimentConfig {
             control: true,
             limit_train: 0,
             limit_test: 0,
+            corruption: CorruptionSet::NONE,
+            severity: Severities::Mixed,
             model: Model::ResNet20,
             width: 1.0,
             stem: Stem::Auto,

@@ -257,3 +257,21 @@ impl Plan {
         Ok(())
     }
 }
+
+/// Test images `[n][c][h][w]` as bytes, all corrupted by one kind at one severity; image `i` by the numbers of index `i`.
+///
+/// # Errors
+/// `Shape` where the bytes are not whole images.
+pub fn corrupt_all(bytes: &[u8], extent: (usize, usize, usize), kind: Corruption, severity: Severity, seed: u64) -> Result<Vec<u8>> {
+    let size = extent.0 * extent.1 * extent.2;
+    if size == 0 || !bytes.len().is_multiple_of(size) {
+        let (tensor, expected) = ("images".to_owned(), format!("whole images of {size} bytes"));
+        return Err(Error::Shape { op: "corruption", tensor, expected, found: bytes.len().to_string() });
+    }
+    let mut out = bytes.to_vec();
+    parallel::chunks_mut(&mut out, size, |i, image| {
+        // The extent was checked above, the only thing that can be wrong.
+        let _ = corrupt_bytes(image, extent, kind, severity, &mut stream(seed, Part::Test, i as u64, kind, severity));
+    });
+    Ok(out)
+}

@@ -80,6 +80,8 @@ pub enum Phase {
     Validate(usize),
     /// Evaluation on the test set, from this sample on.
     Test(usize, Score),
+    /// Evaluation on the corrupted test set, from this sample on.
+    Corrupted(usize),
     /// Through, or failed.
     Done,
 }

@@ -12,6 +12,7 @@ use super::learner::{Corner, Latest, Learner, Phase, Ring, Tally, upload};
 use super::parent::Parents;
 use super::verdict::verdict;
 use crate::config::{ExperimentConfig, Subset};
+use crate::corrupt::Plan;
 use crate::data::batch::HostBatch;
 use crate::data::{Dataset, train_validation_split};
 use crate::device::Device;
@@ -61,10 +62,25 @@ enum Origin<'a> {
     Saved(&'a Checkpoint),
 }
 
+/// A set of images to evaluate on.
+#[derive(Clone, Copy)]
+enum Images {
+    /// The training file, clean.
+    Train,
+    /// The training file as it is trained on.
+    SeenTrain,
+    /// The test file, clean.
+    Test,
+    /// The test file, corrupted as the training images are.
+    SeenTest,
+}
+
 /// A running experiment.
 pub struct Session {
     config: ExperimentConfig,
     data: Arc<Dataset>,
+    /// The images as they are trained on: corrupted where the configuration says so, else `data` itself.
+    seen: Arc<Dataset>,
     device: Device,
     scratch: Scratch,
     io: Io,
@@ -128,16 +144,28 @@ impl Session {
         if let Origin::Saved(saved) = origin {
             saved.check_data(&DataIdentity::new(&data, hard.as_deref()))?;
         }
+        let mut corners = Vec::new();
+        for (subset, control) in self::corners(&config) {
+            corners.push((subset, control, Arc::new(select(subset, &train, scores.as_deref(), config.seed, config.limit_train)?)));
+        }
+        let seen = if config.corruption.is_empty() {
+            data.clone()
+        } else {
+            let plan = Plan { kinds: config.corruption, severities: config.severity, seed: config.seed };
+            let mut used = validation.clone();
+            corners.iter().for_each(|(_, _, indices)| used.extend(indices.iter()));
+            used.sort_unstable();
+            Arc::new(plan.apply(&data, &used, &(0..test_count as u32).collect::<Vec<_>>())?)
+        };
         let n = padded_batch(config.samples_a_pass());
         let io = allocate_io(&mut device, data.extent, n, data.train.len().max(data.test.len()))?;
         let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
         let graph = config.graph(input)?;
         let start = init::initial_state(&graph, config.seed);
         let (mut scratch, mut batch) = (Scratch::default(), HostBatch::default());
-        let mut ring = Ring { config: &config, data: &data, device: &mut device, scratch: &mut scratch, io, batch: &mut batch };
+        let mut ring = Ring { config: &config, data: &seen, device: &mut device, scratch: &mut scratch, io, batch: &mut batch };
         let mut learners = Vec::new();
-        for (subset, control) in corners(&config) {
-            let indices = Arc::new(select(subset, &train, scores.as_deref(), config.seed, config.limit_train)?);
+        for (subset, control, indices) in corners {
             let parent = match origin {
                 Origin::Start(parents) => parents.get(&subset.to_string()).map(Arc::as_ref),
                 Origin::Saved(_) => None,
@@ -153,6 +181,7 @@ impl Session {
         Ok(Self {
             config,
             data,
+            seen,
             device,
             scratch,
             io,
@@ -196,7 +225,7 @@ impl Session {
     pub async fn step_once(&mut self) -> Result<Vec<Event>> {
         let mut events = if self.started { Vec::new() } else { self.start() };
         for i in 0..self.learners.len() {
-            while matches!(self.learners[i].phase, Phase::Validate(_) | Phase::Test(..)) {
+            while matches!(self.learners[i].phase, Phase::Validate(_) | Phase::Test(..) | Phase::Corrupted(_)) {
                 events.extend(self.slice(i, 1).await?);
             }
             if self.learners[i].phase == Phase::Train {
@@ -249,10 +278,10 @@ impl Session {
         let train: Vec<u32> = (0..self.data.train.len() as u32).collect();
         let test: Vec<u32> = (0..self.data.test.len() as u32).collect();
         let mut out = Vec::new();
-        for (samples, is_test) in [(train, false), (test, true)] {
+        for (samples, images) in [(train, Images::Train), (test, Images::Test)] {
             let mut at = 0;
             while at < samples.len() {
-                at = self.evaluate(learner, &samples, is_test, at).await?;
+                at = self.evaluate(learner, &samples, images, at).await?;
             }
             out.push(self.records(samples.len()).await?);
         }
@@ -299,13 +328,13 @@ impl Session {
         match self.learners[index].phase {
             Phase::Done => Ok(Vec::new()),
             Phase::Train => {
-                let Self { config, data, device, scratch, io, batch, learners, lr, .. } = self;
-                let mut ring = Ring { config, data, device, scratch, io: *io, batch };
+                let Self { config, seen, device, scratch, io, batch, learners, lr, .. } = self;
+                let mut ring = Ring { config, data: seen, device, scratch, io: *io, batch };
                 learners[index].train_slice(&mut ring, *lr, SLICE_MS, max_steps, index).await
             }
             Phase::Validate(at) => {
                 let samples = std::mem::take(&mut self.validation);
-                let result = self.evaluate(index, &samples, false, at).await;
+                let result = self.evaluate(index, &samples, Images::SeenTrain, at).await;
                 let total = samples.len();
                 self.validation = samples;
                 let at = result?;
@@ -320,7 +349,7 @@ impl Session {
             }
             Phase::Test(at, validation) => {
                 let samples: Vec<u32> = (0..self.test_count as u32).collect();
-                let at = self.evaluate(index, &samples, true, at).await?;
+                let at = self.evaluate(index, &samples, Images::Test, at).await?;
                 if at < samples.len() {
                     self.learners[index].phase = Phase::Test(at, validation);
                     return Ok(Vec::new());
@@ -331,6 +360,26 @@ impl Session {
                 let (test, test_easy, test_hard) = (score(&records, labels(), |_| true), half(false), half(true));
                 let by_hardness = ByHardness::default();
                 let latest = Latest { train: Score::default(), validation, test, test_easy, test_hard, by_hardness };
+                if !self.config.corruption.is_empty() {
+                    let learner = &mut self.learners[index];
+                    learner.latest = Latest { train: learner.latest.train, ..latest };
+                    learner.phase = Phase::Corrupted(0);
+                    return Ok(Vec::new());
+                }
+                let events = self.end_epoch(index, latest);
+                self.keep_best(index).await?;
+                Ok(events)
+            }
+            Phase::Corrupted(at) => {
+                let samples: Vec<u32> = (0..self.test_count as u32).collect();
+                let at = self.evaluate(index, &samples, Images::SeenTest, at).await?;
+                if at < samples.len() {
+                    self.learners[index].phase = Phase::Corrupted(at);
+                    return Ok(Vec::new());
+                }
+                let records = self.records(samples.len()).await?;
+                let mut latest = self.learners[index].latest.clone();
+                latest.by_hardness.corrupted = Some(score(&records, self.data.test.labels.iter().copied(), |_| true));
                 let events = self.end_epoch(index, latest);
                 self.keep_best(index).await?;
                 Ok(events)
@@ -364,12 +413,17 @@ impl Session {
     }
 
     /// Evaluates samples from `at` on for about a slice; returns where it stopped.
-    async fn evaluate(&mut self, learner: usize, samples: &[u32], test: bool, mut at: usize) -> Result<usize> {
+    async fn evaluate(&mut self, learner: usize, samples: &[u32], images: Images, mut at: usize) -> Result<usize> {
         let start = web_time::Instant::now();
         let mut queued = 0;
         while at < samples.len() {
             let end = (at + self.config.samples_a_pass()).min(samples.len());
-            let images = if test { &self.data.test } else { &self.data.train };
+            let images = match images {
+                Images::Train => &self.data.train,
+                Images::SeenTrain => &self.seen.train,
+                Images::Test => &self.data.test,
+                Images::SeenTest => &self.seen.test,
+            };
             let net = &self.learners[learner].net;
             self.batch.fill(&self.data, images, &samples[at..end], net.n, None)?;
             upload(&mut self.device, &self.io, &self.batch)?;

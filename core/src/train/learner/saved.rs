@@ -47,7 +47,7 @@ impl Learner {
             samples: identity(&self.indices),
             phase: match self.phase {
                 Phase::Train => SavedPhase::Train,
-                Phase::Validate(_) | Phase::Test(..) => SavedPhase::Evaluate,
+                Phase::Validate(_) | Phase::Test(..) | Phase::Corrupted(_) => SavedPhase::Evaluate,
                 Phase::Done => SavedPhase::Done,
             },
             epoch: self.epoch,

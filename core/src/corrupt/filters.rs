@@ -141,7 +141,7 @@ pub fn zoom(plane: &[f32], w: usize, factor: f64) -> Vec<f32> {
     out
 }
 
-/// One-sided normal motion blur along an angle in degrees, as ImageMagick's with a radius (SciPy-free, edge pixels repeated).
+/// One-sided normal motion blur along an angle in degrees, as ImageMagick's with a radius; edge pixels are repeated.
 pub fn motion(plane: &mut [f32], w: usize, radius: f32, sigma: f32, angle: f32) {
     let width = 2 * libm::ceilf(radius) as usize + 1;
     let taps: Vec<f32> = (0..width).map(|i| libm::expf(-((i * i) as f32) / (2.0 * sigma * sigma))).collect();

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use sparring_core::ExperimentConfig;
 use sparring_core::config::{Adversarial, DatasetName, DeathSchedule, LearnerConfig, LrSchedule, OptimizerName, Preset, Subset};
+use sparring_core::corrupt::{CorruptionSet, Severities};
 use sparring_core::device::DeviceChoice;
 use sparring_core::net::zoo::{Model, Stem};
 
@@ -109,6 +110,11 @@ experiment_flags! {
     limit_train: usize,
     /// Evaluate on only this many test samples (0 = all) [default: 0]
     limit_test: usize,
+    /// Corrupt training and validation images, each by one kind drawn from: none, standard (15 kinds), all (19), or names as gaussian-noise,fog; the test set is evaluated clean and corrupted [default: none]
+    #[arg(value_name = "KINDS")]
+    corruption: CorruptionSet,
+    /// How strongly: 1 to 5, or mixed, drawn for each image [default: mixed]
+    severity: Severities,
     #[arg(help = format!("Network: {} [default: resnet20]", Model::valid_names()))]
     model: Model,
     /// Factor on the network's hidden numbers of channels, 0.01 to 8; rounded to multiples of 4 [default: 1]

@@ -7,16 +7,18 @@ use anyhow::{Result, bail};
 use serde_json::json;
 use sparring_core::Device;
 use sparring_core::config::{DatasetName, OptimizerName};
-use sparring_core::data::Dataset;
 use sparring_core::data::batch::HostBatch;
+use sparring_core::data::{Dataset, Images};
 use sparring_core::net::plan::allocate_io;
 use sparring_core::net::scratch::Scratch;
+use sparring_core::net::tape::Io;
 use sparring_core::net::{Graph, Net, Placement, StateDict};
 use sparring_core::ops::{SAMPLE_WORDS, StepParams};
 
-use crate::args::DeviceFlag;
+use crate::args::{DeviceFlag, Usage};
 use crate::console::{Console, open_device};
-use crate::{clock, data, import, source, table};
+use crate::corruptions::{Grid, Origin};
+use crate::{clock, data, import, rundir, source, table};
 
 /// Samples of a batch.
 const BATCH: usize = 100;
@@ -38,6 +40,18 @@ pub struct EvalArgs {
     /// Only the first N test images
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Also under 19 corruptions at 5 severities
+    #[arg(long)]
+    corruptions: bool,
+    /// The same from a published archive: the folder or .tar of CIFAR-10-C or CIFAR-100-C
+    #[arg(long, value_name = "DIR_OR_TAR")]
+    cifar_c: Option<PathBuf>,
+    /// Seed of the corruptions made here
+    #[arg(long, default_value_t = 15)]
+    seed: u64,
+    /// Write the errors under corruptions, a line a kind and severity
+    #[arg(long, value_name = "FILE.csv")]
+    csv: Option<PathBuf>,
     /// Where to compute
     #[arg(long, default_value = "auto")]
     device: DeviceFlag,
@@ -56,6 +70,10 @@ pub struct Outcome {
 /// Loads, evaluates, prints.
 pub fn eval(args: &EvalArgs) -> Result<()> {
     let console = Console::new(args.json);
+    let corrupted = args.corruptions || args.cifar_c.is_some();
+    if args.csv.is_some() && !corrupted {
+        return Err(Usage("--csv is for errors under corruptions: add --corruptions or --cifar-c".into()).into());
+    }
     let (mut state, architecture, normalization) = import::read_checkpoint(&args.checkpoint)?;
     let mut device = open_device(console, args.device.into())?;
     let data = source::exactly(console, args.data, args.difficulty, &args.place)?;
@@ -68,7 +86,8 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
     let model = architecture.model;
     let start = Instant::now();
     let samples = args.limit.unwrap_or(usize::MAX).min(data.test.len());
-    let outcome = pollster::block_on(evaluate(&mut device, graph, &state, &data, samples))?;
+    let mut evaluator = Evaluator::new(&mut device, graph, &state, &data, samples)?;
+    let outcome = pollster::block_on(evaluator.run(&data, &data.test, samples))?;
     let seconds = start.elapsed().as_secs_f64();
     let accuracy = outcome.correct as f64 / outcome.samples.max(1) as f64;
     console.say(format_args!(
@@ -80,7 +99,31 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
         outcome.loss,
         clock::duration(seconds)
     ));
+    let grid = if corrupted {
+        let origin = args.cifar_c.as_deref().map_or(Origin::Made(args.seed), Origin::Archive);
+        let say = |line: &str| console.say(line);
+        let grid = Grid::run(&data, &origin, samples, say, |images| {
+            let count = images.len().min(samples);
+            Ok(pollster::block_on(evaluator.run(&data, images, count))?)
+        })?;
+        let (standard, all) = grid.means();
+        console.say(grid.table());
+        console.say(format_args!(
+            "mean corruption error (plain mean, not normalised): {} over the standard kinds, {} over all; clean error {}",
+            table::percent(standard),
+            table::percent(all),
+            table::percent(1.0 - accuracy)
+        ));
+        if let Some(path) = &args.csv {
+            rundir::write(path, grid.csv().as_bytes())?;
+            console.say(format_args!("output    {}", path.display()));
+        }
+        Some(grid.json())
+    } else {
+        None
+    };
     console.result(&json!({
+        "corruptions": grid,
         "checkpoint": args.checkpoint,
         "model": model,
         "normalization": normalization,
@@ -96,27 +139,42 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
     Ok(())
 }
 
-/// The first `samples` test images through a network in eval mode.
-pub async fn evaluate(device: &mut Device, graph: Graph, state: &StateDict, data: &Dataset, samples: usize) -> Result<Outcome> {
-    let io = allocate_io(device, data.extent, BATCH, samples)?;
-    let placements = vec![Placement::Dense; graph.weights().len()];
-    let net = Net::plan(device, &mut Scratch::default(), io, graph, BATCH, state, placements, OptimizerName::Sgd, false)?;
-    let mut batch = HostBatch::default();
-    let all: Vec<u32> = (0..samples as u32).collect();
-    for (i, chunk) in all.chunks(BATCH).enumerate() {
-        batch.fill(data, &data.test, chunk, BATCH, None)?;
-        device.write_u32(io.bytes, 0, &batch.words)?;
-        device.write_f32(io.augmentation, 0, &batch.params)?;
-        device.write_u32(io.labels, 0, &batch.labels)?;
-        let step = StepParams { n_valid: batch.n_valid as u32, sample_offset: (i * BATCH) as u32, ..Default::default() };
-        net.eval_step(device, &step)?;
-        device.sync().await?;
+/// A network in eval mode, planned once for any number of test sets of one extent.
+struct Evaluator<'a> {
+    device: &'a mut Device,
+    io: Io,
+    net: Net,
+    batch: HostBatch,
+}
+
+impl<'a> Evaluator<'a> {
+    /// For at most `samples` images at a time.
+    fn new(device: &'a mut Device, graph: Graph, state: &StateDict, data: &Dataset, samples: usize) -> Result<Self> {
+        let io = allocate_io(device, data.extent, BATCH, samples)?;
+        let placements = vec![Placement::Dense; graph.weights().len()];
+        let net = Net::plan(device, &mut Scratch::default(), io, graph, BATCH, state, placements, OptimizerName::Sgd, false)?;
+        Ok(Self { device, io, net, batch: HostBatch::default() })
     }
-    let records = device.read_f32(io.samples, 0, samples * SAMPLE_WORDS).await?;
-    let mut outcome = Outcome { loss: 0.0, correct: 0, samples };
-    for (record, label) in records.chunks_exact(SAMPLE_WORDS).zip(&data.test.labels) {
-        outcome.loss += f64::from(record[0]) / samples as f64;
-        outcome.correct += usize::from(record[3] == f32::from(*label));
+
+    /// The first `samples` images through the network.
+    async fn run(&mut self, data: &Dataset, images: &Images, samples: usize) -> Result<Outcome, sparring_core::Error> {
+        let Self { device, io, net, batch } = self;
+        let all: Vec<u32> = (0..samples as u32).collect();
+        for (i, chunk) in all.chunks(BATCH).enumerate() {
+            batch.fill(data, images, chunk, BATCH, None)?;
+            device.write_u32(io.bytes, 0, &batch.words)?;
+            device.write_f32(io.augmentation, 0, &batch.params)?;
+            device.write_u32(io.labels, 0, &batch.labels)?;
+            let step = StepParams { n_valid: batch.n_valid as u32, sample_offset: (i * BATCH) as u32, ..Default::default() };
+            net.eval_step(device, &step)?;
+            device.sync().await?;
+        }
+        let records = device.read_f32(io.samples, 0, samples * SAMPLE_WORDS).await?;
+        let mut outcome = Outcome { loss: 0.0, correct: 0, samples };
+        for (record, label) in records.chunks_exact(SAMPLE_WORDS).zip(&images.labels) {
+            outcome.loss += f64::from(record[0]) / samples as f64;
+            outcome.correct += usize::from(record[3] == f32::from(*label));
+        }
+        Ok(outcome)
     }
-    Ok(outcome)
 }

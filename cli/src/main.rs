@@ -8,6 +8,8 @@ mod bench;
 mod catalog;
 mod clock;
 mod console;
+mod corrupt;
+mod corruptions;
 mod data;
 mod doctor;
 mod eval;
@@ -15,6 +17,7 @@ mod golden;
 mod history;
 mod import;
 mod measure;
+mod npy;
 mod parents;
 mod race;
 mod report;
@@ -56,6 +59,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Accuracy of a checkpoint under attack: FGSM or PGD
     Attack(attack::AttackArgs),
+    /// Corrupt a test set: files as CIFAR-10-C's, or a sheet to look at
+    Corrupt(corrupt::CorruptArgs),
     /// Turn a PyTorch state dict (.th, .pth, .pt) into a checkpoint of this program
     Import(import::ImportArgs),
     /// Fetch, verify, list or pack datasets
@@ -91,6 +96,7 @@ fn main() -> ExitCode {
         Command::Runs(args) => runs::runs(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Attack(args) => attack::attack(&args),
+        Command::Corrupt(args) => corrupt::corrupt(&args),
         Command::Import(args) => import::import(&args),
         Command::Data { command, json } => data::run(&command, json),
         Command::Score(args) => score::score(&args),

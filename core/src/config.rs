@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::attack::Norm;
+use crate::corrupt::{CorruptionSet, Severities};
 use crate::device::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::hardness::{Part, ScoreName};
@@ -259,6 +260,10 @@ pub struct ExperimentConfig {
     pub limit_train: usize,
     /// Evaluate on only this many test samples (0 = all).
     pub limit_test: usize,
+    /// What the training and validation images are corrupted by, each by one kind of the set; the test set is evaluated clean and so.
+    pub corruption: CorruptionSet,
+    /// How strongly: one severity, or one drawn for each image.
+    pub severity: Severities,
     /// Network.
     pub model: Model,
     /// Factor on its hidden numbers of channels.
@@ -347,6 +352,8 @@ impl Default for ExperimentConfig {
             bins: 5,
             limit_train: 0,
             limit_test: 0,
+            corruption: CorruptionSet::NONE,
+            severity: Severities::Mixed,
             model: Model::ResNet20,
             width: 1.0,
             stem: Stem::Auto,

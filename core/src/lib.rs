@@ -5,6 +5,7 @@
 
 pub mod attack;
 pub mod config;
+pub mod corrupt;
 pub mod cpu;
 pub mod data;
 pub mod device;

@@ -32,6 +32,8 @@ pub enum Purpose {
     Attack = 10,
     /// AutoAttack; epoch = part * 2^32 + iteration (of targeted APGD: rank of the target), index = sample.
     AutoAttack = 20,
+    /// Corrupted images; epoch = part, kind and severity (0 for what is drawn of these two), index = sample.
+    Corruption = 21,
 }
 
 /// One named stream (ChaCha8 keyed by the name).

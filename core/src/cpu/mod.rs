@@ -14,7 +14,7 @@ mod elementwise;
 mod loss;
 mod operands;
 mod optim;
-mod parallel;
+pub(crate) mod parallel;
 mod pool;
 mod real;
 mod run;

@@ -19,6 +19,12 @@ pub const CURVATURE_TOLERANCE: f64 = 1e-4;
 /// bits of a cosine may differ.
 pub const HOST_TOLERANCE: f64 = 1e-10;
 
+/// Largest difference of a corrupted pixel: one step of the bytes that it is rounded to.
+pub const PIXEL_TOLERANCE: f64 = 1.0 / 255.0;
+
+/// Mean difference of a pixel after JPEG: encoders round and smooth the colours differently.
+pub const JPEG_TOLERANCE: f64 = 0.02;
+
 /// Collects comparisons of one case.
 #[derive(Default)]
 pub struct Check {
@@ -51,6 +57,31 @@ impl Check {
             self.wrong.push(format!("{what}: relative error {relative:.2e}, allowed {tolerance:.0e}"));
         }
     }
+    /// No value may be off by more than `tolerance`.
+    pub fn within(&mut self, what: &str, got: &[f32], want: &[f32], tolerance: f64) {
+        // A NaN is the largest, so that it is seen.
+        let largest = |differences: &[f64]| differences.iter().copied().max_by(f64::total_cmp).unwrap_or(0.0);
+        self.differences(what, got, want, "largest", largest, tolerance);
+    }
+    /// The mean difference must be below `tolerance`.
+    pub fn mean_within(&mut self, what: &str, got: &[f32], want: &[f32], tolerance: f64) {
+        let mean = |differences: &[f64]| differences.iter().sum::<f64>() / differences.len().max(1) as f64;
+        self.differences(what, got, want, "mean", mean, tolerance);
+    }
+    fn differences(&mut self, what: &str, got: &[f32], want: &[f32], of: &str, reduce: impl Fn(&[f64]) -> f64, tolerance: f64) {
+        if got.len() != want.len() {
+            self.wrong.push(format!("{what}: {} values, expected {}", got.len(), want.len()));
+            return;
+        }
+        let differences: Vec<f64> = got.iter().zip(want).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs()).collect();
+        let difference = reduce(&differences);
+        // Written so that NaN is wrong.
+        if difference <= tolerance {
+            self.worst = self.worst.max(difference);
+        } else {
+            self.wrong.push(format!("{what}: {of} difference {difference:.2e}, allowed {tolerance:.1e}"));
+        }
+    }
     /// A condition that must hold.
     pub fn exactly(&mut self, what: &str, holds: bool, otherwise: &str) {
         if !holds {
@@ -76,6 +107,25 @@ mod tests {
         let mut check = Check::default();
         check.close("x", got, want, LAYER_TOLERANCE);
         matches!(check.outcome(), Outcome::Passed(_))
+    }
+
+    #[test]
+    fn absolute_differences_and_nan() {
+        let passes = |mean: bool, got: &[f32], want: &[f32]| {
+            let mut check = Check::default();
+            if mean {
+                check.mean_within("x", got, want, 0.1)
+            } else {
+                check.within("x", got, want, 0.1)
+            }
+            matches!(check.outcome(), Outcome::Passed(_))
+        };
+        assert!(passes(false, &[0.0, 0.09], &[0.0, 0.0]) && !passes(false, &[0.0, 0.11], &[0.0, 0.0]));
+        assert!(passes(true, &[0.0, 0.19], &[0.0, 0.0]) && !passes(true, &[0.0, 0.21], &[0.0, 0.0]));
+        for mean in [false, true] {
+            assert!(!passes(mean, &[f32::NAN, 0.0], &[0.0, 0.0]) && !passes(mean, &[-f32::NAN, 0.0], &[0.0, 0.0]));
+            assert!(!passes(mean, &[0.0], &[0.0, 0.0]));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod attack;
 mod bench;
 mod case;
 mod check;
+mod corruption;
 mod host;
 mod kernels;
 mod net;
@@ -16,7 +17,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use case::{Case, Tensors};
-pub use check::{HOST_TOLERANCE, LAYER_TOLERANCE, STEPS_TOLERANCE};
+pub use check::{HOST_TOLERANCE, JPEG_TOLERANCE, LAYER_TOLERANCE, PIXEL_TOLERANCE, STEPS_TOLERANCE};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -126,7 +127,7 @@ async fn run_case(case: &Case, read: &dyn Fn(&str) -> Result<Vec<u8>>, device: &
         }
         "forgetting" => host::forgetting(&tensors()?),
         "attack" => attack::run(case, &tensors()?, device).await,
-        "corruption" => Ok(Outcome::NotYet),
+        "corruption" => corruption::run(case, &tensors()?),
         kind => Err(Error::UnknownName {
             kind: "golden case",
             name: kind.to_owned(),

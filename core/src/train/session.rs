@@ -14,6 +14,7 @@ use super::parent::Parents;
 use super::verdict::verdict;
 use crate::attack::Adversary;
 use crate::config::{ExperimentConfig, Subset};
+use crate::corrupt::Plan;
 use crate::data::batch::HostBatch;
 use crate::data::{Dataset, train_validation_split};
 use crate::device::Device;
@@ -59,6 +60,8 @@ pub struct Best {
 struct Images {
     /// Of the test file, else of the training file.
     test: bool,
+    /// As they are trained on, which may be corrupted.
+    seen: bool,
     /// As the attack leaves them.
     attacked: bool,
 }
@@ -68,6 +71,8 @@ struct Images {
 enum Split {
     Validation,
     Test,
+    /// The test set, corrupted as the training samples are.
+    CorruptedTest,
     /// What the learner trains on, no more of it than of the test set.
     Train,
 }
@@ -92,6 +97,8 @@ enum Origin<'a> {
 pub struct Session {
     config: ExperimentConfig,
     data: Arc<Dataset>,
+    /// The images as they are trained on: corrupted where the configuration says so, else `data` itself.
+    seen: Arc<Dataset>,
     device: Device,
     scratch: Scratch,
     io: Io,
@@ -162,6 +169,21 @@ impl Session {
         if let Origin::Saved(saved) = origin {
             saved.check_data(&DataIdentity::new(&data, hard.as_deref()))?;
         }
+        let mut corners = Vec::new();
+        let labels = config.balanced.then_some(data.train.labels.as_slice());
+        for (subset, control) in self::corners(&config) {
+            let indices = select(subset, &train, labels, scores.as_deref(), config.seed, config.limit_train)?;
+            corners.push((subset, control, Arc::new(indices)));
+        }
+        let seen = if config.corruption.is_empty() {
+            data.clone()
+        } else {
+            let plan = Plan { kinds: config.corruption, severities: config.severity, seed: config.seed };
+            let mut used = validation.clone();
+            corners.iter().for_each(|(_, _, indices)| used.extend(indices.iter()));
+            used.sort_unstable();
+            Arc::new(plan.apply(&data, &used, &(0..test_count as u32).collect::<Vec<_>>())?)
+        };
         let n = padded_batch(config.samples_a_pass());
         let io = allocate_io(&mut device, data.extent, n, data.train.len().max(data.test.len()))?;
         let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
@@ -171,7 +193,7 @@ impl Session {
         let adversary = Adversary::new(&mut device, &io, data.extent, n, &config)?;
         let mut ring = Ring {
             config: &config,
-            data: &data,
+            data: &seen,
             device: &mut device,
             scratch: &mut scratch,
             io,
@@ -179,9 +201,7 @@ impl Session {
             adversary: adversary.as_ref(),
         };
         let mut learners = Vec::new();
-        for (subset, control) in corners(&config) {
-            let labels = config.balanced.then_some(data.train.labels.as_slice());
-            let indices = Arc::new(select(subset, &train, labels, scores.as_deref(), config.seed, config.limit_train)?);
+        for (subset, control, indices) in corners {
             let parent = match origin {
                 Origin::Start(parents) => parents.get(&subset.to_string()).map(Arc::as_ref),
                 Origin::Saved(_) => None,
@@ -197,6 +217,7 @@ impl Session {
         Ok(Self {
             config,
             data,
+            seen,
             device,
             scratch,
             io,
@@ -333,9 +354,9 @@ impl Session {
         match self.learners[index].phase {
             Phase::Done => Ok(Vec::new()),
             Phase::Train => {
-                let Self { config, data, device, scratch, io, batch, learners, lr, adversary, .. } = self;
+                let Self { config, seen, device, scratch, io, batch, learners, lr, adversary, .. } = self;
                 let adversary = adversary.as_ref();
-                let mut ring = Ring { config, data, device, scratch, io: *io, batch, adversary };
+                let mut ring = Ring { config, data: seen, device, scratch, io: *io, batch, adversary };
                 learners[index].train_slice(&mut ring, *lr, SLICE_MS, max_steps, index).await
             }
             Phase::Evaluate(part, at) => self.evaluate_part(index, part, at).await,
@@ -346,16 +367,18 @@ impl Session {
     /// generalisation gap.
     fn parts(&self, learner: &Learner) -> Vec<Part> {
         let (on, attacked) = (|on| Part { on, attacked: false }, |on| Part { on, attacked: true });
-        match &self.adversary {
-            None => vec![on(Split::Validation), on(Split::Test)],
-            Some(_) => {
-                let mut splits = vec![Split::Validation, Split::Test];
-                if learner.epoch + 1 == self.config.epochs {
-                    splits.push(Split::Train);
-                }
-                splits.into_iter().flat_map(|split| [on(split), attacked(split)]).collect()
-            }
+        let mut splits = vec![Split::Validation, Split::Test];
+        if self.adversary.is_some() && learner.epoch + 1 == self.config.epochs {
+            splits.push(Split::Train);
         }
+        let mut parts: Vec<Part> = match self.adversary {
+            None => splits.into_iter().map(on).collect(),
+            Some(_) => splits.into_iter().flat_map(|split| [on(split), attacked(split)]).collect(),
+        };
+        if !self.config.corruption.is_empty() {
+            parts.push(on(Split::CorruptedTest));
+        }
+        parts
     }
 
     /// A slice of one part; after the last part the epoch ends.
@@ -364,16 +387,17 @@ impl Session {
         let Some(Part { on, attacked }) = parts.get(part).copied() else { return Ok(Vec::new()) };
         let samples = match on {
             Split::Validation => self.validation.clone(),
-            Split::Test => (0..self.test_count as u32).collect(),
+            Split::Test | Split::CorruptedTest => (0..self.test_count as u32).collect(),
             Split::Train => self.learners[index].training_samples(self.test_count),
         };
-        let at = self.evaluate(index, &samples, Images { test: on == Split::Test, attacked }, at).await?;
+        let test = matches!(on, Split::Test | Split::CorruptedTest);
+        let at = self.evaluate(index, &samples, Images { test, seen: on != Split::Test, attacked }, at).await?;
         if at < samples.len() {
             self.learners[index].phase = Phase::Evaluate(part, at);
             return Ok(Vec::new());
         }
         let records = self.records(samples.len()).await?;
-        let images = if on == Split::Test { &self.data.test } else { &self.data.train };
+        let images = if test { &self.data.test } else { &self.data.train };
         let labels = samples.iter().map(|&i| images.labels[i as usize]);
         let bins = if attacked || on != Split::Test { Vec::new() } else { self.by_bin(&records) };
         let learner = &mut self.learners[index];
@@ -386,12 +410,14 @@ impl Session {
                 Split::Validation => robust.validation = score,
                 Split::Test => robust.test = score,
                 Split::Train => robust.train = score,
+                Split::CorruptedTest => {}
             }
         } else {
             *right = records.iter().zip(labels.clone()).map(|(record, label)| record.predicted == label).collect();
             let all = score(&records, labels.clone(), |_| true, |_| true);
             match on {
                 Split::Validation => scores.validation = all,
+                Split::CorruptedTest => scores.by_hardness.corrupted = Some(all),
                 Split::Train => scores.by_hardness.robust.get_or_insert_default().clean_train = Some(all),
                 Split::Test => {
                     let hard = self.hard.as_ref();
@@ -445,7 +471,8 @@ impl Session {
         let mut queued = 0;
         while at < samples.len() {
             let end = (at + self.config.samples_a_pass()).min(samples.len());
-            let images = if which.test { &self.data.test } else { &self.data.train };
+            let file = if which.seen { &self.seen } else { &self.data };
+            let images = if which.test { &file.test } else { &file.train };
             let net = &self.learners[learner].net;
             self.batch.fill(&self.data, images, &samples[at..end], net.n, None)?;
             upload(&mut self.device, &self.io, &self.batch)?;

@@ -16,7 +16,7 @@ impl Session {
         let samples = self.file(test);
         let mut at = 0;
         while at < samples.len() {
-            at = self.evaluate(learner, &samples, Images { test, attacked: false }, at).await?;
+            at = self.evaluate(learner, &samples, Images { test, seen: false, attacked: false }, at).await?;
         }
         self.records(samples.len()).await
     }

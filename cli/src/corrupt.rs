@@ -1,0 +1,165 @@
+//! `corrupt`: a corrupted test set in CIFAR-10-C's layout, a contact sheet of every kind, and how long each takes.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use sparring_core::config::DatasetName;
+use sparring_core::corrupt::{Corruption, CorruptionSet, Severity, corrupt_all};
+use sparring_core::data::{Dataset, Images};
+use sparring_core::platform::{cpu_name, threads};
+
+use crate::args::Usage;
+use crate::console::Console;
+use crate::npy::Npy;
+use crate::{clock, data, rundir, source};
+
+/// How many times a sheet enlarges a pixel, and the pixels between its images.
+const ENLARGED: usize = 2;
+const GAP: usize = 2;
+
+/// Flags of `corrupt`.
+#[derive(clap::Args)]
+pub struct CorruptArgs {
+    /// Images, as --dataset of race names them
+    #[arg(long, default_value = "cifar10")]
+    dataset: DatasetName,
+    /// Difficulty of the built-in set, 0 to 1
+    #[arg(long, default_value_t = 0.5)]
+    difficulty: f32,
+    #[command(flatten)]
+    place: data::Place,
+    /// Which kinds: all (19), standard (15), or names as gaussian-noise,fog
+    #[arg(long, default_value = "all")]
+    corruption: CorruptionSet,
+    /// Seed of the random kinds
+    #[arg(long, default_value_t = 15)]
+    seed: u64,
+    /// Only the first N test images
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Folder for NAME.npy (five severities after each other) and labels.npy
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["sheet", "bench"])]
+    out: Option<PathBuf>,
+    /// Draw one test image under every kind (a row each, clean first, then five severities) into this picture
+    #[arg(long, value_name = "FILE.png")]
+    sheet: Option<PathBuf>,
+    /// The test image of the sheet
+    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    image: usize,
+    /// Measure how long each kind takes, writing nothing
+    #[arg(long)]
+    bench: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Loads, corrupts, writes.
+pub fn corrupt(args: &CorruptArgs) -> Result<()> {
+    let console = Console::new(args.json);
+    let kinds: Vec<Corruption> = args.corruption.iter().collect();
+    if kinds.is_empty() {
+        return Err(Usage("--corruption none leaves nothing to do".into()).into());
+    }
+    let data = source::exactly(console, args.dataset, args.difficulty, &args.place)?;
+    let count = args.limit.unwrap_or(usize::MAX).min(data.test.len());
+    let mut result = json!({ "dataset": args.dataset, "images": count, "seed": args.seed, "cpu": cpu_name(), "threads": threads() });
+    if let Some(path) = &args.sheet {
+        if args.image >= data.test.len() {
+            return Err(Usage(format!("--image {} of {} test images", args.image, data.test.len())).into());
+        }
+        sheet(&data, &kinds, args, path)?;
+        let rows = kinds.iter().map(|k| k.name()).collect::<Vec<_>>().join(", ");
+        console.say(format_args!("sheet     {}: rows {rows}; clean, then severities 1 to 5", path.display()));
+        result["sheet"] = json!(path);
+    }
+    if args.bench || args.out.is_some() {
+        let mut seconds = serde_json::Map::new();
+        let start = Instant::now();
+        for kind in kinds {
+            let began = Instant::now();
+            let mut all = Vec::new();
+            for severity in Severity::ALL {
+                let corrupted = corrupt_all(&data.test.bytes[..count * data.image_bytes()], data.extent, kind, severity, args.seed)?;
+                if args.out.is_some() {
+                    channels_last(&corrupted, data.extent, &mut all);
+                }
+            }
+            let took = began.elapsed().as_secs_f64();
+            if let Some(out) = &args.out {
+                let (c, h, w) = data.extent;
+                rundir::write(&out.join(kind.file_stem() + ".npy"), &Npy::u8(vec![5 * count, h, w, c], all).to_file())?;
+            }
+            console.say(format_args!("{:<18} {took:>7.2} s for five severities of {count} images", kind.name()));
+            seconds.insert(kind.name().into(), json!(took));
+        }
+        let total = start.elapsed().as_secs_f64();
+        console.say(format_args!("all       {} ({}, {} threads)", clock::duration(total), cpu_name(), threads()));
+        (result["seconds"], result["total_seconds"]) = (seconds.into(), json!(total));
+    }
+    if let Some(out) = &args.out {
+        let path = out.join("labels.npy");
+        rundir::write(&path, &labels(&data.test, count)?.to_file())?;
+        console.say(format_args!("output    {}", out.display()));
+        result["out"] = json!(out);
+    }
+    console.result(&result);
+    Ok(())
+}
+
+/// The labels five times over, as the archives have them; wider than a byte where a byte does not hold them.
+fn labels(test: &Images, count: usize) -> Result<Npy> {
+    let labels = test.labels.get(..count).context("fewer labels than images")?.repeat(5);
+    let bytes: Option<Vec<u8>> = labels.iter().map(|l| u8::try_from(*l).ok()).collect();
+    Ok(match bytes {
+        Some(bytes) => Npy::u8(vec![labels.len()], bytes),
+        None => {
+            Npy { descr: "<i8".into(), shape: vec![labels.len()], bytes: labels.iter().flat_map(|l| u64::from(*l).to_le_bytes()).collect() }
+        }
+    })
+}
+
+/// Appends images `[c][h][w]` as `[h][w][c]`.
+fn channels_last(images: &[u8], (c, h, w): (usize, usize, usize), out: &mut Vec<u8>) {
+    for image in images.chunks_exact(c * h * w) {
+        out.extend((0..h * w * c).map(|i| image[i % c * h * w + i / c]));
+    }
+}
+
+/// One image under every kind: a row each, clean and five severities.
+fn sheet(data: &Dataset, kinds: &[Corruption], args: &CorruptArgs, path: &Path) -> Result<()> {
+    let (extent, size) = (data.extent, data.image_bytes());
+    let (c, h, w) = extent;
+    // Every random kind draws for the image by its place in this run of one.
+    let clean = &data.test.bytes[args.image * size..(args.image + 1) * size];
+    let (cell_h, cell_w) = (h * ENLARGED + GAP, w * ENLARGED + GAP);
+    let (height, width) = (cell_h * kinds.len() - GAP, cell_w * 6 - GAP);
+    let mut pixels = vec![255u8; height * width * 3];
+    for (row, kind) in kinds.iter().enumerate() {
+        for column in 0..6 {
+            let image = match column {
+                0 => clean.to_vec(),
+                _ => corrupt_all(clean, extent, *kind, Severity::ALL[column - 1], args.seed)?,
+            };
+            for y in 0..h * ENLARGED {
+                for x in 0..w * ENLARGED {
+                    let to = ((row * cell_h + y) * width + column * cell_w + x) * 3;
+                    let at = y / ENLARGED * w + x / ENLARGED;
+                    let channel = |k: usize| image[k.min(c - 1) * h * w + at];
+                    pixels[to..to + 3].copy_from_slice(&[channel(0), channel(1), channel(2)]);
+                }
+            }
+        }
+    }
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width as u32, height as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::High);
+    let mut writer = encoder.write_header().context("the sheet")?;
+    writer.write_image_data(&pixels).context("the sheet")?;
+    writer.finish().context("the sheet")?;
+    rundir::write(path, &file)
+}

@@ -1,0 +1,163 @@
+//! NumPy's `.npy` files of whole numbers, as CIFAR-C's archives hold them: strict about everything the header says.
+
+use std::io::Read;
+
+use anyhow::{Context, Result, bail};
+
+const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
+/// No header needs more.
+const MAX_HEADER: usize = 64 << 10;
+
+/// An array in C order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Npy {
+    /// NumPy's name of the type: `|u1`, `<i4` or `<i8`.
+    pub descr: String,
+    pub shape: Vec<usize>,
+    pub bytes: Vec<u8>,
+}
+
+impl Npy {
+    /// Bytes.
+    pub fn u8(shape: Vec<usize>, bytes: Vec<u8>) -> Self {
+        Self { descr: "|u1".into(), shape, bytes }
+    }
+
+    /// The file.
+    pub fn to_file(&self) -> Vec<u8> {
+        let mut shape = self.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        if self.shape.len() == 1 {
+            shape.push(',');
+        }
+        let mut header = format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({shape}), }}", self.descr);
+        // Data begins at a multiple of 64.
+        let padding = (64 - (MAGIC.len() + 2 + header.len() + 1) % 64) % 64;
+        header.extend(std::iter::repeat_n(' ', padding));
+        header.push('\n');
+        let mut out = MAGIC.to_vec();
+        out.extend((header.len() as u16).to_le_bytes());
+        out.extend(header.as_bytes());
+        out.extend(&self.bytes);
+        out
+    }
+
+    /// Reads a file to its end; `most` bounds its bytes of data.
+    pub fn read(name: &str, file: &mut impl Read, most: usize) -> Result<Self> {
+        let read = || format!("reading {name}");
+        let mut start = [0u8; 8];
+        file.read_exact(&mut start).with_context(read)?;
+        if start[..6] != MAGIC[..6] {
+            bail!("{name} is no .npy file: it does not begin with \\x93NUMPY");
+        }
+        let mut length = [0u8; 4];
+        match (start[6], start[7]) {
+            (1, 0) => file.read_exact(&mut length[..2]),
+            (2 | 3, 0) => file.read_exact(&mut length),
+            (major, minor) => bail!("{name}: .npy version 1.0, 2.0 or 3.0 expected, found {major}.{minor}"),
+        }
+        .with_context(read)?;
+        let length = u32::from_le_bytes(length) as usize;
+        if length > MAX_HEADER {
+            bail!("{name}: a header of {length} bytes, at most {MAX_HEADER} expected");
+        }
+        let mut header = vec![0; length];
+        file.read_exact(&mut header).with_context(read)?;
+        let header = String::from_utf8(header).with_context(|| format!("{name}: the header"))?;
+        let (descr, shape) = parse(&header).with_context(|| format!("{name}: header {:?}", header.trim()))?;
+        let width = match descr.as_str() {
+            "|u1" => 1,
+            "<i4" => 4,
+            "<i8" => 8,
+            other => bail!("{name}: elements '|u1', '<i4' or '<i8' expected, found '{other}'"),
+        };
+        let size = shape.iter().try_fold(width, |size: usize, n| size.checked_mul(*n)).filter(|size| *size <= most);
+        let Some(size) = size else { bail!("{name}: shape {shape:?} is larger than the {most} bytes expected at most") };
+        let mut bytes = vec![0; size];
+        file.read_exact(&mut bytes).with_context(|| format!("{name}: {size} bytes of data for shape {shape:?}"))?;
+        if file.read(&mut [0]).with_context(read)? != 0 {
+            bail!("{name}: more than the {size} bytes that shape {shape:?} takes");
+        }
+        Ok(Self { descr, shape, bytes })
+    }
+
+    /// The elements as labels.
+    pub fn labels(&self, name: &str) -> Result<Vec<u16>> {
+        let width = match self.descr.as_str() {
+            "|u1" => 1,
+            "<i4" => 4,
+            _ => 8,
+        };
+        let label = |bytes: &[u8]| {
+            let mut wide = [0u8; 8];
+            wide[..width].copy_from_slice(bytes);
+            u16::try_from(u64::from_le_bytes(wide)).with_context(|| format!("{name}: a label that is none"))
+        };
+        self.bytes.chunks_exact(width).map(label).collect()
+    }
+}
+
+/// Type and shape of a header, which is a Python dictionary of three known keys.
+fn parse(header: &str) -> Result<(String, Vec<usize>)> {
+    let body = header.trim().strip_prefix('{').and_then(|h| h.strip_suffix('}')).context("no dictionary")?;
+    let after = |key: &str| {
+        let at = body.find(&format!("'{key}':")).with_context(|| format!("no '{key}'"))?;
+        Ok::<_, anyhow::Error>(body[at + key.len() + 3..].trim_start())
+    };
+    let descr = after("descr")?.strip_prefix('\'').and_then(|d| d.split_once('\'')).context("'descr' is no text")?.0;
+    if !after("fortran_order")?.starts_with("False") {
+        bail!("C order expected, found Fortran's");
+    }
+    let shape = after("shape")?.strip_prefix('(').and_then(|s| s.split_once(')')).context("'shape' is no tuple")?.0;
+    let numbers = shape.split(',').map(str::trim).filter(|n| !n.is_empty());
+    let shape = numbers.map(|n| n.parse().with_context(|| format!("'{n}' in the shape"))).collect::<Result<_>>()?;
+    Ok((descr.to_owned(), shape))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Result<Npy> {
+        Npy::read("x.npy", &mut &bytes[..], 1 << 20)
+    }
+
+    #[test]
+    fn files_come_back_and_have_numpys_form() {
+        for shape in [vec![6], vec![1, 2, 3], vec![2, 3, 1, 1]] {
+            let npy = Npy::u8(shape, vec![1, 2, 3, 4, 5, 250]);
+            let file = npy.to_file();
+            assert_eq!((file.len() - 6) % 64, 0);
+            assert_eq!(read(&file).unwrap(), npy);
+        }
+        // As numpy 1.26 writes np.arange(3, dtype='i8').
+        let mut file = b"\x93NUMPY\x01\x00\x76\x00{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }".to_vec();
+        file.extend(std::iter::repeat_n(b' ', 127 - file.len()));
+        file.push(b'\n');
+        (0u64..3).for_each(|n| file.extend(n.to_le_bytes()));
+        assert_eq!(read(&file).unwrap().labels("x").unwrap(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn damaged_files_are_refused() {
+        let file = Npy::u8(vec![2, 3], vec![7; 6]).to_file();
+        let says = |bytes: &[u8], text: &str| {
+            let error = format!("{:#}", read(bytes).unwrap_err());
+            assert!(error.contains(text), "{error}");
+        };
+        (0..file.len()).for_each(|n| assert!(read(&file[..n]).is_err(), "cut at {n}"));
+        says(&[file.clone(), vec![0]].concat(), "more than the 6 bytes");
+        says(&[b"PK".to_vec(), file.clone()].concat(), "no .npy file");
+        let with = |from: &str, to: &str| {
+            let at = file.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+            let mut file = file.clone();
+            file[at..at + to.len()].copy_from_slice(to.as_bytes());
+            file
+        };
+        says(&with("|u1", "<f4"), "found '<f4'");
+        says(&with("False", "True "), "Fortran");
+        says(&with("(2, 3)", "(2, x)"), "'x' in the shape");
+        says(&with("descr", "discr"), "no 'descr'");
+        assert!(Npy::read("x", &mut &file[..], 5).is_err());
+    }
+}

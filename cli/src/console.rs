@@ -255,12 +255,12 @@ impl Live {
                 }
                 self.overall(*learner, f64::from(*epoch) + *step as f64 / (*steps).max(1) as f64);
             }
-            Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, seconds, .. } => {
+            Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, by_hardness, seconds, .. } => {
                 let half =
                     |name: &str, score: &Option<Score>| score.map_or_else(String::new, |s| format!("  {name} {}", percent(s.accuracy)));
                 let width = self.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
                 self.line(&format!(
-                    "epoch {epoch:>3}/{}  {:<width$}  lr {lr:<7}  loss {:.4}  train {}  test {}{}{}  {:.1} ms/step  {}",
+                    "epoch {epoch:>3}/{}  {:<width$}  lr {lr:<7}  loss {:.4}  train {}  test {}{}{}{}{}  {:.1} ms/step  {}",
                     self.epochs,
                     self.name(*learner),
                     train.loss,
@@ -268,6 +268,8 @@ impl Live {
                     percent(test.accuracy),
                     half("easy", test_easy),
                     half("hard", test_hard),
+                    half("corrupted", &by_hardness.corrupted),
+                    half("robust", &by_hardness.robust.map(|robust| robust.test)),
                     self.ms.get(*learner).copied().unwrap_or(0.0),
                     clock::duration(*seconds),
                 ));

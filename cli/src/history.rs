@@ -14,6 +14,8 @@ pub struct Point {
     pub test: Score,
     pub test_easy: Option<Score>,
     pub test_hard: Option<Score>,
+    pub corrupted: Option<Score>,
+    pub robust: Option<Score>,
 }
 
 /// One learner and how it went.
@@ -54,9 +56,17 @@ impl History {
                     l.ms_per_step = *ms_per_step;
                 }
             }
-            Event::EpochEnd { learner, epoch, test, test_easy, test_hard, flops, .. } => {
+            Event::EpochEnd { learner, epoch, test, test_easy, test_hard, by_hardness, flops, .. } => {
                 if let Some(l) = self.learners.get_mut(*learner) {
-                    l.points.push(Point { epoch: *epoch, flops: *flops, test: *test, test_easy: *test_easy, test_hard: *test_hard });
+                    l.points.push(Point {
+                        epoch: *epoch,
+                        flops: *flops,
+                        test: *test,
+                        test_easy: *test_easy,
+                        test_hard: *test_hard,
+                        corrupted: by_hardness.corrupted,
+                        robust: by_hardness.robust.map(|robust| robust.test),
+                    });
                 }
             }
             Event::LearnerFailed { learner, reason } => {
@@ -123,6 +133,38 @@ pub fn bins(summary: &Value) -> Option<(Vec<String>, Vec<Vec<String>>)> {
         let name = l["name"].as_str().unwrap_or("?").to_owned();
         std::iter::once(name).chain((0..most).map(|bin| accuracy(bins.get(bin).unwrap_or(&Value::Null)))).collect()
     };
+    Some((header, learners.iter().map(row).collect()))
+}
+
+/// The table of accuracy on corrupted and attacked images, one row a learner; `None` where neither was evaluated.
+pub fn corrupted_and_attacked(summary: &Value) -> Option<(Vec<&'static str>, Vec<Vec<String>>)> {
+    type Cell = fn(&Value) -> String;
+    fn gap(l: &Value) -> String {
+        let robust = &l["by_hardness"]["robust"];
+        let of = |what: &str| robust[what]["accuracy"].as_f64();
+        let gap = of("train").zip(of("test")).filter(|_| !robust["clean_train"].is_null());
+        gap.map_or_else(|| "-".into(), |(train, test)| format!("{:.2}", 100.0 * (train - test)))
+    }
+    let all: [(&'static str, Cell); 8] = [
+        ("clean test", |l| accuracy(&l["test"])),
+        ("corrupted test", |l| accuracy(&l["by_hardness"]["corrupted"])),
+        ("robust test", |l| accuracy(&l["by_hardness"]["robust"]["test"])),
+        ("clean validation", |l| accuracy(&l["validation"])),
+        ("robust validation", |l| accuracy(&l["by_hardness"]["robust"]["validation"])),
+        ("clean train", |l| accuracy(&l["by_hardness"]["robust"]["clean_train"])),
+        ("robust train", |l| accuracy(&l["by_hardness"]["robust"]["train"])),
+        ("gap", gap),
+    ];
+    let learners = learners(summary);
+    let said = |cell: Cell| learners.iter().any(|l| cell(l) != "-");
+    if !said(all[1].1) && !said(all[2].1) {
+        return None;
+    }
+    let attacked = said(all[2].1);
+    let shown: Vec<_> = all.into_iter().enumerate().filter(|(i, (_, cell))| said(*cell) && (attacked || *i < 2)).map(|(_, c)| c).collect();
+    let header = std::iter::once("learner").chain(shown.iter().map(|(title, _)| *title)).collect();
+    let row =
+        |l: &Value| std::iter::once(l["name"].as_str().unwrap_or("?").to_owned()).chain(shown.iter().map(|(_, cell)| cell(l))).collect();
     Some((header, learners.iter().map(row).collect()))
 }
 
@@ -282,5 +324,24 @@ mod tests {
         assert_eq!(history.epochs_done(), 2);
         history.learners[2].failed = Some("x".into());
         assert_eq!((history.epochs_done(), History::default().epochs_done()), (5, 0));
+    }
+
+    #[test]
+    fn corrupted_and_attacked_accuracy_is_shown_where_there_is_some() {
+        let score = |accuracy: f64| serde_json::json!({ "loss": 1.0, "accuracy": accuracy, "samples": 10 });
+        let of = |by_hardness: Value| {
+            let l = serde_json::json!({ "name": "dense", "test": score(0.9), "validation": score(0.8), "by_hardness": by_hardness });
+            corrupted_and_attacked(&serde_json::json!({ "summary": { "learners": [l] } }))
+        };
+        assert!(of(serde_json::json!({ "corrupted": null, "robust": null })).is_none());
+        let (header, rows) = of(serde_json::json!({ "corrupted": score(0.5) })).unwrap();
+        assert_eq!((header, rows[0][2].as_str()), (vec!["learner", "clean test", "corrupted test"], "50.00 %"));
+        let robust = serde_json::json!({ "train": score(0.7), "clean_train": score(0.95), "validation": score(0.3), "test": score(0.25) });
+        let (header, rows) = of(serde_json::json!({ "robust": robust })).unwrap();
+        assert_eq!(
+            header[1..],
+            ["clean test", "robust test", "clean validation", "robust validation", "clean train", "robust train", "gap"]
+        );
+        assert_eq!(rows[0][1..], ["90.00 %", "25.00 %", "80.00 %", "30.00 %", "95.00 %", "70.00 %", "45.00"]);
     }
 }

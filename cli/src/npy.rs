@@ -1,4 +1,4 @@
-//! NumPy's `.npy` files of whole numbers, as CIFAR-C's archives hold them: strict about everything the header says.
+//! NumPy's `.npy` files: whole numbers as CIFAR-C's archives hold them, and adversarial images to write. Reading is strict about everything the header says.
 
 use std::io::Read;
 
@@ -11,7 +11,7 @@ const MAX_HEADER: usize = 64 << 10;
 /// An array in C order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Npy {
-    /// NumPy's name of the type: `|u1`, `<i4` or `<i8`.
+    /// NumPy's name of the type: `|u1`, `<i4`, `<i8`, or `<f4` (only written).
     pub descr: String,
     pub shape: Vec<usize>,
     pub bytes: Vec<u8>,
@@ -21,6 +21,11 @@ impl Npy {
     /// Bytes.
     pub fn u8(shape: Vec<usize>, bytes: Vec<u8>) -> Self {
         Self { descr: "|u1".into(), shape, bytes }
+    }
+
+    /// Floats.
+    pub fn f32(shape: Vec<usize>, values: &[f32]) -> Self {
+        Self { descr: "<f4".into(), shape, bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect() }
     }
 
     /// The file.

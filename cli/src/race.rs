@@ -172,6 +172,10 @@ fn say_results(console: Console, summary: &mut Value, path: &Path, main: bool) {
         console.say("test accuracy by difficulty:");
         console.say(table::render(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
     }
+    if let Some((header, rows)) = history::corrupted_and_attacked(summary) {
+        console.say("test images as they are, and made hard:");
+        console.say(table::render(&header, &rows));
+    }
     for learner in history::learners(summary) {
         if let (Some(name), Some(reason)) = (learner["name"].as_str(), learner["failed"].as_str()) {
             console.say(format_args!("{name} failed: {reason}"));

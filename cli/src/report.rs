@@ -24,7 +24,9 @@ const BOTTOM: f64 = 40.0;
 type Pick = fn(&Point) -> Option<f64>;
 
 /// One chart: title, what it shows, and whether it is a share.
-const CHARTS: [(&str, Pick, bool); 4] = [
+const CHARTS: [(&str, Pick, bool); 6] = [
+    ("Test accuracy under attack", |p| p.robust.map(|s| s.accuracy), true),
+    ("Test accuracy, corrupted images", |p| p.corrupted.map(|s| s.accuracy), true),
     ("Test accuracy, hard half", |p| p.test_hard.map(|s| s.accuracy), true),
     ("Test accuracy, easy half", |p| p.test_easy.map(|s| s.accuracy), true),
     ("Test accuracy, all", |p| Some(p.test.accuracy), true),

@@ -18,7 +18,7 @@ use sparring_core::events::Summary;
 use sparring_core::train::compare::{Comparison, Difference, Estimate, Mean, Member, Metric};
 use sparring_core::train::parent::needed;
 
-use crate::args::{Usage, validate};
+use crate::args::validate;
 use crate::console::{Console, Outlook, Stopped, stop_on_interrupt};
 use crate::race::{self, RaceArgs, Role};
 use crate::rundir::{self, Found};
@@ -91,13 +91,7 @@ pub fn race(args: &SeriesArgs) -> Result<()> {
     let default = ExperimentConfig::default();
     let scale = args.scale.unwrap_or(Scale::Smoke);
     let base = match args.scenario {
-        Some(scenario) => {
-            let pending = scenario.pending();
-            if !pending.is_empty() {
-                return Err(Usage(format!("the scenario {scenario} cannot run in this build: it lacks {}", pending.join(", "))).into());
-            }
-            default.scenario(scenario, scale)
-        }
+        Some(scenario) => default.scenario(scenario, scale),
         None => default,
     };
     let config = args.race.experiment.resolve(base)?;

@@ -16,6 +16,7 @@ use sparring_core::config::DatasetName;
 
 use crate::args::{DeviceFlag, Usage, fraction};
 use crate::console::{Console, open_device, stop_on_interrupt};
+use crate::npy::Npy;
 use crate::{clock, data, import, rundir, source, table};
 use victim::Victim;
 
@@ -176,7 +177,8 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     console.say(table::render(&header, &[row]));
     if let Some(path) = &args.export {
         let (c, h, w) = data.extent;
-        rundir::write(path, &npy(&[count, c, h, w], &result.adversarial)).with_context(|| format!("writing {}", path.display()))?;
+        rundir::write(path, &Npy::f32(vec![count, c, h, w], &result.adversarial).to_file())
+            .with_context(|| format!("writing {}", path.display()))?;
         console.say(format_args!("output    {}", path.display()));
     }
     if let Some(path) = &args.sheet {
@@ -215,20 +217,6 @@ fn write_sheet(console: Console, path: &Path, result: &victim::Attacked, data: &
     Ok(())
 }
 
-/// A NumPy file (format 1.0) of float32 in C order.
-fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
-    let extents: Vec<String> = shape.iter().map(ToString::to_string).collect();
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({},), }}", extents.join(", "));
-    // Magic, version and length take ten bytes; all of it ends in a newline at a multiple of 64.
-    header += &" ".repeat((64 - (10 + header.len() + 1) % 64) % 64);
-    header.push('\n');
-    let mut out = b"\x93NUMPY\x01\x00".to_vec();
-    out.extend((header.len() as u16).to_le_bytes());
-    out.extend(header.as_bytes());
-    out.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-    out
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -241,15 +229,5 @@ mod tests {
         for wrong in ["pgd", "pgd0", "pgd-x", "cw", ""] {
             assert!(wrong.parse::<Kind>().unwrap_err().contains("like pgd20"), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_numpy_file_has_an_aligned_header() {
-        let bytes = npy(&[2, 1, 1, 3], &[0.0, 0.25, 0.5, 0.75, 1.0, 0.125]);
-        assert_eq!((&bytes[..8], bytes.len() % 64), (&b"\x93NUMPY\x01\x00"[..], 24));
-        let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-        let header = std::str::from_utf8(&bytes[10..10 + length]).unwrap();
-        assert!(header.contains("'shape': (2, 1, 1, 3,)") && header.ends_with('\n') && (10 + length) % 64 == 0);
-        assert_eq!(bytes[10 + length + 16..][..4], 1.0f32.to_le_bytes());
     }
 }

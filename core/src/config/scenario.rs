@@ -3,6 +3,7 @@
 //! A scenario is a base like any preset: flags go on top. A series repeats it over seeds and fractions of the data.
 
 use super::{Adversarial, DatasetName, ExperimentConfig, LearnerConfig, Method, Preset, Subset};
+use crate::corrupt::{CorruptionSet, Severities};
 use crate::net::zoo::Model;
 
 named_enum! {
@@ -28,16 +29,7 @@ named_enum! {
     }
 }
 
-/// Fields that a scenario needs and that do not exist yet. Whoever adds one sets it in [`ExperimentConfig::hardness`] and takes
-/// it from here; a test fails until both are done.
-const PENDING: &[(Scenario, &str)] = &[(Scenario::Corruption, "corruption"), (Scenario::Corruption, "severity")];
-
 impl Scenario {
-    /// What a scenario needs and this build lacks; empty where it can run.
-    pub fn pending(self) -> Vec<&'static str> {
-        PENDING.iter().filter(|(scenario, _)| *scenario == self).map(|(_, field)| *field).collect()
-    }
-
     /// Fractions of the training split (`p_data`) that a series of this size goes through.
     pub fn fractions(self, scale: Scale) -> &'static [f64] {
         match (self, scale) {
@@ -107,12 +99,9 @@ impl ExperimentConfig {
     fn hardness(self, scenario: Scenario, scale: Scale) -> Self {
         match scenario {
             Scenario::Nature => Self { subset: Subset::el2n_hard(0.5), control: true, ..self },
-            Scenario::Corruption => Self {
-                subset: Subset::All,
-                control: false,
-                // FILL IN: corruption and severity, as PENDING lists them.
-                ..self
-            },
+            Scenario::Corruption => {
+                Self { subset: Subset::All, control: false, corruption: CorruptionSet::STANDARD, severity: Severities::Mixed, ..self }
+            }
             Scenario::Attack => Self {
                 subset: Subset::All,
                 control: false,
@@ -161,17 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pending_does_not_exist_and_what_exists_is_set() {
-        let serde_json::Value::Object(fields) = serde_json::to_value(ExperimentConfig::default()).unwrap() else { panic!() };
-        for (scenario, field) in PENDING {
-            assert!(!fields.contains_key(*field), "{field} exists now: set it in `hardness` for {scenario} and take it from PENDING");
-        }
-        // Once nothing is pending, a scenario differs from the default in what it is named after.
+    fn a_scenario_sets_what_it_is_named_after() {
         for (scenario, field) in [(Scenario::Corruption, "corruption"), (Scenario::Attack, "norm")] {
-            if scenario.pending().is_empty() {
-                let set = ExperimentConfig::default().scenario(scenario, Scale::Smoke).non_defaults().unwrap();
-                assert!(set.iter().any(|(name, _)| name == field), "{scenario} leaves {field} at its default");
-            }
+            let set = ExperimentConfig::default().scenario(scenario, Scale::Smoke).non_defaults().unwrap();
+            assert!(set.iter().any(|(name, _)| name == field), "{scenario} leaves {field} at its default");
         }
     }
 

@@ -148,19 +148,20 @@ mod tests {
 
     #[test]
     fn every_class_shows_its_ends_in_order_and_the_page_stands_alone() {
-        let data = builtin(0.5, 400, 10, 1);
-        let train: Vec<f32> = (0..400).map(|i| i as f32).collect();
-        let answers = Answers { train: (0..400).map(|i| if i < 200 { data.train.labels[i] } else { 0 }).collect(), test: vec![0; 10] };
+        let data = builtin(0.5, 1000, 10, 1);
+        let train: Vec<f32> = (0..1000).map(|i| i as f32).collect();
+        let answers = Answers { train: (0..1000).map(|i| if i < 500 { data.train.labels[i] } else { 0 }).collect(), test: vec![0; 10] };
         let columns = vec![Column { score: ScoreName::Loss, train, test: Vec::new() }];
         let scores = Scores { columns, answers: Some(answers), card: String::new() };
         let html = render(&scores, ScoreName::Loss, &data).unwrap();
         assert_eq!(html.matches("<section").count(), data.classes.len());
         assert_eq!(html.matches("<img").count(), 2 * SHOWN * data.classes.len());
         assert!(!html.contains("http") && !html.contains("<script") && html.contains("prefers-color-scheme"));
-        let first = data.train.labels[399];
+        let first = data.train.labels[999];
         let section = html.split("<section").nth(usize::from(first) + 1).unwrap();
-        assert!(section.split("<img").nth(1).unwrap().contains("training image 399"), "the hardest comes first");
-        let wrong = (0..400).filter(|i| html.contains(&format!("training image {i}\"")) && *i >= 200 && data.train.labels[*i] != 0).count();
+        assert!(section.split("<img").nth(1).unwrap().contains("training image 999"), "the hardest comes first");
+        let wrong =
+            (0..1000).filter(|i| html.contains(&format!("training image {i}\"")) && *i >= 500 && data.train.labels[*i] != 0).count();
         assert_eq!(html.matches("class=\"wrong\"").count(), wrong);
         assert!(render(&scores, ScoreName::Grand, &data).is_err());
     }

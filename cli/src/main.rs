@@ -57,7 +57,7 @@ enum Command {
     Runs(runs::RunsArgs),
     /// Accuracy and loss of a checkpoint on a test set
     Eval(eval::EvalArgs),
-    /// Accuracy of a checkpoint under attack: FGSM or PGD
+    /// Accuracy of a checkpoint under attack: FGSM, PGD or AutoAttack
     Attack(attack::AttackArgs),
     /// Corrupt a test set: files as CIFAR-10-C's, or a sheet to look at
     Corrupt(corrupt::CorruptArgs),

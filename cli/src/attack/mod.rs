@@ -2,6 +2,7 @@
 //!
 //! Robust is what is right before the attack and after every restart of it, as a share of all samples.
 
+mod auto;
 mod sheet;
 mod victim;
 
@@ -11,6 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
+use sparring_core::attack::autoattack::{AutoAttackConfig, PartReport};
 use sparring_core::attack::{Norm, PgdConfig};
 use sparring_core::config::DatasetName;
 
@@ -25,6 +27,7 @@ use victim::Victim;
 pub enum Kind {
     Fgsm,
     Pgd(u32),
+    Auto,
 }
 
 impl FromStr for Kind {
@@ -33,8 +36,9 @@ impl FromStr for Kind {
         let steps = text.strip_prefix("pgd").map(|steps| steps.trim_start_matches('-').parse::<u32>());
         match (text, steps) {
             ("fgsm", _) => Ok(Self::Fgsm),
+            ("autoattack", _) => Ok(Self::Auto),
             (_, Some(Ok(steps))) if steps > 0 => Ok(Self::Pgd(steps)),
-            _ => Err(format!("expected fgsm or pgdN with N steps, like pgd20, found '{text}'")),
+            _ => Err(format!("expected fgsm, pgdN with N steps, like pgd20, or autoattack, found '{text}'")),
         }
     }
 }
@@ -44,6 +48,7 @@ impl std::fmt::Display for Kind {
         match self {
             Self::Fgsm => f.write_str("FGSM"),
             Self::Pgd(steps) => write!(f, "PGD-{steps}"),
+            Self::Auto => f.write_str("AutoAttack"),
         }
     }
 }
@@ -62,7 +67,7 @@ pub struct AttackArgs {
     difficulty: f32,
     #[command(flatten)]
     place: data::Place,
-    /// fgsm (one step from the clean image), or pgdN (N steps)
+    /// fgsm (one step from the clean image), pgdN (N steps), or autoattack (APGD-CE, targeted APGD-DLR and FAB, Square)
     #[arg(long, default_value = "pgd20", value_name = "NAME")]
     attack: Kind,
     /// Norm that bounds the perturbation: linf or l2
@@ -98,6 +103,9 @@ pub struct AttackArgs {
     /// Draw clean image, perturbation times ten, adversarial image, with the answers
     #[arg(long, value_name = "F.png")]
     sheet: Option<PathBuf>,
+    /// autoattack: keep its state in this file after every batch, and go on from it
+    #[arg(long, value_name = "F.json")]
+    state: Option<PathBuf>,
     /// Where to compute
     #[arg(long, default_value = "auto")]
     device: DeviceFlag,
@@ -114,6 +122,8 @@ impl AttackArgs {
         });
         let config = match self.attack {
             Kind::Fgsm => PgdConfig { targeted: self.target.is_some(), ..PgdConfig::fgsm(self.norm, eps) },
+            // AutoAttack has settings of its own; this checks the radius.
+            Kind::Auto => PgdConfig::fgsm(self.norm, eps),
             Kind::Pgd(iterations) => PgdConfig {
                 norm: self.norm,
                 eps,
@@ -129,6 +139,15 @@ impl AttackArgs {
         config.check().map_err(|e| Usage(e.to_string()))?;
         if let Some(target) = self.target.filter(|t| *t as usize >= classes) {
             return Err(Usage(format!("--target {target}: the classes are 0 to {}", classes - 1)).into());
+        }
+        if self.attack == Kind::Auto && (self.target.is_some() || self.restarts != 1 || self.step.is_some() || self.no_random_start) {
+            return Err(Usage(
+                "autoattack takes no --target, --restarts, --step or --no-random-start: its settings are the published ones".into(),
+            )
+            .into());
+        }
+        if self.attack != Kind::Auto && self.state.is_some() {
+            return Err(Usage("--state is for autoattack; the others are quick".into()).into());
         }
         if self.restarts == 0 || self.batch_size == 0 {
             return Err(Usage("--restarts and --batch-size must be at least 1".into()).into());
@@ -148,7 +167,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         bail!("{} has {classes} classes, but {} has {}", args.checkpoint.display(), data.name, data.classes.len());
     }
     let config = args.config(classes)?;
-    let device = open_device(console, args.device.into())?;
+    let mut device = open_device(console, args.device.into())?;
     let graph = import::graph(architecture, normalization, classes, data.extent)?;
     import::check(&graph, &mut state)?;
     let count = args.limit.unwrap_or(usize::MAX).min(data.test.len());
@@ -158,11 +177,29 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     let start = Instant::now();
     // Images are kept only where somebody wants to see them.
     let keep = args.export.is_some() || args.sheet.is_some();
-    let mut victim = Victim::new(device, graph, &state, &data, args.batch_size.min(count), config)?;
-    let result = pollster::block_on(victim.attack(console, &data, count, (args.seed, args.restarts, args.target), keep, &stop))?;
+    let batch = args.batch_size.min(count);
+    let (result, parts) = if args.attack == Kind::Auto {
+        let bytes = std::fs::read(&args.checkpoint).with_context(|| format!("reading {}", args.checkpoint.display()))?;
+        let target = auto::Target { graph, state: &state, data: &data, identity: sparring_core::data::sha256(&bytes) };
+        let standard = AutoAttackConfig::standard(args.norm, config.eps, args.seed);
+        let plan = auto::Plan { config: standard, count, batch, save: args.state.as_deref(), keep };
+        let (result, run) = auto::run(console, &mut device, target, &plan, &stop)?;
+        (result, Some(run))
+    } else {
+        let mut victim = Victim::new(&mut device, graph, &state, &data, batch, config)?;
+        let how = (args.seed, args.restarts, args.target);
+        (pollster::block_on(victim.attack(console, &data, count, how, keep, &stop))?, None)
+    };
     let seconds = start.elapsed().as_secs_f64();
     let share = |n: usize| n as f64 / count as f64;
-    let (clean, robust) = (share(result.clean()), share(result.robust()));
+    let (clean, robust) = match &parts {
+        Some(run) => (run.clean_accuracy(), run.robust_accuracy()),
+        None => (share(result.clean()), share(result.robust())),
+    };
+    if let Some(run) = &parts {
+        let row = |r: &PartReport| vec![r.part.to_string(), r.before.to_string(), r.broken.to_string(), clock::duration(r.seconds)];
+        console.say(table::render(&["part", "standing", "broken", "took"], &run.reports.iter().map(row).collect::<Vec<_>>()));
+    }
     let eps255 = if args.norm == Norm::Linf { format!(" ({:.3}/255)", config.eps * 255.0) } else { String::new() };
     let header = ["attack", "norm", "eps", "samples", "clean", "robust", "took"];
     let row = vec![
@@ -192,6 +229,8 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         "norm": args.norm,
         "eps": config.eps,
         "step": config.step,
+        "parts": parts.as_ref().map(|run| &run.reports),
+        "warnings": parts.as_ref().map(|run| &run.warnings),
         "iterations": config.iterations,
         "random_start": config.random_start,
         "restarts": args.restarts,
@@ -201,7 +240,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         "clean_accuracy": clean,
         "robust_accuracy": robust,
         "seconds": seconds,
-        "device": victim.device.info(),
+        "device": device.info(),
         "commit": env!("SPARRING_COMMIT"),
     }));
     Ok(())
@@ -226,6 +265,7 @@ mod tests {
     fn attacks_by_name() {
         assert_eq!("pgd20".parse::<Kind>().unwrap(), Kind::Pgd(20));
         assert_eq!("fgsm".parse::<Kind>().unwrap(), Kind::Fgsm);
+        assert_eq!("autoattack".parse::<Kind>().unwrap(), Kind::Auto);
         for wrong in ["pgd", "pgd0", "pgd-x", "cw", ""] {
             assert!(wrong.parse::<Kind>().unwrap_err().contains("like pgd20"), "{wrong}");
         }

@@ -47,8 +47,8 @@ impl Attacked {
 }
 
 /// The network, planned with an attack.
-pub struct Victim {
-    pub device: Device,
+pub struct Victim<'a> {
+    device: &'a mut Device,
     io: Io,
     attack: AttackIo,
     net: Net,
@@ -56,16 +56,16 @@ pub struct Victim {
     batch: HostBatch,
 }
 
-impl Victim {
-    pub fn new(mut device: Device, graph: Graph, state: &StateDict, data: &Dataset, batch: usize, config: PgdConfig) -> Result<Self> {
+impl<'a> Victim<'a> {
+    pub fn new(device: &'a mut Device, graph: Graph, state: &StateDict, data: &Dataset, batch: usize, config: PgdConfig) -> Result<Self> {
         let (c, h, w) = data.extent;
         let n = padded_batch(batch);
-        let io = allocate_io(&mut device, data.extent, n, n)?;
-        let attack = AttackIo::new(&mut device, Shape { c, h, w, n })?;
+        let io = allocate_io(device, data.extent, n, n)?;
+        let attack = AttackIo::new(device, Shape { c, h, w, n })?;
         let placements = vec![Placement::Dense; graph.weights().len()];
         let training = Training { attack: Some(Plan { io: attack, iterations: 0 }), ..OptimizerName::Sgd.into() };
-        let net = Net::plan(&mut device, &mut Scratch::default(), io, graph, n, state, placements, training, false)?;
-        let pgd = Pgd::new(&mut device, &io, attack, config)?;
+        let net = Net::plan(device, &mut Scratch::default(), io, graph, n, state, placements, training, false)?;
+        let pgd = Pgd::new(device, &io, attack, config)?;
         Ok(Self { device, io, attack, net, pgd, batch: HostBatch::default() })
     }
 

@@ -1,0 +1,125 @@
+//! AutoAttack on a checkpoint: part after part on the samples that still stand, with a state file to go on from.
+//!
+//! The standard version takes hours on a CPU; the state is written after every batch, so that stopping costs one batch.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use sparring_core::Device;
+use sparring_core::attack::autoattack::{Arena, AutoAttack, AutoAttackConfig, Part};
+use sparring_core::config::OptimizerName;
+use sparring_core::data::Dataset;
+use sparring_core::net::plan::allocate_io;
+use sparring_core::net::scratch::Scratch;
+use sparring_core::net::{Graph, Net, Placement, StateDict};
+use sparring_core::ops::padded_batch;
+
+use super::victim::{Attacked, Outcome};
+use crate::console::{Console, Stopped};
+use crate::{rundir, table};
+
+/// What is kept between two batches, and what it belongs to.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    /// SHA-256 of the checkpoint, and the name of the data.
+    of: (String, String),
+    run: AutoAttack,
+}
+
+/// What is attacked.
+pub struct Target<'a> {
+    pub graph: Graph,
+    pub state: &'a StateDict,
+    pub data: &'a Dataset,
+    /// SHA-256 of the checkpoint's file.
+    pub identity: String,
+}
+
+/// How.
+pub struct Plan<'a> {
+    pub config: AutoAttackConfig,
+    pub count: usize,
+    pub batch: usize,
+    /// Where the state is kept, if anywhere.
+    pub save: Option<&'a Path>,
+    /// Whether adversarial images are wanted.
+    pub keep: bool,
+}
+
+/// Runs it to the end, or until a signal. The result, and the finished run with its reports.
+pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Plan, stop: &AtomicBool) -> Result<(Attacked, AutoAttack)> {
+    let Target { graph, state, data, identity } = target;
+    let n = padded_batch(plan.batch);
+    let io = allocate_io(device, data.extent, n, n)?;
+    let placements = vec![Placement::Dense; graph.weights().len()];
+    let mut scratch = Scratch::default();
+    let classes = graph.classes;
+    let net = Net::plan(device, &mut scratch, io, graph, n, state, placements, OptimizerName::Sgd, false)?;
+    let arena = Arena::new(device, &mut scratch, &net, io, &plan.config)?;
+    let of = (identity, data.name.clone());
+    let fresh = AutoAttack::new(plan.config, classes, (0..plan.count as u32).collect())?;
+    let mut run = match plan.save.map(|path| load(console, path, &of, &fresh)).transpose()?.flatten() {
+        Some(run) if plan.keep => bail!(
+            "--export and --sheet need the images of the whole run, and {} of {} samples were attacked before: start with another --state",
+            run.total - run.robust().count(),
+            run.total
+        ),
+        Some(run) => run,
+        None => fresh,
+    };
+    let size: usize = data.image_bytes();
+    let mut attacked =
+        Attacked { outcomes: vec![Outcome { clean: (0, true), attacked: 0, robust: true }; plan.count], ..Attacked::default() };
+    if plan.keep {
+        attacked.adversarial = data.test.bytes[..plan.count * size].iter().map(|b| f32::from(*b) / 255.0).collect();
+    }
+    let mut said = Instant::now();
+    while !run.finished() {
+        if stop.load(Ordering::Relaxed) {
+            match plan.save {
+                Some(path) => bail!(Stopped(format!("stopped; the same command goes on from {}", path.display()))),
+                None => bail!(Stopped("stopped; with --state FILE the same command would go on from here".into())),
+            }
+        }
+        for broken in pollster::block_on(run.advance(device, &arena, data, &data.test))? {
+            let i = broken.sample as usize;
+            attacked.outcomes[i].robust = false;
+            attacked.outcomes[i].clean.1 &= broken.part != Part::Clean;
+            if plan.keep {
+                attacked.adversarial[i * size..][..size].copy_from_slice(&broken.image);
+            }
+        }
+        if let Some(path) = plan.save {
+            let saved = serde_json::to_vec(&Saved { of: of.clone(), run: run.clone() })?;
+            rundir::write(path, &saved).with_context(|| format!("writing {}", path.display()))?;
+        }
+        if said.elapsed().as_secs_f64() > 5.0 {
+            said = Instant::now();
+            let part = run.reports.last().map_or("clean", |report| report.part.name());
+            console.say(format_args!("{part:<8}  robust at most {}", table::percent(run.robust_accuracy())));
+        }
+    }
+    arena.free(device);
+    for warning in &run.warnings {
+        console.say(format_args!("warning   {warning}"));
+    }
+    Ok((attacked, run))
+}
+
+/// The state of the same run, if there is one.
+fn load(console: Console, path: &Path, of: &(String, String), fresh: &AutoAttack) -> Result<Option<AutoAttack>> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
+    };
+    let saved: Saved = serde_json::from_slice(&bytes).with_context(|| format!("{} is no state of AutoAttack", path.display()))?;
+    if saved.of != *of || saved.run.config != fresh.config || saved.run.total != fresh.total {
+        bail!("{} is of another checkpoint, other data or other settings; name another file, or remove it", path.display());
+    }
+    console.say(format_args!("resumed   {} of {} samples stand", saved.run.robust().count(), saved.run.total));
+    Ok(Some(saved.run))
+}

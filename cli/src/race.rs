@@ -290,7 +290,7 @@ impl Race {
             let best = self.session.best_state(i)?;
             let scores = &best.scores;
             Some(json!({ "name": learner.info.name, "epoch": best.epoch, "validation": scores.validation, "test": scores.test,
-                "test_easy": scores.test_easy, "test_hard": scores.test_hard }))
+                "test_easy": scores.test_easy, "test_hard": scores.test_hard, "by_hardness": scores.by_hardness }))
         });
         let best: Vec<Value> = best.collect();
         let mut summary = rundir::summary(&self.config, &self.history, &self.device, self.seconds(), !self.session.finished())?;

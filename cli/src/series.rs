@@ -12,6 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use sparring_core::ExperimentConfig;
+use sparring_core::attack::PgdConfig;
 use sparring_core::config::{Scale, Scenario};
 use sparring_core::data::Dataset;
 use sparring_core::events::Summary;
@@ -333,8 +334,11 @@ fn work(config: &ExperimentConfig, train: usize, test: usize) -> f64 {
     let trained = limited(split * config.p_data * config.subset.fraction(), config.limit_train);
     let evaluated = limited(train as f64 - split, config.limit_test) + limited(test as f64, config.limit_test);
     // Forward and two gradients, to a forward pass alone.
-    // FILL IN: an attack adds a forward pass and a gradient a step and sample, in training (train_step) and in tests (test_step).
-    let (training, evaluation) = (3.0, 1.0);
+    // Each step of an attack adds a forward pass and one gradient, and what it made is evaluated too.
+    let steps = |attack: Option<PgdConfig>| attack.map_or(0.0, |attack| 2.0 * f64::from(attack.iterations));
+    let attacked = f64::from(u8::from(config.test_attack().is_some()));
+    let corrupted = if config.corruption.is_empty() { 0.0 } else { 0.5 };
+    let (training, evaluation) = (3.0 + steps(config.train_attack()), 1.0 + attacked + corrupted + steps(config.test_attack()));
     // A dense parent costs what a learner costs.
     let learners = (config.learners.len() * if config.control { 2 } else { 1 } + needed(config).len()) as f64;
     f64::from(config.epochs) * learners * (training * trained + evaluation * evaluated)

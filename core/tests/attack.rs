@@ -326,3 +326,36 @@ fn an_attack_of_no_radius_trains_as_if_there_were_none_but_for_running_statistic
         }
     }
 }
+
+#[test]
+fn an_adversarial_run_resumes_to_the_same_numbers() {
+    use sparring_core::train::checkpoint::Checkpoint;
+    let config = ExperimentConfig { learners: vec![LearnerConfig::new(Method::RigL, 0.3)], ..adversarial(Adversarial::Linf, 4.0 / 255.0) };
+    let (events, states) = run(config.clone());
+    let ends = |events: &[Event]| -> Vec<String> {
+        let numbers = |event: &Event| match event {
+            Event::EpochEnd { epoch, train, validation, test, by_hardness, .. } => {
+                Some(format!("{epoch} {train:?} {validation:?} {test:?} {by_hardness:?}"))
+            }
+            _ => None,
+        };
+        events.iter().filter_map(numbers).collect()
+    };
+    // After some steps of training, and wherever a slice of an evaluation ends.
+    for stop in [2, 5, 9] {
+        block_on(async {
+            let mut session = Session::new(config.clone(), data(), None, Device::cpu()).await.unwrap();
+            let mut before = Vec::new();
+            for _ in 0..stop {
+                before.extend(session.advance().await.unwrap());
+            }
+            let checkpoint = Checkpoint::read(&session.checkpoint("").await.unwrap()).unwrap();
+            let mut session = Session::resume(config.clone(), data(), None, Device::cpu(), &checkpoint).await.unwrap();
+            while !session.finished() {
+                before.extend(session.advance().await.unwrap());
+            }
+            assert_eq!(ends(&before), ends(&events), "stopped after {stop} slices");
+            assert_eq!(session.state(0).await.unwrap(), states[0]);
+        });
+    }
+}

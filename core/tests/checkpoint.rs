@@ -264,7 +264,7 @@ fn what_does_not_belong_together_is_refused_by_what_differs() {
     let mut checkpoint = Checkpoint::read(&bytes).unwrap();
     checkpoint.record.format += 1;
     let newer = Checkpoint::read(&checkpoint.to_bytes().unwrap());
-    assert!(matches!(newer, Err(Error::Checkpoint(Refusal::Version { found: 2 }))));
+    assert!(matches!(newer, Err(Error::Checkpoint(Refusal::Version { found: 3 }))));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::net::plan::scatter;
 use crate::net::{StateDict, Tensor};
 use crate::sparse::csr::check_positions;
 use crate::train::checkpoint::{Array, CHECKPOINT_VERSION, Checkpoint, DataIdentity, Exact, Record, damaged};
+use crate::train::learner::Latest;
 
 impl Session {
     /// The session as it stands between two calls of `advance`. `note` is the caller's own and comes back in the record: for
@@ -88,7 +89,9 @@ impl Session {
         let learner = &self.learners[index];
         let (epoch, scores) = (learner.epoch, learner.latest.clone());
         self.best.resize_with(self.learners.len(), || None);
-        let better = |best: &Best| scores.validation.accuracy > best.scores.validation.accuracy;
+        // An adversarial run is at its best where it withstands most.
+        let value = |scores: &Latest| scores.by_hardness.robust.map_or(scores.validation, |robust| robust.validation).accuracy;
+        let better = |best: &Best| value(&scores) > value(&best.scores);
         if self.best[index].as_ref().is_none_or(better) {
             self.best[index] = Some(Best { epoch, scores, state: self.state(index).await? });
         }

@@ -1,0 +1,30 @@
+//! Embeds the shaders without comments and indentation: in the page every byte is loaded by every visitor.
+
+use std::path::Path;
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let shaders = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shaders");
+    let out = Path::new(&env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?).join("shaders");
+    println!("cargo:rerun-if-changed={}", shaders.display());
+    for folder in ["", "shared"] {
+        fs::create_dir_all(out.join(folder))?;
+        for entry in fs::read_dir(shaders.join(folder))? {
+            let path = entry?.path();
+            let (Some(name), Some("wgsl")) = (path.file_name(), path.extension().and_then(|e| e.to_str())) else { continue };
+            fs::write(out.join(folder).join(name), bare(&fs::read_to_string(&path)?))?;
+        }
+    }
+    Ok(())
+}
+
+/// WGSL has no strings, so that every `//` begins a comment.
+fn bare(source: &str) -> String {
+    let mut out = String::new();
+    for line in source.lines().map(|line| line.split("//").next().unwrap_or_default().trim()).filter(|line| !line.is_empty()) {
+        let spaces = [(", ", ","), ("; ", ";"), (": ", ":"), (" {", "{"), ("{ ", "{"), (" }", "}")];
+        out += &spaces.iter().fold(line.to_owned(), |line, (from, to)| line.replace(from, to));
+        out.push('\n');
+    }
+    out
+}

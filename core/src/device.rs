@@ -145,11 +145,8 @@ impl Device {
     /// Prepares ops to be run in order: pipelines, bind groups, grids, limits checked.
     ///
     /// # Errors
-    /// `Limit` where an op cannot run on this device; `Shape` where buffers do not fit an op; `Config` where this build lacks the op.
+    /// `Limit` where an op cannot run on this device; `Shape` where buffers do not fit an op.
     pub fn compile(&mut self, label: &str, ops: &[Op]) -> Result<Program> {
-        if let Some(feature) = ops.iter().find_map(Op::left_out) {
-            return Err(crate::ops::lacks(feature));
-        }
         match self {
             Self::Gpu(d) => Ok(Program::Gpu(d.compile(label, ops)?)),
             Self::Cpu(d) => {

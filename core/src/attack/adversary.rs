@@ -9,7 +9,7 @@ use crate::device::Device;
 use crate::error::Result;
 use crate::net::Net;
 use crate::net::tape::Io;
-use crate::ops::{ATTACKS, Shape, StepParams, lacks};
+use crate::ops::{Shape, StepParams};
 
 /// Streams of evaluation are apart from those of every epoch.
 const EVALUATION: u64 = 1 << 32;
@@ -27,7 +27,7 @@ impl Adversary {
     /// Plans the attacks of an experiment; `None` where it has none.
     ///
     /// # Errors
-    /// What the device says; `Config` in a build without the feature `attacks`.
+    /// What the device says.
     pub fn new(
         device: &mut Device,
         batch: &Io,
@@ -36,9 +36,6 @@ impl Adversary {
         config: &ExperimentConfig,
     ) -> Result<Option<Self>> {
         let (Some(train), Some(test)) = (config.train_attack(), config.test_attack()) else { return Ok(None) };
-        if !ATTACKS {
-            return Err(lacks("attacks"));
-        }
         let (c, h, w) = extent;
         let io = AttackIo::new(device, Shape { c, h, w, n })?;
         Ok(Some(Self { io, train: Pgd::new(device, batch, io, train)?, test: Pgd::new(device, batch, io, test)?, seed: config.seed }))
@@ -54,9 +51,6 @@ impl Adversary {
     /// # Errors
     /// What the device says.
     pub fn attack_training(&self, device: &mut Device, net: &Net, step: &StepParams, samples: &[u32], epoch: u32) -> Result<()> {
-        if !ATTACKS {
-            return Err(lacks("attacks"));
-        }
         self.train.decode(device, step)?;
         self.train.attack(device, net.attack_gradient(true)?, step, samples, (self.seed, u64::from(epoch)))
     }
@@ -66,9 +60,6 @@ impl Adversary {
     /// # Errors
     /// What the device says.
     pub fn evaluate(&self, device: &mut Device, net: &Net, step: &StepParams, samples: &[u32]) -> Result<()> {
-        if !ATTACKS {
-            return Err(lacks("attacks"));
-        }
         self.test.decode(device, step)?;
         self.test.attack(device, net.attack_gradient(false)?, step, samples, (self.seed, EVALUATION))?;
         net.eval_attacked(device, step)

@@ -4,7 +4,7 @@ use super::{AttackIo, Norm};
 use crate::device::{Device, Program};
 use crate::error::{Error, Result};
 use crate::net::tape::Io;
-use crate::ops::{ATTACKS, Add, LaneNorm, Op, ProjectL2, StepL2, StepLinf, StepParams, lacks};
+use crate::ops::{Add, LaneNorm, Op, ProjectL2, StepL2, StepLinf, StepParams};
 use crate::rng::{Purpose, Stream};
 
 /// What an attack does.
@@ -84,9 +84,6 @@ impl Pgd {
     /// `Config` for ranges; what the device says.
     pub fn new(device: &mut Device, batch: &Io, io: AttackIo, config: PgdConfig) -> Result<Self> {
         config.check()?;
-        if !ATTACKS {
-            return Err(lacks("attacks"));
-        }
         let AttackIo { shape, clean, adversarial, grad, norms } = io;
         let (x, clean) = (adversarial.buffer(), clean.buffer());
         let eps = config.norm.safe_radius(config.eps, shape.len() / shape.n.max(1));
@@ -128,9 +125,6 @@ impl Pgd {
     /// # Errors
     /// What the device says.
     pub fn run(&self, device: &mut Device, gradient: &Program, step: &StepParams, start: Start) -> Result<()> {
-        if !ATTACKS {
-            return Err(lacks("attacks"));
-        }
         let step = StepParams { sample_offset: 0, ..*step };
         let x = self.io.adversarial.buffer();
         match start {
@@ -158,7 +152,7 @@ impl Pgd {
     /// # Errors
     /// What the device says.
     pub fn attack(&self, device: &mut Device, gradient: &Program, step: &StepParams, samples: &[u32], streams: (u64, u64)) -> Result<()> {
-        if !ATTACKS || !self.config.random_start {
+        if !self.config.random_start {
             return self.run(device, gradient, step, Start::Clean);
         }
         let (lanes, eps) = (self.io.shape.n, self.config.eps);

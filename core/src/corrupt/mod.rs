@@ -226,12 +226,8 @@ impl Plan {
     /// A copy of a dataset in which these images, by index and in increasing order, are corrupted.
     ///
     /// # Errors
-    /// `Shape` where the images are not of the dataset's extent; `Config` in a build without the feature `corruptions`.
+    /// `Shape` where the images are not of the dataset's extent.
     pub fn apply(&self, data: &Dataset, train: &[u32], test: &[u32]) -> Result<Dataset> {
-        // The compiler leaves out what is never called.
-        if !cfg!(feature = "corruptions") {
-            return Err(crate::ops::lacks("corruptions"));
-        }
         let mut out = data.clone();
         self.images(&mut out.train, Part::Train, train, data.extent)?;
         self.images(&mut out.test, Part::Test, test, data.extent)?;

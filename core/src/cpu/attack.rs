@@ -2,7 +2,7 @@
 
 use super::parallel;
 use super::real::Real;
-use crate::ops::{ATTACKS, ProjectL2, Shape, StepL2, StepLinf};
+use crate::ops::{ProjectL2, Shape, StepL2, StepLinf};
 
 /// Pixels (rows of lanes) of one task.
 const ROWS: usize = 64;
@@ -29,9 +29,6 @@ fn each<T: Real>(shape: Shape, x: &mut [T], f: impl Fn(usize, usize, T) -> T + S
 
 /// `norms[n] = ||x - minus||`, added up pixel after pixel in float64.
 pub fn lane_norm<T: Real>(shape: Shape, x: &[T], minus: Option<&[T]>, norms: &mut [T]) {
-    if !ATTACKS {
-        return;
-    }
     let n = shape.n.max(1);
     let mut sums = vec![0.0f64; n];
     for (row, x) in x[..shape.len()].chunks_exact(n).enumerate() {
@@ -45,9 +42,6 @@ pub fn lane_norm<T: Real>(shape: Shape, x: &[T], minus: Option<&[T]>, norms: &mu
 
 /// See [`StepLinf`].
 pub fn step_linf<T: Real>(op: &StepLinf, x: &mut [T], clean: &[T], grad: &[T]) {
-    if !ATTACKS {
-        return;
-    }
     let (step, eps) = (T::from_f32(op.step), T::from_f32(op.eps));
     each(op.shape, x, |i, _, x| {
         let (g, clean) = (grad[i], clean[i]);
@@ -64,9 +58,6 @@ pub fn step_linf<T: Real>(op: &StepLinf, x: &mut [T], clean: &[T], grad: &[T]) {
 
 /// See [`StepL2`].
 pub fn step_l2<T: Real>(op: &StepL2, x: &mut [T], grad: &[T], norms: &[T]) {
-    if !ATTACKS {
-        return;
-    }
     let (step, least) = (T::from_f32(op.step), T::from_f32(1e-12));
     each(op.shape, x, |i, lane, x| {
         let norm = if norms[lane] > least { norms[lane] } else { least };
@@ -76,9 +67,6 @@ pub fn step_l2<T: Real>(op: &StepL2, x: &mut [T], grad: &[T], norms: &[T]) {
 
 /// See [`ProjectL2`].
 pub fn project_l2<T: Real>(op: &ProjectL2, x: &mut [T], clean: &[T], norms: &[T]) {
-    if !ATTACKS {
-        return;
-    }
     let eps = T::from_f32(op.eps);
     each(op.shape, x, |i, lane, x| {
         let scale = if norms[lane] > eps { eps / norms[lane] } else { T::ONE };

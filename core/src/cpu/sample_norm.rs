@@ -3,7 +3,7 @@
 use super::conv::{Entry, Index, positions};
 use super::parallel;
 use super::real::Real;
-use crate::ops::{ConvShape, GRADIENT_NORMS, NORM_ROWS, Shape};
+use crate::ops::{ConvShape, NORM_ROWS, Shape};
 
 /// Lanes that are summed at a time.
 const LANES: usize = 16;
@@ -26,9 +26,6 @@ pub struct ConvArgs<'a, T> {
 
 /// `sums[row] += the squared gradients of the row's weights`, lane by lane.
 pub fn conv<T: Real>(args: ConvArgs<'_, T>) {
-    if !GRADIENT_NORMS {
-        return;
-    }
     let ConvArgs { shape, x, dy, index, bias, sums } = args;
     let (n, plane_in, plane_out) = (shape.n, shape.input().plane(), shape.output().plane());
     let weights: Vec<(usize, Entry)> =
@@ -88,9 +85,6 @@ pub struct BatchNormArgs<'a, T> {
 
 /// `sums[row] += the squared gradients of gamma and beta of the row's channels`, lane by lane.
 pub fn batchnorm<T: Real>(args: BatchNormArgs<'_, T>) {
-    if !GRADIENT_NORMS {
-        return;
-    }
     let BatchNormArgs { shape, dy, y, x, stats, eps, sums } = args;
     let (n, plane, span) = (shape.n, shape.plane(), shape.c.div_ceil(NORM_ROWS));
     parallel::chunks_mut(&mut sums[..NORM_ROWS * n], n, |row, sums| {

@@ -2,14 +2,11 @@
 
 use super::encode_conv::shape_constants;
 use super::launch::{Launch, flag, nothing, read, read_or_nothing, write};
-use crate::ops::{BatchNormSampleNorm, ConvSampleNorm, GRADIENT_NORMS, NORM_ROWS, Weight};
+use crate::ops::{BatchNormSampleNorm, ConvSampleNorm, NORM_ROWS, Weight};
 
 const THREADS: usize = 64;
 
 pub fn conv(o: &ConvSampleNorm) -> Vec<Launch> {
-    if !GRADIENT_NORMS {
-        return Vec::new();
-    }
     let s = &o.shape;
     let topology = match o.weight {
         Weight::Dense { .. } => None,
@@ -42,9 +39,6 @@ pub fn conv(o: &ConvSampleNorm) -> Vec<Launch> {
 }
 
 pub fn batchnorm(o: &BatchNormSampleNorm) -> Vec<Launch> {
-    if !GRADIENT_NORMS {
-        return Vec::new();
-    }
     let s = o.shape;
     vec![Launch {
         op: "BatchNormSampleNorm",

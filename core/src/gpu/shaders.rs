@@ -9,22 +9,11 @@ macro_rules! embed {
 
 const STAGES: &[(&str, &str)] = embed!("":
     adam_update, add, augment, avg_pool, avg_pool_grad, batchnorm_apply, batchnorm_finish, batchnorm_input_grad,
-    batchnorm_reduce_grad, batchnorm_stats, bias_grad, conv_forward, conv_input_grad, conv_weight_grad, fill, max_pool,
-    max_pool_grad, normalize, relu, relu_grad, sgd_update, shortcut_a, shortcut_a_grad, softmax_cross_entropy,
-    sparse_conv_forward, sparse_conv_input_grad, sparse_conv_weight_grad, sum_partials,
+    batchnorm_reduce_grad, batchnorm_sample_norm, batchnorm_stats, bias_grad, conv_forward, conv_input_grad,
+    conv_sample_norm, conv_weight_grad, fill, lane_norm, max_pool, max_pool_grad, normalize, project_l2, relu,
+    relu_grad, sgd_update, shortcut_a, shortcut_a_grad, softmax_cross_entropy, sparse_conv_forward,
+    sparse_conv_input_grad, sparse_conv_weight_grad, step_l2, step_linf, sum_partials,
 );
-
-/// Those of other attacks.
-#[cfg(feature = "attacks")]
-const ATTACKS: &[(&str, &str)] = embed!("": lane_norm, project_l2, step_l2, step_linf);
-#[cfg(not(feature = "attacks"))]
-const ATTACKS: &[(&str, &str)] = &[];
-
-/// Those of gradient norms by sample.
-#[cfg(feature = "gradient-norms")]
-const NORMS: &[(&str, &str)] = embed!("": batchnorm_sample_norm, conv_sample_norm);
-#[cfg(not(feature = "gradient-norms"))]
-const NORMS: &[(&str, &str)] = &[];
 
 /// Those of AutoAttack.
 #[cfg(feature = "autoattack")]
@@ -45,12 +34,12 @@ const LANES: &[(&str, &str)] = &[];
 
 /// The names of all stages.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    STAGES.iter().chain(ATTACKS).chain(NORMS).chain(AUTOATTACK).map(|(name, _)| *name)
+    STAGES.iter().chain(AUTOATTACK).map(|(name, _)| *name)
 }
 
 /// The complete WGSL of a stage; `None` where there is none of that name, or an import is missing.
 pub fn source(name: &str) -> Option<String> {
-    let text = [STAGES, ATTACKS, NORMS, AUTOATTACK].iter().find_map(|table| lookup(table, name))?;
+    let text = lookup(STAGES, name).or_else(|| lookup(AUTOATTACK, name))?;
     let mut out = String::new();
     expand(text, &mut Vec::new(), &mut out)?;
     Some(out)

@@ -14,7 +14,6 @@ use crate::device::{Device, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::events::{Event, Summary};
 use crate::net::plan::SampleNorms;
-use crate::ops::{GRADIENT_NORMS, lacks};
 use crate::rng::{Purpose, Stream};
 use crate::train::Session;
 use crate::train::session::SampleRecord;
@@ -111,17 +110,13 @@ impl Scoring {
     /// As [`Session::advance`].
     pub async fn advance(&mut self) -> Result<Vec<Event>> {
         if self.session.finished() {
-            if !GRADIENT_NORMS {
-                return Err(lacks("gradient-norms"));
-            }
             self.gradient_norms().await?;
             return Ok(Vec::new());
         }
         let events = self.session.advance().await?;
         for event in &events {
             match event {
-                // The page does without this too.
-                Event::EpochEnd { .. } if GRADIENT_NORMS && self.extra.forgetting => {
+                Event::EpochEnd { .. } if self.extra.forgetting => {
                     for (forgetting, test) in self.forgetting.iter_mut().zip([false, true]) {
                         let records = self.session.sample_records(0, test).await?;
                         let data = self.session.dataset();

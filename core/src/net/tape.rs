@@ -282,7 +282,7 @@ impl<'a> Tape<'a> {
                         let op = ConvInputGrad { shape, dy, weight: self.bound.weights[w], dx, accumulate };
                         self.ops.push(Op::ConvInputGrad(op));
                     }
-                    if let Some(sums) = self.norms.filter(|_| GRADIENT_NORMS) {
+                    if let Some(sums) = self.norms {
                         let weight = self.bound.weights[w];
                         self.ops.push(Op::ConvSampleNorm(ConvSampleNorm { shape, x, dy, weight, bias: *bias, sums }));
                         continue;
@@ -308,7 +308,7 @@ impl<'a> Tape<'a> {
                     let daffine = daffine.unwrap_or_else(|| self.names.take(2 * shape.c));
                     let relu = *relu;
                     // In eval mode only the parameters' gradient needs these sums.
-                    if let Some(sums) = self.norms.filter(|_| GRADIENT_NORMS) {
+                    if let Some(sums) = self.norms {
                         self.ops.push(Op::BatchNormSampleNorm(BatchNormSampleNorm { shape, dy, y, x, stats, eps: BN_EPS, relu, sums }));
                     } else if sink.is_some() || !eval {
                         let eps = BN_EPS;

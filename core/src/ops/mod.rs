@@ -27,19 +27,6 @@ pub use sample_norm::{BatchNormSampleNorm, ConvSampleNorm, NORM_ROWS};
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::error::Error;
-
-/// Whether this build has the ops of attacks. The page has no room for them yet: its kernels for them are empty, and
-/// [`Op::left_out`] keeps programs from using them.
-pub const ATTACKS: bool = cfg!(feature = "attacks");
-/// Whether this build has the ops of gradient norms by sample.
-pub const GRADIENT_NORMS: bool = cfg!(feature = "gradient-norms");
-
-/// What a build without a feature says.
-pub fn lacks(feature: &str) -> Error {
-    Error::Config(["the page has no room yet for ", feature, ": use the native program"].concat())
-}
-
 /// A buffer of 4-byte words on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BufferId(pub u32);
@@ -158,15 +145,4 @@ pub enum Op {
     StepLinf(StepLinf),
     StepL2(StepL2),
     ProjectL2(ProjectL2),
-}
-
-impl Op {
-    /// The cargo feature that this build lacks and this op needs.
-    pub fn left_out(&self) -> Option<&'static str> {
-        match self {
-            Self::LaneNorm(_) | Self::StepLinf(_) | Self::StepL2(_) | Self::ProjectL2(_) if !ATTACKS => Some("attacks"),
-            Self::ConvSampleNorm(_) | Self::BatchNormSampleNorm(_) if !GRADIENT_NORMS => Some("gradient-norms"),
-            _ => None,
-        }
-    }
 }

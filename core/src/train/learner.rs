@@ -21,7 +21,7 @@ use crate::net::plan::{Net, Training};
 use crate::net::scratch::Scratch;
 use crate::net::tape::Io;
 use crate::net::{Graph, StateDict};
-use crate::ops::{ATTACKS, StepParams, TOTAL_WORDS};
+use crate::ops::{StepParams, TOTAL_WORDS};
 use crate::sparse::PositionSet;
 
 /// How many recent slices the step time is the median of.
@@ -395,7 +395,7 @@ impl Learner {
             load(ring, self.net.n, samples, self.epoch)?;
             let step = StepParams { batch: batch as u32, ..step_params(config, lr, samples.len()) };
             let last = at + samples.len() == end;
-            if let Some(adversary) = ring.adversary.filter(|_| ATTACKS) {
+            if let Some(adversary) = ring.adversary {
                 adversary.attack_training(ring.device, &self.net, &step, samples, self.epoch)?;
             }
             if let Some(sum) = dense.as_deref_mut() {

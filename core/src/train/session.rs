@@ -26,7 +26,7 @@ use crate::net::scratch::Scratch;
 use crate::net::tape::Io;
 use crate::net::zoo::Input;
 use crate::net::{StateDict, init};
-use crate::ops::{ATTACKS, SAMPLE_WORDS, StepParams, padded_batch};
+use crate::ops::{SAMPLE_WORDS, StepParams, padded_batch};
 
 /// Device work aimed at in one call of `advance`, milliseconds.
 const SLICE_MS: f64 = 100.0;
@@ -402,7 +402,7 @@ impl Session {
         let bins = if attacked || on != Split::Test { Vec::new() } else { self.by_bin(&records) };
         let learner = &mut self.learners[index];
         let Pending { scores, right } = &mut learner.pending;
-        if ATTACKS && attacked {
+        if attacked {
             // What was wrong before the attack is not robust, whatever the attack made of it.
             let score = score(&records, labels, |_| true, |i| right[i]);
             let robust = scores.by_hardness.robust.get_or_insert_default();
@@ -477,7 +477,7 @@ impl Session {
             self.batch.fill(&self.data, images, &samples[at..end], net.n, None)?;
             upload(&mut self.device, &self.io, &self.batch)?;
             let step = StepParams { n_valid: (end - at) as u32, sample_offset: at as u32, ..StepParams::default() };
-            match self.adversary.as_ref().filter(|_| ATTACKS && which.attacked) {
+            match self.adversary.as_ref().filter(|_| which.attacked) {
                 Some(adversary) => adversary.evaluate(&mut self.device, net, &step, &samples[at..end])?,
                 None => net.eval_step(&mut self.device, &step)?,
             }

@@ -8,7 +8,7 @@ use crate::device::{Device, Program};
 use crate::error::{Error, Result};
 use crate::net::scratch::Scratch;
 use crate::net::tape::{Io, Mode, Tape};
-use crate::ops::{ATTACKS, SAMPLE_WORDS, StepParams, TOTAL_WORDS};
+use crate::ops::{SAMPLE_WORDS, StepParams, TOTAL_WORDS};
 
 /// That a network is trained on the adversarial pixels of an attack.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub(super) struct Attack {
 impl Net {
     /// Where training takes its batch from.
     pub(super) fn train_io(&self) -> Io {
-        self.optimizer.attack.filter(|_| ATTACKS).map_or(self.io, |attacked| self.attacked_io(&attacked.io))
+        self.optimizer.attack.map_or(self.io, |attacked| self.attacked_io(&attacked.io))
     }
 
     fn attacked_io(&self, attack: &AttackIo) -> Io {
@@ -47,7 +47,7 @@ impl Net {
 
     /// Compiles the programs on an attack's pixels, where the network has an attack.
     pub(super) fn compile_attack(&self, device: &mut Device, scratch: &mut Scratch) -> Result<Option<Attack>> {
-        let Some(Attacked { io, .. }) = self.optimizer.attack.filter(|_| ATTACKS) else { return Ok(None) };
+        let Some(Attacked { io, .. }) = self.optimizer.attack else { return Ok(None) };
         let mut gradient = |mode| {
             self.on_pixels(device, scratch, "attack gradient", &io, mode, |tape, n| {
                 // The attack's own records and totals are nobody's.

@@ -5,7 +5,7 @@ use crate::device::{Device, Program};
 use crate::error::Result;
 use crate::net::scratch::Scratch;
 use crate::net::tape::{Mode, Sink, Tape, Target};
-use crate::ops::{BufferId, Dtype, GRADIENT_NORMS, NORM_ROWS, Op, StepParams, Weight, lacks};
+use crate::ops::{BufferId, Dtype, NORM_ROWS, Op, StepParams, Weight};
 
 /// A program that computes gradient norms, and the buffer it leaves them in.
 pub struct SampleNorms {
@@ -21,9 +21,6 @@ impl Net {
     /// # Errors
     /// What the device says.
     pub fn sample_norms(&self, device: &mut Device, scratch: &mut Scratch) -> Result<SampleNorms> {
-        if !GRADIENT_NORMS {
-            return Err(lacks("gradient-norms"));
-        }
         let sums = device.alloc("gradient norms", NORM_ROWS * self.n, Dtype::F32)?;
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(self.io);

@@ -4,7 +4,7 @@ use super::{Images, SLICE_MS, SampleRecord, Session, score};
 use crate::error::Result;
 use crate::events::Score;
 use crate::net::plan::SampleNorms;
-use crate::ops::{GRADIENT_NORMS, StepParams, lacks};
+use crate::ops::StepParams;
 use crate::train::learner::upload;
 
 impl Session {
@@ -39,9 +39,6 @@ impl Session {
     /// # Errors
     /// What the device says.
     pub async fn norms(&mut self, program: &SampleNorms, learner: usize, test: bool, norms: &mut Vec<f32>) -> Result<bool> {
-        if !GRADIENT_NORMS {
-            return Err(lacks("gradient-norms"));
-        }
         let start = web_time::Instant::now();
         let samples = self.file(test);
         while norms.len() < samples.len() && start.elapsed().as_secs_f64() * 1e3 < SLICE_MS {

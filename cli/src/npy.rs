@@ -1,4 +1,4 @@
-//! NumPy's `.npy` files: whole numbers as CIFAR-C's archives hold them, and adversarial images to write. Reading is strict about everything the header says.
+//! NumPy's `.npy` files: CIFAR-C's archives, scores of other programs, indices and adversarial images to write. Reading is strict about everything the header says.
 
 use std::io::Read;
 
@@ -11,7 +11,7 @@ const MAX_HEADER: usize = 64 << 10;
 /// An array in C order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Npy {
-    /// NumPy's name of the type: `|u1`, `<i4`, `<i8`, or `<f4` (only written).
+    /// NumPy's name of the type: `|u1`, `<i4`, `<i8`, `<f4` or `<f8`.
     pub descr: String,
     pub shape: Vec<usize>,
     pub bytes: Vec<u8>,
@@ -26,6 +26,12 @@ impl Npy {
     /// Floats.
     pub fn f32(shape: Vec<usize>, values: &[f32]) -> Self {
         Self { descr: "<f4".into(), shape, bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect() }
+    }
+
+    /// Indices, as what numpy indexes with.
+    pub fn indices(indices: &[u32]) -> Self {
+        let bytes = indices.iter().flat_map(|i| i64::from(*i).to_le_bytes()).collect();
+        Self { descr: "<i8".into(), shape: vec![indices.len()], bytes }
     }
 
     /// The file.
@@ -71,9 +77,9 @@ impl Npy {
         let (descr, shape) = parse(&header).with_context(|| format!("{name}: header {:?}", header.trim()))?;
         let width = match descr.as_str() {
             "|u1" => 1,
-            "<i4" => 4,
-            "<i8" => 8,
-            other => bail!("{name}: elements '|u1', '<i4' or '<i8' expected, found '{other}'"),
+            "<i4" | "<f4" => 4,
+            "<i8" | "<f8" => 8,
+            other => bail!("{name}: elements '|u1', '<i4', '<i8', '<f4' or '<f8' expected, found '{other}'"),
         };
         let size = shape.iter().try_fold(width, |size: usize, n| size.checked_mul(*n)).filter(|size| *size <= most);
         let Some(size) = size else { bail!("{name}: shape {shape:?} is larger than the {most} bytes expected at most") };
@@ -90,7 +96,8 @@ impl Npy {
         let width = match self.descr.as_str() {
             "|u1" => 1,
             "<i4" => 4,
-            _ => 8,
+            "<i8" => 8,
+            other => bail!("{name}: labels are whole numbers, found '{other}'"),
         };
         let label = |bytes: &[u8]| {
             let mut wide = [0u8; 8];
@@ -98,6 +105,22 @@ impl Npy {
             u16::try_from(u64::from_le_bytes(wide)).with_context(|| format!("{name}: a label that is none"))
         };
         self.bytes.chunks_exact(width).map(label).collect()
+    }
+
+    /// The elements of a list of floats, rounded to float32; one that is no number is an error.
+    pub fn floats(&self, name: &str) -> Result<Vec<f32>> {
+        if self.shape.len() != 1 {
+            bail!("{name}: one dimension expected, found the shape {:?}", self.shape);
+        }
+        let values: Vec<f32> = match self.descr.as_str() {
+            "<f4" => self.bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            "<f8" => self.bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
+            other => bail!("{name}: float32 or float64 expected, found numbers of type {other}"),
+        };
+        match values.iter().position(|v| v.is_nan()) {
+            Some(i) => bail!("{name}: numbers expected, found NaN at sample {i}"),
+            None => Ok(values),
+        }
     }
 }
 
@@ -159,10 +182,43 @@ mod tests {
             file[at..at + to.len()].copy_from_slice(to.as_bytes());
             file
         };
-        says(&with("|u1", "<f4"), "found '<f4'");
+        says(&with("|u1", "<c8"), "found '<c8'");
         says(&with("False", "True "), "Fortran");
         says(&with("(2, 3)", "(2, x)"), "'x' in the shape");
         says(&with("descr", "discr"), "no 'descr'");
         assert!(Npy::read("x", &mut &file[..], 5).is_err());
+    }
+
+    fn list(descr: &str, shape: Vec<usize>, bytes: Vec<u8>) -> Vec<u8> {
+        Npy { descr: descr.into(), shape, bytes }.to_file()
+    }
+
+    #[test]
+    fn floats_of_both_widths_are_read_and_everything_else_is_refused() {
+        let single: Vec<u8> = [1.5f32, -2.0, f32::INFINITY].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let double: Vec<u8> = [0.1f64, 3.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let floats = |file: &[u8]| read(file).and_then(|npy| npy.floats("a.npy"));
+        assert_eq!(floats(&list("<f4", vec![3], single.clone())).unwrap(), [1.5, -2.0, f32::INFINITY]);
+        assert_eq!(floats(&list("<f8", vec![2], double)).unwrap(), [0.1, 3.0]);
+        let fails = |bytes: &[u8], words: &str| {
+            let message = format!("{:#}", floats(bytes).unwrap_err());
+            assert!(message.contains(words), "{message}");
+        };
+        fails(&list("<f4", vec![2], single.clone()), "more than the 8 bytes");
+        fails(&list("<f4", vec![3, 1], single.clone()), "the shape [3, 1]");
+        fails(&list("<i4", vec![3], single.clone()), "numbers of type <i4");
+        fails(&list(">f4", vec![3], single.clone()), "found '>f4'");
+        fails(&list("<f4", vec![1], f32::NAN.to_le_bytes().to_vec()), "NaN at sample 0");
+        fails(b"PK\x03\x04        ", "no .npy file");
+        let whole = list("<f4", vec![3], single);
+        (0..whole.len()).for_each(|end| assert!(floats(&whole[..end]).is_err(), "cut at {end}"));
+        assert!(read(&list("<f4", vec![1], vec![0; 4])).unwrap().labels("a").is_err(), "floats are no labels");
+    }
+
+    #[test]
+    fn indices_have_numpys_form() {
+        let npy = read(&Npy::indices(&[0, 7, 49_999]).to_file()).unwrap();
+        assert_eq!((npy.descr.as_str(), npy.shape), ("<i8", vec![3]));
+        assert_eq!(npy.bytes, [0i64, 7, 49_999].iter().flat_map(|i| i.to_le_bytes()).collect::<Vec<u8>>());
     }
 }

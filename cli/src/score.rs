@@ -1,7 +1,6 @@
 //! `score`: scoring runs whose scores go to a file, or somebody else's scores in the form of ours.
 
 pub mod from;
-pub mod npy;
 mod sheet;
 
 use std::path::PathBuf;

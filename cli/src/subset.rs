@@ -14,7 +14,8 @@ use sparring_core::net::zoo::Model;
 
 use crate::args::{DeviceFlag, Usage, validate};
 use crate::console::{Console, stop_on_interrupt};
-use crate::score::{npy, number, range};
+use crate::npy::Npy;
+use crate::score::{number, range};
 use crate::{data, rundir, source, table};
 
 /// Flags of `subset`.
@@ -197,7 +198,7 @@ fn write(
         let ending = if kind == Kind::Npy { "npy" } else { "txt" };
         let place = if *name == "subset" { path.to_owned() } else { path.with_extension(format!("{name}.{ending}")) };
         let bytes = match kind {
-            Kind::Npy => npy::write_indices(set),
+            Kind::Npy => Npy::indices(set).to_file(),
             _ => set.iter().map(|i| format!("{i}\n")).collect::<String>().into_bytes(),
         };
         rundir::write(&place, &bytes)?;

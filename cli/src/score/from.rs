@@ -9,7 +9,7 @@ use sparring_core::Error;
 use sparring_core::data::Dataset;
 use sparring_core::hardness::{Answers, Column, ScoreName, Scores};
 
-use super::npy;
+use crate::npy::Npy;
 
 /// Reads scores of this dataset. `score` names those of a file that does not say what they are.
 ///
@@ -19,7 +19,10 @@ pub fn read(path: &Path, score: ScoreName, data: &Dataset) -> Result<Scores> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).with_context(|| format!("reading the scores {name}"))?;
     let mut scores = match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("npy") => Scores { columns: vec![split(&name, score, npy::read_floats(&name, &bytes)?, data)?], ..Scores::default() },
+        Some("npy") => {
+            let values = Npy::read(&name, &mut bytes.as_slice(), bytes.len())?.floats(&name)?;
+            Scores { columns: vec![split(&name, score, values, data)?], ..Scores::default() }
+        }
         Some("csv") => {
             let text = String::from_utf8(bytes).map_err(|_| Error::format(&name, "UTF-8 text", "other bytes"))?;
             csv(&name, &text, data)?

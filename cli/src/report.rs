@@ -56,6 +56,7 @@ pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> 
     }
     out += "</section>\n";
     result_table(&mut out, history, summary);
+    hard_images_table(&mut out, history, summary);
     bins_table(&mut out, history, summary);
     for learner in history.learners.iter() {
         if let Some(reason) = &learner.failed {
@@ -221,10 +222,26 @@ fn result_table(out: &mut String, history: &History, summary: &Value) {
 
 /// Accuracy by difficulty bin, where the test set was cut into some.
 fn bins_table(out: &mut String, history: &History, summary: &Value) {
-    let Some((header, rows)) = history::bins(summary) else { return };
-    *out += "<section aria-label=\"By difficulty\">\n<h2>Test accuracy by difficulty</h2>\n<div class=\"scroll\"><table>\n<thead><tr>";
+    if let Some((header, rows)) = history::bins(summary) {
+        let note = "Bins of equal size by the score that ranks the training samples, easiest first.";
+        learners_table(out, history, "Test accuracy by difficulty", &header, &rows, note);
+    }
+}
+
+/// Accuracy on corrupted and attacked images, where there were some.
+fn hard_images_table(out: &mut String, history: &History, summary: &Value) {
+    if let Some((header, rows)) = history::corrupted_and_attacked(summary) {
+        let note =
+            "Robust: right before the attack and after it. Gap: robust accuracy on training samples less that on the test set, in points.";
+        learners_table(out, history, "Images as they are, and made hard", &header, &rows, note);
+    }
+}
+
+/// A table with a row a learner, in the learners' colours.
+fn learners_table(out: &mut String, history: &History, title: &str, header: &[impl AsRef<str>], rows: &[Vec<String>], note: &str) {
+    let _ = write!(out, "<section aria-label=\"{title}\">\n<h2>{title}</h2>\n<div class=\"scroll\"><table>\n<thead><tr>");
     for name in header {
-        let _ = write!(out, "<th scope=\"col\">{}</th>", escape(&name));
+        let _ = write!(out, "<th scope=\"col\">{}</th>", escape(name.as_ref()));
     }
     *out += "</tr></thead>\n<tbody>\n";
     for (i, row) in rows.iter().enumerate() {
@@ -235,7 +252,7 @@ fn bins_table(out: &mut String, history: &History, summary: &Value) {
         }
         *out += "</tr>\n";
     }
-    *out += "</tbody>\n</table></div>\n<p class=\"small\">Bins of equal size by the score that ranks the training samples, easiest first.</p>\n</section>\n";
+    let _ = write!(out, "</tbody>\n</table></div>\n<p class=\"small\">{note}</p>\n</section>\n");
 }
 
 fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
@@ -309,5 +326,16 @@ mod tests {
         let t = ticks(0.412, 0.688, 5);
         assert!(t[0] <= 0.412 && *t.last().unwrap() >= 0.688 && t.len() <= 8);
         assert!(ticks(0.5, 0.5, 5).len() < 10);
+    }
+
+    #[test]
+    fn hard_images_have_a_table_where_there_were_some() {
+        let score = |accuracy: f64| serde_json::json!({ "loss": 1.0, "accuracy": accuracy, "samples": 10 });
+        let mut out = String::new();
+        let of = |by_hardness: Value| serde_json::json!({ "summary": { "learners": [{ "name": "a<b", "test": score(0.75), "by_hardness": by_hardness }] } });
+        hard_images_table(&mut out, &history::samples::history(1), &of(serde_json::json!({})));
+        assert!(out.is_empty());
+        hard_images_table(&mut out, &history::samples::history(1), &of(serde_json::json!({ "corrupted": score(0.5) })));
+        assert!(out.contains("made hard</h2>") && out.contains("a&lt;b</th><td>75.00 %</td><td>50.00 %</td>"), "{out}");
     }
 }

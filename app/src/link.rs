@@ -2,7 +2,7 @@
 //!
 //! Values are JSON with the quotes left off, lists are joined by commas: `?version=1&epochs=2&learners=dense,set@0.2`.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sparring_core::config::{ExperimentConfig, FORMAT_VERSION};
 use sparring_core::error::{Error, Result};
 
@@ -51,6 +51,8 @@ pub fn command(config: &ExperimentConfig) -> Result<String> {
 /// `UnknownName` lists the valid names; `Config` says which value is wrong.
 pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ExperimentConfig> {
     let json = |e: serde_json::Error| Error::Config(e.to_string());
+    // Through text, as everything else in the page: to read out of a tree needs a second copy of every reader.
+    let read = |fields: &Map<String, Value>| serde_json::from_str::<ExperimentConfig>(&serde_json::to_string(fields)?);
     let Value::Object(mut fields) = serde_json::to_value(ExperimentConfig::default()).map_err(json)? else {
         return Err(Error::Config("a configuration is not an object".into()));
     };
@@ -65,9 +67,9 @@ pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Experi
             _ => serde_json::from_str(&given).map_err(|_| Error::Config(format!("{name}: '{given}' is not a number or true/false")))?,
         };
         // One at a time, so that the message names the setting.
-        serde_json::from_value::<ExperimentConfig>(Value::Object(fields.clone())).map_err(|e| Error::Config(format!("{name}: {e}")))?;
+        read(&fields).map_err(|e| Error::Config(format!("{name}: {e}")))?;
     }
-    let config: ExperimentConfig = serde_json::from_value(Value::Object(fields)).map_err(json)?;
+    let config = read(&fields).map_err(json)?;
     config.validate()?;
     Ok(config)
 }

@@ -243,11 +243,11 @@ impl RunDir {
 
     /// Appends an event to `metrics.jsonl`.
     pub fn event(&mut self, event: &Event) -> Result<()> {
-        let mut line = serde_json::to_vec(event).context("an event as JSON")?;
-        line.push(b'\n');
+        let mut line = event.to_line().context("an event as JSON")?;
+        line.push('\n');
         self.length += line.len() as u64;
         let Some(metrics) = &mut self.metrics else { return Ok(()) };
-        metrics.write_all(&line).context("writing metrics.jsonl")?;
+        metrics.write_all(line.as_bytes()).context("writing metrics.jsonl")?;
         if matches!(event, Event::EpochEnd { .. }) {
             metrics.flush().context("writing metrics.jsonl")?;
         }
@@ -365,7 +365,7 @@ mod tests {
         assert_eq!(names, [LOCK, CONFIG, METRICS, REPORT, "set@0.2-on-random.best.safetensors", SUMMARY]);
         assert_eq!(read_config(&scratch.0.join(CONFIG)).unwrap(), config);
         let lines = fs::read_to_string(scratch.0.join(METRICS)).unwrap();
-        let events: Vec<Event> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let events: Vec<Event> = lines.lines().map(|l| Event::from_line(l).unwrap()).collect();
         // Reading a float back may be off in the last digit, so kinds are compared.
         let kinds = |events: &[Event]| events.iter().map(std::mem::discriminant).collect::<Vec<_>>();
         assert_eq!(kinds(&events), kinds(&samples::events(3)));

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, File, MessageEvent, Worker};
+use web_sys::{ErrorEvent, File, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use crate::protocol::{Command, Failure, Message, WayOn};
 
@@ -38,7 +38,9 @@ impl Bridge {
     /// # Errors
     /// The browser's words, where it refuses to start one.
     pub fn open(hear: impl Fn(Message) + 'static) -> Result<Self, String> {
-        let worker = Worker::new("./worker_loader.js").map_err(|e| format!("The browser refused a worker: {e:?}"))?;
+        let options = WorkerOptions::new();
+        options.set_type(WorkerType::Module);
+        let worker = Worker::new_with_options("./page_loader.js", &options).map_err(|e| format!("The browser refused a worker: {e:?}"))?;
         let line = Rc::new(Line { worker: Some(worker.clone()), waiting: RefCell::new(Some(Vec::new())), dead: Cell::new(false) });
         let hear = Rc::new(hear);
 

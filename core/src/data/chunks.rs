@@ -82,7 +82,9 @@ impl Manifest {
     /// # Errors
     /// `Format` where it is no manifest of this version, or its chunks do not make up its dataset.
     pub fn parse(file: &str, json: &[u8]) -> Result<Self> {
-        let manifest: Self = serde_json::from_slice(json).map_err(|e| Error::format(file, "a dataset manifest", e))?;
+        // As text: the page then holds one JSON reader, not one for bytes beside it.
+        let text = std::str::from_utf8(json).map_err(|e| Error::format(file, "a dataset manifest", e))?;
+        let manifest: Self = serde_json::from_str(text).map_err(|e| Error::format(file, "a dataset manifest", e))?;
         manifest.check(file)?;
         Ok(manifest)
     }

@@ -1,5 +1,0 @@
-//! The worker's entry point.
-
-fn main() {
-    sparring_app::trainer::start();
-}

@@ -1,6 +1,6 @@
 //! The lab in the browser: a page that shows, and a dedicated worker that trains.
 //!
-//! They are two binaries over this one library and meet only in [`protocol`], so the page never blocks on a step and the
+//! Both are instances of one module and meet only in [`protocol`], so the page never blocks on a step and the
 //! trainer never knows what is drawn. What needs no browser (links, numbers, the race's state) is tested natively.
 
 pub mod page;
@@ -12,3 +12,4 @@ mod link;
 mod presets;
 mod race;
 mod verdict;
+mod words;

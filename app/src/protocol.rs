@@ -1,10 +1,12 @@
 //! What the page and the worker say to each other: JSON text by `postMessage`, one enum each way.
 //!
-//! Text costs microseconds at ten messages a second and can be read in the browser's tools. A command may carry one
-//! attachment (a dropped file), which travels as a structured clone beside its text.
+//! Text costs microseconds at ten messages a second and can be read in the browser's tools. A message either way may carry one
+//! attachment (a dropped file, bytes), which travels as a structured clone beside its text.
 
 use serde::{Deserialize, Serialize};
+use sparring_core::attack::Norm;
 use sparring_core::config::ExperimentConfig;
+use sparring_core::corrupt::Corruption;
 use sparring_core::device::{DeviceChoice, DeviceInfo};
 use sparring_core::error::Error;
 use sparring_core::events::Event;
@@ -40,6 +42,61 @@ pub enum Command {
     },
     /// Keep the attached official archive as the CIFAR-10 of this browser.
     DropArchive,
+    /// Say what every learner answers on every test image; answered by `Samples`.
+    Samples,
+    /// Send pictures of the test set; answered by `Pictures`.
+    Pictures {
+        /// Which.
+        indices: Vec<u32>,
+    },
+    /// Show one picture to every learner; answered by `Examined`. Of several waiting only the last is done.
+    Examine(Examination),
+    /// From here on, examine this picture after every epoch; `None` ends it.
+    Watch {
+        /// Index in the test set.
+        picture: Option<u32>,
+    },
+    /// Say what a layer of a learner looks like; answered by `Inside`.
+    Inside {
+        /// Index into the race's learners.
+        learner: usize,
+        /// Index into `LearnerInfo::layers`.
+        layer: usize,
+    },
+}
+
+/// Where a picture comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Picture {
+    /// The test set's, by index.
+    Test(u32),
+    /// The visitor's own, attached: channels x height x width bytes of the dataset's size.
+    Own,
+}
+
+/// A picture, and what happens to it before the learners see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Examination {
+    /// Comes back with the answer, so that a late one is known.
+    pub id: u32,
+    /// Which.
+    pub picture: Picture,
+    /// Kind and severity, 1 to 5.
+    pub corruption: Option<(Corruption, u8)>,
+    /// Made for each learner by its own gradient, on the (corrupted) picture.
+    pub attack: Option<AttackSettings>,
+}
+
+/// A PGD attack in the page's few words: step size eps / 4 (eps for one step), with a random start for more than one step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttackSettings {
+    /// Of the ball.
+    pub norm: Norm,
+    /// Its radius, in pixel units of [0, 1].
+    pub eps: f32,
+    /// Gradient steps.
+    pub steps: u32,
 }
 
 /// From the worker to the page.
@@ -72,10 +129,66 @@ pub enum Message {
         /// Test images in it.
         test: usize,
     },
+    /// Every learner's answers, as columns in the attached bytes: labels (u8 each), scores (f32, little endian), then for each learner
+    /// of the race its answers (u8) and how sure it was (u8, 255 is certain).
+    Samples {
+        /// Test images.
+        count: usize,
+        /// Name of the hardness score; empty where there is none, and the scores are 0.
+        score: String,
+        /// Names of the classes.
+        classes: Vec<String>,
+        /// Channels, height, width of a picture.
+        extent: [usize; 3],
+        /// Epochs done by the learner that is behind.
+        epoch: u32,
+    },
+    /// The attached bytes are these test images, channels x height x width each.
+    Pictures {
+        /// Which.
+        indices: Vec<u32>,
+    },
+    /// What every learner makes of a picture. Attached, channels x height x width bytes each: the picture, the picture after its
+    /// corruption, then, where it was attacked, what each learner saw.
+    Examined {
+        /// Of the examination; `None` for the watched picture after an epoch.
+        id: Option<u32>,
+        /// Epochs done by the learner that is behind.
+        epoch: u32,
+        /// Channels, height, width.
+        extent: [usize; 3],
+        /// Each learner's probabilities.
+        probabilities: Vec<Vec<f32>>,
+    },
+    /// A layer of a learner.
+    Inside(Inside),
     /// It cannot go on like this; the worker lives.
     Failed(Failure),
     /// The worker's last words.
     Died(Failure),
+}
+
+/// What a weight tensor looks like: rows are outputs, columns inputs times kernel positions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inside {
+    /// Index into the race's learners.
+    pub learner: usize,
+    /// Index into `LearnerInfo::layers`.
+    pub layer: usize,
+    /// Outputs.
+    pub rows: usize,
+    /// Weights of an output.
+    pub columns: usize,
+    /// Positions of active weights, ascending.
+    pub active: Vec<u32>,
+    /// Those of them that the latest topology update grew.
+    pub grown: Vec<u32>,
+    /// Positions that it pruned.
+    pub pruned: Vec<u32>,
+    /// Counts of active weights in equal bins from `-limit` to `limit`.
+    pub histogram: Vec<u32>,
+    /// The largest magnitude.
+    pub limit: f32,
 }
 
 /// One honest progress bar.

@@ -22,15 +22,21 @@ fn node(ws: &Workspace, chromium: &Path, mounts: Vec<Mount>) -> Result<Command> 
     Ok(command)
 }
 
-/// The end-to-end tests on the built page.
-pub fn end_to_end(ws: &Workspace, chromium: &Path) -> Result<Counts> {
+/// The end-to-end tests on the built page: all, or the files whose names begin like one of `only`.
+pub fn end_to_end(ws: &Workspace, chromium: &Path, only: &[String]) -> Result<Counts> {
     let mut tests: Vec<PathBuf> = std::fs::read_dir(ws.root.join("tests").join("e2e"))?.flatten().map(|e| e.path()).collect();
-    tests.retain(|path| path.to_string_lossy().ends_with(".test.mjs"));
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    tests.retain(|path| name(path).ends_with(".test.mjs") && (only.is_empty() || only.iter().any(|o| name(path).starts_with(o))));
     tests.sort();
+    if tests.is_empty() {
+        bail!("no file of tests/e2e begins with {} and ends with .test.mjs", only.join(" or "));
+    }
     let shaders = ws.target.join("shaders.json");
-    let mut write = ws.cargo();
-    write.args(["test", "--quiet", "--release", "--locked", "--package", "sparring-core", "--test", "shaders"]);
-    process::run(write.env("SPARRING_SHADERS_JSON", &shaders))?;
+    if tests.iter().any(|path| name(path).starts_with("shaders")) {
+        let mut write = ws.cargo();
+        write.args(["test", "--quiet", "--release", "--locked", "--package", "sparring-core", "--test", "shaders"]);
+        process::run(write.env("SPARRING_SHADERS_JSON", &shaders))?;
+    }
     let mut command = node(ws, chromium, vec![Mount { prefix: "/", dir: page::dist(ws) }])?;
     command.env("SPARRING_SHADERS_JSON", &shaders);
     // One browser at a time: software rendering takes all cores.
@@ -40,7 +46,7 @@ pub fn end_to_end(ws: &Workspace, chromium: &Path) -> Result<Counts> {
 /// Pictures of the page.
 pub fn screenshots(ws: &Workspace, stages: &mut Stages, out: &Path) -> Result<()> {
     let chromium = setup::browser_tools(ws, stages)?;
-    page::build(ws, stages)?;
+    page::build(ws, stages, page::Finish::Release)?;
     std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
     stages.need("screenshots", "1 min", || {
         process::run(node(ws, &chromium, vec![Mount { prefix: "/", dir: page::dist(ws) }])?.arg("screenshots.mjs").arg(out))

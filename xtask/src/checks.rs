@@ -67,9 +67,9 @@ fn all_tests(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
     let cases = ws.root.join("tests").join("golden");
     stages.check("golden cases, CPU", "", || golden_native(ws, &cases, "cpu"));
     stages.check("golden cases, GPU", "", || golden_native(ws, &cases, "gpu"));
-    if stages.check("build of the page", "", || page::build(ws, &mut Stages::start()).map(|_| Counts::ONE)) {
+    if stages.check("build of the page", "", || page::build(ws, &mut Stages::start(), page::Finish::Release).map(|_| Counts::ONE)) {
         stages.check("size of the page", "", || page::weigh(ws));
-        stages.check("page in Chromium", "2 min", || browser::end_to_end(ws, &chromium));
+        stages.check("page in Chromium", "2 min", || browser::end_to_end(ws, &chromium, &[]));
     } else {
         stages.skip("page in Chromium", "the page was not built");
     }

@@ -24,10 +24,10 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   setup                 install what the page needs (wasm target, trunk, wasm-bindgen, wasm-opt) and fetch CIFAR-10
-  build                 build the release page into dist/
+  build [--draft]       build the release page into dist/; a draft is ready sooner, and heavier and slower
   serve [--port N]      setup, build, and serve the page on http://127.0.0.1:8080
   test                  install what the tests need and run all of them, the page in headless Chromium included
-  e2e                   only the page in headless Chromium, with the page that is in dist/
+  e2e [NAME...]         only the page in headless Chromium, with the page that is in dist/; only tests/e2e/NAME*.test.mjs
   validate              test, then clippy for wasm, documentation and cargo-deny, warnings denied
   golden [--dir DIR] [--device cpu|gpu|browser]
                         run the golden cases of a folder (default tests/golden, cpu)
@@ -87,8 +87,12 @@ fn run(args: &[String]) -> Result<()> {
             setup::data(&ws, &mut stages)?;
         }
         "build" => {
-            Options::parse(rest, &[])?;
-            page::build(&ws, &mut stages)?;
+            let finish = match rest {
+                [draft] if draft == "--draft" => page::Finish::Draft,
+                _ => page::Finish::Release,
+            };
+            Options::parse(if finish == page::Finish::Draft { &[] } else { rest }, &[])?;
+            page::build(&ws, &mut stages, finish)?;
         }
         "serve" => {
             let options = Options::parse(rest, &["port"])?;
@@ -104,9 +108,8 @@ fn run(args: &[String]) -> Result<()> {
             return checks::test(&ws, &mut stages);
         }
         "e2e" => {
-            Options::parse(rest, &[])?;
             let chromium = setup::browser_tools(&ws, &mut stages)?;
-            return browser::end_to_end(&ws, &chromium).map(|_| ());
+            return browser::end_to_end(&ws, &chromium, rest).map(|_| ());
         }
         "validate" => {
             Options::parse(rest, &[])?;

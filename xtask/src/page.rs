@@ -18,12 +18,25 @@ pub fn dist(ws: &Workspace) -> PathBuf {
     ws.root.join("dist")
 }
 
-/// Sets up what is missing and builds the release page.
-pub fn build(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
+/// How a page is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// As visitors get it: small.
+    Release,
+    /// As its authors try it: soon.
+    Draft,
+}
+
+/// Sets up what is missing and builds the page.
+pub fn build(ws: &Workspace, stages: &mut Stages, finish: Finish) -> Result<WasmCompiler> {
     let compiler = setup::page_tools(ws, stages)?;
     stages.need("page", "up to 8 min from cold", || {
         let mut trunk = ws.command(ws.tool("trunk"));
         compiler.apply(&mut trunk);
+        if finish == Finish::Draft {
+            // wasm-opt is left out of what is no release.
+            trunk.env("TRUNK_BUILD_RELEASE", "false").env("TRUNK_BUILD_CARGO_PROFILE", "draft");
+        }
         process::run(trunk.args(["build", "--skip-version-check"]).env_remove("NO_COLOR"))
     })?;
     Ok(compiler)
@@ -34,7 +47,7 @@ pub fn serve(ws: &Workspace, stages: &mut Stages, port: u16) -> Result<()> {
     // A port in use is said now, not after twenty minutes of building.
     let server = Server::bind(port, vec![Mount { prefix: "/", dir: dist(ws) }])?;
     setup::data(ws, stages)?;
-    build(ws, stages)?;
+    build(ws, stages, Finish::Release)?;
     stages.summary();
     println!("\nThe page is at {} (Ctrl-C ends it)", server.url()?);
     server.run();

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, File, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use crate::protocol::{Command, Failure, Message, WayOn};
 
@@ -33,11 +33,11 @@ enum Handler {
 }
 
 impl Bridge {
-    /// Starts a worker; `hear` gets what it says, and `Died` at most once.
+    /// Starts a worker; `hear` gets what it says with its attachment (undefined where there is none), and `Died` at most once.
     ///
     /// # Errors
     /// The browser's words, where it refuses to start one.
-    pub fn open(hear: impl Fn(Message) + 'static) -> Result<Self, String> {
+    pub fn open(hear: impl Fn(Message, JsValue) + 'static) -> Result<Self, String> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         let worker = Worker::new_with_options("./page_loader.js", &options).map_err(|e| format!("The browser refused a worker: {e:?}"))?;
@@ -47,19 +47,23 @@ impl Bridge {
         let on_message = {
             let (line, hear) = (line.clone(), hear.clone());
             Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-                let text = event.data().as_string().unwrap_or_default();
+                let parts = js_sys::Array::from(&event.data());
+                let text = parts.get(0).as_string().unwrap_or_default();
                 match serde_json::from_str::<Message>(&text) {
                     Ok(Message::Booted) => line.hears(),
                     Ok(Message::Died(failure)) => {
                         line.dead.set(true);
-                        hear(Message::Died(failure));
+                        hear(Message::Died(failure), JsValue::UNDEFINED);
                     }
-                    Ok(message) => hear(message),
-                    Err(error) => hear(Message::Failed(Failure::new(
-                        "The page and its trainer do not fit together",
-                        format!("{error}. Reload the page to get both of one version."),
-                        &[],
-                    ))),
+                    Ok(message) => hear(message, parts.get(1)),
+                    Err(error) => {
+                        let failure = Failure::new(
+                            "The page and its trainer do not fit together",
+                            format!("{error}. Reload the page to get both of one version."),
+                            &[],
+                        );
+                        hear(Message::Failed(failure), JsValue::UNDEFINED);
+                    }
                 }
             })
         };
@@ -67,11 +71,12 @@ impl Bridge {
             let line = line.clone();
             Closure::<dyn FnMut(ErrorEvent)>::new(move |event: ErrorEvent| {
                 line.dead.set(true);
-                hear(Message::Died(Failure::new(
+                let failure = Failure::new(
                     "The trainer stopped",
                     format!("{}. What was measured so far stays on the page; a new race starts a new trainer.", event.message()),
                     &[WayOn::Retry],
-                )));
+                );
+                hear(Message::Died(failure), JsValue::UNDEFINED);
             })
         };
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
@@ -87,9 +92,9 @@ impl Bridge {
     pub fn send(&self, command: &Command) {
         self.say(command, JsValue::UNDEFINED);
     }
-    /// Says something about a file.
-    pub fn send_file(&self, command: &Command, file: &File) {
-        self.say(command, file.clone().into());
+    /// Says something about a file or bytes.
+    pub fn send_with(&self, command: &Command, attachment: JsValue) {
+        self.say(command, attachment);
     }
     fn say(&self, command: &Command, attachment: JsValue) {
         // Plain data without maps or non-finite numbers: writing it cannot fail.

@@ -4,7 +4,10 @@ use leptos::prelude::*;
 use sparring_core::config::{DatasetName, ExperimentConfig, LearnerConfig};
 use sparring_core::device::{DeviceChoice, DeviceInfo};
 
+use wasm_bindgen::JsValue;
+
 use super::bridge::Bridge;
+use super::place::Place;
 use crate::link;
 use crate::presets::Preset;
 use crate::protocol::{Command, Failure, Loading, Message, WayOn};
@@ -60,6 +63,9 @@ pub struct Opened {
     pub note: Option<String>,
 }
 
+/// Hears answers and their attachments.
+type Listener = Box<dyn Fn(&Message, &JsValue)>;
+
 /// Everything views share. Copy: it is a handful of signals.
 #[derive(Clone, Copy)]
 pub struct Lab {
@@ -77,6 +83,10 @@ pub struct Lab {
     pub remark: RwSignal<Option<String>>,
     /// The chart's series where a person chose one.
     pub series: RwSignal<Option<Series>>,
+    /// Where the visitor is.
+    pub place: RwSignal<Place>,
+    /// The place that is shown hears what it asked for.
+    heard: StoredValue<Listener, LocalStorage>,
     bridge: StoredValue<Bridge, LocalStorage>,
     /// After a reset: what still arrives of the old race is not shown.
     resetting: StoredValue<bool>,
@@ -94,6 +104,8 @@ impl Lab {
             device: RwSignal::new(None),
             remark: RwSignal::new(None),
             series: RwSignal::new(None),
+            place: RwSignal::new(Place::of_address()),
+            heard: StoredValue::new_local(Box::new(|_, _| {})),
             bridge: StoredValue::new_local(Bridge::default()),
             resetting: StoredValue::new(false),
         };
@@ -121,7 +133,7 @@ impl Lab {
         self.resetting.set_value(false);
         self.device.set(None);
         let choice = self.config.get_untracked().device;
-        let outcome = Bridge::open(move |message| self.hear(message));
+        let outcome = Bridge::open(move |message, attachment| self.hear(message, &attachment));
         match outcome {
             Ok(bridge) => {
                 bridge.send(&Command::Open { device: choice });
@@ -131,7 +143,7 @@ impl Lab {
         }
     }
 
-    fn hear(self, message: Message) {
+    fn hear(self, message: Message, attachment: &JsValue) {
         if self.resetting.get_value() {
             match message {
                 Message::Stopped => self.resetting.set_value(false),
@@ -175,12 +187,24 @@ impl Lab {
                 )));
                 self.phase.set(Phase::Ready);
             }
+            // The places of the lab that asked hear of it.
+            Message::Samples { .. } | Message::Pictures { .. } | Message::Examined { .. } | Message::Inside(_) => {
+                self.heard.with_value(|hear| hear(&message, attachment));
+            }
             Message::Failed(failure) | Message::Died(failure) => self.phase.set(Phase::Failed(failure)),
         }
     }
 
     fn send(self, command: &Command) {
         self.bridge.with_value(|b| b.send(command));
+    }
+    /// Asks the worker; what it answers goes to the listener of the place that is shown.
+    pub fn ask(self, command: &Command, attachment: JsValue) {
+        self.bridge.with_value(|b| b.send_with(command, attachment));
+    }
+    /// From here on, answers go to `hear` (with their attachments), until another place listens.
+    pub fn listen(self, hear: impl Fn(&Message, &JsValue) + 'static) {
+        self.heard.set_value(Box::new(hear));
     }
 
     /// Begins a race with the form's experiment.
@@ -247,7 +271,7 @@ impl Lab {
     /// Brings the official archive.
     pub fn drop_archive(self, file: &web_sys::File) {
         self.phase.set(Phase::Loading(Loading::unknown("Reading the archive")));
-        self.bridge.with_value(|b| b.send_file(&Command::DropArchive, file));
+        self.bridge.with_value(|b| b.send_with(&Command::DropArchive, file.into()));
     }
     /// Another device for the next race.
     pub fn choose_device(self, device: DeviceChoice) {
@@ -315,6 +339,6 @@ pub fn address(config: &ExperimentConfig) -> Option<String> {
 fn remember(config: &ExperimentConfig) {
     // A browser may refuse (too many changes a second, a sandbox); the form still works, only the address lags.
     if let (Some(address), Ok(history)) = (address(config), window().history()) {
-        let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&address));
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&address));
     }
 }

@@ -2,13 +2,19 @@
 //!
 //! A view changes the [`Lab`] and sends commands through it; everything else follows from messages of the worker.
 
+mod bench;
 mod bridge;
 mod chart;
 mod controls;
 mod device;
+mod inside;
 mod lab;
+mod lessons;
 mod numbers;
+mod place;
 mod ring;
+mod runs;
+mod samples;
 mod scoreboard;
 mod settings;
 mod theme;
@@ -16,6 +22,7 @@ mod theme;
 use leptos::prelude::*;
 
 use self::lab::Lab;
+use self::place::Place;
 use self::theme::ThemeToggle;
 
 /// Mounts the page and starts its worker.
@@ -26,17 +33,27 @@ pub fn start() {
 
 #[component]
 fn Page() -> impl IntoView {
-    provide_context(Lab::open());
+    let lab = Lab::open();
+    provide_context(lab);
     view! {
         <a class="skip" href="#ring">"Skip to the ring"</a>
         <header class="top">
             <h1>"Sparr"<span class="ing">"ing"</span></h1>
             <p>"Who learns the hard ones better?"</p>
+            <place::Menu/>
             <ThemeToggle/>
         </header>
-        <main class="lab">
+        <main class="lab" data-place=move || lab.place.get().name()>
             <section id="ring" class="ring" aria-label="The ring" tabindex="-1">
                 <ring::Ring/>
+                {move || match lab.place.get() {
+                    Place::Ring => ().into_any(),
+                    Place::Samples => samples::Samples().into_any(),
+                    Place::Bench => bench::Bench().into_any(),
+                    Place::Inside => inside::Inside().into_any(),
+                    Place::Lessons => lessons::Lessons().into_any(),
+                    Place::Runs => runs::Runs().into_any(),
+                }}
             </section>
             <section class="before" aria-label="Settings">
                 <settings::Hardness/>

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::chart::Chart;
 use super::controls::Controls;
 use super::lab::{Lab, Phase};
+use super::place::Place;
 use super::scoreboard::{ControlsLine, Scoreboard};
 use crate::figures;
 use crate::protocol::{Amount, Failure, Loading};
@@ -12,15 +13,18 @@ use crate::protocol::{Amount, Failure, Loading};
 /// The ring.
 #[component]
 pub fn Ring() -> impl IntoView {
+    let lab = Lab::get();
     view! {
         <div class="card">
             <Controls/>
             <Standing/>
             <FailurePanel/>
             <Scoreboard/>
-            <Chart/>
-            <ControlsLine/>
-            <Warnings/>
+            <Show when=move || lab.place.get() == Place::Ring>
+                <Chart/>
+                <ControlsLine/>
+                <Warnings/>
+            </Show>
         </div>
     }
 }

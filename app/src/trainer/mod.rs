@@ -4,6 +4,7 @@
 
 mod fetch;
 mod library;
+mod look;
 mod store;
 mod stream;
 
@@ -30,7 +31,7 @@ use self::library::Library;
 use crate::protocol::{Amount, Command, Failure, Loading, Message, WayOn};
 
 /// A command and what came with it.
-type Letter = (Command, Option<File>);
+type Letter = (Command, JsValue);
 
 /// Why preparation ended without a race.
 pub(crate) enum Halt {
@@ -63,9 +64,18 @@ fn scope() -> DedicatedWorkerGlobalScope {
 }
 
 fn post(message: &Message) {
+    send(message, JsValue::UNDEFINED);
+}
+
+/// With bytes attached.
+fn post_with(message: &Message, bytes: &[u8]) {
+    send(message, js_sys::Uint8Array::from(bytes).into());
+}
+
+fn send(message: &Message, attachment: JsValue) {
     // Plain data; non-finite numbers become null and fail to be read, which the page reports.
     if let Ok(text) = serde_json::to_string(message) {
-        let _ = scope().post_message(&text.into());
+        let _ = scope().post_message(&js_sys::Array::of2(&text.into(), &attachment));
     }
 }
 
@@ -115,7 +125,7 @@ pub fn start() {
                     stops.set(stops.get() + 1);
                 }
                 // The receiver lives as long as the worker.
-                let _ = sender.unbounded_send((command, parts.get(1).dyn_into().ok()));
+                let _ = sender.unbounded_send((command, parts.get(1)));
             }
             Err(error) => post(&Message::Failed(Failure::new(
                 "The page and its trainer do not fit together",
@@ -154,7 +164,7 @@ impl Trainer {
                 }
             };
             let outcome = match letter {
-                Some((command, file)) => self.obey(command, file).await,
+                Some((command, attachment)) => self.obey(command, attachment).await,
                 None => self.slice().await,
             };
             match outcome {
@@ -168,7 +178,7 @@ impl Trainer {
         }
     }
 
-    async fn obey(&mut self, command: Command, file: Option<File>) -> Result<(), Halt> {
+    async fn obey(&mut self, command: Command, attachment: JsValue) -> Result<(), Halt> {
         match command {
             Command::Open { device } => self.open(device).await,
             Command::Start { config, paused } => self.begin(*config, paused).await,
@@ -198,7 +208,8 @@ impl Trainer {
                 }
                 Ok(())
             }
-            Command::DropArchive => self.keep(file).await,
+            Command::DropArchive => self.keep(attachment.dyn_into().ok()).await,
+            question => self.answer(question, attachment).await,
         }
     }
 

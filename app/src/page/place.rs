@@ -1,0 +1,78 @@
+//! The places of the lab and the way between them. The ring's controls and score stay in sight everywhere.
+
+use leptos::prelude::*;
+
+use super::lab::Lab;
+use crate::words::places as words;
+
+/// A place of the lab.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Who leads, curves, numbers.
+    #[default]
+    Ring,
+    /// The gallery.
+    Samples,
+    /// One picture, corrupted and attacked.
+    Bench,
+    /// Masks and weights.
+    Inside,
+    /// Guided lessons.
+    Lessons,
+    /// What was kept.
+    Runs,
+}
+
+impl Place {
+    /// In the order of the menu.
+    pub const ALL: [Self; 6] = [Self::Ring, Self::Samples, Self::Bench, Self::Inside, Self::Lessons, Self::Runs];
+
+    /// In the address, behind the hash.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Samples => "samples",
+            Self::Bench => "bench",
+            Self::Inside => "inside",
+            Self::Lessons => "lessons",
+            Self::Runs => "runs",
+        }
+    }
+    /// In the menu.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ring => words::RING,
+            Self::Samples => words::SAMPLES,
+            Self::Bench => words::BENCH,
+            Self::Inside => words::INSIDE,
+            Self::Lessons => words::LESSONS,
+            Self::Runs => words::RUNS,
+        }
+    }
+    /// The place that the address names; the ring where it names none.
+    pub fn of_address() -> Self {
+        let hash = window().location().hash().unwrap_or_default();
+        Self::ALL.into_iter().find(|p| hash.strip_prefix('#') == Some(p.name())).unwrap_or_default()
+    }
+}
+
+/// The menu: links, so that a place can be opened in a tab and the way back works.
+#[component]
+pub fn Menu() -> impl IntoView {
+    let lab = Lab::get();
+    let follow = window_event_listener(leptos::ev::hashchange, move |_| lab.place.set(Place::of_address()));
+    on_cleanup(move || follow.remove());
+    view! {
+        <nav class="places" aria-label=words::MENU>
+            {Place::ALL.into_iter().map(|place| view! {
+                <a
+                    href=format!("#{}", place.name())
+                    data-testid=format!("place-{}", place.name())
+                    aria-current=move || (lab.place.get() == place).then_some("page")
+                >
+                    {place.label()}
+                </a>
+            }).collect_view()}
+        </nav>
+    }
+}

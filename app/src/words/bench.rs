@@ -1,0 +1,4 @@
+//! Bench.
+
+/// Heading.
+pub const TITLE: &str = "The test bench";

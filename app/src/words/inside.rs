@@ -1,0 +1,4 @@
+//! Inside.
+
+/// Heading.
+pub const TITLE: &str = "Inside the sparse network";

@@ -1,0 +1,4 @@
+//! Lessons.
+
+/// Heading.
+pub const TITLE: &str = "Lessons";

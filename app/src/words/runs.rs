@@ -1,0 +1,4 @@
+//! Runs.
+
+/// Heading.
+pub const TITLE: &str = "Runs";

@@ -1,0 +1,4 @@
+//! Samples.
+
+/// Heading.
+pub const TITLE: &str = "The samples";

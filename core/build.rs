@@ -4,7 +4,9 @@ use std::path::Path;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let shaders = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shaders");
+    // Asked for when it runs: clones that share a target folder share this program as well.
+    println!("cargo:rerun-if-env-changed=CARGO_MANIFEST_DIR");
+    let shaders = Path::new(&env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?).join("../shaders");
     let out = Path::new(&env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?).join("shaders");
     println!("cargo:rerun-if-changed={}", shaders.display());
     for folder in ["", "shared"] {

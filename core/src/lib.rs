@@ -3,6 +3,7 @@
 //! No user interface and no process-wide state live here, so the native binary and the page's worker
 //! share every number. Without this crate being UI-free, the two would drift apart.
 
+pub mod argsort;
 pub mod attack;
 pub mod config;
 pub mod corrupt;
@@ -18,6 +19,7 @@ pub mod hardness;
 pub mod layout;
 pub mod net;
 pub mod ops;
+
 pub mod platform;
 pub mod rng;
 pub mod sparse;

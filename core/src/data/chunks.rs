@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Dataset, Images, Transforms, Validation};
+use crate::argsort::{argsort, ascending};
 use crate::error::{Error, Result};
 
 /// Version of the chunk format.
@@ -101,9 +102,10 @@ impl Manifest {
             return Err(Error::format(file, format!("1 to {MAX_BYTES} bytes"), format!("{images} images of {c}x{h}x{w}")));
         }
         let mut ends = [0usize; 2];
-        let mut sorted: Vec<&Chunk> = self.chunks.iter().collect();
-        sorted.sort_by_key(|chunk| (chunk.split == Split::Test, chunk.start));
-        for chunk in sorted {
+        // No dataset has 2^32 images: the test set's chunks come after those of the training set.
+        let place = |chunk: &Chunk| (chunk.start as u64).saturating_add(u64::from(chunk.split == Split::Test) << 32);
+        for at in argsort(self.chunks.iter().map(place)) {
+            let chunk = &self.chunks[at as usize];
             let end = &mut ends[usize::from(chunk.split == Split::Test)];
             let name = format!("{file}: chunk {}", chunk.file);
             if chunk.start != *end || chunk.count == 0 || chunk.count as u64 > images {
@@ -156,8 +158,9 @@ pub fn pack(data: &Dataset, per_chunk: usize) -> Result<(Manifest, Vec<Vec<u8>>)
             pieces.push((number as f64 / total as f64, chunk, bytes));
         }
     }
-    pieces.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (chunks, bytes) = pieces.into_iter().map(|(_, chunk, bytes)| (chunk, bytes)).unzip();
+    let in_turn = argsort(pieces.iter().map(|(at, ..)| ascending(*at)));
+    let mut pieces: Vec<_> = pieces.into_iter().map(Some).collect();
+    let (chunks, bytes) = in_turn.into_iter().filter_map(|at| pieces[at as usize].take()).map(|(_, chunk, bytes)| (chunk, bytes)).unzip();
     let manifest = Manifest {
         version: VERSION,
         name: data.name.clone(),
@@ -270,16 +273,14 @@ impl ChunkedDataset {
 
     /// Indices of the images of a file that are here, in order.
     pub fn available(&self, split: Split) -> Vec<u32> {
-        let mut ranges: Vec<_> = self
-            .manifest
-            .chunks
-            .iter()
-            .zip(&self.present)
-            .filter(|(c, here)| **here && c.split == split)
-            .map(|(c, _)| c.start..c.start + c.count)
-            .collect();
-        ranges.sort_by_key(|r| r.start);
-        ranges.into_iter().flatten().map(|i| i as u32).collect()
+        let here: Vec<&Chunk> =
+            self.manifest.chunks.iter().zip(&self.present).filter(|(c, here)| **here && c.split == split).map(|(c, _)| c).collect();
+        let in_turn = argsort(here.iter().map(|c| c.start as u64));
+        in_turn
+            .into_iter()
+            .flat_map(|at| here[at as usize].start..here[at as usize].start + here[at as usize].count)
+            .map(|i| i as u32)
+            .collect()
     }
 
     /// A dataset of what is here. Scores follow by [`crate::hardness::Scores::gather`] with the same indices.

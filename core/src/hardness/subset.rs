@@ -3,6 +3,7 @@
 //! A fraction P of n samples is always round(P * n), so a random control has exactly the size of what it controls.
 
 use super::{Part, ScoreName, Scores};
+use crate::argsort::{argsort, ascending};
 use crate::config::Subset;
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, Stream};
@@ -98,8 +99,9 @@ fn by_class(order: &[u32], train: &[u32], labels: &[u16], count: usize, part: Pa
         classes[usize::from(label)].push(at);
     }
     // The smallest classes first, so that what they lack is shared by those that have it.
-    let mut by_size: Vec<&Vec<u32>> = classes.iter().filter(|c| !c.is_empty()).collect();
-    by_size.sort_by_key(|c| c.len());
+    let present: Vec<&Vec<u32>> = classes.iter().filter(|c| !c.is_empty()).collect();
+    let by_size: Vec<&Vec<u32>> =
+        argsort(present.iter().map(|c| c.len() as u64)).into_iter().map(|place| present[place as usize]).collect();
     let (mut left, mut out) = (count, Vec::with_capacity(count));
     for (done, class) in by_size.iter().enumerate() {
         let share = (left / (by_size.len() - done)).min(class.len());
@@ -127,11 +129,8 @@ fn by_score(scores: &[f32], sign: f32) -> Result<Vec<u32>> {
     if let Some(i) = scores.iter().position(|s| s.is_nan()) {
         return Err(Error::Config(format!("the hardness score of sample {i} is not a number")));
     }
-    let mut order: Vec<u32> = (0..scores.len() as u32).collect();
     // Adding 0 makes -0 equal to 0, which the total order would tell apart.
-    let key = |i: u32| sign * scores[i as usize] + 0.0;
-    order.sort_by(|a, b| key(*a).total_cmp(&key(*b)));
-    Ok(order)
+    Ok(argsort(scores.iter().map(|score| ascending(f64::from(sign * score + 0.0)))))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::argsort::argsort;
 use crate::device::Device;
 use crate::error::Result;
 use crate::ops::{BufferId, Dtype, Op};
@@ -52,11 +53,11 @@ impl Scratch {
             });
         }
         let words = |id: BufferId| names.words[(id.0 - VIRTUAL) as usize];
-        let mut wanted: Vec<(BufferId, (usize, usize))> = live.into_iter().collect();
-        wanted.sort_by_key(|&(id, _)| std::cmp::Reverse(words(id)));
+        let wanted: Vec<(BufferId, (usize, usize))> = live.into_iter().collect();
+        let largest_first = argsort(wanted.iter().map(|&(id, _)| !(words(id) as u64)));
         let mut taken: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.buffers.len()];
         let mut placed = HashMap::new();
-        for (id, (first, last)) in wanted {
+        for (id, (first, last)) in largest_first.into_iter().map(|place| wanted[place as usize]) {
             let free = |at: &usize| taken[*at].iter().all(|&(from, to)| last < from || to < first);
             let fits = (0..self.buffers.len()).filter(|&at| self.buffers[at].0 >= words(id)).filter(free);
             let at = match fits.min_by_key(|&at| self.buffers[at].0) {

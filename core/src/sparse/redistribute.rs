@@ -3,6 +3,7 @@
 //! Shares become whole numbers whose sum is exactly what was removed, within what each layer can hold; without that the
 //! number of weights would drift from update to update.
 
+use crate::argsort::{argsort, descending};
 use crate::config::Redistribution;
 
 /// A layer's claim on regrowth, from its active weights and their momentum before the update.
@@ -41,10 +42,10 @@ pub fn apportion(claims: &[f64], room: &[usize], total: usize) -> Vec<usize> {
         // Once nobody reached the end of its room, only remainders are left; else the rest is shared out again.
         let filled = open.iter().zip(&quotas).any(|(&i, quota)| out[i] == room[i] && *quota >= 1.0);
         if !filled || given == 0 {
-            let mut order: Vec<usize> =
+            let takers: Vec<usize> =
                 (0..open.len()).filter(|&k| out[open[k]] < room[open[k]] && (sum <= 0.0 || claim(open[k]) > 0.0)).collect();
-            order.sort_by(|&a, &b| quotas[b].fract().total_cmp(&quotas[a].fract()).then(a.cmp(&b)));
-            for k in order {
+            let most_owed_first = argsort(takers.iter().map(|&k| descending(quotas[k].fract())));
+            for k in most_owed_first.into_iter().map(|place| takers[place as usize]) {
                 if given == left {
                     break;
                 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::placing::{Places, place};
 use super::schedule;
 use super::topology::active_set;
+use crate::argsort::{argsort, ascending};
 use crate::attack::Adversary;
 use crate::config::{ExperimentConfig, LearnerConfig, OptimizerName, Start, Subset};
 use crate::data::Dataset;
@@ -280,9 +281,8 @@ impl Learner {
 
     /// Median milliseconds a step of recent slices.
     pub fn ms_per_step(&self) -> f64 {
-        let mut recent: Vec<f64> = self.recent_ms.iter().copied().collect();
-        recent.sort_by(f64::total_cmp);
-        recent.get(recent.len() / 2).copied().unwrap_or(0.0)
+        let by_time = argsort(self.recent_ms.iter().map(|ms| ascending(*ms)));
+        by_time.get(by_time.len() / 2).and_then(|place| self.recent_ms.get(*place as usize)).copied().unwrap_or(0.0)
     }
 
     /// Runs up to `max_steps` training steps or about `budget_ms`, then reads the totals back once.

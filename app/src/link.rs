@@ -11,11 +11,6 @@ fn text(value: &Value) -> String {
     match value {
         Value::String(s) => s.clone(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
-        Value::Number(n) => match n.as_f64() {
-            // A 32-bit field widened to 64 bits shows digits that nobody typed.
-            Some(x) if n.is_f64() && f64::from(x as f32) == x => (x as f32).to_string(),
-            _ => n.to_string(),
-        },
         other => other.to_string(),
     }
 }
@@ -53,9 +48,7 @@ pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Experi
     let json = |e: serde_json::Error| Error::Config(e.to_string());
     // Through text, as everything else in the page: to read out of a tree needs a second copy of every reader.
     let read = |fields: &Map<String, Value>| serde_json::from_str::<ExperimentConfig>(&serde_json::to_string(fields)?);
-    let Value::Object(mut fields) = serde_json::to_value(ExperimentConfig::default()).map_err(json)? else {
-        return Err(Error::Config("a configuration is not an object".into()));
-    };
+    let mut fields = ExperimentConfig::default().fields()?;
     for (name, given) in pairs {
         let Some(slot) = fields.get_mut(&name) else {
             let valid = fields.keys().cloned().collect::<Vec<_>>().join(", ");

@@ -71,11 +71,7 @@ pub fn train(args: &TrainArgs) -> Result<()> {
 
 /// What differs from the defaults, in words.
 pub fn settings(config: &ExperimentConfig) -> Result<String> {
-    let text = |value: Value| match value.as_f64() {
-        // A field of single precision would show the digits of its double.
-        Some(number) if f64::from(number as f32) == number => (number as f32).to_string(),
-        _ => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
-    };
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let all: Vec<String> = config.non_defaults()?.into_iter().map(|(name, value)| format!("{name}={}", text(value))).collect();
     Ok(if all.is_empty() { "all at their defaults".into() } else { all.join(" ") })
 }

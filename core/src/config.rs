@@ -490,13 +490,14 @@ impl ExperimentConfig {
 
     /// The fields that differ from the defaults, as (name, JSON value) pairs in field order.
     pub fn non_defaults(&self) -> Result<Vec<(String, serde_json::Value)>> {
-        let as_map = |c: &Self| match serde_json::to_value(c) {
-            Ok(serde_json::Value::Object(map)) => Ok(map),
-            Ok(_) => Err(Error::Config("a configuration is not an object".into())),
-            Err(e) => Err(Error::Config(e.to_string())),
-        };
-        let defaults = as_map(&Self::default())?;
-        Ok(as_map(self)?.into_iter().filter(|(k, v)| defaults.get(k) != Some(v)).collect())
+        let defaults = Self::default().fields()?;
+        Ok(self.fields()?.into_iter().filter(|(k, v)| defaults.get(k) != Some(v)).collect())
+    }
+
+    /// Its fields by name. Through text, so that the page needs no second writer that writes trees.
+    pub fn fields(&self) -> Result<serde_json::Map<String, serde_json::Value>> {
+        let text = serde_json::to_string(self).map_err(|e| Error::Config(e.to_string()))?;
+        serde_json::from_str(&text).map_err(|e| Error::Config(e.to_string()))
     }
 }
 

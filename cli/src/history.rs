@@ -168,6 +168,25 @@ pub fn corrupted_and_attacked(summary: &Value) -> Option<(Vec<&'static str>, Vec
     Some((header, learners.iter().map(row).collect()))
 }
 
+/// What a best state is the best by: accuracy on the validation split as it is, and attacked.
+pub const BEST_BY: [&str; 2] = ["validation", "robust validation"];
+
+/// The table of best epochs, a row a learner and what it is best by; `None` where there are none.
+pub fn best(summary: &Value) -> Option<(Vec<&'static str>, Vec<Vec<String>>)> {
+    let best = summary["best"].as_array().filter(|best| !best.is_empty())?;
+    let attacked = best.iter().any(|b| !b["by_hardness"]["robust"].is_null());
+    let header = ["learner", "best by", "epoch", "validation", "test", "robust validation", "robust test"];
+    let row = |b: &Value| {
+        let robust = &b["by_hardness"]["robust"];
+        let text = |v: &Value| v.as_str().map(str::to_owned);
+        let epoch = b["epoch"].as_u64().map(|epoch| epoch.to_string());
+        let cells = [text(&b["name"]), text(&b["by"]), epoch].map(|cell| cell.unwrap_or_else(|| "-".into()));
+        let scores = [&b["validation"], &b["test"], &robust["validation"], &robust["test"]].map(accuracy);
+        cells.into_iter().chain(scores).take(if attacked { 7 } else { 5 }).collect()
+    };
+    Some((header[..if attacked { 7 } else { 5 }].to_vec(), best.iter().map(row).collect()))
+}
+
 /// The learners' results in a summary.
 pub fn learners(summary: &Value) -> &[Value] {
     summary["summary"]["learners"].as_array().map_or(&[], Vec::as_slice)
@@ -324,6 +343,23 @@ mod tests {
         assert_eq!(history.epochs_done(), 2);
         history.learners[2].failed = Some("x".into());
         assert_eq!((history.epochs_done(), History::default().epochs_done()), (5, 0));
+    }
+
+    #[test]
+    fn best_epochs_are_told_by_what_they_are_best_by() {
+        let score = |accuracy: f64| serde_json::json!({ "loss": 1.0, "accuracy": accuracy, "samples": 10 });
+        let clean = serde_json::json!({ "name": "dense", "by": "validation", "epoch": 3, "validation": score(0.8), "test": score(0.7) });
+        let (header, rows) = best(&serde_json::json!({ "best": [clean] })).unwrap();
+        assert_eq!(header, ["learner", "best by", "epoch", "validation", "test"]);
+        assert_eq!(rows, [["dense", "validation", "3", "80.00 %", "70.00 %"]]);
+        let mut robust = clean.clone();
+        robust["by"] = "robust validation".into();
+        robust["by_hardness"] = serde_json::json!({ "robust": { "validation": score(0.4), "test": score(0.3) } });
+        let (header, rows) = best(&serde_json::json!({ "best": [clean, robust] })).unwrap();
+        assert_eq!(header[5..], ["robust validation", "robust test"]);
+        assert_eq!(rows[1], ["dense", "robust validation", "3", "80.00 %", "70.00 %", "40.00 %", "30.00 %"]);
+        assert_eq!(rows[0][5..], ["-", "-"]);
+        assert!(best(&Value::Null).is_none() && best(&serde_json::json!({ "best": [] })).is_none());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use sparring_core::hardness::Scores;
 use sparring_core::net::StateDict;
 use sparring_core::train::checkpoint::Checkpoint;
 use sparring_core::train::parent::Parents;
+use sparring_core::train::session::Best;
 use sparring_core::{Device, DeviceInfo, Event, ExperimentConfig, Session};
 
 use crate::args::{ExperimentArgs, Usage, validate};
@@ -172,6 +173,10 @@ fn say_results(console: Console, summary: &mut Value, path: &Path, main: bool) {
         console.say("test images as they are, and made hard:");
         console.say(table::render(&header, &rows));
     }
+    if let Some((header, rows)) = history::best(summary) {
+        console.say("best epochs:");
+        console.say(table::render(&header, &rows));
+    }
     for learner in history::learners(summary) {
         if let (Some(name), Some(reason)) = (learner["name"].as_str(), learner["failed"].as_str()) {
             console.say(format_args!("{name} failed: {reason}"));
@@ -282,11 +287,10 @@ impl Race {
     }
 
     fn summary(&self) -> Result<Value> {
-        let best = self.history.learners.iter().enumerate().filter_map(|(i, learner)| {
-            let best = self.session.best_state(i)?;
+        let best = self.best().map(|(learner, by, best)| {
             let scores = &best.scores;
-            Some(json!({ "name": learner.info.name, "epoch": best.epoch, "validation": scores.validation, "test": scores.test,
-                "test_easy": scores.test_easy, "test_hard": scores.test_hard, "by_hardness": scores.by_hardness }))
+            json!({ "name": learner.info.name, "by": by, "epoch": best.epoch, "validation": scores.validation, "test": scores.test,
+                "test_easy": scores.test_easy, "test_hard": scores.test_hard, "by_hardness": scores.by_hardness })
         });
         let best: Vec<Value> = best.collect();
         let mut summary = rundir::summary(&self.config, &self.history, &self.device, self.seconds(), !self.session.finished())?;
@@ -306,9 +310,10 @@ impl Race {
             let state = pollster::block_on(self.session.state(i)).with_context(|| format!("reading the weights of {name}"))?;
             let epochs = learner.points.last().map_or(0, |p| p.epoch);
             last.push(self.run.weights(name, "", &self.weights(learner, state, epochs)?)?);
-            if let Some(kept) = self.session.best_state(i) {
-                best.push(self.run.weights(name, ".best", &self.weights(learner, kept.state.clone(), kept.epoch)?)?);
-            }
+        }
+        for (learner, by, kept) in self.best() {
+            let suffix = if by == history::BEST_BY[0] { ".best" } else { ".best-robust" };
+            best.push(self.run.weights(&learner.info.name, suffix, &self.weights(learner, kept.state.clone(), kept.epoch)?)?);
         }
         let mut summary = self.summary()?;
         (summary["weights"], summary["best_weights"]) = (json!(last), json!(best));
@@ -323,6 +328,15 @@ impl Race {
             bail!("every learner failed; the reasons are above and in {}", path.display());
         }
         Ok(())
+    }
+
+    /// The best states, each with its learner and what it is best by; one that is best by both comes twice.
+    fn best(&self) -> impl Iterator<Item = (&history::Learner, &'static str, &Best)> {
+        let of = |(i, learner)| self.session.best_states(i).iter().map(move |best| (learner, best));
+        self.history.learners.iter().enumerate().flat_map(of).flat_map(|(learner, best)| {
+            let by = history::BEST_BY.into_iter().zip([best.clean, best.robust]);
+            by.filter_map(move |(by, is_best)| is_best.then_some((learner, by, best)))
+        })
     }
 
     /// The bytes of a file of weights after `epochs` epochs.

@@ -58,6 +58,7 @@ pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> 
     result_table(&mut out, history, summary);
     hard_images_table(&mut out, history, summary);
     bins_table(&mut out, history, summary);
+    best_table(&mut out, history, summary);
     for learner in history.learners.iter() {
         if let Some(reason) = &learner.failed {
             let _ = writeln!(out, "<p class=\"note\"><b>{}</b> failed: {}</p>", escape(&learner.info.name), escape(reason));
@@ -237,15 +238,24 @@ fn hard_images_table(out: &mut String, history: &History, summary: &Value) {
     }
 }
 
-/// A table with a row a learner, in the learners' colours.
+/// Epochs whose weights were kept.
+fn best_table(out: &mut String, history: &History, summary: &Value) {
+    if let Some((header, rows)) = history::best(summary) {
+        let note = "Chosen on the validation split, the first on ties; their weights lie beside this report.";
+        learners_table(out, history, "Best epochs", &header, &rows, note);
+    }
+}
+
+/// A table whose rows begin with a learner's name, in the learners' colours.
 fn learners_table(out: &mut String, history: &History, title: &str, header: &[impl AsRef<str>], rows: &[Vec<String>], note: &str) {
     let _ = write!(out, "<section aria-label=\"{title}\">\n<h2>{title}</h2>\n<div class=\"scroll\"><table>\n<thead><tr>");
     for name in header {
         let _ = write!(out, "<th scope=\"col\">{}</th>", escape(name.as_ref()));
     }
     *out += "</tr></thead>\n<tbody>\n";
-    for (i, row) in rows.iter().enumerate() {
-        let _ = write!(out, "<tr class=\"{}\">", classes(history, i));
+    for row in rows {
+        let learner = history.learners.iter().position(|l| row.first() == Some(&l.info.name));
+        let _ = write!(out, "<tr class=\"{}\">", learner.map(|i| classes(history, i)).unwrap_or_default());
         for (column, cell) in row.iter().enumerate() {
             let cell = escape(cell);
             let _ = if column == 0 { write!(out, "<th scope=\"row\">{cell}</th>") } else { write!(out, "<td>{cell}</td>") };
@@ -337,5 +347,16 @@ mod tests {
         assert!(out.is_empty());
         hard_images_table(&mut out, &history::samples::history(1), &of(serde_json::json!({ "corrupted": score(0.5) })));
         assert!(out.contains("made hard</h2>") && out.contains("a&lt;b</th><td>75.00 %</td><td>50.00 %</td>"), "{out}");
+    }
+
+    #[test]
+    fn best_epochs_have_a_row_each_in_their_learner_s_colour() {
+        let history = history::samples::history(1);
+        let best = |name: &str, by: &str| serde_json::json!({ "name": name, "by": by, "epoch": 1 });
+        let both = [best("dense", "validation"), best("set@0.2", "validation"), best("set@0.2", "robust validation")];
+        let mut out = String::new();
+        best_table(&mut out, &history, &serde_json::json!({ "best": both }));
+        assert_eq!(out.matches("<tr class=\"sparse s0\">").count(), 2, "{out}");
+        assert!(out.contains("<tr class=\"dense\">") && out.contains("<td>robust validation</td>"), "{out}");
     }
 }

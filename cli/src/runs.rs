@@ -214,10 +214,9 @@ fn show(console: Console, run: &Run) -> Result<()> {
         console.say("");
         console.say(table::render(&history::HEADER, &rows));
     }
-    for best in run.summary["best"].as_array().map_or(&[][..], Vec::as_slice) {
-        let (name, epoch) = (plain(&best["name"]), &best["epoch"]);
-        let (validation, test) = (history::accuracy(&best["validation"]), history::accuracy(&best["test"]));
-        console.say(format_args!("best      {name}: epoch {epoch}, validation {validation}, test {test}"));
+    if let Some((header, rows)) = history::best(&run.summary) {
+        console.say("best epochs:");
+        console.say(table::render(&header, &rows));
     }
     if let Some(verdict) = run.summary["summary"]["verdict"].as_str() {
         console.say(verdict);

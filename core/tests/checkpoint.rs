@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use pollster::block_on;
 use proptest::prelude::*;
-use sparring_core::config::{DatasetName, LearnerConfig, OptimizerName, Subset};
+use sparring_core::config::{Adversarial, DatasetName, LearnerConfig, OptimizerName, Subset};
 use sparring_core::data::Dataset;
 use sparring_core::data::builtin::builtin;
 use sparring_core::device::DeviceChoice;
 use sparring_core::hardness::{Column, ScoreName, Scores};
+use sparring_core::net::StateDict;
 use sparring_core::net::zoo::Model;
 use sparring_core::train::checkpoint::{Array, Checkpoint, Refusal, differences};
 use sparring_core::{Device, Error, Event, ExperimentConfig, Session};
@@ -74,15 +75,15 @@ fn numbers(events: &[Event]) -> BTreeMap<usize, Vec<String>> {
     out
 }
 
-/// Epoch of a best state, and its values as bits.
-type BestBits = (u32, Vec<u32>);
+/// Learner, what a best state is best by, its epoch, and its values as bits.
+type BestBits = (usize, (bool, bool), u32, Vec<u32>);
 
 /// Everything that a finished session holds but its times: the arrays of a checkpoint, and the best states.
 fn final_state(session: &Session) -> (BTreeMap<String, Array>, Vec<BestBits>) {
     let arrays = Checkpoint::read(&checkpoint(session)).unwrap().arrays;
     let bits = |t: &sparring_core::net::Tensor| t.data.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-    let best = (0..).map_while(|i| session.best_state(i));
-    (arrays, best.map(|b| (b.epoch, b.state.tensors.values().flat_map(bits).collect())).collect())
+    let best = (0..8).flat_map(|i| session.best_states(i).iter().map(move |b| (i, b)));
+    (arrays, best.map(|(i, b)| (i, (b.clean, b.robust), b.epoch, b.state.tensors.values().flat_map(bits).collect())).collect())
 }
 
 fn run_out(session: &mut Session, events: &mut Vec<Event>) {
@@ -196,7 +197,7 @@ fn a_failed_learner_stays_failed_and_a_changed_learning_rate_stays_changed() {
 fn the_best_state_is_the_first_of_the_highest_validation_accuracy() {
     let config = config(&["dense", "set@0.2"]);
     let (mut session, mut events) = (start(&config, Device::cpu()), Vec::new());
-    assert!(session.best_state(0).is_none() && session.best_state(99).is_none());
+    assert!(session.best_states(0).is_empty() && session.best_states(99).is_empty());
     run_out(&mut session, &mut events);
     for index in 0..4 {
         let mut best: Option<(u32, f64)> = None;
@@ -208,10 +209,59 @@ fn the_best_state_is_the_first_of_the_highest_validation_accuracy() {
                 best = Some((*epoch, validation.accuracy));
             }
         }
-        let kept = session.best_state(index).unwrap();
+        let [kept] = session.best_states(index) else { panic!("one state") };
+        assert!(kept.clean && !kept.robust);
         assert_eq!(Some((kept.epoch, kept.scores.validation.accuracy)), best);
         let last = block_on(session.state(index)).unwrap();
         assert_eq!(kept.epoch == config.epochs, kept.state == last, "learner {index}");
+    }
+}
+
+fn adversarial() -> ExperimentConfig {
+    let mut config = config(&["dense", "set@0.2"]);
+    (config.norm, config.train_step, config.test_step) = (Adversarial::Linf, 1, 2);
+    (config.train_eps, config.train_gamma, config.test_eps, config.test_gamma) = (0.02, 0.02, 0.02, 0.01);
+    (config.control, config.epochs) = (false, 5);
+    config
+}
+
+#[test]
+fn so_is_an_adversarial_one() {
+    interrupted_equals_uninterrupted(&adversarial(), &[3, 5, 9, 17]);
+}
+
+#[test]
+fn an_adversarial_run_keeps_its_best_states_by_clean_and_by_robust_validation_accuracy() {
+    let config = adversarial();
+    let mut session = start(&config, Device::cpu());
+    // By learner and measure: epoch, accuracy and state of the best.
+    let mut expected: BTreeMap<(usize, bool), (u32, f64, StateDict)> = BTreeMap::new();
+    while !session.finished() {
+        for event in block_on(session.advance()).unwrap() {
+            let Event::EpochEnd { learner, epoch, validation, by_hardness, .. } = event else { continue };
+            for (robust, score) in [(false, validation), (true, by_hardness.robust.unwrap().validation)] {
+                let state = block_on(session.state(learner)).unwrap();
+                let best = expected.entry((learner, robust)).or_insert((epoch, -1.0, state.clone()));
+                if score.accuracy > best.1 {
+                    *best = (epoch, score.accuracy, state);
+                }
+            }
+        }
+        assert!((0..2).all(|i| session.best_states(i).len() <= 2), "no state is kept that is not the best");
+    }
+    for ((learner, robust), (epoch, accuracy, state)) in &expected {
+        let mut kept = session.best_states(*learner).iter().filter(|b| if *robust { b.robust } else { b.clean });
+        let best = kept.next().unwrap();
+        assert!(kept.next().is_none(), "one state a measure");
+        let found = if *robust { best.scores.by_hardness.robust.unwrap().validation } else { best.scores.validation };
+        assert_eq!((best.epoch, found.accuracy), (*epoch, *accuracy), "learner {learner}, robust {robust}");
+        assert!(best.state == *state, "learner {learner}, robust {robust}");
+    }
+    let epochs = |learner| [false, true].map(|robust| expected[&(learner, robust)].0);
+    assert!((0..2).any(|learner| epochs(learner)[0] != epochs(learner)[1]), "the two measures must disagree for this test to say anything");
+    for learner in 0..2 {
+        let [clean, robust] = epochs(learner);
+        assert_eq!(session.best_states(learner).len(), if clean == robust { 1 } else { 2 }, "a state that is both is kept once");
     }
 }
 

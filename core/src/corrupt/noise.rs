@@ -1,5 +1,7 @@
 //! Noise: what a sensor adds. Constants as CIFAR-C's; every value of every channel draws its own.
 
+use std::sync::OnceLock;
+
 use super::{Picture, Severity};
 use crate::rng::Stream;
 
@@ -51,35 +53,61 @@ pub fn impulse(image: &mut Picture, severity: Severity, stream: &mut Stream) {
     }
 }
 
-/// A Poisson number: products of uniforms where few are expected, else transformed rejection (Hormann 1993, PTRS).
+/// Photons of a white pixel under the mildest shot noise.
+const MOST_PHOTONS: usize = 500;
+/// Parts of a photon that have a table of their own.
+const PARTS: usize = 64;
+
+/// The Poisson distribution of one mean, to be inverted.
+struct Poisson {
+    /// The smallest number that has a chance.
+    first: u32,
+    /// The chance of each number from there on, or a smaller one, in units of 2^-32 and less one.
+    below: Vec<u32>,
+    /// Where in it to begin to look, by the first eight bits of a draw.
+    guide: [u16; 256],
+}
+
+impl Poisson {
+    fn new(mean: f64) -> Self {
+        let spread = libm::sqrt(mean);
+        let first = (mean - 7.0 * spread) as u32;
+        // Each number's weight follows from the one before; their sum makes them chances.
+        let (mut weight, mut sum) = (1.0, 1.0);
+        let mut sums = vec![sum];
+        for k in first..(mean + 8.0 * spread) as u32 + 10 {
+            weight *= mean / f64::from(k + 1);
+            sum += weight;
+            sums.push(sum);
+        }
+        let below: Vec<u32> = sums.iter().map(|s| (s / sum * 4_294_967_296.0 - 1.0) as u32).collect();
+        let guide = std::array::from_fn(|bits| below.partition_point(|b| *b < (bits as u32) << 24) as u16);
+        Self { first, below, guide }
+    }
+    fn draw(&self, stream: &mut Stream) -> u32 {
+        let u = stream.next_u32();
+        let mut at = usize::from(self.guide[(u >> 24) as usize]);
+        while self.below.get(at).is_some_and(|below| *below < u) {
+            at += 1;
+        }
+        self.first + at as u32
+    }
+}
+
+/// A Poisson number of a mean up to [`MOST_PHOTONS`]. Sums of such numbers are Poisson numbers too: those of the mean's whole part and of
+/// its 64ths come by inversion, that of the little that is left by products of uniforms.
 pub fn poisson(mean: f32, stream: &mut Stream) -> u32 {
-    if mean < 10.0 {
-        let (least, mut product, mut count) = (libm::expf(-mean.max(0.0)), stream.uniform(), 0);
-        while product > least {
-            product *= stream.uniform();
-            count += 1;
-        }
-        return count;
+    static TABLES: OnceLock<[Vec<Poisson>; 2]> = OnceLock::new();
+    let table = |tables: usize, unit: f64| (0..tables).map(|i| Poisson::new(i as f64 * unit)).collect();
+    let [wholes, parts] = TABLES.get_or_init(|| [table(MOST_PHOTONS + 1, 1.0), table(PARTS, 1.0 / PARTS as f64)]);
+    let units = (mean * PARTS as f32).clamp(0.0, (MOST_PHOTONS * PARTS) as f32);
+    let whole = units as usize;
+    let mut count = wholes[whole / PARTS].draw(stream) + parts[whole % PARTS].draw(stream);
+    let rest = (units - whole as f32) / PARTS as f32;
+    let (least, mut product) = (1.0 - rest * (1.0 - rest * (0.5 - rest / 6.0)), stream.uniform());
+    while product > least {
+        product *= stream.uniform();
+        count += 1;
     }
-    let b = 0.931 + 2.53 * libm::sqrtf(mean);
-    let a = -0.059 + 0.024_83 * b;
-    let inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
-    let v_r = 0.9277 - 3.6224 / (b - 2.0);
-    loop {
-        let u = stream.uniform() - 0.5;
-        let v = stream.uniform();
-        let us = 0.5 - u.abs();
-        let k = libm::floorf((2.0 * a / us + b) * u + mean + 0.43);
-        if us >= 0.07 && v <= v_r {
-            return k as u32;
-        }
-        if k < 0.0 || (us < 0.013 && v > us) {
-            continue;
-        }
-        let (k64, mean64) = (f64::from(k), f64::from(mean));
-        let bound = k64 * libm::log(mean64) - mean64 - libm::lgamma(k64 + 1.0);
-        if libm::log(f64::from(v * inverse_alpha / (a / (us * us) + b))) <= bound {
-            return k as u32;
-        }
-    }
+    count
 }

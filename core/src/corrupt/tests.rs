@@ -79,6 +79,30 @@ fn poisson_numbers_have_poisson_moments() {
 }
 
 #[test]
+fn poisson_numbers_come_as_often_as_they_should() {
+    for mean in [0.4f64, 1.0, 3.7, 40.0, 249.5, 500.0] {
+        let (n, last) = (200_000, 700);
+        let mut stream = Stream::new(2, Purpose::Test, 0, 0);
+        let mut counts = vec![0.0; last + 1];
+        (0..n).for_each(|_| counts[noise::poisson(mean as f32, &mut stream) as usize] += 1.0);
+        let expected = (0..=last).map(|k| f64::from(n) * libm::exp(k as f64 * libm::log(mean) - mean - libm::lgamma(k as f64 + 1.0)));
+        let rare = (0.0, 0.0);
+        let (mut chi, mut terms, mut rest) = (0.0f64, 0.0f64, rare);
+        for (count, expected) in counts.iter().zip(expected) {
+            // Rare numbers are counted together.
+            rest = (rest.0 + count, rest.1 + expected);
+            if rest.1 >= 20.0 {
+                chi += (rest.0 - rest.1) * (rest.0 - rest.1) / rest.1;
+                terms += 1.0;
+                rest = rare;
+            }
+        }
+        // Chi-squared: its mean is the number of terms less one, its variance twice that.
+        assert!(chi < terms - 1.0 + 5.0 * (2.0 * terms).sqrt(), "{mean}: {chi} over {terms}");
+    }
+}
+
+#[test]
 fn blurs_leave_flat_images_alone_and_spread_a_spot() {
     for kind in BLURS {
         for severity in Severity::ALL {

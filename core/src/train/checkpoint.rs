@@ -19,7 +19,7 @@ use crate::events::{ByHardness, Robust, Score};
 use crate::formats::safetensors::{Entry, write_entries};
 
 /// Version of the record and of the names of arrays. A change of either is a new version.
-pub const CHECKPOINT_VERSION: u32 = 2;
+pub const CHECKPOINT_VERSION: u32 = 3;
 
 const RECORD: &str = "checkpoint";
 const DIGEST: &str = "sha256";
@@ -233,8 +233,21 @@ pub struct SavedLearner {
     pub failed: Option<String>,
     /// How each weight tensor is held.
     pub placements: Vec<SavedPlacement>,
-    /// Epoch and evaluation of the best state by validation.
-    pub best: Option<(u32, SavedLatest)>,
+    /// The best states.
+    pub best: Vec<SavedBest>,
+}
+
+/// What is said of a best state; its weights are arrays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SavedBest {
+    /// Whether it is the best by validation accuracy.
+    pub clean: bool,
+    /// Whether it is by robust validation accuracy.
+    pub robust: bool,
+    /// Epochs it had completed.
+    pub epoch: u32,
+    /// The evaluation after them.
+    pub scores: SavedLatest,
 }
 
 /// Which images a session works on.

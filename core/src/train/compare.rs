@@ -5,65 +5,12 @@
 
 use serde::Serialize;
 
+pub use super::metric::Metric;
 use crate::config::Scenario;
 use crate::events::{LearnerSummary, Score};
-use crate::named_enum;
 
 /// The share of intervals that cover the truth.
 const COVERAGE: f64 = 0.95;
-
-named_enum! {
-    /// What is compared, as fractions.
-    pub enum Metric ("metric") {
-        /// accuracy on all test samples
-        Test = "test",
-        /// accuracy on the hard half of the test set
-        HardHalf = "hard-half",
-        /// accuracy on the hardest bin of the test set
-        HardestBin = "hardest-bin",
-        /// accuracy on the corrupted test set
-        Corrupted = "corrupted",
-        /// robust accuracy on the test set
-        RobustTest = "robust-test",
-        /// generalisation gap (robust accuracy on train minus on test)
-        RobustGap = "robust-gap",
-    }
-}
-
-impl Metric {
-    /// Its value, and the scores it is made of; `None` where they were not evaluated.
-    fn of(self, learner: &LearnerSummary) -> Option<Value> {
-        let hard = &learner.by_hardness;
-        let one = |score: Score| (score.samples > 0).then(|| Value::new(score.accuracy, &[score]));
-        match self {
-            Self::Test => one(learner.test),
-            Self::HardHalf => one(learner.test_hard?),
-            Self::HardestBin => one(*hard.bins.last()?),
-            Self::Corrupted => one(hard.corrupted?),
-            Self::RobustTest => one(hard.robust?.test),
-            Self::RobustGap => {
-                let robust = hard.robust.filter(|r| r.train.samples > 0 && r.test.samples > 0)?;
-                Some(Value::new(robust.train.accuracy - robust.test.accuracy, &[robust.train, robust.test]))
-            }
-        }
-    }
-
-    /// Whether more of it is better.
-    pub fn higher_is_better(self) -> bool {
-        self != Self::RobustGap
-    }
-
-    /// What decides: what the scenario is about, else the hardest that was evaluated.
-    fn deciding(scenario: Option<Scenario>, present: &[Self]) -> Self {
-        let wanted = match scenario {
-            Some(Scenario::Nature) => Self::HardHalf,
-            Some(Scenario::Corruption) => Self::Corrupted,
-            Some(Scenario::Attack) | None => Self::RobustTest,
-        };
-        let order = [wanted, Self::RobustTest, Self::Corrupted, Self::HardHalf];
-        order.into_iter().find(|m| present.contains(m)).unwrap_or(Self::Test)
-    }
-}
 
 /// A metric's value in one run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,6 +23,15 @@ struct Value {
 }
 
 impl Value {
+    /// A learner's; `None` where the metric was not evaluated.
+    fn of(metric: Metric, learner: &LearnerSummary) -> Option<Self> {
+        let test = metric.score(learner)?;
+        if metric != Metric::RobustGap {
+            return Some(Self::new(test.accuracy, &[test]));
+        }
+        let train = learner.by_hardness.robust.map(|robust| robust.train).filter(|train| train.samples > 0)?;
+        Some(Self::new(train.accuracy - test.accuracy, &[train, test]))
+    }
     fn new(value: f64, scores: &[Score]) -> Self {
         let (mut variance, mut rounding) = (0.0, 0.0);
         for score in scores {
@@ -237,9 +193,15 @@ impl Comparison {
         seeds.sort_unstable();
         seeds.dedup();
         let learners = members.first().map_or(&[][..], |m| &m.learners);
-        let present = |metric: &Metric| members.iter().flat_map(|m| &m.learners).any(|l| metric.of(l).is_some());
+        let all = members.iter().flat_map(|m| &m.learners);
+        let present = |metric: &Metric| all.clone().any(|l| Value::of(*metric, l).is_some());
         let present: Vec<Metric> = Metric::ALL.iter().copied().filter(present).collect();
-        let deciding = Metric::deciding(scenario, &present);
+        let wanted = scenario.map(|scenario| match scenario {
+            Scenario::Nature => Metric::HardHalf,
+            Scenario::Corruption => Metric::Corrupted,
+            Scenario::Attack => Metric::RobustTest,
+        });
+        let deciding = wanted.filter(|metric| present.contains(metric)).unwrap_or_else(|| Metric::deciding(all));
         let (mut means, mut differences) = (Vec::new(), Vec::new());
         for &fraction in &fractions {
             let mut here: Vec<&Member> = members.iter().filter(|m| m.fraction == fraction).collect();
@@ -316,7 +278,7 @@ impl Comparison {
 /// The learner of a member by name, where it reached its end, and the metric's value.
 fn value(member: &Member, learner: &str, metric: Metric) -> Option<Value> {
     let found = member.learners.iter().find(|l| l.name == learner && l.failed.is_none())?;
-    metric.of(found).filter(|v| v.value.is_finite())
+    Value::of(metric, found).filter(|v| v.value.is_finite())
 }
 
 fn mean(fraction: f64, metric: Metric, learner: &LearnerSummary, members: &[&Member]) -> Option<Mean> {

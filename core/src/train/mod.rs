@@ -8,6 +8,7 @@ pub mod compare;
 #[cfg(feature = "oracle")]
 pub mod grasp;
 pub mod learner;
+pub mod metric;
 pub mod parent;
 pub mod placing;
 pub mod saliency;

@@ -44,9 +44,13 @@ pub struct SampleRecord {
     pub predicted: u16,
 }
 
-/// A learner at its best by validation.
+/// A learner at its best.
 #[derive(Clone, Debug)]
 pub struct Best {
+    /// Whether it is the best by validation accuracy, ...
+    pub clean: bool,
+    /// ... and by robust validation accuracy, which only adversarial runs have.
+    pub robust: bool,
     /// Epochs it had completed.
     pub epoch: u32,
     /// The evaluation after them.
@@ -114,7 +118,8 @@ pub struct Session {
     lr: Option<f32>,
     started: bool,
     finished: bool,
-    best: Vec<Option<Best>>,
+    /// By learner.
+    best: Vec<Vec<Best>>,
 }
 
 impl Session {
@@ -223,6 +228,7 @@ impl Session {
             io,
             batch,
             adversary,
+            best: vec![Vec::new(); learners.len()],
             learners,
             test_count,
             validation,
@@ -231,7 +237,6 @@ impl Session {
             lr: None,
             started: false,
             finished: false,
-            best: Vec::new(),
         })
     }
 
@@ -345,9 +350,10 @@ impl Session {
         }
     }
 
-    /// The state with the best validation accuracy so far, the first on ties; `None` before the first evaluation.
-    pub fn best_state(&self, learner: usize) -> Option<&Best> {
-        self.best.get(learner)?.as_ref()
+    /// The states that are the best so far, the first on ties, each once: by validation accuracy, and in an adversarial run by robust
+    /// validation accuracy. None before the first evaluation.
+    pub fn best_states(&self, learner: usize) -> &[Best] {
+        self.best.get(learner).map_or(&[], Vec::as_slice)
     }
 
     async fn slice(&mut self, index: usize, max_steps: usize) -> Result<Vec<Event>> {

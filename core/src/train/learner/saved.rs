@@ -61,7 +61,7 @@ impl Learner {
             latest: self.latest.clone().into(),
             failed: self.failed.clone(),
             placements,
-            best: None,
+            best: Vec::new(),
         })
     }
 

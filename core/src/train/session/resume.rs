@@ -12,7 +12,7 @@ use crate::hardness::Scores;
 use crate::net::plan::scatter;
 use crate::net::{StateDict, Tensor};
 use crate::sparse::csr::check_positions;
-use crate::train::checkpoint::{Array, CHECKPOINT_VERSION, Checkpoint, DataIdentity, Exact, Record, damaged};
+use crate::train::checkpoint::{Array, CHECKPOINT_VERSION, Checkpoint, DataIdentity, Exact, Record, SavedBest, damaged};
 use crate::train::learner::Latest;
 
 impl Session {
@@ -29,9 +29,9 @@ impl Session {
                 arrays.insert(format!("{index}/{name}"), array);
             };
             let mut saved = learner.save(&self.device, &mut put).await?;
-            if let Some(best) = self.best_state(index) {
-                saved.best = Some((best.epoch, best.scores.clone().into()));
-                best.state.tensors.iter().for_each(|(name, tensor)| put_tensor(name, &tensor.data, &mut put));
+            for (place, Best { clean, robust, epoch, scores, state }) in self.best_states(index).iter().enumerate() {
+                saved.best.push(SavedBest { clean: *clean, robust: *robust, epoch: *epoch, scores: scores.clone().into() });
+                state.tensors.iter().for_each(|(name, tensor)| put_tensor(&format!("{place}/{name}"), &tensor.data, &mut put));
             }
             learners.push(saved);
         }
@@ -71,29 +71,31 @@ impl Session {
             let Some(learner) = session.learners.get(index) else {
                 return Err(damaged(format_args!("{} learners where {} belong", learners.len(), session.learners.len())));
             };
-            session.best.push(match saved.best.clone() {
-                None => None,
-                Some((epoch, scores)) => {
-                    let tensors = learner.net.graph.state_shapes().into_iter();
-                    let tensors = tensors.map(|(name, shape)| Ok((name.clone(), get_tensor(checkpoint, index, &name, shape)?)));
-                    let tensors = tensors.collect::<Result<_>>()?;
-                    Some(Best { epoch, scores: scores.into(), state: StateDict { tensors, metadata: BTreeMap::new() } })
-                }
-            });
+            for (place, SavedBest { clean, robust, epoch, scores }) in saved.best.iter().cloned().enumerate() {
+                let tensor = |(name, shape)| Ok((String::clone(&name), get_tensor(checkpoint, index, &format!("{place}/{name}"), shape)?));
+                let tensors = learner.net.graph.state_shapes().into_iter().map(tensor).collect::<Result<_>>()?;
+                let state = StateDict { tensors, metadata: BTreeMap::new() };
+                session.best[index].push(Best { clean, robust, epoch, scores: scores.into(), state });
+            }
         }
         Ok(session)
     }
 
-    /// Keeps a learner's state where its latest evaluation is its best by validation.
+    /// Keeps a learner's state where its latest evaluation is its best, and lets go of what no longer is.
     pub(super) async fn keep_best(&mut self, index: usize) -> Result<()> {
-        let learner = &self.learners[index];
+        let (learner, kept) = (&self.learners[index], &mut self.best[index]);
         let (epoch, scores) = (learner.epoch, learner.latest.clone());
-        self.best.resize_with(self.learners.len(), || None);
-        // An adversarial run is at its best where it withstands most.
-        let value = |scores: &Latest| scores.by_hardness.robust.map_or(scores.validation, |robust| robust.validation).accuracy;
-        let better = |best: &Best| value(&scores) > value(&best.scores);
-        if self.best[index].as_ref().is_none_or(better) {
-            self.best[index] = Some(Best { epoch, scores, state: self.state(index).await? });
+        let clean_of = |scores: &Latest| scores.validation.accuracy;
+        let robust_of = |scores: &Latest| scores.by_hardness.robust.map_or(-1.0, |robust| robust.validation.accuracy);
+        let clean = kept.iter().all(|b| !b.clean || clean_of(&scores) > clean_of(&b.scores));
+        let robust = robust_of(&scores) >= 0.0 && kept.iter().all(|b| !b.robust || robust_of(&scores) > robust_of(&b.scores));
+        if clean || robust {
+            kept.retain_mut(|best| {
+                (best.clean, best.robust) = (best.clean && !clean, best.robust && !robust);
+                best.clean || best.robust
+            });
+            let state = self.state(index).await?;
+            self.best[index].push(Best { clean, robust, epoch, scores, state });
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::bridge::Bridge;
 use super::place::Place;
 use crate::link;
 use crate::presets::Preset;
-use crate::protocol::{Command, Failure, Loading, Message, WayOn};
+use crate::protocol::{Command, Failure, Loading, Message, Picture, WayOn};
 use crate::race::{Race, Series};
 
 /// Where the lab is between opening and the final bell.
@@ -85,6 +85,10 @@ pub struct Lab {
     pub series: RwSignal<Option<Series>>,
     /// Where the visitor is.
     pub place: RwSignal<Place>,
+    /// The picture on the test bench.
+    pub bench: RwSignal<Picture>,
+    /// The visitor's own picture, channels x height x width bytes of the dataset's size; empty where there is none.
+    pub own: RwSignal<Vec<u8>>,
     /// The place that is shown hears what it asked for.
     heard: StoredValue<Listener, LocalStorage>,
     bridge: StoredValue<Bridge, LocalStorage>,
@@ -105,6 +109,8 @@ impl Lab {
             remark: RwSignal::new(None),
             series: RwSignal::new(None),
             place: RwSignal::new(Place::of_address()),
+            bench: RwSignal::new(Picture::Test(0)),
+            own: RwSignal::new(Vec::new()),
             heard: StoredValue::new_local(Box::new(|_, _| {})),
             bridge: StoredValue::new_local(Bridge::default()),
             resetting: StoredValue::new(false),
@@ -254,6 +260,7 @@ impl Lab {
         } else {
             self.resetting.set_value(true);
             self.send(&Command::Stop);
+            self.send(&Command::Forget);
             self.phase.set(if self.device.with_untracked(Option::is_some) { Phase::Ready } else { Phase::Starting });
         }
         self.race.set(Race::default());

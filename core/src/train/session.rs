@@ -3,6 +3,7 @@
 //! It is pulled, never pushes: pausing is not calling `advance`. Whoever is behind gets the next slice, so all learners
 //! stay abreast and their curves grow together.
 
+pub mod look;
 mod resume;
 mod samples;
 
@@ -120,6 +121,7 @@ pub struct Session {
     finished: bool,
     /// By learner.
     best: Vec<Vec<Best>>,
+    look: Option<look::Look>,
 }
 
 impl Session {
@@ -237,6 +239,7 @@ impl Session {
             lr: None,
             started: false,
             finished: false,
+            look: None,
         })
     }
 
@@ -309,6 +312,9 @@ impl Session {
         self.scratch.free(&mut self.device);
         if let Some(adversary) = self.adversary {
             adversary.io.free(&mut self.device);
+        }
+        if let Some(look) = self.look {
+            look.free(&mut self.device);
         }
         free_io(&mut self.device, self.io);
         self.device

@@ -1,5 +1,7 @@
 //! Projected gradient descent (Madry et al. 2018), and FGSM (Goodfellow et al. 2015) as its one full step.
 
+use std::cell::Cell;
+
 use super::{AttackIo, Norm};
 use crate::device::{Device, Program};
 use crate::error::{Error, Result};
@@ -75,6 +77,8 @@ pub struct Pgd {
     add: Program,
     project: Program,
     step: Program,
+    /// Random starts, kept from batch to batch for its memory.
+    starts: Cell<Vec<f32>>,
 }
 
 impl Pgd {
@@ -108,6 +112,7 @@ impl Pgd {
             add: device.compile("perturb", &[Op::Add(Add { len: shape.len(), x: clean, y: x })])?,
             project: device.compile("project", &project)?,
             step: device.compile("attack step", &step)?,
+            starts: Cell::default(),
         })
     }
 
@@ -156,7 +161,9 @@ impl Pgd {
             return self.run(device, gradient, step, Start::Clean);
         }
         let (lanes, eps) = (self.io.shape.n, self.config.eps);
-        let mut values = vec![0.0f32; self.io.shape.len()];
+        let mut values = self.starts.take();
+        values.clear();
+        values.resize(self.io.shape.len(), 0.0);
         for (lane, &sample) in samples.iter().enumerate().take(lanes) {
             let mut stream = Stream::new(streams.0, Purpose::Attack, streams.1, u64::from(sample));
             for value in values.iter_mut().skip(lane).step_by(lanes) {
@@ -171,6 +178,8 @@ impl Pgd {
             Norm::Linf => Start::Perturbed(&values),
             Norm::L2 => Start::At(&values),
         };
-        self.run(device, gradient, step, start)
+        self.run(device, gradient, step, start)?;
+        self.starts.set(values);
+        Ok(())
     }
 }

@@ -231,14 +231,17 @@ fn jpeg_keeps_flat_images_and_loses_more_at_lower_quality() {
 
 #[test]
 fn the_strongest_severity_changes_more_than_the_weakest() {
-    let photographs = photographs();
+    // Smooth images, many of them: on noisy ones the blur within a corruption takes away the noise that its swaps or blocks move.
+    let data = builtin(0.0, 100, 0, 3);
+    let smooth: Vec<Picture> = data.train.bytes.chunks_exact(3072).map(|b| Picture::from_bytes(data.extent, b).unwrap()).collect();
     for kind in Corruption::ALL.iter().copied() {
-        let far = |severity| photographs.iter().enumerate().map(|(i, p)| distance(&run(p, kind, severity, i as u64), p)).sum::<f32>();
+        let far = |severity| smooth.iter().enumerate().map(|(i, p)| distance(&run(p, kind, severity, i as u64), p)).sum::<f32>();
         let (weak, strong) = (far(Severity(1)), far(Severity(5)));
         assert!(weak > 0.0, "{kind} does nothing");
-        // These change in kind from severity to severity, not only in strength; glass swaps some pixels back.
-        if !matches!(kind, Corruption::GlassBlur | Corruption::Saturate | Corruption::ElasticTransform | Corruption::Spatter) {
-            assert!(strong > 1.1 * weak, "{kind}: {weak} to {strong}");
+        // By their constants these change in kind, not only in strength: saturate takes colour away first and adds some later,
+        // spatter turns from water to mud, and the affine map of elastic-transform shrinks as its displacement sets in.
+        if !matches!(kind, Corruption::Saturate | Corruption::ElasticTransform | Corruption::Spatter) {
+            assert!(strong > 1.2 * weak, "{kind}: {weak} to {strong}");
         }
     }
 }

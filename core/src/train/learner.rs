@@ -365,9 +365,9 @@ impl Learner {
         Ok(events)
     }
 
-    /// The first `count` of what it trains on.
-    pub fn training_samples(&self, count: usize) -> Vec<u32> {
-        self.indices.iter().copied().take(count).collect()
+    /// What it trains on, by index into the training file.
+    pub fn training_samples(&self) -> Arc<Vec<u32>> {
+        self.indices.clone()
     }
 
     /// Learning rate of the epoch under way.

@@ -110,9 +110,10 @@ pub struct Session {
     batch: HostBatch,
     adversary: Option<Adversary>,
     learners: Vec<Learner>,
-    /// Test samples that are evaluated, and which of them are hard.
-    test_count: usize,
-    validation: Vec<u32>,
+    /// Test and validation samples that are evaluated.
+    test: Arc<Vec<u32>>,
+    validation: Arc<Vec<u32>>,
+    /// Which of the test samples are hard.
     hard: Option<Vec<bool>>,
     /// Difficulty bin of each test sample that is evaluated.
     bins: Option<Vec<usize>>,
@@ -162,7 +163,8 @@ impl Session {
         let limit = |limit: usize, n: usize| if limit == 0 { n } else { limit.min(n) };
         let test_count = limit(config.limit_test, data.test.len());
         let validation: Vec<u32> = validation.into_iter().take(limit(config.limit_test, usize::MAX)).collect();
-        if train.is_empty() || test_count == 0 {
+        let test: Vec<u32> = (0..test_count as u32).collect();
+        if train.is_empty() || test.is_empty() {
             return Err(Error::Config(format!("the dataset '{}' has no training or no test images", data.name)));
         }
         let (mut hard, mut bins) = (None, None);
@@ -189,7 +191,7 @@ impl Session {
             let mut used = validation.clone();
             corners.iter().for_each(|(_, _, indices)| used.extend(indices.iter()));
             used.sort_unstable();
-            Arc::new(plan.apply(&data, &used, &(0..test_count as u32).collect::<Vec<_>>())?)
+            Arc::new(plan.apply(&data, &used, &test)?)
         };
         let n = padded_batch(config.samples_a_pass());
         let io = allocate_io(&mut device, data.extent, n, data.train.len().max(data.test.len()))?;
@@ -232,8 +234,8 @@ impl Session {
             adversary,
             best: vec![Vec::new(); learners.len()],
             learners,
-            test_count,
-            validation,
+            test: test.into(),
+            validation: validation.into(),
             hard,
             bins,
             lr: None,
@@ -397,13 +399,14 @@ impl Session {
     async fn evaluate_part(&mut self, index: usize, part: usize, at: usize) -> Result<Vec<Event>> {
         let parts = self.parts(&self.learners[index]);
         let Some(Part { on, attacked }) = parts.get(part).copied() else { return Ok(Vec::new()) };
-        let samples = match on {
-            Split::Validation => self.validation.clone(),
-            Split::Test | Split::CorruptedTest => (0..self.test_count as u32).collect(),
-            Split::Train => self.learners[index].training_samples(self.test_count),
+        let (samples, most) = match on {
+            Split::Validation => (self.validation.clone(), usize::MAX),
+            Split::Test | Split::CorruptedTest => (self.test.clone(), usize::MAX),
+            Split::Train => (self.learners[index].training_samples(), self.test.len()),
         };
+        let samples = &samples[..samples.len().min(most)];
         let test = matches!(on, Split::Test | Split::CorruptedTest);
-        let at = self.evaluate(index, &samples, Images { test, seen: on != Split::Test, attacked }, at).await?;
+        let at = self.evaluate(index, samples, Images { test, seen: on != Split::Test, attacked }, at).await?;
         if at < samples.len() {
             self.learners[index].phase = Phase::Evaluate(part, at);
             return Ok(Vec::new());

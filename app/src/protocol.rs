@@ -159,6 +159,12 @@ pub enum Message {
         extent: [usize; 3],
         /// Each learner's probabilities.
         probabilities: Vec<Vec<f32>>,
+        /// The true class; nobody knows the one of a visitor's own picture.
+        label: Option<u16>,
+        /// Names of the classes.
+        classes: Vec<String>,
+        /// Test images that can be asked for.
+        count: usize,
     },
     /// A layer of a learner.
     Inside(Inside),

@@ -8,9 +8,10 @@ use wasm_bindgen::JsValue;
 
 use super::bridge::Bridge;
 use super::place::Place;
+use crate::examine::Setup;
 use crate::link;
 use crate::presets::Preset;
-use crate::protocol::{Command, Failure, Loading, Message, WayOn};
+use crate::protocol::{Command, Failure, Loading, Message, Picture, WayOn};
 use crate::race::{Race, Series};
 
 /// Where the lab is between opening and the final bell.
@@ -85,6 +86,10 @@ pub struct Lab {
     pub series: RwSignal<Option<Series>>,
     /// Where the visitor is.
     pub place: RwSignal<Place>,
+    /// What lies on the test bench.
+    pub bench: RwSignal<Picture>,
+    /// How the test bench is set.
+    pub setup: RwSignal<Setup>,
     /// The place that is shown hears what it asked for.
     heard: StoredValue<Listener, LocalStorage>,
     bridge: StoredValue<Bridge, LocalStorage>,
@@ -105,6 +110,8 @@ impl Lab {
             remark: RwSignal::new(None),
             series: RwSignal::new(None),
             place: RwSignal::new(Place::of_address()),
+            bench: RwSignal::new(Picture::Test(0)),
+            setup: RwSignal::new(Setup::default()),
             heard: StoredValue::new_local(Box::new(|_, _| {})),
             bridge: StoredValue::new_local(Bridge::default()),
             resetting: StoredValue::new(false),

@@ -125,8 +125,8 @@ mod tests {
     }
 
     fn inside(rows: usize, columns: usize, active: &[u32], grown: &[u32], pruned: &[u32]) -> Inside {
-        let (active, grown, pruned) = (active.to_vec(), grown.to_vec(), pruned.to_vec());
-        Inside { learner: 0, layer: 0, rows, columns, active, grown, pruned, histogram: vec![], limit: 0.0 }
+        let (count, active, grown, pruned) = (active.len(), active.to_vec(), grown.to_vec(), pruned.to_vec());
+        Inside { learner: 0, layer: 0, rows, columns, count, active, grown, pruned, histogram: vec![], limit: 0.0 }
     }
 
     #[test]

@@ -33,8 +33,10 @@ pub enum Command {
     Resume,
     /// One training step of every learner, then hold.
     Step,
-    /// End the race early. What was reported stays on the page.
+    /// End the race early. What was reported stays on the page, and its learners can still be looked at.
     Stop,
+    /// Give up what is held of the race.
+    Forget,
     /// Change the learning rate from here on; `None` returns to the schedule.
     SetLr {
         /// The rate.
@@ -42,7 +44,8 @@ pub enum Command {
     },
     /// Keep the attached official archive as the CIFAR-10 of this browser.
     DropArchive,
-    /// Say what every learner answers on every test image; answered by `Samples`.
+    /// Say what every learner answers on every test image that the experiment evaluates; answered by `Samples`. This question and
+    /// those below are answered by nothing where there is no race; a race that ended is there until the next begins.
     Samples,
     /// Send pictures of the test set; answered by `Pictures`.
     Pictures {
@@ -51,7 +54,7 @@ pub enum Command {
     },
     /// Show one picture to every learner; answered by `Examined`. Of several waiting only the last is done.
     Examine(Examination),
-    /// From here on, examine this picture after every epoch; `None` ends it.
+    /// Examine this picture now and after every epoch; `None` ends it. Answered by `Examined` without an id.
     Watch {
         /// Index in the test set.
         picture: Option<u32>,
@@ -132,7 +135,7 @@ pub enum Message {
     /// Every learner's answers, as columns in the attached bytes: labels (u8 each), scores (f32, little endian), then for each learner
     /// of the race its answers (u8) and how sure it was (u8, 255 is certain).
     Samples {
-        /// Test images.
+        /// Test images, from the first on.
         count: usize,
         /// Name of the hardness score; empty where there is none, and the scores are 0.
         score: String,
@@ -157,13 +160,13 @@ pub enum Message {
         epoch: u32,
         /// Channels, height, width.
         extent: [usize; 3],
-        /// Each learner's probabilities.
+        /// Each learner's probabilities. Empty, and nothing attached, where the race has no such picture.
         probabilities: Vec<Vec<f32>>,
         /// The true class; nobody knows the one of a visitor's own picture.
         label: Option<u16>,
         /// Names of the classes.
         classes: Vec<String>,
-        /// Test images that can be asked for.
+        /// Test images that the experiment evaluates.
         count: usize,
     },
     /// A layer of a learner.
@@ -173,6 +176,9 @@ pub enum Message {
     /// The worker's last words.
     Died(Failure),
 }
+
+/// Positions that are sent at most, some 2 MB of text: a tenth of a ResNet18's largest layer fits.
+pub const MOST_POSITIONS: usize = 250_000;
 
 /// What a weight tensor looks like: rows are outputs, columns inputs times kernel positions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -185,7 +191,10 @@ pub struct Inside {
     pub rows: usize,
     /// Weights of an output.
     pub columns: usize,
-    /// Positions of active weights, ascending.
+    /// Number of active weights.
+    pub count: usize,
+    /// Positions of active weights, ascending; all of them where the layer is dense. Empty where there are more than
+    /// [`MOST_POSITIONS`], and so are the next two lists.
     pub active: Vec<u32>,
     /// Those of them that the latest topology update grew.
     pub grown: Vec<u32>,

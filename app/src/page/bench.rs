@@ -73,8 +73,8 @@ struct Bench {
     lab: Lab,
     setup: RwSignal<Setup>,
     stamp: Memo<Option<Stamp>>,
-    /// The visitor's own picture, and how many there were.
-    own: RwSignal<(u32, Vec<u8>)>,
+    /// How many own pictures there were.
+    owns: RwSignal<u32>,
     unreadable: RwSignal<bool>,
     /// What is under way, and since when.
     flight: StoredValue<Option<(Question, f64)>>,
@@ -91,14 +91,11 @@ fn now() -> f64 {
 
 impl Bench {
     fn new(lab: Lab) -> Self {
-        if lab.bench.get_untracked() == Picture::Own {
-            lab.bench.set(Picture::Test(0));
-        }
         Self {
             lab,
             setup: lab.setup,
             stamp: stamp(lab),
-            own: RwSignal::new((0, Vec::new())),
+            owns: RwSignal::new(0),
             unreadable: RwSignal::new(false),
             flight: StoredValue::new(None),
             asked: StoredValue::new(0),
@@ -112,7 +109,7 @@ impl Bench {
         let stamp = self.stamp.get()?;
         let (corruption, attack) = self.setup.with(|s| (s.corruption(), s.attack()));
         let picture = self.lab.bench.get();
-        let own = if picture == Picture::Own { self.own.with(|o| o.0) } else { 0 };
+        let own = if picture == Picture::Own { self.owns.get() } else { 0 };
         Some(Question { picture, own, corruption, attack, stamp })
     }
 
@@ -141,7 +138,7 @@ impl Bench {
         let id = self.asked.get_value().wrapping_add(1);
         self.asked.set_value(id);
         let attachment = match question.picture {
-            Picture::Own => self.own.with_untracked(|o| js_sys::Uint8Array::from(&o.1[..]).into()),
+            Picture::Own => self.lab.own.with_untracked(|bytes| js_sys::Uint8Array::from(&bytes[..]).into()),
             Picture::Test(_) => JsValue::UNDEFINED,
         };
         let Question { picture, corruption, attack, .. } = question;
@@ -155,6 +152,13 @@ impl Bench {
             return;
         }
         let Some((question, since)) = self.flight.try_update_value(Option::take).flatten() else { return };
+        if probabilities.is_empty() {
+            // Another dataset's picture lay here.
+            if self.lab.bench.get_untracked() != Picture::Test(0) {
+                self.lab.bench.set(Picture::Test(0));
+            }
+            return;
+        }
         let untouched = question == question.untouched();
         let answer = Answer {
             question,
@@ -194,7 +198,8 @@ impl Bench {
             let bytes = small_picture(&file, extent).await;
             self.unreadable.set(bytes.is_none());
             if let Some(bytes) = bytes {
-                self.own.update(|own| *own = (own.0 + 1, bytes));
+                self.lab.own.set(bytes);
+                self.owns.update(|n| *n += 1);
                 self.lab.bench.set(Picture::Own);
             }
         });
@@ -287,7 +292,7 @@ pub fn Bench() -> impl IntoView {
             <h2>{words::TITLE}</h2>
             <Show
                 when=move || somebody.get()
-                fallback=|| view! { <Nobody nobody=words::NOBODY soon=words::SOON gone=words::GONE train=words::TRAIN/> }
+                fallback=|| view! { <Nobody nobody=words::NOBODY soon=words::SOON train=words::TRAIN/> }
             >
                 <Chooser bench/>
                 <div class="setup">

@@ -122,7 +122,7 @@ pub fn Inside() -> impl IntoView {
         <div class="card">
             <h2>{words::TITLE}</h2>
             <Show when=move || !there.get()>
-                <Nobody nobody=words::NOBODY soon=words::SOON gone=words::GONE train=words::TRAIN/>
+                <Nobody nobody=words::NOBODY soon=words::SOON train=words::TRAIN/>
             </Show>
             <Show when=move || somebody.get()>
                 <div class=tone>
@@ -216,11 +216,15 @@ fn Mask(inside: Inside) -> impl IntoView {
         })
     };
     let rate = move || inside.with(|l| (l.updates > 0 && l.death_rate > 0.0).then(|| words::death_rate(l.death_rate))).flatten();
+    // Of a layer with very many weights only their number comes.
+    let drawn = move || inside.seen(|i| i.active.len() == i.count).unwrap_or(false);
     let extent = move || {
         let dot = grid.with(|g| g.as_ref().map(|g| (g.rows, g.columns)))?;
-        inside.seen(|i| words::extent(i.rows, i.columns, i.active.len(), dot))
+        if !drawn() {
+            return inside.seen(|_| words::TOO_MANY.to_owned());
+        }
+        inside.seen(|i| words::extent(i.rows, i.columns, i.count, dot))
     };
-    let drawn = move || grid.with(Option::is_some);
     view! {
         <h3>{words::MASK}</h3>
         <div class="mask" hidden=move || !drawn()>

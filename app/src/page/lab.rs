@@ -86,8 +86,10 @@ pub struct Lab {
     pub series: RwSignal<Option<Series>>,
     /// Where the visitor is.
     pub place: RwSignal<Place>,
-    /// What lies on the test bench.
+    /// The picture on the test bench.
     pub bench: RwSignal<Picture>,
+    /// The visitor's own picture, channels x height x width bytes of the dataset's size; empty where there is none.
+    pub own: RwSignal<Vec<u8>>,
     /// How the test bench is set.
     pub setup: RwSignal<Setup>,
     /// The place that is shown hears what it asked for.
@@ -111,6 +113,7 @@ impl Lab {
             series: RwSignal::new(None),
             place: RwSignal::new(Place::of_address()),
             bench: RwSignal::new(Picture::Test(0)),
+            own: RwSignal::new(Vec::new()),
             setup: RwSignal::new(Setup::default()),
             heard: StoredValue::new_local(Box::new(|_, _| {})),
             bridge: StoredValue::new_local(Bridge::default()),
@@ -261,6 +264,7 @@ impl Lab {
         } else {
             self.resetting.set_value(true);
             self.send(&Command::Stop);
+            self.send(&Command::Forget);
             self.phase.set(if self.device.with_untracked(Option::is_some) { Phase::Ready } else { Phase::Starting });
         }
         self.race.set(Race::default());

@@ -20,7 +20,7 @@ pub fn stamp(lab: Lab) -> Memo<Option<Stamp>> {
     let asleep = Memo::new(move |_| {
         lab.phase.with(|p| match p {
             Phase::Training => Some(false),
-            Phase::Paused | Phase::Finished => Some(true),
+            Phase::Paused | Phase::Finished | Phase::Stopped => Some(true),
             _ => None,
         })
     });
@@ -37,14 +37,10 @@ pub fn stamp(lab: Lab) -> Memo<Option<Stamp>> {
 
 /// Says why there is nothing to see, and trains where that helps.
 #[component]
-pub fn Nobody(nobody: &'static str, soon: &'static str, gone: &'static str, train: &'static str) -> impl IntoView {
+pub fn Nobody(nobody: &'static str, soon: &'static str, train: &'static str) -> impl IntoView {
     let lab = Lab::get();
     let waiting = Memo::new(move |_| lab.phase.with(|p| p.busy() || *p == Phase::Starting));
-    let words = move || match lab.phase.with(Phase::name) {
-        "loading" | "training" | "paused" => soon,
-        "stopped" => gone,
-        _ => nobody,
-    };
+    let words = move || if lab.phase.with(Phase::busy) { soon } else { nobody };
     view! {
         <p class="wide">{words}</p>
         <button type="button" class="primary" data-testid="place-train" disabled=move || waiting.get() on:click=move |_| lab.train()>{train}</button>

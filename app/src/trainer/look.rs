@@ -1,13 +1,201 @@
 //! Questions about what the learners make of pictures, and what they look like inside, answered between slices.
+//!
+//! What takes long is done piece by piece, so that a pause or a stop is heard in between; training holds meanwhile, so that all
+//! answers are of the same moment. A question without a race is answered by nothing: the page knows that nothing trained.
 
-use wasm_bindgen::JsValue;
+use js_sys::Uint8Array;
+use sparring_core::attack::PgdConfig;
+use sparring_core::corrupt::{self, Corruption, Part, Severity};
+use sparring_core::error::{Error, Result};
+use sparring_core::train::Session;
+use sparring_core::train::session::look::{Answer, Examined};
+use wasm_bindgen::{JsCast, JsValue};
 
-use super::{Halt, Trainer};
-use crate::protocol::Command;
+use super::{Halt, Trainer, breathe, post, post_with};
+use crate::protocol::{AttackSettings, Command, Examination, Inside, MOST_POSITIONS, Message, Picture};
+
+/// What is still to be answered.
+#[derive(Default)]
+pub(super) struct Looks {
+    /// The latest question, with its attachment: an older one that still waits is not answered.
+    examine: Option<(Examination, JsValue)>,
+    /// Answers to all test images so far, by learner.
+    answers: Option<Vec<Vec<Answer>>>,
+    watched: Option<u32>,
+    /// Whether the watched picture is due.
+    watch_due: bool,
+    /// Epochs done when it was last seen.
+    watched_at: u32,
+}
+
+impl Looks {
+    /// Whether there is something to do.
+    pub(super) fn waiting(&self) -> bool {
+        self.examine.is_some() || self.answers.is_some() || self.watch_due
+    }
+    /// Hears that so many epochs are done.
+    pub(super) fn epochs(&mut self, done: u32) {
+        self.watch_due |= self.watched.is_some() && done != self.watched_at;
+    }
+}
 
 impl Trainer {
-    /// Answers a question of the page's places.
-    pub(super) async fn answer(&mut self, _question: Command, _attachment: JsValue) -> Result<(), Halt> {
+    /// Hears a question of the page's places. Short ones are answered at once.
+    pub(super) async fn answer(&mut self, question: Command, attachment: JsValue) -> std::result::Result<(), Halt> {
+        let Some(session) = &mut self.session else { return Ok(()) };
+        match question {
+            Command::Samples => {
+                self.looks.answers.get_or_insert_default();
+            }
+            Command::Pictures { indices } => {
+                let (test, size) = (&session.dataset().test, session.dataset().image_bytes());
+                let indices: Vec<u32> = indices.into_iter().filter(|i| (*i as usize) < test.len()).collect();
+                let bytes: Vec<u8> = indices.iter().flat_map(|i| &test.bytes[*i as usize * size..][..size]).copied().collect();
+                post_with(&Message::Pictures { indices }, &bytes);
+            }
+            Command::Examine(examination) => self.looks.examine = Some((examination, attachment)),
+            Command::Watch { picture } => {
+                self.looks.watched = picture;
+                self.looks.watch_due = picture.is_some();
+            }
+            Command::Inside { learner, layer } => {
+                if let Some(view) = known(session.inside(learner, layer).await)? {
+                    let sent = |positions: Vec<u32>| if positions.len() > MOST_POSITIONS { Vec::new() } else { positions };
+                    post(&Message::Inside(Inside {
+                        learner,
+                        layer,
+                        rows: view.rows,
+                        columns: view.columns,
+                        count: view.active.len(),
+                        active: sent(view.active),
+                        grown: sent(view.grown),
+                        pruned: sent(view.pruned),
+                        histogram: view.histogram,
+                        limit: view.limit,
+                    }));
+                }
+            }
+            _ => {}
+        }
         Ok(())
     }
+
+    /// Does a piece of what waits, the shortest first.
+    pub(super) async fn look(&mut self) -> std::result::Result<(), Halt> {
+        let Some(session) = &mut self.session else {
+            self.looks = Looks::default();
+            return Ok(());
+        };
+        let looks = &mut self.looks;
+        if let Some((examination, attachment)) = looks.examine.take() {
+            known(examine(session, &examination, &attachment, Some(examination.id), self.seed).await)?;
+        } else if std::mem::take(&mut looks.watch_due) {
+            looks.watched_at = session.epochs_done();
+            if let Some(index) = looks.watched {
+                let plain = Examination { id: 0, picture: Picture::Test(index), corruption: None, attack: None };
+                known(examine(session, &plain, &JsValue::UNDEFINED, None, self.seed).await)?;
+            }
+        } else if let Some(answers) = &mut looks.answers {
+            let done = answers.iter().take_while(|answers| answers.len() == session.test_count()).count();
+            if done < session.learner_count() {
+                answers.resize_with(session.learner_count(), Vec::new);
+                session.answers(done, &mut answers[done]).await?;
+            } else {
+                self.post_samples();
+                self.looks.answers = None;
+            }
+        }
+        breathe().await;
+        Ok(())
+    }
+
+    /// Sends the answers to all test images, and what is known of these.
+    fn post_samples(&self) {
+        let (Some(session), Some(answers)) = (&self.session, &self.looks.answers) else { return };
+        let (data, count) = (session.dataset(), session.test_count());
+        let column = self.ranking.as_ref().filter(|c| c.test.len() >= count);
+        let mut bytes: Vec<u8> = data.test.labels.iter().take(count).map(|label| *label as u8).collect();
+        match column {
+            Some(column) => bytes.extend(column.test.iter().take(count).flat_map(|score| score.to_le_bytes())),
+            None => bytes.resize(5 * count, 0),
+        }
+        for answers in answers {
+            bytes.extend(answers.iter().map(|a| a.class as u8));
+            bytes.extend(answers.iter().map(|a| byte(a.confidence)));
+        }
+        let (c, h, w) = data.extent;
+        let message = Message::Samples {
+            count,
+            score: column.map_or_else(String::new, |c| c.score.name().to_owned()),
+            classes: data.classes.clone(),
+            extent: [c, h, w],
+            epoch: session.epochs_done(),
+        };
+        post_with(&message, &bytes);
+    }
+}
+
+/// The answer to a question that the race can answer. One that it cannot (another race's learner, a picture of another size) came
+/// too late, and is answered by nothing.
+fn known<T>(outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Config(_) | Error::Shape { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Of 0..=1.
+fn byte(value: f32) -> u8 {
+    (value * 255.0 + 0.5) as u8
+}
+
+/// Shows a picture to every learner and posts what they make of it.
+async fn examine(session: &mut Session, question: &Examination, attachment: &JsValue, id: Option<u32>, seed: u64) -> Result<()> {
+    let data = session.dataset();
+    let (extent, size) = (data.extent, data.image_bytes());
+    let (c, h, w) = extent;
+    let (classes, count, epoch) = (data.classes.clone(), session.test_count(), session.epochs_done());
+    let answer = |label, probabilities| Message::Examined { id, epoch, extent: [c, h, w], probabilities, label, classes, count };
+    let known = match question.picture {
+        Picture::Test(index) => data
+            .test
+            .labels
+            .get(index as usize)
+            .map(|label| (data.test.bytes[index as usize * size..][..size].to_vec(), Some(*label), u64::from(index))),
+        Picture::Own => {
+            attachment.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).filter(|b| b.len() == size).map(|bytes| (bytes, None, 0))
+        }
+    };
+    let Some((picture, label, index)) = known else {
+        post_with(&answer(None, Vec::new()), &[]);
+        return Ok(());
+    };
+    let mut seen = picture.clone();
+    if let Some((kind, severity)) = question.corruption {
+        corrupt(&mut seen, extent, kind, Severity::new(severity)?, seed, index)?;
+    }
+    let mut attachment = [picture.as_slice(), &seen].concat();
+    let mut probabilities = Vec::new();
+    for learner in 0..session.learner_count() {
+        let Examined { probabilities: all, pixels } = session.examine(learner, &seen, label, question.attack.map(pgd)).await?;
+        probabilities.push(all);
+        if question.attack.is_some() {
+            attachment.extend(pixels.into_iter().map(byte));
+        }
+    }
+    post_with(&answer(label, probabilities), &attachment);
+    Ok(())
+}
+
+/// The same numbers as in the corrupted test set of that seed.
+fn corrupt(bytes: &mut [u8], extent: (usize, usize, usize), kind: Corruption, severity: Severity, seed: u64, index: u64) -> Result<()> {
+    corrupt::corrupt_bytes(bytes, extent, kind, severity, &mut corrupt::stream(seed, Part::Test, index, kind, severity))
+}
+
+fn pgd(AttackSettings { norm, eps, steps }: AttackSettings) -> PgdConfig {
+    if steps == 1 {
+        return PgdConfig::fgsm(norm, eps);
+    }
+    PgdConfig { norm, eps, step: eps / 4.0, iterations: steps, random_start: steps > 1, targeted: false }
 }

@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use gloo_timers::future::TimeoutFuture;
-use sparring_core::config::ExperimentConfig;
+use sparring_core::config::{ExperimentConfig, Subset};
 use sparring_core::data::Dataset;
 use sparring_core::device::{Device, DeviceChoice};
 use sparring_core::error::Error;
 use sparring_core::events::Event;
-use sparring_core::hardness::Scores;
-use sparring_core::hardness::scoring::{SCORING_EPOCHS, Scoring, scoring_config};
+use sparring_core::hardness::scoring::{Extra, SCORING_EPOCHS, Scoring, scoring_config};
+use sparring_core::hardness::{Column, ScoreName, Scores};
 use sparring_core::train::Session;
 use sparring_core::train::parent::{self, Parents};
 use wasm_bindgen::prelude::*;
@@ -28,6 +28,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
 use self::library::Library;
+use self::look::Looks;
 use crate::protocol::{Amount, Command, Failure, Loading, Message, WayOn};
 
 /// A command and what came with it.
@@ -137,7 +138,17 @@ pub fn start() {
     scope().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     on_message.forget();
     post(&Message::Booted);
-    let trainer = Trainer { out, library: Library::default(), device: None, session: None, told: None, running: false };
+    let trainer = Trainer {
+        out,
+        library: Library::default(),
+        device: None,
+        session: None,
+        told: None,
+        running: false,
+        seed: 0,
+        ranking: None,
+        looks: Looks::default(),
+    };
     spawn_local(trainer.run(inbox));
 }
 
@@ -150,12 +161,16 @@ struct Trainer {
     /// The choice that the page was last told about.
     told: Option<DeviceChoice>,
     running: bool,
+    /// Seed of the race, and the score that ranks its test images.
+    seed: u64,
+    ranking: Option<Column>,
+    looks: Looks,
 }
 
 impl Trainer {
     async fn run(mut self, mut inbox: UnboundedReceiver<Letter>) {
         loop {
-            let letter = if self.running {
+            let letter = if self.running || self.looks.waiting() {
                 inbox.try_recv().ok()
             } else {
                 match inbox.recv().await {
@@ -165,6 +180,7 @@ impl Trainer {
             };
             let outcome = match letter {
                 Some((command, attachment)) => self.obey(command, attachment).await,
+                None if self.looks.waiting() => self.look().await,
                 None => self.slice().await,
             };
             match outcome {
@@ -189,7 +205,7 @@ impl Trainer {
                 Ok(())
             }
             Command::Resume => {
-                if self.session.is_some() {
+                if self.session.as_ref().is_some_and(|s| !s.finished()) {
                     self.running = true;
                     post(&Message::Resumed);
                 }
@@ -198,8 +214,12 @@ impl Trainer {
             Command::Step => self.step().await,
             Command::Stop => {
                 self.out.stops.set(self.out.stops.get().saturating_sub(1));
-                self.drop_session();
+                self.running = false;
                 post(&Message::Stopped);
+                Ok(())
+            }
+            Command::Forget => {
+                self.drop_session();
                 Ok(())
             }
             Command::SetLr { lr } => {
@@ -230,38 +250,64 @@ impl Trainer {
         config.validate()?;
         self.open(config.device).await?;
         let data = self.library.dataset(&config, &self.out).await?;
-        let scores = match self.library.scores(&config, &data, &self.out).await? {
-            None if config.subset.needs_scores() => Some(self.score(&config, &data).await?),
-            found => found,
-        };
+        let scores = self.scores(&config, &data).await?;
         if self.out.cancelled() {
             return Err(Halt::Cancelled);
         }
         let parents = self.parents(&config, &data, scores.as_ref()).await?;
         self.out.loading("Planning the networks", None).await;
         let device = self.take_device(config.device).await?;
+        self.seed = config.seed;
+        self.ranking = scores.as_ref().and_then(|s| s.ranking(config.subset).ok()).cloned();
         self.session = Some(Session::with_parents(config, data, scores, &parents, device).await?);
         self.running = !paused;
         post(if paused { &Message::Paused } else { &Message::Resumed });
         Ok(())
     }
 
-    /// Scores images that no scores ship for, by a short run of the same network, and keeps them.
-    async fn score(&mut self, config: &ExperimentConfig, data: &Arc<Dataset>) -> Result<Arc<Scores>, Halt> {
-        let config = scoring_config(config, SCORING_EPOCHS);
-        if let Some(scores) = self.library.kept_scores(&config, data).await? {
-            return Ok(scores);
+    /// The scores of a race's images: those that ship, or were made in this browser; made now where its subset cannot do without.
+    async fn scores(&mut self, config: &ExperimentConfig, data: &Arc<Dataset>) -> Result<Option<Arc<Scores>>, Halt> {
+        let needed = match config.subset {
+            Subset::Ranked { score, .. } => Some(score),
+            _ => None,
+        };
+        if needed.is_none_or(|score| score == ScoreName::El2n)
+            && let Some(shipped) = self.library.scores(config, data, &self.out).await?
+        {
+            return Ok(Some(shipped));
         }
+        let run = scoring_config(config, SCORING_EPOCHS);
+        let mut extra = Extra { grand: needed == Some(ScoreName::Grand), forgetting: needed == Some(ScoreName::Forgetting) };
+        if let Some(kept) = self.library.kept_scores(&run, data).await? {
+            if needed.is_none_or(|score| kept.get(score).is_ok()) {
+                return Ok(Some(kept));
+            }
+            // What it has is made again, with what it lacks.
+            extra.grand |= kept.get(ScoreName::Grand).is_ok();
+            extra.forgetting |= kept.get(ScoreName::Forgetting).is_ok();
+        }
+        match needed {
+            Some(_) => Ok(Some(self.score(run, data, extra).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Scores images by a short run of the same network, and keeps the scores.
+    async fn score(&mut self, config: ExperimentConfig, data: &Arc<Dataset>, extra: Extra) -> Result<Arc<Scores>, Halt> {
         let what = "Scoring the images by a short run";
         self.out.loading(what, None).await;
         let device = self.take_device(config.device).await?;
-        let mut run = Scoring::new(config.clone(), data.clone(), device).await?;
+        let mut run = Scoring::with(config.clone(), data.clone(), device, extra).await?;
+        let images = (data.train.len() + data.test.len()) as u64;
         while !run.finished() {
             for event in run.advance().await? {
                 if let Event::Progress { epoch, step, steps, .. } = event {
                     let done = u64::from(epoch) * steps as u64 + step as u64;
                     self.out.loading_now(what, Amount::Steps(done, u64::from(config.epochs) * steps as u64));
                 }
+            }
+            if let Some(done) = run.norms_done() {
+                self.out.loading_now("Measuring the gradient of every image", Amount::Steps(done as u64, images));
             }
             breathe().await;
             if self.out.cancelled() {
@@ -335,8 +381,10 @@ impl Trainer {
         if !events.is_empty() {
             post(&Message::Events(events));
         }
-        if self.session.as_ref().is_some_and(Session::finished) {
-            self.drop_session();
+        if let Some(session) = &self.session {
+            self.looks.epochs(session.epochs_done());
+            // A race that ended stays, to be looked at, until the next begins.
+            self.running &= !session.finished();
         }
     }
 
@@ -344,6 +392,7 @@ impl Trainer {
     fn drop_session(&mut self) {
         self.running = false;
         self.session = None;
+        self.looks = Looks::default();
     }
 
     async fn keep(&mut self, file: Option<File>) -> Result<(), Halt> {

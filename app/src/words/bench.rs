@@ -11,8 +11,6 @@ pub const TITLE: &str = "The test bench";
 pub const NOBODY: &str = "Here you change one picture and see at once what every learner makes of it. There has to be a learner first: train for an epoch, or just a few steps, and come back.";
 /// While the race is being prepared.
 pub const SOON: &str = "The learners are on their way to the ring.";
-/// After a race that was ended early.
-pub const GONE: &str = "The race was ended and its networks are gone. Train again, and pause instead of stopping.";
 /// The button that trains.
 pub const TRAIN: &str = "Train now";
 /// Group of buttons.

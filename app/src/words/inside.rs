@@ -9,8 +9,6 @@ pub const NOBODY: &str =
     "Here you see which weights exist, and which come and go. There is no network yet: train for an epoch and watch its mask change.";
 /// While the race is being prepared.
 pub const SOON: &str = "The networks are being made.";
-/// After a race that was ended early.
-pub const GONE: &str = "The race was ended and its weights are gone; what it reported is below. Train again to see a mask.";
 /// The button that trains.
 pub const TRAIN: &str = "Train now";
 /// Label.
@@ -43,6 +41,8 @@ pub const DENSE: &str = "This learner is dense: all its weights exist and none i
 pub const NO_EPOCH: &str = "One point an epoch, once the first is done.";
 /// A mask that never changes.
 pub const FIXED: &str = "No update has changed this mask so far.";
+/// A mask that is too large to send.
+pub const TOO_MANY: &str = "This layer has more weights than this page can draw; their sizes are below.";
 /// A full layer.
 pub const FULL: &str = "This layer is full: every weight exists.";
 

@@ -114,6 +114,8 @@ pub struct Net {
     attack: Option<attack::Attack>,
     /// Adam's step count.
     steps: u64,
+    /// How often its programs were compiled.
+    build: u64,
 }
 
 /// Allocates the batch buffers shared by all networks of a session.
@@ -233,6 +235,7 @@ impl Net {
             eval,
             attack: None,
             steps: 0,
+            build: 0,
         };
         net.compile(device, scratch)?;
         Ok(net)
@@ -263,7 +266,13 @@ impl Net {
         self.eval = compile(device, scratch, "evaluate", tape)?;
         self.attack = self.compile_attack(device, scratch)?;
         (self.train, self.update) = (train, update);
+        self.build += 1;
         Ok(())
+    }
+
+    /// Changes whenever buffers move: programs compiled outside, over them, must then be compiled again.
+    pub fn build(&self) -> u64 {
+        self.build
     }
 
     /// One training step on the batch that is in the io buffers. Adam's corrections are filled in here.
@@ -414,7 +423,7 @@ impl WeightSlot {
         self.weight.values()
     }
     /// Number of values on the device.
-    fn words(&self) -> usize {
+    pub(crate) fn words(&self) -> usize {
         match &self.placement {
             Placement::Sparse(positions) => positions.len(),
             Placement::Dense | Placement::Masked(_) => self.info.shape.weights(),

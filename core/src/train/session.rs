@@ -3,6 +3,7 @@
 //! It is pulled, never pushes: pausing is not calling `advance`. Whoever is behind gets the next slice, so all learners
 //! stay abreast and their curves grow together.
 
+pub mod look;
 mod resume;
 mod samples;
 
@@ -115,6 +116,7 @@ pub struct Session {
     started: bool,
     finished: bool,
     best: Vec<Option<Best>>,
+    look: Option<look::Look>,
 }
 
 impl Session {
@@ -232,6 +234,7 @@ impl Session {
             started: false,
             finished: false,
             best: Vec::new(),
+            look: None,
         })
     }
 
@@ -304,6 +307,9 @@ impl Session {
         self.scratch.free(&mut self.device);
         if let Some(adversary) = self.adversary {
             adversary.io.free(&mut self.device);
+        }
+        if let Some(look) = self.look {
+            look.free(&mut self.device);
         }
         free_io(&mut self.device, self.io);
         self.device

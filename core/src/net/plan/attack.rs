@@ -8,7 +8,7 @@ use crate::device::{Device, Program};
 use crate::error::{Error, Result};
 use crate::net::scratch::Scratch;
 use crate::net::tape::{Io, Mode, Tape};
-use crate::ops::{SAMPLE_WORDS, StepParams, TOTAL_WORDS};
+use crate::ops::{Add, BufferId, Fill, Op, SAMPLE_WORDS, StepParams, TOTAL_WORDS};
 
 /// That a network is trained on the adversarial pixels of an attack.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,14 +48,8 @@ impl Net {
     /// Compiles the programs on an attack's pixels, where the network has an attack.
     pub(super) fn compile_attack(&self, device: &mut Device, scratch: &mut Scratch) -> Result<Option<Attack>> {
         let Some(Attacked { io, .. }) = self.optimizer.attack else { return Ok(None) };
-        let mut gradient = |mode| {
-            self.on_pixels(device, scratch, "attack gradient", &io, mode, |tape, n| {
-                // The attack's own records and totals are nobody's.
-                let (samples, totals) = (tape.scratch(n * SAMPLE_WORDS), tape.scratch(TOTAL_WORDS));
-                tape.loss(true, samples, totals);
-                tape.backward_to_pixels(io.grad)
-            })
-        };
+        let on = (self.attacked_io(&io), self.n);
+        let mut gradient = |mode| self.gradient_of_pixels(device, scratch, on, mode, io.grad);
         let (train, eval) = (gradient(Mode::Train)?, gradient(Mode::Eval)?);
         let evaluate = self.on_pixels(device, scratch, "evaluate attacked", &io, Mode::Eval, |tape, _| {
             tape.loss(false, self.io.samples, self.io.totals);
@@ -78,12 +72,58 @@ impl Net {
         mode: Mode,
         write: impl FnOnce(&mut Tape, usize) -> Result<()>,
     ) -> Result<Program> {
+        self.on_batch(device, scratch, label, (self.attacked_io(attack), self.n), mode, write)
+    }
+
+    /// The same on any batch buffers and their number of lanes.
+    fn on_batch(
+        &self,
+        device: &mut Device,
+        scratch: &mut Scratch,
+        label: &str,
+        (io, n): (Io, usize),
+        mode: Mode,
+        write: impl FnOnce(&mut Tape, usize) -> Result<()>,
+    ) -> Result<Program> {
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
-        let bound = lists.bound(self.attacked_io(attack));
-        let mut tape = Tape::new(&self.graph, &bound, self.n, mode).recomputing(self.optimizer.recompute);
+        let bound = lists.bound(io);
+        let mut tape = Tape::new(&self.graph, &bound, n, mode).recomputing(self.optimizer.recompute);
         tape.forward();
-        write(&mut tape, self.n)?;
+        write(&mut tape, n)?;
         compile(device, scratch, label, tape)
+    }
+
+    /// A program that writes the gradient of the mean loss with respect to the pixels of `io` into `grad`, and nothing else.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub(crate) fn gradient_of_pixels(
+        &self,
+        device: &mut Device,
+        scratch: &mut Scratch,
+        on: (Io, usize),
+        mode: Mode,
+        grad: BufferId,
+    ) -> Result<Program> {
+        self.on_batch(device, scratch, "attack gradient", on, mode, |tape, n| {
+            // The attack's own records and totals are nobody's.
+            let (samples, totals) = (tape.scratch(n * SAMPLE_WORDS), tape.scratch(TOTAL_WORDS));
+            tape.loss(true, samples, totals);
+            tape.backward_to_pixels(grad)
+        })
+    }
+
+    /// A program that writes the logits in eval mode, `[classes][lanes]`, into `out`, and nothing else.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub(crate) fn logits_program(&self, device: &mut Device, scratch: &mut Scratch, on: (Io, usize), out: BufferId) -> Result<Program> {
+        self.on_batch(device, scratch, "logits", on, Mode::Eval, |tape, n| {
+            let (len, logits) = (self.graph.classes * n, tape.logits());
+            tape.push(Op::Fill(Fill { len, buffer: out, value: 0.0 }));
+            tape.push(Op::Add(Add { len, x: logits, y: out }));
+            Ok(())
+        })
     }
 
     fn attack(&self) -> Result<&Attack> {

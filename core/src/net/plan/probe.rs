@@ -55,24 +55,10 @@ impl Net {
     /// # Errors
     /// What the device says.
     pub async fn logits(&self, device: &mut Device, scratch: &mut Scratch, step: &StepParams) -> Result<(Vec<f32>, usize)> {
-        let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
-        let bound = lists.bound(self.io);
-        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval);
-        tape.forward();
         let words = self.graph.classes * self.n;
         let out = device.alloc("logits", words, Dtype::F32)?;
-        let logits = tape.logits();
         let result = async {
-            let (mut ops, names) = tape.finish();
-            for op in &mut ops {
-                op.visit_buffers(|id| {
-                    if *id == logits {
-                        *id = out;
-                    }
-                });
-            }
-            scratch.place(device, &names, &mut ops)?;
-            let program = device.compile("logits", &ops)?;
+            let program = self.logits_program(device, scratch, (self.io, self.n), out)?;
             device.run(&program, step)?;
             device.read_f32(out, 0, words).await
         }

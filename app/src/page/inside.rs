@@ -24,7 +24,8 @@ struct Inside {
     stamp: Memo<Option<Stamp>>,
     /// What a person chose; the first sparse learner otherwise.
     chosen: RwSignal<Option<usize>>,
-    layer: RwSignal<usize>,
+    /// What a person chose; the first layer that is not full otherwise.
+    layer: RwSignal<Option<usize>>,
     /// What was asked last, while its answer is on its way.
     flight: StoredValue<Option<(usize, usize, Stamp)>>,
     /// The answer and what it was asked for.
@@ -51,8 +52,12 @@ impl Inside {
         chosen.unwrap_or_else(|| self.lab.race.with(|r| r.learners.iter().position(is_sparse).unwrap_or(0)))
     }
     fn layer(self) -> usize {
-        let last = self.with(|l| l.info.layers.len().saturating_sub(1)).unwrap_or(0);
-        self.layer.get().min(last)
+        let chosen = self.layer.get();
+        let of = |l: &Learner| {
+            let layers = &l.info.layers;
+            chosen.filter(|i| *i < layers.len()).or_else(|| layers.iter().position(|l| l.active < l.total))
+        };
+        self.with(of).flatten().unwrap_or(0)
     }
     /// Tells of the chosen learner.
     fn with<T>(self, tell: impl Fn(&Learner) -> T) -> Option<T> {
@@ -107,7 +112,7 @@ pub fn Inside() -> impl IntoView {
         lab,
         stamp: stamp(lab),
         chosen: RwSignal::new(None),
-        layer: RwSignal::new(0),
+        layer: RwSignal::new(None),
         flight: StoredValue::new(None),
         seen: RwSignal::new(None),
     };
@@ -170,7 +175,7 @@ fn Choice(inside: Inside) -> impl IntoView {
                 <span>{words::LAYER}</span>
                 <select
                     data-testid="inside-layer"
-                    on:change:target=move |ev| inside.layer.set(ev.target().value().parse().unwrap_or(0))
+                    on:change:target=move |ev| inside.layer.set(ev.target().value().parse().ok())
                 >
                     {move || layers.get().into_iter().enumerate().map(|(i, name)| view! { <option value=i selected=move || layer.get() == i>{name}</option> }).collect_view()}
                 </select>
@@ -249,7 +254,7 @@ fn Densities(inside: Inside) -> impl IntoView {
     let choose = move |ev: web_sys::MouseEvent| {
         let button = ev.target().and_then(|t| wasm_bindgen::JsCast::dyn_into::<web_sys::Element>(t).ok());
         if let Some(layer) = button.and_then(|b| b.get_attribute("data-layer")).and_then(|i| i.parse().ok()) {
-            inside.layer.set(layer);
+            inside.layer.set(Some(layer));
         }
     };
     view! {

@@ -75,8 +75,8 @@ pub fn severity(number: u32) -> String {
 pub fn norm(norm: Option<Norm>) -> &'static str {
     match norm {
         None => "No attack",
-        Some(Norm::Linf) => "Largest change (linf)",
-        Some(Norm::L2) => "Euclidean length (l2)",
+        Some(Norm::Linf) => "Linf: each value",
+        Some(Norm::L2) => "L2: all together",
     }
 }
 /// The radius.

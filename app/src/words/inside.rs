@@ -18,7 +18,7 @@ pub const LAYER: &str = "Layer";
 /// Heading.
 pub const DENSITIES: &str = "Density by layer";
 /// Heads of the table.
-pub const COLUMNS: [&str; 6] = ["Layer", "", "Density", "ERK", "Weights", "of"];
+pub const COLUMNS: [&str; 6] = ["Layer", "Share that exists", "Density", "ERK", "Weights", "of"];
 /// Heading.
 pub const MASK: &str = "The mask";
 /// Heading.

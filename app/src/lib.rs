@@ -7,8 +7,11 @@ pub mod page;
 pub mod protocol;
 pub mod trainer;
 
+mod examine;
 mod figures;
 mod link;
+mod mask;
+mod plot;
 mod presets;
 mod race;
 mod verdict;

@@ -160,8 +160,14 @@ pub enum Message {
         epoch: u32,
         /// Channels, height, width.
         extent: [usize; 3],
-        /// Each learner's probabilities.
+        /// Each learner's probabilities. Empty, and nothing attached, where the race has no such picture.
         probabilities: Vec<Vec<f32>>,
+        /// The true class; nobody knows the one of a visitor's own picture.
+        label: Option<u16>,
+        /// Names of the classes.
+        classes: Vec<String>,
+        /// Test images that the experiment evaluates.
+        count: usize,
     },
     /// A layer of a learner.
     Inside(Inside),

@@ -154,6 +154,17 @@ impl Evaluation {
     }
 }
 
+/// Fractions of positions that were ever active (ITOP rates) after an epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explored {
+    /// Epochs done, from 1.
+    pub epoch: u32,
+    /// Of all layers together.
+    pub all: f64,
+    /// By layer.
+    pub layers: Vec<f64>,
+}
+
 /// One learner as the page shows it.
 #[derive(Clone, Debug)]
 pub struct Learner {
@@ -173,6 +184,10 @@ pub struct Learner {
     pub updates: u32,
     /// The last of them, by layer.
     pub changes: Vec<LayerChange>,
+    /// The share of weights that it replaced.
+    pub death_rate: f64,
+    /// How much of the positions has been tried, epoch by epoch.
+    pub explored: Vec<Explored>,
     live: Vec<Live>,
     epoch: u32,
     step: usize,
@@ -264,12 +279,14 @@ impl Race {
                 (l.epoch, l.step) = (epoch, 0);
                 l.evaluations.push(Evaluation { epoch, lr, train, test, easy: test_easy, hard: test_hard, flops });
             }
-            Event::TopologyChanged { learner, update, layers, .. } => {
+            Event::TopologyChanged { learner, update, death_rate, layers, .. } => {
                 let Some(l) = self.learners.get_mut(learner) else { return };
-                (l.updates, l.changes) = (update, layers);
+                (l.updates, l.changes, l.death_rate) = (update, layers, death_rate);
             }
-            Event::Topology { learner, report, .. } => {
+            Event::Topology { learner, epoch, report } => {
                 let Some(l) = self.learners.get_mut(learner) else { return };
+                let layers = report.layers.iter().map(|layer| layer.explored).collect();
+                l.explored.push(Explored { epoch, all: report.explored, layers });
                 let info = &mut l.info;
                 (info.density, info.active_parameters, info.macs) = (report.density, report.active_parameters, report.macs);
                 (info.flops_per_step, info.weight_bytes) = (report.flops_per_step, report.weight_bytes);
@@ -357,6 +374,8 @@ fn enter(infos: Vec<LearnerInfo>) -> Vec<Learner> {
                 ms_per_step: None,
                 updates: 0,
                 changes: Vec::new(),
+                death_rate: 0.0,
+                explored: Vec::new(),
                 live: Vec::new(),
                 epoch: 0,
                 step: 0,
@@ -481,6 +500,7 @@ pub(crate) mod tests {
         let l = &race.learners[0];
         assert_eq!((l.info.density, l.info.active_parameters, l.info.layers[0].active), (0.3, 60, 30));
         assert_eq!([0.5, 1.0, 1.5].map(|epoch| l.flops_at(epoch)), [4000.0, 8000.0, 8500.0]);
+        assert_eq!(l.explored, [Explored { epoch: 1, all: 1.0, layers: vec![1.0] }]);
     }
 
     #[test]

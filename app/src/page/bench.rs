@@ -1,15 +1,531 @@
 //! The test bench: one picture, corrupted and attacked, and what each learner makes of it.
+//!
+//! At most one question is under way; what the controls say when its answer comes is asked next, so a slider never builds a queue.
 
 use leptos::prelude::*;
+use sparring_core::attack::Norm;
+use sparring_core::corrupt::Corruption;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{File, HtmlCanvasElement, ImageBitmap};
 
+use super::lab::Lab;
+use super::look::{Nobody, Pixels, Raster, Stamp, context, stamp};
+use crate::examine::{Change, GROUPS, Setup, answer, magnified, planes, rgba, worth_a_bar};
+use crate::plot;
+use crate::protocol::{AttackSettings, Command, Examination, Message, Picture};
 use crate::words::bench as words;
+
+/// More bars than this are a list, not a picture.
+const MOST_BARS: usize = 10;
+
+/// What was asked, and of which networks.
+#[derive(Clone, PartialEq)]
+struct Question {
+    picture: Picture,
+    /// Which of the visitor's own pictures.
+    own: u32,
+    corruption: Option<(Corruption, u8)>,
+    attack: Option<AttackSettings>,
+    stamp: Stamp,
+}
+
+impl Question {
+    fn untouched(&self) -> Self {
+        Self { corruption: None, attack: None, ..self.clone() }
+    }
+}
+
+/// What came back.
+#[derive(Clone)]
+struct Answer {
+    question: Question,
+    bytes: Vec<u8>,
+    extent: [usize; 3],
+    probabilities: Vec<Vec<f32>>,
+    truth: Option<usize>,
+    classes: Vec<String>,
+    count: usize,
+}
+
+impl Answer {
+    /// The `i`th picture that came with it: the original, the corrupted one, then each learner's.
+    fn picture(&self, i: usize) -> Option<&[u8]> {
+        let size = self.extent.iter().product::<usize>();
+        self.bytes.get(i * size..(i + 1) * size)
+    }
+    fn raster(&self, planes: &[u8]) -> Raster {
+        let [channels, height, width] = self.extent;
+        Raster { width, height, rgba: rgba(planes, channels) }
+    }
+    fn change(&self, learner: usize) -> Option<Change> {
+        Some(Change::between(self.picture(1)?, self.picture(2 + learner)?))
+    }
+    /// One factor for all learners, so that their changes compare.
+    fn factor(&self) -> u8 {
+        let changes = (0..self.probabilities.len()).filter_map(|i| self.change(i));
+        changes.max_by_key(|c| c.most).map_or(1, Change::factor)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Bench {
+    lab: Lab,
+    setup: RwSignal<Setup>,
+    stamp: Memo<Option<Stamp>>,
+    /// How many own pictures there were.
+    owns: RwSignal<u32>,
+    unreadable: RwSignal<bool>,
+    /// What is under way, and since when.
+    flight: StoredValue<Option<(Question, f64)>>,
+    asked: StoredValue<u32>,
+    /// The answer to the picture as it is.
+    untouched: RwSignal<Option<Answer>>,
+    shown: RwSignal<Option<Answer>>,
+    took: RwSignal<Option<f64>>,
+}
+
+fn now() -> f64 {
+    window().performance().map_or(0.0, |p| p.now())
+}
+
+impl Bench {
+    fn new(lab: Lab) -> Self {
+        Self {
+            lab,
+            setup: lab.setup,
+            stamp: stamp(lab),
+            owns: RwSignal::new(0),
+            unreadable: RwSignal::new(false),
+            flight: StoredValue::new(None),
+            asked: StoredValue::new(0),
+            untouched: RwSignal::new(None),
+            shown: RwSignal::new(None),
+            took: RwSignal::new(None),
+        }
+    }
+
+    fn wanted(self) -> Option<Question> {
+        let stamp = self.stamp.get()?;
+        let (corruption, attack) = self.setup.with(|s| (s.corruption(), s.attack()));
+        let picture = self.lab.bench.get();
+        let own = if picture == Picture::Own { self.owns.get() } else { 0 };
+        Some(Question { picture, own, corruption, attack, stamp })
+    }
+
+    /// Asks what is not known yet, unless an answer is on its way.
+    fn ask(self, wanted: Option<Question>) {
+        let Some(wanted) = wanted else {
+            self.flight.set_value(None);
+            return;
+        };
+        if self.flight.with_value(Option::is_some) {
+            return;
+        }
+        let known =
+            |answer: RwSignal<Option<Answer>>, q: &Question| answer.with_untracked(|a| a.as_ref().is_some_and(|a| a.question == *q));
+        let untouched = wanted.untouched();
+        let question = if !known(self.untouched, &untouched) {
+            untouched
+        } else if known(self.shown, &wanted) {
+            return;
+        } else if wanted == untouched {
+            self.shown.set(self.untouched.get_untracked());
+            return;
+        } else {
+            wanted
+        };
+        let id = self.asked.get_value().wrapping_add(1);
+        self.asked.set_value(id);
+        let attachment = match question.picture {
+            Picture::Own => self.lab.own.with_untracked(|bytes| js_sys::Uint8Array::from(&bytes[..]).into()),
+            Picture::Test(_) => JsValue::UNDEFINED,
+        };
+        let Question { picture, corruption, attack, .. } = question;
+        self.flight.set_value(Some((question, now())));
+        self.lab.ask(&Command::Examine(Examination { id, picture, corruption, attack }), attachment);
+    }
+
+    fn hear(self, message: &Message, attachment: &JsValue) {
+        let Message::Examined { id, extent, probabilities, label, classes, count, .. } = message else { return };
+        if *id != Some(self.asked.get_value()) {
+            return;
+        }
+        let Some((question, since)) = self.flight.try_update_value(Option::take).flatten() else { return };
+        if probabilities.is_empty() {
+            // Another dataset's picture lay here.
+            if self.lab.bench.get_untracked() != Picture::Test(0) {
+                self.lab.bench.set(Picture::Test(0));
+            }
+            return;
+        }
+        let untouched = question == question.untouched();
+        let answer = Answer {
+            question,
+            bytes: js_sys::Uint8Array::new(attachment).to_vec(),
+            extent: *extent,
+            probabilities: probabilities.clone(),
+            truth: label.map(usize::from),
+            classes: classes.clone(),
+            count: *count,
+        };
+        self.took.set(Some(now() - since));
+        if untouched {
+            self.untouched.set(Some(answer));
+        } else {
+            self.shown.set(Some(answer));
+        }
+        self.ask(untrack(move || self.wanted()));
+    }
+
+    fn count(self) -> usize {
+        self.untouched.with(|a| a.as_ref().map_or(0, |a| a.count))
+    }
+    fn index(self) -> u32 {
+        match self.lab.bench.get() {
+            Picture::Test(index) => index,
+            Picture::Own => 0,
+        }
+    }
+    fn go(self, index: f64) {
+        let count = untrack(move || self.count()).max(1) as f64;
+        self.lab.bench.set(Picture::Test(index.rem_euclid(count) as u32));
+    }
+
+    fn take(self, file: File) {
+        let extent = self.untouched.with_untracked(|a| a.as_ref().map_or([3, 32, 32], |a| a.extent));
+        spawn_local(async move {
+            let bytes = small_picture(&file, extent).await;
+            self.unreadable.set(bytes.is_none());
+            if let Some(bytes) = bytes {
+                self.lab.own.set(bytes);
+                self.owns.update(|n| *n += 1);
+                self.lab.bench.set(Picture::Own);
+            }
+        });
+    }
+
+    /// From the shown answer and the one to the untouched picture of the same networks, where that is another.
+    fn told<T>(self, tell: impl Fn(&Answer, Option<&Answer>) -> T) -> Option<T> {
+        self.shown.with(|shown| {
+            let shown = shown.as_ref()?;
+            self.untouched.with(|before| {
+                let same = |b: &&Answer| b.question != shown.question && b.question == shown.question.untouched();
+                Some(tell(shown, before.as_ref().filter(same)))
+            })
+        })
+    }
+}
+
+/// Decodes a file in the browser: its centred square, at the extent of the learners' pictures.
+async fn small_picture(file: &File, [channels, height, width]: [usize; 3]) -> Option<Vec<u8>> {
+    let promise = window().create_image_bitmap_with_blob(file).ok()?;
+    let bitmap: ImageBitmap = JsFuture::from(promise).await.ok()?.dyn_into().ok()?;
+    let canvas: HtmlCanvasElement = document().create_element("canvas").ok()?.dyn_into().ok()?;
+    canvas.set_width(width as u32);
+    canvas.set_height(height as u32);
+    let context = context(&canvas)?;
+    let (w, h) = (f64::from(width as u32), f64::from(height as u32));
+    let (across, down) = (f64::from(bitmap.width()), f64::from(bitmap.height()));
+    let side = across.min(down);
+    context.set_fill_style_str("#fff");
+    context.fill_rect(0.0, 0.0, w, h);
+    let (left, top) = ((across - side) / 2.0, (down - side) / 2.0);
+    context.draw_image_with_image_bitmap_and_sw_and_sh_and_dx_and_dy_and_dw_and_dh(&bitmap, left, top, side, side, 0.0, 0.0, w, h).ok()?;
+    Some(planes(&context.get_image_data(0.0, 0.0, w, h).ok()?.data().0, channels))
+}
+
+/// How the learners are drawn and called, in the race's order.
+fn learners(lab: Lab) -> Memo<Vec<(&'static str, String)>> {
+    Memo::new(move |_| {
+        lab.race.with(|r| {
+            let name = |l: &crate::race::Learner| if l.info.control { format!("{}, random", l.label) } else { l.label.clone() };
+            r.learners.iter().map(|l| (l.tone.class(), name(l))).collect()
+        })
+    })
+}
 
 /// The place.
 #[component]
 pub fn Bench() -> impl IntoView {
+    let lab = Lab::get();
+    let bench = Bench::new(lab);
+    lab.listen(move |message, attachment| bench.hear(message, attachment));
+    on_cleanup(move || lab.listen(|_, _| {}));
+    Effect::new(move || bench.ask(bench.wanted()));
+    let somebody = Memo::new(move |_| bench.stamp.with(Option::is_some));
+    let learners = learners(lab);
+    let sentence = Memo::new(move |_| {
+        let names = learners.get();
+        bench.told(|shown, before| {
+            let said: Vec<_> = names
+                .iter()
+                .zip(&shown.probabilities)
+                .enumerate()
+                .map(|(i, ((_, learner), p))| {
+                    let now = answer(p);
+                    let before = before.and_then(|b| b.probabilities.get(i)).map(|p| answer(p));
+                    words::Said { learner, before, now, probability: p.get(now).copied().unwrap_or(0.0) }
+                })
+                .collect();
+            words::sentence(&said, &shown.classes, shown.truth, shown.question.attack.is_some())
+        })
+    });
+    let truth =
+        move || bench.untouched.with(|a| a.as_ref().map(|a| words::truth(a.truth.and_then(|t| a.classes.get(t)).map(String::as_str))));
+    let shared = move |i: usize| Signal::derive(move || bench.shown.with(|a| a.as_ref().and_then(|a| Some(a.raster(a.picture(i)?)))));
+    let figure = move |i: usize, caption: &'static str, testid: &'static str| {
+        view! {
+            <figure>
+                <Pixels raster=shared(i) label=Signal::stored(caption.to_owned()) testid=testid/>
+                <figcaption>{caption}</figcaption>
+            </figure>
+        }
+    };
+    let numbers = move || {
+        let names = learners.get();
+        bench.told(|shown, before| numbers(&names, shown, before)).unwrap_or_default()
+    };
+    let took = move || bench.took.get().map(|ms| words::took(ms, learners.with(Vec::len)));
     view! {
-        <div class="card">
+        <div class="card bench">
             <h2>{words::TITLE}</h2>
+            <Show
+                when=move || somebody.get()
+                fallback=|| view! { <Nobody nobody=words::NOBODY soon=words::SOON train=words::TRAIN/> }
+            >
+                <Chooser bench/>
+                <div class="setup">
+                    <div class="pair">
+                        {figure(0, words::BEFORE, "bench-before")}
+                        {figure(1, words::AFTER, "bench-after")}
+                        <p class="quiet">{truth}</p>
+                    </div>
+                    <Corrupting bench/>
+                    <Attacking bench/>
+                </div>
+                <p class="verdict" aria-live="polite" data-testid="bench-sentence">{sentence}</p>
+                <div class="answers">
+                    {move || learners.get().into_iter().enumerate().map(|(i, (tone, name))| view! { <Card bench index=i tone name/> }).collect_view()}
+                </div>
+                <p class="quiet">{words::TICK}" "<span data-testid="bench-took">{took}</span></p>
+                <details class="table">
+                    <summary>{words::NUMBERS}</summary>
+                    <div class="scroll" tabindex="0" role="region" aria-label=words::NUMBERS data-testid="bench-numbers" inner_html=numbers></div>
+                </details>
+            </Show>
         </div>
     }
+}
+
+/// Which picture.
+#[component]
+fn Chooser(bench: Bench) -> impl IntoView {
+    let button = move |label: &'static str, testid: &'static str, to: fn(f64, f64) -> f64| {
+        let go = move |_| bench.go(to(f64::from(untrack(|| bench.index())), untrack(|| bench.count()) as f64));
+        view! { <button type="button" data-testid=testid on:click=go>{label}</button> }
+    };
+    view! {
+        <div class="row chooser" role="group" aria-label=words::PICTURE>
+            <label class="row">
+                <span>{words::TEST_IMAGE}</span>
+                <input
+                    type="number" min="0" step="1" inputmode="numeric" data-testid="bench-index"
+                    prop:value=move || bench.index().to_string()
+                    on:change:target=move |ev| bench.go(ev.target().value_as_number().max(0.0))
+                />
+                <span class="quiet">{move || words::of(bench.count())}</span>
+            </label>
+            {button(words::PREVIOUS, "bench-previous", |at, _| at - 1.0)}
+            {button(words::NEXT, "bench-next", |at, _| at + 1.0)}
+            // Any other, never the same again: 1 to count - 1 further.
+            {button(words::RANDOM, "bench-random", |at, count| at + 1.0 + (js_sys::Math::random() * (count - 1.0)).floor().max(0.0))}
+            <details>
+                <summary>{words::OWN}</summary>
+                <p class="quiet">{words::OWN_ABOUT}</p>
+                <input
+                    type="file" accept="image/*" aria-label=words::OWN data-testid="bench-file"
+                    on:change:target=move |ev| {
+                        if let Some(file) = ev.target().files().and_then(|f| f.get(0)) {
+                            bench.take(file);
+                            ev.target().set_value("");
+                        }
+                    }
+                />
+                <p class="note" role="alert" hidden=move || !bench.unreadable.get()>{words::NOT_A_PICTURE}</p>
+            </details>
+        </div>
+    }
+}
+
+/// A slider of the setup.
+#[component]
+fn Slider(
+    setup: RwSignal<Setup>,
+    label: &'static str,
+    testid: &'static str,
+    low: u32,
+    high: u32,
+    value: fn(&mut Setup) -> &mut u32,
+    show: fn(&Setup) -> String,
+    of_attack: bool,
+) -> impl IntoView {
+    let read = move || setup.with(|s| *value(&mut s.clone()));
+    let text = move || setup.with(show);
+    view! {
+        <label class="field">
+            <span>{label} <em>{text}</em></span>
+            <input
+                type="range" min=low max=high step="1" data-testid=testid
+                disabled=move || of_attack && setup.with(|s| s.norm.is_none())
+                prop:value=move || read().to_string()
+                aria-valuetext=text
+                on:input:target=move |ev| setup.update(|s| *value(s) = ev.target().value_as_number() as u32)
+            />
+        </label>
+    }
+}
+
+#[component]
+fn Corrupting(bench: Bench) -> impl IntoView {
+    let setup = bench.setup;
+    let group = |(name, kinds): (&'static str, &'static [Corruption])| {
+        let options = kinds.iter().map(|k| view! { <option value=k.name()>{words::kind(*k)}</option> }).collect_view();
+        view! { <optgroup label=name>{options}</optgroup> }
+    };
+    let choose = move |name: String| {
+        if let Ok(kind) = name.parse() {
+            // A kind at no severity would show nothing of it.
+            setup.update(|s| (s.kind, s.severity) = (kind, if s.severity == 0 { 3 } else { s.severity }));
+        }
+    };
+    view! {
+        <fieldset class="doing">
+            <legend>{words::CORRUPT}</legend>
+            <label class="field">
+                <span>{words::KIND}</span>
+                <select data-testid="bench-kind" prop:value=move || setup.with(|s| s.kind.name()) on:change:target=move |ev| choose(ev.target().value())>
+                    {words::GROUPS.into_iter().zip(GROUPS).map(group).collect_view()}
+                </select>
+            </label>
+            <Slider
+                setup label=words::SEVERITY testid="bench-severity" low=0 high=5 of_attack=false
+                value=|s| &mut s.severity show=|s| words::severity(s.severity)
+            />
+        </fieldset>
+    }
+}
+
+#[component]
+fn Attacking(bench: Bench) -> impl IntoView {
+    let setup = bench.setup;
+    const NORMS: [Option<Norm>; 3] = [None, Some(Norm::Linf), Some(Norm::L2)];
+    let name = |norm: Option<Norm>| norm.map_or("none", Norm::name);
+    view! {
+        <fieldset class="doing">
+            <legend>{words::ATTACK}</legend>
+            <label class="field">
+                <span>{words::NORM}</span>
+                <select
+                    data-testid="bench-norm"
+                    prop:value=move || setup.with(|s| name(s.norm))
+                    on:change:target=move |ev| setup.update(|s| s.norm = ev.target().value().parse().ok())
+                >
+                    {NORMS.map(|n| view! { <option value=name(n)>{words::norm(n)}</option> }).collect_view()}
+                </select>
+            </label>
+            <Slider
+                setup label=words::EPSILON testid="bench-epsilon" low=0 high=64 of_attack=true
+                value=|s| if s.norm == Some(Norm::L2) { &mut s.eps_l2 } else { &mut s.eps_linf }
+                show=|s| words::epsilon(s.norm, s.eps_linf, s.eps_l2)
+            />
+            <Slider
+                setup label=words::STEPS testid="bench-steps" low=1 high=50 of_attack=true
+                value=|s| &mut s.steps show=|s| words::steps(s.steps)
+            />
+            <p class="quiet">{move || setup.with(|s| words::allowed(s.norm, s.eps_linf, s.eps_l2))}</p>
+        </fieldset>
+    }
+}
+
+/// One learner: its answer, what it saw, what its own attack changed.
+#[component]
+fn Card(bench: Bench, index: usize, tone: &'static str, name: String) -> impl IntoView {
+    let attacked = Memo::new(move |_| bench.shown.with(|a| a.as_ref().is_some_and(|a| a.picture(2 + index).is_some())));
+    let factor = Memo::new(move |_| bench.shown.with(|a| a.as_ref().map_or(1, Answer::factor)));
+    let saw = Signal::derive(move || bench.shown.with(|a| a.as_ref().and_then(|a| Some(a.raster(a.picture(2 + index)?)))));
+    let change = Signal::derive(move || {
+        bench.shown.with(|a| {
+            let a = a.as_ref()?;
+            Some(a.raster(&magnified(a.picture(1)?, a.picture(2 + index)?, factor.get())))
+        })
+    });
+    let changed = move || bench.shown.with(|a| a.as_ref().and_then(|a| a.change(index)).map(words::changed));
+    let bars = {
+        let name = name.clone();
+        move || bench.told(|shown, before| bars(&name, index, shown, before)).unwrap_or_default()
+    };
+    let (saw_label, change_label) = (words::saw(&name), name.clone());
+    view! {
+        <section class=format!("answer {tone}") aria-label=name.clone() data-testid="bench-learner">
+            <h3>{name.clone()}</h3>
+            <div class="pair" hidden=move || !attacked.get()>
+                <figure>
+                    <Pixels raster=saw label=Signal::stored(saw_label.clone()) testid="bench-saw"/>
+                    <figcaption>{saw_label}</figcaption>
+                </figure>
+                <figure>
+                    <Pixels raster=change label=Signal::derive(move || words::change_for(&change_label, factor.get())) testid="bench-change"/>
+                    <figcaption data-testid="bench-factor">{move || words::magnified(factor.get())}</figcaption>
+                </figure>
+                <p class="quiet" data-testid="bench-changed">{changed}</p>
+            </div>
+            <div data-testid="bench-bars" inner_html=bars></div>
+        </section>
+    }
+}
+
+/// The answer of a learner as a table whose cells are bars.
+fn bars(name: &str, learner: usize, shown: &Answer, before: Option<&Answer>) -> String {
+    let Some(p) = shown.probabilities.get(learner) else { return String::new() };
+    let before = before.and_then(|b| b.probabilities.get(learner));
+    let mut out = format!("<table class=\"bars\"><caption class=\"visually-hidden\">{}</caption><tbody>", plot::escape(name));
+    let given = answer(p);
+    for class in worth_a_bar(p, shown.truth, MOST_BARS) {
+        let label = shown.classes.get(class).map_or("?", String::as_str);
+        let label = if shown.truth == Some(class) { words::true_class(label) } else { label.to_owned() };
+        let ticks: Vec<_> = before.and_then(|b| b.get(class)).map(|b| (f64::from(*b), "tick")).into_iter().collect();
+        let share = f64::from(p[class]);
+        let row = if class == given { "<tr class=\"given\">" } else { "<tr>" };
+        out.push_str(&format!(
+            "{row}<th scope=\"row\">{}</th><td>{}</td><td>{:.0}%</td></tr>",
+            plot::escape(&label),
+            plot::bar(share, &ticks),
+            share * 100.0
+        ));
+    }
+    out.push_str("</tbody></table>");
+    out
+}
+
+/// Every probability, before and now.
+fn numbers(names: &[(&'static str, String)], shown: &Answer, before: Option<&Answer>) -> String {
+    let untouched: Vec<String> = names.iter().map(|(_, name)| words::untouched(name)).collect();
+    let mut heads = vec![words::CLASS];
+    for ((_, name), untouched) in names.iter().zip(&untouched) {
+        heads.extend([untouched.as_str(), name]);
+    }
+    let cell = |answer: &Answer, learner: usize, class: usize| {
+        let p = answer.probabilities.get(learner).and_then(|p| p.get(class)).copied().unwrap_or(0.0);
+        format!("{:.1}%", p * 100.0)
+    };
+    let row = |(class, label): (usize, &String)| {
+        let label = if shown.truth == Some(class) { words::true_class(label) } else { label.clone() };
+        let mut cells = vec![plot::escape(&label)];
+        for learner in 0..names.len() {
+            cells.extend([cell(before.unwrap_or(shown), learner, class), cell(shown, learner, class)]);
+        }
+        cells
+    };
+    plot::table(words::TABLE, &heads, &shown.classes.iter().enumerate().map(row).collect::<Vec<_>>())
 }

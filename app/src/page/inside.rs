@@ -1,15 +1,358 @@
 //! Inside the sparse network: densities, masks, what is pruned and grown, weights.
+//!
+//! The numbers of the layers are those of the events; only mask and histogram are asked for, one question at a time, again at each
+//! topology update.
 
-use leptos::prelude::*;
+use leptos::{html, prelude::*};
+use sparring_core::events::LayerDensity;
 
+use super::lab::Lab;
+use super::look::{Nobody, Pixels, Raster, Stamp, stamp};
+use crate::figures::{count, percent};
+use crate::mask::{Grid, as_erk, colour, overall};
+use crate::plot;
+use crate::protocol::{self, Command, Message};
+use crate::race::Learner;
 use crate::words::inside as words;
+
+/// Pixels of the mask's picture, across and down.
+const MOST: (usize, usize) = (768, 384);
+
+#[derive(Clone, Copy)]
+struct Inside {
+    lab: Lab,
+    stamp: Memo<Option<Stamp>>,
+    /// What a person chose; the first sparse learner otherwise.
+    chosen: RwSignal<Option<usize>>,
+    /// What a person chose; the first layer that is not full otherwise.
+    layer: RwSignal<Option<usize>>,
+    /// What was asked last, while its answer is on its way.
+    flight: StoredValue<Option<(usize, usize, Stamp)>>,
+    /// The answer and what it was asked for.
+    seen: RwSignal<Option<(protocol::Inside, Stamp)>>,
+}
+
+/// "layer1.0.conv1.weight" without what every name has.
+fn short(name: &str) -> &str {
+    name.strip_suffix(".weight").unwrap_or(name)
+}
+
+fn name(learner: &Learner) -> String {
+    if learner.info.control { format!("{}, random", learner.label) } else { learner.label.clone() }
+}
+
+fn is_sparse(learner: &Learner) -> bool {
+    learner.info.learner != "dense"
+}
+
+impl Inside {
+    fn learner(self) -> usize {
+        let count = self.lab.race.with(|r| r.learners.len());
+        let chosen = self.chosen.get().filter(|i| *i < count);
+        chosen.unwrap_or_else(|| self.lab.race.with(|r| r.learners.iter().position(is_sparse).unwrap_or(0)))
+    }
+    fn layer(self) -> usize {
+        let chosen = self.layer.get();
+        let of = |l: &Learner| {
+            let layers = &l.info.layers;
+            chosen.filter(|i| *i < layers.len()).or_else(|| layers.iter().position(|l| l.active < l.total))
+        };
+        self.with(of).flatten().unwrap_or(0)
+    }
+    /// Tells of the chosen learner.
+    fn with<T>(self, tell: impl Fn(&Learner) -> T) -> Option<T> {
+        let learner = self.learner();
+        self.lab.race.with(|r| r.learners.get(learner).map(tell))
+    }
+    fn layer_name(self) -> String {
+        let layer = self.layer();
+        self.with(|l| l.info.layers.get(layer).map(|l| short(&l.name).to_owned())).flatten().unwrap_or_default()
+    }
+    fn label(self) -> String {
+        self.with(name).unwrap_or_default()
+    }
+    fn wanted(self) -> Option<(usize, usize, Stamp)> {
+        Some((self.learner(), self.layer(), self.stamp.get()?))
+    }
+    fn ask(self, wanted: Option<(usize, usize, Stamp)>) {
+        let Some(wanted) = wanted else {
+            self.flight.set_value(None);
+            return;
+        };
+        let known = self.seen.with_untracked(|seen| {
+            seen.as_ref().is_some_and(|(inside, stamp)| (inside.learner, inside.layer, stamp) == (wanted.0, wanted.1, &wanted.2))
+        });
+        if known || self.flight.with_value(Option::is_some) {
+            return;
+        }
+        let (learner, layer) = (wanted.0, wanted.1);
+        self.flight.set_value(Some(wanted));
+        self.lab.ask(&Command::Inside { learner, layer }, wasm_bindgen::JsValue::UNDEFINED);
+    }
+    fn hear(self, message: &Message) {
+        let Message::Inside(inside) = message else { return };
+        let Some((learner, layer, stamp)) = self.flight.try_update_value(Option::take).flatten() else { return };
+        if (inside.learner, inside.layer) == (learner, layer) {
+            self.seen.set(Some((inside.clone(), stamp)));
+        }
+        self.ask(untrack(move || self.wanted()));
+    }
+    /// Tells of the chosen layer, once it is there.
+    fn seen<T>(self, tell: impl Fn(&protocol::Inside) -> T) -> Option<T> {
+        let (learner, layer) = (self.learner(), self.layer());
+        self.seen.with(|s| s.as_ref().map(|s| &s.0).filter(|i| (i.learner, i.layer) == (learner, layer)).map(tell))
+    }
+}
 
 /// The place.
 #[component]
 pub fn Inside() -> impl IntoView {
+    let lab = Lab::get();
+    let inside = Inside {
+        lab,
+        stamp: stamp(lab),
+        chosen: RwSignal::new(None),
+        layer: RwSignal::new(None),
+        flight: StoredValue::new(None),
+        seen: RwSignal::new(None),
+    };
+    lab.listen(move |message, _| inside.hear(message));
+    on_cleanup(move || lab.listen(|_, _| {}));
+    Effect::new(move || inside.ask(inside.wanted()));
+    let somebody = Memo::new(move |_| lab.race.with(|r| !r.learners.is_empty()));
+    let there = Memo::new(move |_| inside.stamp.with(Option::is_some));
+    let sparse = Memo::new(move |_| inside.with(is_sparse).unwrap_or(false));
+    let tone = move || format!("inside {}", inside.with(|l| l.tone.class()).unwrap_or_default());
     view! {
         <div class="card">
             <h2>{words::TITLE}</h2>
+            <Show when=move || !there.get()>
+                <Nobody nobody=words::NOBODY soon=words::SOON train=words::TRAIN/>
+            </Show>
+            <Show when=move || somebody.get()>
+                <div class=tone>
+                    <Choice inside/>
+                    <Show when=move || sparse.get() fallback=|| view! { <p class="quiet">{words::DENSE}</p> }>
+                        <Mask inside/>
+                        <Densities inside/>
+                        <ExploredLines inside/>
+                    </Show>
+                    <Weights inside/>
+                </div>
+            </Show>
         </div>
+    }
+}
+
+/// Whose inside, and which layer.
+#[component]
+fn Choice(inside: Inside) -> impl IntoView {
+    // Sparse ones first; values are indices into the race.
+    let learners = Memo::new(move |_| {
+        inside.lab.race.with(|r| {
+            let mut all: Vec<_> = r.learners.iter().enumerate().map(|(i, l)| (!is_sparse(l), i, name(l))).collect();
+            all.sort_by_key(|(dense, i, _)| (*dense, *i));
+            all
+        })
+    });
+    let layers = Memo::new(move |_| {
+        inside.with(|l| l.info.layers.iter().map(|l| short(&l.name).to_owned()).collect::<Vec<_>>()).unwrap_or_default()
+    });
+    let chosen = Memo::new(move |_| inside.learner());
+    let layer = Memo::new(move |_| inside.layer());
+    view! {
+        <div class="row choice">
+            <label class="field">
+                <span>{words::LEARNER}</span>
+                <select
+                    data-testid="inside-learner"
+                    on:change:target=move |ev| inside.chosen.set(ev.target().value().parse().ok())
+                >
+                    {move || learners.get().into_iter().map(|(_, i, name)| view! { <option value=i selected=move || chosen.get() == i>{name}</option> }).collect_view()}
+                </select>
+            </label>
+            <label class="field">
+                <span>{words::LAYER}</span>
+                <select
+                    data-testid="inside-layer"
+                    on:change:target=move |ev| inside.layer.set(ev.target().value().parse().ok())
+                >
+                    {move || layers.get().into_iter().enumerate().map(|(i, name)| view! { <option value=i selected=move || layer.get() == i>{name}</option> }).collect_view()}
+                </select>
+            </label>
+        </div>
+    }
+}
+
+/// The mask's picture in the colours of its legend.
+#[component]
+fn Mask(inside: Inside) -> impl IntoView {
+    let legend = NodeRef::<html::Ul>::new();
+    let grid = Memo::new(move |_| inside.seen(|i| Grid::of(i, MOST)));
+    // A control may have changed the page's colours.
+    let restyled = Trigger::new();
+    let follow = window_event_listener(leptos::ev::change, move |_| request_animation_frame(move || restyled.notify()));
+    on_cleanup(move || follow.remove());
+    let raster = Signal::derive(move || {
+        restyled.track();
+        let entries = legend.get()?.children();
+        let shade = |i: u32| {
+            let swatch = entries.item(i).and_then(|entry| entry.first_element_child());
+            let style = swatch.and_then(|e| window().get_computed_style(&e).ok().flatten());
+            colour(&style.and_then(|s| s.get_property_value("color").ok()).unwrap_or_default())
+        };
+        let colours = [0, 1, 2, 3].map(shade);
+        grid.with(|g| {
+            g.as_ref().filter(|g| !g.cells.is_empty()).map(|g| Raster { width: g.width, height: g.height, rgba: g.paint(colours) })
+        })
+    });
+    let label = Signal::derive(move || words::mask(&inside.label(), &inside.layer_name()));
+    // The numbers of the layer are the event's; a full layer has no row in it.
+    let change = move || {
+        let layer = inside.layer();
+        inside.with(|l| {
+            let name = l.info.layers.get(layer).map(|l| l.name.as_str()).unwrap_or_default();
+            let full = l.info.layers.get(layer).is_some_and(|l| l.active == l.total);
+            match l.changes.iter().find(|c| c.name == name) {
+                Some(c) => words::change(l.updates, c.grown, c.pruned, c.explored),
+                None if full => words::FULL.into(),
+                None => words::FIXED.into(),
+            }
+        })
+    };
+    let rate = move || inside.with(|l| (l.updates > 0 && l.death_rate > 0.0).then(|| words::death_rate(l.death_rate))).flatten();
+    // Of a layer with very many weights only their number comes.
+    let drawn = move || inside.seen(|i| i.active.len() == i.count).unwrap_or(false);
+    let extent = move || {
+        let dot = grid.with(|g| g.as_ref().map(|g| (g.rows, g.columns)))?;
+        if !drawn() {
+            return inside.seen(|_| words::TOO_MANY.to_owned());
+        }
+        inside.seen(|i| words::extent(i.rows, i.columns, i.count, dot))
+    };
+    view! {
+        <h3>{words::MASK}</h3>
+        <div class="mask" hidden=move || !drawn()>
+            <Pixels raster label testid="inside-mask"/>
+        </div>
+        <ul class="legend" node_ref=legend>
+            {words::LEGEND.into_iter().map(|text| view! { <li><i aria-hidden="true"></i>{text}</li> }).collect_view()}
+        </ul>
+        <p class="quiet" data-testid="inside-extent">{extent}</p>
+        <p aria-live="polite" data-testid="inside-change">{change}" "{rate}</p>
+    }
+}
+
+/// Bars of the layers against two allocations: a table whose rows choose a layer.
+#[component]
+fn Densities(inside: Inside) -> impl IntoView {
+    let layers = Memo::new(move |_| inside.with(|l| l.info.layers.clone()).unwrap_or_default());
+    let label = Memo::new(move |_| inside.label());
+    let erk = Memo::new(move |_| inside.lab.started.with(|c| c.as_ref().and_then(|c| layers.with(|l| as_erk(c, l)))));
+    let compared = move || words::compared(&label.get(), layers.with(|l| overall(l)));
+    let table = move || erk.with(|erk| layers.with(|l| densities(l, erk.as_deref(), inside.layer())));
+    let choose = move |ev: web_sys::MouseEvent| {
+        let button = ev.target().and_then(|t| wasm_bindgen::JsCast::dyn_into::<web_sys::Element>(t).ok());
+        if let Some(layer) = button.and_then(|b| b.get_attribute("data-layer")).and_then(|i| i.parse().ok()) {
+            inside.layer.set(Some(layer));
+        }
+    };
+    view! {
+        <h3>{words::DENSITIES}</h3>
+        <p class="quiet">{compared}</p>
+        <div class="scroll tall" tabindex="0" role="region" aria-label=words::DENSITIES data-testid="inside-densities" on:click=choose inner_html=table></div>
+    }
+}
+
+fn densities(layers: &[LayerDensity], erk: Option<&[f64]>, chosen: usize) -> String {
+    let uniform = overall(layers);
+    let row = |(i, layer): (usize, &LayerDensity)| {
+        let density = layer.active as f64 / layer.total.max(1) as f64;
+        let erk = erk.and_then(|e| e.get(i)).copied();
+        let mut ticks = vec![(uniform, "uniform")];
+        ticks.extend(erk.map(|e| (e, "erk")));
+        vec![
+            format!(
+                "<button type=\"button\" class=\"link\" data-layer=\"{i}\" aria-pressed=\"{}\">{}</button>",
+                i == chosen,
+                plot::escape(short(&layer.name))
+            ),
+            plot::bar(density, &ticks),
+            format!("{density:.3}"),
+            erk.map_or_else(|| "\u{2013}".into(), |e| format!("{e:.3}")),
+            count(layer.active as u64),
+            count(layer.total as u64),
+        ]
+    };
+    plot::table(words::DENSITIES, &words::COLUMNS, &layers.iter().enumerate().map(row).collect::<Vec<_>>())
+}
+
+/// How much of the positions has been tried, over the epochs.
+#[component]
+fn ExploredLines(inside: Inside) -> impl IntoView {
+    let points = Memo::new(move |_| {
+        let layer = inside.layer();
+        let points = inside.with(|l| {
+            let of = |e: &crate::race::Explored| (f64::from(e.epoch), e.all, e.layers.get(layer).copied().unwrap_or(1.0));
+            l.explored.iter().map(of).collect::<Vec<_>>()
+        });
+        points.unwrap_or_default()
+    });
+    let epochs = Memo::new(move |_| inside.lab.race.with(|r| f64::from(r.epochs)));
+    let picture = move || {
+        let label = words::explored(&inside.label(), &inside.layer_name());
+        points.with(|p| {
+            let line = |value: fn(&(f64, f64, f64)) -> f64| p.iter().map(|point| (point.0, value(point))).collect();
+            plot::lines(&label, epochs.get(), &[("one", line(|p| p.2)), ("all", line(|p| p.1))])
+        })
+    };
+    let table = move || {
+        let layer = inside.layer_name();
+        let rows: Vec<_> = points.with(|p| p.iter().map(|p| vec![format!("{:.0}", p.0), percent(p.1), percent(p.2)]).collect());
+        plot::table(words::EXPLORED, &[words::EPOCH, words::ALL_LAYERS, &layer], &rows)
+    };
+    view! {
+        <h3>{words::EXPLORED}</h3>
+        <Show when=move || !points.with(Vec::is_empty) fallback=|| view! { <p class="quiet">{words::NO_EPOCH}</p> }>
+            <ul class="key">
+                <li><svg width="26" height="8" aria-hidden="true"><line class="line all" x1="1" x2="25" y1="4" y2="4"></line></svg>{words::ALL_LAYERS}</li>
+                <li><svg width="26" height="8" aria-hidden="true"><line class="line one" x1="1" x2="25" y1="4" y2="4"></line></svg>{move || inside.layer_name()}</li>
+            </ul>
+            <div inner_html=picture data-testid="inside-explored"></div>
+            <details class="table">
+                <summary>{words::NUMBERS}</summary>
+                <div class="scroll" tabindex="0" role="region" aria-label=words::EXPLORED inner_html=table></div>
+            </details>
+        </Show>
+    }
+}
+
+/// How large the weights are.
+#[component]
+fn Weights(inside: Inside) -> impl IntoView {
+    let bins = Memo::new(move |_| inside.seen(|i| (i.histogram.clone(), i.limit)));
+    let picture = move || {
+        let label = words::weights(&inside.label(), &inside.layer_name());
+        bins.with(|bins| {
+            let (counts, limit) = bins.as_ref()?;
+            Some(plot::histogram(&label, counts, [&format!("-{limit:.3}"), "0", &format!("{limit:.3}")]))
+        })
+    };
+    let table = move || {
+        bins.with(|bins| {
+            let (counts, limit) = bins.as_ref()?;
+            let edge = |i: usize| format!("{:.3}", limit * (2.0 * i as f32 / counts.len().max(1) as f32 - 1.0));
+            let rows: Vec<_> = counts.iter().enumerate().map(|(i, n)| vec![edge(i), edge(i + 1), count(u64::from(*n))]).collect();
+            Some(plot::table(words::WEIGHTS, &words::BIN, &rows))
+        })
+    };
+    view! {
+        <h3>{words::WEIGHTS}</h3>
+        <p class="quiet">{move || words::weights(&inside.label(), &inside.layer_name())}"."</p>
+        <div inner_html=move || picture().unwrap_or_default() data-testid="inside-histogram"></div>
+        <details class="table">
+            <summary>{words::NUMBERS}</summary>
+            <div class="scroll" tabindex="0" role="region" aria-label=words::WEIGHTS data-testid="inside-bins" inner_html=move || table().unwrap_or_default()></div>
+        </details>
     }
 }

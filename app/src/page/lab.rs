@@ -8,6 +8,7 @@ use wasm_bindgen::JsValue;
 
 use super::bridge::Bridge;
 use super::place::Place;
+use crate::examine::Setup;
 use crate::link;
 use crate::presets::Preset;
 use crate::protocol::{Command, Failure, Loading, Message, Picture, WayOn};
@@ -89,6 +90,8 @@ pub struct Lab {
     pub bench: RwSignal<Picture>,
     /// The visitor's own picture, channels x height x width bytes of the dataset's size; empty where there is none.
     pub own: RwSignal<Vec<u8>>,
+    /// How the test bench is set.
+    pub setup: RwSignal<Setup>,
     /// The place that is shown hears what it asked for.
     heard: StoredValue<Listener, LocalStorage>,
     bridge: StoredValue<Bridge, LocalStorage>,
@@ -111,6 +114,7 @@ impl Lab {
             place: RwSignal::new(Place::of_address()),
             bench: RwSignal::new(Picture::Test(0)),
             own: RwSignal::new(Vec::new()),
+            setup: RwSignal::new(Setup::default()),
             heard: StoredValue::new_local(Box::new(|_, _| {})),
             bridge: StoredValue::new_local(Bridge::default()),
             resetting: StoredValue::new(false),

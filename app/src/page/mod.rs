@@ -10,6 +10,7 @@ mod device;
 mod inside;
 mod lab;
 mod lessons;
+mod look;
 mod numbers;
 mod place;
 mod ring;
@@ -62,7 +63,6 @@ fn Page() -> impl IntoView {
             </section>
             <section class="after" aria-label="Numbers">
                 <numbers::HonestNumbers/>
-                <numbers::Densities/>
                 <device::TakeAway/>
             </section>
         </main>

@@ -1,4 +1,4 @@
-//! The right column: measured time beside its ideal, and where the weights of the sparse learner are.
+//! The right column: measured time beside its ideal.
 
 use leptos::prelude::*;
 
@@ -90,64 +90,5 @@ pub fn HonestNumbers() -> impl IntoView {
                 </div>
             </Show>
         </div>
-    }
-}
-
-/// "layer1.0.conv1.weight" without what every name has.
-fn short(name: &str) -> &str {
-    name.strip_suffix(".weight").unwrap_or(name)
-}
-
-/// Density by layer of the first sparse learner, as a table whose cells are bars.
-#[component]
-pub fn Densities() -> impl IntoView {
-    let lab = Lab::get();
-    let layers = Memo::new(move |_| {
-        lab.race.with(|r| {
-            let learner = r.corners().find(|l| l.tone != Tone::Dense)?;
-            let rows: Vec<_> = learner
-                .info
-                .layers
-                .iter()
-                .map(|l| (short(&l.name).to_owned(), l.active as f64 / l.total.max(1) as f64, l.active, l.total))
-                .collect();
-            Some((learner.label.clone(), learner.tone.class(), rows))
-        })
-    });
-    let explored = Memo::new(move |_| {
-        lab.race.with(|r| {
-            let learner = r.corners().find(|l| l.tone != Tone::Dense && !l.changes.is_empty())?;
-            let grown: usize = learner.changes.iter().map(|c| c.grown).sum();
-            let pruned: usize = learner.changes.iter().map(|c| c.pruned).sum();
-            let tried = learner.changes.iter().map(|c| c.explored).sum::<f64>() / learner.changes.len() as f64;
-            Some(format!(
-                "Mask update {}: {} weights grown, {} pruned. In a layer, {} of the positions have been tried so far, on average.",
-                learner.updates,
-                figures::count(grown as u64),
-                figures::count(pruned as u64),
-                figures::percent(tried)
-            ))
-        })
-    });
-    view! {
-        {move || layers.get().map(|(label, class, rows)| view! {
-            <div class="card">
-                <h2>{format!("Inside {label}: density by layer")}</h2>
-                <div class="scroll tall" tabindex="0" role="region" aria-label="Density by layer">
-                    <table class=format!("bars {class}")>
-                        <tbody>
-                            {rows.into_iter().map(|(name, density, active, total)| view! {
-                                <tr title=format!("{} of {} weights", figures::count(active as u64), figures::count(total as u64))>
-                                    <th scope="row">{name}</th>
-                                    <td><span class="track"><span class="bar" style:width=format!("{:.1}%", density * 100.0)></span></span></td>
-                                    <td>{format!("{density:.2}")}</td>
-                                </tr>
-                            }).collect_view()}
-                        </tbody>
-                    </table>
-                </div>
-                {move || explored.get().map(|text| view! { <p class="quiet">{text}</p> })}
-            </div>
-        })}
     }
 }

@@ -154,15 +154,22 @@ fn byte(value: f32) -> u8 {
 async fn examine(session: &mut Session, question: &Examination, attachment: &JsValue, id: Option<u32>, seed: u64) -> Result<()> {
     let data = session.dataset();
     let (extent, size) = (data.extent, data.image_bytes());
-    let (picture, label, index) = match question.picture {
-        Picture::Test(index) => {
-            let Some(label) = data.test.labels.get(index as usize) else { return Ok(()) };
-            (data.test.bytes[index as usize * size..][..size].to_vec(), Some(*label), u64::from(index))
+    let (c, h, w) = extent;
+    let (classes, count, epoch) = (data.classes.clone(), session.test_count(), session.epochs_done());
+    let answer = |label, probabilities| Message::Examined { id, epoch, extent: [c, h, w], probabilities, label, classes, count };
+    let known = match question.picture {
+        Picture::Test(index) => data
+            .test
+            .labels
+            .get(index as usize)
+            .map(|label| (data.test.bytes[index as usize * size..][..size].to_vec(), Some(*label), u64::from(index))),
+        Picture::Own => {
+            attachment.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).filter(|b| b.len() == size).map(|bytes| (bytes, None, 0))
         }
-        Picture::Own => match attachment.dyn_ref::<Uint8Array>() {
-            Some(bytes) if bytes.length() as usize == size => (bytes.to_vec(), None, 0),
-            _ => return Ok(()),
-        },
+    };
+    let Some((picture, label, index)) = known else {
+        post_with(&answer(None, Vec::new()), &[]);
+        return Ok(());
     };
     let mut seen = picture.clone();
     if let Some((kind, severity)) = question.corruption {
@@ -177,8 +184,7 @@ async fn examine(session: &mut Session, question: &Examination, attachment: &JsV
             attachment.extend(pixels.into_iter().map(byte));
         }
     }
-    let (c, h, w) = extent;
-    post_with(&Message::Examined { id, epoch: session.epochs_done(), extent: [c, h, w], probabilities }, &attachment);
+    post_with(&answer(label, probabilities), &attachment);
     Ok(())
 }
 

@@ -1,0 +1,84 @@
+//! What the places that look at learners share: whether there is anybody to look at, and pixels on a canvas.
+
+use leptos::{html, prelude::*};
+use wasm_bindgen::{Clamped, JsCast};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
+
+use super::lab::{Lab, Phase};
+
+/// The state of the networks: two that differ mean that answers may differ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stamp {
+    race: String,
+    evaluations: usize,
+    updates: u32,
+    reports: usize,
+}
+
+/// The networks as they are; `None` where there are none to ask. While they train it changes with epochs and topology updates only.
+pub fn stamp(lab: Lab) -> Memo<Option<Stamp>> {
+    let asleep = Memo::new(move |_| {
+        lab.phase.with(|p| match p {
+            Phase::Training => Some(false),
+            Phase::Paused | Phase::Finished | Phase::Stopped => Some(true),
+            _ => None,
+        })
+    });
+    Memo::new(move |_| {
+        let asleep = asleep.get()?;
+        lab.race.with(|r| {
+            let evaluations = r.learners.iter().map(|l| l.evaluations.len()).sum();
+            let updates = r.learners.iter().map(|l| l.updates).sum();
+            let reports = if asleep { r.reports } else { 0 };
+            (!r.learners.is_empty()).then(|| Stamp { race: r.config_hash.clone(), evaluations, updates, reports })
+        })
+    })
+}
+
+/// Says why there is nothing to see, and trains where that helps.
+#[component]
+pub fn Nobody(nobody: &'static str, soon: &'static str, train: &'static str) -> impl IntoView {
+    let lab = Lab::get();
+    let waiting = Memo::new(move |_| lab.phase.with(|p| p.busy() || *p == Phase::Starting));
+    let words = move || if lab.phase.with(Phase::busy) { soon } else { nobody };
+    view! {
+        <p class="wide">{words}</p>
+        <button type="button" class="primary" data-testid="place-train" disabled=move || waiting.get() on:click=move |_| lab.train()>{train}</button>
+    }
+}
+
+/// What a canvas shows.
+#[derive(Clone, PartialEq)]
+pub struct Raster {
+    /// Pixels across.
+    pub width: usize,
+    /// Pixels down.
+    pub height: usize,
+    /// Four bytes a pixel.
+    pub rgba: Vec<u8>,
+}
+
+/// The drawing side of a canvas.
+pub fn context(canvas: &HtmlCanvasElement) -> Option<CanvasRenderingContext2d> {
+    canvas.get_context("2d").ok()??.dyn_into().ok()
+}
+
+fn paint(canvas: &HtmlCanvasElement, raster: &Raster) -> Option<()> {
+    let (width, height) = (raster.width as u32, raster.height as u32);
+    let data = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&raster.rgba), width, height).ok()?;
+    canvas.set_width(width);
+    canvas.set_height(height);
+    context(canvas)?.put_image_data(&data, 0.0, 0.0).ok()
+}
+
+/// A picture of few pixels, drawn as squares.
+#[component]
+pub fn Pixels(raster: Signal<Option<Raster>>, label: Signal<String>, testid: &'static str) -> impl IntoView {
+    let canvas = NodeRef::<html::Canvas>::new();
+    Effect::new(move || {
+        let Some(canvas) = canvas.get() else { return };
+        // An extent of zero cannot be drawn, and a browser may refuse a canvas: the label still says what it would show.
+        raster.with(|r| r.as_ref().and_then(|r| paint(&canvas, r)));
+    });
+    view! { <canvas class="pixels" node_ref=canvas role="img" aria-label=label data-testid=testid width="32" height="32"></canvas> }
+}

@@ -1,0 +1,135 @@
+// Masks and weights: what is drawn and written is what the events and the worker say.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+
+import { Inside, trained } from './bench.mjs';
+import { TINY, withLab } from './lab.mjs';
+
+const axe = await readFile(new URL('./node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+const cpu = { webgpu: 'no-adapter', config: { ...TINY, epochs: '3' } };
+
+/** Keeps what the worker says: the events as they come. */
+async function overhear(page) {
+  await page.addInitScript(() => {
+    window.overheard = [];
+    const Plain = window.Worker;
+    window.Worker = class extends Plain {
+      constructor(...args) {
+        super(...args);
+        this.addEventListener('message', (event) => {
+          const message = JSON.parse(event.data[0]);
+          if (message.events) window.overheard.push(...message.events);
+        });
+      }
+    };
+  });
+  await page.reload();
+}
+
+test('densities are those of the events, and the mask has as many weights as it says', async () => {
+  await withLab(cpu, async (lab) => {
+    await overhear(lab.page);
+    await trained(lab);
+    const events = await lab.page.evaluate(() => window.overheard);
+    const inside = new Inside(lab);
+    await inside.open();
+
+    const learners = events.find((e) => e.started).started.learners;
+    const set = learners.findIndex((l) => l.learner.startsWith('set'));
+    assert.equal(await inside.learner.inputValue(), String(set), 'the sparse learner comes first');
+    const topology = events.filter((e) => e.topology?.learner === set).at(-1).topology.report;
+    const rows = await inside.rows();
+    assert.equal(rows.length, learners[set].layers.length);
+    let [kept, all] = [0, 0];
+    rows.forEach(([name, density, erk, active, total], i) => {
+      const layer = learners[set].layers[i];
+      assert.equal(`${name}.weight`, layer.name);
+      assert.equal(total, layer.total);
+      assert.equal(active, Math.round(topology.layers[i].density * layer.total));
+      assert.ok(Math.abs(density - active / total) <= 0.0005);
+      // SET at its start is ERK: only rounding to whole weights lies between.
+      assert.ok(Math.abs(erk - density) <= 0.0005 + 1 / total, `${name}: ${density} against ERK's ${erk}`);
+      [kept, all] = [kept + active, all + total];
+    });
+    assert.ok(Math.abs(kept / all - topology.density) < 1e-3);
+
+    const last = events.filter((e) => e.topology_changed?.learner === set).at(-1).topology_changed;
+    for (const [i, [name, , , active, total]] of rows.entries()) {
+      await inside.layer.selectOption(String(i));
+      await inside.says(inside.extent, new RegExp(`^${active.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} weights`));
+      const { width, height, counts } = await inside.colours();
+      const change = last.layers.find((l) => l.name === `${name}.weight`);
+      if (width * height === total) {
+        assert.equal(counts[1] + counts[2], active, `${name}: active pixels`);
+        assert.equal(counts[4], 0, `${name}: pixels of no colour of the legend`);
+        assert.equal(counts[2], change?.grown ?? 0, `${name}: grown`);
+        assert.equal(counts[3], change?.pruned ?? 0, `${name}: pruned`);
+      }
+      if (change) {
+        const words = `Update ${last.update}: grown ${change.grown.toLocaleString('en-US')}, pruned ${change.pruned.toLocaleString('en-US')}; `;
+        assert.ok((await inside.change.innerText()).startsWith(words), `${await inside.change.innerText()} against ${words}`);
+      }
+      const weights = await inside.bins
+        .locator('tbody tr')
+        .evaluateAll((bins) => bins.reduce((sum, r) => sum + Number(r.cells[2].textContent.replaceAll(',', '')), 0));
+      assert.equal(weights, active, `${name}: the histogram counts every weight once`);
+    }
+    assert.equal(await inside.explored.locator('svg path').count(), 2);
+
+    // The dense learner has weights and no mask.
+    await inside.learner.selectOption(String(learners.findIndex((l) => l.learner === 'dense')));
+    await lab.page.getByText('This learner is dense').waitFor();
+    assert.equal(await inside.densities.count(), 0);
+    await inside.histogram.locator('svg').waitFor();
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('the mask moves with the training', async () => {
+  await withLab({ ...cpu, config: { ...TINY, epochs: '300' } }, async (lab) => {
+    await lab.reach('ready');
+    await lab.trainButton.click();
+    const inside = new Inside(lab);
+    await inside.open();
+    await inside.says(inside.change, /Update \d+:/);
+    const update = async () => Number((await inside.change.innerText()).match(/Update (\d+):/)[1]);
+    const image = () => inside.mask.evaluate((c) => c.toDataURL());
+    const [first, picture] = [await update(), await image()];
+    await inside.says(inside.change, new RegExp(`Update (?!${first}:)\\d+:`));
+    assert.ok((await update()) > first);
+    await lab.page.waitForFunction((old) => document.querySelector('[data-testid="inside-mask"]').toDataURL() !== old, picture);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('the keyboard alone chooses a layer', async () => {
+  await withLab(cpu, async (lab) => {
+    await trained(lab);
+    const inside = new Inside(lab);
+    await inside.open();
+    const second = inside.densities.locator('button').nth(1);
+    await second.focus();
+    await lab.page.keyboard.press('Enter');
+    assert.equal(await inside.layer.inputValue(), '1');
+    assert.equal(await inside.densities.locator('button').nth(1).getAttribute('aria-pressed'), 'true');
+    await inside.layer.focus();
+    await lab.page.keyboard.press('ArrowUp');
+    assert.equal(await inside.densities.locator('button').nth(0).getAttribute('aria-pressed'), 'true');
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`no accessibility rule is broken inside, ${colorScheme}`, async () => {
+    await withLab({ ...cpu, context: { colorScheme, bypassCSP: true } }, async (lab) => {
+      await trained(lab);
+      const inside = new Inside(lab);
+      await inside.open();
+      for (const summary of await lab.page.getByText('The numbers behind it').all()) await summary.click();
+      await lab.page.evaluate(axe);
+      const { violations } = await lab.page.evaluate(() => window.axe.run());
+      assert.deepEqual(violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html).join(' ')}`), []);
+    });
+  });
+}

@@ -3,7 +3,6 @@
 //! Own SVG: it must redraw ten times a second, share colours and dashes with the rest, and stay small.
 
 use leptos::{html, prelude::*};
-use wasm_bindgen::prelude::*;
 
 use super::lab::Lab;
 use crate::figures::{self, nice_step};
@@ -142,10 +141,8 @@ fn measured_width(target: NodeRef<html::Div>) -> RwSignal<f64> {
         target.track();
         measure();
     });
-    let on_resize = Closure::<dyn FnMut()>::new(measure);
-    // A window always takes a listener. The page lives as long as the closure, so it is never taken off.
-    let _ = window().add_event_listener_with_callback("resize", on_resize.as_ref().unchecked_ref());
-    on_resize.forget();
+    let on_resize = window_event_listener(leptos::ev::resize, move |_| measure());
+    on_cleanup(move || on_resize.remove());
     width
 }
 

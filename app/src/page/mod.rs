@@ -9,13 +9,10 @@ mod controls;
 mod device;
 mod inside;
 mod lab;
-mod lessons;
 mod look;
 mod numbers;
 mod place;
 mod ring;
-mod runs;
-mod samples;
 mod scoreboard;
 mod settings;
 mod theme;
@@ -49,11 +46,8 @@ fn Page() -> impl IntoView {
                 <ring::Ring/>
                 {move || match lab.place.get() {
                     Place::Ring => ().into_any(),
-                    Place::Samples => samples::Samples().into_any(),
                     Place::Bench => bench::Bench().into_any(),
                     Place::Inside => inside::Inside().into_any(),
-                    Place::Lessons => lessons::Lessons().into_any(),
-                    Place::Runs => runs::Runs().into_any(),
                 }}
             </section>
             <section class="before" aria-label="Settings">

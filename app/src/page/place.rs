@@ -11,42 +11,30 @@ pub enum Place {
     /// Who leads, curves, numbers.
     #[default]
     Ring,
-    /// The gallery.
-    Samples,
     /// One picture, corrupted and attacked.
     Bench,
     /// Masks and weights.
     Inside,
-    /// Guided lessons.
-    Lessons,
-    /// What was kept.
-    Runs,
 }
 
 impl Place {
     /// In the order of the menu.
-    pub const ALL: [Self; 6] = [Self::Ring, Self::Samples, Self::Bench, Self::Inside, Self::Lessons, Self::Runs];
+    pub const ALL: [Self; 3] = [Self::Ring, Self::Bench, Self::Inside];
 
     /// In the address, behind the hash.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ring => "ring",
-            Self::Samples => "samples",
             Self::Bench => "bench",
             Self::Inside => "inside",
-            Self::Lessons => "lessons",
-            Self::Runs => "runs",
         }
     }
     /// In the menu.
     pub fn label(self) -> &'static str {
         match self {
             Self::Ring => words::RING,
-            Self::Samples => words::SAMPLES,
             Self::Bench => words::BENCH,
             Self::Inside => words::INSIDE,
-            Self::Lessons => words::LESSONS,
-            Self::Runs => words::RUNS,
         }
     }
     /// The place that the address names; the ring where it names none.

@@ -2,7 +2,4 @@
 
 pub mod bench;
 pub mod inside;
-pub mod lessons;
 pub mod places;
-pub mod runs;
-pub mod samples;

@@ -4,13 +4,7 @@
 pub const MENU: &str = "Places of the lab";
 /// The ring.
 pub const RING: &str = "Ring";
-/// The gallery.
-pub const SAMPLES: &str = "Samples";
 /// The test bench.
 pub const BENCH: &str = "Test bench";
 /// Masks and weights.
 pub const INSIDE: &str = "Inside";
-/// Lessons.
-pub const LESSONS: &str = "Lessons";
-/// Kept runs.
-pub const RUNS: &str = "Runs";

@@ -100,7 +100,7 @@ impl Look {
 impl Session {
     /// Test images that this experiment evaluates, from the first on.
     pub fn test_count(&self) -> usize {
-        self.test_count
+        self.test.len()
     }
     /// Epochs done by the learner that is behind; learners that failed do not count.
     pub fn epochs_done(&self) -> u32 {
@@ -120,9 +120,9 @@ impl Session {
     pub async fn answers(&mut self, learner: usize, answers: &mut Vec<Answer>) -> Result<bool> {
         let (n, classes) = (self.plan_look(learner)?, self.data.classes.len());
         let start = web_time::Instant::now();
-        while answers.len() < self.test_count && start.elapsed().as_secs_f64() * 1e3 < SLICE_MS {
+        while answers.len() < self.test.len() && start.elapsed().as_secs_f64() * 1e3 < SLICE_MS {
             let at = answers.len();
-            let end = (at + self.config.samples_a_pass()).min(self.test_count);
+            let end = (at + self.config.samples_a_pass()).min(self.test.len());
             let samples: Vec<u32> = (at as u32..end as u32).collect();
             self.batch.fill(&self.data, &self.data.test, &samples, n, None)?;
             upload(&mut self.device, &self.io, &self.batch)?;
@@ -131,7 +131,7 @@ impl Session {
             let logits = self.device.read_f32(look.logits, 0, classes * n).await?;
             answers.extend((0..samples.len()).map(|lane| answer(&probabilities(&logits, n, lane))));
         }
-        Ok(answers.len() == self.test_count)
+        Ok(answers.len() == self.test.len())
     }
 
     /// Shows a learner one picture of the dataset's extent, bytes `[c][h][w]`, attacked where asked. An attack leads away from

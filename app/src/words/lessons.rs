@@ -1,4 +1,0 @@
-//! Lessons.
-
-/// Heading.
-pub const TITLE: &str = "Lessons";

@@ -1,4 +1,0 @@
-//! Runs.
-
-/// Heading.
-pub const TITLE: &str = "Runs";

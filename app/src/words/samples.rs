@@ -1,4 +1,0 @@
-//! Samples.
-
-/// Heading.
-pub const TITLE: &str = "The samples";

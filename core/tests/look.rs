@@ -211,9 +211,9 @@ fn inside_agrees_with_what_updates_reported() {
                 }
             }
             assert!(updates > 0, "{method}");
-            for learner in 0..2 {
+            for (learner, entered) in infos.iter().enumerate() {
                 let state = session.state(learner).await.unwrap();
-                for (layer, info) in infos[learner].layers.iter().enumerate() {
+                for (layer, info) in entered.layers.iter().enumerate() {
                     let inside = session.inside(learner, layer).await.unwrap();
                     let tensor = &state.tensors[&info.name];
                     assert_eq!((inside.rows * inside.columns, inside.rows), (info.total, tensor.shape[0]));

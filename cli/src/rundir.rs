@@ -233,9 +233,7 @@ impl RunDir {
         let text = fs::read_to_string(&file).with_context(reading)?;
         let mut history = History::default();
         for (number, line) in text.lines().enumerate() {
-            history.push(
-                &serde_json::from_str(line).with_context(|| format!("{}, line {}; --again starts over", file.display(), number + 1))?,
-            );
+            history.push(&Event::from_line(line).with_context(|| format!("{}, line {}; --again starts over", file.display(), number + 1))?);
         }
         self.metrics = Some(BufWriter::new(metrics));
         Ok(history)

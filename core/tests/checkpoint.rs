@@ -313,8 +313,9 @@ fn what_does_not_belong_together_is_refused_by_what_differs() {
 
     let mut checkpoint = Checkpoint::read(&bytes).unwrap();
     checkpoint.record.format += 1;
+    let next = checkpoint.record.format;
     let newer = Checkpoint::read(&checkpoint.to_bytes().unwrap());
-    assert!(matches!(newer, Err(Error::Checkpoint(Refusal::Version { found: 3 }))));
+    assert!(matches!(newer, Err(Error::Checkpoint(Refusal::Version { found })) if found == next));
 }
 
 #[test]

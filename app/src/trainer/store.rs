@@ -18,7 +18,12 @@ impl Store {
     /// Opens the folder.
     pub async fn open() -> Self {
         let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-        let folder = JsFuture::from(scope.navigator().storage().get_directory()).await;
+        let navigator = scope.navigator();
+        // An insecure origin has no storage at all.
+        if !js_sys::Reflect::get(&navigator, &"storage".into()).is_ok_and(|s| s.is_object()) {
+            return Self { folder: None };
+        }
+        let folder = JsFuture::from(navigator.storage().get_directory()).await;
         Self { folder: folder.ok().and_then(|f| f.dyn_into().ok()) }
     }
 

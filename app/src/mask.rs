@@ -7,8 +7,7 @@ use sparring_core::config::{DatasetName, ExperimentConfig};
 use sparring_core::events::LayerDensity;
 use sparring_core::net::zoo::Input;
 use sparring_core::sparse::density::erk;
-
-use crate::protocol::Inside;
+use sparring_core::train::session::look::LayerView;
 
 /// Extent and classes of a dataset's images; a folder's are not known beforehand.
 fn images(dataset: DatasetName) -> Option<((usize, usize, usize), usize)> {
@@ -65,12 +64,12 @@ pub struct Grid {
 
 impl Grid {
     /// At most `most` pixels (across, down). Existing weights are averaged; of marks the first counts, so that none is lost.
-    pub fn of(inside: &Inside, most: (usize, usize)) -> Self {
-        let (columns, rows) = (inside.columns.div_ceil(most.0).max(1), inside.rows.div_ceil(most.1).max(1));
-        let (width, height) = (inside.columns.div_ceil(columns), inside.rows.div_ceil(rows));
+    pub fn of(view: &LayerView, most: (usize, usize)) -> Self {
+        let (columns, rows) = (view.columns.div_ceil(most.0).max(1), view.rows.div_ceil(most.1).max(1));
+        let (width, height) = (view.columns.div_ceil(columns), view.rows.div_ceil(rows));
         let mut grid = Self { width, height, columns, rows, cells: vec![Cell::default(); width * height] };
         let place = |position: &u32| {
-            let (row, column) = (*position as usize / inside.columns.max(1), *position as usize % inside.columns.max(1));
+            let (row, column) = (*position as usize / view.columns.max(1), *position as usize % view.columns.max(1));
             row / rows * width + column / columns
         };
         let each = |positions: &[u32], cells: &mut [Cell], change: fn(&mut Cell)| {
@@ -80,13 +79,13 @@ impl Grid {
                 }
             }
         };
-        each(&inside.active, &mut grid.cells, |c| c.active += 1.0);
-        each(&inside.grown, &mut grid.cells, |c| c.grown = true);
-        each(&inside.pruned, &mut grid.cells, |c| c.pruned = true);
+        each(&view.active, &mut grid.cells, |c| c.active += 1.0);
+        each(&view.grown, &mut grid.cells, |c| c.grown = true);
+        each(&view.pruned, &mut grid.cells, |c| c.pruned = true);
         for (i, cell) in grid.cells.iter_mut().enumerate() {
             // Pixels at the right and lower edge may stand for fewer.
-            let wide = columns.min(inside.columns - i % width * columns);
-            let high = rows.min(inside.rows - i / width * rows);
+            let wide = columns.min(view.columns - i % width * columns);
+            let high = rows.min(view.rows - i / width * rows);
             cell.active /= (wide * high) as f32;
         }
         grid
@@ -124,9 +123,9 @@ mod tests {
         LayerDensity { name: "l".into(), total, active }
     }
 
-    fn inside(rows: usize, columns: usize, active: &[u32], grown: &[u32], pruned: &[u32]) -> Inside {
-        let (count, active, grown, pruned) = (active.len(), active.to_vec(), grown.to_vec(), pruned.to_vec());
-        Inside { learner: 0, layer: 0, rows, columns, count, active, grown, pruned, histogram: vec![], limit: 0.0 }
+    fn inside(rows: usize, columns: usize, active: &[u32], grown: &[u32], pruned: &[u32]) -> LayerView {
+        let (active, grown, pruned) = (active.to_vec(), grown.to_vec(), pruned.to_vec());
+        LayerView { rows, columns, active, grown, pruned, histogram: vec![], limit: 0.0 }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use sparring_core::corrupt::Corruption;
 use sparring_core::device::{DeviceChoice, DeviceInfo};
 use sparring_core::error::Error;
 use sparring_core::events::Event;
+use sparring_core::train::session::look::LayerView;
 
 /// From the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -180,30 +181,17 @@ pub enum Message {
 /// Positions that are sent at most, some 2 MB of text: a tenth of a ResNet18's largest layer fits.
 pub const MOST_POSITIONS: usize = 250_000;
 
-/// What a weight tensor looks like: rows are outputs, columns inputs times kernel positions.
+/// A layer of a learner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inside {
     /// Index into the race's learners.
     pub learner: usize,
     /// Index into `LearnerInfo::layers`.
     pub layer: usize,
-    /// Outputs.
-    pub rows: usize,
-    /// Weights of an output.
-    pub columns: usize,
     /// Number of active weights.
     pub count: usize,
-    /// Positions of active weights, ascending; all of them where the layer is dense. Empty where there are more than
-    /// [`MOST_POSITIONS`], and so are the next two lists.
-    pub active: Vec<u32>,
-    /// Those of them that the latest topology update grew.
-    pub grown: Vec<u32>,
-    /// Positions that it pruned.
-    pub pruned: Vec<u32>,
-    /// Counts of active weights in equal bins from `-limit` to `limit`.
-    pub histogram: Vec<u32>,
-    /// The largest magnitude.
-    pub limit: f32,
+    /// What it looks like; each list of positions is empty where it would have more than [`MOST_POSITIONS`].
+    pub view: LayerView,
 }
 
 /// One honest progress bar.

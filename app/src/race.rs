@@ -195,6 +195,10 @@ pub struct Learner {
 }
 
 impl Learner {
+    /// How it is called beside the others: a control says that it is one.
+    pub fn name(&self) -> String {
+        if self.info.control { format!("{}, random", self.label) } else { self.label.clone() }
+    }
     /// Points of a series: (epochs, value).
     pub fn points(&self, series: Series) -> Vec<(f64, f64)> {
         match series {

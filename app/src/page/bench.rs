@@ -237,12 +237,7 @@ async fn small_picture(file: &File, [channels, height, width]: [usize; 3]) -> Op
 
 /// How the learners are drawn and called, in the race's order.
 fn learners(lab: Lab) -> Memo<Vec<(&'static str, String)>> {
-    Memo::new(move |_| {
-        lab.race.with(|r| {
-            let name = |l: &crate::race::Learner| if l.info.control { format!("{}, random", l.label) } else { l.label.clone() };
-            r.learners.iter().map(|l| (l.tone.class(), name(l))).collect()
-        })
-    })
+    Memo::new(move |_| lab.race.with(|r| r.learners.iter().map(|l| (l.tone.class(), l.name())).collect()))
 }
 
 /// The place.

@@ -53,7 +53,7 @@ impl Figure {
             .map(|l| Line {
                 tone: l.tone,
                 control: l.info.control,
-                label: if l.info.control { format!("{}, random", l.label) } else { l.label.clone() },
+                label: l.name(),
                 points: match against {
                     Against::Epochs => l.points(series),
                     Against::Flops => l.points(series).into_iter().map(|(x, y)| (l.flops_at(x), y)).collect(),
@@ -349,11 +349,7 @@ fn Key(figure: Memo<Figure>, cross: RwSignal<Option<f64>>) -> impl IntoView {
 #[component]
 fn Table(series: Memo<Series>) -> impl IntoView {
     let lab = Lab::get();
-    let heads = Memo::new(move |_| {
-        lab.race.with(|r| {
-            r.learners.iter().map(|l| if l.info.control { format!("{}, random", l.label) } else { l.label.clone() }).collect::<Vec<_>>()
-        })
-    });
+    let heads = Memo::new(move |_| lab.race.with(|r| r.learners.iter().map(crate::race::Learner::name).collect::<Vec<_>>()));
     let rows = Memo::new(move |_| {
         let series = series.get();
         lab.race.with(|r| {

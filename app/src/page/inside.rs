@@ -37,10 +37,6 @@ fn short(name: &str) -> &str {
     name.strip_suffix(".weight").unwrap_or(name)
 }
 
-fn name(learner: &Learner) -> String {
-    if learner.info.control { format!("{}, random", learner.label) } else { learner.label.clone() }
-}
-
 fn is_sparse(learner: &Learner) -> bool {
     learner.info.learner != "dense"
 }
@@ -69,7 +65,7 @@ impl Inside {
         self.with(|l| l.info.layers.get(layer).map(|l| short(&l.name).to_owned())).flatten().unwrap_or_default()
     }
     fn label(self) -> String {
-        self.with(name).unwrap_or_default()
+        self.with(Learner::name).unwrap_or_default()
     }
     fn wanted(self) -> Option<(usize, usize, Stamp)> {
         Some((self.learner(), self.layer(), self.stamp.get()?))
@@ -150,7 +146,7 @@ fn Choice(inside: Inside) -> impl IntoView {
     // Sparse ones first; values are indices into the race.
     let learners = Memo::new(move |_| {
         inside.lab.race.with(|r| {
-            let mut all: Vec<_> = r.learners.iter().enumerate().map(|(i, l)| (!is_sparse(l), i, name(l))).collect();
+            let mut all: Vec<_> = r.learners.iter().enumerate().map(|(i, l)| (!is_sparse(l), i, l.name())).collect();
             all.sort_by_key(|(dense, i, _)| (*dense, *i));
             all
         })
@@ -188,7 +184,7 @@ fn Choice(inside: Inside) -> impl IntoView {
 #[component]
 fn Mask(inside: Inside) -> impl IntoView {
     let legend = NodeRef::<html::Ul>::new();
-    let grid = Memo::new(move |_| inside.seen(|i| Grid::of(i, MOST)));
+    let grid = Memo::new(move |_| inside.seen(|i| Grid::of(&i.view, MOST)));
     // A control may have changed the page's colours.
     let restyled = Trigger::new();
     let follow = window_event_listener(leptos::ev::change, move |_| request_animation_frame(move || restyled.notify()));
@@ -222,13 +218,13 @@ fn Mask(inside: Inside) -> impl IntoView {
     };
     let rate = move || inside.with(|l| (l.updates > 0 && l.death_rate > 0.0).then(|| words::death_rate(l.death_rate))).flatten();
     // Of a layer with very many weights only their number comes.
-    let drawn = move || inside.seen(|i| i.active.len() == i.count).unwrap_or(false);
+    let drawn = move || inside.seen(|i| i.view.active.len() == i.count).unwrap_or(false);
     let extent = move || {
         let dot = grid.with(|g| g.as_ref().map(|g| (g.rows, g.columns)))?;
         if !drawn() {
             return inside.seen(|_| words::TOO_MANY.to_owned());
         }
-        inside.seen(|i| words::extent(i.rows, i.columns, i.count, dot))
+        inside.seen(|i| words::extent(i.view.rows, i.view.columns, i.count, dot))
     };
     view! {
         <h3>{words::MASK}</h3>
@@ -330,7 +326,7 @@ fn ExploredLines(inside: Inside) -> impl IntoView {
 /// How large the weights are.
 #[component]
 fn Weights(inside: Inside) -> impl IntoView {
-    let bins = Memo::new(move |_| inside.seen(|i| (i.histogram.clone(), i.limit)));
+    let bins = Memo::new(move |_| inside.seen(|i| (i.view.histogram.clone(), i.view.limit)));
     let picture = move || {
         let label = words::weights(&inside.label(), &inside.layer_name());
         bins.with(|bins| {

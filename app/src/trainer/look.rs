@@ -59,20 +59,14 @@ impl Trainer {
                 self.looks.watch_due = picture.is_some();
             }
             Command::Inside { learner, layer } => {
-                if let Some(view) = known(session.inside(learner, layer).await)? {
-                    let sent = |positions: Vec<u32>| if positions.len() > MOST_POSITIONS { Vec::new() } else { positions };
-                    post(&Message::Inside(Inside {
-                        learner,
-                        layer,
-                        rows: view.rows,
-                        columns: view.columns,
-                        count: view.active.len(),
-                        active: sent(view.active),
-                        grown: sent(view.grown),
-                        pruned: sent(view.pruned),
-                        histogram: view.histogram,
-                        limit: view.limit,
-                    }));
+                if let Some(mut view) = known(session.inside(learner, layer).await)? {
+                    let count = view.active.len();
+                    for positions in [&mut view.active, &mut view.grown, &mut view.pruned] {
+                        if positions.len() > MOST_POSITIONS {
+                            positions.clear();
+                        }
+                    }
+                    post(&Message::Inside(Inside { learner, layer, count, view }));
                 }
             }
             _ => {}

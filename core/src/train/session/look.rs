@@ -3,6 +3,8 @@
 //! A look moves nothing that training or an evaluation under way reads: it runs in eval mode, on a batch and buffers of its own, and
 //! writes neither records nor sums. A race that is looked at gives the same bits as one that is not.
 
+use serde::{Deserialize, Serialize};
+
 use super::{SLICE_MS, Session};
 use crate::attack::{AttackIo, Norm, Pgd, PgdConfig};
 use crate::data::batch::IDENTITY;
@@ -41,7 +43,7 @@ pub struct Examined {
 }
 
 /// A weight tensor as it is now. Positions are flat indices into `rows` x `columns`, increasing.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerView {
     /// Outputs.
     pub rows: usize,
@@ -66,6 +68,8 @@ pub(super) struct Look {
     attack: AttackIo,
     /// `[classes][lanes]` of the larger batch.
     logits: BufferId,
+    /// The latest attack, which all learners share.
+    pgd: Option<Pgd>,
     /// By learner.
     programs: Vec<Option<Programs>>,
 }
@@ -87,6 +91,7 @@ impl Look {
             io: allocate_io(device, (c, h, w), LANES, LANES)?,
             attack: AttackIo::new(device, Shape { c, h, w, n: LANES })?,
             logits: device.alloc("logits of looks", words, Dtype::F32)?,
+            pgd: None,
             programs: Vec::new(),
         })
     }
@@ -150,15 +155,15 @@ impl Session {
             return Err(Error::Config(format!("there is no class {label}; there are {classes}")));
         }
         self.plan_look(learner)?;
+        // Without an attack it is one of no steps: both take the same way through the network.
+        let none = PgdConfig { iterations: 0, ..PgdConfig::fgsm(Norm::Linf, 0.0) };
+        self.plan_attack(attack.unwrap_or(none))?;
         let (programs, look) = planned(&self.look, learner)?;
-        let device = &mut self.device;
+        let (pgd, device) = (look.pgd.as_ref().ok_or_else(unplanned)?, &mut self.device);
         let mut words: Vec<u32> = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         words.resize(LANES * size / 4, 0);
         device.write_u32(look.io.bytes, 0, &words)?;
         device.write_f32(look.io.augmentation, 0, &IDENTITY.repeat(LANES))?;
-        // Without an attack it is one of no steps: both take the same way through the network.
-        let none = PgdConfig { iterations: 0, ..PgdConfig::fgsm(Norm::Linf, 0.0) };
-        let pgd = Pgd::new(device, &look.io, look.attack, attack.unwrap_or(none))?;
         let step = StepParams { n_valid: 1, ..StepParams::default() };
         pgd.decode(device, &step)?;
         if attack.is_some() {
@@ -238,13 +243,25 @@ impl Session {
         }
         Ok(net.n)
     }
+
+    /// Plans an attack on the planned look, unless it is that of the picture before.
+    fn plan_attack(&mut self, config: PgdConfig) -> Result<()> {
+        let look = self.look.as_mut().ok_or_else(unplanned)?;
+        if look.pgd.as_ref().is_none_or(|pgd| pgd.config != config) {
+            look.pgd = Some(Pgd::new(&mut self.device, &look.io, look.attack, config)?);
+        }
+        Ok(())
+    }
 }
 
 /// What [`Session::plan_look`] has made.
 fn planned(look: &Option<Look>, learner: usize) -> Result<(&Programs, &Look)> {
-    let missing = || Error::Validation("a look before it was planned".into());
-    let look = look.as_ref().ok_or_else(missing)?;
-    Ok((look.programs.get(learner).and_then(Option::as_ref).ok_or_else(missing)?, look))
+    let look = look.as_ref().ok_or_else(unplanned)?;
+    Ok((look.programs.get(learner).and_then(Option::as_ref).ok_or_else(unplanned)?, look))
+}
+
+fn unplanned() -> Error {
+    Error::Validation("a look before it was planned".into())
 }
 
 /// Softmax of one lane of `[classes][lanes]`.

@@ -24,6 +24,22 @@ test('a link with a mistake is said in words, not a blank page', async () => {
   });
 });
 
+test('a setting that is changed in another place leaves the visitor there, also after a reload', async () => {
+  await withLab({ config: TINY }, async (lab) => {
+    await lab.reach('ready');
+    await lab.page.getByTestId('place-bench').click();
+    const epochs = lab.page.getByTestId('epochs-input');
+    await epochs.fill('7');
+    await epochs.blur();
+    await lab.page.waitForURL(/epochs=7.*#bench$/);
+    await lab.page.reload();
+    await lab.reach('ready');
+    assert.equal(await lab.page.getByTestId('place-bench').getAttribute('aria-current'), 'page');
+    assert.equal(await lab.page.getByTestId('epochs-input').inputValue(), '7');
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
 test('the keyboard alone starts, pauses and resets a race', async () => {
   await withLab({ config: { ...TINY, epochs: '500' } }, async (lab) => {
     await lab.reach('ready');

@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 use sparring_core::config::{DatasetName, ExperimentConfig, LearnerConfig};
 use sparring_core::device::{DeviceChoice, DeviceInfo};
-
 use wasm_bindgen::JsValue;
 
 use super::bridge::Bridge;
@@ -350,6 +349,7 @@ pub fn address(config: &ExperimentConfig) -> Option<String> {
 fn remember(config: &ExperimentConfig) {
     // A browser may refuse (too many changes a second, a sandbox); the form still works, only the address lags.
     if let (Some(address), Ok(history)) = (address(config), window().history()) {
-        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&address));
+        let place = window().location().hash().unwrap_or_default();
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("{address}{place}")));
     }
 }

@@ -1,6 +1,6 @@
 //! Orders of small and large lists by a key, all through one sort.
 //!
-//! The standard library's sort is compiled anew for every type and closure, some 5 kB of WebAssembly each; here callers
+//! The standard library's sort is compiled anew for every type and closure, 3 kB of WebAssembly and more each; here callers
 //! make their keys integers and share one.
 
 /// A number as an integer of the same order: `total_cmp`'s, with -0 before 0 and NaN at the ends.

@@ -144,7 +144,7 @@ pub struct LayerTopology {
 /// A session's message.
 ///
 /// Between threads it is serde's plain form, `{"epoch_end":{"learner":0,..}}`; in files it is a line as [`Event::to_line`] writes it. To read
-/// the flat form by serde would copy every event into a tree first, in code that weighs 15 kB of the page.
+/// the flat form by serde would copy every event into a tree first, by a second copy of every reader in the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {

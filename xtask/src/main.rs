@@ -89,9 +89,11 @@ fn run(args: &[String]) -> Result<()> {
         "build" => {
             let finish = match rest {
                 [draft] if draft == "--draft" => page::Finish::Draft,
-                _ => page::Finish::Release,
+                _ => {
+                    Options::parse(rest, &[])?;
+                    page::Finish::Release
+                }
             };
-            Options::parse(if finish == page::Finish::Draft { &[] } else { rest }, &[])?;
             page::build(&ws, &mut stages, finish)?;
         }
         "serve" => {

@@ -1,4 +1,5 @@
-//! Everything the page says, by place: whoever translates the page changes these files and no other.
+//! What the page says, by place, so that it can be translated here alone. The ring, its settings and numbers still have theirs in
+//! their views.
 
 pub mod bench;
 pub mod inside;

@@ -2,6 +2,7 @@
 //!
 //! Pictures are bytes `[c][h][w]`; a perturbation is the difference of two of them, so what is said of it is what is shown.
 
+use sparring_core::argsort::{argsort, descending};
 use sparring_core::attack::Norm;
 use sparring_core::corrupt::Corruption;
 
@@ -171,14 +172,14 @@ impl Outcome {
 pub fn worth_a_bar(probabilities: &[f32], truth: Option<usize>, most: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     if order.len() > most {
-        order.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
+        let sorted = argsort(probabilities.iter().map(|p| descending(f64::from(*p))));
+        order = sorted.into_iter().take(most).map(|class| class as usize).collect();
         let last = order[most - 1];
-        order.truncate(most);
         if let Some(truth) = truth.filter(|t| *t < probabilities.len() && !order.contains(t)) {
             order.retain(|c| *c != last);
             order.push(truth);
         }
-        order.sort_unstable();
+        order = (0..probabilities.len()).filter(|class| order.contains(class)).collect();
     }
     order
 }

@@ -7,8 +7,11 @@ pub mod page;
 pub mod protocol;
 pub mod trainer;
 
+mod chart;
+mod estimate;
 mod examine;
 mod figures;
+mod gallery;
 mod link;
 mod mask;
 mod plot;

@@ -40,31 +40,60 @@ pub fn command(config: &ExperimentConfig) -> Result<String> {
     Ok(out)
 }
 
+/// The value of a field as it stands in a link.
+pub fn value(fields: &Map<String, Value>, name: &str) -> String {
+    fields.get(name).map(text).unwrap_or_default()
+}
+
+/// Puts text into a field.
+///
+/// # Errors
+/// `UnknownName` lists the valid names; `Config` says which value is wrong.
+fn put(fields: &mut Map<String, Value>, name: &str, given: &str) -> Result<()> {
+    let Some(slot) = fields.get_mut(name) else {
+        let valid = fields.keys().cloned().collect::<Vec<_>>().join(", ");
+        return Err(Error::UnknownName { kind: "setting in the link", name: name.to_owned(), valid });
+    };
+    *slot = match slot {
+        Value::String(_) => Value::String(given.to_owned()),
+        Value::Array(_) => given.split(',').map(|item| Value::String(item.trim().to_owned())).collect(),
+        _ => serde_json::from_str(given).map_err(|_| Error::Config(format!("{name}: '{given}' is not a number or true/false")))?,
+    };
+    Ok(())
+}
+
+/// Through text, as everything else in the page: to read out of a tree needs a second copy of every reader.
+fn read(fields: &Map<String, Value>) -> std::result::Result<ExperimentConfig, serde_json::Error> {
+    serde_json::from_str(&serde_json::to_string(fields)?)
+}
+
+/// The experiment with one field changed, which need not make sense with the others.
+///
+/// # Errors
+/// As [`parse`], for the field.
+pub fn with(config: &ExperimentConfig, name: &str, given: &str) -> Result<ExperimentConfig> {
+    let mut fields = config.fields()?;
+    put(&mut fields, name, given)?;
+    read(&fields).map_err(|e| Error::Config(format!("{name}: {e}")))
+}
+
 /// The experiment of (already percent-decoded) name and value pairs.
 ///
 /// # Errors
 /// `UnknownName` lists the valid names; `Config` says which value is wrong.
 pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ExperimentConfig> {
-    let json = |e: serde_json::Error| Error::Config(e.to_string());
-    // Through text, as everything else in the page: to read out of a tree needs a second copy of every reader.
-    let read = |fields: &Map<String, Value>| serde_json::from_str::<ExperimentConfig>(&serde_json::to_string(fields)?);
-    let mut fields = ExperimentConfig::default().fields()?;
+    let mut config = ExperimentConfig::default();
+    // One at a time, so that the message names the setting.
     for (name, given) in pairs {
-        let Some(slot) = fields.get_mut(&name) else {
-            let valid = fields.keys().cloned().collect::<Vec<_>>().join(", ");
-            return Err(Error::UnknownName { kind: "setting in the link", name, valid });
-        };
-        *slot = match slot {
-            Value::String(_) => Value::String(given),
-            Value::Array(_) => given.split(',').map(|item| Value::String(item.trim().to_owned())).collect(),
-            _ => serde_json::from_str(&given).map_err(|_| Error::Config(format!("{name}: '{given}' is not a number or true/false")))?,
-        };
-        // One at a time, so that the message names the setting.
-        read(&fields).map_err(|e| Error::Config(format!("{name}: {e}")))?;
+        config = with(&config, &name, &given)?;
     }
-    let config = read(&fields).map_err(json)?;
     config.validate()?;
     Ok(config)
+}
+
+/// The pairs of a query, as it stands in this program (nothing in it is escaped).
+pub fn pairs(query: &str) -> Vec<(String, String)> {
+    query.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -74,10 +103,6 @@ mod tests {
     use sparring_core::config::{DatasetName, LearnerConfig, Subset};
     use sparring_core::device::DeviceChoice;
     use sparring_core::net::zoo::Model;
-
-    fn split(query: &str) -> Vec<(String, String)> {
-        query.split('&').filter(|p| !p.is_empty()).map(|p| p.split_once('=').unwrap()).map(|(a, b)| (a.into(), b.into())).collect()
-    }
 
     fn small() -> ExperimentConfig {
         ExperimentConfig {
@@ -106,12 +131,12 @@ mod tests {
         assert!(link.starts_with("version=1&"), "{link}");
         assert!(link.contains("&lr=0.05&"), "{link}");
         assert!(!link.contains("momentum"), "{link}");
-        assert_eq!(parse(split(&link)).unwrap(), small());
+        assert_eq!(parse(pairs(&link)).unwrap(), small());
     }
 
     #[test]
     fn lists_are_written_with_commas() {
-        let config = parse(split("learners=dense,set@0.2&epochs=2&limit_train=64")).unwrap();
+        let config = parse(pairs("learners=dense,set@0.2&epochs=2&limit_train=64")).unwrap();
         assert_eq!(config, ExperimentConfig { epochs: 2, limit_train: 64, ..ExperimentConfig::default() });
     }
 
@@ -125,13 +150,16 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let error = parse(split("epoch=2")).unwrap_err().to_string();
+        let error = parse(pairs("epoch=2")).unwrap_err().to_string();
         assert!(error.contains("'epoch'") && error.contains("epochs"), "{error}");
-        let error = parse(split("model=resnet21")).unwrap_err().to_string();
+        let error = parse(pairs("model=resnet21")).unwrap_err().to_string();
         assert!(error.contains("model") && error.contains("resnet20"), "{error}");
-        let error = parse(split("epochs=many")).unwrap_err().to_string();
+        let error = parse(pairs("epochs=many")).unwrap_err().to_string();
         assert!(error.contains("epochs") && error.contains("many"), "{error}");
-        assert!(parse(split("epochs=0")).is_err());
-        assert!(parse(split("version=99")).is_err());
+        assert!(parse(pairs("epochs=0")).is_err());
+        let config = ExperimentConfig::default();
+        assert_eq!(with(&config, "norm", "linf").unwrap().norm.name(), "linf");
+        assert!(with(&config, "norm", "l3").unwrap_err().to_string().contains("norm"));
+        assert!(parse(pairs("version=99")).is_err());
     }
 }

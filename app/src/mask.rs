@@ -10,7 +10,7 @@ use sparring_core::sparse::density::erk;
 use sparring_core::train::session::look::LayerView;
 
 /// Extent and classes of a dataset's images; a folder's are not known beforehand.
-fn images(dataset: DatasetName) -> Option<((usize, usize, usize), usize)> {
+pub fn images(dataset: DatasetName) -> Option<((usize, usize, usize), usize)> {
     Some(match dataset {
         DatasetName::Cifar10 | DatasetName::BuiltIn => ((3, 32, 32), 10),
         DatasetName::Cifar100 => ((3, 32, 32), 100),

@@ -36,7 +36,8 @@ fn rect(out: &mut String, class: &str, x: f64, y: f64, width: f64, height: f64) 
     let _ = write!(out, "<rect class=\"{class}\" x=\"{x:.2}\" y=\"{y:.2}\" width=\"{width:.2}\" height=\"{height:.2}\"/>");
 }
 
-fn text(out: &mut String, x: f64, y: f64, anchor: &str, words: &str) {
+/// Words of an axis.
+pub fn text(out: &mut String, x: f64, y: f64, anchor: &str, words: &str) {
     let _ = write!(out, "<text class=\"tick\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", escape(words));
 }
 

@@ -1,58 +1,65 @@
-//! Ready-made experiments: what a first visit starts from.
+//! Ready-made experiments, each a link: what a first visit starts from, named after what it shows.
 
-use sparring_core::config::{DatasetName, ExperimentConfig, Subset};
+use sparring_core::config::ExperimentConfig;
 use sparring_core::device::DeviceChoice;
-use sparring_core::named_enum;
-use sparring_core::net::zoo::Model;
 
-named_enum! {
-    /// An experiment with a name.
-    pub enum Preset ("preset") {
-        /// The hardest half of CIFAR-10, the main question.
-        HardByNature = "hard-by-nature",
-        /// Minutes on a phone: the built-in set and three small convolutions.
-        QuickLook = "quick-look",
-    }
+use crate::link;
+use crate::words::presets::PRESETS;
+
+/// An experiment with a name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Preset {
+    /// In links.
+    pub name: &'static str,
+    /// What the select says.
+    pub label: &'static str,
+    /// One plain sentence.
+    pub about: &'static str,
+    /// What differs from the defaults, as in a link.
+    pub query: &'static str,
 }
 
 impl Preset {
-    /// What the select says.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::HardByNature => "Hard by nature",
-            Self::QuickLook => "Quick look",
-        }
-    }
-    /// One plain sentence.
-    pub fn about(self) -> &'static str {
-        match self {
-            Self::HardByNature => {
-                "The hardest half of CIFAR-10 by EL2N, a ResNet-20 with all its weights against one with a fifth of them."
-            }
-            Self::QuickLook => "Images made in code and three small convolutions: no download, done in minutes even without a GPU.",
-        }
+    /// What suits a device without a GPU.
+    pub const QUICK: &'static str = "quick-look";
+
+    /// The preset of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        PRESETS.iter().find(|p| p.name == name)
     }
     /// The experiment, on the given device.
-    pub fn config(self, device: DeviceChoice) -> ExperimentConfig {
-        let base = ExperimentConfig { device, ..ExperimentConfig::default() };
-        match self {
-            Self::HardByNature => base,
-            Self::QuickLook => ExperimentConfig {
-                dataset: DatasetName::BuiltIn,
-                subset: Subset::All,
-                control: false,
-                limit_train: 2048,
-                limit_test: 1024,
-                model: Model::Tiny,
-                epochs: 10,
-                batch_size: 64,
-                lr: 0.05,
-                ..base
-            },
-        }
+    pub fn config(&self, device: DeviceChoice) -> ExperimentConfig {
+        // A test reads every preset.
+        let config = link::parse(link::pairs(self.query)).unwrap_or_default();
+        ExperimentConfig { device, ..config }
     }
     /// The preset that a configuration is, if it is one.
-    pub fn of(config: &ExperimentConfig) -> Option<Self> {
-        Self::ALL.iter().copied().find(|p| p.config(config.device) == *config)
+    pub fn of(config: &ExperimentConfig) -> Option<&'static Self> {
+        let query = link::query(&ExperimentConfig { device: DeviceChoice::Auto, ..config.clone() }).ok()?;
+        PRESETS.iter().find(|p| p.query == query)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_preset_is_a_link_in_its_shortest_form() {
+        for preset in PRESETS {
+            let config = link::parse(link::pairs(preset.query)).unwrap();
+            assert_eq!(link::query(&config).unwrap(), preset.query, "{}", preset.name);
+            assert_eq!(Preset::of(&ExperimentConfig { device: DeviceChoice::Cpu, ..config }), Some(preset));
+        }
+        assert_eq!(Preset::named(Preset::QUICK).unwrap().config(DeviceChoice::Cpu).device, DeviceChoice::Cpu);
+    }
+
+    #[test]
+    fn names_are_unique_and_what_they_show_is_said() {
+        let names: BTreeSet<_> = PRESETS.iter().map(|p| p.name).collect();
+        assert_eq!(names.len(), PRESETS.len());
+        assert!(PRESETS.iter().all(|p| p.about.ends_with(['.', '?']) && p.about.len() < 160));
     }
 }

@@ -10,6 +10,7 @@ use sparring_core::corrupt::Corruption;
 use sparring_core::device::{DeviceChoice, DeviceInfo};
 use sparring_core::error::Error;
 use sparring_core::events::Event;
+use sparring_core::named_enum;
 use sparring_core::train::session::look::LayerView;
 
 /// From the page to the worker.
@@ -32,8 +33,16 @@ pub enum Command {
     Pause,
     /// Go on.
     Resume,
-    /// One training step of every learner, then hold.
-    Step,
+    /// Train every learner so far, then hold.
+    Step {
+        /// How far.
+        stride: Stride,
+    },
+    /// Work so much of the time, and rest for the rest.
+    Load {
+        /// 1 to 100.
+        percent: u32,
+    },
     /// End the race early. What was reported stays on the page, and its learners can still be looked at.
     Stop,
     /// Give up what is held of the race.
@@ -42,6 +51,13 @@ pub enum Command {
     SetLr {
         /// The rate.
         lr: Option<f32>,
+    },
+    /// Bring a sparse learner to another density before its next step.
+    SetDensity {
+        /// Index into the race's learners.
+        learner: usize,
+        /// Above 0, at most 1.
+        density: f64,
     },
     /// Keep the attached official archive as the CIFAR-10 of this browser.
     DropArchive,
@@ -67,6 +83,18 @@ pub enum Command {
         /// Index into `LearnerInfo::layers`.
         layer: usize,
     },
+}
+
+named_enum! {
+    /// How far a step goes.
+    pub enum Stride ("step") {
+        /// One training step.
+        Batch = "batch",
+        /// To the end of the epoch.
+        Epoch = "epoch",
+        /// To the end of the epoch with the next topology update.
+        Update = "update",
+    }
 }
 
 /// Where a picture comes from.

@@ -68,10 +68,16 @@ pub fn label(learner: &LearnerConfig) -> String {
 /// What is drawn against the epochs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Series {
+    /// Accuracy on the attacked test set.
+    Robust,
+    /// Accuracy on the corrupted test set.
+    Corrupted,
     /// Accuracy on the harder half of the test set.
     Hard,
     /// On the easier half.
     Easy,
+    /// What decides, sparse minus dense.
+    Gap,
     /// On all of it.
     Test,
     /// On the training batches, as they were seen.
@@ -82,13 +88,29 @@ pub enum Series {
 
 impl Series {
     /// In the order of their chips.
-    pub const ALL: [Self; 5] = [Self::Hard, Self::Easy, Self::Test, Self::Train, Self::Loss];
+    pub const ALL: [Self; 8] = [Self::Robust, Self::Corrupted, Self::Hard, Self::Easy, Self::Test, Self::Gap, Self::Train, Self::Loss];
+    /// In links and data attributes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Robust => "robust",
+            Self::Corrupted => "corrupted",
+            Self::Hard => "hard",
+            Self::Easy => "easy",
+            Self::Test => "test",
+            Self::Gap => "gap",
+            Self::Train => "train",
+            Self::Loss => "loss",
+        }
+    }
     /// What its chip says.
     pub fn label(self) -> &'static str {
         match self {
+            Self::Robust => "Attacked",
+            Self::Corrupted => "Corrupted",
             Self::Hard => "Hard half",
             Self::Easy => "Easy half",
             Self::Test => "Test",
+            Self::Gap => "Gap to dense",
             Self::Train => "Train",
             Self::Loss => "Loss",
         }
@@ -96,16 +118,23 @@ impl Series {
     /// What its values are, in a sentence.
     pub fn about(self) -> &'static str {
         match self {
+            Self::Robust => "accuracy on the attacked test set",
+            Self::Corrupted => "accuracy on the corrupted test set",
             Self::Hard => "accuracy on the harder half of the test set",
             Self::Easy => "accuracy on the easier half of the test set",
             Self::Test => "accuracy on the test set",
+            Self::Gap => "accuracy on what decides, sparse minus dense, in points",
             Self::Train => "accuracy on the training batches",
             Self::Loss => "training loss",
         }
     }
     /// A value in its own form.
     pub fn show(self, value: f64) -> String {
-        if self == Self::Loss { format!("{value:.3}") } else { crate::figures::percent(value) }
+        match self {
+            Self::Loss => format!("{value:.3}"),
+            Self::Gap => format!("{:+.1}", value * 100.0),
+            _ => crate::figures::percent(value),
+        }
     }
 }
 
@@ -120,7 +149,7 @@ struct Live {
 }
 
 /// One evaluated epoch.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// Epochs done, from 1.
     pub epoch: u32,
@@ -134,23 +163,31 @@ pub struct Evaluation {
     pub easy: Option<Score>,
     /// Harder half.
     pub hard: Option<Score>,
+    /// Test set, corrupted as the training images are.
+    pub corrupted: Option<Score>,
+    /// Test set, attacked.
+    pub robust: Option<Score>,
+    /// Test set in bins by hardness, easiest first.
+    pub bins: Vec<Score>,
     /// Training FLOPs so far.
     pub flops: f64,
 }
 
 impl Evaluation {
-    /// The score that decides: the harder half where there is one.
-    pub fn deciding(&self) -> Score {
-        self.hard.unwrap_or(self.test)
+    /// The score behind a series.
+    pub fn score(&self, series: Series) -> Option<Score> {
+        match series {
+            Series::Robust => self.robust,
+            Series::Corrupted => self.corrupted,
+            Series::Hard => self.hard,
+            Series::Easy => self.easy,
+            Series::Test => Some(self.test),
+            Series::Train | Series::Loss => Some(self.train),
+            Series::Gap => None,
+        }
     }
     fn value(&self, series: Series) -> Option<f64> {
-        match series {
-            Series::Hard => self.hard.map(|s| s.accuracy),
-            Series::Easy => self.easy.map(|s| s.accuracy),
-            Series::Test => Some(self.test.accuracy),
-            Series::Train => Some(self.train.accuracy),
-            Series::Loss => Some(self.train.loss),
-        }
+        self.score(series).map(|s| if series == Series::Loss { s.loss } else { s.accuracy })
     }
 }
 
@@ -277,11 +314,13 @@ impl Race {
                     l.observe(Live { epoch, loss, accuracy, weight: 1.0 });
                 }
             }
-            Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, flops, .. } => {
+            Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, by_hardness, flops, .. } => {
                 let Some(l) = self.learners.get_mut(learner) else { return };
                 self.reports += 1;
                 (l.epoch, l.step) = (epoch, 0);
-                l.evaluations.push(Evaluation { epoch, lr, train, test, easy: test_easy, hard: test_hard, flops });
+                let (robust, corrupted) = (by_hardness.robust.map(|r| r.test), by_hardness.corrupted);
+                let (easy, hard, bins) = (test_easy, test_hard, by_hardness.bins);
+                l.evaluations.push(Evaluation { epoch, lr, train, test, easy, hard, corrupted, robust, bins, flops });
             }
             Event::TopologyChanged { learner, update, death_rate, layers, .. } => {
                 let Some(l) = self.learners.get_mut(learner) else { return };
@@ -299,6 +338,12 @@ impl Race {
                 }
             }
             Event::SamplesScored { .. } => {}
+            Event::Changed { learner, step, setting, value } => {
+                let who = learner.and_then(|l| self.learners.get(l)).or(self.learners.first());
+                let epoch = who.map_or(0.0, |l| step as f64 / l.steps.max(1) as f64);
+                let name = learner.and_then(|_| who).map(Learner::name);
+                self.warnings.push(crate::words::ring::changed(name.as_deref(), &setting, value, epoch));
+            }
             Event::Warning { message } => self.warnings.push(message),
             Event::LearnerFailed { learner, reason } => {
                 let Some(l) = self.learners.get_mut(learner) else { return };
@@ -349,13 +394,18 @@ impl Race {
     pub fn common_epoch(&self) -> Option<u32> {
         self.corners().filter(|l| l.failed.is_none()).map(|l| l.evaluations.last().map_or(0, |e| e.epoch)).min().filter(|e| *e > 0)
     }
+    /// What the race is judged by: the hardest images that were evaluated, as the engine has it
+    /// ([`sparring_core::train::metric::Metric::deciding`]).
+    pub fn deciding(&self) -> Series {
+        [Series::Robust, Series::Corrupted, Series::Hard].into_iter().find(|s| self.has(*s)).unwrap_or(Series::Test)
+    }
+    /// Whether any learner was evaluated so.
+    pub fn has(&self, series: Series) -> bool {
+        self.learners.iter().any(|l| l.evaluations.last().is_some_and(|e| e.score(series).is_some()))
+    }
     /// The series worth showing first: what decides where it is known, else what moves.
     pub fn natural_series(&self) -> Series {
-        match self.learners.iter().filter_map(|l| l.evaluations.last()).next() {
-            None => Series::Train,
-            Some(e) if e.hard.is_some() => Series::Hard,
-            Some(_) => Series::Test,
-        }
+        if self.has(Series::Test) { self.deciding() } else { Series::Train }
     }
 }
 
@@ -469,6 +519,18 @@ pub(crate) mod tests {
         assert_eq!(race.natural_series(), Series::Train);
         race.apply(epoch_end(0, 1, 0.4, 100));
         assert_eq!(race.natural_series(), Series::Hard);
+        let robust = sparring_core::events::Robust { test: Score { loss: 1.0, accuracy: 0.2, samples: 50 }, ..Default::default() };
+        for (corrupted, robust, series) in
+            [(Some(robust.test), None, Series::Corrupted), (Some(robust.test), Some(robust), Series::Robust), (None, None, Series::Hard)]
+        {
+            let mut race = started(vec![info("dense", false)]);
+            let mut end = epoch_end(0, 1, 0.4, 100);
+            if let Event::EpochEnd { by_hardness, .. } = &mut end {
+                (by_hardness.corrupted, by_hardness.robust) = (corrupted, robust);
+            }
+            race.apply(end);
+            assert_eq!((race.deciding(), race.natural_series()), (series, series));
+        }
         assert_eq!(race.learners[0].points(Series::Hard), [(1.0, 0.4)]);
         assert_eq!(race.learners[0].at_epoch(1, Series::Easy), Some(0.9));
     }

@@ -275,6 +275,10 @@ impl Live {
                 ));
                 self.overall(*learner, f64::from(*epoch));
             }
+            Event::Changed { setting, value, step, .. } => {
+                let value = value.map_or("as configured".into(), |v| v.to_string());
+                self.line(&format!("changed   {setting} to {value} by hand, at step {step}"));
+            }
             Event::SamplesScored { score, samples } => self.line(&format!("scored    {samples} samples by {score}")),
             Event::Warning { message } => self.line(&format!("warning   {message}")),
             Event::LearnerFailed { learner, reason } => self.line(&format!("failed    {}: {reason}", self.name(*learner))),

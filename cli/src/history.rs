@@ -82,7 +82,7 @@ impl History {
                 }
                 self.summary = Some(summary.clone());
             }
-            Event::TopologyChanged { .. } | Event::Topology { .. } | Event::SamplesScored { .. } => {}
+            Event::TopologyChanged { .. } | Event::Topology { .. } | Event::Changed { .. } | Event::SamplesScored { .. } => {}
         }
     }
 

@@ -226,6 +226,17 @@ pub enum Event {
         /// Densities, ITOP rates, distances.
         report: TopologyReport,
     },
+    /// A person changed a setting while the run was under way; it is not the run of its configuration alone any more.
+    Changed {
+        /// Index into `Started::learners`; all of them where there is none.
+        learner: Option<usize>,
+        /// Steps that the learner had done, or the first of them.
+        step: u64,
+        /// The configuration's name for it: `lr` or `density`.
+        setting: String,
+        /// What it is from here on; `None`: as configured again.
+        value: Option<f64>,
+    },
     /// Hardness scores were computed.
     SamplesScored {
         /// Name of the score.

@@ -262,3 +262,73 @@ fn sparse_and_masked_with_momentum_reset_agree_over_fifty_steps() {
 /// Relative distance after fifty steps of float32 in two orders of summation: what BatchNorm and the learning rate make of rounding
 /// errors of 1e-7. Weights differ by 3e-4 at most; a bias of BatchNorm near zero by 9e-4.
 const AGREEMENT: f64 = 2e-3;
+
+/// Trains to the end of the first epoch and holds there.
+fn held(config: &ExperimentConfig) -> (Session, Vec<Event>) {
+    block_on(async {
+        let mut session = Session::new(config.clone(), data(), None, Device::cpu()).await.unwrap();
+        session.hold_at(Some(1));
+        let mut events = Vec::new();
+        while !session.holds() {
+            events.extend(session.advance().await.unwrap());
+        }
+        (session, events)
+    })
+}
+
+#[test]
+fn a_held_session_stops_every_learner_at_the_epochs_end_and_goes_on_to_the_same_numbers() {
+    let config = config(&["dense", "set@0.2"]);
+    let (mut session, mut events) = held(&config);
+    let ends = |events: &[Event]| events.iter().filter(|e| matches!(e, Event::EpochEnd { epoch: 1, .. })).count();
+    assert_eq!((ends(&events), session.epochs_done()), (2, 1));
+    assert!(block_on(session.advance()).unwrap().is_empty(), "nothing trains while it holds");
+    session.hold_at(None);
+    block_on(async {
+        while !session.finished() {
+            events.extend(session.advance().await.unwrap());
+        }
+    });
+    let scores = |events: &[Event]| -> Vec<(usize, u32, u64)> {
+        let of = |e: &Event| match e {
+            Event::EpochEnd { learner, epoch, test, .. } => Some((*learner, *epoch, test.loss.to_bits())),
+            _ => None,
+        };
+        let mut scores: Vec<_> = events.iter().filter_map(of).collect();
+        scores.sort_unstable();
+        scores
+    };
+    assert_eq!(scores(&events), scores(&race(&config).events));
+}
+
+#[test]
+fn density_can_be_changed_while_training_and_the_run_says_so() {
+    for (learner, changed) in [("set@0.2", 0.05), ("set@0.2", 0.6), ("rigl@0.3+masked", 0.1), ("static@0.1", 1.0)] {
+        let (mut session, _) = held(&config(&["dense", learner]));
+        session.set_density(1, changed).unwrap();
+        session.hold_at(Some(2));
+        let mut events = Vec::new();
+        block_on(async {
+            while !session.holds() {
+                events.extend(session.advance().await.unwrap());
+            }
+        });
+        let said = events.iter().any(
+            |e| matches!(e, Event::Changed { learner: Some(1), setting, value: Some(v), .. } if setting == "density" && *v == changed),
+        );
+        assert!(said, "{learner}");
+        let reached = events.iter().rev().find_map(|e| match e {
+            Event::Topology { learner: 1, report, .. } => Some(report.density),
+            _ => None,
+        });
+        assert!((reached.unwrap() - changed).abs() < 0.002, "{learner}: {reached:?} is not {changed}");
+        let failed = events.iter().find(|e| matches!(e, Event::LearnerFailed { .. }));
+        assert!(failed.is_none(), "{failed:?}");
+    }
+    let (mut session, _) = held(&config(&["dense", "set@0.2"]));
+    assert!(session.set_density(0, 0.5).is_err() && session.set_density(2, 0.5).is_err() && session.set_density(1, 0.0).is_err());
+    session.set_lr(Some(0.01));
+    session.hold_at(None);
+    let events = block_on(session.advance()).unwrap();
+    assert!(matches!(&events[0], Event::Changed { learner: None, setting, .. } if setting == "lr"), "{events:?}");
+}

@@ -1,4 +1,6 @@
 // The page as a person uses it. Tests speak of training and curves; only this file knows how the page is marked up.
+import { readFile } from 'node:fs/promises';
+
 import { launch, watchErrors } from './browser.mjs';
 
 const id = (name) => `[data-testid="${name}"]`;
@@ -16,6 +18,13 @@ export const TINY = {
   update_frequency: '1',
   epochs: '2',
 };
+
+/** What axe finds wrong with a page. Its context must bypass the page's security policy, which forbids scripts from outside. */
+export async function violations(page) {
+  await page.evaluate(await readFile(new URL('./node_modules/axe-core/axe.min.js', import.meta.url), 'utf8'));
+  const found = await page.evaluate(() => window.axe.run());
+  return found.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html).join(' ')}`);
+}
 
 /** Opens the page in a browser of its own, hands it to `work`, and closes both. */
 export async function withLab({ webgpu = 'software', config = {}, context = {} }, work) {

@@ -5,12 +5,14 @@
 use leptos::prelude::*;
 use sparring_core::attack::Norm;
 use sparring_core::corrupt::Corruption;
+use sparring_core::platform::parse_f64;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{File, HtmlCanvasElement, ImageBitmap};
 
+use super::kit::{self, Input, holds, never, told, words as fixed};
 use super::lab::Lab;
-use super::look::{Nobody, Pixels, Raster, Stamp, context, stamp};
+use super::look::{Pixels, PixelsProps, Raster, Stamp, context, stamp};
 use crate::examine::{Change, GROUPS, Setup, answer, magnified, planes, rgba, worth_a_bar};
 use crate::plot;
 use crate::protocol::{AttackSettings, Command, Examination, Message, Picture};
@@ -240,244 +242,204 @@ fn learners(lab: Lab) -> Memo<Vec<(&'static str, String)>> {
     Memo::new(move |_| lab.race.with(|r| r.learners.iter().map(|l| (l.tone.class(), l.name())).collect()))
 }
 
+/// A picture over its caption.
+fn figure(
+    raster: Signal<Option<Raster>>,
+    label: Signal<String>,
+    testid: &'static str,
+    caption: Signal<String>,
+    caption_id: &'static str,
+) -> AnyView {
+    let pixels = Pixels(PixelsProps { raster, label, testid }).into_any();
+    view! { <figure>{pixels}<figcaption data-testid=caption_id>{caption}</figcaption></figure> }.into_any()
+}
+
 /// The place.
-#[component]
-pub fn Bench() -> impl IntoView {
-    let lab = Lab::get();
+pub fn bench(lab: Lab) -> AnyView {
     let bench = Bench::new(lab);
     lab.listen(move |message, attachment| bench.hear(message, attachment));
     on_cleanup(move || lab.listen(|_, _| {}));
     Effect::new(move || bench.ask(bench.wanted()));
-    let somebody = Memo::new(move |_| bench.stamp.with(Option::is_some));
+    let somebody = holds(move || bench.stamp.with(Option::is_some));
     let learners = learners(lab);
-    let sentence = Memo::new(move |_| {
+    let sentence = told(move || {
         let names = learners.get();
-        bench.told(|shown, before| {
-            let said: Vec<_> = names
-                .iter()
-                .zip(&shown.probabilities)
-                .enumerate()
-                .map(|(i, ((_, learner), p))| {
-                    let now = answer(p);
-                    let before = before.and_then(|b| b.probabilities.get(i)).map(|p| answer(p));
-                    words::Said { learner, before, now, probability: p.get(now).copied().unwrap_or(0.0) }
-                })
-                .collect();
-            words::sentence(&said, &shown.classes, shown.truth, shown.question.attack.is_some())
-        })
+        bench
+            .told(|shown, before| {
+                let said: Vec<_> = names
+                    .iter()
+                    .zip(&shown.probabilities)
+                    .enumerate()
+                    .map(|(i, ((_, learner), p))| {
+                        let now = answer(p);
+                        let before = before.and_then(|b| b.probabilities.get(i)).map(|p| answer(p));
+                        words::Said { learner, before, now, probability: p.get(now).copied().unwrap_or(0.0) }
+                    })
+                    .collect();
+                words::sentence(&said, &shown.classes, shown.truth, shown.question.attack.is_some())
+            })
+            .unwrap_or_default()
     });
-    let truth =
-        move || bench.untouched.with(|a| a.as_ref().map(|a| words::truth(a.truth.and_then(|t| a.classes.get(t)).map(String::as_str))));
+    let truth = told(move || {
+        let truth = bench.untouched.with(|a| a.as_ref().map(|a| words::truth(a.truth.and_then(|t| a.classes.get(t)).map(String::as_str))));
+        truth.unwrap_or_default()
+    });
     let shared = move |i: usize| Signal::derive(move || bench.shown.with(|a| a.as_ref().and_then(|a| Some(a.raster(a.picture(i)?)))));
-    let figure = move |i: usize, caption: &'static str, testid: &'static str| {
-        view! {
-            <figure>
-                <Pixels raster=shared(i) label=Signal::stored(caption.to_owned()) testid=testid/>
-                <figcaption>{caption}</figcaption>
-            </figure>
-        }
-    };
-    let numbers = move || {
+    let numbers = told(move || {
         let names = learners.get();
         bench.told(|shown, before| numbers(&names, shown, before)).unwrap_or_default()
+    });
+    let took = told(move || bench.took.get().map(|ms| words::took(ms, learners.with(Vec::len))).unwrap_or_default());
+    let shown = move || {
+        let pair = vec![
+            figure(shared(0), fixed(words::BEFORE), "bench-before", fixed(words::BEFORE), ""),
+            figure(shared(1), fixed(words::AFTER), "bench-after", fixed(words::AFTER), ""),
+            kit::says("quiet", "", truth),
+        ];
+        let answers =
+            (move || learners.get().into_iter().enumerate().map(|(i, (tone, name))| card(bench, i, tone, name)).collect_view()).into_any();
+        kit::part(
+            "",
+            vec![
+                chooser(bench),
+                kit::part("setup", vec![kit::part("pair", pair), corrupting(bench), attacking(bench)]),
+                kit::announces("verdict", "bench-sentence", sentence),
+                kit::part("answers", vec![answers]),
+                kit::says("quiet", "", fixed(words::TICK)),
+                kit::says("quiet", "bench-took", took),
+                kit::behind(words::NUMBERS, words::NUMBERS, "bench-numbers", numbers),
+            ],
+        )
     };
-    let took = move || bench.took.get().map(|ms| words::took(ms, learners.with(Vec::len)));
-    view! {
-        <div class="card bench">
-            <h2>{words::TITLE}</h2>
-            <Show
-                when=move || somebody.get()
-                fallback=|| view! { <Nobody nobody=words::NOBODY soon=words::SOON train=words::TRAIN/> }
-            >
-                <Chooser bench/>
-                <div class="setup">
-                    <div class="pair">
-                        {figure(0, words::BEFORE, "bench-before")}
-                        {figure(1, words::AFTER, "bench-after")}
-                        <p class="quiet">{truth}</p>
-                    </div>
-                    <Corrupting bench/>
-                    <Attacking bench/>
-                </div>
-                <p class="verdict" aria-live="polite" data-testid="bench-sentence">{sentence}</p>
-                <div class="answers">
-                    {move || learners.get().into_iter().enumerate().map(|(i, (tone, name))| view! { <Card bench index=i tone name/> }).collect_view()}
-                </div>
-                <p class="quiet">{words::TICK}" "<span data-testid="bench-took">{took}</span></p>
-                <details class="table">
-                    <summary>{words::NUMBERS}</summary>
-                    <div class="scroll" tabindex="0" role="region" aria-label=words::NUMBERS data-testid="bench-numbers" inner_html=numbers></div>
-                </details>
-            </Show>
-        </div>
-    }
+    let nobody = holds(move || !somebody.get());
+    let waits = kit::made_when(nobody, move || super::look::nobody(lab, words::NOBODY, words::SOON, words::TRAIN));
+    kit::part("card bench", vec![kit::heading(words::TITLE), waits, kit::made_when(somebody, shown)])
 }
 
 /// Which picture.
-#[component]
-fn Chooser(bench: Bench) -> impl IntoView {
+fn chooser(bench: Bench) -> AnyView {
     let button = move |label: &'static str, testid: &'static str, to: fn(f64, f64) -> f64| {
-        let go = move |_| bench.go(to(f64::from(untrack(|| bench.index())), untrack(|| bench.count()) as f64));
-        view! { <button type="button" data-testid=testid on:click=go>{label}</button> }
+        kit::button("", testid, fixed(label), never(), move || {
+            bench.go(to(f64::from(untrack(|| bench.index())), untrack(|| bench.count()) as f64))
+        })
     };
-    view! {
-        <div class="row chooser" role="group" aria-label=words::PICTURE>
-            <label class="row">
-                <span>{words::TEST_IMAGE}</span>
-                <input
-                    type="number" min="0" step="1" inputmode="numeric" data-testid="bench-index"
-                    prop:value=move || bench.index().to_string()
-                    on:change:target=move |ev| bench.go(ev.target().value_as_number().max(0.0))
-                />
-                <span class="quiet">{move || words::of(bench.count())}</span>
-            </label>
-            {button(words::PREVIOUS, "bench-previous", |at, _| at - 1.0)}
-            {button(words::NEXT, "bench-next", |at, _| at + 1.0)}
-            // Any other, never the same again: 1 to count - 1 further.
-            {button(words::RANDOM, "bench-random", |at, count| at + 1.0 + (js_sys::Math::random() * (count - 1.0)).floor().max(0.0))}
-            <details>
-                <summary>{words::OWN}</summary>
-                <p class="quiet">{words::OWN_ABOUT}</p>
-                <input
-                    type="file" accept="image/*" aria-label=words::OWN data-testid="bench-file"
-                    on:change:target=move |ev| {
-                        if let Some(file) = ev.target().files().and_then(|f| f.get(0)) {
-                            bench.take(file);
-                            ev.target().set_value("");
-                        }
-                    }
-                />
-                <p class="note" role="alert" hidden=move || !bench.unreadable.get()>{words::NOT_A_PICTURE}</p>
-            </details>
-        </div>
-    }
+    let number = Input { kind: "number", label: words::TEST_IMAGE, testid: "bench-index", min: "0", max: "", step: "1" };
+    let number = kit::input(number, told(move || bench.index().to_string()), fixed(""), never(), move |text| {
+        let index = parse_f64(&text);
+        index.into_iter().for_each(|index| bench.go(index.max(0.0)));
+        index.is_some()
+    });
+    let unreadable = told(move || if bench.unreadable.get() { words::NOT_A_PICTURE.into() } else { String::new() });
+    let own = vec![
+        kit::says("quiet", "", fixed(words::OWN_ABOUT)),
+        kit::file(words::OWN, "bench-file", "image/*", never(), move |file| bench.take(file)),
+        kit::says("note", "", unreadable),
+    ];
+    let content = vec![
+        kit::field("row", fixed(words::TEST_IMAGE), told(move || words::of(bench.count())), "", number),
+        button(words::PREVIOUS, "bench-previous", |at, _| at - 1.0),
+        button(words::NEXT, "bench-next", |at, _| at + 1.0),
+        // Any other, never the same again: 1 to count - 1 further.
+        button(words::RANDOM, "bench-random", |at, count| at + 1.0 + (js_sys::Math::random() * (count - 1.0)).floor().max(0.0)),
+        kit::folded("", words::OWN, own),
+    ];
+    view! { <div class="row chooser" role="group" aria-label=words::PICTURE>{content}</div> }.into_any()
 }
 
 /// A slider of the setup.
-#[component]
-fn Slider(
+fn slider(
     setup: RwSignal<Setup>,
     label: &'static str,
-    testid: &'static str,
-    low: u32,
-    high: u32,
+    of: Input,
+    disabled: Signal<bool>,
     value: fn(&mut Setup) -> &mut u32,
     show: fn(&Setup) -> String,
-    of_attack: bool,
-) -> impl IntoView {
-    let read = move || setup.with(|s| *value(&mut s.clone()));
-    let text = move || setup.with(show);
-    view! {
-        <label class="field">
-            <span>{label} <em>{text}</em></span>
-            <input
-                type="range" min=low max=high step="1" data-testid=testid
-                disabled=move || of_attack && setup.with(|s| s.norm.is_none())
-                prop:value=move || read().to_string()
-                aria-valuetext=text
-                on:input:target=move |ev| setup.update(|s| *value(s) = ev.target().value_as_number() as u32)
-            />
-        </label>
-    }
+) -> AnyView {
+    let read = told(move || setup.with(|s| value(&mut s.clone()).to_string()));
+    let text = told(move || setup.with(show));
+    let input = kit::input(of, read, text, disabled, move |text| {
+        let number = text.parse().ok();
+        number.into_iter().for_each(|n| setup.update(|s| *value(s) = n));
+        number.is_some()
+    });
+    kit::field("field", fixed(label), text, "", input)
 }
 
-#[component]
-fn Corrupting(bench: Bench) -> impl IntoView {
+fn range(testid: &'static str, min: &'static str, max: &'static str) -> Input {
+    Input { kind: "range", label: "", testid, min, max, step: "1" }
+}
+
+fn doing(legend: &'static str, content: Vec<AnyView>) -> AnyView {
+    view! { <fieldset class="doing"><legend>{legend}</legend>{content}</fieldset> }.into_any()
+}
+
+fn corrupting(bench: Bench) -> AnyView {
     let setup = bench.setup;
-    let group = |(name, kinds): (&'static str, &'static [Corruption])| {
-        let options = kinds.iter().map(|k| view! { <option value=k.name()>{words::kind(*k)}</option> }).collect_view();
-        view! { <optgroup label=name>{options}</optgroup> }
-    };
-    let choose = move |name: String| {
+    let groups = words::GROUPS.into_iter().zip(GROUPS);
+    let kinds: Vec<_> = groups
+        .flat_map(|(name, kinds)| [("", name.to_owned())].into_iter().chain(kinds.iter().map(|k| (k.name(), words::kind(*k)))))
+        .collect();
+    let kinds = kit::options(kinds.iter().map(|(value, label)| (*value, label.as_str())));
+    let kind = kit::select("", "bench-kind", fixed(kinds), told(move || setup.with(|s| s.kind.name().into())), never(), move |name| {
         if let Ok(kind) = name.parse() {
             // A kind at no severity would show nothing of it.
             setup.update(|s| (s.kind, s.severity) = (kind, if s.severity == 0 { 3 } else { s.severity }));
         }
-    };
-    view! {
-        <fieldset class="doing">
-            <legend>{words::CORRUPT}</legend>
-            <label class="field">
-                <span>{words::KIND}</span>
-                <select data-testid="bench-kind" prop:value=move || setup.with(|s| s.kind.name()) on:change:target=move |ev| choose(ev.target().value())>
-                    {words::GROUPS.into_iter().zip(GROUPS).map(group).collect_view()}
-                </select>
-            </label>
-            <Slider
-                setup label=words::SEVERITY testid="bench-severity" low=0 high=5 of_attack=false
-                value=|s| &mut s.severity show=|s| words::severity(s.severity)
-            />
-        </fieldset>
-    }
+    });
+    let severity =
+        slider(setup, words::SEVERITY, range("bench-severity", "0", "5"), never(), |s| &mut s.severity, |s| words::severity(s.severity));
+    doing(words::CORRUPT, vec![kit::field("field", fixed(words::KIND), fixed(""), "", kind), severity])
 }
 
-#[component]
-fn Attacking(bench: Bench) -> impl IntoView {
+fn attacking(bench: Bench) -> AnyView {
     let setup = bench.setup;
     const NORMS: [Option<Norm>; 3] = [None, Some(Norm::Linf), Some(Norm::L2)];
     let name = |norm: Option<Norm>| norm.map_or("none", Norm::name);
-    view! {
-        <fieldset class="doing">
-            <legend>{words::ATTACK}</legend>
-            <label class="field">
-                <span>{words::NORM}</span>
-                <select
-                    data-testid="bench-norm"
-                    prop:value=move || setup.with(|s| name(s.norm))
-                    on:change:target=move |ev| setup.update(|s| s.norm = ev.target().value().parse().ok())
-                >
-                    {NORMS.map(|n| view! { <option value=name(n)>{words::norm(n)}</option> }).collect_view()}
-                </select>
-            </label>
-            <Slider
-                setup label=words::EPSILON testid="bench-epsilon" low=0 high=64 of_attack=true
-                value=|s| if s.norm == Some(Norm::L2) { &mut s.eps_l2 } else { &mut s.eps_linf }
-                show=|s| words::epsilon(s.norm, s.eps_linf, s.eps_l2)
-            />
-            <Slider
-                setup label=words::STEPS testid="bench-steps" low=1 high=50 of_attack=true
-                value=|s| &mut s.steps show=|s| words::steps(s.steps)
-            />
-            <p class="quiet">{move || setup.with(|s| words::allowed(s.norm, s.eps_linf, s.eps_l2))}</p>
-        </fieldset>
-    }
+    let norms = kit::options(NORMS.map(|n| (name(n), words::norm(n))));
+    let norm = kit::select("", "bench-norm", fixed(norms), told(move || setup.with(|s| name(s.norm).into())), never(), move |name| {
+        setup.update(|s| s.norm = name.parse().ok());
+    });
+    let idle = holds(move || setup.with(|s| s.norm.is_none()));
+    let epsilon: fn(&mut Setup) -> &mut u32 = |s| if s.norm == Some(Norm::L2) { &mut s.eps_l2 } else { &mut s.eps_linf };
+    let content = vec![
+        kit::field("field", fixed(words::NORM), fixed(""), "", norm),
+        slider(setup, words::EPSILON, range("bench-epsilon", "0", "64"), idle, epsilon, |s| words::epsilon(s.norm, s.eps_linf, s.eps_l2)),
+        slider(setup, words::STEPS, range("bench-steps", "1", "50"), idle, |s| &mut s.steps, |s| words::steps(s.steps)),
+        kit::says("quiet", "", told(move || setup.with(|s| words::allowed(s.norm, s.eps_linf, s.eps_l2)))),
+    ];
+    doing(words::ATTACK, content)
 }
 
 /// One learner: its answer, what it saw, what its own attack changed.
-#[component]
-fn Card(bench: Bench, index: usize, tone: &'static str, name: String) -> impl IntoView {
-    let attacked = Memo::new(move |_| bench.shown.with(|a| a.as_ref().is_some_and(|a| a.picture(2 + index).is_some())));
-    let factor = Memo::new(move |_| bench.shown.with(|a| a.as_ref().map_or(1, Answer::factor)));
+fn card(bench: Bench, index: usize, tone: &'static str, name: String) -> AnyView {
+    let attacked = holds(move || bench.shown.with(|a| a.as_ref().is_some_and(|a| a.picture(2 + index).is_some())));
+    let factor = move || bench.shown.with(|a| a.as_ref().map_or(1, Answer::factor));
     let saw = Signal::derive(move || bench.shown.with(|a| a.as_ref().and_then(|a| Some(a.raster(a.picture(2 + index)?)))));
     let change = Signal::derive(move || {
         bench.shown.with(|a| {
             let a = a.as_ref()?;
-            Some(a.raster(&magnified(a.picture(1)?, a.picture(2 + index)?, factor.get())))
+            Some(a.raster(&magnified(a.picture(1)?, a.picture(2 + index)?, a.factor())))
         })
     });
-    let changed = move || bench.shown.with(|a| a.as_ref().and_then(|a| a.change(index)).map(words::changed));
-    let bars = {
-        let name = name.clone();
-        move || bench.told(|shown, before| bars(&name, index, shown, before)).unwrap_or_default()
-    };
-    let (saw_label, change_label) = (words::saw(&name), name.clone());
-    view! {
-        <section class=format!("answer {tone}") aria-label=name.clone() data-testid="bench-learner">
-            <h3>{name.clone()}</h3>
-            <div class="pair" hidden=move || !attacked.get()>
-                <figure>
-                    <Pixels raster=saw label=Signal::stored(saw_label.clone()) testid="bench-saw"/>
-                    <figcaption>{saw_label}</figcaption>
-                </figure>
-                <figure>
-                    <Pixels raster=change label=Signal::derive(move || words::change_for(&change_label, factor.get())) testid="bench-change"/>
-                    <figcaption data-testid="bench-factor">{move || words::magnified(factor.get())}</figcaption>
-                </figure>
-                <p class="quiet" data-testid="bench-changed">{changed}</p>
-            </div>
-            <div data-testid="bench-bars" inner_html=bars></div>
-        </section>
-    }
+    let changed = told(move || bench.shown.with(|a| a.as_ref().and_then(|a| a.change(index)).map(words::changed)).unwrap_or_default());
+    let (of, of_change) = (name.clone(), name.clone());
+    let bars = told(move || bench.told(|shown, before| bars(&of, index, shown, before)).unwrap_or_default());
+    let label = fixed(words::saw(&name));
+    let pair = vec![
+        figure(saw, label, "bench-saw", label, ""),
+        figure(
+            change,
+            told(move || words::change_for(&of_change, factor())),
+            "bench-change",
+            told(move || words::magnified(factor())),
+            "bench-factor",
+        ),
+        kit::says("quiet", "bench-changed", changed),
+    ];
+    let content = vec![kit::when(attacked, "pair", pair), kit::html("", "bench-bars", bars)];
+    let heading = name.clone();
+    view! { <section class=format!("answer {tone}") aria-label=name data-testid="bench-learner"><h3>{heading}</h3>{content}</section> }
+        .into_any()
 }
 
 /// The answer of a learner as a table whose cells are bars.

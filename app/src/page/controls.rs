@@ -2,53 +2,51 @@
 
 use leptos::prelude::*;
 
+use super::kit::{self, Input, holds, never, told, words};
 use super::lab::{Lab, Phase};
+use crate::words::ring as say;
 
 /// The row of buttons.
-#[component]
-pub fn Controls() -> impl IntoView {
-    let lab = Lab::get();
-    let training = Memo::new(move |_| lab.phase.with(|p| *p == Phase::Training));
-    let busy = Memo::new(move |_| lab.phase.with(Phase::busy));
-    let loading = Memo::new(move |_| lab.phase.with(|p| matches!(p, Phase::Loading(_))));
-    let starting = Memo::new(move |_| lab.phase.with(|p| *p == Phase::Starting));
-    let untouched = Memo::new(move |_| lab.started.with(Option::is_none));
-    let label = move || {
-        if training.get() {
-            "Pause"
-        } else if lab.phase.with(|p| *p == Phase::Paused) {
-            "Go on"
-        } else {
-            "Train"
-        }
+pub fn controls(lab: Lab) -> AnyView {
+    let is = move |phase: Phase| holds(move || lab.phase.with(|p| *p == phase));
+    let (training, paused, starting) = (is(Phase::Training), is(Phase::Paused), is(Phase::Starting));
+    let busy = holds(move || lab.phase.with(Phase::busy));
+    let loading = holds(move || lab.phase.with(|p| matches!(p, Phase::Loading(_))));
+    let label = move || match (training.get(), paused.get()) {
+        (true, _) => say::PAUSE,
+        (_, true) => say::GO_ON,
+        _ => say::TRAIN,
     };
+    let held = holds(move || training.get() || loading.get() || starting.get());
+    let stride =
+        kit::select(say::STRIDE, "stride-select", words(kit::options(say::STRIDES)), told(move || lab.stride.get()), never(), move |s| {
+            lab.stride.set(s)
+        });
+    let slider = Input { kind: "range", label: say::LOAD, testid: "load-slider", min: "10", max: "100", step: "10" };
+    let (at, shown) = (told(move || lab.load.get().to_string()), told(move || format!("{}%", lab.load.get())));
+    let load = kit::input(slider, at, shown, never(), move |text| {
+        let load = text.parse().ok();
+        load.into_iter().for_each(|load| lab.set_load(load));
+        load.is_some()
+    });
     view! {
-        <div class="controls" role="group" aria-label="Controls">
+        <div class="controls" role="group" aria-label=say::CONTROLS>
             <button
                 type="button"
                 class="primary"
                 data-testid=move || if training.get() { "pause-button" } else { "train-button" }
-                disabled=move || starting.get()
+                disabled=starting
                 aria-disabled=move || loading.get().then_some("true")
                 on:click=move |_| if training.get_untracked() { lab.pause() } else { lab.train() }
             >
                 {label}
             </button>
-            <button
-                type="button"
-                data-testid="step-button"
-                title="One training step of every learner"
-                disabled=move || training.get() || loading.get() || starting.get()
-                on:click=move |_| lab.step()
-            >
-                "Step"
-            </button>
-            <button type="button" data-testid="stop-button" title="End the race and keep its numbers" disabled=move || !busy.get() on:click=move |_| lab.stop()>
-                "Stop"
-            </button>
-            <button type="button" data-testid="reset-button" title="Forget this race" disabled=move || untouched.get() on:click=move |_| lab.reset()>
-                "Reset"
-            </button>
+            {kit::button("", "step-button", words(say::STEP), held, move || lab.step())}
+            {stride}
+            {kit::button("", "stop-button", words(say::STOP), holds(move || !busy.get()), move || lab.stop())}
+            {kit::button("", "reset-button", words(say::RESET), holds(move || lab.started.with(Option::is_none)), move || lab.reset())}
+            {kit::field("field load", words(say::LOAD), shown, say::LOAD_WHY, load)}
         </div>
     }
+    .into_any()
 }

@@ -1,13 +1,14 @@
 //! What this device is and can do, and how to take an experiment away from it.
 
 use leptos::prelude::*;
-use sparring_core::device::DeviceChoice;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
+use super::kit::{self, holds, never, told, words};
 use super::lab::{Lab, Opened, Phase, address};
-use crate::figures;
-use crate::link;
+use crate::plot::escape;
 use crate::presets::Preset;
+use crate::words::ring as say;
+use crate::{figures, link};
 
 fn backend_words(opened: &Opened) -> String {
     match opened.info.backend.as_str() {
@@ -29,92 +30,74 @@ fn remark(opened: &Opened) -> Option<String> {
     (opened.info.backend == "cpu").then(|| "The CPU trains: exact but slow; the quick look suits it.".to_owned())
 }
 
+/// What is known of the device.
+fn facts(lab: Lab, opened: &Opened) -> String {
+    let memory = lab.race.with(|r| if r.device_bytes > 0 { figures::bytes(r.device_bytes) } else { String::new() });
+    let rows = [
+        ("Adapter", opened.info.name.clone()),
+        ("Computes with", backend_words(opened)),
+        ("Driver", opened.info.driver.clone()),
+        ("Memory in use", memory),
+    ];
+    let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
+    let rows: String = rows.map(|(name, value)| format!("<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escape(&value))).collect();
+    format!(
+        "<table class=\"facts\" data-testid=\"device-line\" data-backend=\"{}\" data-software=\"{}\"><tbody>{rows}</tbody></table>",
+        escape(&opened.info.backend),
+        opened.info.software
+    )
+}
+
 /// Adapter, back end, memory.
-#[component]
-pub fn ThisDevice() -> impl IntoView {
-    let lab = Lab::get();
-    let slow = Memo::new(move |_| lab.device.with(|d| d.as_ref().is_some_and(|d| remark(d).is_some())));
-    let quick = Memo::new(move |_| lab.config.with(|c| Preset::of(c) == Some(Preset::QuickLook)));
-    let busy = Memo::new(move |_| lab.phase.with(|p| p.busy() || *p == Phase::Starting));
-    let memory = Memo::new(move |_| lab.race.with(|r| (r.device_bytes > 0).then(|| figures::bytes(r.device_bytes))));
-    let row =
-        |name: &'static str, value: String| (!value.is_empty()).then(|| view! { <tr><th scope="row">{name}</th><td>{value}</td></tr> });
-    view! {
-        <div class="card">
-            <h2>"This device"</h2>
-            {move || lab.device.get().map(|d| view! {
-                <table class="facts" data-testid="device-line" data-backend=d.info.backend.clone() data-software=d.info.software.to_string()>
-                    <tbody>
-                        {row("Adapter", d.info.name.clone())}
-                        {row("Computes with", backend_words(&d))}
-                        {row("Driver", d.info.driver.clone())}
-                        {move || memory.get().map(|m| row("Memory in use", m))}
-                    </tbody>
-                </table>
-                {remark(&d).map(|text| view! { <p class="note">{text}</p> })}
-            })}
-            <Show when=move || lab.device.with(Option::is_none)>
-                <p class="quiet">"Looking for one."</p>
-            </Show>
-            <Show when=move || slow.get() && !quick.get()>
-                <button type="button" disabled=move || busy.get() on:click=move |_| lab.choose_preset(Preset::QuickLook)>"Choose the quick look"</button>
-            </Show>
-            <label class="field">
-                <span>"Train with"</span>
-                <select
-                    disabled=move || busy.get()
-                    prop:value=move || lab.config.with(|c| choice_name(c.device))
-                    on:change:target=move |ev| lab.choose_device(choice(&ev.target().value()))
-                >
-                    <option value="auto">"A GPU if there is one"</option>
-                    <option value="gpu">"A GPU, even an emulated one"</option>
-                    <option value="cpu">"The CPU"</option>
-                </select>
-            </label>
-        </div>
-    }
+pub fn this_device(lab: Lab) -> AnyView {
+    let remark = told(move || lab.device.with(|d| d.as_ref().and_then(remark)).unwrap_or_default());
+    let quick = move || lab.config.with(|c| Preset::of(c).is_some_and(|p| p.name == Preset::QUICK));
+    let busy = holds(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));
+    let facts = told(move || {
+        lab.device.with(|d| d.as_ref().map_or_else(|| format!("<p class=\"quiet\">{}.</p>", say::LOOKING), |d| facts(lab, d)))
+    });
+    let chosen = told(move || lab.fields.with(|f| link::value(f, "device")));
+    let choice = kit::select("", "device-select", words(kit::options(say::DEVICES)), chosen, busy, move |name| lab.choose_device(&name));
+    let quick = kit::when(
+        holds(move || remark.with(|r| !r.is_empty()) && !quick()),
+        "",
+        vec![kit::button("", "quick-look", words(say::QUICK), busy, move || lab.choose_quick_look())],
+    );
+    let content = vec![
+        kit::heading(say::DEVICE),
+        kit::html("", "", facts),
+        kit::says("note", "", remark),
+        quick,
+        kit::field("field", words(say::TRAIN_WITH), words(""), "", choice),
+    ];
+    kit::part("card", content)
 }
 
-fn choice_name(choice: DeviceChoice) -> &'static str {
-    match choice {
-        DeviceChoice::Auto => "auto",
-        DeviceChoice::Gpu => "gpu",
-        DeviceChoice::Cpu => "cpu",
-    }
-}
-
-fn choice(name: &str) -> DeviceChoice {
-    match name {
-        "gpu" => DeviceChoice::Gpu,
-        "cpu" => DeviceChoice::Cpu,
-        _ => DeviceChoice::Auto,
-    }
+/// Puts text on the clipboard.
+pub fn copy(lab: Lab, what: &'static str, text: Option<String>) {
+    let Some(text) = text else { return };
+    spawn_local(async move {
+        let done = JsFuture::from(window().navigator().clipboard().write_text(&text)).await.is_ok();
+        // A browser may refuse the clipboard; then the text itself is shown, to be copied by hand.
+        lab.remark.set(Some(if done { say::copied(what) } else { text }));
+    });
 }
 
 /// Link and command line of the form's experiment.
-#[component]
-pub fn TakeAway() -> impl IntoView {
-    let lab = Lab::get();
-    let copy = move |what: &'static str, text: Option<String>| {
-        let Some(text) = text else { return };
-        spawn_local(async move {
-            let done = JsFuture::from(window().navigator().clipboard().write_text(&text)).await.is_ok();
-            // A browser may refuse the clipboard; then the text itself is shown, to be copied by hand.
-            lab.remark.set(Some(if done { format!("{what} copied.") } else { text }));
-        });
-    };
-    let hash = Memo::new(move |_| lab.race.with(|r| r.config_hash.clone()));
-    view! {
-        <div class="card">
-            <h2>"Take it with you"</h2>
-            <div class="row">
-                <button type="button" on:click=move |_| copy("Link", lab.config.with_untracked(address))>"Copy link"</button>
-                <button type="button" on:click=move |_| copy("Command", lab.config.with_untracked(|c| link::command(c).ok()))>"Copy as command"</button>
-            </div>
-            <p class="remark" aria-live="polite">{move || lab.remark.get()}</p>
-            <Show when=move || !hash.with(String::is_empty)>
-                <p class="quiet">"This race: configuration " <code>{hash}</code></p>
-            </Show>
-        </div>
-    }
+pub fn take_away(lab: Lab) -> AnyView {
+    let link = kit::button("", "copy-link", words(say::COPY_LINK), never(), move || copy(lab, "Link", lab.config.with_untracked(address)));
+    let command = kit::button("", "copy-command", words(say::COPY_COMMAND), never(), move || {
+        copy(lab, "Command", lab.config.with_untracked(|c| link::command(c).ok()));
+    });
+    let hash = told(move || lab.race.with(|r| if r.config_hash.is_empty() { String::new() } else { say::hash(&r.config_hash) }));
+    let remark = told(move || lab.remark.get().unwrap_or_default());
+    kit::part(
+        "card",
+        vec![
+            kit::heading(say::TAKE),
+            kit::part("row", vec![link, command]),
+            kit::announces("remark", "remark", remark),
+            kit::says("quiet", "race-hash", hash),
+        ],
+    )
 }

@@ -6,8 +6,9 @@
 use leptos::{html, prelude::*};
 use sparring_core::events::LayerDensity;
 
+use super::kit::{self, holds, never, told, words as fixed};
 use super::lab::Lab;
-use super::look::{Nobody, Pixels, Raster, Stamp, stamp};
+use super::look::{Pixels, PixelsProps, Raster, Stamp, stamp};
 use crate::figures::{count, percent};
 use crate::mask::{Grid, as_erk, colour, overall};
 use crate::plot;
@@ -101,9 +102,7 @@ impl Inside {
 }
 
 /// The place.
-#[component]
-pub fn Inside() -> impl IntoView {
-    let lab = Lab::get();
+pub fn inside(lab: Lab) -> AnyView {
     let inside = Inside {
         lab,
         stamp: stamp(lab),
@@ -115,74 +114,52 @@ pub fn Inside() -> impl IntoView {
     lab.listen(move |message, _| inside.hear(message));
     on_cleanup(move || lab.listen(|_, _| {}));
     Effect::new(move || inside.ask(inside.wanted()));
-    let somebody = Memo::new(move |_| lab.race.with(|r| !r.learners.is_empty()));
-    let there = Memo::new(move |_| inside.stamp.with(Option::is_some));
-    let sparse = Memo::new(move |_| inside.with(is_sparse).unwrap_or(false));
-    let tone = move || format!("inside {}", inside.with(|l| l.tone.class()).unwrap_or_default());
-    view! {
-        <div class="card">
-            <h2>{words::TITLE}</h2>
-            <Show when=move || !there.get()>
-                <Nobody nobody=words::NOBODY soon=words::SOON train=words::TRAIN/>
-            </Show>
-            <Show when=move || somebody.get()>
-                <div class=tone>
-                    <Choice inside/>
-                    <Show when=move || sparse.get() fallback=|| view! { <p class="quiet">{words::DENSE}</p> }>
-                        <Mask inside/>
-                        <Densities inside/>
-                        <ExploredLines inside/>
-                    </Show>
-                    <Weights inside/>
-                </div>
-            </Show>
-        </div>
-    }
+    let somebody = holds(move || lab.race.with(|r| !r.learners.is_empty()));
+    let sparse = holds(move || inside.with(is_sparse).unwrap_or(false));
+    let tone = told(move || format!("inside {}", inside.with(|l| l.tone.class()).unwrap_or_default()));
+    let nobody = holds(move || inside.stamp.with(Option::is_none));
+    let waits = kit::made_when(nobody, move || super::look::nobody(lab, words::NOBODY, words::SOON, words::TRAIN));
+    let shown = kit::made_when(somebody, move || {
+        let of_sparse = kit::made_when(sparse, move || kit::part("", vec![mask(inside), densities_of(inside), explored(inside)]));
+        let dense = kit::says("quiet", "", told(move || if sparse.get() { String::new() } else { words::DENSE.into() }));
+        let content = vec![choice(inside), dense, of_sparse, weights(inside)];
+        view! { <div class=tone>{content}</div> }.into_any()
+    });
+    kit::part("card", vec![kit::heading(words::TITLE), waits, shown])
+}
+
+fn subheading(text: &'static str) -> AnyView {
+    view! { <h3>{text}</h3> }.into_any()
 }
 
 /// Whose inside, and which layer.
-#[component]
-fn Choice(inside: Inside) -> impl IntoView {
+fn choice(inside: Inside) -> AnyView {
+    let numbered = |names: Vec<(usize, String)>| {
+        let all: Vec<_> = names.into_iter().map(|(i, name)| (i.to_string(), name)).collect();
+        kit::options(all.iter().map(|(i, name)| (i.as_str(), name.as_str())))
+    };
     // Sparse ones first; values are indices into the race.
-    let learners = Memo::new(move |_| {
-        inside.lab.race.with(|r| {
-            let mut all: Vec<_> = r.learners.iter().enumerate().map(|(i, l)| (!is_sparse(l), i, l.name())).collect();
-            all.sort_by_key(|(dense, i, _)| (*dense, *i));
-            all
-        })
+    let learners = told(move || {
+        let all: Vec<_> = inside.lab.race.with(|r| r.learners.iter().enumerate().map(|(i, l)| (!is_sparse(l), (i, l.name()))).collect());
+        let of = |dense: bool| all.iter().filter(move |l| l.0 == dense).map(|l| l.1.clone());
+        numbered(of(false).chain(of(true)).collect())
     });
-    let layers = Memo::new(move |_| {
-        inside.with(|l| l.info.layers.iter().map(|l| short(&l.name).to_owned()).collect::<Vec<_>>()).unwrap_or_default()
+    let layers = told(move || {
+        let names = inside.with(|l| l.info.layers.iter().map(|l| short(&l.name).to_owned()).enumerate().collect());
+        numbered(names.unwrap_or_default())
     });
-    let chosen = Memo::new(move |_| inside.learner());
-    let layer = Memo::new(move |_| inside.layer());
-    view! {
-        <div class="row choice">
-            <label class="field">
-                <span>{words::LEARNER}</span>
-                <select
-                    data-testid="inside-learner"
-                    on:change:target=move |ev| inside.chosen.set(ev.target().value().parse().ok())
-                >
-                    {move || learners.get().into_iter().map(|(_, i, name)| view! { <option value=i selected=move || chosen.get() == i>{name}</option> }).collect_view()}
-                </select>
-            </label>
-            <label class="field">
-                <span>{words::LAYER}</span>
-                <select
-                    data-testid="inside-layer"
-                    on:change:target=move |ev| inside.layer.set(ev.target().value().parse().ok())
-                >
-                    {move || layers.get().into_iter().enumerate().map(|(i, name)| view! { <option value=i selected=move || layer.get() == i>{name}</option> }).collect_view()}
-                </select>
-            </label>
-        </div>
-    }
+    let learner = kit::select("", "inside-learner", learners, told(move || inside.learner().to_string()), never(), move |i| {
+        inside.chosen.set(i.parse().ok())
+    });
+    let layer = kit::select("", "inside-layer", layers, told(move || inside.layer().to_string()), never(), move |i| {
+        inside.layer.set(i.parse().ok())
+    });
+    let field = |label, control| kit::field("field", fixed(label), fixed(""), "", control);
+    kit::part("row choice", vec![field(words::LEARNER, learner), field(words::LAYER, layer)])
 }
 
 /// The mask's picture in the colours of its legend.
-#[component]
-fn Mask(inside: Inside) -> impl IntoView {
+fn mask(inside: Inside) -> AnyView {
     let legend = NodeRef::<html::Ul>::new();
     let grid = Memo::new(move |_| inside.seen(|i| Grid::of(&i.view, MOST)));
     // A control may have changed the page's colours.
@@ -226,38 +203,37 @@ fn Mask(inside: Inside) -> impl IntoView {
         }
         inside.seen(|i| words::extent(i.view.rows, i.view.columns, i.count, dot))
     };
-    view! {
-        <h3>{words::MASK}</h3>
-        <div class="mask" hidden=move || !drawn()>
-            <Pixels raster label testid="inside-mask"/>
-        </div>
-        <ul class="legend" node_ref=legend>
-            {words::LEGEND.into_iter().map(|text| view! { <li><i aria-hidden="true"></i>{text}</li> }).collect_view()}
-        </ul>
-        <p class="quiet" data-testid="inside-extent">{extent}</p>
-        <p aria-live="polite" data-testid="inside-change">{change}" "{rate}</p>
-    }
+    let pixels = Pixels(PixelsProps { raster, label, testid: "inside-mask" }).into_any();
+    let entries: String = words::LEGEND.iter().map(|text| format!("<li><i aria-hidden=\"true\"></i>{text}</li>")).collect();
+    let change = told(move || format!("{} {}", change().unwrap_or_default(), rate().unwrap_or_default()));
+    kit::part(
+        "",
+        vec![
+            subheading(words::MASK),
+            kit::when(holds(drawn), "mask", vec![pixels]),
+            view! { <ul class="legend" node_ref=legend inner_html=entries></ul> }.into_any(),
+            kit::says("quiet", "inside-extent", told(move || extent().unwrap_or_default())),
+            kit::announces("", "inside-change", change),
+        ],
+    )
 }
 
 /// Bars of the layers against two allocations: a table whose rows choose a layer.
-#[component]
-fn Densities(inside: Inside) -> impl IntoView {
+fn densities_of(inside: Inside) -> AnyView {
     let layers = Memo::new(move |_| inside.with(|l| l.info.layers.clone()).unwrap_or_default());
     let label = Memo::new(move |_| inside.label());
     let erk = Memo::new(move |_| inside.lab.started.with(|c| c.as_ref().and_then(|c| layers.with(|l| as_erk(c, l)))));
     let compared = move || words::compared(&label.get(), layers.with(|l| overall(l)));
-    let table = move || erk.with(|erk| layers.with(|l| densities(l, erk.as_deref(), inside.layer())));
+    let table = move || Some(erk.with(|erk| layers.with(|l| densities(l, erk.as_deref(), inside.layer()))));
     let choose = move |ev: web_sys::MouseEvent| {
         let button = ev.target().and_then(|t| wasm_bindgen::JsCast::dyn_into::<web_sys::Element>(t).ok());
         if let Some(layer) = button.and_then(|b| b.get_attribute("data-layer")).and_then(|i| i.parse().ok()) {
             inside.layer.set(Some(layer));
         }
     };
-    view! {
-        <h3>{words::DENSITIES}</h3>
-        <p class="quiet">{compared}</p>
-        <div class="scroll tall" tabindex="0" role="region" aria-label=words::DENSITIES data-testid="inside-densities" on:click=choose inner_html=table></div>
-    }
+    let table = kit::scrolled("tall", words::DENSITIES, "inside-densities", told(move || table().unwrap_or_default()));
+    let table = view! { <div on:click=choose>{table}</div> }.into_any();
+    kit::part("", vec![subheading(words::DENSITIES), kit::says("quiet", "", told(compared)), table])
 }
 
 fn densities(layers: &[LayerDensity], erk: Option<&[f64]>, chosen: usize) -> String {
@@ -284,8 +260,7 @@ fn densities(layers: &[LayerDensity], erk: Option<&[f64]>, chosen: usize) -> Str
 }
 
 /// How much of the positions has been tried, over the epochs.
-#[component]
-fn ExploredLines(inside: Inside) -> impl IntoView {
+fn explored(inside: Inside) -> AnyView {
     let points = Memo::new(move |_| {
         let layer = inside.layer();
         let points = inside.with(|l| {
@@ -294,61 +269,59 @@ fn ExploredLines(inside: Inside) -> impl IntoView {
         });
         points.unwrap_or_default()
     });
-    let epochs = Memo::new(move |_| inside.lab.race.with(|r| f64::from(r.epochs)));
-    let picture = move || {
+    let epochs = move || inside.lab.race.with(|r| f64::from(r.epochs));
+    let picture = told(move || {
         let label = words::explored(&inside.label(), &inside.layer_name());
         points.with(|p| {
             let line = |value: fn(&(f64, f64, f64)) -> f64| p.iter().map(|point| (point.0, value(point))).collect();
-            plot::lines(&label, epochs.get(), &[("one", line(|p| p.2)), ("all", line(|p| p.1))])
+            plot::lines(&label, epochs(), &[("one", line(|p| p.2)), ("all", line(|p| p.1))])
         })
-    };
-    let table = move || {
+    });
+    let table = told(move || {
         let layer = inside.layer_name();
         let rows: Vec<_> = points.with(|p| p.iter().map(|p| vec![format!("{:.0}", p.0), percent(p.1), percent(p.2)]).collect());
         plot::table(words::EXPLORED, &[words::EPOCH, words::ALL_LAYERS, &layer], &rows)
-    };
-    view! {
-        <h3>{words::EXPLORED}</h3>
-        <Show when=move || !points.with(Vec::is_empty) fallback=|| view! { <p class="quiet">{words::NO_EPOCH}</p> }>
-            <ul class="key">
-                <li><svg width="26" height="8" aria-hidden="true"><line class="line all" x1="1" x2="25" y1="4" y2="4"></line></svg>{words::ALL_LAYERS}</li>
-                <li><svg width="26" height="8" aria-hidden="true"><line class="line one" x1="1" x2="25" y1="4" y2="4"></line></svg>{move || inside.layer_name()}</li>
-            </ul>
-            <div inner_html=picture data-testid="inside-explored"></div>
-            <details class="table">
-                <summary>{words::NUMBERS}</summary>
-                <div class="scroll" tabindex="0" role="region" aria-label=words::EXPLORED inner_html=table></div>
-            </details>
-        </Show>
-    }
+    });
+    let key = told(move || {
+        let entry = |class: &str, label: &str| {
+            format!(
+                "<li><svg width=\"26\" height=\"8\" aria-hidden=\"true\"><line class=\"line {class}\" x1=\"1\" x2=\"25\" y1=\"4\" y2=\"4\"/></svg>{}</li>",
+                plot::escape(label)
+            )
+        };
+        format!("<ul class=\"key\">{}{}</ul>", entry("all", words::ALL_LAYERS), entry("one", &inside.layer_name()))
+    });
+    let none = told(move || if points.with(Vec::is_empty) { words::NO_EPOCH.into() } else { String::new() });
+    let drawn =
+        vec![kit::html("", "", key), kit::html("", "inside-explored", picture), kit::behind(words::NUMBERS, words::EXPLORED, "", table)];
+    let some = holds(move || !points.with(Vec::is_empty));
+    kit::part("", vec![subheading(words::EXPLORED), kit::says("quiet", "", none), kit::when(some, "", drawn)])
 }
 
 /// How large the weights are.
-#[component]
-fn Weights(inside: Inside) -> impl IntoView {
+fn weights(inside: Inside) -> AnyView {
     let bins = Memo::new(move |_| inside.seen(|i| (i.view.histogram.clone(), i.view.limit)));
-    let picture = move || {
-        let label = words::weights(&inside.label(), &inside.layer_name());
-        bins.with(|bins| {
-            let (counts, limit) = bins.as_ref()?;
-            Some(plot::histogram(&label, counts, [&format!("-{limit:.3}"), "0", &format!("{limit:.3}")]))
-        })
-    };
-    let table = move || {
-        bins.with(|bins| {
-            let (counts, limit) = bins.as_ref()?;
+    let label = move || words::weights(&inside.label(), &inside.layer_name());
+    let picture = told(move || {
+        let draw =
+            |(counts, limit): &(Vec<u32>, f32)| plot::histogram(&label(), counts, [&format!("-{limit:.3}"), "0", &format!("{limit:.3}")]);
+        bins.with(|bins| bins.as_ref().map(draw)).unwrap_or_default()
+    });
+    let table = told(move || {
+        let write = |(counts, limit): &(Vec<u32>, f32)| {
             let edge = |i: usize| format!("{:.3}", limit * (2.0 * i as f32 / counts.len().max(1) as f32 - 1.0));
             let rows: Vec<_> = counts.iter().enumerate().map(|(i, n)| vec![edge(i), edge(i + 1), count(u64::from(*n))]).collect();
-            Some(plot::table(words::WEIGHTS, &words::BIN, &rows))
-        })
-    };
-    view! {
-        <h3>{words::WEIGHTS}</h3>
-        <p class="quiet">{move || words::weights(&inside.label(), &inside.layer_name())}"."</p>
-        <div inner_html=move || picture().unwrap_or_default() data-testid="inside-histogram"></div>
-        <details class="table">
-            <summary>{words::NUMBERS}</summary>
-            <div class="scroll" tabindex="0" role="region" aria-label=words::WEIGHTS data-testid="inside-bins" inner_html=move || table().unwrap_or_default()></div>
-        </details>
-    }
+            plot::table(words::WEIGHTS, &words::BIN, &rows)
+        };
+        bins.with(|bins| bins.as_ref().map(write)).unwrap_or_default()
+    });
+    kit::part(
+        "",
+        vec![
+            subheading(words::WEIGHTS),
+            kit::says("quiet", "", told(move || format!("{}.", label()))),
+            kit::html("", "inside-histogram", picture),
+            kit::behind(words::NUMBERS, words::WEIGHTS, "inside-bins", table),
+        ],
+    )
 }

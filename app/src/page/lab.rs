@@ -7,10 +7,11 @@ use wasm_bindgen::JsValue;
 
 use super::bridge::Bridge;
 use super::place::Place;
+use crate::chart::Look;
 use crate::examine::Setup;
 use crate::link;
 use crate::presets::Preset;
-use crate::protocol::{Command, Failure, Loading, Message, Picture, WayOn};
+use crate::protocol::{Command, Failure, Loading, Message, Picture, Stride, WayOn};
 use crate::race::{Race, Series};
 
 /// Where the lab is between opening and the final bell.
@@ -66,11 +67,16 @@ pub struct Opened {
 /// Hears answers and their attachments.
 type Listener = Box<dyn Fn(&Message, &JsValue)>;
 
+/// A configuration's fields by name.
+type Fields = serde_json::Map<String, serde_json::Value>;
+
 /// Everything views share. Copy: it is a handful of signals.
 #[derive(Clone, Copy)]
 pub struct Lab {
     /// The form's experiment; the next Train takes it.
     pub config: RwSignal<ExperimentConfig>,
+    /// Its fields by name, as the form shows them.
+    pub fields: Memo<Fields>,
     /// The experiment of the race that is shown.
     pub started: RwSignal<Option<ExperimentConfig>>,
     /// What was reported.
@@ -83,6 +89,16 @@ pub struct Lab {
     pub remark: RwSignal<Option<String>>,
     /// The chart's series where a person chose one.
     pub series: RwSignal<Option<Series>>,
+    /// How the chart is looked at; its series is the one above, or the race's own.
+    pub look: RwSignal<Look>,
+    /// Finished races of the same experiment with other seeds.
+    pub past: RwSignal<Vec<Race>>,
+    /// How many seeds there are to be.
+    pub seeds: RwSignal<u32>,
+    /// How far a step goes, by the protocol's names.
+    pub stride: RwSignal<String>,
+    /// How hard the trainer works, in percent.
+    pub load: RwSignal<u32>,
     /// Where the visitor is.
     pub place: RwSignal<Place>,
     /// The picture on the test bench.
@@ -102,14 +118,22 @@ impl Lab {
     /// The lab of the page's address, with its worker on the way.
     pub fn open() -> Self {
         let parsed = link::parse(query_pairs());
+        let config = RwSignal::new(ExperimentConfig::default());
         let lab = Self {
-            config: RwSignal::new(ExperimentConfig::default()),
+            config,
+            // Plain data: writing it cannot fail.
+            fields: Memo::new(move |_| config.with(|c| c.fields().unwrap_or_default())),
             started: RwSignal::new(None),
             race: RwSignal::new(Race::default()),
             phase: RwSignal::new(Phase::Starting),
             device: RwSignal::new(None),
             remark: RwSignal::new(None),
             series: RwSignal::new(None),
+            look: RwSignal::new(Look::at(Series::Train)),
+            past: RwSignal::new(Vec::new()),
+            seeds: RwSignal::new(1),
+            stride: RwSignal::new(Stride::Batch.name().into()),
+            load: RwSignal::new(100),
             place: RwSignal::new(Place::of_address()),
             bench: RwSignal::new(Picture::Test(0)),
             own: RwSignal::new(Vec::new()),
@@ -146,6 +170,7 @@ impl Lab {
         match outcome {
             Ok(bridge) => {
                 bridge.send(&Command::Open { device: choice });
+                bridge.send(&Command::Load { percent: self.load.get_untracked() });
                 self.bridge.set_value(bridge);
             }
             Err(text) => self.phase.set(Phase::Failed(Failure::new("The trainer cannot start", text, &[WayOn::Retry]))),
@@ -181,6 +206,7 @@ impl Lab {
                 });
                 if finished {
                     self.phase.set(Phase::Finished);
+                    self.next_seed();
                 }
             }
             Message::Resumed => self.phase.set(Phase::Training),
@@ -218,7 +244,23 @@ impl Lab {
 
     /// Begins a race with the form's experiment.
     fn begin(self, paused: bool) {
-        let config = self.config.get_untracked();
+        self.past.set(Vec::new());
+        self.start(self.config.get_untracked(), paused);
+    }
+    /// After a race of a series: the same with the next seed.
+    fn next_seed(self) {
+        let done = self.past.with_untracked(Vec::len) as u32 + 1;
+        if let Some(config) = self.started.get_untracked().filter(|_| done < self.seeds.get_untracked()) {
+            self.past.update(|past| past.push(self.race.get_untracked()));
+            self.start(ExperimentConfig { seed: config.seed + 1, ..config }, false);
+        }
+    }
+    /// Which seed it is, where there are several.
+    pub fn seed_words(self) -> String {
+        let (done, all) = (self.past.with(Vec::len) as u32, self.seeds.get());
+        if done > 0 || all > 1 { format!("Seed {} of {}: ", done + 1, all.max(done + 1)) } else { String::new() }
+    }
+    fn start(self, config: ExperimentConfig, paused: bool) {
         if let Err(error) = config.validate() {
             self.phase.set(Phase::Failed(error.into()));
             return;
@@ -227,6 +269,7 @@ impl Lab {
             self.connect(None);
         }
         self.race.set(Race::default());
+        self.look.update(|l| l.zoom = (0.0, 1.0));
         self.remark.set(None);
         self.started.set(Some(config.clone()));
         self.phase.set(Phase::Loading(Loading::unknown("Getting ready")));
@@ -245,12 +288,18 @@ impl Lab {
     pub fn pause(self) {
         self.send(&Command::Pause);
     }
-    /// One step of every learner.
+    /// One step of every learner, as far as was chosen.
     pub fn step(self) {
         if !self.phase.with_untracked(Phase::busy) {
             self.begin(true);
         }
-        self.send(&Command::Step);
+        let stride = self.stride.with_untracked(|s| s.parse().unwrap_or(Stride::Batch));
+        self.send(&Command::Step { stride });
+    }
+    /// How hard the trainer works, in percent.
+    pub fn set_load(self, percent: u32) {
+        self.load.set(percent);
+        self.send(&Command::Load { percent });
     }
     /// End the race; its numbers stay.
     pub fn stop(self) {
@@ -267,6 +316,7 @@ impl Lab {
             self.phase.set(if self.device.with_untracked(Option::is_some) { Phase::Ready } else { Phase::Starting });
         }
         self.race.set(Race::default());
+        self.past.set(Vec::new());
         self.started.set(None);
         self.remark.set(None);
     }
@@ -278,23 +328,51 @@ impl Lab {
             |lr| format!("Learning rate {lr} from the next slice on."),
         )));
     }
+    /// Changes the density of a corner of the race that runs, and of its random control.
+    pub fn set_density(self, corner: usize, density: f64) {
+        let of = |r: &Race| {
+            let learner = r.corners().nth(corner).map(|l| l.info.learner.clone());
+            (0..r.learners.len()).filter(|i| Some(&r.learners[*i].info.learner) == learner.as_ref()).collect::<Vec<_>>()
+        };
+        for learner in self.race.with_untracked(of) {
+            self.send(&Command::SetDensity { learner, density });
+        }
+    }
     /// Brings the official archive.
     pub fn drop_archive(self, file: &web_sys::File) {
         self.phase.set(Phase::Loading(Loading::unknown("Reading the archive")));
         self.bridge.with_value(|b| b.send_with(&Command::DropArchive, file.into()));
     }
     /// Another device for the next race.
-    pub fn choose_device(self, device: DeviceChoice) {
-        self.config.update(|c| c.device = device);
+    pub fn choose_device(self, name: &str) {
+        if self.edit("device", name).is_err() {
+            return;
+        }
+        let device = self.config.with_untracked(|c| c.device);
         if !self.phase.with_untracked(Phase::busy) {
             self.device.set(None);
             self.phase.set(Phase::Starting);
             self.send(&Command::Open { device });
         }
     }
+    /// Changes a field of the form by its name.
+    ///
+    /// # Errors
+    /// Why the text is no such value.
+    pub fn edit(self, name: &str, text: &str) -> Result<(), String> {
+        let changed = self.config.with_untracked(|c| link::with(c, name, text)).map_err(|e| e.to_string())?;
+        self.config.set(changed);
+        Ok(())
+    }
     /// A preset, on the chosen device.
-    pub fn choose_preset(self, preset: Preset) {
+    pub fn choose_preset(self, preset: &Preset) {
         self.config.update(|c| *c = preset.config(c.device));
+    }
+    /// The preset that any device can train.
+    pub fn choose_quick_look(self) {
+        if let Some(preset) = Preset::named(Preset::QUICK) {
+            self.choose_preset(preset);
+        }
     }
     /// Follows a failure's button.
     pub fn follow(self, way: WayOn) {
@@ -309,7 +387,7 @@ impl Lab {
                 self.begin(false);
             }
             WayOn::UseQuickLook => {
-                self.choose_preset(Preset::QuickLook);
+                self.choose_quick_look();
                 self.begin(false);
             }
             WayOn::ChangeSettings => self.reset(),

@@ -4,6 +4,7 @@ use leptos::{html, prelude::*};
 use wasm_bindgen::{Clamped, JsCast};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
+use super::kit::{self, holds, told};
 use super::lab::{Lab, Phase};
 
 /// The state of the networks: two that differ mean that answers may differ.
@@ -36,15 +37,13 @@ pub fn stamp(lab: Lab) -> Memo<Option<Stamp>> {
 }
 
 /// Says why there is nothing to see, and trains where that helps.
-#[component]
-pub fn Nobody(nobody: &'static str, soon: &'static str, train: &'static str) -> impl IntoView {
-    let lab = Lab::get();
-    let waiting = Memo::new(move |_| lab.phase.with(|p| p.busy() || *p == Phase::Starting));
-    let words = move || if lab.phase.with(Phase::busy) { soon } else { nobody };
-    view! {
-        <p class="wide">{words}</p>
-        <button type="button" class="primary" data-testid="place-train" disabled=move || waiting.get() on:click=move |_| lab.train()>{train}</button>
-    }
+pub fn nobody(lab: Lab, nobody: &'static str, soon: &'static str, train: &'static str) -> AnyView {
+    let waiting = holds(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));
+    let words = told(move || if lab.phase.with(Phase::busy) { soon.into() } else { nobody.into() });
+    kit::part(
+        "nobody",
+        vec![kit::says("wide", "", words), kit::button("primary", "place-train", kit::words(train), waiting, move || lab.train())],
+    )
 }
 
 /// What a canvas shows.

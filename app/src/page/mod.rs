@@ -7,12 +7,15 @@ mod bridge;
 mod chart;
 mod controls;
 mod device;
+mod estimate;
 mod inside;
+mod kit;
 mod lab;
 mod look;
 mod numbers;
 mod place;
 mod ring;
+mod samples;
 mod scoreboard;
 mod settings;
 mod theme;
@@ -22,6 +25,7 @@ use leptos::prelude::*;
 use self::lab::Lab;
 use self::place::Place;
 use self::theme::ThemeToggle;
+use crate::words::ring as say;
 
 /// Mounts the page and starts its worker.
 pub fn start() {
@@ -33,31 +37,34 @@ pub fn start() {
 fn Page() -> impl IntoView {
     let lab = Lab::open();
     provide_context(lab);
+    // A closure that knows no other state than the place: what is shown there is made anew when the place changes.
+    let place = move || match lab.place.get() {
+        Place::Ring => None,
+        Place::Samples => Some(samples::samples(lab)),
+        Place::Bench => Some(bench::bench(lab)),
+        Place::Inside => Some(inside::inside(lab)),
+    };
     view! {
-        <a class="skip" href="#ring">"Skip to the ring"</a>
+        <a class="skip" href="#ring">{say::SKIP}</a>
         <header class="top">
             <h1>"Sparr"<span class="ing">"ing"</span></h1>
-            <p>"Who learns the hard ones better?"</p>
+            <p>{say::SLOGAN}</p>
             <place::Menu/>
             <ThemeToggle/>
         </header>
         <main class="lab" data-place=move || lab.place.get().name()>
-            <section id="ring" class="ring" aria-label="The ring" tabindex="-1">
-                <ring::Ring/>
-                {move || match lab.place.get() {
-                    Place::Ring => ().into_any(),
-                    Place::Bench => bench::Bench().into_any(),
-                    Place::Inside => inside::Inside().into_any(),
-                }}
+            <section id="ring" class="ring" aria-label=say::RING tabindex="-1">
+                {ring::ring(lab)}
+                {place}
             </section>
-            <section class="before" aria-label="Settings">
+            <section class="before" aria-label=say::SETTINGS>
                 <settings::Hardness/>
                 <settings::Corners/>
-                <device::ThisDevice/>
+                {device::this_device(lab)}
             </section>
-            <section class="after" aria-label="Numbers">
-                <numbers::HonestNumbers/>
-                <device::TakeAway/>
+            <section class="after" aria-label=say::NUMBERS>
+                {numbers::honest_numbers(lab)}
+                {device::take_away(lab)}
             </section>
         </main>
     }

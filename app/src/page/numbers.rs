@@ -1,10 +1,15 @@
 //! The right column: measured time beside its ideal.
 
+use std::fmt::Write;
+
 use leptos::prelude::*;
 
+use super::kit::{self, holds, told};
 use super::lab::Lab;
 use crate::figures;
+use crate::plot::escape;
 use crate::race::{Learner, Race, Tone};
+use crate::words::ring as say;
 
 struct Row {
     name: String,
@@ -60,35 +65,27 @@ fn rows(race: &Race, batch: usize) -> Vec<Row> {
 }
 
 /// The table of measured numbers.
-#[component]
-pub fn HonestNumbers() -> impl IntoView {
-    let lab = Lab::get();
-    let heads = Memo::new(move |_| lab.race.with(|r| r.corners().map(|l| (l.tone.class(), l.label.clone())).collect::<Vec<_>>()));
-    let batch = Memo::new(move |_| lab.started.with(|s| s.as_ref().map_or(0, |c| c.batch_size)));
-    view! {
-        <div class="card">
-            <h2>"Honest numbers"</h2>
-            <Show
-                when=move || !heads.with(Vec::is_empty)
-                fallback=|| view! { <p class="quiet">"Measured on this device, beside what the FLOPs alone would allow. They appear when a race starts."</p> }
-            >
-                <div class="scroll" tabindex="0" role="region" aria-label="Honest numbers">
-                    <table class="numbers" data-testid="learners-table">
-                        <tbody>
-                            <tr>
-                                <td></td>
-                                {move || heads.get().into_iter().map(|(class, label)| view! { <th scope="col" class=class>{label}</th> }).collect_view()}
-                            </tr>
-                            {move || lab.race.with(|r| rows(r, batch.get())).into_iter().map(|row| view! {
-                                <tr>
-                                    <th scope="row" title=row.title>{row.name}</th>
-                                    {row.cells.into_iter().map(|c| view! { <td>{c}</td> }).collect_view()}
-                                </tr>
-                            }).collect_view()}
-                        </tbody>
-                    </table>
-                </div>
-            </Show>
-        </div>
+fn table(race: &Race, batch: usize) -> String {
+    let mut out = String::from("<table class=\"numbers\" data-testid=\"learners-table\"><tbody><tr><td></td>");
+    // Writing to a String cannot fail.
+    for learner in race.corners() {
+        let _ = write!(out, "<th scope=\"col\" class=\"{}\">{}</th>", learner.tone.class(), escape(&learner.label));
     }
+    for row in rows(race, batch) {
+        let _ = write!(out, "</tr><tr><th scope=\"row\" title=\"{}\">{}</th>", row.title, row.name);
+        for cell in row.cells {
+            let _ = write!(out, "<td>{cell}</td>");
+        }
+    }
+    out + "</tr></tbody></table>"
+}
+
+/// The card.
+pub fn honest_numbers(lab: Lab) -> AnyView {
+    let there = holds(move || lab.race.with(|r| !r.learners.is_empty()));
+    let batch = move || lab.started.with(|s| s.as_ref().map_or(0, |c| c.batch_size));
+    let soon = told(move || if there.get() { String::new() } else { say::HONEST_SOON.into() });
+    let table = told(move || if there.get() { lab.race.with(|r| table(r, batch())) } else { String::new() });
+    let content = vec![kit::scrolled("", say::HONEST, "honest-numbers", table)];
+    kit::part("card", vec![kit::heading(say::HONEST), kit::says("quiet", "", soon), kit::when(there, "", content)])
 }

@@ -11,6 +11,8 @@ pub enum Place {
     /// Who leads, curves, numbers.
     #[default]
     Ring,
+    /// Test images by hardness and by who is right.
+    Samples,
     /// One picture, corrupted and attacked.
     Bench,
     /// Masks and weights.
@@ -19,12 +21,13 @@ pub enum Place {
 
 impl Place {
     /// In the order of the menu.
-    pub const ALL: [Self; 3] = [Self::Ring, Self::Bench, Self::Inside];
+    pub const ALL: [Self; 4] = [Self::Ring, Self::Samples, Self::Bench, Self::Inside];
 
     /// In the address, behind the hash.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ring => "ring",
+            Self::Samples => "samples",
             Self::Bench => "bench",
             Self::Inside => "inside",
         }
@@ -33,6 +36,7 @@ impl Place {
     pub fn label(self) -> &'static str {
         match self {
             Self::Ring => words::RING,
+            Self::Samples => words::SAMPLES,
             Self::Bench => words::BENCH,
             Self::Inside => words::INSIDE,
         }

@@ -2,37 +2,27 @@
 
 use leptos::prelude::*;
 
-use super::chart::Chart;
-use super::controls::Controls;
+use super::kit::{self, holds, never, told, words};
 use super::lab::{Lab, Phase};
 use super::place::Place;
-use super::scoreboard::{ControlsLine, Scoreboard};
-use crate::figures;
+use super::{chart, controls, scoreboard};
 use crate::protocol::{Amount, Failure, Loading};
+use crate::words::ring as say;
+use crate::{figures, plot};
 
 /// The ring.
-#[component]
-pub fn Ring() -> impl IntoView {
-    let lab = Lab::get();
-    view! {
-        <div class="card">
-            <Controls/>
-            <Standing/>
-            <FailurePanel/>
-            <Scoreboard/>
-            <Show when=move || lab.place.get() == Place::Ring>
-                <Chart/>
-                <ControlsLine/>
-                <Warnings/>
-            </Show>
-        </div>
-    }
+pub fn ring(lab: Lab) -> AnyView {
+    let here = holds(move || lab.place.get() == Place::Ring);
+    let shown = kit::made_when(here, move || {
+        kit::part("", vec![chart::chart(lab), scoreboard::controls_line(lab), kit::html("", "warnings", told(move || warnings(lab)))])
+    });
+    kit::part("card", vec![controls::controls(lab), bar(lab), failure(lab), scoreboard::scoreboard(lab), shown])
 }
 
 /// How far a bar is filled (`None` where nobody knows) and what it means.
 fn standing(lab: Lab) -> (Option<f64>, String) {
     match lab.phase.get() {
-        Phase::Starting => (Some(0.0), "Looking for a device".into()),
+        Phase::Starting => (Some(0.0), say::LOOKING.into()),
         Phase::Ready => (Some(0.0), ready_line(lab)),
         Phase::Loading(loading) => loading_line(&loading),
         Phase::Failed(failure) => (Some(lab.race.with(|r| r.progress())), failure.title),
@@ -42,7 +32,8 @@ fn standing(lab: Lab) -> (Option<f64>, String) {
                 Phase::Finished => format!("The bell: all {epochs} epochs are done"),
                 Phase::Stopped => format!("Ended early, in epoch {:.0} of {epochs}", race.epoch().ceil().max(1.0)),
                 _ => {
-                    let mut line = format!("Epoch {:.1} of {epochs}", race.epoch());
+                    let mut line = lab.seed_words();
+                    line.push_str(&format!("Epoch {:.1} of {epochs}", race.epoch()));
                     if race.updates() > 0 {
                         line.push_str(&format!(", mask update {}", race.updates()));
                     }
@@ -76,72 +67,54 @@ fn loading_line(loading: &Loading) -> (Option<f64>, String) {
     (loading.amount.map(Amount::fraction), line)
 }
 
-#[component]
-fn Standing() -> impl IntoView {
-    let lab = Lab::get();
+fn bar(lab: Lab) -> AnyView {
     let now = Memo::new(move |_| standing(lab));
+    let line = told(move || now.with(|(_, line)| line.clone()));
     // What a screen reader hears: the phase, not every tenth of an epoch.
-    let said = Memo::new(move |_| {
+    let said = told(move || {
         lab.phase.with(|p| match p {
-            Phase::Training => "Training".to_owned(),
-            Phase::Paused => "Paused".to_owned(),
+            Phase::Training => say::TRAINING.to_owned(),
+            Phase::Paused => say::PAUSED.to_owned(),
             Phase::Loading(l) => l.what.clone(),
             Phase::Failed(f) => f.title.clone(),
-            Phase::Starting | Phase::Ready | Phase::Stopped | Phase::Finished => now.with(|(_, line)| line.clone()),
+            Phase::Starting | Phase::Ready | Phase::Stopped | Phase::Finished => line.get(),
         })
     });
     view! {
         <div class="standing">
-            <p class="line" data-testid="status" data-phase=move || lab.phase.with(Phase::name)>
-                {move || now.with(|(_, line)| line.clone())}
-            </p>
+            <p class="line" data-testid="status" data-phase=move || lab.phase.with(Phase::name)>{line}</p>
             <p class="visually-hidden" aria-live="polite" role="status">{said}</p>
             <progress
                 max="1"
                 prop:value=move || now.with(|(done, _)| done.unwrap_or(0.0))
                 class:waiting=move || now.with(|(done, _)| done.is_none())
-                aria-label="Progress"
+                aria-label=say::PROGRESS
             ></progress>
         </div>
     }
+    .into_any()
 }
 
-#[component]
-fn FailurePanel() -> impl IntoView {
-    let lab = Lab::get();
-    let failure = move || match lab.phase.get() {
-        Phase::Failed(failure) => Some(failure),
-        _ => None,
+fn failure(lab: Lab) -> AnyView {
+    let shown = move |Failure { title, message, ways }: Failure| {
+        let ways: Vec<AnyView> =
+            ways.into_iter().map(|way| kit::button("", "", words(way.label()), never(), move || lab.follow(way))).collect();
+        view! { <div class="failure" role="alert" data-testid="error-panel"><h2>{title}</h2><p>{message}</p><div class="row">{ways}</div></div> }.into_any()
     };
-    view! {
-        {move || failure().map(|Failure { title, message, ways }| view! {
-            <div class="failure" role="alert" data-testid="error-panel">
-                <h2>{title}</h2>
-                <p>{message}</p>
-                <div class="row">
-                    {ways.into_iter().map(|way| view! {
-                        <button type="button" on:click=move |_| lab.follow(way)>{way.label()}</button>
-                    }).collect_view()}
-                </div>
-            </div>
-        })}
-    }
+    (move || match lab.phase.get() {
+        Phase::Failed(failure) => Some(shown(failure)),
+        _ => None,
+    })
+    .into_any()
 }
 
-#[component]
-fn Warnings() -> impl IntoView {
-    let lab = Lab::get();
-    let lines = Memo::new(move |_| {
-        lab.race.with(|r| {
-            let failed = r.learners.iter().filter_map(|l| l.failed.as_ref().map(|why| format!("{} stopped: {why}", l.info.name)));
-            r.warnings.iter().cloned().chain(failed).collect::<Vec<_>>()
-        })
+fn warnings(lab: Lab) -> String {
+    let mut out = String::new();
+    lab.race.with(|r| {
+        let failed = r.learners.iter().filter_map(|l| l.failed.as_ref().map(|why| format!("{} stopped: {why}", l.info.name)));
+        for line in r.warnings.iter().cloned().chain(failed) {
+            out.push_str(&format!("<li>{}</li>", plot::escape(&line)));
+        }
     });
-    view! {
-        <Show when=move || !lines.with(Vec::is_empty)>
-            <ul class="warnings">
-                {move || lines.get().into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}
-            </ul>
-        </Show>
-    }
+    if out.is_empty() { out } else { format!("<ul class=\"warnings\">{out}</ul>") }
 }

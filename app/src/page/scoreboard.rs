@@ -1,88 +1,78 @@
 //! Two big numbers and one sentence that says whether their difference means anything.
 
+use std::fmt::Write;
+
 use leptos::prelude::*;
 
+use super::kit::{self, told};
 use super::lab::Lab;
 use crate::figures::percent;
-use crate::race::{self, Learner, Race, Series, Tone};
+use crate::plot::escape;
+use crate::race::{self, Learner, Race, Tone};
 use crate::verdict;
+use crate::words::ring as say;
 
-struct Corner {
-    tone: Tone,
-    /// Before the first evaluation there is none.
-    score: Option<String>,
-    caption: String,
+fn corner(out: &mut String, tone: Tone, score: Option<String>, caption: &str) {
+    let (class, score) = score.map_or((" class=\"none\"", "\u{2013}".into()), |score| ("", score));
+    // Writing to a String cannot fail.
+    let _ = write!(out, "<div class=\"score {}\"><strong{class}>{score}</strong><span>{}</span></div>", tone.class(), escape(caption));
 }
 
-/// What decides, in words: the half or the whole test set.
-fn what_decides(race: &Race) -> &'static str {
-    match race.natural_series() {
-        Series::Hard => ", hard half of the test set",
-        Series::Test => ", test set",
-        _ => "",
-    }
-}
-
-fn corner(race: &Race, learner: &Learner) -> Corner {
-    // All at the same epoch, like the sentence below; one that stopped keeps its last.
-    let common = race.common_epoch().filter(|_| learner.failed.is_none());
-    let shown = match common {
+/// All at the same epoch, like the sentence below; one that stopped keeps its last.
+fn score(race: &Race, learner: &Learner) -> Option<String> {
+    let shown = match race.common_epoch().filter(|_| learner.failed.is_none()) {
         Some(epoch) => learner.evaluations.iter().find(|e| e.epoch == epoch),
         None => learner.evaluations.last().filter(|_| learner.failed.is_some()),
     };
-    let score = shown.map(|e| percent(e.deciding().accuracy));
-    Corner { tone: learner.tone, score, caption: format!("{}{}", learner.label, what_decides(race)) }
+    shown?.score(race.deciding()).map(|s| percent(s.accuracy))
 }
 
-fn corners(lab: Lab) -> Vec<Corner> {
+fn corners(lab: Lab) -> String {
+    let mut out = String::new();
     lab.race.with(|race| {
         if race.learners.is_empty() {
             let learners = lab.learners();
-            let tones = Tone::assign(&learners);
-            let waiting = |(l, tone)| Corner { tone, score: None, caption: race::label(l) };
-            learners.iter().zip(tones).map(waiting).collect()
-        } else {
-            race.corners().map(|l| corner(race, l)).collect()
+            for (learner, tone) in learners.iter().zip(Tone::assign(&learners)) {
+                corner(&mut out, tone, None, &race::label(learner));
+            }
         }
+        let decides = if race.common_epoch().is_some() { say::what_decides(race.deciding()) } else { "" };
+        for learner in race.corners() {
+            corner(&mut out, learner.tone, score(race, learner), &format!("{}{decides}", learner.label));
+        }
+    });
+    out
+}
+
+fn sentence(lab: Lab) -> String {
+    lab.race.with(|race| match &race.summary {
+        _ if race.learners.is_empty() => say::SAME_START.to_owned(),
+        Some(summary) if !summary.verdict.is_empty() => summary.verdict.clone(),
+        _ => verdict::sentence(race),
     })
 }
 
 /// The score.
-#[component]
-pub fn Scoreboard() -> impl IntoView {
-    let lab = Lab::get();
-    let sentence = Memo::new(move |_| {
-        lab.race.with(|race| match &race.summary {
-            _ if race.learners.is_empty() => "They start from the same weights and see the same images in the same order.".to_owned(),
-            Some(summary) if !summary.verdict.is_empty() => summary.verdict.clone(),
-            _ => verdict::sentence(race),
-        })
-    });
-    view! {
-        <div class="scoreboard">
-            {move || corners(lab).into_iter().map(|c| view! {
-                <div class=format!("score {}", c.tone.class())>
-                    <strong class:none=c.score.is_none()>{c.score.clone().unwrap_or_else(|| "\u{2013}".into())}</strong>
-                    <span>{c.caption}</span>
-                </div>
-            }).collect_view()}
-            <p class="verdict" aria-live="polite">{sentence}</p>
-        </div>
-    }
+pub fn scoreboard(lab: Lab) -> AnyView {
+    let seeds = told(move || lab.past.with(|past| lab.race.with(|race| verdict::over_seeds(past, race).unwrap_or_default())));
+    kit::part(
+        "scoring",
+        vec![
+            kit::html("scoreboard", "scoreboard", told(move || corners(lab))),
+            kit::announces("verdict", "verdict", told(move || sentence(lab))),
+            kit::says("verdict", "over-seeds", seeds),
+        ],
+    )
 }
 
 /// The random controls in one line.
-#[component]
-pub fn ControlsLine() -> impl IntoView {
-    let lab = Lab::get();
-    let line = Memo::new(move |_| {
+pub fn controls_line(lab: Lab) -> AnyView {
+    let line = told(move || {
         lab.race.with(|race| {
-            let parts: Vec<_> = race
-                .controls()
-                .filter_map(|l| Some(format!("{} {}", l.label, percent(l.evaluations.last()?.deciding().accuracy))))
-                .collect();
-            (!parts.is_empty()).then(|| format!("On a random subset of the same size instead: {}.", parts.join(", ")))
+            let score = |l: &Learner| l.evaluations.last()?.score(race.deciding()).map(|s| format!("{} {}", l.label, percent(s.accuracy)));
+            let parts: Vec<_> = race.controls().filter_map(score).collect();
+            if parts.is_empty() { String::new() } else { say::controls_line(&parts.join(", ")) }
         })
     });
-    view! { {move || line.get().map(|text| view! { <p class="quiet">{text}</p> })} }
+    kit::says("quiet", "controls-line", line)
 }

@@ -1,17 +1,23 @@
 //! The left column: what makes the samples hard, and who is in the corners. It edits a copy; the next Train takes it.
+//!
+//! A field of the form is a field of the configuration, read and written as text by its name, as in a link: what the form can say, a link
+//! can, and there is one reader for both.
 
 use leptos::prelude::*;
-use sparring_core::config::{DatasetName, LearnerConfig, LrSchedule, Method, OptimizerName, Subset};
-use sparring_core::hardness::Part;
-use sparring_core::net::zoo::{Model, Stem};
+use sparring_core::config::{Allocation, DatasetName, LearnerConfig, Method, Preset as Recipe, Scenario, Semantics, Subset};
+use sparring_core::hardness::{Part, ScoreName};
+use sparring_core::net::zoo::Model;
 use sparring_core::platform::parse_f64;
 
+use super::kit::{self, Input, holds, never, told, words};
 use super::lab::{Lab, Phase};
-use crate::figures::{count, percent};
+use crate::figures::percent;
+use crate::link;
 use crate::presets::Preset;
 use crate::race::Tone;
-
-type Config = sparring_core::ExperimentConfig;
+use crate::words::presets::PRESETS;
+use crate::words::ring;
+use crate::words::settings::{self as say, Kind, Setting};
 
 const OWN: &str = "own";
 /// The methods that the page offers: GraSP needs double precision, which only the native program carries.
@@ -29,10 +35,6 @@ const METHODS: [Method; 10] = [
 ];
 /// More than this no chart can show calmly.
 const MOST_LEARNERS: usize = 4;
-
-/// What the page can load; the rest is for the native program.
-const DATASETS: [(DatasetName, &str); 3] =
-    [(DatasetName::Cifar10, "CIFAR-10"), (DatasetName::BuiltIn, "Built-in set"), (DatasetName::BuiltInGrey, "Built-in set in grey")];
 
 /// A model as papers write it.
 pub fn model_label(model: Model) -> String {
@@ -59,143 +61,170 @@ pub fn model_label(model: Model) -> String {
     name.to_owned()
 }
 
-/// Takes a value by its text form; every option of a select has one.
-fn set<T: std::str::FromStr>(config: RwSignal<Config>, text: &str, write: fn(&mut Config, T)) {
-    if let Ok(value) = text.parse() {
-        config.update(|c| write(c, value));
+/// A field of the configuration.
+fn setting(lab: Lab, of: &'static Setting) -> AnyView {
+    let value = told(move || lab.fields.with(|f| link::value(f, of.name)));
+    let wrong = RwSignal::new(String::new());
+    // Text that is no such value is not taken; the field says what would be.
+    let write = move |text: &str| match lab.edit(of.name, text) {
+        Ok(()) => true,
+        Err(error) => {
+            wrong.set(error);
+            false
+        }
+    };
+    let bounded = move |text: String, low: &'static str, high: &'static str| {
+        let inside = |v: f64| parse_f64(low).is_some_and(|l| v >= l) && parse_f64(high).is_some_and(|h| v <= h);
+        let taken = parse_f64(&text).is_some_and(inside) && write(&text);
+        wrong.set(if taken { String::new() } else { say::wrong(of.label, &text, low, high) });
+        taken
+    };
+    let number = |low, high, step| Input { kind: "number", label: "", testid: of.name, min: low, max: high, step };
+    let control = match of.kind {
+        Kind::Check => {
+            let on = holds(move || value.with(|v| v == "true"));
+            return kit::check(of.label, of.why, of.name, on, move |on| {
+                write(if on { "true" } else { "false" });
+            });
+        }
+        Kind::Choice(all) => {
+            let options = kit::options(all.iter().copied());
+            let select = kit::select("", of.name, words(options), value, never(), move |text| {
+                write(&text);
+            });
+            return kit::field("field", words(of.label), words(""), of.why, select);
+        }
+        Kind::Whole(low, high) => kit::input(number(low, high, "1"), value, words(""), never(), move |text| bounded(text, low, high)),
+        Kind::Real(low, high) => kit::input(number(low, high, "any"), value, words(""), never(), move |text| bounded(text, low, high)),
+        Kind::Share => {
+            let shown = told(move || value.with(|v| round_percent(v)));
+            let slider = Input { kind: "range", label: "", testid: of.name, min: "5", max: "100", step: "5" };
+            let at = told(move || value.with(|v| format!("{:.0}", parse_f64(v).unwrap_or(1.0) * 100.0)));
+            let slider =
+                kit::input(slider, at, shown, never(), move |text| parse_f64(&text).is_some_and(|p| write(&(p / 100.0).to_string())));
+            return kit::field("field", words(of.label), shown, of.why, slider);
+        }
+        Kind::Eps(most) => {
+            let at = told(move || value.with(|v| format!("{:.0}", parse_f64(v).unwrap_or(0.0) * 255.0)));
+            let shown = told(move || format!("{}/255", at.get()));
+            let slider = Input { kind: "range", label: "", testid: of.name, min: "0", max: most, step: "1" };
+            let slider = kit::input(slider, at, shown, never(), move |text| {
+                parse_f64(&text).is_some_and(|k| write(&(k as f32 / 255.0).to_string()))
+            });
+            return kit::field("field", words(of.label), shown, of.why, slider);
+        }
+    };
+    kit::part("", vec![kit::field("field inline", words(of.label), words(""), of.why, control), kit::says("note", "", wrong.into())])
+}
+
+fn round_percent(fraction: &str) -> String {
+    percent(parse_f64(fraction).unwrap_or(1.0)).replace(".0%", "%")
+}
+
+/// The parts of a subset as the form asks for them: which part, by which score, how much.
+fn parts_of(subset: Subset) -> (&'static str, &'static str, f64) {
+    match subset {
+        Subset::All => ("all", "el2n", 1.0),
+        Subset::Random(fraction) => ("random", "el2n", fraction),
+        Subset::Ranked { score, part, fraction } => (part.name(), score.name(), fraction),
     }
 }
 
-/// The subset's kind, without its fraction.
-#[derive(Clone, Copy)]
-struct Kind {
-    value: &'static str,
-    label: &'static str,
-    /// In words, before the share: "the hardest 50%".
-    words: &'static str,
-    make: fn(f64) -> Subset,
+fn subset_of(part: &str, score: &str, fraction: f64) -> Subset {
+    match (part, part.parse::<Part>(), score.parse::<ScoreName>()) {
+        ("random", ..) => Subset::Random(fraction),
+        (_, Ok(part), Ok(score)) => Subset::Ranked { score, part, fraction },
+        _ => Subset::All,
+    }
 }
 
-const KINDS: [Kind; 4] = [
-    Kind { value: "el2n-hard", label: "The hardest by EL2N", words: "the hardest", make: Subset::el2n_hard },
-    Kind { value: "el2n-easy", label: "The easiest by EL2N", words: "the easiest", make: Subset::el2n_easy },
-    Kind { value: "random", label: "A random part", words: "a random", make: Subset::Random },
-    Kind { value: "all", label: "All of them", words: "all", make: |_| Subset::All },
-];
-
-fn kind_of(subset: Subset) -> Kind {
-    KINDS[match subset {
-        // Other scores and the middle come from links; the form shows what is nearest.
-        Subset::Ranked { part: Part::Easy, .. } => 1,
-        Subset::Ranked { .. } => 0,
-        Subset::Random(_) => 2,
-        Subset::All => 3,
-    }]
+/// The words for a subset: "the hardest 50%".
+fn share(subset: Subset) -> String {
+    let (part, _, fraction) = parts_of(subset);
+    let label = match part {
+        "random" => "a random",
+        part => say::PARTS.iter().find(|(value, _)| *value == part).map_or("", |(_, label)| label),
+    };
+    format!("{label} {}", percent(fraction).replace(".0%", "%"))
 }
 
-/// Preset, data, and how much of it.
+/// Which images: the part, the score, how much.
+fn subset(lab: Lab) -> Vec<AnyView> {
+    let config = lab.config;
+    let now = move || config.with(|c| c.subset);
+    let change = move |edit: &dyn Fn(&'static str, &'static str, f64) -> Subset| {
+        let (part, score, fraction) = parts_of(untrack(now));
+        config.update(|c| c.subset = edit(part, score, fraction));
+    };
+    let part =
+        kit::select("", "subset-select", words(kit::options(say::PARTS)), told(move || parts_of(now()).0.into()), never(), move |part| {
+            change(&|_, score, fraction| subset_of(&part, score, if fraction >= 1.0 { 0.5 } else { fraction }));
+        });
+    let score =
+        kit::select("", "score-select", words(kit::options(say::SCORES)), told(move || parts_of(now()).1.into()), never(), move |score| {
+            change(&|part, _, fraction| subset_of(part, &score, fraction));
+        });
+    let slider = Input { kind: "range", label: "", testid: "share-slider", min: "5", max: "100", step: "5" };
+    let shown = told(move || share(now()));
+    let much = kit::input(slider, told(move || format!("{:.0}", now().fraction() * 100.0)), shown, never(), move |text| {
+        let taken = parse_f64(&text).map(|p| (p / 100.0).clamp(0.05, 1.0));
+        if let Some(fraction) = taken {
+            change(&|part, score, _| subset_of(part, score, fraction));
+        }
+        taken.is_some()
+    });
+    vec![
+        kit::field("field", words(say::PART), words(""), say::PART_WHY, part),
+        kit::when(holds(move || now().needs_scores()), "", vec![kit::field("field", words(say::SCORE), words(""), say::SCORE_WHY, score)]),
+        kit::when(holds(move || now() != Subset::All), "", vec![kit::field("field", words(say::HOW_MUCH), shown, "", much)]),
+    ]
+}
+
+/// Preset, what makes the images hard, and how much of them there is.
 #[component]
 pub fn Hardness() -> impl IntoView {
     let lab = Lab::get();
     let config = lab.config;
-    let preset = Memo::new(move |_| config.with(Preset::of));
-    let subset = Memo::new(move |_| config.with(|c| c.subset));
-    let choose_preset = move |name: String| {
-        if let Ok(preset) = name.parse() {
-            lab.choose_preset(preset);
-        }
-    };
-    let choose_kind = move |value: String| {
-        if let Some(kind) = KINDS.iter().find(|k| k.value == value) {
-            config.update(|c| c.subset = (kind.make)(if c.subset == Subset::All { 0.5 } else { c.subset.fraction() }));
-        }
-    };
-    let choose_share = move |percent: &str| {
-        if let Some(p) = parse_f64(percent) {
-            config.update(|c| c.subset = (kind_of(c.subset).make)((p / 100.0).clamp(0.05, 1.0)));
-        }
-    };
-    view! {
-        <div class="card">
-            <h2>"What makes them hard"</h2>
-            <label class="field">
-                <span>"Preset"</span>
-                <select
-                    data-testid="preset-select"
-                    prop:value=move || preset.get().map_or(OWN, Preset::name)
-                    on:change:target=move |ev| choose_preset(ev.target().value())
-                >
-                    {Preset::ALL.iter().map(|p| view! { <option value=p.name()>{p.label()}</option> }).collect_view()}
-                    <option value=OWN disabled=true>"My own"</option>
-                </select>
-            </label>
-            <p class="quiet">{move || preset.get().map_or("Your own mix. A preset puts everything back.", Preset::about)}</p>
-            <label class="field">
-                <span>"Images"</span>
-                <select
-                    data-testid="dataset-select"
-                    prop:value=move || config.with(|c| c.dataset.name())
-                    on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.dataset = v)
-                >
-                    {DATASETS.map(|(d, label)| view! { <option value=d.name()>{label}</option> }).collect_view()}
-                </select>
-            </label>
-            <label class="field">
-                <span>"Train on"</span>
-                <select prop:value=move || kind_of(subset.get()).value on:change:target=move |ev| choose_kind(ev.target().value())>
-                    {KINDS.into_iter().map(|k| view! { <option value=k.value>{k.label}</option> }).collect_view()}
-                </select>
-            </label>
-            <Show when=move || subset.get() != Subset::All>
-                <label class="field">
-                    <span>"How much of the training set" <em>{move || share(subset.get())}</em></span>
-                    <input
-                        type="range" min="5" max="100" step="5"
-                        prop:value=move || (subset.get().fraction() * 100.0).round().to_string()
-                        aria-valuetext=move || share(subset.get())
-                        on:input:target=move |ev| choose_share(&ev.target().value())
-                    />
-                </label>
-            </Show>
-            <OwnArchive/>
-        </div>
-    }
-}
-
-fn share(subset: Subset) -> String {
-    let kind = kind_of(subset);
-    if subset == Subset::All { kind.words.into() } else { format!("{} {}", kind.words, percent(subset.fraction()).replace(".0%", "%")) }
+    let preset = Memo::new(move |_| config.with(|c| Preset::of(c).map(|p| p.name)));
+    let named = move || preset.get().and_then(Preset::named);
+    let presets = kit::options(PRESETS.iter().map(|p| (p.name, p.label)).chain([(OWN, say::OWN)]));
+    let presets =
+        kit::select("", "preset-select", words(presets), told(move || preset.get().unwrap_or(OWN).into()), never(), move |name| {
+            if let Some(preset) = Preset::named(&name) {
+                lab.choose_preset(preset);
+            }
+        });
+    let scenario = move || config.with(|c| c.hard_by());
+    let hard_by = |s: Scenario| holds(move || scenario() == s);
+    let scenarios =
+        kit::select("", "scenario-select", words(kit::options(say::SCENARIOS)), told(move || scenario().name().into()), never(), {
+            move |name| {
+                if let Ok(scenario) = name.parse() {
+                    config.update(|c| *c = c.clone().harden(scenario, sparring_core::config::Scale::Demo));
+                }
+            }
+        });
+    let mut content = vec![
+        kit::heading(say::HARD),
+        kit::field("field", words(say::PRESET), words(""), "", presets),
+        kit::says("quiet", "", told(move || named().map_or(say::OWN_ABOUT, |p| p.about).into())),
+        kit::field("field", words(say::HARD_BY), words(""), say::HARD_BY_WHY, scenarios),
+        kit::when(hard_by(Scenario::Corruption), "settings", vec![setting(lab, &say::CORRUPTION), setting(lab, &say::SEVERITY)]),
+        kit::when(hard_by(Scenario::Attack), "settings", say::ATTACK.iter().map(|s| setting(lab, s)).collect()),
+        setting(lab, &say::DATASET),
+    ];
+    content.extend(subset(lab));
+    content.push(setting(lab, &say::DATA));
+    content.push(archive(lab));
+    kit::part("card", content)
 }
 
 /// The official archive from the visitor's own disk.
-#[component]
-fn OwnArchive() -> impl IntoView {
-    let lab = Lab::get();
-    let wanted = Memo::new(move |_| lab.config.with(|c| c.dataset == DatasetName::Cifar10));
-    let busy = Memo::new(move |_| lab.phase.with(|p| p.busy() || *p == Phase::Starting));
-    view! {
-        <Show when=move || wanted.get()>
-            <details>
-                <summary>"Bring your own archive"</summary>
-                <p class="quiet">
-                    "If this server has no CIFAR-10, choose (or drop here) the official cifar-10-binary.tar.gz. It is checked, kept in this browser, and goes nowhere."
-                </p>
-                <input
-                    type="file"
-                    accept=".gz,.tgz,application/gzip"
-                    aria-label="The official archive cifar-10-binary.tar.gz"
-                    data-testid="archive-input"
-                    disabled=move || busy.get()
-                    on:change:target=move |ev| {
-                        if let Some(file) = ev.target().files().and_then(|f| f.get(0)) {
-                            lab.drop_archive(&file);
-                            ev.target().set_value("");
-                        }
-                    }
-                />
-            </details>
-        </Show>
-    }
+fn archive(lab: Lab) -> AnyView {
+    let wanted = holds(move || lab.config.with(|c| c.dataset == DatasetName::Cifar10));
+    let busy = holds(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));
+    let file = kit::file(say::ARCHIVE_FILE, "archive-input", ".gz,.tgz,application/gzip", busy, move |file| lab.drop_archive(&file));
+    kit::when(wanted, "", vec![kit::folded("", say::ARCHIVE, vec![kit::says("quiet", "", words(say::ARCHIVE_ABOUT)), file])])
 }
 
 /// The network, the learners, and everything about how they train.
@@ -204,233 +233,152 @@ pub fn Corners() -> impl IntoView {
     let lab = Lab::get();
     let config = lab.config;
     let count = Memo::new(move |_| config.with(|c| c.learners.len()));
-    let full = Memo::new(move |_| count.get() >= MOST_LEARNERS);
-    let locked = Memo::new(move |_| {
-        lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused | Phase::Loading(_)))
-            && lab.started.with(|s| s.as_ref() != Some(&config.get()))
+    let differs = told(move || {
+        let busy = lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused | Phase::Loading(_)));
+        if busy && lab.started.with(|s| s.as_ref() != Some(&config.get())) { say::DIFFERS.into() } else { String::new() }
     });
-    view! {
-        <div class="card">
-            <h2>"In the corners"</h2>
-            <label class="field">
-                <span>"Network"</span>
-                <select
-                    data-testid="model-select"
-                    prop:value=move || config.with(|c| c.model.to_string())
-                    on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.model = v)
-                >
-                    {Model::ALL.iter().map(|m| view! { <option value=m.to_string()>{model_label(*m)}</option> }).collect_view()}
-                </select>
-            </label>
-            {move || (0..count.get()).map(|i| view! { <CornerForm index=i/> }).collect_view()}
-            <div class="row">
-                <button
-                    type="button"
-                    disabled=move || full.get()
-                    on:click=move |_| config.update(|c| c.learners.push(LearnerConfig::new(Method::RigL, 0.2)))
-                >
-                    "Add a learner"
-                </button>
-            </div>
-            <Number label="Epochs" low=1.0 high=1000.0 step="1" testid="epochs-input" read=|c| f64::from(c.epochs) write=|c, v| c.epochs = v as u32/>
-            <Advanced/>
-            <Show when=move || locked.get()>
-                <p class="note">"These settings differ from the race that runs. Stop or reset it, then Train takes them."</p>
-            </Show>
-        </div>
-    }
+    let models: Vec<_> = Model::ALL.iter().map(|m| (m.to_string(), model_label(*m))).collect();
+    let models = kit::options(models.iter().map(|(value, label)| (value.as_str(), label.as_str())));
+    let model = kit::select("", "model-select", words(models), told(move || config.with(|c| c.model.to_string())), never(), move |name| {
+        if let Ok(model) = name.parse() {
+            config.update(|c| c.model = model);
+        }
+    });
+    let add = kit::button("", "add-learner", words(say::ADD), holds(move || count.get() >= MOST_LEARNERS), move || {
+        config.update(|c| c.learners.push(LearnerConfig::new(Method::RigL, 0.2)));
+    });
+    let paper = kit::button("", "paper-recipe", words(say::PAPER), never(), move || {
+        config.update(|c| {
+            let (subset, control) = (c.subset, c.control);
+            *c = c.clone().preset(Recipe::Paper);
+            (c.subset, c.control) = (subset, control);
+        });
+    });
+    let advanced: Vec<_> =
+        [&say::BALANCED].into_iter().chain(say::ADVANCED).map(|s| setting(lab, s)).chain([rate_now(lab), paper]).collect();
+    kit::part(
+        "card",
+        vec![
+            kit::heading(say::CORNERS),
+            kit::field("field", words(say::NETWORK), words(""), say::NETWORK_WHY, model),
+            setting(lab, &say::WIDTH),
+            (move || (0..count.get()).map(|i| corner(lab, i)).collect_view()).into_any(),
+            kit::part("row", vec![add]),
+            setting(lab, &say::CONTROL),
+            setting(lab, &say::EPOCHS),
+            seeds(lab),
+            kit::folded("", say::ADVANCED_SUMMARY, advanced),
+            kit::says("note", "", differs),
+            kit::says("note", "estimate", told(move || super::estimate::sentence(lab))),
+        ],
+    )
 }
 
-#[component]
-fn CornerForm(index: usize) -> impl IntoView {
-    let lab = Lab::get();
+/// How often the race is run.
+fn seeds(lab: Lab) -> AnyView {
+    let number = Input { kind: "number", label: "", testid: "seeds-input", min: "1", max: "10", step: "1" };
+    let number = kit::input(number, told(move || lab.seeds.get().to_string()), words(""), never(), move |text| {
+        let seeds = text.parse().ok().filter(|n| (1..=10).contains(n));
+        seeds.into_iter().for_each(|n| lab.seeds.set(n));
+        seeds.is_some()
+    });
+    kit::field("field inline", words(ring::SEEDS), words(""), ring::SEEDS_WHY, number)
+}
+
+/// One learner of the form.
+fn corner(lab: Lab, index: usize) -> AnyView {
     let config = lab.config;
     let learner = Memo::new(move |_| config.with(|c| c.learners.get(index).copied().unwrap_or(LearnerConfig::DENSE)));
-    let tone = Memo::new(move |_| config.with(|c| Tone::assign(&c.learners).get(index).copied().unwrap_or(Tone::Fourth)));
-    let alone = Memo::new(move |_| config.with(|c| c.learners.len() < 2));
     let edit = move |change: &dyn Fn(&mut LearnerConfig)| {
-        config.update(|c| {
-            if let Some(l) = c.learners.get_mut(index) {
-                change(l);
+        config.update(|c| c.learners.get_mut(index).into_iter().for_each(change));
+    };
+    let methods = kit::options(METHODS.iter().map(|m| (m.name(), m.title())));
+    let method =
+        kit::select(say::METHOD, "method-select", words(methods), told(move || learner.get().method.name().into()), never(), move |name| {
+            if let Ok(method) = name.parse::<Method>() {
+                edit(&|l| {
+                    let density = match (method, l.method) {
+                        (Method::Dense, _) => 1.0,
+                        (_, Method::Dense) => 0.2,
+                        _ => l.density,
+                    };
+                    // Options of one method seldom fit another.
+                    *l = LearnerConfig::new(method, density);
+                });
             }
         });
-    };
-    let remove = move || {
-        config.update(|c| {
-            if c.learners.len() > 1 && index < c.learners.len() {
-                c.learners.remove(index);
-            }
-        });
-    };
-    let choose_method = move |name: &str| {
-        if let Ok(method) = name.parse::<Method>() {
-            edit(&|l| {
-                let density = match (method, l.method) {
-                    (Method::Dense, _) => 1.0,
-                    (_, Method::Dense) => 0.2,
-                    _ => l.density,
-                };
-                // Options of one method seldom fit another.
-                *l = LearnerConfig::new(method, density);
+    let remove =
+        kit::button("small", "remove-learner", words(say::REMOVE), holds(move || config.with(|c| c.learners.len() < 2)), move || {
+            config.update(|c| {
+                if c.learners.len() > 1 && index < c.learners.len() {
+                    c.learners.remove(index);
+                }
             });
-        }
-    };
-    let choose_density = move |text: &str| {
-        if let Some(density) = parse_f64(text) {
+        });
+    let slider = Input { kind: "range", label: "", testid: "density-slider", min: "0.01", max: "1", step: "0.01" };
+    let shown = told(move || format!("{:.2}", learner.get().density));
+    let density = kit::input(slider, told(move || learner.get().density.to_string()), shown, never(), move |text| {
+        let density = parse_f64(&text);
+        if let Some(density) = density {
             edit(&|l| l.density = density.clamp(0.01, 1.0));
         }
-    };
-    let weights = Memo::new(move |_| {
-        lab.race.with(|r| {
-            r.corners().nth(index).map(|l| {
-                let (active, all) = (count(l.info.active_parameters), count(l.info.parameters));
-                if active == all { format!("{all} parameters, all of them") } else { format!("{active} of {all} parameters") }
-            })
-        })
+        density.is_some()
     });
-    view! {
-        <fieldset class=move || format!("corner {}", tone.get().class())>
-            <legend class="visually-hidden">{format!("Learner {}", index + 1)}</legend>
-            <div class="row">
-                <select
-                    aria-label="Method"
-                    prop:value=move || learner.get().method.name()
-                    on:change:target=move |ev| choose_method(&ev.target().value())
-                >
-                    {METHODS.iter().map(|m| view! { <option value=m.name()>{m.title()}</option> }).collect_view()}
-                </select>
-                <button
-                    type="button" class="small" aria-label=format!("Remove learner {}", index + 1)
-                    disabled=move || alone.get()
-                    on:click=move |_| remove()
-                >
-                    "Remove"
-                </button>
-            </div>
-            <Show when=move || learner.get().method != Method::Dense>
-                <label class="field">
-                    <span>"Density" <em>{move || format!("{:.2}", learner.get().density)}</em></span>
-                    <input
-                        type="range" min="0.01" max="1" step="0.01"
-                        prop:value=move || learner.get().density.to_string()
-                        on:input:target=move |ev| choose_density(&ev.target().value())
-                    />
-                </label>
-            </Show>
-            <p class="quiet">{move || learner.get().method.about()}</p>
-            {move || weights.get().map(|text| view! { <p class="quiet">{text}</p> })}
-        </fieldset>
-    }
-}
-
-/// A number of the configuration; what is not a number in range is not taken.
-#[component]
-fn Number(
-    label: &'static str,
-    low: f64,
-    high: f64,
-    step: &'static str,
-    #[prop(optional)] testid: &'static str,
-    read: fn(&Config) -> f64,
-    write: fn(&mut Config, f64),
-) -> impl IntoView {
-    let config = Lab::get().config;
-    let value = Memo::new(move |_| config.with(read));
-    // 32-bit fields would show digits that nobody typed.
-    let shown = move || {
-        let v = value.get();
-        if f64::from(v as f32) == v { (v as f32).to_string() } else { v.to_string() }
-    };
-    view! {
-        <label class="field inline">
-            <span>{label}</span>
-            <input
-                type="number" min=low max=high step=step data-testid=testid inputmode="decimal"
-                prop:value=shown
-                on:change:target=move |ev| {
-                    match parse_f64(&ev.target().value()) {
-                        Some(v) if (low..=high).contains(&v) => config.update(|c| write(c, v)),
-                        _ => ev.target().set_value(&shown()),
-                    }
-                }
-            />
-        </label>
-    }
-}
-
-#[component]
-fn Check(label: &'static str, read: fn(&Config) -> bool, write: fn(&mut Config, bool)) -> impl IntoView {
-    let config = Lab::get().config;
-    view! {
-        <label class="check">
-            <input type="checkbox" prop:checked=move || config.with(read) on:change:target=move |ev| config.update(|c| write(c, ev.target().checked()))/>
-            <span>{label}</span>
-        </label>
-    }
-}
-
-#[component]
-fn Advanced() -> impl IntoView {
-    let config = Lab::get().config;
-    view! {
-        <details>
-            <summary>"Advanced"</summary>
-            <Number label="Width of the network, times" low=0.01 high=8.0 step="any" read=|c| f64::from(c.width) write=|c, v| c.width = v as f32/>
-            <label class="field inline">
-                <span>"A ResNet begins with"</span>
-                <select prop:value=move || config.with(|c| c.stem.name()) on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.stem = v)>
-                    {Stem::ALL.iter().map(|s| view! { <option value=s.name()>{match s { Stem::Auto => "What suits the images", Stem::Small => "3x3", Stem::Large => "7x7, stride 2" }}</option> }).collect_view()}
-                </select>
-            </label>
-            <Check label="Random control: everyone also on a random subset of the same size" read=|c| c.control write=|c, v| c.control = v/>
-            <Number label="Batch size" low=1.0 high=4096.0 step="1" read=|c| c.batch_size as f64 write=|c, v| c.batch_size = v as usize/>
-            <Number label="Samples at once (0: the whole batch)" low=0.0 high=4096.0 step="1" read=|c| c.micro_batch as f64 write=|c, v| c.micro_batch = v as usize/>
-            <Check label="Compute activations twice: less memory, more time" read=|c| c.recompute write=|c, v| c.recompute = v/>
-            <label class="field inline">
-                <span>"Optimiser"</span>
-                <select prop:value=move || config.with(|c| c.optimizer.name()) on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.optimizer = v)>
-                    {OptimizerName::ALL.iter().map(|o| view! { <option value=o.name()>{match o { OptimizerName::Sgd => "SGD", OptimizerName::Adam => "Adam" }}</option> }).collect_view()}
-                </select>
-            </label>
-            <Number label="Learning rate" low=0.0 high=1000.0 step="any" read=|c| f64::from(c.lr) write=|c, v| c.lr = v as f32/>
-            <label class="field inline">
-                <span>"Schedule"</span>
-                <select prop:value=move || config.with(|c| c.lr_schedule.name()) on:change:target=move |ev| set(config, &ev.target().value(), |c, v| c.lr_schedule = v)>
-                    {LrSchedule::ALL.iter().map(|s| view! { <option value=s.name()>{match s { LrSchedule::Step => "Steps", LrSchedule::Cosine => "Cosine", LrSchedule::Constant => "Constant" }}</option> }).collect_view()}
-                </select>
-            </label>
-            <Number label="Momentum" low=0.0 high=1.0 step="any" read=|c| f64::from(c.momentum) write=|c, v| c.momentum = v as f32/>
-            <Number label="Weight decay" low=0.0 high=1.0 step="any" read=|c| f64::from(c.weight_decay) write=|c, v| c.weight_decay = v as f32/>
-            <Check label="Augment: random crop and flip" read=|c| c.augment write=|c, v| c.augment = v/>
-            <Number label="Epochs between mask updates" low=1.0 high=1000.0 step="1" read=|c| f64::from(c.update_frequency) write=|c, v| c.update_frequency = v as u32/>
-            <Number label="Share replaced at the first" low=0.0 high=1.0 step="any" read=|c| c.death_rate write=|c, v| c.death_rate = v/>
-            <Number label="Training images at most (0: all)" low=0.0 high=1e9 step="1" read=|c| c.limit_train as f64 write=|c, v| c.limit_train = v as usize/>
-            <Number label="Test images at most (0: all)" low=0.0 high=1e9 step="1" read=|c| c.limit_test as f64 write=|c, v| c.limit_test = v as usize/>
-            <Number label="Seed" low=0.0 high=9e15 step="1" read=|c| c.seed as f64 write=|c, v| c.seed = v as u64/>
-            <RateNow/>
-        </details>
-    }
+    let shared = told(move || learner.get().allocation.map_or("as", Allocation::name).into());
+    let allocation = kit::select("", "allocation-select", words(kit::options(say::ALLOCATIONS)), shared, never(), move |name| {
+        edit(&|l| l.allocation = name.parse().ok());
+    });
+    let masked =
+        kit::check(say::MASKED, say::MASKED_WHY, "masked-check", holds(move || learner.get().semantics == Semantics::Masked), move |on| {
+            edit(&|l| l.semantics = if on { Semantics::Masked } else { Semantics::Sparse });
+        });
+    let weights = told(move || {
+        lab.race.with(|r| r.corners().nth(index).map(|l| say::weights(l.info.active_parameters, l.info.parameters)).unwrap_or_default())
+    });
+    let sparse = holds(move || learner.get().method != Method::Dense);
+    // A corner of the race that runs: the form's density can be given to it.
+    let runs = holds(move || {
+        let entered = lab.race.with(|r| r.corners().nth(index).is_some_and(|l| l.info.learner != "dense"));
+        entered && lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused))
+    });
+    let density_now = kit::button("small", "density-now", words(say::DENSITY_NOW), never(), move || {
+        lab.set_density(index, learner.get_untracked().density);
+    });
+    let class =
+        told(move || format!("corner {}", config.with(|c| Tone::assign(&c.learners).get(index).copied().unwrap_or(Tone::Fourth)).class()));
+    let content = vec![
+        kit::part("row", vec![method, remove]),
+        kit::when(
+            sparse,
+            "settings",
+            vec![
+                kit::field("field", words(say::DENSITY), shown, say::DENSITY_WHY, density),
+                kit::when(runs, "row", vec![density_now]),
+                kit::folded(
+                    "",
+                    say::VARY,
+                    vec![kit::field("field", words(say::ALLOCATION), words(""), say::ALLOCATION_WHY, allocation), masked],
+                ),
+            ],
+        ),
+        kit::says("quiet", "", told(move || learner.get().method.about().into())),
+        kit::says("quiet", "", weights),
+    ];
+    view! { <fieldset class=class aria-label=format!("Learner {}", index + 1)>{content}</fieldset> }.into_any()
 }
 
 /// The learning rate of the race that runs.
-#[component]
-fn RateNow() -> impl IntoView {
-    let lab = Lab::get();
+fn rate_now(lab: Lab) -> AnyView {
     let typed = RwSignal::new(String::new());
     let rate = move || parse_f64(&typed.get()).map(|r| r as f32).filter(|r| (0.0..=1000.0).contains(r));
-    let running = Memo::new(move |_| lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused)));
-    view! {
-        <Show when=move || running.get()>
-            <div class="live">
-                <label class="field inline">
-                    <span>"Learning rate from here on"</span>
-                    <input type="number" min="0" step="any" prop:value=move || typed.get() on:input:target=move |ev| typed.set(ev.target().value())/>
-                </label>
-                <div class="row">
-                    <button type="button" disabled=move || rate().is_none() on:click=move |_| lab.set_lr(rate())>"Use it"</button>
-                    <button type="button" on:click=move |_| lab.set_lr(None)>"Back to the schedule"</button>
-                </div>
-            </div>
-        </Show>
-    }
+    let running = holds(move || lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused)));
+    let number = Input { kind: "number", label: "", testid: "rate-now", min: "0", max: "1000", step: "any" };
+    let number = kit::input(number, typed.into(), words(""), never(), move |text| {
+        typed.set(text);
+        true
+    });
+    let take = kit::button("", "rate-use", words(say::RATE_USE), holds(move || rate().is_none()), move || lab.set_lr(untrack(rate)));
+    let back = kit::button("", "rate-back", words(say::RATE_BACK), never(), move || lab.set_lr(None));
+    let field = kit::field("field inline", words(say::RATE), words(""), "", number);
+    kit::when(running, "live", vec![field, kit::part("row", vec![take, back])])
 }

@@ -2,6 +2,9 @@
 
 use leptos::prelude::*;
 
+use super::kit::{self, never, told, words};
+use crate::words::ring as say;
+
 const KEY: &str = "sparring-theme";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +51,9 @@ pub fn ThemeToggle() -> impl IntoView {
             let _ = storage.set_item(KEY, theme.name());
         }
     });
-    view! {
-        <label class="theme">
-            <span>"Colours"</span>
-            <select on:change:target=move |ev| theme.set(Theme::from_name(&ev.target().value())) prop:value=move || theme.get().name()>
-                <option value="system">"System"</option>
-                <option value="light">"Light"</option>
-                <option value="dark">"Dark"</option>
-            </select>
-        </label>
-    }
+    let select =
+        kit::select("", "theme-select", words(kit::options(say::THEMES)), told(move || theme.get().name().into()), never(), move |name| {
+            theme.set(Theme::from_name(&name));
+        });
+    view! { <label class="theme"><span>{say::COLOURS}</span>{select}</label> }
 }

@@ -29,7 +29,7 @@ use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
 use self::library::Library;
 use self::look::Looks;
-use crate::protocol::{Amount, Command, Failure, Loading, Message, WayOn};
+use crate::protocol::{Amount, Command, Failure, Loading, Message, Stride, WayOn};
 
 /// A command and what came with it.
 type Letter = (Command, JsValue);
@@ -145,6 +145,7 @@ pub fn start() {
         session: None,
         told: None,
         running: false,
+        load: 100,
         seed: 0,
         ranking: None,
         looks: Looks::default(),
@@ -161,6 +162,8 @@ struct Trainer {
     /// The choice that the page was last told about.
     told: Option<DeviceChoice>,
     running: bool,
+    /// Share of the time that is worked, in percent.
+    load: u32,
     /// Seed of the race, and the score that ranks its test images.
     seed: u64,
     ranking: Option<Column>,
@@ -205,13 +208,18 @@ impl Trainer {
                 Ok(())
             }
             Command::Resume => {
-                if self.session.as_ref().is_some_and(|s| !s.finished()) {
+                if let Some(session) = self.session.as_mut().filter(|s| !s.finished()) {
+                    session.hold_at(None);
                     self.running = true;
                     post(&Message::Resumed);
                 }
                 Ok(())
             }
-            Command::Step => self.step().await,
+            Command::Step { stride } => self.step(stride).await,
+            Command::Load { percent } => {
+                self.load = percent.clamp(1, 100);
+                Ok(())
+            }
             Command::Stop => {
                 self.out.stops.set(self.out.stops.get().saturating_sub(1));
                 self.running = false;
@@ -225,6 +233,12 @@ impl Trainer {
             Command::SetLr { lr } => {
                 if let Some(session) = &mut self.session {
                     session.set_lr(lr);
+                }
+                Ok(())
+            }
+            Command::SetDensity { learner, density } => {
+                if let Some(session) = &mut self.session {
+                    session.set_density(learner, density)?;
                 }
                 Ok(())
             }
@@ -362,15 +376,33 @@ impl Trainer {
             self.running = false;
             return Ok(());
         };
+        let since = js_sys::Date::now();
         let events = session.advance().await?;
+        let held = session.holds();
         self.report(events);
-        breathe().await;
+        let worked = js_sys::Date::now() - since;
+        // A rest is cut into pieces, so that a pause is heard and a long slice is not followed by a long silence.
+        TimeoutFuture::new((worked * f64::from(100 - self.load) / f64::from(self.load)).min(500.0) as u32).await;
+        if held && std::mem::take(&mut self.running) {
+            post(&Message::Paused);
+        }
         Ok(())
     }
 
-    async fn step(&mut self) -> Result<(), Halt> {
+    async fn step(&mut self, stride: Stride) -> Result<(), Halt> {
         let Some(session) = &mut self.session else { return Ok(()) };
-        self.running = false;
+        let frequency = session.config().update_frequency;
+        let done = session.epochs_done();
+        session.hold_at(match stride {
+            Stride::Batch => None,
+            Stride::Epoch => Some(done + 1),
+            Stride::Update => Some((done / frequency + 1) * frequency),
+        });
+        self.running = stride != Stride::Batch && !session.finished();
+        if self.running {
+            post(&Message::Resumed);
+            return Ok(());
+        }
         let events = session.step_once().await?;
         post(&Message::Paused);
         self.report(events);

@@ -1,6 +1,9 @@
-//! What the page says, by place, so that it can be translated here alone. The ring, its settings and numbers still have theirs in
-//! their views.
+//! What the page says, by place, so that it can be translated here alone.
 
 pub mod bench;
 pub mod inside;
 pub mod places;
+pub mod presets;
+pub mod ring;
+pub mod samples;
+pub mod settings;

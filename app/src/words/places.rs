@@ -4,6 +4,8 @@
 pub const MENU: &str = "Places of the lab";
 /// The ring.
 pub const RING: &str = "Ring";
+/// The samples.
+pub const SAMPLES: &str = "Samples";
 /// The test bench.
 pub const BENCH: &str = "Test bench";
 /// Masks and weights.

@@ -53,7 +53,7 @@ impl ExperimentConfig {
     /// A scenario at a scale. Its seed and device stay.
     pub fn scenario(self, scenario: Scenario, scale: Scale) -> Self {
         let base = Self { seed: self.seed, device: self.device, ..Self::default() };
-        base.size(scenario, scale).hardness(scenario, scale)
+        base.size(scenario, scale).harden(scenario, scale)
     }
 
     /// Images, network, learners and time.
@@ -95,17 +95,14 @@ impl ExperimentConfig {
         }
     }
 
-    /// What makes the samples hard: the only place where scenarios differ in kind.
-    fn hardness(self, scenario: Scenario, scale: Scale) -> Self {
+    /// What makes the samples hard, in place of what did before: the only place where scenarios differ in kind.
+    pub fn harden(self, scenario: Scenario, scale: Scale) -> Self {
+        let clear = Self { subset: Subset::All, control: false, corruption: CorruptionSet::NONE, norm: Adversarial::None, ..self };
         match scenario {
-            Scenario::Nature => Self { subset: Subset::el2n_hard(0.5), control: true, ..self },
-            Scenario::Corruption => {
-                Self { subset: Subset::All, control: false, corruption: CorruptionSet::STANDARD, severity: Severities::Mixed, ..self }
-            }
+            Scenario::Nature => Self { subset: Subset::el2n_hard(0.5), control: true, ..clear },
+            Scenario::Corruption => Self { corruption: CorruptionSet::STANDARD, severity: Severities::Mixed, ..clear },
             Scenario::Attack => Self {
-                subset: Subset::All,
-                control: false,
-                update_frequency: if scale == Scale::Paper { 4 } else { self.update_frequency },
+                update_frequency: if scale == Scale::Paper { 4 } else { clear.update_frequency },
                 norm: Adversarial::Linf,
                 train_step: if scale == Scale::Smoke {
                     3
@@ -124,8 +121,19 @@ impl ExperimentConfig {
                 // Few steps are longer, so that they can cross the ball.
                 train_gamma: if scale == Scale::Paper { 2.0 / 255.0 } else { 4.0 / 255.0 },
                 test_gamma: if scale == Scale::Smoke { 4.0 / 255.0 } else { 2.0 / 255.0 },
-                ..self
+                ..clear
             },
+        }
+    }
+
+    /// What makes the samples hard: an attack before a corruption before nature, as runs are judged.
+    pub fn hard_by(&self) -> Scenario {
+        if self.norm != Adversarial::None {
+            Scenario::Attack
+        } else if self.corruption.is_empty() {
+            Scenario::Nature
+        } else {
+            Scenario::Corruption
         }
     }
 }
@@ -141,6 +149,11 @@ mod tests {
             for &scale in Scale::ALL {
                 let config = ExperimentConfig { seed: 4, epochs: 99, ..Default::default() }.scenario(scenario, scale);
                 config.validate().unwrap();
+                assert_eq!(config.hard_by(), scenario);
+                for &before in Scenario::ALL {
+                    let other = config.clone().harden(before, scale);
+                    assert_eq!(other.hard_by(), before, "nothing is left of {scenario}");
+                }
                 assert_eq!((config.seed, config.control), (4, scenario == Scenario::Nature));
                 assert!(config.epochs != 99 && config.learners[0] == LearnerConfig::DENSE && config.learners.len() > 2);
                 assert!(scenario.fractions(scale).iter().all(|f| *f > 0.0 && *f <= 1.0));

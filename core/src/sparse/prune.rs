@@ -2,8 +2,7 @@
 //!
 //! Ties fall to the earlier position and selection replaces sorting, so a rule gives the same mask on every machine.
 
-use std::cmp::Ordering;
-
+use crate::argsort::{self, ascending};
 use crate::error::{Error, Result};
 
 /// A rule; rates are shares of the active weights.
@@ -35,13 +34,13 @@ pub fn keep(rule: PruneRule, values: &[f32], rate: f64) -> Result<Vec<bool>> {
             for sign in [1.0f32, -1.0] {
                 let side: Vec<u32> = (0..values.len() as u32).filter(|&i| sign * values[i as usize] > 0.0).collect();
                 let kept = ((1.0 - rate) * side.len() as f64) as usize;
-                for i in largest(side, kept, |i| values[i].abs()) {
+                for i in largest(side, kept, |i| f64::from(values[i].abs())) {
                     keep[i as usize] = true;
                 }
             }
             keep
         }
-        PruneRule::Magnitude => drop_smallest(values.len(), drops, |i| values[i].abs()),
+        PruneRule::Magnitude => drop_smallest(values.len(), drops, |i| f64::from(values[i].abs())),
         PruneRule::Taylor(gradient) => {
             if gradient.len() != values.len() {
                 return Err(Error::Shape {
@@ -58,7 +57,7 @@ pub fn keep(rule: PruneRule, values: &[f32], rate: f64) -> Result<Vec<bool>> {
     })
 }
 
-fn drop_smallest<K: Key>(n: usize, drops: usize, key: impl Fn(usize) -> K) -> Vec<bool> {
+fn drop_smallest(n: usize, drops: usize, key: impl Fn(usize) -> f64) -> Vec<bool> {
     let mut keep = vec![false; n];
     for i in largest((0..n as u32).collect(), n - drops, key) {
         keep[i as usize] = true;
@@ -66,29 +65,13 @@ fn drop_smallest<K: Key>(n: usize, drops: usize, key: impl Fn(usize) -> K) -> Ve
     keep
 }
 
-/// Something with a total order, NaN above everything.
-pub(super) trait Key: Copy {
-    fn compare(&self, other: &Self) -> Ordering;
-}
-impl Key for f32 {
-    fn compare(&self, other: &Self) -> Ordering {
-        self.total_cmp(other)
+/// The `count` candidates with the largest keys (keys without sign, NaN above everything), in no order; of equals, the later stay.
+pub(super) fn largest(candidates: Vec<u32>, count: usize, key: impl Fn(usize) -> f64) -> Vec<u32> {
+    if count >= candidates.len() {
+        return candidates;
     }
-}
-impl Key for f64 {
-    fn compare(&self, other: &Self) -> Ordering {
-        self.total_cmp(other)
-    }
-}
-
-/// The `count` candidates with the largest keys (keys without sign), in no order; of equals, the later stay.
-pub(super) fn largest<K: Key>(mut candidates: Vec<u32>, count: usize, key: impl Fn(usize) -> K) -> Vec<u32> {
-    if count < candidates.len() {
-        let order = |a: &u32, b: &u32| key(*b as usize).compare(&key(*a as usize)).then(b.cmp(a));
-        candidates.select_nth_unstable_by(count, order);
-        candidates.truncate(count);
-    }
-    candidates
+    let mut keyed: Vec<(u64, u32)> = candidates.into_iter().map(|i| (ascending(key(i as usize)), i)).collect();
+    argsort::to_end(&mut keyed, count).iter().map(|(_, i)| *i).collect()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::learner::{Corner, Latest, Learner, Pending, Phase, Ring, Tally, uploa
 use super::parent::Parents;
 use super::verdict::verdict;
 use crate::attack::Adversary;
-use crate::config::{ExperimentConfig, Subset};
+use crate::config::{ExperimentConfig, Method, Subset};
 use crate::corrupt::Plan;
 use crate::data::batch::HostBatch;
 use crate::data::{Dataset, train_validation_split};
@@ -118,6 +118,12 @@ pub struct Session {
     /// Difficulty bin of each test sample that is evaluated.
     bins: Option<Vec<usize>>,
     lr: Option<f32>,
+    /// Densities that learners are to be brought to before their next step.
+    densities: Vec<(usize, f64)>,
+    /// What was changed and has not been said.
+    changed: Vec<Event>,
+    /// Epochs that no learner goes beyond.
+    hold: Option<u32>,
     started: bool,
     finished: bool,
     /// By learner.
@@ -239,6 +245,9 @@ impl Session {
             hard,
             bins,
             lr: None,
+            densities: Vec::new(),
+            changed: Vec::new(),
+            hold: None,
             started: false,
             finished: false,
             look: None,
@@ -257,11 +266,12 @@ impl Session {
             return Ok(Vec::new());
         }
         let behind = |(_, a): &(usize, &Learner), (_, b): &(usize, &Learner)| a.progress(&self.config).total_cmp(&b.progress(&self.config));
-        let next = self.learners.iter().enumerate().filter(|(_, l)| l.phase != Phase::Done).min_by(behind).map(|(i, _)| i);
-        let mut events = match next {
-            Some(learner) => self.slice(learner, usize::MAX).await?,
-            None => Vec::new(),
-        };
+        let goes = |l: &Learner| l.phase != Phase::Done && self.hold.is_none_or(|epochs| l.epoch < epochs);
+        let next = self.learners.iter().enumerate().filter(|(_, l)| goes(l)).min_by(behind).map(|(i, _)| i);
+        let mut events = std::mem::take(&mut self.changed);
+        if let Some(learner) = next {
+            events.extend(self.slice(learner, usize::MAX).await?);
+        }
         self.finish_if_done(&mut events);
         Ok(events)
     }
@@ -272,18 +282,35 @@ impl Session {
     /// As [`Self::advance`].
     pub async fn step_once(&mut self) -> Result<Vec<Event>> {
         let mut events = if self.started { Vec::new() } else { self.start() };
+        events.append(&mut self.changed);
         for i in 0..self.learners.len() {
             while matches!(self.learners[i].phase, Phase::Evaluate(..)) {
                 events.extend(self.slice(i, 1).await?);
             }
-            if self.learners[i].phase == Phase::Train {
+            while self.learners[i].phase == Phase::Train {
+                let changes = self.densities.iter().any(|(learner, _)| *learner == i);
                 events.extend(self.slice(i, 1).await?);
+                if !changes {
+                    break;
+                }
             }
         }
         self.finish_if_done(&mut events);
         Ok(events)
     }
 
+    /// From here on no learner trains beyond so many epochs; `None` lets them go.
+    pub fn hold_at(&mut self, epochs: Option<u32>) {
+        self.hold = epochs;
+    }
+    /// Whether `advance` has nothing to do until the hold is lifted: all learners have come to it, or are done.
+    pub fn holds(&self) -> bool {
+        self.started && self.hold.is_some_and(|epochs| self.learners.iter().all(|l| l.phase == Phase::Done || l.epoch >= epochs))
+    }
+    /// What is run.
+    pub fn config(&self) -> &ExperimentConfig {
+        &self.config
+    }
     /// The images.
     pub fn dataset(&self) -> &Dataset {
         &self.data
@@ -305,6 +332,20 @@ impl Session {
     /// Changes the learning rate from here on (`None` returns to the schedule).
     pub fn set_lr(&mut self, lr: Option<f32>) {
         self.lr = lr;
+        let step = self.learners.iter().map(|l| l.total_steps).min().unwrap_or(0);
+        self.changed.push(Event::Changed { learner: None, step, setting: "lr".into(), value: lr.map(f64::from) });
+    }
+    /// Brings a sparse learner to another density before its next step. Gradual pruning goes on towards it.
+    ///
+    /// # Errors
+    /// `Config` where there is no such learner, it is dense, or the density is not above 0 and at most 1.
+    pub fn set_density(&mut self, learner: usize, density: f64) -> Result<()> {
+        let sparse = self.learners.get(learner).is_some_and(|l| l.config.method != Method::Dense);
+        if !sparse || !(density > 0.0 && density <= 1.0) {
+            return Err(Error::Config(format!("learner {learner} cannot be brought to density {density}")));
+        }
+        self.densities.push((learner, density));
+        Ok(())
     }
     /// Gives the device back, with nothing of this session left on it.
     pub fn into_device(mut self) -> Device {
@@ -368,9 +409,13 @@ impl Session {
         match self.learners[index].phase {
             Phase::Done => Ok(Vec::new()),
             Phase::Train => {
-                let Self { config, seen, device, scratch, io, batch, learners, lr, adversary, .. } = self;
+                let Self { config, seen, device, scratch, io, batch, learners, lr, adversary, densities, .. } = self;
                 let adversary = adversary.as_ref();
                 let mut ring = Ring { config, data: seen, device, scratch, io: *io, batch, adversary };
+                if let Some(at) = densities.iter().position(|(learner, _)| *learner == index) {
+                    let (_, density) = densities.remove(at);
+                    return learners[index].change_density(&mut ring, density, index).await;
+                }
                 learners[index].train_slice(&mut ring, *lr, SLICE_MS, max_steps, index).await
             }
             Phase::Evaluate(part, at) => self.evaluate_part(index, part, at).await,

@@ -81,6 +81,11 @@ impl Learner {
             Dynamics::PruneGrow { prune, grow } => self.prune_and_grow(ring, prune, grow, gradients.as_deref()).await?,
             Dynamics::Gradual => self.prune_gradually(ring).await?,
         };
+        self.make(ring, death_rate, changes, index)
+    }
+
+    /// Writes changed layers back and says what was done.
+    fn make(&mut self, ring: &mut Ring<'_>, death_rate: f64, changes: Vec<(Layer, Vec<u32>, Change)>, index: usize) -> Result<Vec<Event>> {
         let mut report = Vec::new();
         let mut emptied = Vec::new();
         let mut replaced = Vec::new();
@@ -197,20 +202,51 @@ impl Learner {
         }
         let all: usize = layers.iter().map(|l| l.n).sum();
         let before: usize = layers.iter().map(|l| l.positions.len()).sum();
-        let magnitudes: Vec<Vec<f32>> = layers.iter().map(|l| l.values.iter().map(|v| v.abs()).collect()).collect();
-        let views: Vec<&[f32]> = magnitudes.iter().map(Vec::as_slice).collect();
-        let kept = magnitude::top(&views, density::count(1.0 - sparsity, all));
-        let changes: Vec<_> = layers
-            .into_iter()
-            .zip(kept)
-            .map(|(layer, kept)| {
-                let positions: Vec<u32> = kept.iter().map(|k| layer.positions[*k as usize]).collect();
-                let change = Change { pruned: layer.positions.len() - positions.len(), ..Change::default() };
-                (layer, positions, change)
-            })
-            .collect();
+        let changes = keep_largest(layers, density::count(1.0 - sparsity, all));
         let removed: usize = changes.iter().map(|(_, _, change)| change.pruned).sum();
         Ok((removed as f64 / before.max(1) as f64, changes))
+    }
+
+    /// Brings the learner to another density at once: the smallest magnitudes of all layers go, or weights of zero come, at random, in each
+    /// layer as many as it has room for.
+    ///
+    /// # Errors
+    /// `Config` for a dense learner, or a density outside 0..=1.
+    pub(super) async fn change_density(&mut self, ring: &mut Ring<'_>, density: f64, index: usize) -> Result<Vec<Event>> {
+        if self.config.method == Method::Dense || !(density > 0.0 && density <= 1.0) {
+            return Err(Error::Config(format!("the density of '{}' cannot be changed to {density}", self.name)));
+        }
+        let mut layers = Vec::new();
+        for i in 0..self.net.weights.len() {
+            layers.push(self.read_layer(ring, i).await?);
+        }
+        let (all, before) = layers.iter().fold((0, 0), |(n, active), l| (n + l.n, active + l.positions.len()));
+        let wanted = density::count(density, all);
+        self.updates += 1;
+        self.config.density = density;
+        for (previous, slot) in self.previous.iter_mut().zip(&self.net.weights) {
+            *previous = active_set(&slot.placement, slot.info.shape.weights());
+        }
+        let changes = if wanted <= before {
+            keep_largest(layers, wanted)
+        } else {
+            let room: Vec<usize> = layers.iter().map(|l| l.n - l.positions.len()).collect();
+            let claims: Vec<f64> = room.iter().map(|r| *r as f64).collect();
+            let counts = apportion(&claims, &room, wanted - before);
+            let (seed, number) = (ring.config.seed, u64::from(self.updates));
+            let mut out = Vec::new();
+            for (layer, count) in layers.into_iter().zip(counts) {
+                let update = TopologyUpdate { prune: PruneRule::Set, rate: 0.0, growth: Growth::Random, seed, number, layer: layer.index };
+                let (positions, change) = update.regrow(&layer.positions, layer.positions.clone(), layer.n, count)?;
+                out.push((layer, positions, change));
+            }
+            out
+        };
+        let share = before.saturating_sub(wanted) as f64 / before.max(1) as f64;
+        let mut events =
+            vec![Event::Changed { learner: Some(index), step: self.total_steps, setting: "density".into(), value: Some(density) }];
+        events.extend(self.make(ring, share, changes, index)?);
+        Ok(events)
     }
 
     /// How the topology stands; `None` for the dense learner.
@@ -249,6 +285,22 @@ impl Learner {
             layers,
         })
     }
+}
+
+/// The `count` largest magnitudes of all layers together stay.
+fn keep_largest(layers: Vec<Layer>, count: usize) -> Vec<(Layer, Vec<u32>, Change)> {
+    let magnitudes: Vec<Vec<f32>> = layers.iter().map(|l| l.values.iter().map(|v| v.abs()).collect()).collect();
+    let views: Vec<&[f32]> = magnitudes.iter().map(Vec::as_slice).collect();
+    let kept = magnitude::top(&views, count);
+    layers
+        .into_iter()
+        .zip(kept)
+        .map(|(layer, kept)| {
+            let positions: Vec<u32> = kept.iter().map(|k| layer.positions[*k as usize]).collect();
+            let change = Change { pruned: layer.positions.len() - positions.len(), ..Change::default() };
+            (layer, positions, change)
+        })
+        .collect()
 }
 
 /// How far two masks are apart: the weights that only one of them has, over the weights of both. Where the number of weights

@@ -1,0 +1,135 @@
+//! The ring: controls, standing, score, chart, numbers, device.
+
+use crate::race::Series;
+
+/// The slogan.
+pub const SLOGAN: &str = "Who learns the hard ones better?";
+/// Link for keys.
+pub const SKIP: &str = "Skip to the ring";
+/// Region.
+pub const RING: &str = "The ring";
+/// Region.
+pub const SETTINGS: &str = "Settings";
+/// Region.
+pub const NUMBERS: &str = "Numbers";
+/// Label.
+pub const COLOURS: &str = "Colours";
+/// Its options.
+pub const THEMES: [(&str, &str); 3] = [("system", "System"), ("light", "Light"), ("dark", "Dark")];
+
+/// Region.
+pub const CONTROLS: &str = "Controls";
+/// Button.
+pub const TRAIN: &str = "Train";
+/// Button.
+pub const PAUSE: &str = "Pause";
+/// Button.
+pub const GO_ON: &str = "Go on";
+/// Button.
+pub const STEP: &str = "Step";
+/// Button.
+pub const STOP: &str = "Stop";
+/// Button.
+pub const RESET: &str = "Reset";
+/// Label.
+pub const STRIDE: &str = "How far a step goes";
+/// Its options.
+pub const STRIDES: [(&str, &str); 3] = [("batch", "one batch"), ("epoch", "one epoch"), ("update", "one mask update")];
+/// Label.
+pub const LOAD: &str = "Work as hard as";
+/// Why.
+pub const LOAD_WHY: &str = "Less leaves the device to others: after each piece of work the trainer rests.";
+/// Label.
+pub const SEEDS: &str = "Seeds";
+/// Why.
+pub const SEEDS_WHY: &str =
+    "The same race again with another seed, one after the other: only then does a difference say something about the method.";
+
+/// While a device is sought.
+pub const LOOKING: &str = "Looking for a device";
+/// Heard.
+pub const TRAINING: &str = "Training";
+/// Heard.
+pub const PAUSED: &str = "Paused";
+/// Progress bar.
+pub const PROGRESS: &str = "Progress";
+/// Before a race.
+pub const SAME_START: &str = "They start from the same weights and see the same images in the same order.";
+/// Region.
+pub const CHART: &str = "What the chart shows";
+/// Chip.
+pub const AGAINST_FLOPS: &str = "Against FLOPs";
+/// Chip.
+pub const LOG: &str = "Log axis";
+/// Chip.
+pub const WHOLE: &str = "Whole race";
+/// Label.
+pub const SMOOTH: &str = "Smoothing";
+/// Summary.
+pub const BEHIND: &str = "The numbers behind the chart";
+/// Caption.
+pub const BY_EPOCH: &str = "One row an epoch, once the first is done.";
+/// Summary.
+pub const BINS: &str = "By difficulty";
+/// Caption.
+pub const BINS_CAPTION: &str = "Accuracy on the test images by difficulty, the easiest on the left.";
+
+/// Heading.
+pub const HONEST: &str = "Honest numbers";
+/// Before a race.
+pub const HONEST_SOON: &str = "Measured on this device, beside what the FLOPs alone would allow. They appear when a race starts.";
+
+/// Heading.
+pub const DEVICE: &str = "This device";
+/// Label.
+pub const TRAIN_WITH: &str = "Train with";
+/// Its options.
+pub const DEVICES: [(&str, &str); 3] = [("auto", "a GPU if there is one"), ("gpu", "a GPU, even an emulated one"), ("cpu", "the CPU")];
+/// Button.
+pub const QUICK: &str = "Choose the quick look";
+/// Heading.
+pub const TAKE: &str = "Take it with you";
+/// Button.
+pub const COPY_LINK: &str = "Copy link";
+/// Button.
+pub const COPY_COMMAND: &str = "Copy as command";
+
+/// Why the chart is empty.
+pub fn empty(started: bool, evaluated: bool, series: Series) -> &'static str {
+    match (started, series) {
+        (false, _) => "Press Train and the curves grow here.",
+        (true, Series::Train | Series::Loss) => "The first steps are under way.",
+        (true, Series::Gap) if evaluated => "There is no dense learner to compare with.",
+        (true, _) if evaluated => "This race does not measure this.",
+        (true, _) => "This is measured at the end of each epoch; Train and Loss move before.",
+    }
+}
+/// What decides, behind a learner's name.
+pub fn what_decides(series: Series) -> &'static str {
+    match series {
+        Series::Robust => ", attacked test set",
+        Series::Corrupted => ", corrupted test set",
+        Series::Hard => ", hard half of the test set",
+        Series::Test => ", test set",
+        _ => "",
+    }
+}
+/// The random controls' results.
+pub fn controls_line(results: &str) -> String {
+    format!("On a random subset of the same size instead: {results}.")
+}
+/// A passing remark.
+pub fn copied(what: &str) -> String {
+    format!("{what} copied.")
+}
+/// The hash of the shown race.
+pub fn hash(hash: &str) -> String {
+    format!("This race: configuration {hash}")
+}
+/// What a person changed while the race was under way.
+pub fn changed(learner: Option<&str>, setting: &str, value: Option<f64>, epoch: f64) -> String {
+    let what = if setting == "lr" { "learning rate" } else { setting };
+    let who = learner.map_or(String::new(), |l| format!("{l}: "));
+    let now = value.map_or("as scheduled again".into(), |v| (v as f32).to_string());
+    format!("{who}{what} {now}, from epoch {epoch:.1} on. Changed by hand.")
+}

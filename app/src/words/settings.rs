@@ -1,0 +1,268 @@
+//! The settings: one line a field of the configuration, under its own name.
+
+use Kind::{Check, Choice, Eps, Real, Share, Whole};
+
+/// How a field is asked for.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// A whole number: lowest, highest.
+    Whole(&'static str, &'static str),
+    /// A number: lowest, highest.
+    Real(&'static str, &'static str),
+    /// Part of something, from 5 to 100 %.
+    Share,
+    /// A change of pixel values, in 255ths, up to so many.
+    Eps(&'static str),
+    /// Yes or no.
+    Check,
+    /// One of these: value and label.
+    Choice(&'static [(&'static str, &'static str)]),
+}
+
+/// A field of the configuration.
+pub struct Setting {
+    /// As the configuration calls it.
+    pub name: &'static str,
+    /// As the page calls it.
+    pub label: &'static str,
+    /// Why one would change it.
+    pub why: &'static str,
+    /// How it is asked for.
+    pub kind: Kind,
+}
+
+const fn of(name: &'static str, label: &'static str, kind: Kind, why: &'static str) -> Setting {
+    Setting { name, label, why, kind }
+}
+
+/// Where the images come from.
+pub const DATASET: Setting = of(
+    "dataset",
+    "Images",
+    Choice(&[("cifar10", "CIFAR-10"), ("builtin", "Built-in set"), ("builtin-grey", "Built-in set in grey")]),
+    "CIFAR-10 has 60,000 photographs of ten kinds of things. The built-in sets are drawn by code and need no download.",
+);
+/// How much of the images there is at all.
+pub const DATA: Setting = of(
+    "p_data",
+    "How much data there is",
+    Share,
+    "A random part of the training images; the hard ones are chosen among these. Little data is one of the paper's questions.",
+);
+/// What corrupts.
+pub const CORRUPTION: Setting = of(
+    "corruption",
+    "Corrupted by",
+    Choice(&[
+        ("standard", "any of the 15 standard kinds"),
+        ("all", "any of all 19 kinds"),
+        ("", "Noise"),
+        ("gaussian-noise", "Gaussian noise"),
+        ("shot-noise", "Shot noise"),
+        ("impulse-noise", "Impulse noise"),
+        ("speckle-noise", "Speckle noise"),
+        ("", "Blur"),
+        ("defocus-blur", "Defocus blur"),
+        ("glass-blur", "Glass blur"),
+        ("motion-blur", "Motion blur"),
+        ("zoom-blur", "Zoom blur"),
+        ("gaussian-blur", "Gaussian blur"),
+        ("", "Weather"),
+        ("snow", "Snow"),
+        ("frost", "Frost"),
+        ("fog", "Fog"),
+        ("brightness", "Brightness"),
+        ("spatter", "Spatter"),
+        ("", "Digital"),
+        ("contrast", "Contrast"),
+        ("elastic-transform", "Elastic transform"),
+        ("pixelate", "Pixelate"),
+        ("jpeg-compression", "JPEG compression"),
+        ("saturate", "Saturation"),
+    ]),
+    "Every training image gets one of these kinds, and the test set is looked at clean and corrupted.",
+);
+/// How strongly.
+pub const SEVERITY: Setting = of(
+    "severity",
+    "How strongly",
+    Choice(&[("mixed", "all five severities"), ("1", "1, barely"), ("2", "2"), ("3", "3"), ("4", "4"), ("5", "5, badly")]),
+    "The benchmark CIFAR-10-C has five severities of each kind.",
+);
+/// What an attack may change.
+pub const ATTACK: &[Setting] = &[
+    of(
+        "norm",
+        "Attacks may change",
+        Choice(&[("linf", "every pixel a little (Linf)"), ("l2", "all pixels together a little (L2)")]),
+        "The attack (PGD) seeks the change within this limit that the network gets wrong.",
+    ),
+    of(
+        "train_eps",
+        "In training by",
+        Eps("32"),
+        "The radius of the ball: 8/255 is what most papers use in Linf. In L2 the same field counts 255ths of a unit.",
+    ),
+    of("train_step", "Steps of the attack in training", Whole("1", "100"), "Each step costs about two thirds of a training step."),
+    of("test_eps", "In the test by", Eps("32"), "Robust accuracy is measured at this radius."),
+    of("test_step", "Steps of the attack in the test", Whole("1", "200"), "More steps make the attack stronger and the evaluation slower."),
+];
+/// Balanced classes.
+pub const BALANCED: Setting = of("balanced", "As many of each class", Check, "Hard images are not spread evenly over the classes.");
+/// The random control.
+pub const CONTROL: Setting = of(
+    "control",
+    "A random control for everybody",
+    Check,
+    "The same learner on a random part of the same size: only so can the effect of hardness be told from that of having fewer images.",
+);
+/// Passes.
+pub const EPOCHS: Setting = of("epochs", "Epochs", Whole("1", "1000"), "How often each learner sees its images.");
+/// Width.
+pub const WIDTH: Setting = of(
+    "width",
+    "Width, times",
+    Real("0.01", "8"),
+    "A factor on the channels of every layer. Half as wide has about a quarter of the weights.",
+);
+
+/// What is folded away.
+pub const ADVANCED: &[Setting] = &[
+    of(
+        "stem",
+        "A ResNet begins with",
+        Choice(&[("auto", "what suits the images"), ("small", "3x3"), ("large", "7x7, stride 2")]),
+        "Small images lose too much in a large first filter.",
+    ),
+    of("batch_size", "Batch size", Whole("1", "4096"), "Images a step. Smaller batches need less memory."),
+    of(
+        "micro_batch",
+        "Images at once (0: the whole batch)",
+        Whole("0", "4096"),
+        "The batch in parts: less memory, the same step but for BatchNorm's statistics.",
+    ),
+    of("recompute", "Compute activations twice", Check, "Less memory, more time, the same numbers."),
+    of("optimizer", "Optimiser", Choice(&[("sgd", "SGD"), ("adam", "Adam")]), "The paper trains with SGD."),
+    of("lr", "Learning rate", Real("0", "1000"), "How far each step goes."),
+    of(
+        "lr_schedule",
+        "Schedule",
+        Choice(&[("step", "Steps"), ("cosine", "Cosine"), ("constant", "Constant")]),
+        "Steps: a tenth at half of the epochs and again at three quarters.",
+    ),
+    of("momentum", "Momentum", Real("0", "1"), "How much of the last step is made again."),
+    of("nesterov", "Nesterov momentum", Check, "The gradient is taken as if the momentum's step had been made."),
+    of("weight_decay", "Weight decay", Real("0", "1"), "Pulls every weight towards zero."),
+    of("augment", "Random crop and flip", Check, "Every epoch sees each image a little differently."),
+    of("update_frequency", "Epochs between mask updates", Whole("1", "1000"), "How often SET and RigL move their weights."),
+    of("death_rate", "Share replaced at the first update", Real("0", "1"), "It falls to nothing by the end."),
+    of("death_schedule", "It falls along", Choice(&[("cosine", "half a cosine"), ("linear", "a line")]), "The paper uses the cosine."),
+    of("gmp_end", "GMP is done after this share", Real("0", "1"), "Gradual pruning needs epochs without pruning to recover."),
+    of("bins", "Difficulty bins of the test set", Whole("0", "100"), "Accuracy is reported in each."),
+    of("limit_train", "Training images at most (0: all)", Whole("0", "1000000000"), "For quick looks."),
+    of("limit_test", "Test images at most (0: all)", Whole("0", "1000000000"), "For quick looks."),
+    of("difficulty", "Difficulty of the built-in set", Real("0", "1"), "0 is trivial, 1 is hopeless."),
+    of("seed", "Seed", Whole("0", "9000000000000000"), "The same seed gives the same numbers."),
+];
+
+/// Heading.
+pub const HARD: &str = "What makes them hard";
+/// Heading.
+pub const CORNERS: &str = "In the corners";
+/// Label.
+pub const PRESET: &str = "Preset";
+/// Option where no preset fits.
+pub const OWN: &str = "My own";
+/// Its sentence.
+pub const OWN_ABOUT: &str = "Your own mix. A preset puts everything back.";
+/// Label.
+pub const HARD_BY: &str = "Hard by";
+/// Why.
+pub const HARD_BY_WHY: &str =
+    "By nature: images that networks find hard. By corruption: noise, blur, weather. By attack: images changed so that the network errs.";
+/// Its options.
+pub const SCENARIOS: [(&str, &str); 3] = [("nature", "nature"), ("corruption", "corruption"), ("attack", "attack")];
+/// Label.
+pub const PART: &str = "Train on";
+/// Its options, before the score.
+pub const PARTS: [(&str, &str); 5] =
+    [("hard", "the hardest"), ("middle", "the middle"), ("easy", "the easiest"), ("random", "a random part"), ("all", "all of them")];
+/// Why.
+pub const PART_WHY: &str = "The question of the paper is who learns the hardest best. The others are there to compare.";
+/// Label.
+pub const SCORE: &str = "Hardness by";
+/// Its options.
+pub const SCORES: [(&str, &str); 7] = [
+    ("el2n", "EL2N: error early in training"),
+    ("el2n-norm", "EL2N, as a norm"),
+    ("grand", "GraNd: size of the gradient"),
+    ("forgetting", "Forgetting: learnt and lost again"),
+    ("uncertainty", "Uncertainty of the answer"),
+    ("loss", "Loss"),
+    ("random", "A random score"),
+];
+/// Why.
+pub const SCORE_WHY: &str = "EL2N of CIFAR-10 comes with the page. Other scores are measured by a short run first.";
+/// Label.
+pub const HOW_MUCH: &str = "How much of them";
+/// Label.
+pub const NETWORK: &str = "Network";
+/// Why.
+pub const NETWORK_WHY: &str = "The same architecture for everybody. The tiny one trains without a GPU.";
+/// Button.
+pub const ADD: &str = "Add a learner";
+/// Button.
+pub const REMOVE: &str = "Remove";
+/// Label.
+pub const METHOD: &str = "Method";
+/// Label.
+pub const DENSITY: &str = "Density";
+/// Why.
+pub const DENSITY_WHY: &str = "The share of the weights that exist. The others take no memory and no time.";
+/// Button.
+pub const DENSITY_NOW: &str = "Use it in the race that runs";
+/// Label.
+pub const ALLOCATION: &str = "Shared among layers";
+/// Its options.
+pub const ALLOCATIONS: [(&str, &str); 4] = [
+    ("as", "as the method has it"),
+    ("erk", "by ERK: small layers denser"),
+    ("uniform", "the same everywhere"),
+    ("global-magnitude", "by magnitude, all layers together"),
+];
+/// Why.
+pub const ALLOCATION_WHY: &str = "Layers differ in how many weights they can spare.";
+/// Box.
+pub const MASKED: &str = "Dense network times a mask";
+/// Why.
+pub const MASKED_WHY: &str = "How most papers simulate sparsity: no weight is really gone, so neither time nor memory is saved.";
+/// Folded.
+pub const ADVANCED_SUMMARY: &str = "Advanced";
+/// Folded.
+pub const VARY: &str = "Vary the method";
+/// Button.
+pub const PAPER: &str = "The paper's recipe";
+/// The form is not the race.
+pub const DIFFERS: &str = "These settings differ from the race that runs. Stop or reset it, then Train takes them.";
+/// Folded.
+pub const ARCHIVE: &str = "Bring your own archive";
+/// About it.
+pub const ARCHIVE_ABOUT: &str = "If this server has no CIFAR-10, choose (or drop here) the official cifar-10-binary.tar.gz. It is checked, kept in this browser, and goes nowhere.";
+/// Its field.
+pub const ARCHIVE_FILE: &str = "The official archive cifar-10-binary.tar.gz";
+/// Label.
+pub const RATE: &str = "Learning rate from here on";
+/// Button.
+pub const RATE_USE: &str = "Use it";
+/// Button.
+pub const RATE_BACK: &str = "Back to the schedule";
+
+/// A number that was not taken.
+pub fn wrong(label: &str, text: &str, low: &str, high: &str) -> String {
+    format!("{label}: {low} to {high}, not '{text}'.")
+}
+/// What a learner weighs in the race that is shown.
+pub fn weights(active: u64, all: u64) -> String {
+    let (a, b) = (crate::figures::count(active), crate::figures::count(all));
+    if active == all { format!("{b} parameters, all of them") } else { format!("{a} of {b} parameters") }
+}

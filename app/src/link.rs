@@ -56,7 +56,8 @@ fn put(fields: &mut Map<String, Value>, name: &str, given: &str) -> Result<()> {
     };
     *slot = match slot {
         Value::String(_) => Value::String(given.to_owned()),
-        Value::Array(_) => given.split(',').map(|item| Value::String(item.trim().to_owned())).collect(),
+        // A plus that was not encoded comes as a space; no learner has one.
+        Value::Array(_) => given.split(',').map(|item| Value::String(item.trim().replace(' ', "+"))).collect(),
         _ => serde_json::from_str(given).map_err(|_| Error::Config(format!("{name}: '{given}' is not a number or true/false")))?,
     };
     Ok(())
@@ -82,13 +83,33 @@ pub fn with(config: &ExperimentConfig, name: &str, given: &str) -> Result<Experi
 /// # Errors
 /// `UnknownName` lists the valid names; `Config` says which value is wrong.
 pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ExperimentConfig> {
-    let mut config = ExperimentConfig::default();
+    over(ExperimentConfig::default(), pairs)
+}
+
+/// The same, over an experiment to start from.
+///
+/// # Errors
+/// As [`parse`].
+pub fn over(mut config: ExperimentConfig, pairs: impl IntoIterator<Item = (String, String)>) -> Result<ExperimentConfig> {
     // One at a time, so that the message names the setting.
     for (name, given) in pairs {
         config = with(&config, &name, &given)?;
     }
     config.validate()?;
     Ok(config)
+}
+
+/// Text as part of an address. What a browser reads as itself stays readable; a plus would be read as a space.
+pub fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~,:@/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 /// The pairs of a query, as it stands in this program (nothing in it is escaped).
@@ -132,6 +153,7 @@ mod tests {
         assert!(link.contains("&lr=0.05&"), "{link}");
         assert!(!link.contains("momentum"), "{link}");
         assert_eq!(parse(pairs(&link)).unwrap(), small());
+        assert_eq!(parse(pairs(&link.replace('+', " "))).unwrap(), small(), "as browsers read a plus");
     }
 
     #[test]

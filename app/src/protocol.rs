@@ -277,6 +277,8 @@ pub enum WayOn {
     UseBuiltIn,
     /// The CPU in place of the GPU.
     UseCpu,
+    /// Fewer samples a step.
+    UseSmallBatch,
     /// The small preset.
     UseQuickLook,
     /// Back to the settings.
@@ -290,11 +292,15 @@ impl WayOn {
             Self::Retry => "Try again",
             Self::UseBuiltIn => "Use the built-in set",
             Self::UseCpu => "Train on the CPU",
+            Self::UseSmallBatch => "Use batch 32",
             Self::UseQuickLook => "Take the quick look",
             Self::ChangeSettings => "Back to the settings",
         }
     }
 }
+
+/// What [`WayOn::UseSmallBatch`] takes.
+pub const SMALL_BATCH: usize = 32;
 
 impl Failure {
     /// A failure with its ways on.
@@ -305,10 +311,12 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        use WayOn::{ChangeSettings, Retry, UseBuiltIn, UseCpu, UseQuickLook};
+        use WayOn::{ChangeSettings, Retry, UseBuiltIn, UseCpu, UseQuickLook, UseSmallBatch};
         let (title, ways): (_, &[WayOn]) = match &error {
             Error::Config(_) | Error::UnknownName { .. } => ("These settings cannot be run", &[ChangeSettings, UseQuickLook]),
-            Error::Limit { .. } | Error::OutOfMemory(_) => ("This does not fit the device", &[UseQuickLook, UseCpu, ChangeSettings]),
+            Error::Limit { .. } | Error::OutOfMemory(_) => {
+                ("This does not fit the device", &[UseSmallBatch, UseQuickLook, UseCpu, ChangeSettings])
+            }
             Error::NoAdapter(_) => ("No GPU can be used here", &[UseCpu]),
             Error::DeviceLost(_) => ("The GPU was lost", &[Retry, UseCpu]),
             Error::Format { .. } | Error::Io { .. } => ("The data is not what it should be", &[Retry, UseBuiltIn]),
@@ -348,7 +356,7 @@ mod tests {
             available: "1 GiB".into(),
             remedy: "use a smaller batch".into(),
         });
-        assert_eq!(failure.ways[0], WayOn::UseQuickLook);
+        assert_eq!(failure.ways[..2], [WayOn::UseSmallBatch, WayOn::UseQuickLook]);
         assert!(failure.message.contains("2 GiB"));
     }
 }

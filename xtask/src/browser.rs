@@ -37,10 +37,17 @@ pub fn end_to_end(ws: &Workspace, chromium: &Path, only: &[String]) -> Result<Co
         write.args(["test", "--quiet", "--release", "--locked", "--package", "sparring-core", "--test", "shaders"]);
         process::run(write.env("SPARRING_SHADERS_JSON", &shaders))?;
     }
-    let mut command = node(ws, chromium, vec![Mount { prefix: "/", dir: page::dist(ws) }])?;
+    // Once more under a path, as a static host may show it.
+    let mounts = ["/", "/some/path/"].map(|prefix| Mount { prefix, dir: page::dist(ws) });
+    let mut command = node(ws, chromium, mounts.into())?;
     command.env("SPARRING_SHADERS_JSON", &shaders);
     // One browser at a time: software rendering takes all cores.
     process::run_tests(command.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(&tests))
+}
+
+/// Half an hour of training, and what becomes of the memory.
+pub fn soak(ws: &Workspace, chromium: &Path, minutes: &str) -> Result<()> {
+    process::run(node(ws, chromium, vec![Mount { prefix: "/", dir: page::dist(ws) }])?.args(["soak.mjs", minutes]))
 }
 
 /// Pictures of the page.

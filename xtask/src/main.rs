@@ -5,6 +5,8 @@
 
 mod browser;
 mod checks;
+mod dist;
+mod offline;
 mod page;
 mod process;
 mod server;
@@ -25,6 +27,8 @@ cargo xtask COMMAND
 
   setup                 install what the page needs (wasm target, trunk, wasm-bindgen, wasm-opt) and fetch CIFAR-10
   build [--draft]       build the release page into dist/; a draft is ready sooner, and heavier and slower
+  dist [--base PATH] [--out DIR]
+                        build, and write the page as static files for a server that shows it at PATH (default / and target/site)
   serve [--port N]      setup, build, and serve the page on http://127.0.0.1:8080
   test                  install what the tests need and run all of them, the page in headless Chromium included
   e2e [NAME...]         only the page in headless Chromium, with the page that is in dist/; only tests/e2e/NAME*.test.mjs
@@ -32,6 +36,7 @@ cargo xtask COMMAND
   golden [--dir DIR] [--device cpu|gpu|browser]
                         run the golden cases of a folder (default tests/golden, cpu)
   bench [OPTIONS]       measure the engine (the options are those of `sparring bench`)
+  soak [--minutes N]    train the tiny network in headless Chromium and watch its memory (default 30), with the page in dist/
   screenshots [--out DIR]
                         pictures of the page: desktop and phone, light and dark (default target/screenshots)
 
@@ -96,6 +101,13 @@ fn run(args: &[String]) -> Result<()> {
             };
             page::build(&ws, &mut stages, finish)?;
         }
+        "dist" => {
+            let options = Options::parse(rest, &["base", "out"])?;
+            let out = ws.caller_path(options.get("out"), "target/site")?;
+            page::build(&ws, &mut stages, page::Finish::Release)?;
+            stages.need("static site", "", || dist::write(&page::dist(&ws), &out, options.get("base").unwrap_or("/")))?;
+            println!("\nThe site is in {}", out.display());
+        }
         "serve" => {
             let options = Options::parse(rest, &["port"])?;
             let port = match options.get("port").map(str::parse) {
@@ -112,6 +124,11 @@ fn run(args: &[String]) -> Result<()> {
         "e2e" => {
             let chromium = setup::browser_tools(&ws, &mut stages)?;
             return browser::end_to_end(&ws, &chromium, rest).map(|_| ());
+        }
+        "soak" => {
+            let options = Options::parse(rest, &["minutes"])?;
+            let chromium = setup::browser_tools(&ws, &mut stages)?;
+            return browser::soak(&ws, &chromium, options.get("minutes").unwrap_or("30"));
         }
         "validate" => {
             Options::parse(rest, &[])?;

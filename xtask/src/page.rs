@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::offline;
 use crate::process;
 use crate::server::{Mount, Server};
 use crate::setup::{self, WasmCompiler};
@@ -37,7 +38,8 @@ pub fn build(ws: &Workspace, stages: &mut Stages, finish: Finish) -> Result<Wasm
             // wasm-opt is left out of what is no release.
             trunk.env("TRUNK_BUILD_RELEASE", "false").env("TRUNK_BUILD_CARGO_PROFILE", "draft");
         }
-        process::run(trunk.args(["build", "--skip-version-check"]).env_remove("NO_COLOR"))
+        process::run(trunk.args(["build", "--skip-version-check"]).env_remove("NO_COLOR"))?;
+        offline::write(&dist(ws))
     })?;
     Ok(compiler)
 }

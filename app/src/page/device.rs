@@ -85,7 +85,9 @@ pub fn copy(lab: Lab, what: &'static str, text: Option<String>) {
 
 /// Link and command line of the form's experiment.
 pub fn take_away(lab: Lab) -> AnyView {
-    let link = kit::button("", "copy-link", words(say::COPY_LINK), never(), move || copy(lab, "Link", lab.config.with_untracked(address)));
+    let link = kit::button("", "copy-link", words(say::COPY_LINK), never(), move || {
+        copy(lab, "Link", lab.config.with_untracked(|c| lab.teacher.with_untracked(|t| address(c, t))))
+    });
     let command = kit::button("", "copy-command", words(say::COPY_COMMAND), never(), move || {
         copy(lab, "Command", lab.config.with_untracked(|c| link::command(c).ok()));
     });

@@ -11,8 +11,9 @@ use crate::chart::Look;
 use crate::examine::Setup;
 use crate::link;
 use crate::presets::Preset;
-use crate::protocol::{Command, Failure, Loading, Message, Picture, Stride, WayOn};
+use crate::protocol::{Command, Failure, Loading, Message, Picture, SMALL_BATCH, Stride, WayOn};
 use crate::race::{Race, Series};
+use crate::teacher::{self, Teacher};
 
 /// Where the lab is between opening and the final bell.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +106,12 @@ pub struct Lab {
     pub bench: RwSignal<Picture>,
     /// The visitor's own picture, channels x height x width bytes of the dataset's size; empty where there is none.
     pub own: RwSignal<Vec<u8>>,
+    /// The lesson, and what else a teacher's link says.
+    pub teacher: RwSignal<Teacher>,
+    /// What of the link was not understood.
+    pub remarks: RwSignal<Vec<String>>,
+    /// The link named no experiment of its own.
+    pub bare: bool,
     /// How the test bench is set.
     pub setup: RwSignal<Setup>,
     /// The place that is shown hears what it asked for.
@@ -117,7 +124,10 @@ pub struct Lab {
 impl Lab {
     /// The lab of the page's address, with its worker on the way.
     pub fn open() -> Self {
-        let parsed = link::parse(query_pairs());
+        let given = teacher::take(query_pairs());
+        let base = given.preset.map_or_else(ExperimentConfig::default, |p| p.config(DeviceChoice::Auto));
+        let bare = given.preset.is_none() && given.rest.iter().all(|(name, _)| name == "version" || name == "device");
+        let parsed = link::over(base, given.rest);
         let config = RwSignal::new(ExperimentConfig::default());
         let lab = Self {
             config,
@@ -137,6 +147,9 @@ impl Lab {
             place: RwSignal::new(Place::of_address()),
             bench: RwSignal::new(Picture::Test(0)),
             own: RwSignal::new(Vec::new()),
+            teacher: RwSignal::new(given.teacher),
+            remarks: RwSignal::new(given.remarks),
+            bare,
             setup: RwSignal::new(Setup::default()),
             heard: StoredValue::new_local(Box::new(|_, _| {})),
             bridge: StoredValue::new_local(Bridge::default()),
@@ -150,8 +163,8 @@ impl Lab {
             Err(error) => Some(Failure::new("This link cannot be read", error.to_string(), &[WayOn::ChangeSettings])),
         };
         lab.connect(wrong_link);
-        // The address follows the form, so that a reload or a copied address brings the same experiment back.
-        Effect::watch(move || lab.config.get(), |config, _, _| remember(config), false);
+        // The address follows the form and the lesson, so that a reload or a copied address brings the same experiment back.
+        Effect::watch(move || (lab.config.get(), lab.teacher.get()), |(config, teacher), _, _| remember(config, teacher), false);
         lab
     }
 
@@ -181,7 +194,7 @@ impl Lab {
         if self.resetting.get_value() {
             match message {
                 Message::Stopped => self.resetting.set_value(false),
-                Message::Ready { device, note } => self.device.set(Some(Opened { info: device, note })),
+                Message::Ready { device, note } => self.ready(Opened { info: device, note }),
                 Message::Died(failure) => self.phase.set(Phase::Failed(failure)),
                 _ => {}
             }
@@ -189,12 +202,7 @@ impl Lab {
         }
         match message {
             Message::Booted => {}
-            Message::Ready { device, note } => {
-                self.device.set(Some(Opened { info: device, note }));
-                if self.phase.with_untracked(|p| *p == Phase::Starting) {
-                    self.phase.set(Phase::Ready);
-                }
-            }
+            Message::Ready { device, note } => self.ready(Opened { info: device, note }),
             Message::Loading(loading) => self.phase.set(Phase::Loading(loading)),
             Message::Events(events) => {
                 let mut finished = false;
@@ -226,7 +234,19 @@ impl Lab {
             Message::Samples { .. } | Message::Pictures { .. } | Message::Examined { .. } | Message::Inside(_) => {
                 self.heard.with_value(|hear| hear(&message, attachment));
             }
-            Message::Failed(failure) | Message::Died(failure) => self.phase.set(Phase::Failed(failure)),
+            Message::Failed(mut failure) | Message::Died(mut failure) => {
+                // A batch that is small already is no way on.
+                let small = self.config.with_untracked(|c| c.batch_size <= SMALL_BATCH);
+                failure.ways.retain(|way| !small || *way != WayOn::UseSmallBatch);
+                self.phase.set(Phase::Failed(failure));
+            }
+        }
+    }
+
+    fn ready(self, opened: Opened) {
+        self.device.set(Some(opened));
+        if self.phase.with_untracked(|p| *p == Phase::Starting) {
+            self.phase.set(Phase::Ready);
         }
     }
 
@@ -240,6 +260,15 @@ impl Lab {
     /// From here on, answers go to `hear` (with their attachments), until another place listens.
     pub fn listen(self, hear: impl Fn(&Message, &JsValue) + 'static) {
         self.heard.set_value(Box::new(hear));
+    }
+
+    /// To another place; the way back works.
+    pub fn visit(self, place: Place) {
+        if self.place.get_untracked() != place {
+            // A browser may refuse to change the address; the place is shown all the same.
+            let _ = window().location().set_hash(place.name());
+            self.place.set(place);
+        }
     }
 
     /// Begins a race with the form's experiment.
@@ -386,6 +415,10 @@ impl Lab {
                 self.config.update(|c| c.device = DeviceChoice::Cpu);
                 self.begin(false);
             }
+            WayOn::UseSmallBatch => {
+                self.config.update(|c| c.batch_size = SMALL_BATCH);
+                self.begin(false);
+            }
             WayOn::UseQuickLook => {
                 self.choose_quick_look();
                 self.begin(false);
@@ -416,17 +449,20 @@ fn query_pairs() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The address of an experiment on this page.
-pub fn address(config: &ExperimentConfig) -> Option<String> {
+/// The address of an experiment on this page, with what a teacher adds.
+pub fn address(config: &ExperimentConfig, teacher: &Teacher) -> Option<String> {
     let location = window().location();
     let base = format!("{}{}", location.origin().ok()?, location.pathname().ok()?);
-    let query = link::query(config).ok()?;
+    // A browser reads a plus in an address as a space.
+    let (query, more) = (link::query(config).ok()?.replace('+', "%2B"), teacher.query());
+    let between = if query.is_empty() || more.is_empty() { "" } else { "&" };
+    let query = format!("{query}{between}{more}");
     Some(if query.is_empty() { base } else { format!("{base}?{query}") })
 }
 
-fn remember(config: &ExperimentConfig) {
+fn remember(config: &ExperimentConfig, teacher: &Teacher) {
     // A browser may refuse (too many changes a second, a sandbox); the form still works, only the address lags.
-    if let (Some(address), Ok(history)) = (address(config), window().history()) {
+    if let (Some(address), Ok(history)) = (address(config, teacher), window().history()) {
         let place = window().location().hash().unwrap_or_default();
         let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("{address}{place}")));
     }

@@ -5,12 +5,15 @@
 mod bench;
 mod bridge;
 mod chart;
+mod classroom;
 mod controls;
 mod device;
 mod estimate;
 mod inside;
+mod keys;
 mod kit;
 mod lab;
+mod lessons;
 mod look;
 mod numbers;
 mod place;
@@ -37,12 +40,14 @@ pub fn start() {
 fn Page() -> impl IntoView {
     let lab = Lab::open();
     provide_context(lab);
+    let class = lessons::Class::new(lab);
     // A closure that knows no other state than the place: what is shown there is made anew when the place changes.
     let place = move || match lab.place.get() {
         Place::Ring => None,
         Place::Samples => Some(samples::samples(lab)),
         Place::Bench => Some(bench::bench(lab)),
         Place::Inside => Some(inside::inside(lab)),
+        Place::Lessons => Some(lessons::lessons(class)),
     };
     view! {
         <a class="skip" href="#ring">{say::SKIP}</a>
@@ -50,9 +55,12 @@ fn Page() -> impl IntoView {
             <h1>"Sparr"<span class="ing">"ing"</span></h1>
             <p>{say::SLOGAN}</p>
             <place::Menu/>
+            {keys::keys(lab)}
             <ThemeToggle/>
         </header>
+        {classroom::banner(lab)}
         <main class="lab" data-place=move || lab.place.get().name()>
+            {lessons::panel(class)}
             <section id="ring" class="ring" aria-label=say::RING tabindex="-1">
                 {ring::ring(lab)}
                 {place}

@@ -17,11 +17,13 @@ pub enum Place {
     Bench,
     /// Masks and weights.
     Inside,
+    /// Guided lessons.
+    Lessons,
 }
 
 impl Place {
     /// In the order of the menu.
-    pub const ALL: [Self; 4] = [Self::Ring, Self::Samples, Self::Bench, Self::Inside];
+    pub const ALL: [Self; 5] = [Self::Ring, Self::Samples, Self::Bench, Self::Inside, Self::Lessons];
 
     /// In the address, behind the hash.
     pub fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Place {
             Self::Samples => "samples",
             Self::Bench => "bench",
             Self::Inside => "inside",
+            Self::Lessons => "lessons",
         }
     }
     /// In the menu.
@@ -39,12 +42,17 @@ impl Place {
             Self::Samples => words::SAMPLES,
             Self::Bench => words::BENCH,
             Self::Inside => words::INSIDE,
+            Self::Lessons => words::LESSONS,
         }
+    }
+    /// The place of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
     }
     /// The place that the address names; the ring where it names none.
     pub fn of_address() -> Self {
         let hash = window().location().hash().unwrap_or_default();
-        Self::ALL.into_iter().find(|p| hash.strip_prefix('#') == Some(p.name())).unwrap_or_default()
+        hash.strip_prefix('#').and_then(Self::named).unwrap_or_default()
     }
 }
 

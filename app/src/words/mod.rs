@@ -2,8 +2,11 @@
 
 pub mod bench;
 pub mod inside;
+pub mod keys;
+pub mod lessons;
 pub mod places;
 pub mod presets;
 pub mod ring;
 pub mod samples;
 pub mod settings;
+pub mod teacher;

@@ -10,3 +10,5 @@ pub const SAMPLES: &str = "Samples";
 pub const BENCH: &str = "Test bench";
 /// Masks and weights.
 pub const INSIDE: &str = "Inside";
+/// Guided lessons.
+pub const LESSONS: &str = "Lessons";

@@ -1,0 +1,201 @@
+//! What a teacher puts into a link beside the experiment: a lesson and its step, a preset, parts of the page to leave out, own words.
+//!
+//! A mistake here never costs the experiment: what is not understood is said and left out, and the rest of the link counts.
+
+use crate::lesson::NAMES;
+use crate::link;
+use crate::presets::Preset;
+use crate::words::presets::PRESETS;
+use crate::words::teacher as words;
+
+/// Characters of a teacher's own text; what is longer is cut.
+pub const MOST_TEXT: usize = 500;
+
+/// Parts of the page that can be left out: the name in links, and how the builder calls it. The style sheet hides them by these names.
+pub const PARTS: [(&str, &str); 10] = [
+    ("places", words::PLACES),
+    ("settings", words::SETTINGS),
+    ("hardness", words::HARDNESS),
+    ("corners", words::CORNERS),
+    ("advanced", words::ADVANCED),
+    ("device", words::DEVICE),
+    ("numbers", words::NUMBERS),
+    ("share", words::SHARE),
+    ("chart", words::CHART),
+    ("tools", words::TOOLS),
+];
+
+/// What the page's address says besides the experiment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Teacher {
+    /// The open lesson, an index into [`NAMES`].
+    pub lesson: Option<usize>,
+    /// Its step, from 0.
+    pub step: usize,
+    /// Parts that are left out, a bit each in the order of [`PARTS`].
+    pub hide: u32,
+    /// A teacher's own words.
+    pub text: String,
+}
+
+/// A link taken apart.
+#[derive(Debug, Default)]
+pub struct Link {
+    /// The teacher's part.
+    pub teacher: Teacher,
+    /// What the experiment starts from.
+    pub preset: Option<&'static Preset>,
+    /// The experiment's own fields.
+    pub rest: Vec<(String, String)>,
+    /// What was not understood, a sentence each.
+    pub remarks: Vec<String>,
+}
+
+/// Takes the teacher's part out of a link's (percent-decoded) names and values.
+pub fn take(pairs: Vec<(String, String)>) -> Link {
+    let mut link = Link::default();
+    let teacher = &mut link.teacher;
+    let mut step = None;
+    for (name, value) in pairs {
+        match name.as_str() {
+            "lesson" => {
+                teacher.lesson = NAMES.iter().position(|n| *n == value);
+                if teacher.lesson.is_none() {
+                    link.remarks.push(words::unknown(words::LESSON, &value, &NAMES));
+                }
+            }
+            "step" => match value.parse::<usize>() {
+                Ok(number) if number > 0 => step = Some(number),
+                _ => link.remarks.push(words::no_step(&value)),
+            },
+            "preset" => {
+                link.preset = Preset::named(&value);
+                if link.preset.is_none() {
+                    let names: Vec<_> = PRESETS.iter().map(|p| p.name).collect();
+                    link.remarks.push(words::unknown(words::PRESET, &value, &names));
+                }
+            }
+            "hide" => {
+                for part in value.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+                    match PARTS.iter().position(|(name, _)| *name == part) {
+                        Some(bit) => teacher.hide |= 1 << bit,
+                        None => link.remarks.push(words::unknown(words::PART, part, &PARTS.map(|(name, _)| name))),
+                    }
+                }
+            }
+            "text" => {
+                teacher.text = value.chars().take(MOST_TEXT).collect();
+                if teacher.text.len() < value.len() {
+                    link.remarks.push(words::cut(MOST_TEXT));
+                }
+            }
+            _ => link.rest.push((name, value)),
+        }
+    }
+    match step {
+        Some(step) if teacher.lesson.is_some() => teacher.step = step - 1,
+        Some(_) if link.remarks.is_empty() => link.remarks.push(words::STEP_ALONE.to_owned()),
+        _ => {}
+    }
+    link
+}
+
+impl Teacher {
+    /// The parts that are left out, by name, as the style sheet reads them.
+    pub fn hidden(&self) -> String {
+        let names = PARTS.iter().enumerate().filter(|(bit, _)| self.hide >> bit & 1 == 1);
+        names.map(|(_, (name, _))| *name).collect::<Vec<_>>().join(" ")
+    }
+
+    /// As part of a link's query, percent-encoded; empty where there is nothing to say.
+    pub fn query(&self) -> String {
+        let mut pairs = Vec::new();
+        if let Some(name) = self.lesson.and_then(|l| NAMES.get(l)) {
+            pairs.push(format!("lesson={name}"));
+            if self.step > 0 {
+                pairs.push(format!("step={}", self.step + 1));
+            }
+        }
+        if self.hide != 0 {
+            pairs.push(format!("hide={}", self.hidden().replace(' ', ",")));
+        }
+        if !self.text.is_empty() {
+            pairs.push(format!("text={}", link::encoded(&self.text)));
+        }
+        pairs.join("&")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn of(pairs: &[(&str, &str)]) -> Link {
+        take(pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_link_without_a_teacher_is_left_as_it_is() {
+        let link = of(&[("version", "1"), ("epochs", "2")]);
+        assert_eq!(link.teacher, Teacher::default());
+        assert_eq!(link.teacher.query(), "");
+        assert_eq!(link.rest.len(), 2);
+        assert!(link.remarks.is_empty() && link.preset.is_none());
+    }
+
+    #[test]
+    fn a_teachers_link_comes_back() {
+        let link = of(&[
+            ("lesson", "sparse"),
+            ("step", "3"),
+            ("hide", "settings, device,numbers"),
+            ("text", "Look at a & b: 50 %"),
+            ("epochs", "2"),
+        ]);
+        assert_eq!(link.teacher.lesson, Some(1));
+        assert_eq!(link.teacher.step, 2);
+        assert_eq!(link.teacher.hidden(), "settings device numbers");
+        assert_eq!(link.rest, [("epochs".to_owned(), "2".to_owned())]);
+        assert!(link.remarks.is_empty(), "{:?}", link.remarks);
+        let query = link.teacher.query();
+        assert_eq!(query, "lesson=sparse&step=3&hide=settings,device,numbers&text=Look%20at%20a%20%26%20b:%2050%20%25");
+    }
+
+    #[test]
+    fn a_preset_is_what_the_rest_changes() {
+        assert_eq!(of(&[("preset", "quick-look")]).preset.map(|p| p.name), Some("quick-look"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_said_and_costs_nothing_else() {
+        let link = of(&[("lesson", "dancing"), ("step", "2"), ("hide", "settings,walls"), ("preset", "best"), ("text", "Hello")]);
+        assert_eq!(link.teacher.lesson, None);
+        assert_eq!(link.teacher.hidden(), "settings");
+        assert_eq!(link.teacher.text, "Hello");
+        for (word, other) in [("dancing", "under-attack"), ("walls", "numbers"), ("best", "quick-look")] {
+            assert!(link.remarks.iter().any(|r| r.contains(word) && r.contains(other)), "{word}: {:?}", link.remarks);
+        }
+        for step in ["0", "-1", "two", ""] {
+            assert_eq!(of(&[("lesson", "sparse"), ("step", step)]).remarks.len(), 1, "{step}");
+        }
+        assert_eq!(of(&[("step", "2")]).remarks.len(), 1);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters_and_said() {
+        let link = of(&[("text", &"ä".repeat(MOST_TEXT + 1))]);
+        assert_eq!(link.teacher.text.chars().count(), MOST_TEXT);
+        assert_eq!(link.remarks.len(), 1);
+        assert!(of(&[("text", &"ä".repeat(MOST_TEXT))]).remarks.is_empty());
+    }
+
+    #[test]
+    fn the_style_sheet_hides_every_part() {
+        let style = include_str!("../style/lessons.css");
+        for (name, label) in PARTS {
+            assert!(style.contains(&format!("[data-hide~=\"{name}\"] ")), "{name} is not hidden");
+            assert!(!label.is_empty());
+        }
+    }
+}

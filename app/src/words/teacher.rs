@@ -1,0 +1,63 @@
+//! Teacher links: what is said of them, and their builder.
+
+/// Kind of name.
+pub const LESSON: &str = "lesson";
+/// Kind of name.
+pub const PRESET: &str = "preset";
+/// Kind of name.
+pub const PART: &str = "part of the page to hide";
+/// A step without its lesson.
+pub const STEP_ALONE: &str = "This link names a step but no lesson, so it opens none.";
+
+/// Part of the page.
+pub const PLACES: &str = "The menu of places";
+/// Part of the page.
+pub const SETTINGS: &str = "All settings";
+/// Part of the page.
+pub const HARDNESS: &str = "What makes the samples hard";
+/// Part of the page.
+pub const CORNERS: &str = "Network and learners";
+/// Part of the page.
+pub const ADVANCED: &str = "Advanced settings";
+/// Part of the page.
+pub const DEVICE: &str = "This device";
+/// Part of the page.
+pub const NUMBERS: &str = "Honest numbers";
+/// Part of the page.
+pub const SHARE: &str = "Links and commands to take away";
+/// Part of the page.
+pub const CHART: &str = "The chart";
+/// Part of the page.
+pub const TOOLS: &str = "Keys and colours";
+
+/// Heading of the builder.
+pub const BUILDER: &str = "A link for your class";
+/// Under it.
+pub const ABOUT: &str = "It opens the experiment that is set now, with the lesson, the parts and the words that you choose here. Nothing is stored anywhere: all of it is in the link.";
+/// Label.
+pub const WHICH: &str = "Lesson";
+/// Choice.
+pub const NO_LESSON: &str = "No lesson";
+/// Legend.
+pub const HIDE: &str = "Leave out";
+/// Label.
+pub const OWN: &str = "Your own words at the top (at most 500 characters)";
+/// Button.
+pub const COPY: &str = "Copy the link";
+/// What was copied.
+pub const LINK: &str = "Link";
+/// Heading of the teacher's own words, for screen readers.
+pub const FROM_TEACHER: &str = "From your teacher";
+
+/// A name that is none.
+pub fn unknown(kind: &str, name: &str, valid: &[&str]) -> String {
+    format!("This link names the {kind} '{name}', which is not here. Possible are: {}. The rest of the link counts.", valid.join(", "))
+}
+/// A step that is none.
+pub fn no_step(value: &str) -> String {
+    format!("This link names the step '{value}', which is not a number from 1 on. The lesson opens at its first step.")
+}
+/// A text that was too long.
+pub fn cut(most: usize) -> String {
+    format!("The text of this link is longer than {most} characters; the rest of it is left out.")
+}

@@ -1,0 +1,90 @@
+// Teacher links: the lesson, the parts that are left out, own words; what is wrong in one is said and costs nothing else.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { TINY, withLab } from './lab.mjs';
+import { Lesson } from './shell.mjs';
+
+const cpu = (config) => ({ webgpu: 'no-adapter', config: { device: 'cpu', ...config } });
+const id = (name) => `[data-testid="${name}"]`;
+
+test('a lesson link with half the controls hidden opens the lesson, its race and the words, and nothing else', async () => {
+  const words = 'Room 12: stop at <b>step 4</b> & discuss.';
+  await withLab(cpu({ lesson: 'sparse', step: '2', hide: 'hardness,corners,device,share,places,tools', text: words }), async (lab) => {
+    await lab.reach('ready');
+    const lesson = new Lesson(lab);
+    await lesson.panel.waitFor();
+    await lab.page.waitForFunction(() => /Step 2 of/.test(document.querySelector('[data-testid="lesson-step"]')?.textContent));
+    assert.equal((await lab.page.locator(id('teacher-text')).innerText()).trim(), words);
+    for (const hidden of ['preset-select', 'model-select', 'device-line', 'place-bench', 'keys-button']) {
+      assert.equal(await lab.page.locator(id(hidden)).isVisible(), false, `${hidden} is to be hidden`);
+    }
+    for (const shown of ['train-button', 'chart', 'status']) {
+      assert.ok(await lab.page.locator(id(shown)).isVisible(), `${shown} is to be seen`);
+    }
+    // The link has no experiment of its own: the step's race is set up.
+    assert.match(await lab.status.innerText(), /Dense against SET 0\.1/);
+    // Not even the keyboard gets to what is hidden.
+    for (let i = 0; i < 40; i += 1) {
+      await lab.page.keyboard.press('Tab');
+      assert.ok(await lab.page.evaluate(() => !document.activeElement.closest('[data-part~="corners"], [data-part~="places"]')));
+    }
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('an experiment in the link counts more than the lesson, and changes keep the teacher’s part in the address', async () => {
+  await withLab(cpu({ ...TINY, lesson: 'sparse', step: '2', hide: 'device' }), async (lab) => {
+    await lab.reach('ready');
+    await new Lesson(lab).panel.waitFor();
+    assert.match(await lab.status.innerText(), /SET 0\.2/);
+    const epochs = lab.page.locator(id('epochs-input'));
+    await epochs.fill('3');
+    await epochs.blur();
+    await lab.page.waitForURL(/epochs=3.*lesson=sparse&step=2&hide=device/);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('what is wrong in a teacher link is said in words, and the rest counts', async () => {
+  await withLab(cpu({ ...TINY, lesson: 'dancing', step: 'two', hide: 'settings,walls', preset: 'best' }), async (lab) => {
+    await lab.reach('ready');
+    const remarks = (await lab.page.locator(id('link-remark')).allInnerTexts()).join('\n');
+    for (const word of ['dancing', 'under-attack', 'walls', 'numbers', 'best', 'quick-look', "'two'"]) assert.ok(remarks.includes(word), `${word}: ${remarks}`);
+    assert.equal(await lab.presets.isVisible(), false);
+    assert.match(await lab.status.innerText(), /2 epochs/);
+    await lab.trainButton.click();
+    await lab.reach('finished');
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('a preset in the link is where its other fields start from', async () => {
+  await withLab(cpu({ preset: 'quick-look', epochs: '3' }), async (lab) => {
+    await lab.reach('ready');
+    assert.equal(await lab.page.locator(id('dataset-select')).inputValue(), 'builtin');
+    assert.match(await lab.status.innerText(), /3 epochs/);
+  });
+});
+
+test('the builder makes a link that does what it says', async () => {
+  await withLab(cpu(TINY), async (lab) => {
+    await lab.reach('ready');
+    await lab.page.locator(id('place-lessons')).click();
+    const builder = lab.page.locator(id('teacher-builder'));
+    await builder.locator('select').selectOption('2');
+    await builder.getByLabel('This device').check();
+    await builder.getByLabel('Your own words').fill('Begin at once & tell me\nwho leads.');
+    const link = lab.page.locator(id('teacher-link'));
+    assert.equal(await link.innerText(), await link.getAttribute('href'));
+    await lab.page.goto(await link.getAttribute('href'));
+    await lab.reach('ready');
+    const lesson = new Lesson(lab);
+    await lesson.panel.waitFor();
+    assert.match(await lesson.number.innerText(), /Who learns the hard ones better/);
+    assert.equal(await lab.deviceLine.isVisible(), false);
+    assert.match(await lab.page.locator(id('teacher-text')).innerText(), /Begin at once & tell me\s+who leads\./);
+    assert.match(await lab.status.innerText(), /2 epochs/);
+    assert.deepEqual(lab.errors, []);
+  });
+});

@@ -11,6 +11,7 @@ export class Lesson {
     this.answers = this.panel.locator('input[type="radio"]');
     this.reveal = this.page.locator(id('lesson-reveal'));
     this.next = this.page.locator(id('lesson-next'));
+    this.skip = this.page.locator(id('lesson-skip'));
     this.back = this.page.locator(id('lesson-back'));
     this.load = this.page.locator(id('lesson-load'));
     this.show = this.page.locator(id('lesson-show'));
@@ -33,11 +34,11 @@ export class Lesson {
 
   /** Whether the panel lets one go on. */
   async ready() {
-    return !(await this.next.innerText()).startsWith('Skip');
+    return this.next.isEnabled();
   }
 
   async waitReady(timeout = 180_000) {
-    await this.page.waitForFunction((s) => !document.querySelector(s)?.textContent.startsWith('Skip'), id('lesson-next'), { timeout });
+    await this.page.waitForFunction((s) => document.querySelector(s)?.disabled === false, id('lesson-next'), { timeout });
   }
 
   /** The framed control; null where the step points at none. */

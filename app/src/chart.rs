@@ -18,7 +18,7 @@ const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
 
 /// Half as high as wide, within what a phone and a desk can show beside the controls.
-pub fn height(width: f64) -> f64 {
+fn height(width: f64) -> f64 {
     (width * 0.52).clamp(240.0, 400.0)
 }
 
@@ -219,8 +219,14 @@ impl Figure {
         )
     }
 
+    /// The whole `<svg>` for a drawing of this width, with a reading at `cross`.
+    pub fn svg(&self, width: f64, cross: Option<f64>) -> String {
+        let high = height(width);
+        format!("<svg viewBox=\"0 0 {width} {high}\" height=\"{high}\" aria-hidden=\"true\">{}</svg>", self.drawing(width, cross))
+    }
+
     /// What stands inside the `<svg>`, for a drawing of this width, with a reading at `cross`.
-    pub fn drawing(&self, width: f64, cross: Option<f64>) -> String {
+    fn drawing(&self, width: f64, cross: Option<f64>) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.
         for y in self.y_ticks() {

@@ -12,7 +12,8 @@ use web_sys::{File, HtmlCanvasElement, ImageBitmap};
 
 use super::kit::{self, Input, holds, never, told, words as fixed};
 use super::lab::Lab;
-use super::look::{Pixels, PixelsProps, Raster, Stamp, context, stamp};
+use super::look::{Raster, Stamp, context, pixels, stamp};
+use super::tag::tag;
 use crate::examine::{Change, GROUPS, Setup, answer, magnified, planes, rgba, worth_a_bar};
 use crate::plot;
 use crate::protocol::{AttackSettings, Command, Examination, Message, Picture};
@@ -250,8 +251,8 @@ fn figure(
     caption: Signal<String>,
     caption_id: &'static str,
 ) -> AnyView {
-    let pixels = Pixels(PixelsProps { raster, label, testid }).into_any();
-    view! { <figure>{pixels}<figcaption data-testid=caption_id>{caption}</figcaption></figure> }.into_any()
+    let pixels = pixels(raster, label, testid);
+    tag("figure").put(pixels).put(tag("figcaption").is("data-testid", caption_id).told(caption).view()).view()
 }
 
 /// The place.
@@ -296,15 +297,15 @@ pub fn bench(lab: Lab) -> AnyView {
             figure(shared(1), fixed(words::AFTER), "bench-after", fixed(words::AFTER), ""),
             kit::says("quiet", "", truth),
         ];
-        let answers =
-            (move || learners.get().into_iter().enumerate().map(|(i, (tone, name))| card(bench, i, tone, name)).collect_view()).into_any();
+        let cards = move || learners.get().into_iter().enumerate().map(|(i, (tone, name))| card(bench, i, tone, name)).collect();
+        let answers = kit::made(Box::new(move || kit::part("answers", cards())));
         kit::part(
             "",
             vec![
                 chooser(bench),
                 kit::part("setup", vec![kit::part("pair", pair), corrupting(bench), attacking(bench)]),
                 kit::announces("verdict", "bench-sentence", sentence),
-                kit::part("answers", vec![answers]),
+                answers,
                 kit::says("quiet", "", fixed(words::TICK)),
                 kit::says("quiet", "bench-took", took),
                 kit::behind(words::NUMBERS, words::NUMBERS, "bench-numbers", numbers),
@@ -343,7 +344,7 @@ fn chooser(bench: Bench) -> AnyView {
         button(words::RANDOM, "bench-random", |at, count| at + 1.0 + (js_sys::Math::random() * (count - 1.0)).floor().max(0.0)),
         kit::folded("", words::OWN, own),
     ];
-    view! { <div class="row chooser" role="group" aria-label=words::PICTURE>{content}</div> }.into_any()
+    tag("div").is("class", "row chooser").is("role", "group").is("aria-label", words::PICTURE).all(content).view()
 }
 
 /// A slider of the setup.
@@ -370,7 +371,7 @@ fn range(testid: &'static str, min: &'static str, max: &'static str) -> Input {
 }
 
 fn doing(legend: &'static str, content: Vec<AnyView>) -> AnyView {
-    view! { <fieldset class="doing"><legend>{legend}</legend>{content}</fieldset> }.into_any()
+    tag("fieldset").is("class", "doing").put(tag("legend").text(legend).view()).all(content).view()
 }
 
 fn corrupting(bench: Bench) -> AnyView {
@@ -438,8 +439,8 @@ fn card(bench: Bench, index: usize, tone: &'static str, name: String) -> AnyView
     ];
     let content = vec![kit::when(attacked, "pair", pair), kit::html("", "bench-bars", bars)];
     let heading = name.clone();
-    view! { <section class=format!("answer {tone}") aria-label=name data-testid="bench-learner"><h3>{heading}</h3>{content}</section> }
-        .into_any()
+    let section = tag("section").is("class", format!("answer {tone}")).is("aria-label", name).is("data-testid", "bench-learner");
+    section.put(tag("h3").text(heading).view()).all(content).view()
 }
 
 /// The answer of a learner as a table whose cells are bars.

@@ -1,15 +1,20 @@
 //! The chart's place on the page: chips and sliders that say how it is looked at, pointer and keys that read and zoom it.
 
-use leptos::{html, prelude::*};
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
 use super::kit::{self, Input, holds, never, told, words};
 use super::lab::Lab;
-use crate::chart::{self, Figure, LEFT, Look, RIGHT, height};
+use super::tag::tag;
+use crate::chart::{self, Figure, LEFT, Look, RIGHT};
 use crate::race::{Race, Series};
 use crate::words::ring as say;
 
+/// Where the drawing lies, once it is there.
+type Holder = RwSignal<Option<web_sys::Element>, LocalStorage>;
+
 /// The width that the chart has on this screen, in CSS pixels.
-fn measured_width(target: NodeRef<html::Div>) -> RwSignal<f64> {
+fn measured_width(target: Holder) -> RwSignal<f64> {
     let width = RwSignal::new(640.0);
     let measure = move || {
         if let Some(element) = target.get_untracked() {
@@ -47,7 +52,7 @@ pub fn look(lab: Lab) -> Look {
 
 /// The chart, its chips, its key and its table.
 pub fn chart(lab: Lab) -> AnyView {
-    let holder = NodeRef::<html::Div>::new();
+    let holder: Holder = RwSignal::new_local(None);
     let width = measured_width(holder);
     let cross = RwSignal::new(None::<f64>);
     // Where a press began; moved away from, it draws out a part to zoom to.
@@ -79,7 +84,7 @@ pub fn chart(lab: Lab) -> AnyView {
             }
         }
     };
-    let by_key = move |ev: web_sys::KeyboardEvent| {
+    let by_key = move |ev: &web_sys::KeyboardEvent| {
         let (stops, low, high) = figure.with_untracked(|f| (f.stops(), f.x_at(0.0), f.x_at(1.0)));
         let here = cross.get_untracked();
         let next = match ev.key().as_str() {
@@ -107,7 +112,7 @@ pub fn chart(lab: Lab) -> AnyView {
         let hidden = holds(move || matches!(s, Series::Robust | Series::Corrupted) && !lab.race.with(|r| r.has(s)));
         let down = holds(move || now.get().series == s);
         let chip = kit::toggle("chip", s.name(), words(s.label()), down, move || lab.series.set(Some(s)));
-        view! { <span hidden=hidden>{chip}</span> }.into_any()
+        tag("span").flag("hidden", hidden).put(chip).view()
     };
     let mut chips: Vec<AnyView> = Series::ALL.into_iter().map(chip).collect();
     chips.push(kit::toggle("chip", "chart-log", words(say::LOG), holds(move || now.get().log), move || change(|l| l.log = !l.log)));
@@ -132,39 +137,44 @@ pub fn chart(lab: Lab) -> AnyView {
         if nothing { say::empty(lab.started.with(Option::is_some), evaluated, now.get().series).into() } else { String::new() }
     });
     let bins = Memo::new(move |_| lab.race.with(|r| chart::bins(r, say::BINS_CAPTION)));
-    view! {
-        <div class="chips" role="group" aria-label=say::CHART>{chips}</div>
-        {smooth}
-        <ul class="key" data-testid="chart-key" inner_html=key></ul>
-        <div class="chart" node_ref=holder>
-            <svg
-                data-testid="chart"
-                data-points=move || lab.race.with(|r| r.reports)
-                data-series=move || now.get().series.label()
-                viewBox=move || format!("0 0 {} {}", width.get(), height(width.get()))
-                height=move || height(width.get())
-                role="img"
-                tabindex="0"
-                aria-label=told(move || figure.with(Figure::summary))
-                on:pointermove=move |ev| cross.set(place(ev.client_x()))
-                on:pointerdown=move |ev| {
-                    cross.set(place(ev.client_x()));
-                    pressed.set_value(place(ev.client_x()));
-                }
-                on:pointerup=move |ev| released(ev.client_x())
-                on:dblclick=move |_| lab.look.update(|l| l.zoom = (0.0, 1.0))
-                on:pointerleave=move |_| cross.set(None)
-                on:blur=move |_| cross.set(None)
-                on:keydown=by_key
-                inner_html=told(move || figure.with(|f| f.drawing(width.get(), cross.get())))
-            ></svg>
-            {kit::says("empty", "", empty)}
-        </div>
-        {kit::behind(say::BEHIND, say::BEHIND, "chart-table", told(move || lab.race.with(|r| chart::table(r, now.get().series, say::BY_EPOCH))))}
-        {kit::when(holds(move || bins.with(Option::is_some)), "bins", vec![kit::folded("table", say::BINS, vec![
-            kit::html("", "bins", told(move || bins.with(|b| b.as_ref().map(|b| b.0.clone()).unwrap_or_default()))),
-            kit::scrolled("", say::BINS_CAPTION, "bins-table", told(move || bins.with(|b| b.as_ref().map(|b| b.1.clone()).unwrap_or_default()))),
-        ])])}
-    }
-    .into_any()
+    let at = |event: &web_sys::Event| event.dyn_ref::<web_sys::PointerEvent>().map_or(0, |e| e.client_x());
+    // A drawing is put in whole; what hears and is named is the box around it, so that the focus stays.
+    let drawing = tag("div").is("class", "drawing").is("data-testid", "chart").is("role", "img").is("tabindex", "0");
+    let drawing = drawing.says("data-points", told(move || lab.race.with(|r| r.reports.to_string())));
+    let drawing = drawing.says("data-series", told(move || now.get().series.label().into()));
+    let drawing = drawing.says("aria-label", told(move || figure.with(Figure::summary)));
+    let drawing = drawing.html(told(move || figure.with(|f| f.svg(width.get(), cross.get()))));
+    let drawing = drawing
+        .on("pointermove", move |event| cross.set(place(at(&event))))
+        .on("pointerdown", move |event| {
+            cross.set(place(at(&event)));
+            pressed.set_value(place(at(&event)));
+        })
+        .on("pointerup", move |event| released(at(&event)))
+        .on("dblclick", move |_| lab.look.update(|l| l.zoom = (0.0, 1.0)))
+        .on("pointerleave", move |_| cross.set(None))
+        .on("blur", move |_| cross.set(None))
+        .on("keydown", move |event| event.dyn_ref().into_iter().for_each(by_key))
+        .view();
+    let of_bins =
+        move |of: fn(&(String, String)) -> &String| told(move || bins.with(|b| b.as_ref().map(|b| of(b).clone()).unwrap_or_default()));
+    let by_difficulty =
+        vec![kit::html("", "bins", of_bins(|b| &b.0)), kit::scrolled("", say::BINS_CAPTION, "bins-table", of_bins(|b| &b.1))];
+    let table = told(move || lab.race.with(|r| chart::table(r, now.get().series, say::BY_EPOCH)));
+    kit::part(
+        "",
+        vec![
+            tag("div").is("class", "chips").is("role", "group").is("aria-label", say::CHART).all(chips).view(),
+            smooth,
+            tag("ul").is("class", "key").is("data-testid", "chart-key").html(key).view(),
+            tag("div")
+                .is("class", "chart")
+                .made(move |element| holder.set(Some(element)))
+                .put(drawing)
+                .put(kit::says("empty", "", empty))
+                .view(),
+            kit::behind(say::BEHIND, say::BEHIND, "chart-table", table),
+            kit::when(holds(move || bins.with(Option::is_some)), "bins", vec![kit::folded("table", say::BINS, by_difficulty)]),
+        ],
+    )
 }

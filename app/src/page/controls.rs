@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::kit::{self, Input, holds, never, told, words};
 use super::lab::{Lab, Phase};
+use super::tag::tag;
 use crate::words::ring as say;
 
 /// The row of buttons.
@@ -29,24 +30,18 @@ pub fn controls(lab: Lab) -> AnyView {
         load.into_iter().for_each(|load| lab.set_load(load));
         load.is_some()
     });
-    view! {
-        <div class="controls" role="group" aria-label=say::CONTROLS>
-            <button
-                type="button"
-                class="primary"
-                data-testid=move || if training.get() { "pause-button" } else { "train-button" }
-                disabled=starting
-                aria-disabled=move || loading.get().then_some("true")
-                on:click=move |_| if training.get_untracked() { lab.pause() } else { lab.train() }
-            >
-                {label}
-            </button>
-            {kit::button("", "step-button", words(say::STEP), held, move || lab.step())}
-            {stride}
-            {kit::button("", "stop-button", words(say::STOP), holds(move || !busy.get()), move || lab.stop())}
-            {kit::button("", "reset-button", words(say::RESET), holds(move || lab.started.with(Option::is_none)), move || lab.reset())}
-            {kit::field("field load", words(say::LOAD), shown, say::LOAD_WHY, load)}
-        </div>
-    }
-    .into_any()
+    let which = told(move || if training.get() { "pause-button".into() } else { "train-button".into() });
+    let train = tag("button").is("type", "button").is("class", "primary").says("data-testid", which).flag("disabled", starting);
+    let train = train.says("aria-disabled", told(move || loading.get().to_string()));
+    let train =
+        train.on("click", move |_| if training.get_untracked() { lab.pause() } else { lab.train() }).told(told(move || label().into()));
+    let all = vec![
+        train.view(),
+        kit::button("", "step-button", words(say::STEP), held, move || lab.step()),
+        stride,
+        kit::button("", "stop-button", words(say::STOP), holds(move || !busy.get()), move || lab.stop()),
+        kit::button("", "reset-button", words(say::RESET), holds(move || lab.started.with(Option::is_none)), move || lab.reset()),
+        kit::field("field load", words(say::LOAD), shown, say::LOAD_WHY, load),
+    ];
+    tag("div").is("class", "controls").is("role", "group").is("aria-label", say::CONTROLS).all(all).view()
 }

@@ -3,12 +3,13 @@
 //! The numbers of the layers are those of the events; only mask and histogram are asked for, one question at a time, again at each
 //! topology update.
 
-use leptos::{html, prelude::*};
+use leptos::prelude::*;
 use sparring_core::events::LayerDensity;
 
 use super::kit::{self, holds, never, told, words as fixed};
 use super::lab::Lab;
-use super::look::{Pixels, PixelsProps, Raster, Stamp, stamp};
+use super::look::{Raster, Stamp, pixels, stamp};
+use super::tag::tag;
 use crate::figures::{count, percent};
 use crate::mask::{Grid, as_erk, colour, overall};
 use crate::plot;
@@ -123,13 +124,13 @@ pub fn inside(lab: Lab) -> AnyView {
         let of_sparse = kit::made_when(sparse, move || kit::part("", vec![mask(inside), densities_of(inside), explored(inside)]));
         let dense = kit::says("quiet", "", told(move || if sparse.get() { String::new() } else { words::DENSE.into() }));
         let content = vec![choice(inside), dense, of_sparse, weights(inside)];
-        view! { <div class=tone>{content}</div> }.into_any()
+        tag("div").says("class", tone).all(content).view()
     });
     kit::part("card", vec![kit::heading(words::TITLE), waits, shown])
 }
 
 fn subheading(text: &'static str) -> AnyView {
-    view! { <h3>{text}</h3> }.into_any()
+    tag("h3").text(text).view()
 }
 
 /// Whose inside, and which layer.
@@ -160,7 +161,7 @@ fn choice(inside: Inside) -> AnyView {
 
 /// The mask's picture in the colours of its legend.
 fn mask(inside: Inside) -> AnyView {
-    let legend = NodeRef::<html::Ul>::new();
+    let legend = RwSignal::new_local(None::<web_sys::Element>);
     let grid = Memo::new(move |_| inside.seen(|i| Grid::of(&i.view, MOST)));
     // A control may have changed the page's colours.
     let restyled = Trigger::new();
@@ -203,7 +204,7 @@ fn mask(inside: Inside) -> AnyView {
         }
         inside.seen(|i| words::extent(i.view.rows, i.view.columns, i.count, dot))
     };
-    let pixels = Pixels(PixelsProps { raster, label, testid: "inside-mask" }).into_any();
+    let pixels = pixels(raster, label, "inside-mask");
     let entries: String = words::LEGEND.iter().map(|text| format!("<li><i aria-hidden=\"true\"></i>{text}</li>")).collect();
     let change = told(move || format!("{} {}", change().unwrap_or_default(), rate().unwrap_or_default()));
     kit::part(
@@ -211,7 +212,7 @@ fn mask(inside: Inside) -> AnyView {
         vec![
             subheading(words::MASK),
             kit::when(holds(drawn), "mask", vec![pixels]),
-            view! { <ul class="legend" node_ref=legend inner_html=entries></ul> }.into_any(),
+            tag("ul").is("class", "legend").html(fixed(entries)).made(move |ul| legend.set(Some(ul))).view(),
             kit::says("quiet", "inside-extent", told(move || extent().unwrap_or_default())),
             kit::announces("", "inside-change", change),
         ],
@@ -225,14 +226,14 @@ fn densities_of(inside: Inside) -> AnyView {
     let erk = Memo::new(move |_| inside.lab.started.with(|c| c.as_ref().and_then(|c| layers.with(|l| as_erk(c, l)))));
     let compared = move || words::compared(&label.get(), layers.with(|l| overall(l)));
     let table = move || Some(erk.with(|erk| layers.with(|l| densities(l, erk.as_deref(), inside.layer()))));
-    let choose = move |ev: web_sys::MouseEvent| {
+    let choose = move |ev: web_sys::Event| {
         let button = ev.target().and_then(|t| wasm_bindgen::JsCast::dyn_into::<web_sys::Element>(t).ok());
         if let Some(layer) = button.and_then(|b| b.get_attribute("data-layer")).and_then(|i| i.parse().ok()) {
             inside.layer.set(Some(layer));
         }
     };
     let table = kit::scrolled("tall", words::DENSITIES, "inside-densities", told(move || table().unwrap_or_default()));
-    let table = view! { <div on:click=choose>{table}</div> }.into_any();
+    let table = tag("div").on("click", choose).put(table).view();
     kit::part("", vec![subheading(words::DENSITIES), kit::says("quiet", "", told(compared)), table])
 }
 

@@ -10,6 +10,7 @@ use super::kit::{self, never};
 use super::lab::{Lab, Phase};
 use super::lessons::{heard, said};
 use super::place::Place;
+use super::tag::tag;
 use crate::words::keys as words;
 
 const KEY: &str = "sparring-keys";
@@ -119,5 +120,6 @@ pub fn keys(lab: Lab) -> AnyView {
     };
     let button = kit::button("small keys-button", "keys-button", kit::words(words::BUTTON), never(), show);
     let list = heard("", "", kit::words(html()), hear);
-    view! { {button} <dialog id="keys" aria-labelledby="keys-title">{list}</dialog> }.into_any()
+    let dialog = tag("dialog").is("id", "keys").is("aria-labelledby", "keys-title").put(list).view();
+    tag("span").put(button).put(dialog).view()
 }

@@ -3,12 +3,13 @@
 //! All take boxed closures and signals and give one type: a view's own type would be compiled again, with all that builds and updates
 //! it, wherever it differs, and the page has to stay small. What is only read is text ([`crate::plot`]), put in by [`html`].
 
-use leptos::{html as tags, prelude::*};
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
+use super::tag::{self, tag};
 use crate::plot::escape;
 
-/// What a control does with what was chosen, typed or pressed.
-pub type Take = Box<dyn Fn(String)>;
+const WHY: &str = "why?";
 
 /// A condition that never changes.
 pub fn never() -> Signal<bool> {
@@ -22,11 +23,20 @@ pub fn words(text: impl Into<String>) -> Signal<String> {
 
 /// Text that follows what it reads.
 pub fn told(text: impl Fn() -> String + Send + Sync + 'static) -> Signal<String> {
+    derived(Box::new(text))
+}
+
+// One closure type for all of them: the signal around it is compiled once.
+fn derived(text: Box<dyn Fn() -> String + Send + Sync>) -> Signal<String> {
     Signal::derive(text)
 }
 
 /// A condition that follows what it reads.
 pub fn holds(condition: impl Fn() -> bool + Send + Sync + 'static) -> Signal<bool> {
+    memoized(Box::new(condition))
+}
+
+fn memoized(condition: Box<dyn Fn() -> bool + Send + Sync>) -> Signal<bool> {
     Memo::new(move |_| condition()).into()
 }
 
@@ -38,42 +48,26 @@ pub fn button(
     disabled: Signal<bool>,
     press: impl Fn() + 'static,
 ) -> AnyView {
-    pressed(class, testid, label, disabled, Box::new(press))
-}
-
-fn pressed(class: &'static str, testid: &'static str, label: Signal<String>, disabled: Signal<bool>, press: Box<dyn Fn()>) -> AnyView {
-    view! { <button type="button" class=class data-testid=testid disabled=disabled on:click=move |_| press()>{label}</button> }.into_any()
+    let button = tag("button").is("type", "button").is("class", class).is("data-testid", testid).flag("disabled", disabled);
+    button.on("click", move |_| press()).told(label).view()
 }
 
 /// A button that stays down: its label, whether it is down, what pressing does.
 pub fn toggle(class: &'static str, testid: &'static str, label: Signal<String>, down: Signal<bool>, press: impl Fn() + 'static) -> AnyView {
-    toggled(class, testid, label, down, Box::new(press))
-}
-
-fn toggled(class: &'static str, testid: &'static str, label: Signal<String>, down: Signal<bool>, press: Box<dyn Fn()>) -> AnyView {
-    view! {
-        <button type="button" class=class data-testid=testid aria-pressed=told(move || down.get().to_string()) on:click=move |_| press()>
-            {label}
-        </button>
-    }
-    .into_any()
+    let button = tag("button").is("type", "button").is("class", class).is("data-testid", testid);
+    button.says("aria-pressed", told(move || down.get().to_string())).on("click", move |_| press()).told(label).view()
 }
 
 /// A control under its label, with its value in words and, behind "why?", a plain sentence.
 pub fn field(class: &'static str, label: Signal<String>, value: Signal<String>, why: &'static str, control: AnyView) -> AnyView {
-    let about = (!why.is_empty()).then(|| explained(why));
-    view! {
-        <div class="setting">
-            <label class=class><span>{label}<em>{value}</em></span>{control}</label>
-            {about}
-        </div>
-    }
-    .into_any()
+    let words = tag("span").told(label).put(tag("em").told(value).view()).view();
+    let label = tag("label").is("class", class).put(words).put(control).view();
+    tag("div").is("class", "setting").put(label).all(explained(why)).view()
 }
 
 /// A sentence that is there for those who ask.
-pub fn explained(why: &'static str) -> AnyView {
-    view! { <details class="why"><summary>"why?"</summary><p>{why}</p></details> }.into_any()
+fn explained(why: &'static str) -> Vec<AnyView> {
+    if why.is_empty() { Vec::new() } else { vec![folded("why", WHY, tag("p").text(why).view())] }
 }
 
 /// The text of options: value and label each. A label without a value begins a group.
@@ -101,37 +95,18 @@ pub fn select(
     disabled: Signal<bool>,
     take: impl Fn(String) + 'static,
 ) -> AnyView {
-    let take: Take = Box::new(take);
-    selected(label, testid, options, value, disabled, take)
-}
-
-fn selected(
-    label: &'static str,
-    testid: &'static str,
-    options: Signal<String>,
-    value: Signal<String>,
-    disabled: Signal<bool>,
-    take: Take,
-) -> AnyView {
-    let node = NodeRef::<tags::Select>::new();
-    let filled = StoredValue::new(String::new());
-    Effect::new(move || {
-        let (Some(select), value) = (node.get(), value.get()) else { return };
-        options.with(|options| {
-            if filled.with_value(|f| f != options) {
-                select.set_inner_html(options);
-                filled.set_value(options.clone());
-            }
-        });
-        select.set_value(&value);
+    // The value is chosen anew whenever the options are others.
+    let value = told(move || {
+        options.track();
+        value.get()
     });
-    view! {
-        <select
-            node_ref=node data-testid=testid aria-label=(!label.is_empty()).then_some(label) disabled=disabled
-            on:change:target=move |ev| take(ev.target().value())
-        ></select>
-    }
-    .into_any()
+    let select = tag("select").is("data-testid", testid).is("aria-label", label).flag("disabled", disabled).html(options).value(value);
+    select
+        .on("change", move |event| {
+            let select = event.current_target().and_then(|t| t.dyn_into::<web_sys::HtmlSelectElement>().ok());
+            select.into_iter().for_each(|select| take(select.value()));
+        })
+        .view()
 }
 
 /// How an `<input>` looks and what it may be.
@@ -160,48 +135,27 @@ pub fn input(
     disabled: Signal<bool>,
     take: impl Fn(String) -> bool + 'static,
 ) -> AnyView {
-    put(of, value, spoken, disabled, Box::new(take))
-}
-
-fn put(of: Input, value: Signal<String>, spoken: Signal<String>, disabled: Signal<bool>, take: Box<dyn Fn(String) -> bool>) -> AnyView {
     let slides = of.kind == "range";
-    let heard = std::rc::Rc::new(move |input: web_sys::HtmlInputElement| {
+    let mut input = tag("input").is("type", of.kind).is("min", of.min).is("max", of.max).is("step", of.step);
+    input = input.is("data-testid", of.testid).is("aria-label", of.label).is("inputmode", if of.kind == "number" { "decimal" } else { "" });
+    if slides {
+        input = input.says("aria-valuetext", spoken);
+    }
+    let heard = move |event: web_sys::Event| {
+        let Some(input) = tag::field(&event) else { return };
         if !take(input.value()) {
             input.set_value(&value.get_untracked());
         }
-    });
-    let (moving, done) = (heard.clone(), heard);
-    let text = |text: &'static str| (!text.is_empty()).then_some(text);
-    view! {
-        <input
-            type=of.kind min=text(of.min) max=text(of.max) step=text(of.step) data-testid=of.testid aria-label=text(of.label)
-            inputmode=(of.kind == "number").then_some("decimal") disabled=disabled
-            prop:value=value aria-valuetext=told(move || if slides { spoken.get() } else { String::new() })
-            on:input:target=move |ev| if slides { moving(ev.target()) }
-            on:change:target=move |ev| if !slides { done(ev.target()) }
-        />
-    }
-    .into_any()
+    };
+    input.flag("disabled", disabled).value(value).on(if slides { "input" } else { "change" }, heard).view()
 }
 
 /// A box to tick.
 pub fn check(label: &'static str, why: &'static str, testid: &'static str, on: Signal<bool>, take: impl Fn(bool) + 'static) -> AnyView {
-    let take: Box<dyn Fn(bool)> = Box::new(take);
-    ticked(label, why, testid, on, take)
-}
-
-fn ticked(label: &'static str, why: &'static str, testid: &'static str, on: Signal<bool>, take: Box<dyn Fn(bool)>) -> AnyView {
-    let about = (!why.is_empty()).then(|| explained(why));
-    view! {
-        <div class="setting">
-            <label class="check">
-                <input type="checkbox" data-testid=testid prop:checked=on on:change:target=move |ev| take(ev.target().checked())/>
-                <span>{label}</span>
-            </label>
-            {about}
-        </div>
-    }
-    .into_any()
+    let heard = move |event: web_sys::Event| tag::field(&event).into_iter().for_each(|input| take(input.checked()));
+    let input = tag("input").is("type", "checkbox").is("data-testid", testid).checked(on).on("change", heard).view();
+    let label = tag("label").is("class", "check").put(input).put(tag("span").text(label).view()).view();
+    tag("div").is("class", "setting").put(label).all(explained(why)).view()
 }
 
 /// A file to choose; its field is emptied again, so that the same file can be chosen twice.
@@ -212,28 +166,25 @@ pub fn file(
     disabled: Signal<bool>,
     take: impl Fn(web_sys::File) + 'static,
 ) -> AnyView {
-    view! {
-        <input
-            type="file" accept=accept aria-label=label data-testid=testid disabled=disabled
-            on:change:target=move |ev| {
-                if let Some(file) = ev.target().files().and_then(|f| f.get(0)) {
-                    take(file);
-                    ev.target().set_value("");
-                }
-            }
-        />
-    }
-    .into_any()
+    let heard = move |event: web_sys::Event| {
+        let Some(input) = tag::field(&event) else { return };
+        if let Some(file) = input.files().and_then(|f| f.get(0)) {
+            take(file);
+            input.set_value("");
+        }
+    };
+    let input = tag("input").is("type", "file").is("accept", accept).is("aria-label", label).is("data-testid", testid);
+    input.flag("disabled", disabled).on("change", heard).view()
 }
 
 /// A paragraph; without words there is none.
 pub fn says(class: &'static str, testid: &'static str, text: Signal<String>) -> AnyView {
-    view! { <p class=class data-testid=testid hidden=told_empty(text)>{text}</p> }.into_any()
+    tag("p").is("class", class).is("data-testid", testid).flag("hidden", told_empty(text)).told(text).view()
 }
 
 /// A paragraph that is read out when it changes.
 pub fn announces(class: &'static str, testid: &'static str, text: Signal<String>) -> AnyView {
-    view! { <p class=class data-testid=testid aria-live="polite">{text}</p> }.into_any()
+    tag("p").is("class", class).is("data-testid", testid).is("aria-live", "polite").told(text).view()
 }
 
 fn told_empty(text: Signal<String>) -> Signal<bool> {
@@ -242,18 +193,18 @@ fn told_empty(text: Signal<String>) -> Signal<bool> {
 
 /// A heading of a part.
 pub fn heading(text: &'static str) -> AnyView {
-    view! { <h2>{text}</h2> }.into_any()
+    tag("h2").text(text).view()
 }
 
 /// Text of HTML, made by functions that escape what comes from outside.
 pub fn html(class: &'static str, testid: &'static str, content: Signal<String>) -> AnyView {
-    view! { <div class=class data-testid=testid inner_html=content></div> }.into_any()
+    tag("div").is("class", class).is("data-testid", testid).html(content).view()
 }
 
 /// The same where it may be wider or higher than its place: it can be scrolled, by keys too.
 pub fn scrolled(class: &'static str, label: &'static str, testid: &'static str, content: Signal<String>) -> AnyView {
-    view! { <div class=format!("scroll {class}") tabindex="0" role="region" aria-label=label data-testid=testid inner_html=content></div> }
-        .into_any()
+    let scrolled = tag("div").is("class", format!("scroll {class}")).is("tabindex", "0").is("role", "region");
+    scrolled.is("aria-label", label).is("data-testid", testid).html(content).view()
 }
 
 /// A table that is there for those who ask.
@@ -263,21 +214,25 @@ pub fn behind(summary: &'static str, label: &'static str, testid: &'static str, 
 
 /// What is folded away under its summary.
 pub fn folded(class: &'static str, summary: &'static str, content: impl IntoView + 'static) -> AnyView {
-    let content = content.into_any();
-    view! { <details class=class><summary>{summary}</summary>{content}</details> }.into_any()
+    tag("details").is("class", class).put(tag("summary").text(summary).view()).put(content.into_any()).view()
 }
 
 /// A box around parts.
 pub fn part(class: &'static str, content: Vec<AnyView>) -> AnyView {
-    view! { <div class=class>{content}</div> }.into_any()
+    tag("div").is("class", class).all(content).view()
 }
 
 /// A box that is there while a condition holds; what is in it stays as it is.
 pub fn when(condition: Signal<bool>, class: &'static str, content: Vec<AnyView>) -> AnyView {
-    view! { <div class=class hidden=holds(move || !condition.get())>{content}</div> }.into_any()
+    tag("div").is("class", class).flag("hidden", holds(move || !condition.get())).all(content).view()
 }
 
 /// What is made anew whenever a condition begins to hold.
 pub fn made_when(condition: Signal<bool>, make: impl Fn() -> AnyView + Send + 'static) -> AnyView {
-    (move || condition.get().then(&make)).into_any()
+    made(Box::new(move || if condition.get() { make() } else { ().into_any() }))
+}
+
+/// What is made anew whenever something that it reads has changed.
+pub fn made(make: Box<dyn Fn() -> AnyView + Send>) -> AnyView {
+    make.into_any()
 }

@@ -168,11 +168,6 @@ impl Lab {
         lab
     }
 
-    /// The lab of this page.
-    pub fn get() -> Self {
-        expect_context()
-    }
-
     /// A fresh worker; a failure that is already known is shown once it is up.
     fn connect(self, known: Option<Failure>) {
         self.phase.set(known.map_or(Phase::Starting, Phase::Failed));

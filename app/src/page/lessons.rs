@@ -15,6 +15,7 @@ use super::classroom::{builder, form};
 use super::kit::{self, holds, never, told};
 use super::lab::{Lab, Phase};
 use super::place::Place;
+use super::tag::tag;
 use crate::lesson::{self, Lesson, Step};
 use crate::link;
 use crate::plot::escape;
@@ -231,10 +232,10 @@ fn later(work: impl FnOnce() + 'static) {
 
 /// HTML put in whole, whose clicks and entries are heard by delegation.
 pub fn heard(class: &'static str, testid: &'static str, content: Signal<String>, hear: impl Fn(&web_sys::Event) + 'static) -> AnyView {
-    let hear: Rc<dyn Fn(&web_sys::Event)> = Rc::new(hear);
+    let hear = Rc::new(hear);
     let entered = hear.clone();
-    view! { <div class=class data-testid=testid inner_html=content on:click=move |ev| hear(&ev) on:input=move |ev| entered(&ev)></div> }
-        .into_any()
+    let part = tag("div").is("class", class).is("data-testid", testid).html(content);
+    part.on("click", move |event| hear(&event)).on("input", move |event| entered(&event)).view()
 }
 
 /// What a button of delegated HTML says: its `data-do` and `data-value`.
@@ -310,13 +311,13 @@ fn opened(class: Class) -> AnyView {
     ];
     let content = vec![
         kit::says("quiet", "lesson-step", number),
-        view! { <h2 id="lesson-title" tabindex="-1">{title}</h2> }.into_any(),
+        tag("h2").is("id", "lesson-title").is("tabindex", "-1").told(told(move || title.get())).view(),
         heard("", "lesson-text", body.into(), hear),
-        view! { <div aria-live="polite" data-testid="lesson-reveal" inner_html=reveal></div> }.into_any(),
+        tag("div").is("aria-live", "polite").is("data-testid", "lesson-reveal").html(told(move || reveal.get())).view(),
         kit::says("quiet", "lesson-waits", told(move || words::waits(waits.get()).into())),
         kit::part("row", row),
     ];
-    view! { <aside class="lesson card" aria-label=words::PANEL data-testid="lesson">{content}</aside> }.into_any()
+    tag("aside").is("class", "lesson card").is("aria-label", words::PANEL).is("data-testid", "lesson").all(content).view()
 }
 
 /// The place: the lessons, and the teacher's builder.

@@ -1,11 +1,12 @@
 //! What the places that look at learners share: whether there is anybody to look at, and pixels on a canvas.
 
-use leptos::{html, prelude::*};
+use leptos::prelude::*;
 use wasm_bindgen::{Clamped, JsCast};
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
+use web_sys::{CanvasRenderingContext2d, Element, HtmlCanvasElement, ImageData};
 
 use super::kit::{self, holds, told};
 use super::lab::{Lab, Phase};
+use super::tag::tag;
 
 /// The state of the networks: two that differ mean that answers may differ.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,13 +72,14 @@ fn paint(canvas: &HtmlCanvasElement, raster: &Raster) -> Option<()> {
 }
 
 /// A picture of few pixels, drawn as squares.
-#[component]
-pub fn Pixels(raster: Signal<Option<Raster>>, label: Signal<String>, testid: &'static str) -> impl IntoView {
-    let canvas = NodeRef::<html::Canvas>::new();
-    Effect::new(move || {
-        let Some(canvas) = canvas.get() else { return };
-        // An extent of zero cannot be drawn, and a browser may refuse a canvas: the label still says what it would show.
-        raster.with(|r| r.as_ref().and_then(|r| paint(&canvas, r)));
-    });
-    view! { <canvas class="pixels" node_ref=canvas role="img" aria-label=label data-testid=testid width="32" height="32"></canvas> }
+pub fn pixels(raster: Signal<Option<Raster>>, label: Signal<String>, testid: &'static str) -> AnyView {
+    let follow = move |canvas: Element| {
+        let Ok(canvas) = canvas.dyn_into::<HtmlCanvasElement>() else { return };
+        Effect::new(move || {
+            // An extent of zero cannot be drawn, and a browser may refuse a canvas: the label still says what it would show.
+            raster.with(|r| r.as_ref().and_then(|r| paint(&canvas, r)));
+        });
+    };
+    let canvas = tag("canvas").is("class", "pixels").is("role", "img").is("width", "32").is("height", "32").is("data-testid", testid);
+    canvas.says("aria-label", label).made(follow).view()
 }

@@ -21,13 +21,14 @@ mod ring;
 mod samples;
 mod scoreboard;
 mod settings;
+mod tag;
 mod theme;
 
 use leptos::prelude::*;
 
 use self::lab::Lab;
 use self::place::Place;
-use self::theme::ThemeToggle;
+use self::tag::tag;
 use crate::words::ring as say;
 
 /// Mounts the page and starts its worker.
@@ -39,41 +40,28 @@ pub fn start() {
 #[component]
 fn Page() -> impl IntoView {
     let lab = Lab::open();
-    provide_context(lab);
     let class = lessons::Class::new(lab);
-    // A closure that knows no other state than the place: what is shown there is made anew when the place changes.
-    let place = move || match lab.place.get() {
-        Place::Ring => None,
-        Place::Samples => Some(samples::samples(lab)),
-        Place::Bench => Some(bench::bench(lab)),
-        Place::Inside => Some(inside::inside(lab)),
-        Place::Lessons => Some(lessons::lessons(class)),
-    };
-    view! {
-        <a class="skip" href="#ring">{say::SKIP}</a>
-        <header class="top">
-            <h1>"Sparr"<span class="ing">"ing"</span></h1>
-            <p>{say::SLOGAN}</p>
-            <place::Menu/>
-            {keys::keys(lab)}
-            <ThemeToggle/>
-        </header>
-        {classroom::banner(lab)}
-        <main class="lab" data-place=move || lab.place.get().name()>
-            {lessons::panel(class)}
-            <section id="ring" class="ring" aria-label=say::RING tabindex="-1">
-                {ring::ring(lab)}
-                {place}
-            </section>
-            <section class="before" aria-label=say::SETTINGS>
-                <settings::Hardness/>
-                <settings::Corners/>
-                {device::this_device(lab)}
-            </section>
-            <section class="after" aria-label=say::NUMBERS>
-                {numbers::honest_numbers(lab)}
-                {device::take_away(lab)}
-            </section>
-        </main>
-    }
+    // It knows no other state than the place: what is shown there is made anew when the place changes.
+    let place = kit::made(Box::new(move || match lab.place.get() {
+        Place::Ring => ().into_any(),
+        Place::Samples => samples::samples(lab),
+        Place::Bench => bench::bench(lab),
+        Place::Inside => inside::inside(lab),
+        Place::Lessons => lessons::lessons(class),
+    }));
+    let title = tag("h1").text("Sparr").put(tag("span").is("class", "ing").text("ing").view()).view();
+    let head = vec![title, tag("p").text(say::SLOGAN).view(), place::menu(lab), keys::keys(lab), theme::theme()];
+    let section = |class: &'static str, label: &'static str| tag("section").is("class", class).is("aria-label", label);
+    let middle = section("ring", say::RING).is("id", "ring").is("tabindex", "-1").put(ring::ring(lab)).put(place).view();
+    let before = vec![settings::hardness(lab), settings::corners(lab), device::this_device(lab)];
+    let after = vec![numbers::honest_numbers(lab), device::take_away(lab)];
+    let main = tag("main").is("class", "lab").says("data-place", kit::told(move || lab.place.get().name().into()));
+    let main = main.put(lessons::panel(class)).put(middle);
+    let main = main.put(section("before", say::SETTINGS).all(before).view()).put(section("after", say::NUMBERS).all(after).view());
+    vec![
+        tag("a").is("class", "skip").is("href", "#ring").text(say::SKIP).view(),
+        tag("header").is("class", "top").all(head).view(),
+        classroom::banner(lab),
+        main.view(),
+    ]
 }

@@ -2,7 +2,9 @@
 
 use leptos::prelude::*;
 
+use super::kit::told;
 use super::lab::Lab;
+use super::tag::tag;
 use crate::words::places as words;
 
 /// A place of the lab.
@@ -57,22 +59,13 @@ impl Place {
 }
 
 /// The menu: links, so that a place can be opened in a tab and the way back works.
-#[component]
-pub fn Menu() -> impl IntoView {
-    let lab = Lab::get();
+pub fn menu(lab: Lab) -> AnyView {
     let follow = window_event_listener(leptos::ev::hashchange, move |_| lab.place.set(Place::of_address()));
     on_cleanup(move || follow.remove());
-    view! {
-        <nav class="places" aria-label=words::MENU>
-            {Place::ALL.into_iter().map(|place| view! {
-                <a
-                    href=format!("#{}", place.name())
-                    data-testid=format!("place-{}", place.name())
-                    aria-current=move || (lab.place.get() == place).then_some("page")
-                >
-                    {place.label()}
-                </a>
-            }).collect_view()}
-        </nav>
-    }
+    let link = |place: Place| {
+        let here = told(move || if lab.place.get() == place { "page".into() } else { "false".into() });
+        let link = tag("a").is("href", format!("#{}", place.name())).is("data-testid", format!("place-{}", place.name()));
+        link.says("aria-current", here).text(place.label()).view()
+    };
+    tag("nav").is("class", "places").is("data-part", "places").is("aria-label", words::MENU).all(Place::ALL.map(link).into()).view()
 }

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::kit::{self, holds, never, told, words};
 use super::lab::{Lab, Phase};
 use super::place::Place;
+use super::tag::tag;
 use super::{chart, controls, scoreboard};
 use crate::protocol::{Amount, Failure, Loading};
 use crate::words::ring as say;
@@ -80,32 +81,27 @@ fn bar(lab: Lab) -> AnyView {
             Phase::Starting | Phase::Ready | Phase::Stopped | Phase::Finished => line.get(),
         })
     });
-    view! {
-        <div class="standing">
-            <p class="line" data-testid="status" data-phase=move || lab.phase.with(Phase::name)>{line}</p>
-            <p class="visually-hidden" aria-live="polite" role="status">{said}</p>
-            <progress
-                max="1"
-                prop:value=move || now.with(|(done, _)| done.unwrap_or(0.0))
-                class:waiting=move || now.with(|(done, _)| done.is_none())
-                aria-label=say::PROGRESS
-            ></progress>
-        </div>
-    }
-    .into_any()
+    let status =
+        tag("p").is("class", "line").is("data-testid", "status").says("data-phase", told(move || lab.phase.with(Phase::name).into()));
+    let heard = tag("p").is("class", "visually-hidden").is("aria-live", "polite").is("role", "status").told(said).view();
+    let progress = tag("progress").is("max", "1").is("aria-label", say::PROGRESS);
+    let progress = progress.value(told(move || now.with(|(done, _)| done.unwrap_or(0.0).to_string())));
+    let progress =
+        progress.says("class", told(move || if now.with(|(done, _)| done.is_none()) { "waiting".into() } else { String::new() }));
+    kit::part("standing", vec![status.told(line).view(), heard, progress.view()])
 }
 
 fn failure(lab: Lab) -> AnyView {
     let shown = move |Failure { title, message, ways }: Failure| {
         let ways: Vec<AnyView> =
             ways.into_iter().map(|way| kit::button("", "", words(way.label()), never(), move || lab.follow(way))).collect();
-        view! { <div class="failure" role="alert" data-testid="error-panel"><h2>{title}</h2><p>{message}</p><div class="row">{ways}</div></div> }.into_any()
+        let panel = tag("div").is("class", "failure").is("role", "alert").is("data-testid", "error-panel");
+        panel.put(tag("h2").text(title).view()).put(tag("p").text(message).view()).put(kit::part("row", ways)).view()
     };
-    (move || match lab.phase.get() {
-        Phase::Failed(failure) => Some(shown(failure)),
-        _ => None,
-    })
-    .into_any()
+    kit::made(Box::new(move || match lab.phase.get() {
+        Phase::Failed(failure) => shown(failure),
+        _ => ().into_any(),
+    }))
 }
 
 fn warnings(lab: Lab) -> String {

@@ -8,6 +8,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::kit::{self, holds, never, told, words as fixed};
 use super::lab::Lab;
 use super::look::{Stamp, stamp};
+use super::tag::tag;
 use crate::gallery::{self, Filter, History, Order, Samples, Who, picture};
 use crate::plot;
 use crate::protocol::{Command, Message, Picture};
@@ -174,7 +175,7 @@ pub fn samples(lab: Lab) -> AnyView {
         let without = place.answered.with(|a| a.as_ref().is_some_and(|a| a.score.is_empty()));
         if without { words::NO_SCORE.into() } else { String::new() }
     });
-    let chosen = move |ev: web_sys::MouseEvent| {
+    let chosen = move |ev: web_sys::Event| {
         let button = ev.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok()).and_then(|e| e.closest("[data-image]").ok().flatten());
         if let Some(index) = button.and_then(|b| b.get_attribute("data-image")).and_then(|i| i.parse().ok()) {
             place.choose(index);
@@ -190,7 +191,7 @@ pub fn samples(lab: Lab) -> AnyView {
                 kit::announces("quiet", "samples-found", found),
                 kit::says("quiet", "", no_score),
                 detail(place),
-                view! { <div on:click=chosen>{pictures}</div> }.into_any(),
+                tag("div").on("click", chosen).put(pictures).view(),
                 kit::when(holds(move || shown.with(|s| s.1 > s.0.len())), "row", vec![more]),
                 kit::says("quiet", "", fixed(words::MARKS)),
                 kit::says("quiet", "", fixed(words::OWN)),
@@ -272,5 +273,5 @@ fn detail(place: Place) -> AnyView {
     });
     let text = kit::html("detail", "sample", text);
     let is_open = holds(move || place.history.with(Option::is_some));
-    view! { <div hidden=holds(move || !is_open.get()) aria-live="polite">{text}</div> }.into_any()
+    tag("div").is("aria-live", "polite").flag("hidden", holds(move || !is_open.get())).put(text).view()
 }

@@ -11,6 +11,7 @@ use sparring_core::platform::parse_f64;
 
 use super::kit::{self, Input, holds, never, told, words};
 use super::lab::{Lab, Phase};
+use super::tag::tag;
 use crate::figures::percent;
 use crate::link;
 use crate::presets::Preset;
@@ -181,9 +182,7 @@ fn subset(lab: Lab) -> Vec<AnyView> {
 }
 
 /// Preset, what makes the images hard, and how much of them there is.
-#[component]
-pub fn Hardness() -> impl IntoView {
-    let lab = Lab::get();
+pub fn hardness(lab: Lab) -> AnyView {
     let config = lab.config;
     let preset = Memo::new(move |_| config.with(|c| Preset::of(c).map(|p| p.name)));
     let named = move || preset.get().and_then(Preset::named);
@@ -228,9 +227,7 @@ fn archive(lab: Lab) -> AnyView {
 }
 
 /// The network, the learners, and everything about how they train.
-#[component]
-pub fn Corners() -> impl IntoView {
-    let lab = Lab::get();
+pub fn corners(lab: Lab) -> AnyView {
     let config = lab.config;
     let count = Memo::new(move |_| config.with(|c| c.learners.len()));
     let differs = told(move || {
@@ -262,7 +259,7 @@ pub fn Corners() -> impl IntoView {
             kit::heading(say::CORNERS),
             kit::field("field", words(say::NETWORK), words(""), say::NETWORK_WHY, model),
             setting(lab, &say::WIDTH),
-            (move || (0..count.get()).map(|i| corner(lab, i)).collect_view()).into_any(),
+            kit::made(Box::new(move || kit::part("settings", (0..count.get()).map(|i| corner(lab, i)).collect()))),
             kit::part("row", vec![add]),
             setting(lab, &say::CONTROL),
             setting(lab, &say::EPOCHS),
@@ -364,7 +361,7 @@ fn corner(lab: Lab, index: usize) -> AnyView {
         kit::says("quiet", "", told(move || learner.get().method.about().into())),
         kit::says("quiet", "", weights),
     ];
-    view! { <fieldset class=class aria-label=format!("Learner {}", index + 1)>{content}</fieldset> }.into_any()
+    tag("fieldset").says("class", class).is("aria-label", format!("Learner {}", index + 1)).all(content).view()
 }
 
 /// The learning rate of the race that runs.

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::kit::{self, never, told, words};
+use super::tag::tag;
 use crate::words::ring as say;
 
 const KEY: &str = "sparring-theme";
@@ -37,8 +38,7 @@ fn storage() -> Option<web_sys::Storage> {
 }
 
 /// A select in the header.
-#[component]
-pub fn ThemeToggle() -> impl IntoView {
+pub fn theme() -> AnyView {
     let saved = storage().and_then(|s| s.get_item(KEY).ok().flatten()).unwrap_or_default();
     let theme = RwSignal::new(Theme::from_name(&saved));
     Effect::new(move || {
@@ -55,5 +55,5 @@ pub fn ThemeToggle() -> impl IntoView {
         kit::select("", "theme-select", words(kit::options(say::THEMES)), told(move || theme.get().name().into()), never(), move |name| {
             theme.set(Theme::from_name(&name));
         });
-    view! { <label class="theme"><span>{say::COLOURS}</span>{select}</label> }
+    tag("label").is("class", "theme").put(tag("span").text(say::COLOURS).view()).put(select).view()
 }

@@ -154,12 +154,14 @@ pub enum Message {
     Paused,
     /// The race was ended, or its preparation was given up.
     Stopped,
-    /// The dropped archive is checked and kept.
+    /// The dropped archive is checked, and kept if the browser keeps it.
     ArchiveKept {
         /// Training images in it.
         train: usize,
         /// Test images in it.
         test: usize,
+        /// Why it lasts only until the page is closed, where it does.
+        refused: Option<String>,
     },
     /// Every learner's answers, as columns in the attached bytes: labels (u8 each), scores (f32, little endian), then for each learner
     /// of the race its answers (u8) and how sure it was (u8, 255 is certain).

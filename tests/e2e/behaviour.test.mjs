@@ -258,6 +258,19 @@ test('without a network a dataset that is not here is said, and the built-in set
   });
 });
 
+test('a browser without room says so, and the race comes to its end', async () => {
+  const config = { ...TINY, dataset: 'builtin-grey', model: 'lenet-300-100', subset: 'el2n-hard:0.5', device: 'cpu' };
+  await withLab({ webgpu: 'no-adapter', config }, async (lab) => {
+    await lab.reach('ready');
+    const cdp = await lab.page.context().newCDPSession(lab.page);
+    await cdp.send('Storage.overrideQuotaForOrigin', { origin: new URL(lab.page.url()).origin, quotaSize: 1 });
+    await lab.trainButton.click();
+    await lab.reach('finished');
+    await lab.page.getByText('This browser keeps no more files').waitFor();
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
 test('a corrupt dropped file is refused in words, and a race trains after it', async () => {
   await withLab({ webgpu: 'no-adapter', config: { ...TINY, dataset: 'cifar10', device: 'cpu' } }, async (lab) => {
     await lab.reach('ready');

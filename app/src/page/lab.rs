@@ -217,12 +217,14 @@ impl Lab {
             Message::Stopped => {
                 self.phase.set(if self.race.with_untracked(|r| r.learners.is_empty()) { Phase::Ready } else { Phase::Stopped })
             }
-            Message::ArchiveKept { train, test } => {
-                self.remark.set(Some(format!(
-                    "CIFAR-10 kept in this browser: {} training and {} test images.",
-                    crate::figures::count(train as u64),
-                    crate::figures::count(test as u64)
-                )));
+            Message::ArchiveKept { train, test, refused } => {
+                self.remark.set(Some(refused.unwrap_or_else(|| {
+                    format!(
+                        "CIFAR-10 kept in this browser: {} training and {} test images.",
+                        crate::figures::count(train as u64),
+                        crate::figures::count(test as u64)
+                    )
+                })));
                 self.phase.set(Phase::Ready);
             }
             // The places of the lab that asked hear of it.

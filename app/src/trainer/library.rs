@@ -29,6 +29,8 @@ pub struct Library {
     built_in: Option<(f32, Arc<Dataset>)>,
     /// By the hash of the scoring run.
     own_scores: Option<(String, Arc<Scores>)>,
+    /// The browser would not keep a file; nobody was told yet.
+    refused: bool,
 }
 
 impl Library {
@@ -107,13 +109,22 @@ impl Library {
     /// Keeps the scores of a scoring run, in memory and in this browser.
     pub async fn keep_scores(&mut self, run: &ExperimentConfig, scores: Scores) -> Result<Arc<Scores>, Error> {
         let hash = run.hash()?;
-        Store::open().await.write(&scores_name(&hash), &scores.to_bytes()?).await;
+        self.refused |= !Store::open().await.write(&scores_name(&hash), &scores.to_bytes()?).await;
         let scores = Arc::new(scores);
         self.own_scores = Some((hash, scores.clone()));
         Ok(scores)
     }
 
-    async fn fetch_cifar10(&self, out: &Outbox) -> Result<Dataset, Halt> {
+    /// What a person should know of the last files, once.
+    pub fn refused(&mut self) -> Option<String> {
+        std::mem::take(&mut self.refused).then(|| {
+            "This browser keeps no more files: its storage is full or switched off. The race is not touched; what was fetched or made for \
+             it will be fetched or made again next time. Free some space to keep it."
+                .to_owned()
+        })
+    }
+
+    async fn fetch_cifar10(&mut self, out: &Outbox) -> Result<Dataset, Halt> {
         out.loading("Looking for CIFAR-10", None).await;
         let store = Store::open().await;
         let manifest = match fetch::get(MANIFEST, &mut |_| !out.cancelled()).await {
@@ -148,7 +159,7 @@ impl Library {
             match fetch::get(&path, &mut counted).await {
                 Ok(bytes) => {
                     data.accept(&chunk.file, &bytes)?;
-                    store.write(&name, &bytes).await;
+                    self.refused |= !store.write(&name, &bytes).await;
                 }
                 Err(Missing::GivenUp) => return Err(Halt::Cancelled),
                 Err(why) => return Err(no_cifar10(why)),
@@ -171,7 +182,7 @@ impl Library {
         let store = Store::open().await;
         let (mut done, total) = (0, manifest.total_bytes());
         for (chunk, bytes) in manifest.chunks.iter().zip(&parts) {
-            store.write(&kept_name(chunk), bytes).await;
+            self.refused |= !store.write(&kept_name(chunk), bytes).await;
             done += chunk.bytes;
             out.loading("Keeping CIFAR-10 in this browser", Some(Amount::Bytes(done, total))).await;
         }

@@ -409,8 +409,9 @@ impl Trainer {
         Ok(())
     }
 
-    fn report(&mut self, events: Vec<Event>) {
+    fn report(&mut self, mut events: Vec<Event>) {
         if !events.is_empty() {
+            events.extend(self.library.refused().map(|message| Event::Warning { message }));
             post(&Message::Events(events));
         }
         if let Some(session) = &self.session {
@@ -432,7 +433,7 @@ impl Trainer {
             return Err(Failure::new("No file came through", "Choose the archive again.", &[WayOn::ChangeSettings]).into());
         };
         let (train, test) = self.library.keep_archive(&file, &self.out).await?;
-        post(&Message::ArchiveKept { train, test });
+        post(&Message::ArchiveKept { train, test, refused: self.library.refused() });
         Ok(())
     }
 }

@@ -283,6 +283,17 @@ fn opened(class: Class) -> AnyView {
         let finished = class.finished();
         class.step(|s| s.reveal(class.chosen.get(), finished)).unwrap_or_default()
     });
+    // On a wide screen the panel scrolls by itself: what it now says has to be in sight.
+    Effect::new(move || {
+        if reveal.with(|r| !r.is_empty()) {
+            later(|| {
+                let find = |selector| document().query_selector(selector).ok().flatten().and_then(|e| e.dyn_into::<HtmlElement>().ok());
+                if let (Some(panel), Some(said)) = (find(".lesson"), find("[data-testid='lesson-reveal']")) {
+                    panel.set_scroll_top(said.offset_top() - 40);
+                }
+            });
+        }
+    });
     // A memo: what was answered must not put the step's text in anew.
     let body = Memo::new(move |_| class.told(|| class.step(Step::html).unwrap_or_default()));
     let hear = move |event: &web_sys::Event| {
@@ -330,7 +341,7 @@ pub fn lessons(class: Class) -> AnyView {
         _ => {}
     };
     let card = vec![kit::heading(words::TITLE), kit::says("wide", "", kit::words(words::ABOUT)), heard("", "lesson-list", list, hear)];
-    kit::part("", vec![kit::part("card lessons", card), builder(class.lab, told(move || form(&class.titles())))])
+    kit::part("cards", vec![kit::part("card", card), builder(class.lab, told(move || form(&class.titles())))])
 }
 
 fn list(lessons: &[Lesson]) -> String {

@@ -87,6 +87,23 @@ test('every part of the page can be left out', async () => {
   });
 });
 
+test('a learner with options survives the address and a reload', async () => {
+  await withLab(cpu({ ...TINY, learners: 'dense,set@0.2+masked' }), async (lab) => {
+    await lab.reach('ready');
+    const epochs = lab.page.locator(id('epochs'));
+    await epochs.fill('3');
+    await epochs.blur();
+    await lab.page.waitForURL(/learners=dense,set@0\.2%2Bmasked/);
+    await lab.page.reload();
+    await lab.reach('ready');
+    assert.match(await lab.status.innerText(), /SET 0\.2 \(masked\), 3 epochs/);
+    // As somebody may write it by hand.
+    await lab.page.goto(lab.page.url().replace('%2B', '+'));
+    await lab.reach('ready');
+    assert.match(await lab.status.innerText(), /\(masked\)/);
+  });
+});
+
 test('a preset in the link is where its other fields start from', async () => {
   await withLab(cpu({ preset: 'quick-look', epochs: '3' }), async (lab) => {
     await lab.reach('ready');

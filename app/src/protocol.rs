@@ -47,6 +47,16 @@ pub enum Command {
     Stop,
     /// Give up what is held of the race.
     Forget,
+    /// Go on with a run that is kept in this browser.
+    GoOn {
+        /// Its id.
+        run: String,
+    },
+    /// Keep the attached text, a run file, under this id: a new run, or a kept one under another name. Answered by `Kept` or `NotKept`.
+    Keep {
+        /// The id.
+        run: String,
+    },
     /// Change the learning rate from here on; `None` returns to the schedule.
     SetLr {
         /// The rate.
@@ -75,6 +85,13 @@ pub enum Command {
     Watch {
         /// Index in the test set.
         picture: Option<u32>,
+    },
+    /// Hand out a learner of the race as a safetensors file; answered by `Weights`.
+    Weights {
+        /// Index into the race's learners.
+        learner: usize,
+        /// Its masks and the images' hardness scores in place of its weights.
+        masks: bool,
     },
     /// Say what a layer of a learner looks like; answered by `Inside`.
     Inside {
@@ -163,6 +180,16 @@ pub enum Message {
         /// Why it lasts only until the page is closed, where it does.
         refused: Option<String>,
     },
+    /// A run was kept in this browser, or kept anew.
+    Kept {
+        /// Its id.
+        run: String,
+    },
+    /// A run file could not be kept.
+    NotKept {
+        /// Plain words.
+        why: String,
+    },
     /// Every learner's answers, as columns in the attached bytes: labels (u8 each), scores (f32, little endian), then for each learner
     /// of the race its answers (u8) and how sure it was (u8, 255 is certain).
     Samples {
@@ -199,6 +226,11 @@ pub enum Message {
         classes: Vec<String>,
         /// Test images that the experiment evaluates.
         count: usize,
+    },
+    /// The attached bytes are a learner's file.
+    Weights {
+        /// Its name.
+        file: String,
     },
     /// A layer of a learner.
     Inside(Inside),

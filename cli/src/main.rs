@@ -53,7 +53,7 @@ enum Command {
     Race(series::SeriesArgs),
     /// Train one learner, without a control
     Train(race::TrainArgs),
-    /// List, show or compare runs
+    /// List, show, compare or export runs
     Runs(runs::RunsArgs),
     /// Accuracy and loss of a checkpoint on a test set
     Eval(eval::EvalArgs),

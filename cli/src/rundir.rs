@@ -23,7 +23,8 @@ use crate::history::History;
 pub const CONFIG: &str = "config.toml";
 /// Its numbers.
 pub const SUMMARY: &str = "summary.json";
-const METRICS: &str = "metrics.jsonl";
+/// Its events, a line each.
+pub const METRICS: &str = "metrics.jsonl";
 /// What a person reads.
 pub const REPORT: &str = "report.html";
 /// Where a stopped run goes on from.

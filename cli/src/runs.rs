@@ -1,6 +1,6 @@
 //! `runs`: what stands in a folder of runs, one of them in full, several side by side.
 //!
-//! Only `config.toml` and `summary.json` of each are read, and as plain values: hundreds are listed at once, also those of
+//! For lists only `config.toml` and `summary.json` of each are read, and as plain values: hundreds are listed at once, also those of
 //! other versions. What cannot be read is named and passed over.
 
 use std::fmt::Write;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use sparring_core::ExperimentConfig;
+use sparring_core::run_file::RunFile;
 
 use crate::console::{Console, describe};
 use crate::{clock, history, rundir, table};
@@ -49,6 +50,17 @@ enum RunsCommand {
         #[arg(long, value_name = "FILE.csv")]
         csv: Option<PathBuf>,
     },
+    /// Write a run as one small file that the page opens and replays
+    Export {
+        /// Its folder, its name, or an unambiguous part of its name
+        run: String,
+        /// The file to write
+        #[arg(long, value_name = "FILE.json")]
+        out: PathBuf,
+        /// What it is called in the page [default: the folder's name]
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
+    },
 }
 
 /// A run's folder as far as it can be read.
@@ -73,6 +85,7 @@ pub fn runs(args: &RunsArgs) -> Result<()> {
             let runs = runs.iter().map(|name| find(&args.folder, name)).collect::<Result<Vec<_>>>()?;
             compare(console, &runs, csv.as_deref())
         }
+        RunsCommand::Export { run, out, name } => export(console, &find(&args.folder, run)?, out, name.as_deref()),
     }
 }
 
@@ -276,6 +289,25 @@ fn compare(console: Console, runs: &[Run], csv: Option<&Path>) -> Result<()> {
         "differing": differing.collect::<Map<_, _>>(),
     }));
     write_csv(console, csv, &runs.iter().collect::<Vec<_>>(), &fields)
+}
+
+fn export(console: Console, run: &Run, out: &Path, name: Option<&str>) -> Result<()> {
+    let read = |name: &str| {
+        let file = run.path.join(name);
+        let needs = || format!("reading {}: a run is exported once its first checkpoint is written", file.display());
+        fs::read(&file).with_context(needs)
+    };
+    let (summary, metrics) = (read(rundir::SUMMARY)?, read(rundir::METRICS)?);
+    let file = RunFile::of_folder(name.unwrap_or(&run.name), &summary, &metrics);
+    let file = file.with_context(|| format!("the run in {} cannot be exported", run.path.display()))?;
+    let text = file.to_json().context("the run as JSON")?;
+    rundir::write(out, text.as_bytes())?;
+    let (epochs, finished) = file.extent();
+    let state = if finished { "finished" } else { "stopped" };
+    console.say(format_args!("run       {} ({state}, {epochs} of {} epochs)", run.path.display(), file.config.epochs));
+    console.say(format_args!("output    {} ({}B)", out.display(), table::si(text.len() as f64)));
+    console.result(&json!({ "run": run.path, "out": out, "bytes": text.len(), "events": file.events.len() }));
+    Ok(())
 }
 
 /// A row a learner of each run: results, and the settings `fields` beside those that are always there.

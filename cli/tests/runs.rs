@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use common::{Folder, sparring, stderr, stdout};
 use serde_json::Value;
+use sparring_core::Event;
+use sparring_core::run_file::RunFile;
 use sparring_core::train::checkpoint::Checkpoint;
 
 fn json(path: &Path) -> Value {
@@ -329,6 +331,21 @@ fn runs_are_listed_shown_and_compared() {
     let both = folder.command("runs show tiny").output().unwrap();
     assert!(stderr(&both).contains("could be"), "{}", stderr(&both));
     assert_eq!(folder.command("runs list --in nowhere").output().unwrap().status.code(), Some(1));
+
+    // One file of a run, as the page opens it.
+    let exported = folder.command(&format!("runs export {two} --out shared/two.json --json")).output().unwrap();
+    done(&exported);
+    let bytes = std::fs::read(folder.file("shared/two.json")).unwrap();
+    let file = RunFile::read(&bytes).unwrap();
+    assert_eq!((file.name.as_str(), file.config.epochs, file.extent()), (two.as_str(), 2, (2, true)));
+    assert!(file.config_hash == hash && bytes.len() < 20_000, "{}", bytes.len());
+    let lines = std::fs::read_to_string(folder.0.join("runs").join(&two).join("metrics.jsonl")).unwrap();
+    let ends = lines.lines().filter(|l| l.starts_with("{\"event\":\"epoch_end\"")).count();
+    assert_eq!(file.events.iter().filter(|e| matches!(e, Event::EpochEnd { .. })).count(), ends);
+    std::fs::remove_file(folder.0.join("runs").join(&one).join("summary.json")).unwrap();
+    let early = folder.command(&format!("runs export {one} --out x.json")).output().unwrap();
+    assert!(early.status.code() == Some(1) && stderr(&early).contains("first checkpoint"), "{}", stderr(&early));
+    assert!(!folder.0.join("x.json").exists());
 
     // Damaged folders are named; hundreds are listed at once.
     for (name, file, text) in [

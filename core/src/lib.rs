@@ -22,6 +22,7 @@ pub mod ops;
 
 pub mod platform;
 pub mod rng;
+pub mod run_file;
 pub mod sparse;
 pub mod train;
 

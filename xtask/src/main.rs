@@ -9,6 +9,7 @@ mod dist;
 mod offline;
 mod page;
 mod process;
+mod record;
 mod server;
 mod setup;
 mod stages;
@@ -37,6 +38,7 @@ cargo xtask COMMAND
                         run the golden cases of a folder (default tests/golden, cpu)
   bench [OPTIONS]       measure the engine (the options are those of `sparring bench`)
   soak [--minutes N]    train the tiny network in headless Chromium and watch its memory (default 30), with the page in dist/
+  record [NAME...]      train and write the recorded runs that ship with the page (nature, corruption, attack)
   screenshots [--out DIR]
                         pictures of the page: desktop and phone, light and dark (default target/screenshots)
 
@@ -149,6 +151,7 @@ fn run(args: &[String]) -> Result<()> {
             let out = ws.caller_path(options.get("out"), "target/screenshots")?;
             browser::screenshots(&ws, &mut stages, &out)?;
         }
+        "record" => record::record(&ws, &mut stages, rest)?,
         "help" | "--help" | "-h" => {
             println!("{HELP}");
             return Ok(());

@@ -7,12 +7,14 @@ use wasm_bindgen::JsValue;
 
 use super::bridge::Bridge;
 use super::place::Place;
+use super::runs::{self, Entry};
 use crate::chart::Look;
 use crate::examine::Setup;
 use crate::link;
 use crate::presets::Preset;
 use crate::protocol::{Command, Failure, Loading, Message, Picture, SMALL_BATCH, Stride, WayOn};
 use crate::race::{Race, Series};
+use crate::replay::Player;
 use crate::teacher::{self, Teacher};
 
 /// Where the lab is between opening and the final bell.
@@ -100,6 +102,10 @@ pub struct Lab {
     pub stride: RwSignal<String>,
     /// How hard the trainer works, in percent.
     pub load: RwSignal<u32>,
+    /// Runs that can be shown: recorded, kept, brought.
+    pub runs: RwSignal<Vec<Entry>>,
+    /// The run that is shown again, where one is.
+    pub player: RwSignal<Player>,
     /// Where the visitor is.
     pub place: RwSignal<Place>,
     /// The picture on the test bench.
@@ -144,6 +150,8 @@ impl Lab {
             seeds: RwSignal::new(1),
             stride: RwSignal::new(Stride::Batch.name().into()),
             load: RwSignal::new(100),
+            runs: RwSignal::new(Vec::new()),
+            player: RwSignal::new(Player::default()),
             place: RwSignal::new(Place::of_address()),
             bench: RwSignal::new(Picture::Test(0)),
             own: RwSignal::new(Vec::new()),
@@ -227,8 +235,14 @@ impl Lab {
                 })));
                 self.phase.set(Phase::Ready);
             }
+            Message::Kept { .. } => runs::refresh(self),
+            Message::NotKept { why } => self.remark.set(Some(crate::words::runs::not_kept(&why))),
             // The places of the lab that asked hear of it.
-            Message::Samples { .. } | Message::Pictures { .. } | Message::Examined { .. } | Message::Inside(_) => {
+            Message::Samples { .. }
+            | Message::Pictures { .. }
+            | Message::Examined { .. }
+            | Message::Inside(_)
+            | Message::Weights { .. } => {
                 self.heard.with_value(|hear| hear(&message, attachment));
             }
             Message::Failed(mut failure) | Message::Died(mut failure) => {
@@ -294,12 +308,29 @@ impl Lab {
         if self.bridge.with_value(|b| b.is_dead()) {
             self.connect(None);
         }
+        self.player.set(Player::default());
         self.race.set(Race::default());
         self.look.update(|l| l.zoom = (0.0, 1.0));
         self.remark.set(None);
         self.started.set(Some(config.clone()));
         self.phase.set(Phase::Loading(Loading::unknown("Getting ready")));
         self.send(&Command::Start { config: Box::new(config), paused });
+    }
+
+    /// Goes on with a run that is kept in this browser.
+    pub fn go_on(self, run: &str, config: ExperimentConfig) {
+        if self.bridge.with_value(|b| b.is_dead()) {
+            self.connect(None);
+        }
+        self.player.set(Player::default());
+        self.race.set(Race::default());
+        self.past.set(Vec::new());
+        self.look.update(|l| l.zoom = (0.0, 1.0));
+        self.remark.set(None);
+        self.config.set(config.clone());
+        self.started.set(Some(config));
+        self.phase.set(Phase::Loading(Loading::unknown("Getting ready")));
+        self.send(&Command::GoOn { run: run.to_owned() });
     }
 
     /// Train, or go on.
@@ -341,6 +372,7 @@ impl Lab {
             self.send(&Command::Forget);
             self.phase.set(if self.device.with_untracked(Option::is_some) { Phase::Ready } else { Phase::Starting });
         }
+        self.player.set(Player::default());
         self.race.set(Race::default());
         self.past.set(Vec::new());
         self.started.set(None);

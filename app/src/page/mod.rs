@@ -17,7 +17,9 @@ mod lessons;
 mod look;
 mod numbers;
 mod place;
+mod replay;
 mod ring;
+mod runs;
 mod samples;
 mod scoreboard;
 mod settings;
@@ -48,6 +50,7 @@ fn Page() -> impl IntoView {
         Place::Bench => bench::bench(lab),
         Place::Inside => inside::inside(lab),
         Place::Lessons => lessons::lessons(class),
+        Place::Runs => runs::runs(lab),
     }));
     let title = tag("h1").text("Sparr").put(tag("span").is("class", "ing").text("ing").view()).view();
     let head = vec![title, tag("p").text(say::SLOGAN).view(), place::menu(lab), keys::keys(lab), theme::theme()];

@@ -9,7 +9,7 @@ use super::lab::Lab;
 use crate::figures;
 use crate::plot::escape;
 use crate::race::{Learner, Race, Tone};
-use crate::words::ring as say;
+use crate::words::{ring as say, runs};
 
 struct Row {
     name: String,
@@ -83,9 +83,17 @@ fn table(race: &Race, batch: usize) -> String {
 /// The card.
 pub fn honest_numbers(lab: Lab) -> AnyView {
     let there = holds(move || lab.race.with(|r| !r.learners.is_empty()));
-    let batch = move || lab.started.with(|s| s.as_ref().map_or(0, |c| c.batch_size));
+    // A run that is shown again was measured elsewhere.
+    let batch = move || {
+        let shown = lab.player.with(|p| p.run().map(|run| run.config.batch_size));
+        shown.unwrap_or_else(|| lab.started.with(|s| s.as_ref().map_or(0, |c| c.batch_size)))
+    };
+    let elsewhere = told(move || lab.player.with(|p| p.run().map_or_else(String::new, |run| runs::measured_on(&run.device.name))));
     let soon = told(move || if there.get() { String::new() } else { say::HONEST_SOON.into() });
     let table = told(move || if there.get() { lab.race.with(|r| table(r, batch())) } else { String::new() });
     let content = vec![kit::scrolled("", say::HONEST, "honest-numbers", table)];
-    kit::part("card", vec![kit::heading(say::HONEST), kit::says("quiet", "", soon), kit::when(there, "", content)])
+    kit::part(
+        "card",
+        vec![kit::heading(say::HONEST), kit::says("quiet", "", soon), kit::when(there, "", content), kit::says("quiet", "", elsewhere)],
+    )
 }

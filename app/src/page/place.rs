@@ -21,11 +21,13 @@ pub enum Place {
     Inside,
     /// Guided lessons.
     Lessons,
+    /// Recorded, kept and brought runs.
+    Runs,
 }
 
 impl Place {
     /// In the order of the menu.
-    pub const ALL: [Self; 5] = [Self::Ring, Self::Samples, Self::Bench, Self::Inside, Self::Lessons];
+    pub const ALL: [Self; 6] = [Self::Ring, Self::Samples, Self::Bench, Self::Inside, Self::Lessons, Self::Runs];
 
     /// In the address, behind the hash.
     pub fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Place {
             Self::Bench => "bench",
             Self::Inside => "inside",
             Self::Lessons => "lessons",
+            Self::Runs => "runs",
         }
     }
     /// In the menu.
@@ -45,6 +48,7 @@ impl Place {
             Self::Bench => words::BENCH,
             Self::Inside => words::INSIDE,
             Self::Lessons => words::LESSONS,
+            Self::Runs => words::RUNS,
         }
     }
     /// The place of this name.

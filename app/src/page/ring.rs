@@ -6,7 +6,7 @@ use super::kit::{self, holds, never, told, words};
 use super::lab::{Lab, Phase};
 use super::place::Place;
 use super::tag::tag;
-use super::{chart, controls, scoreboard};
+use super::{chart, controls, replay, scoreboard};
 use crate::protocol::{Amount, Failure, Loading};
 use crate::words::ring as say;
 use crate::{figures, plot};
@@ -17,7 +17,7 @@ pub fn ring(lab: Lab) -> AnyView {
     let shown = kit::made_when(here, move || {
         kit::part("", vec![chart::chart(lab), scoreboard::controls_line(lab), kit::html("", "warnings", told(move || warnings(lab)))])
     });
-    kit::part("card", vec![controls::controls(lab), bar(lab), failure(lab), scoreboard::scoreboard(lab), shown])
+    kit::part("card", vec![controls::controls(lab), bar(lab), replay::replay(lab), failure(lab), scoreboard::scoreboard(lab), shown])
 }
 
 /// How far a bar is filled (`None` where nobody knows) and what it means.

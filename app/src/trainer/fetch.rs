@@ -2,9 +2,15 @@
 
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Response, WorkerGlobalScope};
+use web_sys::Response;
 
 use super::stream;
+
+#[wasm_bindgen]
+extern "C" {
+    // The global one, which page and worker both have.
+    fn fetch(path: &str) -> js_sys::Promise;
+}
 
 /// Why a file did not come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +23,10 @@ pub enum Missing {
     GivenUp,
 }
 
-/// A file beside the worker. `more` hears how many bytes came and says whether to go on.
+/// A file beside the page. `more` hears how many bytes came and says whether to go on.
 pub async fn get(path: &str, more: &mut dyn FnMut(u64) -> bool) -> Result<Vec<u8>, Missing> {
-    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
     let broken = |e| Missing::Broken(format!("{path}: {}", stream::words(e)));
-    let response: Response = JsFuture::from(scope.fetch_with_str(path)).await.map_err(broken)?.unchecked_into();
+    let response: Response = JsFuture::from(fetch(path)).await.map_err(broken)?.unchecked_into();
     let status = response.status();
     // A server that answers everything with the page has no such file either.
     let is_page = response.headers().get("content-type").ok().flatten().is_some_and(|t| t.starts_with("text/html"));

@@ -5,14 +5,22 @@
 
 use js_sys::Uint8Array;
 use sparring_core::attack::PgdConfig;
+use sparring_core::config::ExperimentConfig;
 use sparring_core::corrupt::{self, Corruption, Part, Severity};
 use sparring_core::error::{Error, Result};
+use sparring_core::events::{Event, LayerDensity, LearnerInfo};
+use sparring_core::formats::{self, safetensors};
+use sparring_core::net::{StateDict, Tensor};
 use sparring_core::train::Session;
 use sparring_core::train::session::look::{Answer, Examined};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::{Halt, Trainer, breathe, post, post_with};
 use crate::protocol::{AttackSettings, Command, Examination, Inside, MOST_POSITIONS, Message, Picture};
+
+fn gone(learner: usize) -> Error {
+    Error::Config(format!("learner {learner} is no longer held"))
+}
 
 /// What is still to be answered.
 #[derive(Default)]
@@ -58,6 +66,11 @@ impl Trainer {
                 self.looks.watched = picture;
                 self.looks.watch_due = picture.is_some();
             }
+            Command::Weights { learner, masks } => {
+                let file = if masks { self.masks(learner).await? } else { self.weights(learner).await? };
+                let (name, bytes) = file;
+                post_with(&Message::Weights { file: name }, &bytes);
+            }
             Command::Inside { learner, layer } => {
                 if let Some(mut view) = known(session.inside(learner, layer).await)? {
                     let count = view.active.len();
@@ -72,6 +85,55 @@ impl Trainer {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A learner's weights, dense with zeros where there are none, in the form that the native program reads.
+    async fn weights(&self, learner: usize) -> Result<(String, Vec<u8>)> {
+        let (Some(session), Some((config, info))) = (&self.session, self.held(learner)) else { return Err(gone(learner)) };
+        let mut state = session.state(learner).await?;
+        let epochs = session.epochs_done().to_string();
+        for (key, value) in [
+            (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
+            (formats::MODEL, config.model.to_string()),
+            (formats::WIDTH, config.width.to_string()),
+            (formats::STEM, config.stem.to_string()),
+            (formats::NORMALIZATION, config.dataset.normalization().to_string()),
+            ("dataset", config.dataset.to_string()),
+            ("learner", info.learner),
+            ("subset", info.subset),
+            ("epochs", epochs),
+            ("config", config.canonical_json()?),
+            ("config_hash", config.hash()?),
+        ] {
+            state.metadata.insert(key.to_owned(), value);
+        }
+        Ok((format!("{}.safetensors", info.name), safetensors::write(&state)?))
+    }
+
+    /// A learner's masks, 1 where a weight exists (also one that is 0, as those just grown are), and the scores of the images.
+    async fn masks(&self, learner: usize) -> Result<(String, Vec<u8>)> {
+        let (Some(session), Some((config, info))) = (&self.session, self.held(learner)) else { return Err(gone(learner)) };
+        let mut state = StateDict::default();
+        for (layer, LayerDensity { name, total, .. }) in info.layers.iter().enumerate() {
+            let view = session.inside(learner, layer).await?;
+            let mut data = vec![0.0; *total];
+            view.active.iter().for_each(|position| data[*position as usize] = 1.0);
+            state.tensors.insert(format!("mask.{name}"), Tensor { shape: vec![view.rows, view.columns], data });
+        }
+        if let Some(column) = &self.ranking {
+            for (what, scores) in [("train", &column.train), ("test", &column.test)] {
+                state.tensors.insert(format!("{}.{what}", column.score), Tensor { shape: vec![scores.len()], data: scores.clone() });
+            }
+        }
+        state.metadata.insert("learner".into(), info.learner);
+        state.metadata.insert("config_hash".into(), config.hash()?);
+        Ok((format!("{}-masks-and-scores.safetensors", info.name), safetensors::write(&state)?))
+    }
+
+    /// The experiment that is held, and one of its learners.
+    fn held(&self, learner: usize) -> Option<(&ExperimentConfig, LearnerInfo)> {
+        let Event::Started { learners, .. } = self.session.as_ref()?.introduction() else { return None };
+        Some((self.config.as_ref()?, learners.into_iter().nth(learner)?))
     }
 
     /// Does a piece of what waits, the shortest first.

@@ -2,11 +2,12 @@
 //!
 //! Everything runs in one task that alternates between the inbox and `advance`, so no state is ever shared with a handler.
 
-mod fetch;
+pub(crate) mod fetch;
+mod keep;
 mod library;
 mod look;
-mod store;
-mod stream;
+pub(crate) mod store;
+pub(crate) mod stream;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -27,6 +28,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
+use self::keep::Keeper;
 use self::library::Library;
 use self::look::Looks;
 use crate::protocol::{Amount, Command, Failure, Loading, Message, Stride, WayOn};
@@ -146,9 +148,11 @@ pub fn start() {
         told: None,
         running: false,
         load: 100,
+        config: None,
         seed: 0,
         ranking: None,
         looks: Looks::default(),
+        keeper: None,
     };
     spawn_local(trainer.run(inbox));
 }
@@ -164,10 +168,14 @@ struct Trainer {
     running: bool,
     /// Share of the time that is worked, in percent.
     load: u32,
+    /// The race's experiment.
+    config: Option<ExperimentConfig>,
     /// Seed of the race, and the score that ranks its test images.
     seed: u64,
     ranking: Option<Column>,
     looks: Looks,
+    /// Keeps the race, until it is over.
+    keeper: Option<Keeper>,
 }
 
 impl Trainer {
@@ -204,6 +212,7 @@ impl Trainer {
             Command::Pause => {
                 if std::mem::take(&mut self.running) {
                     post(&Message::Paused);
+                    self.keep_race(false).await;
                 }
                 Ok(())
             }
@@ -224,6 +233,7 @@ impl Trainer {
                 self.out.stops.set(self.out.stops.get().saturating_sub(1));
                 self.running = false;
                 post(&Message::Stopped);
+                self.keep_race(false).await;
                 Ok(())
             }
             Command::Forget => {
@@ -242,6 +252,8 @@ impl Trainer {
                 }
                 Ok(())
             }
+            Command::GoOn { run } => self.go_on(run).await,
+            Command::Keep { run } => self.keep_file(run, &attachment).await,
             Command::DropArchive => self.keep(attachment.dyn_into().ok()).await,
             question => self.answer(question, attachment).await,
         }
@@ -271,8 +283,8 @@ impl Trainer {
         let parents = self.parents(&config, &data, scores.as_ref()).await?;
         self.out.loading("Planning the networks", None).await;
         let device = self.take_device(config.device).await?;
-        self.seed = config.seed;
-        self.ranking = scores.as_ref().and_then(|s| s.ranking(config.subset).ok()).cloned();
+        self.know(&config, scores.as_ref());
+        self.keeper = Some(Keeper::new(&config, device.info()));
         self.session = Some(Session::with_parents(config, data, scores, &parents, device).await?);
         self.running = !paused;
         post(if paused { &Message::Paused } else { &Message::Resumed });
@@ -379,12 +391,14 @@ impl Trainer {
         let since = js_sys::Date::now();
         let events = session.advance().await?;
         let held = session.holds();
-        self.report(events);
+        self.report(events, js_sys::Date::now() - since);
         let worked = js_sys::Date::now() - since;
+        self.keep_race(true).await;
         // A rest is cut into pieces, so that a pause is heard and a long slice is not followed by a long silence.
         TimeoutFuture::new((worked * f64::from(100 - self.load) / f64::from(self.load)).min(500.0) as u32).await;
         if held && std::mem::take(&mut self.running) {
             post(&Message::Paused);
+            self.keep_race(false).await;
         }
         Ok(())
     }
@@ -403,13 +417,19 @@ impl Trainer {
             post(&Message::Resumed);
             return Ok(());
         }
+        self.running = false;
+        let began = js_sys::Date::now();
         let events = session.step_once().await?;
         post(&Message::Paused);
-        self.report(events);
+        self.report(events, js_sys::Date::now() - began);
+        self.keep_race(true).await;
         Ok(())
     }
 
-    fn report(&mut self, mut events: Vec<Event>) {
+    fn report(&mut self, mut events: Vec<Event>, milliseconds: f64) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.hear(&events, milliseconds);
+        }
         if !events.is_empty() {
             events.extend(self.library.refused().map(|message| Event::Warning { message }));
             post(&Message::Events(events));
@@ -425,6 +445,7 @@ impl Trainer {
     fn drop_session(&mut self) {
         self.running = false;
         self.session = None;
+        self.keeper = None;
         self.looks = Looks::default();
     }
 

@@ -1,29 +1,45 @@
 //! What this browser keeps between visits: files in the origin's private file system.
 //!
 //! A browser may refuse it (private windows, a full disk). Then nothing is kept and everything is fetched again: slower, never wrong.
+//! Whoever keeps a person's work hears why, in words; page and worker both read, only the worker writes.
 
-use js_sys::Uint8Array;
+use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    File, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetFileOptions, FileSystemSyncAccessHandle, WorkerGlobalScope,
+    DomException, File, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetFileOptions, FileSystemSyncAccessHandle,
+    StorageManager,
 };
+
+use super::stream;
 
 /// The private folder, where there is one.
 pub struct Store {
     folder: Option<FileSystemDirectoryHandle>,
 }
 
+/// The browser's storage; an insecure origin has none.
+pub fn manager() -> Option<StorageManager> {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).ok()?;
+    let storage = Reflect::get(&navigator, &"storage".into()).ok()?;
+    storage.is_object().then(|| storage.unchecked_into())
+}
+
+/// Why the browser refused, in plain words.
+fn refusal(error: JsValue) -> String {
+    match error.dyn_into::<DomException>() {
+        Ok(e) if e.name() == "QuotaExceededError" => "this browser's storage is full; delete runs you no longer need".into(),
+        Ok(e) if e.name() == "NoModificationAllowedError" => "another tab is writing the same file".into(),
+        Ok(e) => e.message(),
+        Err(e) => stream::words(e),
+    }
+}
+
 impl Store {
     /// Opens the folder.
     pub async fn open() -> Self {
-        let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-        let navigator = scope.navigator();
-        // An insecure origin has no storage at all.
-        if !js_sys::Reflect::get(&navigator, &"storage".into()).is_ok_and(|s| s.is_object()) {
-            return Self { folder: None };
-        }
-        let folder = JsFuture::from(navigator.storage().get_directory()).await;
+        let Some(manager) = manager() else { return Self { folder: None } };
+        let folder = JsFuture::from(manager.get_directory()).await;
         Self { folder: folder.ok().and_then(|f| f.dyn_into().ok()) }
     }
 
@@ -35,9 +51,44 @@ impl Store {
         Some(Uint8Array::new(&buffer).to_vec())
     }
 
+    /// The names of all files.
+    pub async fn names(&self) -> Vec<String> {
+        let mut out = Vec::new();
+        let Some(folder) = &self.folder else { return out };
+        let keys = folder.keys();
+        while let Ok(promise) = keys.next() {
+            let Ok(step) = JsFuture::from(promise).await else { break };
+            let Some(name) = Reflect::get(&step, &"value".into()).ok().and_then(|v| v.as_string()) else { break };
+            out.push(name);
+        }
+        out
+    }
+
+    /// Removes a file; one that is not there or is in use is left to the next time.
+    pub async fn remove(&self, name: &str) {
+        if let Some(folder) = &self.folder {
+            let _ = JsFuture::from(folder.remove_entry(name)).await;
+        }
+    }
+
     /// Keeps a file. False where the browser refuses, or another tab is writing it.
     pub async fn write(&self, name: &str, bytes: &[u8]) -> bool {
         self.try_write(name, bytes).await.is_ok()
+    }
+
+    /// Keeps a file.
+    ///
+    /// # Errors
+    /// The browser's reason in plain words; nothing of the file is left then.
+    pub async fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
+        if self.folder.is_none() {
+            return Err("this browser keeps nothing here (a private window, or an address without https)".into());
+        }
+        let written = self.try_write(name, bytes).await;
+        if written.is_err() {
+            self.remove(name).await;
+        }
+        written.map_err(refusal)
     }
 
     async fn try_write(&self, name: &str, bytes: &[u8]) -> Result<(), JsValue> {
@@ -48,7 +99,7 @@ impl Store {
         let access: FileSystemSyncAccessHandle = JsFuture::from(handle.create_sync_access_handle()).await?.dyn_into()?;
         let written = access.truncate_with_f64(0.0).and_then(|()| access.write_with_u8_array(bytes)).and_then(|n| {
             access.flush()?;
-            if n as usize == bytes.len() { Ok(()) } else { Err(JsValue::NULL) }
+            if n as usize == bytes.len() { Ok(()) } else { Err(js_sys::Error::new("only a part was written").into()) }
         });
         access.close();
         written

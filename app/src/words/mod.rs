@@ -7,6 +7,7 @@ pub mod lessons;
 pub mod places;
 pub mod presets;
 pub mod ring;
+pub mod runs;
 pub mod samples;
 pub mod settings;
 pub mod teacher;

@@ -8,6 +8,8 @@ pub const RING: &str = "Ring";
 pub const SAMPLES: &str = "Samples";
 /// The test bench.
 pub const BENCH: &str = "Test bench";
+/// Runs.
+pub const RUNS: &str = "Runs";
 /// Masks and weights.
 pub const INSIDE: &str = "Inside";
 /// Guided lessons.

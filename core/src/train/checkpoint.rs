@@ -101,7 +101,15 @@ impl Serialize for Exact {
 
 impl<'de> Deserialize<'de> for Exact {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map(Self).map_err(serde::de::Error::custom)
+        let text = String::deserialize(d)?;
+        // The page's reader of numbers takes digits only.
+        let value = match text.as_str() {
+            "NaN" => Some(f64::NAN),
+            "inf" => Some(f64::INFINITY),
+            "-inf" => Some(f64::NEG_INFINITY),
+            digits => crate::platform::parse_f64(digits),
+        };
+        value.map(Self).ok_or_else(|| serde::de::Error::custom(format_args!("'{text}' is no number")))
     }
 }
 

@@ -1,0 +1,466 @@
+//! The place of runs: recorded ones, those kept in this browser, those brought as files. Open, go on, compare, rename, take away, delete.
+//!
+//! The list is text with one listener; a run that cannot be read has its own line and its own reason, and disturbs no other.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use sparring_core::ExperimentConfig;
+use sparring_core::run_file::RunFile;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{Blob, DragEvent, File, FileList, HtmlCanvasElement, HtmlElement, HtmlImageElement, StorageEstimate};
+
+use super::chart;
+use super::kit::{self, holds, never, told, words as fixed};
+use super::lab::{Lab, Phase};
+use super::look::{context, stamp};
+use super::replay::{acted, day, recorded};
+use super::tag::{self, tag};
+use crate::kept::{self, Shelf};
+use crate::plot::{escape, table};
+use crate::protocol::{Command, Message};
+use crate::race::Learner;
+use crate::replay::Source;
+use crate::trainer::fetch;
+use crate::trainer::store::{Store, manager};
+use crate::words::runs as words;
+use crate::{export, figures};
+
+/// Marks the id of a run that came as a file.
+const IMPORTED: &str = "file";
+/// Of a chart that is taken away, in pixels.
+const CHART_WIDTH: f64 = 900.0;
+
+/// A run of the list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its id, or the name of its file.
+    pub run: String,
+    /// Where it comes from.
+    pub source: Source,
+    /// The number under which it lies, to know it again.
+    number: u32,
+    /// Its size.
+    bytes: usize,
+    /// Whether it can be gone on with.
+    pub resumes: bool,
+    /// What it holds, or why it cannot be read.
+    pub file: Result<Arc<RunFile>, String>,
+}
+
+impl Entry {
+    fn name(&self) -> &str {
+        self.file.as_ref().map_or(self.run.as_str(), |file| file.name.as_str())
+    }
+}
+
+/// The newest state of a kept run that can be read.
+async fn read_kept(store: &Store, shelf: &Shelf) -> Entry {
+    let source = if shelf.run.ends_with(IMPORTED) { Source::Imported } else { Source::Kept };
+    let mut entry = Entry { run: shelf.run.clone(), source, number: 0, bytes: 0, resumes: false, file: Err(words::CANNOT_OPEN.to_owned()) };
+    for number in shelf.runs.iter().copied() {
+        let Some(bytes) = store.read(&kept::run_file(&shelf.run, number)).await else { continue };
+        (entry.number, entry.bytes) = (number, bytes.len());
+        match RunFile::read(&bytes) {
+            Ok(file) => {
+                entry.resumes = !file.extent().1 && shelf.checkpoint(number).is_some();
+                entry.file = Ok(Arc::new(file));
+                break;
+            }
+            Err(why) if entry.file.is_err() => entry.file = Err(why.to_string()),
+            Err(_) => {}
+        }
+    }
+    entry
+}
+
+/// Looks at what is kept; what is known is not read again.
+pub fn refresh(lab: Lab) {
+    spawn_local(async move {
+        let store = Store::open().await;
+        let shelves = kept::shelves(&store.names().await);
+        let known = lab.runs.get_untracked();
+        let mut list = Vec::new();
+        for shelf in &shelves {
+            let same =
+                |e: &&Entry| e.run == shelf.run && shelf.runs.first() == Some(&e.number) && e.resumes == !shelf.checkpoints.is_empty();
+            list.push(match known.iter().find(same) {
+                Some(entry) => entry.clone(),
+                None => read_kept(&store, shelf).await,
+            });
+        }
+        list.extend(known.into_iter().filter(|e| e.source == Source::Recorded));
+        lab.runs.set(list);
+    });
+}
+
+/// Fetches the recorded runs that are not in the list yet.
+fn fetch_recorded(lab: Lab) {
+    if lab.runs.with_untracked(|runs| runs.iter().any(|e| e.source == Source::Recorded)) {
+        return;
+    }
+    spawn_local(async move {
+        let index = fetch::get("runs/index.json", &mut |_| true).await.unwrap_or_default();
+        let names: Vec<String> = std::str::from_utf8(&index).ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        for run in names {
+            let file = recorded(&run).await.map(Arc::new);
+            let entry = Entry { run, source: Source::Recorded, number: 0, bytes: 0, resumes: false, file };
+            lab.runs.update(|runs| {
+                if runs.iter().all(|e| e.run != entry.run) {
+                    runs.push(entry);
+                }
+            });
+        }
+    });
+}
+
+/// The list as a table.
+fn list(runs: &[Entry], chosen: &[String], busy: bool) -> String {
+    let button = |act: &str, words: &str, run: &str, disabled: bool| {
+        let disabled = if disabled { " disabled" } else { "" };
+        format!("<button type=\"button\" class=\"small\" data-act=\"{act}\" data-run=\"{}\"{disabled}>{words}</button>", escape(run))
+    };
+    let row = |entry: &Entry| {
+        let run = &entry.run;
+        let own = entry.source != Source::Recorded;
+        let (name, kind) = (escape(entry.name()), words::kind(entry.source));
+        let delete = if own { button("delete", words::DELETE, run, false) } else { String::new() };
+        let file = match &entry.file {
+            Ok(file) => file,
+            Err(why) => {
+                return vec![
+                    String::new(),
+                    format!("<b>{name}</b><small>{}</small>", escape(&words::unreadable(why))),
+                    String::new(),
+                    delete,
+                ];
+            }
+        };
+        let (epochs, _) = file.extent();
+        let tick = if chosen.contains(run) { " checked" } else { "" };
+        let check = format!(
+            "<input type=\"checkbox\" data-act=\"choose\" data-run=\"{}\" aria-label=\"{}\"{tick}>",
+            escape(run),
+            escape(&words::compare_this(entry.name()))
+        );
+        let about = escape(&words::about(kind, epochs, file.config.epochs, &file.device.name, day(file)));
+        let mut acts = button("open", words::OPEN, run, busy);
+        if entry.resumes {
+            acts.push_str(&button("go-on", words::GO_ON, run, busy));
+        }
+        if own {
+            acts.push_str(&button("rename", words::RENAME, run, false));
+        }
+        acts.push_str(&button("save", words::SAVE, run, false));
+        acts.push_str(&button("card", words::CARD, run, false));
+        acts.push_str(&delete);
+        vec![check, format!("<b>{name}</b><small>{about}</small><div class=\"row\">{acts}</div>")]
+    };
+    let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
+    table(words::CAPTION, &words::COLUMNS, &rows)
+}
+
+/// The chosen runs side by side.
+fn comparison(runs: &[Entry], chosen: &[String]) -> String {
+    let of: Vec<&Entry> = runs.iter().filter(|e| chosen.contains(&e.run) && e.file.is_ok()).collect();
+    if of.is_empty() {
+        return String::new();
+    }
+    let files: Vec<&RunFile> = of.iter().filter_map(|e| e.file.as_deref().ok()).collect();
+    let mut heads = vec![words::RESULT];
+    heads.extend(files.iter().map(|file| file.name.as_str()));
+    let shown = |rows: Vec<Vec<String>>| rows.iter().map(|row| row.iter().map(|cell| escape(cell)).collect()).collect::<Vec<Vec<String>>>();
+    let results = table(words::RESULTS, &heads, &shown(export::side_by_side(&files)));
+    heads[0] = words::SETTING;
+    let settings = match shown(export::differing(&files)) {
+        none if none.is_empty() => String::new(),
+        rows => table(words::DIFFERING, &heads, &rows),
+    };
+    format!(
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\" data-testid=\"comparison\">{results}{settings}</div>",
+        words::COMPARISON
+    )
+}
+
+/// Files of the learners that the trainer holds.
+fn weights(learners: &[Learner]) -> String {
+    let row = |(i, l): (usize, &Learner)| {
+        let button = |act: &str, words: &str| {
+            format!("<button type=\"button\" class=\"small\" data-act=\"{act}\" data-learner=\"{i}\">{words}</button>")
+        };
+        let acts = format!("{}{}", button("weights", words::WEIGHTS), button("masks", words::MASKS));
+        vec![escape(&l.name()), format!("<div class=\"row\">{acts}</div>")]
+    };
+    let rows: Vec<Vec<String>> = learners.iter().enumerate().map(row).collect();
+    table(words::HELD, &[words::LEARNER, words::FILES], &rows)
+}
+
+/// Hands what an address names to the person, as a file.
+fn hand_out(name: &str, address: &str) -> Result<(), JsValue> {
+    let link: HtmlElement = document().create_element("a")?.unchecked_into();
+    link.set_attribute("href", address)?;
+    link.set_attribute("download", name)?;
+    link.click();
+    Ok(())
+}
+
+/// Hands a file (text or bytes) to the person.
+fn download(lab: Lab, name: &str, content: &JsValue) {
+    let parts = js_sys::Array::of1(content);
+    let done = || {
+        let address = web_sys::Url::create_object_url_with_blob(&Blob::new_with_buffer_source_sequence(&parts)?)?;
+        hand_out(name, &address)?;
+        web_sys::Url::revoke_object_url(&address)
+    };
+    if let Err(error) = done() {
+        lab.remark.set(Some(words::not_saved(&crate::trainer::stream::words(error))));
+    }
+}
+
+/// A drawing as a picture of twice its size, as an address.
+async fn png(svg: &str) -> Result<String, JsValue> {
+    let image = HtmlImageElement::new()?;
+    image.set_src(&format!("data:image/svg+xml,{}", String::from(js_sys::encode_uri_component(svg))));
+    JsFuture::from(image.decode()).await?;
+    let canvas: HtmlCanvasElement = document().create_element("canvas")?.unchecked_into();
+    let (width, height) = (2 * image.width(), 2 * image.height());
+    canvas.set_width(width);
+    canvas.set_height(height);
+    if let Some(context) = context(&canvas) {
+        context.draw_image_with_html_image_element_and_dw_and_dh(&image, 0.0, 0.0, f64::from(width), f64::from(height))?;
+    }
+    canvas.to_data_url()
+}
+
+/// The chart as it is set in the ring, as a file.
+fn take_chart(lab: Lab, as_png: bool) {
+    let look = untrack(move || chart::look(lab));
+    let (figure, name) = untrack(move || (chart::figure(lab, look), lab.race_name()));
+    let svg = figure.document(CHART_WIDTH, &name);
+    if !as_png {
+        download(lab, &file_name(&format!("{name}.svg")), &svg.into());
+        return;
+    }
+    spawn_local(async move {
+        let done = match png(&svg).await {
+            Ok(address) => hand_out(&file_name(&format!("{name}.png")), &address),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            lab.remark.set(Some(words::not_saved(&crate::trainer::stream::words(error))));
+        }
+    });
+}
+
+/// A name that every system takes for a file's.
+fn file_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || "@.+_".contains(c) { c } else { '-' }).take(100).collect()
+}
+
+async fn bytes(file: &File) -> Result<Vec<u8>, String> {
+    let buffer = JsFuture::from(file.array_buffer()).await.map_err(crate::trainer::stream::words)?;
+    Ok(js_sys::Uint8Array::new(&buffer).to_vec())
+}
+
+/// Reads dropped or chosen files: run files, or the files of a run's folder. Each that is no run is said so by name.
+async fn import(lab: Lab, files: Vec<File>) {
+    let named = |name: &str| files.iter().find(|f| f.name() == name);
+    let mut read: Vec<(String, Result<RunFile, String>)> = Vec::new();
+    if let (Some(summary), Some(metrics)) = (named("summary.json"), named("metrics.jsonl")) {
+        let run = match (bytes(summary).await, bytes(metrics).await) {
+            (Ok(summary), Ok(metrics)) => RunFile::of_folder("", &summary, &metrics).map_err(|e| e.to_string()),
+            (Err(why), _) | (_, Err(why)) => Err(why),
+        };
+        let named = run.map(|run| {
+            let names: Vec<String> = run.config.learners.iter().map(crate::race::label).collect();
+            RunFile { name: format!("{} on {}", names.join(" against "), run.config.dataset), ..run }
+        });
+        read.push((words::FOLDER.to_owned(), named));
+    } else {
+        for file in &files {
+            let run = match bytes(file).await {
+                _ if ["metrics.jsonl", "config.toml", "summary.json"].contains(&file.name().as_str()) => Err(words::MORE_FILES.to_owned()),
+                Ok(bytes) => RunFile::read(&bytes).map_err(|e| e.to_string()),
+                Err(why) => Err(why),
+            };
+            read.push((file.name(), run));
+        }
+    }
+    let mut said = Vec::new();
+    for (at, (name, run)) in read.into_iter().enumerate() {
+        match run.map(|run| (run.to_json(), run.name)) {
+            Ok((Ok(text), name)) => {
+                lab.ask(&Command::Keep { run: kept::id(js_sys::Date::now() + at as f64, IMPORTED) }, text.into());
+                said.push(words::imported(&name));
+            }
+            Ok((Err(e), _)) => said.push(words::not_imported(&name, &e.to_string())),
+            Err(why) => said.push(words::not_imported(&name, &why)),
+        }
+    }
+    lab.remark.set(Some(said.join(" ")));
+}
+
+fn files_of(list: Option<FileList>) -> Vec<File> {
+    list.map(|list| (0..list.length()).filter_map(|i| list.get(i)).collect()).unwrap_or_default()
+}
+
+impl Lab {
+    fn entry(self, run: &str) -> Option<(Entry, Arc<RunFile>)> {
+        self.runs.with_untracked(|runs| runs.iter().find(|e| e.run == run).and_then(|e| Some((e.clone(), e.file.clone().ok()?))))
+    }
+    /// What the race that is shown is called.
+    fn race_name(self) -> String {
+        let shown = self.player.with(|p| p.run().map(|run| run.name.clone()));
+        shown.unwrap_or_else(|| {
+            let names: Vec<String> = self.race.with(|r| r.corners().map(|l| l.label.clone()).collect());
+            let dataset = self.started.with(|s| s.as_ref().map(|c| c.dataset.to_string())).unwrap_or_default();
+            format!("{} on {dataset}", names.join(" against "))
+        })
+    }
+    /// The run that was kept last and has not come to its end.
+    pub fn unfinished(self) -> Option<(String, ExperimentConfig, u32, String)> {
+        self.runs.with(|runs| {
+            let entry = runs.iter().find(|e| e.resumes)?;
+            let file = entry.file.as_ref().ok()?;
+            Some((entry.run.clone(), file.config.clone(), file.extent().0, file.name.clone()))
+        })
+    }
+    /// Goes on with a kept run.
+    pub fn go_on_with(self, run: &str) {
+        if let Some((_, file)) = self.entry(run) {
+            self.go_on(run, file.config.clone());
+        }
+    }
+    fn act(self, act: &str, run: &str) {
+        if act == "delete" {
+            let name = self.runs.with_untracked(|runs| runs.iter().find(|e| e.run == run).map(|e| e.name().to_owned())).unwrap_or_default();
+            if window().confirm_with_message(&words::really_delete(&name)).unwrap_or(false) {
+                let run = run.to_owned();
+                spawn_local(async move {
+                    let store = Store::open().await;
+                    for file in kept::shelves(&store.names().await).iter().filter(|s| s.run == run).flat_map(Shelf::files) {
+                        store.remove(&file).await;
+                    }
+                    self.remark.set(Some(words::deleted(&name)));
+                    refresh(self);
+                });
+            }
+            return;
+        }
+        let Some((entry, file)) = self.entry(run) else { return };
+        match act {
+            "open" => {
+                self.show((*file).clone(), entry.source, true);
+                let _ = window().location().set_hash("ring");
+            }
+            "go-on" => {
+                self.go_on(run, file.config.clone());
+                let _ = window().location().set_hash("ring");
+            }
+            "rename" => {
+                let asked = window().prompt_with_message_and_default(words::NEW_NAME, &file.name);
+                let name = asked.ok().flatten().map(|n| n.trim().chars().take(120).collect::<String>()).filter(|n| !n.is_empty());
+                if let Some(Ok(text)) = name.map(|name| RunFile { name, ..(*file).clone() }.to_json()) {
+                    self.ask(&Command::Keep { run: run.to_owned() }, text.into());
+                }
+            }
+            "save" => {
+                if let Ok(text) = file.to_json() {
+                    download(self, &file_name(&format!("{}.json", file.name)), &text.into());
+                }
+            }
+            "card" => download(self, &file_name(&format!("{}.txt", file.name)), &export::card(&file).into()),
+            _ => {}
+        }
+    }
+}
+
+/// What the browser keeps for this page, and could.
+async fn storage() -> Option<String> {
+    let estimate: StorageEstimate = JsFuture::from(manager()?.estimate().ok()?).await.ok()?.unchecked_into();
+    let (used, quota) = (estimate.get_usage()?, estimate.get_quota()?);
+    Some(words::storage(&figures::bytes(used as u64), &figures::bytes(quota as u64)))
+}
+
+/// The place.
+pub fn runs(lab: Lab) -> AnyView {
+    refresh(lab);
+    fetch_recorded(lab);
+    let chosen = RwSignal::new(Vec::<String>::new());
+    let used = RwSignal::new(String::new());
+    Effect::new(move || {
+        lab.runs.track();
+        spawn_local(async move { used.set(storage().await.unwrap_or_default()) });
+    });
+    lab.listen(move |message, attachment| {
+        if let Message::Weights { file } = message {
+            download(lab, &file_name(file), attachment);
+        }
+    });
+    on_cleanup(move || lab.listen(|_, _| {}));
+    let busy = holds(move || lab.phase.with(Phase::busy));
+    // What is chosen is untracked: the boxes hold it themselves.
+    let list = Memo::new(move |_| lab.runs.with(|runs| list(runs, &chosen.get_untracked(), busy.get())));
+    let comparison = told(move || lab.runs.with(|runs| chosen.with(|chosen| comparison(runs, chosen))));
+    // What the trainer holds: nobody while a run is only shown again.
+    let held = stamp(lab);
+    let held = holds(move || held.with(Option::is_some));
+    let held = told(move || if held.get() { lab.race.with_untracked(|r| weights(&r.learners)) } else { String::new() });
+    let clicked = move |ev: web_sys::Event| {
+        let Some((act, element)) = acted(&ev) else { return };
+        let of = |name: &str| element.get_attribute(name).unwrap_or_default();
+        let run = of("data-run");
+        if act == "choose" {
+            chosen.update(|chosen| match chosen.iter().position(|c| *c == run) {
+                Some(place) => drop(chosen.remove(place)),
+                None => chosen.push(run),
+            });
+        } else if let Ok(learner) = of("data-learner").parse() {
+            lab.ask(&Command::Weights { learner, masks: act == "masks" }, JsValue::UNDEFINED);
+        } else {
+            lab.act(&act, &run);
+        }
+    };
+    let csv = kit::button("", "runs-csv", fixed(words::CSV), never(), move || {
+        let wanted: Vec<Arc<RunFile>> = lab.runs.with_untracked(|runs| {
+            let chosen = chosen.get_untracked();
+            runs.iter().filter(|e| chosen.is_empty() || chosen.contains(&e.run)).filter_map(|e| e.file.clone().ok()).collect()
+        });
+        download(lab, "sparring-runs.csv", &export::csv(wanted.iter().map(|file| &**file)).into());
+    });
+    let charts = vec![
+        kit::button("", "chart-svg", fixed(words::CHART_SVG), never(), move || take_chart(lab, false)),
+        kit::button("", "chart-png", fixed(words::CHART_PNG), never(), move || take_chart(lab, true)),
+    ];
+    let bring = move |list: Option<FileList>| {
+        let files = files_of(list);
+        if !files.is_empty() {
+            spawn_local(import(lab, files));
+        }
+    };
+    let chosen_files = move |ev: web_sys::Event| {
+        if let Some(input) = tag::field(&ev) {
+            bring(input.files());
+            input.set_value("");
+        }
+    };
+    let chooser = tag("input").is("type", "file").is("multiple", "multiple").is("accept", ".json,.jsonl,.toml");
+    let chooser = chooser.is("data-testid", "runs-import").on("change", chosen_files).view();
+    let content = vec![
+        kit::heading(words::TITLE),
+        kit::announces("remark", "runs-remark", told(move || lab.remark.get().unwrap_or_default())),
+        kit::scrolled("", words::CAPTION, "runs-list", list.into()),
+        kit::part("row", vec![csv, kit::when(holds(move || lab.race.with(|r| !r.learners.is_empty())), "row", charts)]),
+        kit::field("field", fixed(words::BRING), fixed(""), "", chooser),
+        kit::html("", "runs-held", held),
+        kit::says("quiet", "", told(move || used.get())),
+        kit::html("", "", comparison),
+    ];
+    let dropped = move |ev: web_sys::Event| {
+        ev.prevent_default();
+        bring(ev.dyn_ref::<DragEvent>().and_then(|e| e.data_transfer()).and_then(|d| d.files()));
+    };
+    let card = tag("div").is("class", "card runs").on("click", clicked);
+    card.on("dragover", |ev| ev.prevent_default()).on("drop", dropped).all(content).view()
+}

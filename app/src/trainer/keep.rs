@@ -1,0 +1,266 @@
+//! Keeping the race in this browser while it trains: at the end of epochs, at a pause and at its end.
+//!
+//! A tab may be closed at any moment and a disk may be full; a race must survive the first and go on in spite of the second.
+
+use std::sync::Arc;
+
+use sparring_core::config::ExperimentConfig;
+use sparring_core::device::DeviceInfo;
+use sparring_core::events::Event;
+use sparring_core::hardness::Scores;
+use sparring_core::run_file::{RUN_FILE_VERSION, RunFile, thin};
+use sparring_core::train::Session;
+use sparring_core::train::checkpoint::Checkpoint;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::WorkerGlobalScope;
+
+use super::store::Store;
+use super::{Halt, Trainer, post};
+use crate::browser;
+use crate::kept::{self, Shelf};
+use crate::protocol::{Failure, Message, WayOn};
+
+/// Events that are held before they are thinned.
+const MANY_EVENTS: usize = 6000;
+/// Saving may take at most this part of the time.
+const PART: f64 = 20.0;
+
+/// The race under way as it will be kept.
+pub(super) struct Keeper {
+    run: String,
+    file: RunFile,
+    number: u32,
+    /// Epochs that are kept.
+    epochs: u32,
+    /// When the next save may come, by the clock in milliseconds.
+    not_before: f64,
+    /// What the page was told about trouble.
+    told: Option<String>,
+}
+
+fn system() -> String {
+    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+    let navigator = scope.navigator();
+    browser::system(&navigator.user_agent().unwrap_or_default(), &navigator.platform().unwrap_or_default())
+}
+
+fn now() -> f64 {
+    js_sys::Date::now()
+}
+
+impl Keeper {
+    /// Of a new race.
+    pub(super) fn new(config: &ExperimentConfig, device: DeviceInfo) -> Self {
+        let config_hash = config.hash().unwrap_or_default();
+        let names: Vec<String> = config.learners.iter().map(crate::race::label).collect();
+        let file = RunFile {
+            sparring_run: RUN_FILE_VERSION,
+            name: format!("{} on {}", names.join(" against "), config.dataset),
+            config: config.clone(),
+            config_hash: config_hash.clone(),
+            device,
+            version: env!("CARGO_PKG_VERSION").into(),
+            commit: String::new(),
+            system: system(),
+            date: String::new(),
+            seconds: 0.0,
+            events: Vec::new(),
+        };
+        Self { run: kept::id(now(), &config_hash), file, number: 1, epochs: 0, not_before: 0.0, told: None }
+    }
+
+    /// Hears what is reported, and how long it took.
+    pub(super) fn hear(&mut self, events: &[Event], milliseconds: f64) {
+        self.file.seconds += milliseconds / 1000.0;
+        self.file.events.extend_from_slice(events);
+        if self.file.events.len() > MANY_EVENTS {
+            self.file.events = thin(std::mem::take(&mut self.file.events));
+        }
+    }
+
+    /// Whether the race has come so far that it should be kept.
+    pub(super) fn due(&self, session: &Session) -> bool {
+        session.finished() || session.epochs_done() > self.epochs && now() >= self.not_before
+    }
+
+    /// Another name, if it is this run's.
+    pub(super) fn rename(&mut self, run: &str, name: &str) {
+        if self.run == run {
+            name.clone_into(&mut self.file.name);
+        }
+    }
+
+    /// Keeps the race as it stands. Trouble is told, once, and the race goes on.
+    pub(super) async fn save(&mut self, session: &Session) {
+        if self.file.events.is_empty() {
+            return;
+        }
+        let began = now();
+        match self.write(session).await {
+            Ok(()) => {
+                self.epochs = session.epochs_done();
+                self.told = None;
+                post(&Message::Kept { run: self.run.clone() });
+            }
+            Err(why) => {
+                if self.told.as_ref() != Some(&why) {
+                    let message = format!("this race is not kept in the browser: {why}. It goes on; export it before you close the page");
+                    post(&Message::Events(vec![Event::Warning { message }]));
+                    self.told = Some(why);
+                }
+            }
+        }
+        self.not_before = now() + PART * (now() - began);
+    }
+
+    async fn write(&mut self, session: &Session) -> Result<(), String> {
+        self.file.date = String::from(js_sys::Date::new_0().to_iso_string());
+        // A race that is over is not gone on with: its checkpoint goes.
+        let checkpoint = if session.finished() { None } else { Some(session.checkpoint("").await.map_err(|e| e.to_string())?) };
+        let kept = RunFile { events: thin(self.file.events.clone()), ..self.file.clone() };
+        let text = kept.to_json().map_err(|e| e.to_string())?;
+        let store = Store::open().await;
+        let names = store.names().await;
+        let shelf = kept::shelves(&names).into_iter().find(|s| s.run == self.run);
+        let shelf = shelf.unwrap_or_else(|| Shelf { run: self.run.clone(), ..Shelf::default() });
+        self.number = self.number.max(shelf.next());
+        let (run, number) = (self.run.as_str(), self.number);
+        if let Some(bytes) = &checkpoint {
+            store.keep(&kept::checkpoint_file(run, number), bytes).await?;
+        }
+        if let Err(why) = store.keep(&kept::run_file(run, number), text.as_bytes()).await {
+            store.remove(&kept::checkpoint_file(run, number)).await;
+            return Err(why);
+        }
+        self.number += 1;
+        for old in shelf.outdated(number, false) {
+            store.remove(&old).await;
+        }
+        Ok(())
+    }
+}
+
+/// A kept run at rest.
+struct Rest {
+    file: RunFile,
+    checkpoint: Checkpoint,
+    number: u32,
+}
+
+/// The newest state of a run that can be read, and why newer ones cannot.
+async fn at_rest(run: &str) -> Result<Rest, String> {
+    let store = Store::open().await;
+    let shelf = kept::shelves(&store.names().await).into_iter().find(|s| s.run == run);
+    let shelf = shelf.ok_or("it is no longer in this browser")?;
+    let mut trouble = Vec::new();
+    for number in shelf.runs.iter().copied() {
+        let Some(bytes) = store.read(&kept::run_file(run, number)).await else {
+            trouble.push("its events cannot be opened".into());
+            continue;
+        };
+        let file = match RunFile::read(&bytes) {
+            Ok(file) => file,
+            Err(e) => {
+                trouble.push(e.to_string());
+                continue;
+            }
+        };
+        let Some(saved) = shelf.checkpoint(number) else {
+            trouble.push("it has no checkpoint".into());
+            continue;
+        };
+        match store.read(&kept::checkpoint_file(run, saved)).await.map(|bytes| Checkpoint::read(&bytes)) {
+            Some(Ok(checkpoint)) => return Ok(Rest { file, checkpoint, number: shelf.next() }),
+            Some(Err(e)) => trouble.push(e.to_string()),
+            None => trouble.push("its checkpoint cannot be opened".into()),
+        }
+    }
+    Err(trouble.join("; "))
+}
+
+impl Trainer {
+    /// Goes on with a kept run.
+    pub(super) async fn go_on(&mut self, run: String) -> Result<(), Halt> {
+        self.drop_session();
+        self.out.loading("Reading the kept run", None).await;
+        let rest = at_rest(&run).await;
+        let Rest { file, checkpoint, number } = rest.map_err(|why| {
+            Failure::new(
+                "This run cannot go on",
+                format!("{why}. What it reported can still be seen under Runs."),
+                &[WayOn::ChangeSettings],
+            )
+        })?;
+        let config = file.config.clone();
+        config.validate()?;
+        self.open(config.device).await?;
+        let data = self.library.dataset(&config, &self.out).await?;
+        let scores = self.scores(&config, &data).await?;
+        if self.out.cancelled() {
+            return Err(Halt::Cancelled);
+        }
+        self.out.loading("Planning the networks", None).await;
+        let device = self.take_device(config.device).await?;
+        let info = device.info();
+        self.know(&config, scores.as_ref());
+        let session = Session::resume(config, data, scores, device, &checkpoint).await?;
+        let mut events = file.events.clone();
+        if checkpoint.record.device != info {
+            let message =
+                format!("the run began on {}: on another device numbers repeat within rounding only", checkpoint.record.device.name);
+            events.push(Event::Warning { message });
+        }
+        let epochs = session.epochs_done();
+        self.keeper = Some(Keeper { run, file: RunFile { events: events.clone(), ..file }, number, epochs, not_before: 0.0, told: None });
+        self.session = Some(session);
+        self.running = true;
+        post(&Message::Events(events));
+        post(&Message::Resumed);
+        Ok(())
+    }
+
+    /// What the places that look at learners need to know of the experiment.
+    pub(super) fn know(&mut self, config: &ExperimentConfig, scores: Option<&Arc<Scores>>) {
+        self.config = Some(config.clone());
+        self.seed = config.seed;
+        self.ranking = scores.and_then(|s| s.ranking(config.subset).ok()).cloned();
+    }
+
+    /// Keeps the race as it stands, where there is one that should be.
+    pub(super) async fn keep_race(&mut self, only_if_due: bool) {
+        if let (Some(session), Some(keeper)) = (&self.session, &mut self.keeper)
+            && (!only_if_due || keeper.due(session))
+        {
+            keeper.save(session).await;
+            if session.finished() {
+                self.keeper = None;
+            }
+        }
+    }
+
+    /// Keeps a run file that the page brings: a new run, or a kept one under another name.
+    pub(super) async fn keep_file(&mut self, run: String, attachment: &JsValue) -> Result<(), Halt> {
+        let text = attachment.as_string().unwrap_or_default();
+        let kept = async {
+            let file = RunFile::read(text.as_bytes()).map_err(|e| e.to_string())?;
+            if let Some(keeper) = &mut self.keeper {
+                keeper.rename(&run, &file.name);
+            }
+            let store = Store::open().await;
+            let shelf = kept::shelves(&store.names().await).into_iter().find(|s| s.run == run);
+            let shelf = shelf.unwrap_or_else(|| Shelf { run: run.clone(), ..Shelf::default() });
+            let number = shelf.next();
+            store.keep(&kept::run_file(&run, number), text.as_bytes()).await?;
+            for old in shelf.outdated(number, true) {
+                store.remove(&old).await;
+            }
+            Ok::<_, String>(())
+        };
+        let message = match kept.await {
+            Ok(()) => Message::Kept { run },
+            Err(why) => Message::NotKept { why },
+        };
+        post(&message);
+        Ok(())
+    }
+}

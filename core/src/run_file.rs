@@ -1,0 +1,300 @@
+//! A run in one file: its card and its events, small enough to ship, to share and to replay.
+//!
+//! The program writes it from a run's folder, the page from a race of its own, and both read it here; without one reader a recorded
+//! run, a kept one and a dropped file would each be believed by rules of their own.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::ExperimentConfig;
+use crate::device::DeviceInfo;
+use crate::events::{Event, LearnerSummary, Score};
+
+/// Version of the file's form; a change of it or of the events is a new version.
+pub const RUN_FILE_VERSION: u32 = 1;
+/// Files beyond this are not read: a run of this program is a hundredth of it.
+pub const MOST_BYTES: usize = 32 << 20;
+/// Reports of progress that are kept: of all learners together, ...
+const REPORTS: usize = 600;
+/// ... and of one at least and at most, beside one an epoch.
+const REPORTS_OF_ONE: (usize, usize) = (60, 300);
+
+/// A run: everything that a result must carry, and what was reported. The fields before `events` are those of `summary.json` in a run's
+/// folder, so that one reader serves both.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunFile {
+    /// [`RUN_FILE_VERSION`].
+    #[serde(default)]
+    pub sparring_run: u32,
+    /// What a person calls it.
+    #[serde(default)]
+    pub name: String,
+    /// The complete configuration.
+    pub config: ExperimentConfig,
+    /// Its hash.
+    pub config_hash: String,
+    /// Where it ran.
+    pub device: DeviceInfo,
+    /// Version of the program.
+    pub version: String,
+    /// Its commit; empty where it is not known.
+    #[serde(default)]
+    pub commit: String,
+    /// Operating system, or browser.
+    pub system: String,
+    /// When it ended or was stopped, UTC, `2026-05-04T13:02:01Z`.
+    pub date: String,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// What was reported, thinned as [`thin`] does.
+    #[serde(default)]
+    pub events: Vec<Event>,
+}
+
+/// Why a file is not taken for a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Something else.
+    #[error("it is no run: expected a run file (.json) or the files summary.json and metrics.jsonl of a run's folder, found {0}")]
+    NotARun(String),
+    /// Of another version.
+    #[error("it has format {found}, and format {RUN_FILE_VERSION} is read here; open it with the version of Sparring that wrote it")]
+    Version {
+        /// Its version.
+        found: u32,
+    },
+    /// Not what was written.
+    #[error("it is damaged ({0}); export it again where it came from")]
+    Damaged(String),
+    /// Larger than any run.
+    #[error("it has {found} bytes, and a run has at most {MOST_BYTES}")]
+    TooLarge {
+        /// Its size.
+        found: usize,
+    },
+}
+
+/// What is read first: whether the rest can be.
+#[derive(Deserialize)]
+struct Stamp {
+    sparring_run: Option<u32>,
+}
+
+fn damaged(what: impl std::fmt::Display) -> Unreadable {
+    Unreadable::Damaged(what.to_string())
+}
+
+/// The text of a file that is not too large.
+fn text(bytes: &[u8]) -> Result<&str, Unreadable> {
+    if bytes.len() > MOST_BYTES {
+        return Err(Unreadable::TooLarge { found: bytes.len() });
+    }
+    std::str::from_utf8(bytes).map_err(|_| Unreadable::NotARun("bytes that are no text".into()))
+}
+
+impl RunFile {
+    /// Reads what [`Self::to_json`] wrote.
+    ///
+    /// # Errors
+    /// Where it is something else, too large, of another version or damaged.
+    pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let text = text(bytes)?;
+        if !text.trim_start().starts_with('{') {
+            return Err(Unreadable::NotARun("text in another form".into()));
+        }
+        match serde_json::from_str::<Stamp>(text).map_err(damaged)?.sparring_run {
+            None => return Err(Unreadable::NotARun("JSON of another kind".into())),
+            Some(RUN_FILE_VERSION) => {}
+            Some(found) => return Err(Unreadable::Version { found }),
+        }
+        let run: Self = serde_json::from_str(text).map_err(damaged)?;
+        run.check()?;
+        Ok(run)
+    }
+
+    /// Reads a run's folder: its `summary.json` and its `metrics.jsonl`. A last line that was cut off is left out.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; `Damaged` says which file and line.
+    pub fn of_folder(name: &str, summary: &[u8], metrics: &[u8]) -> Result<Self, Unreadable> {
+        let mut run: Self = serde_json::from_str(text(summary)?).map_err(|e| damaged(format_args!("summary.json: {e}")))?;
+        let text = text(metrics)?;
+        let mut events = Vec::new();
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            match Event::from_line(line) {
+                Ok(event) => events.push(event),
+                Err(_) if !line.ends_with('\n') => {}
+                Err(e) => return Err(damaged(format_args!("metrics.jsonl, line {}: {e}", number + 1))),
+            }
+        }
+        (run.sparring_run, run.name, run.events) = (RUN_FILE_VERSION, name.to_owned(), thin(events));
+        run.check()?;
+        Ok(run)
+    }
+
+    /// The file's text.
+    ///
+    /// # Errors
+    /// None that can be provoked: a run is plain data.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+
+    /// Epochs that the slowest learner has completed, and whether all of it is there.
+    pub fn extent(&self) -> (u32, bool) {
+        let finished = matches!(self.events.last(), Some(Event::Finished { .. }));
+        let mut done: Vec<u32> = Vec::new();
+        for event in &self.events {
+            match event {
+                Event::Started { learners, .. } => done = vec![0; learners.len()],
+                Event::EpochEnd { learner, epoch, .. } => done.iter_mut().skip(*learner).take(1).for_each(|e| *e = *epoch),
+                // One that stopped keeps nobody waiting.
+                Event::LearnerFailed { learner, .. } => done.iter_mut().skip(*learner).take(1).for_each(|e| *e = u32::MAX),
+                _ => {}
+            }
+        }
+        (done.iter().copied().filter(|e| *e < u32::MAX).min().unwrap_or(0), finished)
+    }
+
+    fn check(&self) -> Result<(), Unreadable> {
+        self.config.validate().map_err(damaged)?;
+        match self.events.first() {
+            Some(Event::Started { learners, .. }) if !learners.is_empty() => Ok(()),
+            Some(_) => Err(damaged("it does not begin with a start")),
+            None => Err(damaged("nothing was reported")),
+        }
+    }
+}
+
+/// Reports of progress that become one.
+struct Merged {
+    reports: usize,
+    /// The weight of the means: steps.
+    weight: f64,
+    loss: f64,
+    accuracy: f64,
+    /// Epoch, step, steps, milliseconds of the last.
+    last: (u32, usize, usize, f64),
+}
+
+impl Merged {
+    fn event(self, learner: usize) -> Event {
+        let (epoch, step, steps, ms_per_step) = self.last;
+        let mean = |sum: f64| sum / self.weight.max(1.0);
+        Event::Progress { learner, epoch, step, steps, loss: mean(self.loss), accuracy: mean(self.accuracy), ms_per_step }
+    }
+}
+
+/// The same run in fewer words: neighbouring reports of progress become their mean (some 200 a learner are left, and one an epoch at
+/// least), everything else stays, with numbers rounded to what they are good for.
+pub fn thin(events: Vec<Event>) -> Vec<Event> {
+    let learners = events.iter().find_map(|e| if let Event::Started { learners, .. } = e { Some(learners.len()) } else { None });
+    let mut count = vec![0usize; learners.unwrap_or(1)];
+    for event in &events {
+        if let Event::Progress { learner, .. } = event {
+            count.iter_mut().skip(*learner).take(1).for_each(|n| *n += 1);
+        }
+    }
+    let most = (REPORTS / count.len().max(1)).clamp(REPORTS_OF_ONE.0, REPORTS_OF_ONE.1);
+    let mut open: Vec<Option<Merged>> = count.iter().map(|_| None).collect();
+    let mut place = vec![(0u32, 0usize); count.len()];
+    let mut out = Vec::new();
+    for event in events {
+        match event {
+            Event::Progress { learner, epoch, step, steps, loss, accuracy, ms_per_step } if learner < count.len() => {
+                let (slot, before) = (&mut open[learner], &mut place[learner]);
+                let weight = (step - if before.0 == epoch { before.1.min(step) } else { 0 }).max(1) as f64;
+                *before = (epoch, step);
+                let merged = slot.get_or_insert(Merged { reports: 0, weight: 0.0, loss: 0.0, accuracy: 0.0, last: (0, 0, 0, 0.0) });
+                merged.reports += 1;
+                merged.weight += weight;
+                merged.loss += loss * weight;
+                merged.accuracy += accuracy * weight;
+                merged.last = (epoch, step, steps, ms_per_step);
+                if merged.reports * most >= count[learner] || step == steps {
+                    out.extend(slot.take().map(|m| m.event(learner)));
+                }
+            }
+            // What belongs to a learner comes after its progress, what belongs to all after everybody's.
+            event => {
+                let whose = match &event {
+                    Event::EpochEnd { learner, .. }
+                    | Event::Topology { learner, .. }
+                    | Event::TopologyChanged { learner, .. }
+                    | Event::LearnerFailed { learner, .. } => Some(*learner),
+                    Event::Changed { learner, .. } => *learner,
+                    _ => None,
+                };
+                for (learner, slot) in open.iter_mut().enumerate().filter(|(l, _)| whose.is_none_or(|w| w == *l)) {
+                    out.extend(slot.take().map(|m| m.event(learner)));
+                }
+                out.push(event);
+            }
+        }
+    }
+    for (learner, slot) in open.into_iter().enumerate() {
+        out.extend(slot.map(|m| m.event(learner)));
+    }
+    out.iter_mut().for_each(round_event);
+    out
+}
+
+fn round(value: &mut f64, steps: f64) {
+    *value = (*value * steps).round() / steps;
+}
+
+fn round_score(score: &mut Score) {
+    round(&mut score.loss, 1e4);
+    round(&mut score.accuracy, 1e5);
+}
+
+fn round_scores<'a>(scores: impl Iterator<Item = &'a mut Score>) {
+    scores.for_each(round_score);
+}
+
+fn round_hardness(by: &mut crate::events::ByHardness) {
+    round_scores(by.bins.iter_mut().chain(&mut by.corrupted));
+    if let Some(robust) = &mut by.robust {
+        round_scores([&mut robust.train, &mut robust.validation, &mut robust.test].into_iter().chain(&mut robust.clean_train));
+    }
+}
+
+/// Five decimals of a share, four of a loss, three of milliseconds: no evaluation and no clock says more.
+fn round_event(event: &mut Event) {
+    match event {
+        Event::Progress { loss, accuracy, ms_per_step, .. } => {
+            round(loss, 1e4);
+            round(accuracy, 1e4);
+            round(ms_per_step, 1e3);
+        }
+        Event::EpochEnd { train, validation, test, test_easy, test_hard, by_hardness, seconds, .. } => {
+            round_scores([train, validation, test].into_iter().chain(test_easy).chain(test_hard));
+            round_hardness(by_hardness);
+            round(seconds, 1e2);
+        }
+        Event::TopologyChanged { death_rate, layers, .. } => {
+            round(death_rate, 1e5);
+            layers.iter_mut().for_each(|layer| round(&mut layer.explored, 1e5));
+        }
+        Event::Topology { report, .. } => {
+            [&mut report.density, &mut report.explored, &mut report.from_first, &mut report.from_previous]
+                .into_iter()
+                .chain(report.layers.iter_mut().flat_map(|layer| [&mut layer.density, &mut layer.explored]))
+                .for_each(|share| round(share, 1e5));
+        }
+        Event::Finished { summary } => {
+            for LearnerSummary { train, validation, test, test_easy, test_hard, by_hardness, ms_per_step, .. } in &mut summary.learners {
+                round_scores([train, validation, test].into_iter().chain(test_easy).chain(test_hard));
+                round_hardness(by_hardness);
+                round(ms_per_step, 1e3);
+            }
+        }
+        Event::Started { .. }
+        | Event::Changed { .. }
+        | Event::SamplesScored { .. }
+        | Event::Warning { .. }
+        | Event::LearnerFailed { .. } => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -84,7 +84,7 @@ pub fn refresh(lab: Lab) {
         let mut list = Vec::new();
         for shelf in &shelves {
             let same =
-                |e: &&Entry| e.run == shelf.run && shelf.runs.first() == Some(&e.number) && e.resumes == !shelf.checkpoints.is_empty();
+                |e: &&Entry| e.run == shelf.run && shelf.runs.first() == Some(&e.number) && e.resumes != shelf.checkpoints.is_empty();
             list.push(match known.iter().find(same) {
                 Some(entry) => entry.clone(),
                 None => read_kept(&store, shelf).await,

@@ -43,7 +43,7 @@ fn events(epochs: u32, reports: usize) -> Vec<Event> {
     for epoch in 0..epochs {
         for step in 1..=reports {
             for learner in 0..names.len() {
-                let loss = 2.302_585_092_994 / (1.0 + f64::from(epoch) + step as f64 / reports as f64);
+                let loss = 2.345_678_912 / (1.0 + f64::from(epoch) + step as f64 / reports as f64);
                 out.push(Event::Progress {
                     learner,
                     epoch,

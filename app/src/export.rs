@@ -114,6 +114,9 @@ const DASH: &str = "\u{2013}";
 /// Heads of [`results`].
 pub const RESULTS: [&str; 8] = ["Learner", "Epochs", "Density", "Test", "Easy half", "Hard half", "Corrupted", "Attacked"];
 
+/// The first of them are no scores.
+const FACTS: usize = 3;
+
 /// The last evaluation of each learner; what was not evaluated is a dash.
 pub fn results(run: &RunFile) -> Vec<Vec<String>> {
     let dash = |score: Option<Score>| score.map_or_else(|| DASH.to_owned(), |s| percent(s.accuracy));
@@ -130,7 +133,7 @@ pub fn results(run: &RunFile) -> Vec<Vec<String>> {
     out
 }
 
-/// The last results of several runs: what, and its value in each; what nobody has is left out.
+/// The last scores of several runs: what, and its value in each; what nobody has is left out.
 pub fn side_by_side(runs: &[&RunFile]) -> Vec<Vec<String>> {
     let of: Vec<Vec<Vec<String>>> = runs.iter().map(|run| results(run)).collect();
     let mut names: Vec<&str> = Vec::new();
@@ -141,7 +144,7 @@ pub fn side_by_side(runs: &[&RunFile]) -> Vec<Vec<String>> {
     }
     let mut out = Vec::new();
     for name in names {
-        for (column, what) in RESULTS.iter().enumerate().skip(1) {
+        for (column, what) in RESULTS.iter().enumerate().skip(FACTS) {
             let value =
                 |rows: &Vec<Vec<String>>| rows.iter().find(|row| row[0] == name).map_or(DASH, |row| row[column].as_str()).to_owned();
             let values: Vec<String> = of.iter().map(value).collect();
@@ -266,7 +269,7 @@ mod tests {
         assert_eq!(results(&b)[1][..2], ["SET 0.2, random", "1"]);
         assert!(results(&a).iter().all(|row| row.len() == RESULTS.len()));
         let both = side_by_side(&[&a, &b]);
-        assert_eq!(both[0], ["Dense: epochs", "2", "1"]);
+        assert_eq!(both[0], ["Dense: test", "60.0%", "60.0%"]);
         assert!(both.contains(&["Dense: hard half", "50.0%", "25.0%"].map(str::to_owned).to_vec()), "{both:?}");
         assert!(both.iter().all(|row| row.len() == 3 && !row[0].contains("attacked")), "{both:?}");
         assert_eq!(differing(&[&a, &b]), [["epochs", "2", "1"]]);

@@ -39,9 +39,33 @@ pub fn build(ws: &Workspace, stages: &mut Stages, finish: Finish) -> Result<Wasm
             trunk.env("TRUNK_BUILD_RELEASE", "false").env("TRUNK_BUILD_CARGO_PROFILE", "draft");
         }
         process::run(trunk.args(["build", "--skip-version-check"]).env_remove("NO_COLOR"))?;
+        write_shaders(ws)?;
         offline::write(&dist(ws))
     })?;
     Ok(compiler)
+}
+
+/// The page's shaders as one text, without comments; a visitor without a GPU does not fetch it (`sparring_core::gpu::shaders`).
+fn write_shaders(ws: &Workspace) -> Result<()> {
+    let mut text = String::new();
+    for folder in ["shaders", "shaders/shared"] {
+        let folder = ws.root.join(folder);
+        let entries = std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+        let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "wgsl")).collect();
+        files.sort();
+        for file in files {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy();
+            let source = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+            text.push_str(&format!("@shader {name}\n"));
+            // WGSL has no strings, so that every `//` begins a comment.
+            for line in source.lines().map(|line| line.split("//").next().unwrap_or_default().trim()).filter(|line| !line.is_empty()) {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    let path = dist(ws).join("shaders.txt");
+    std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// Sets up, builds, and serves until interrupted.

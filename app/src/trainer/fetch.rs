@@ -5,6 +5,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::Response;
 
 use super::stream;
+use crate::protocol::{Failure, WayOn};
 
 #[wasm_bindgen]
 extern "C" {
@@ -38,4 +39,18 @@ pub async fn get(path: &str, more: &mut dyn FnMut(u64) -> bool) -> Result<Vec<u8
     let Some(body) = response.body() else { return Ok(Vec::new()) };
     let mut bytes = Vec::new();
     if stream::read(body, &mut bytes, more).await.map_err(broken)? { Ok(bytes) } else { Err(Missing::GivenUp) }
+}
+
+/// The shaders, which a page without a GPU never needs, are a file of their own.
+pub async fn shaders() -> Result<(), Failure> {
+    if sparring_core::gpu::shaders::ready() {
+        return Ok(());
+    }
+    let text = get("shaders.txt", &mut |_| true).await.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = text.ok_or_else(|| {
+        let message = "The programs for the GPU (shaders.txt, beside the page) could not be fetched. The CPU needs none.";
+        Failure::new("The page is not complete", message, &[WayOn::Retry, WayOn::UseCpu])
+    })?;
+    sparring_core::gpu::shaders::provide(text);
+    Ok(())
 }

@@ -263,6 +263,9 @@ impl Trainer {
     async fn open(&mut self, choice: DeviceChoice) -> Result<(), Halt> {
         if self.told != Some(choice) {
             self.told = None;
+            if choice != DeviceChoice::Cpu {
+                fetch::shaders().await?;
+            }
             let (device, note) = Device::open(choice).await?;
             post(&Message::Ready { device: device.info(), note });
             self.device = Some((choice, device));

@@ -1,12 +1,16 @@
-//! The WGSL sources, embedded as `build.rs` leaves them, and the one preprocessor step they need: a line `#import NAME` is replaced by
+//! The WGSL sources, embedded as `build.rs` leaves them or provided as one text (the page fetches them where there is a GPU), and the one preprocessor step they need: a line `#import NAME` is replaced by
 //! `shaders/shared/NAME.wgsl`, once a shader. Everything else is plain WGSL with pipeline-overridable constants.
 
+use std::sync::OnceLock;
+
+#[cfg(feature = "embedded-shaders")]
 macro_rules! embed {
     ($folder:literal: $($name:ident),* $(,)?) => {
         &[$((stringify!($name), include_str!(concat!(env!("OUT_DIR"), "/shaders/", $folder, stringify!($name), ".wgsl")))),*]
     };
 }
 
+#[cfg(feature = "embedded-shaders")]
 const STAGES: &[(&str, &str)] = embed!("":
     adam_update, add, augment, avg_pool, avg_pool_grad, batchnorm_apply, batchnorm_finish, batchnorm_input_grad,
     batchnorm_reduce_grad, batchnorm_sample_norm, batchnorm_stats, bias_grad, conv_forward, conv_input_grad,
@@ -14,6 +18,9 @@ const STAGES: &[(&str, &str)] = embed!("":
     relu_grad, sgd_update, shortcut_a, shortcut_a_grad, softmax_cross_entropy, sparse_conv_forward,
     sparse_conv_input_grad, sparse_conv_weight_grad, step_l2, step_linf, sum_partials,
 );
+
+#[cfg(not(feature = "embedded-shaders"))]
+const STAGES: &[(&str, &str)] = &[];
 
 /// Those of AutoAttack.
 #[cfg(feature = "autoattack")]
@@ -23,16 +30,41 @@ const AUTOATTACK: &[(&str, &str)] = embed!("":
 #[cfg(not(feature = "autoattack"))]
 const AUTOATTACK: &[(&str, &str)] = &[];
 
+#[cfg(feature = "embedded-shaders")]
 const SHARED: &[(&str, &str)] = embed!("shared/":
     batchnorm, channel_sums, conv_shape, forward_taps, gemm, grid, sparse_rows, step,
 );
+
+#[cfg(not(feature = "embedded-shaders"))]
+const SHARED: &[(&str, &str)] = &[];
 
 #[cfg(feature = "autoattack")]
 const LANES: &[(&str, &str)] = embed!("shared/": lanes);
 #[cfg(not(feature = "autoattack"))]
 const LANES: &[(&str, &str)] = &[];
 
-/// The names of all stages.
+/// What begins a shader in the provided text, before its name.
+const MARK: &str = "@shader ";
+
+/// All shaders as one text, where the program does not carry them: before each a line `@shader NAME`.
+static PROVIDED: OnceLock<String> = OnceLock::new();
+
+/// Takes the shaders as one text. The first text stays.
+pub fn provide(text: String) {
+    let _ = PROVIDED.set(text);
+}
+
+/// Whether there are shaders.
+pub fn ready() -> bool {
+    !STAGES.is_empty() || PROVIDED.get().is_some()
+}
+
+/// A shader of the provided text.
+fn find(text: &'static str, name: &str) -> Option<&'static str> {
+    text.split(MARK).find_map(|part| part.strip_prefix(name)?.strip_prefix('\n'))
+}
+
+/// The names of all embedded stages.
 pub fn names() -> impl Iterator<Item = &'static str> {
     STAGES.iter().chain(AUTOATTACK).map(|(name, _)| *name)
 }
@@ -46,7 +78,8 @@ pub fn source(name: &str) -> Option<String> {
 }
 
 fn lookup(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
-    table.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
+    let embedded = table.iter().find(|(n, _)| *n == name).map(|(_, text)| *text);
+    embedded.or_else(|| find(PROVIDED.get()?, name))
 }
 
 fn expand(text: &'static str, seen: &mut Vec<&'static str>, out: &mut String) -> Option<()> {
@@ -64,4 +97,19 @@ fn expand(text: &'static str, seen: &mut Vec<&'static str>, out: &mut String) ->
         }
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_provided_text_gives_each_shader_by_its_whole_name() {
+        let text = "@shader relu\nfn a() {}\n@shader relu_grad\n#import grid\nfn b() {}\n";
+        assert_eq!(find(text, "relu"), Some("fn a() {}\n"));
+        assert_eq!(find(text, "relu_grad"), Some("#import grid\nfn b() {}\n"));
+        assert_eq!((find(text, "rel"), find(text, "grad")), (None, None));
+        assert!(ready() && source("relu_grad").unwrap().contains("fn "));
+    }
 }

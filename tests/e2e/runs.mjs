@@ -62,6 +62,15 @@ export class Runs {
     });
   }
 
+  /** Waits until a race is kept after an epoch at least. */
+  async keeps(timeout = 240_000) {
+    const end = Date.now() + timeout;
+    while ((await this.files()).length < 2) {
+      if (Date.now() > end) throw new Error(`waited ${timeout} ms for a checkpoint`);
+      await this.page.waitForTimeout(100);
+    }
+  }
+
   /** Writes a file of the private folder. */
   write(name, text) {
     return this.page.evaluate(

@@ -73,6 +73,39 @@ test('a reload in mid-training loses at most the epoch under way, and the race g
   });
 });
 
+test('a trainer that stopped and a GPU that was lost cost at most the epoch under way', async () => {
+  for (const device of ['cpu', 'gpu']) {
+    await withLab({ config: { ...TINY, device, epochs: '400', limit_train: '32' } }, async (lab) => {
+      const runs = new Runs(lab);
+      await lab.reach('ready');
+      const worker = lab.page.workers()[0] ?? (await lab.page.waitForEvent('worker'));
+      if (device === 'gpu') {
+        await worker.evaluate(() => {
+          const { createBuffer } = GPUDevice.prototype;
+          GPUDevice.prototype.createBuffer = function remember(...args) {
+            self.lent = this;
+            return createBuffer.apply(this, args);
+          };
+        });
+      }
+      await lab.trainButton.click();
+      await lab.reach('training');
+      await runs.keeps();
+      await worker.evaluate((device) => {
+        if (device === 'gpu') self.lent.destroy();
+        else setTimeout(() => { throw new Error('provoked'); });
+      }, device);
+      await runs.resume.waitFor({ timeout: 60_000 });
+      assert.equal(await lab.phase(), 'failed');
+      assert.match(await runs.resume.innerText(), /Resume from epoch [1-9]/);
+      await runs.resume.click();
+      await lab.reach('training');
+      await lab.morePointsThan(await lab.points());
+      assert.deepEqual(lab.errors.filter((e) => !/provoked/.test(e)), []);
+    });
+  }
+});
+
 test('a finished run is renamed, compared, taken away, deleted, and brought back from its file', async () => {
   await withLab({ config: { ...CPU, epochs: '2' } }, async (lab) => {
     const runs = new Runs(lab);

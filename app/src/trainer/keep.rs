@@ -28,6 +28,8 @@ const PART: f64 = 20.0;
 /// The race under way as it will be kept.
 pub(super) struct Keeper {
     run: String,
+    /// The id of what it goes on with, until it is kept under its own: so two tabs that go on with one run never mix their files.
+    replaces: Option<String>,
     file: RunFile,
     number: u32,
     /// Epochs that are kept.
@@ -66,7 +68,7 @@ impl Keeper {
             seconds: 0.0,
             events: Vec::new(),
         };
-        Self { run: kept::id(now(), &config_hash), file, number: 1, epochs: 0, not_before: 0.0, told: None }
+        Self { run: kept::id(now(), &config_hash), replaces: None, file, number: 1, epochs: 0, not_before: 0.0, told: None }
     }
 
     /// Hears what is reported, and how long it took.
@@ -85,7 +87,7 @@ impl Keeper {
 
     /// Another name, if it is this run's.
     pub(super) fn rename(&mut self, run: &str, name: &str) {
-        if self.run == run {
+        if self.run == run || self.replaces.as_deref() == Some(run) {
             name.clone_into(&mut self.file.name);
         }
     }
@@ -120,8 +122,8 @@ impl Keeper {
         let kept = RunFile { events: thin(self.file.events.clone()), ..self.file.clone() };
         let text = kept.to_json().map_err(|e| e.to_string())?;
         let store = Store::open().await;
-        let names = store.names().await;
-        let shelf = kept::shelves(&names).into_iter().find(|s| s.run == self.run);
+        let shelves = kept::shelves(&store.names().await);
+        let shelf = shelves.iter().find(|s| s.run == self.run).cloned();
         let shelf = shelf.unwrap_or_else(|| Shelf { run: self.run.clone(), ..Shelf::default() });
         self.number = self.number.max(shelf.next());
         let (run, number) = (self.run.as_str(), self.number);
@@ -133,7 +135,9 @@ impl Keeper {
             return Err(why);
         }
         self.number += 1;
-        for old in shelf.outdated(number, false) {
+        let replaced = self.replaces.take();
+        let replaced = shelves.iter().filter(|s| Some(&s.run) == replaced.as_ref()).flat_map(Shelf::files);
+        for old in shelf.outdated(number, false).into_iter().chain(replaced) {
             store.remove(&old).await;
         }
         Ok(())
@@ -144,7 +148,6 @@ impl Keeper {
 struct Rest {
     file: RunFile,
     checkpoint: Checkpoint,
-    number: u32,
 }
 
 /// The newest state of a run that can be read, and why newer ones cannot.
@@ -170,7 +173,7 @@ async fn at_rest(run: &str) -> Result<Rest, String> {
             continue;
         };
         match store.read(&kept::checkpoint_file(run, saved)).await.map(|bytes| Checkpoint::read(&bytes)) {
-            Some(Ok(checkpoint)) => return Ok(Rest { file, checkpoint, number: shelf.next() }),
+            Some(Ok(checkpoint)) => return Ok(Rest { file, checkpoint }),
             Some(Err(e)) => trouble.push(e.to_string()),
             None => trouble.push("its checkpoint cannot be opened".into()),
         }
@@ -184,7 +187,7 @@ impl Trainer {
         self.drop_session();
         self.out.loading("Reading the kept run", None).await;
         let rest = at_rest(&run).await;
-        let Rest { file, checkpoint, number } = rest.map_err(|why| {
+        let Rest { file, checkpoint } = rest.map_err(|why| {
             Failure::new(
                 "This run cannot go on",
                 format!("{why}. What it reported can still be seen under Runs."),
@@ -211,7 +214,9 @@ impl Trainer {
             events.push(Event::Warning { message });
         }
         let epochs = session.epochs_done();
-        self.keeper = Some(Keeper { run, file: RunFile { events: events.clone(), ..file }, number, epochs, not_before: 0.0, told: None });
+        let own = kept::id(now(), &file.config_hash);
+        let file = RunFile { events: events.clone(), ..file };
+        self.keeper = Some(Keeper { run: own, replaces: Some(run), file, number: 1, epochs, not_before: 0.0, told: None });
         self.session = Some(session);
         self.running = true;
         post(&Message::Events(events));

@@ -58,14 +58,14 @@ fn put(fields: &mut Map<String, Value>, name: &str, given: &str) -> Result<()> {
         Value::String(_) => Value::String(given.to_owned()),
         // A plus that was not encoded comes as a space; no learner has one.
         Value::Array(_) => given.split(',').map(|item| Value::String(item.trim().replace(' ', "+"))).collect(),
-        _ => serde_json::from_str(given).map_err(|_| Error::Config(format!("{name}: '{given}' is not a number or true/false")))?,
+        _ => sparring_core::json::from_str(given).map_err(|_| Error::Config(format!("{name}: '{given}' is not a number or true/false")))?,
     };
     Ok(())
 }
 
 /// Through text, as everything else in the page: to read out of a tree needs a second copy of every reader.
 fn read(fields: &Map<String, Value>) -> std::result::Result<ExperimentConfig, serde_json::Error> {
-    serde_json::from_str(&serde_json::to_string(fields)?)
+    sparring_core::json::from_str(&serde_json::to_string(fields)?)
 }
 
 /// The experiment with one field changed, which need not make sense with the others.

@@ -341,7 +341,7 @@ impl Race {
             Event::Changed { learner, step, setting, value } => {
                 let who = learner.and_then(|l| self.learners.get(l)).or(self.learners.first());
                 let epoch = who.map_or(0.0, |l| step as f64 / l.steps.max(1) as f64);
-                let name = learner.and_then(|_| who).map(Learner::name);
+                let name = who.filter(|_| learner.is_some()).map(Learner::name);
                 self.warnings.push(crate::words::ring::changed(name.as_deref(), &setting, value, epoch));
             }
             Event::Warning { message } => self.warnings.push(message),

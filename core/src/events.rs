@@ -281,7 +281,7 @@ impl Event {
     pub fn from_line(line: &str) -> Result<Self, serde_json::Error> {
         let parts = line.trim().strip_prefix("{\"event\":").and_then(|rest| rest.split_once(','));
         let (name, fields) = parts.unwrap_or((line, "}"));
-        serde_json::from_str(&format!("{{{name}:{{{fields}}}"))
+        crate::json::from_str(&format!("{{{name}:{{{fields}}}"))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod formats;
 pub mod golden;
 pub mod gpu;
 pub mod hardness;
+pub mod json;
 pub mod layout;
 pub mod net;
 pub mod ops;

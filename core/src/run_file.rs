@@ -101,12 +101,12 @@ impl RunFile {
         if !text.trim_start().starts_with('{') {
             return Err(Unreadable::NotARun("text in another form".into()));
         }
-        match serde_json::from_str::<Stamp>(text).map_err(damaged)?.sparring_run {
+        match crate::json::from_str::<Stamp>(text).map_err(damaged)?.sparring_run {
             None => return Err(Unreadable::NotARun("JSON of another kind".into())),
             Some(RUN_FILE_VERSION) => {}
             Some(found) => return Err(Unreadable::Version { found }),
         }
-        let run: Self = serde_json::from_str(text).map_err(damaged)?;
+        let run: Self = crate::json::from_str(text).map_err(damaged)?;
         run.check()?;
         Ok(run)
     }
@@ -116,7 +116,7 @@ impl RunFile {
     /// # Errors
     /// As [`Self::read`]; `Damaged` says which file and line.
     pub fn of_folder(name: &str, summary: &[u8], metrics: &[u8]) -> Result<Self, Unreadable> {
-        let mut run: Self = serde_json::from_str(text(summary)?).map_err(|e| damaged(format_args!("summary.json: {e}")))?;
+        let mut run: Self = crate::json::from_str(text(summary)?).map_err(|e| damaged(format_args!("summary.json: {e}")))?;
         let text = text(metrics)?;
         let mut events = Vec::new();
         for (number, line) in text.split_inclusive('\n').enumerate() {

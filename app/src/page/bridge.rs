@@ -49,7 +49,7 @@ impl Bridge {
             Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
                 let parts = js_sys::Array::from(&event.data());
                 let text = parts.get(0).as_string().unwrap_or_default();
-                match serde_json::from_str::<Message>(&text) {
+                match sparring_core::json::from_str::<Message>(&text) {
                     Ok(Message::Booted) => line.hears(),
                     Ok(Message::Died(failure)) => {
                         line.dead.set(true);

@@ -122,7 +122,7 @@ pub fn start() {
     let stops = out.stops.clone();
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         let parts = js_sys::Array::from(&event.data());
-        match serde_json::from_str::<Command>(&parts.get(0).as_string().unwrap_or_default()) {
+        match sparring_core::json::from_str::<Command>(&parts.get(0).as_string().unwrap_or_default()) {
             Ok(command) => {
                 if command == Command::Stop {
                     stops.set(stops.get() + 1);

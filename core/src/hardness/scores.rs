@@ -97,7 +97,7 @@ impl Scores {
         let Some(metadata) = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)) else {
             return Err(broken(&format!("no metadata '{METADATA_KEY}'")));
         };
-        let Metadata { name, names, card } = serde_json::from_str(metadata).map_err(|e| broken(&e))?;
+        let Metadata { name, names, card } = crate::json::from_str(metadata).map_err(|e| broken(&e))?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| broken(&e))?;
         let read = |tensor: &str, dtype: Dtype| {
             let view = tensors.tensor(tensor).map_err(|e| broken(&e))?;

@@ -228,7 +228,7 @@ pub fn mean(runs: &[Scores]) -> Result<Scores> {
     for Column { score, .. } in &first.columns {
         columns.push(Column { score: *score, train: average(*score, |c| &c.train)?, test: average(*score, |c| &c.test)? });
     }
-    let mut card: ScoreCard = serde_json::from_str(&first.card).map_err(|e| Error::Config(e.to_string()))?;
+    let mut card: ScoreCard = crate::json::from_str(&first.card).map_err(|e| Error::Config(e.to_string()))?;
     card.runs = runs.len() as u32;
     let card = serde_json::to_string(&card).map_err(|e| Error::Config(e.to_string()))?;
     Ok(Scores { columns, answers: first.answers.clone(), card })

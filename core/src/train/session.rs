@@ -341,7 +341,7 @@ impl Session {
     /// `Config` where there is no such learner, it is dense, or the density is not above 0 and at most 1.
     pub fn set_density(&mut self, learner: usize, density: f64) -> Result<()> {
         let sparse = self.learners.get(learner).is_some_and(|l| l.config.method != Method::Dense);
-        if !sparse || !(density > 0.0 && density <= 1.0) {
+        if !(sparse && density > 0.0 && density <= 1.0) {
             return Err(Error::Config(format!("learner {learner} cannot be brought to density {density}")));
         }
         self.densities.push((learner, density));

@@ -22,6 +22,8 @@ fn backend_words(opened: &Opened) -> String {
 /// The sentence under the device: why it is slow, where it is.
 fn remark(opened: &Opened) -> Option<String> {
     if let Some(note) = &opened.note {
+        // What follows the first reason lists what this program was not built for.
+        let note = note.split(';').next().unwrap_or_default();
         return Some(format!("The CPU trains instead: {note}. It is exact but slow; the quick look suits it."));
     }
     if opened.info.software {

@@ -9,7 +9,7 @@ use wasm_bindgen::JsCast;
 use super::tag::{self, tag};
 use crate::plot::escape;
 
-const WHY: &str = "why?";
+const WHY: &str = "Why?";
 
 /// A condition that never changes.
 pub fn never() -> Signal<bool> {
@@ -67,7 +67,11 @@ pub fn field(class: &'static str, label: Signal<String>, value: Signal<String>, 
 
 /// A sentence that is there for those who ask.
 fn explained(why: &'static str) -> Vec<AnyView> {
-    if why.is_empty() { Vec::new() } else { vec![folded("why", WHY, tag("p").text(why).view())] }
+    if why.is_empty() {
+        return Vec::new();
+    }
+    let summary = tag("summary").is("aria-label", WHY).is("title", WHY).text("?").view();
+    vec![tag("details").is("class", "why").put(summary).put(tag("p").text(why).view()).view()]
 }
 
 /// The text of options: value and label each. A label without a value begins a group.

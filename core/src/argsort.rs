@@ -27,32 +27,12 @@ fn sort(keyed: &mut [(u64, u32)]) {
     keyed.sort_unstable();
 }
 
-/// The `count` greatest, which selection brings to the end; in no order.
-#[inline(never)]
-pub fn to_end(keyed: &mut [(u64, u32)], count: usize) -> &[(u64, u32)] {
-    let from = keyed.len() - count.min(keyed.len());
-    if 0 < from && from < keyed.len() {
-        keyed.select_nth_unstable(from);
-    }
-    &keyed[from..]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
-        #[test]
-        fn the_greatest_are_at_the_end(numbers: Vec<(u64, u32)>, count in 0usize..20) {
-            let mut sorted = numbers.clone();
-            sorted.sort_unstable();
-            let mut numbers = numbers;
-            let mut end = to_end(&mut numbers, count).to_vec();
-            end.sort_unstable();
-            prop_assert_eq!(&end[..], &sorted[sorted.len().saturating_sub(count)..]);
-        }
-
         #[test]
         fn it_is_the_stable_order_of_total_cmp(numbers: Vec<f64>, twice: bool) {
             let numbers = if twice { [numbers.clone(), numbers].concat() } else { numbers };

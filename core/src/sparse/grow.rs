@@ -59,7 +59,7 @@ pub fn grow(rule: Growth, kept: &[u32], n: usize, count: usize, stream: &mut Str
         }
         Growth::Gradient(scores) | Growth::Momentum(scores) => {
             dense(scores)?;
-            let mut grown = largest(inactive(kept, n).collect(), count, |p| f64::from(scores[p].abs()));
+            let mut grown = largest(inactive(kept, n).collect(), count, scores);
             grown.sort_unstable();
             Ok(grown)
         }
@@ -73,7 +73,7 @@ pub fn grow(rule: Growth, kept: &[u32], n: usize, count: usize, stream: &mut Str
             let shares: Vec<f64> = momentum.chunks_exact(row).map(|m| m.iter().map(|v| f64::from(v.abs())).sum()).collect();
             let room: Vec<usize> = free.iter().map(Vec::len).collect();
             let counts = apportion(&shares, &room, count);
-            let grown = free.into_iter().zip(counts).flat_map(|(free, count)| largest(free, count, |p| f64::from(momentum[p].abs())));
+            let grown = free.into_iter().zip(counts).flat_map(|(free, count)| largest(free, count, momentum));
             let mut grown: Vec<u32> = grown.collect();
             grown.sort_unstable();
             Ok(grown)

@@ -2,7 +2,8 @@
 //!
 //! Ties fall to the earlier position and selection replaces sorting, so a rule gives the same mask on every machine.
 
-use crate::argsort::{self, ascending};
+use std::cmp::Ordering;
+
 use crate::error::{Error, Result};
 
 /// A rule; rates are shares of the active weights.
@@ -34,13 +35,13 @@ pub fn keep(rule: PruneRule, values: &[f32], rate: f64) -> Result<Vec<bool>> {
             for sign in [1.0f32, -1.0] {
                 let side: Vec<u32> = (0..values.len() as u32).filter(|&i| sign * values[i as usize] > 0.0).collect();
                 let kept = ((1.0 - rate) * side.len() as f64) as usize;
-                for i in largest(side, kept, |i| f64::from(values[i].abs())) {
+                for i in largest(side, kept, values) {
                     keep[i as usize] = true;
                 }
             }
             keep
         }
-        PruneRule::Magnitude => drop_smallest(values.len(), drops, |i| f64::from(values[i].abs())),
+        PruneRule::Magnitude => drop_smallest(drops, values),
         PruneRule::Taylor(gradient) => {
             if gradient.len() != values.len() {
                 return Err(Error::Shape {
@@ -51,27 +52,44 @@ pub fn keep(rule: PruneRule, values: &[f32], rate: f64) -> Result<Vec<bool>> {
                 });
             }
             // |w g| orders as (w g)^2 does, without underflow.
-            drop_smallest(values.len(), drops, |i| (f64::from(values[i]) * f64::from(gradient[i])).abs())
+            let products: Vec<f64> = values.iter().zip(gradient).map(|(w, g)| f64::from(*w) * f64::from(*g)).collect();
+            drop_smallest(drops, &products)
         }
         PruneRule::Threshold(threshold) => values.iter().map(|v| f64::from(v.abs()) > threshold).collect(),
     })
 }
 
-fn drop_smallest(n: usize, drops: usize, key: impl Fn(usize) -> f64) -> Vec<bool> {
-    let mut keep = vec![false; n];
-    for i in largest((0..n as u32).collect(), n - drops, key) {
+fn drop_smallest<T: Magnitude>(drops: usize, values: &[T]) -> Vec<bool> {
+    let mut keep = vec![false; values.len()];
+    for i in largest((0..values.len() as u32).collect(), values.len() - drops, values) {
         keep[i as usize] = true;
     }
     keep
 }
 
-/// The `count` candidates with the largest keys (keys without sign, NaN above everything), in no order; of equals, the later stay.
-pub(super) fn largest(candidates: Vec<u32>, count: usize, key: impl Fn(usize) -> f64) -> Vec<u32> {
-    if count >= candidates.len() {
-        return candidates;
+/// A number that is compared without its sign, NaN above everything.
+pub(super) trait Magnitude: Copy {
+    fn compare(self, other: Self) -> Ordering;
+}
+impl Magnitude for f32 {
+    fn compare(self, other: Self) -> Ordering {
+        self.abs().total_cmp(&other.abs())
     }
-    let mut keyed: Vec<(u64, u32)> = candidates.into_iter().map(|i| (ascending(key(i as usize)), i)).collect();
-    argsort::to_end(&mut keyed, count).iter().map(|(_, i)| *i).collect()
+}
+impl Magnitude for f64 {
+    fn compare(self, other: Self) -> Ordering {
+        self.abs().total_cmp(&other.abs())
+    }
+}
+
+/// The `count` candidates with the largest values in magnitude, in no order; of equals, the later stay.
+pub(super) fn largest<T: Magnitude>(mut candidates: Vec<u32>, count: usize, values: &[T]) -> Vec<u32> {
+    if count < candidates.len() {
+        let order = |a: &u32, b: &u32| values[*b as usize].compare(values[*a as usize]).then(b.cmp(a));
+        candidates.select_nth_unstable_by(count, order);
+        candidates.truncate(count);
+    }
+    candidates
 }
 
 #[cfg(test)]

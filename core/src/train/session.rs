@@ -6,6 +6,7 @@
 pub mod look;
 mod resume;
 mod samples;
+mod steer;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::learner::{Corner, Latest, Learner, Pending, Phase, Ring, Tally, uploa
 use super::parent::Parents;
 use super::verdict::verdict;
 use crate::attack::Adversary;
-use crate::config::{ExperimentConfig, Method, Subset};
+use crate::config::{ExperimentConfig, Subset};
 use crate::corrupt::Plan;
 use crate::data::batch::HostBatch;
 use crate::data::{Dataset, train_validation_split};
@@ -299,14 +300,6 @@ impl Session {
         Ok(events)
     }
 
-    /// From here on no learner trains beyond so many epochs; `None` lets them go.
-    pub fn hold_at(&mut self, epochs: Option<u32>) {
-        self.hold = epochs;
-    }
-    /// Whether `advance` has nothing to do until the hold is lifted: all learners have come to it, or are done.
-    pub fn holds(&self) -> bool {
-        self.started && self.hold.is_some_and(|epochs| self.learners.iter().all(|l| l.phase == Phase::Done || l.epoch >= epochs))
-    }
     /// What is run.
     pub fn config(&self) -> &ExperimentConfig {
         &self.config
@@ -328,24 +321,6 @@ impl Session {
             Some(l) => l.net.state(&self.device).await,
             None => Err(Error::Config(format!("there is no learner {learner}; there are {}", self.learners.len()))),
         }
-    }
-    /// Changes the learning rate from here on (`None` returns to the schedule).
-    pub fn set_lr(&mut self, lr: Option<f32>) {
-        self.lr = lr;
-        let step = self.learners.iter().map(|l| l.total_steps).min().unwrap_or(0);
-        self.changed.push(Event::Changed { learner: None, step, setting: "lr".into(), value: lr.map(f64::from) });
-    }
-    /// Brings a sparse learner to another density before its next step. Gradual pruning goes on towards it.
-    ///
-    /// # Errors
-    /// `Config` where there is no such learner, it is dense, or the density is not above 0 and at most 1.
-    pub fn set_density(&mut self, learner: usize, density: f64) -> Result<()> {
-        let sparse = self.learners.get(learner).is_some_and(|l| l.config.method != Method::Dense);
-        if !(sparse && density > 0.0 && density <= 1.0) {
-            return Err(Error::Config(format!("learner {learner} cannot be brought to density {density}")));
-        }
-        self.densities.push((learner, density));
-        Ok(())
     }
     /// Gives the device back, with nothing of this session left on it.
     pub fn into_device(mut self) -> Device {

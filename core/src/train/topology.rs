@@ -72,16 +72,21 @@ impl Learner {
         gradients: Option<Vec<Vec<f32>>>,
         index: usize,
     ) -> Result<Vec<Event>> {
-        self.updates += 1;
-        for (previous, slot) in self.previous.iter_mut().zip(&self.net.weights) {
-            *previous = active_set(&slot.placement, slot.info.shape.weights());
-        }
+        self.begin_update();
         let (death_rate, changes) = match self.config.recipe().dynamics {
             Dynamics::Static => return Ok(Vec::new()),
             Dynamics::PruneGrow { prune, grow } => self.prune_and_grow(ring, prune, grow, gradients.as_deref()).await?,
             Dynamics::Gradual => self.prune_gradually(ring).await?,
         };
         self.make(ring, death_rate, changes, index)
+    }
+
+    /// Counts an update, and remembers the masks before it.
+    fn begin_update(&mut self) {
+        self.updates += 1;
+        for (previous, slot) in self.previous.iter_mut().zip(&self.net.weights) {
+            *previous = active_set(&slot.placement, slot.info.shape.weights());
+        }
     }
 
     /// Writes changed layers back and says what was done.
@@ -208,25 +213,16 @@ impl Learner {
     }
 
     /// Brings the learner to another density at once: the smallest magnitudes of all layers go, or weights of zero come, at random, in each
-    /// layer as many as it has room for.
-    ///
-    /// # Errors
-    /// `Config` for a dense learner, or a density outside 0..=1.
+    /// layer as many as it has room for. Learner and density are checked by the session.
     pub(super) async fn change_density(&mut self, ring: &mut Ring<'_>, density: f64, index: usize) -> Result<Vec<Event>> {
-        if self.config.method == Method::Dense || !(density > 0.0 && density <= 1.0) {
-            return Err(Error::Config(format!("the density of '{}' cannot be changed to {density}", self.name)));
-        }
         let mut layers = Vec::new();
         for i in 0..self.net.weights.len() {
             layers.push(self.read_layer(ring, i).await?);
         }
         let (all, before) = layers.iter().fold((0, 0), |(n, active), l| (n + l.n, active + l.positions.len()));
         let wanted = density::count(density, all);
-        self.updates += 1;
+        self.begin_update();
         self.config.density = density;
-        for (previous, slot) in self.previous.iter_mut().zip(&self.net.weights) {
-            *previous = active_set(&slot.placement, slot.info.shape.weights());
-        }
         let changes = if wanted <= before {
             keep_largest(layers, wanted)
         } else {

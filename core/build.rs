@@ -1,7 +1,11 @@
 //! Embeds the shaders without comments and indentation: in the page every byte is loaded by every visitor.
 
+mod bare;
+
 use std::path::Path;
 use std::{env, fs, io};
+
+use bare::bare;
 
 fn main() -> io::Result<()> {
     // Asked for when it runs: clones that share a target folder share this program as well.
@@ -18,15 +22,4 @@ fn main() -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// WGSL has no strings, so that every `//` begins a comment.
-fn bare(source: &str) -> String {
-    let mut out = String::new();
-    for line in source.lines().map(|line| line.split("//").next().unwrap_or_default().trim()).filter(|line| !line.is_empty()) {
-        let spaces = [(", ", ","), ("; ", ";"), (": ", ":"), (" {", "{"), ("{ ", "{"), (" }", "}")];
-        out += &spaces.iter().fold(line.to_owned(), |line, (from, to)| line.replace(from, to));
-        out.push('\n');
-    }
-    out
 }

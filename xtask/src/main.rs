@@ -3,6 +3,8 @@
 //! It exists so that a fresh machine with Rust and Node needs no instructions beyond one command, and so that what CI
 //! runs is exactly what a person can run. Only `anyhow` is used: it must build in seconds.
 
+#[path = "../../core/bare.rs"]
+mod bare;
 mod browser;
 mod checks;
 mod dist;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::bare::bare;
 use crate::offline;
 use crate::process;
 use crate::server::{Mount, Server};
@@ -57,12 +58,7 @@ fn write_shaders(ws: &Workspace) -> Result<()> {
         for file in files {
             let name = file.file_stem().unwrap_or_default().to_string_lossy();
             let source = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-            text.push_str(&format!("@shader {name}\n"));
-            // WGSL has no strings, so that every `//` begins a comment.
-            for line in source.lines().map(|line| line.split("//").next().unwrap_or_default().trim()).filter(|line| !line.is_empty()) {
-                text.push_str(line);
-                text.push('\n');
-            }
+            text.push_str(&format!("@shader {name}\n{}", bare(&source)));
         }
     }
     let path = dist(ws).join("shaders.txt");

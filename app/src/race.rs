@@ -2,7 +2,7 @@
 //!
 //! Views read this; they never see a message. So the whole page can be tested by feeding events, without a browser.
 
-use sparring_core::config::{LearnerConfig, Method};
+use sparring_core::config::{ExperimentConfig, LearnerConfig, Method};
 use sparring_core::events::{Event, LayerChange, LearnerInfo, Score, Summary};
 
 /// Live points a learner keeps; beyond this, neighbours are merged.
@@ -63,6 +63,16 @@ pub fn label(learner: &LearnerConfig) -> String {
         out.push_str(&format!(" ({})", extras.join(", ")));
     }
     out
+}
+
+/// What a run is called until a person names it: "Dense against SET 0.2 on cifar10".
+pub fn name(config: &ExperimentConfig) -> String {
+    format!("{} on {}", against(config), config.dataset)
+}
+
+/// "Dense against SET 0.2".
+pub fn against(config: &ExperimentConfig) -> String {
+    config.learners.iter().map(label).collect::<Vec<_>>().join(" against ")
 }
 
 /// What is drawn against the epochs.

@@ -131,3 +131,23 @@ test('a wrong number says what would be right and changes nothing; every preset 
     assert.deepEqual(lab.errors, []);
   });
 });
+
+test('at a tenth of the load the same race takes several times as long', async () => {
+  await withLab({ webgpu: 'absent', config: { ...CPU, limit_train: '512' } }, async (lab) => {
+    await lab.reach('ready');
+    const race = async () => {
+      await lab.trainButton.click();
+      await lab.reach('training');
+      const began = Date.now();
+      await lab.reach('finished');
+      return Date.now() - began;
+    };
+    const full = await race();
+    await lab.resetButton.click();
+    await lab.reach('ready');
+    await by(lab, 'load-slider').fill('10');
+    const tenth = await race();
+    assert.ok(tenth > 4 * full, `${full} ms at full load, ${tenth} ms at a tenth of it`);
+    assert.deepEqual(lab.errors, []);
+  });
+});

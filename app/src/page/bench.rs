@@ -12,7 +12,7 @@ use web_sys::{File, HtmlCanvasElement, ImageBitmap};
 
 use super::kit::{self, Input, holds, never, told, words as fixed};
 use super::lab::Lab;
-use super::look::{Raster, Stamp, context, pixels, stamp};
+use super::look::{Raster, Stamp, context, learners, pixels, stamp};
 use super::tag::tag;
 use crate::examine::{Change, GROUPS, Setup, answer, magnified, planes, rgba, worth_a_bar};
 use crate::plot;
@@ -236,11 +236,6 @@ async fn small_picture(file: &File, [channels, height, width]: [usize; 3]) -> Op
     let (left, top) = ((across - side) / 2.0, (down - side) / 2.0);
     context.draw_image_with_image_bitmap_and_sw_and_sh_and_dx_and_dy_and_dw_and_dh(&bitmap, left, top, side, side, 0.0, 0.0, w, h).ok()?;
     Some(planes(&context.get_image_data(0.0, 0.0, w, h).ok()?.data().0, channels))
-}
-
-/// How the learners are drawn and called, in the race's order.
-fn learners(lab: Lab) -> Memo<Vec<(&'static str, String)>> {
-    Memo::new(move |_| lab.race.with(|r| r.learners.iter().map(|l| (l.tone.class(), l.name())).collect()))
 }
 
 /// A picture over its caption.

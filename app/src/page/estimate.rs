@@ -2,20 +2,22 @@
 
 use leptos::prelude::*;
 
+use super::kit::told;
 use super::lab::Lab;
 use crate::estimate::{self, estimate};
 
-/// In words; empty where nothing is known.
-pub fn sentence(lab: Lab) -> String {
-    let Some(work) = lab.config.with(estimate) else { return String::new() };
-    let measured = lab.race.with(|r| {
-        let rates = r.corners().filter_map(|l| Some(l.info.flops_per_step as f64 / (l.ms_per_step? / 1000.0))).filter(|r| r.is_finite());
-        rates.reduce(f64::min)
-    });
-    let guess = || lab.device.with(|d| d.as_ref().map(|d| estimate::guess(&d.info.backend, d.info.software)));
-    match (measured, guess()) {
-        (Some(rate), _) => estimate::sentence(work, rate, true),
-        (None, Some(rate)) => estimate::sentence(work, rate, false),
-        (None, None) => String::new(),
-    }
+/// In words; empty where nothing is known. The work is counted when the form changes, not with every report of a race.
+pub fn sentence(lab: Lab) -> Signal<String> {
+    let work = Memo::new(move |_| lab.config.with(estimate));
+    told(move || {
+        let Some(work) = work.get() else { return String::new() };
+        let measured = lab.race.with(|r| {
+            let rates =
+                r.corners().filter_map(|l| Some(l.info.flops_per_step as f64 / (l.ms_per_step? / 1000.0))).filter(|r| r.is_finite());
+            rates.reduce(f64::min)
+        });
+        let guess = || lab.device.with(|d| d.as_ref().map(|d| estimate::guess(&d.info.backend, d.info.software)));
+        let rate = measured.or_else(guess);
+        rate.map(|rate| estimate::sentence(work, rate, measured.is_some())).unwrap_or_default()
+    })
 }

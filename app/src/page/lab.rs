@@ -305,32 +305,28 @@ impl Lab {
             self.phase.set(Phase::Failed(error.into()));
             return;
         }
-        if self.bridge.with_value(|b| b.is_dead()) {
-            self.connect(None);
-        }
-        self.player.set(Player::default());
-        self.race.set(Race::default());
-        self.look.update(|l| l.zoom = (0.0, 1.0));
-        self.remark.set(None);
-        self.started.set(Some(config.clone()));
-        self.phase.set(Phase::Loading(Loading::unknown("Getting ready")));
-        self.send(&Command::Start { config: Box::new(config), paused });
+        self.enter(config.clone(), &Command::Start { config: Box::new(config), paused });
     }
 
     /// Goes on with a run that is kept in this browser.
     pub fn go_on(self, run: &str, config: ExperimentConfig) {
+        self.past.set(Vec::new());
+        self.config.set(config.clone());
+        self.enter(config, &Command::GoOn { run: run.to_owned() });
+    }
+
+    /// Clears the ring for a race of this experiment, and tells the trainer, a fresh one where the last has died.
+    fn enter(self, config: ExperimentConfig, command: &Command) {
         if self.bridge.with_value(|b| b.is_dead()) {
             self.connect(None);
         }
         self.player.set(Player::default());
         self.race.set(Race::default());
-        self.past.set(Vec::new());
         self.look.update(|l| l.zoom = (0.0, 1.0));
         self.remark.set(None);
-        self.config.set(config.clone());
         self.started.set(Some(config));
         self.phase.set(Phase::Loading(Loading::unknown("Getting ready")));
-        self.send(&Command::GoOn { run: run.to_owned() });
+        self.send(command);
     }
 
     /// Train, or go on.

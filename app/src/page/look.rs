@@ -37,6 +37,11 @@ pub fn stamp(lab: Lab) -> Memo<Option<Stamp>> {
     })
 }
 
+/// How the learners are drawn and called, in the race's order.
+pub fn learners(lab: Lab) -> Memo<Vec<(&'static str, String)>> {
+    Memo::new(move |_| lab.race.with(|r| r.learners.iter().map(|l| (l.tone.class(), l.name())).collect()))
+}
+
 /// Says why there is nothing to see, and trains where that helps.
 pub fn nobody(lab: Lab, nobody: &'static str, soon: &'static str, train: &'static str) -> AnyView {
     let waiting = holds(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));

@@ -53,9 +53,8 @@ fn standing(lab: Lab) -> (Option<f64>, String) {
 
 fn ready_line(lab: Lab) -> String {
     lab.config.with(|c| {
-        let corners: Vec<_> = c.learners.iter().map(crate::race::label).collect();
         let epochs = if c.epochs == 1 { "1 epoch".into() } else { format!("{} epochs", c.epochs) };
-        format!("Ready: {}, {epochs}", corners.join(" against "))
+        format!("Ready: {}, {epochs}", crate::race::against(c))
     })
 }
 

@@ -273,11 +273,7 @@ async fn import(lab: Lab, files: Vec<File>) {
             (Ok(summary), Ok(metrics)) => RunFile::of_folder("", &summary, &metrics).map_err(|e| e.to_string()),
             (Err(why), _) | (_, Err(why)) => Err(why),
         };
-        let named = run.map(|run| {
-            let names: Vec<String> = run.config.learners.iter().map(crate::race::label).collect();
-            RunFile { name: format!("{} on {}", names.join(" against "), run.config.dataset), ..run }
-        });
-        read.push((words::FOLDER.to_owned(), named));
+        read.push((words::FOLDER.to_owned(), run.map(|run| RunFile { name: crate::race::name(&run.config), ..run })));
     } else {
         for file in &files {
             let run = match bytes(file).await {
@@ -313,11 +309,7 @@ impl Lab {
     /// What the race that is shown is called.
     fn race_name(self) -> String {
         let shown = self.player.with(|p| p.run().map(|run| run.name.clone()));
-        shown.unwrap_or_else(|| {
-            let names: Vec<String> = self.race.with(|r| r.corners().map(|l| l.label.clone()).collect());
-            let dataset = self.started.with(|s| s.as_ref().map(|c| c.dataset.to_string())).unwrap_or_default();
-            format!("{} on {dataset}", names.join(" against "))
-        })
+        shown.unwrap_or_else(|| self.started.with(|s| s.as_ref().map(crate::race::name)).unwrap_or_default())
     }
     /// The run that was kept last and has not come to its end.
     pub fn unfinished(self) -> Option<(String, ExperimentConfig, u32, String)> {

@@ -7,7 +7,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::kit::{self, holds, never, told, words as fixed};
 use super::lab::Lab;
-use super::look::{Stamp, stamp};
+use super::look::{Stamp, learners, stamp};
 use super::tag::tag;
 use crate::gallery::{self, Filter, History, Order, Samples, Who, picture};
 use crate::plot;
@@ -31,6 +31,7 @@ struct Answered {
 struct Place {
     lab: Lab,
     stamp: Memo<Option<Stamp>>,
+    learners: Memo<Vec<(&'static str, String)>>,
     /// The networks that were asked about last, while their answers are on their way.
     flight: StoredValue<Option<Stamp>>,
     known: StoredValue<Option<Stamp>>,
@@ -97,8 +98,9 @@ impl Place {
         self.lab.bench.set(Picture::Test(index));
         self.lab.ask(&Command::Watch { picture: Some(index) }, JsValue::UNDEFINED);
     }
+    /// How the learners are drawn, and called.
     fn names(self) -> (Vec<&'static str>, Vec<String>) {
-        self.lab.race.with(|r| (r.learners.iter().map(|l| l.tone.class()).collect(), r.learners.iter().map(|l| l.name()).collect()))
+        self.learners.get().into_iter().unzip()
     }
 }
 
@@ -122,6 +124,7 @@ pub fn samples(lab: Lab) -> AnyView {
     let place = Place {
         lab,
         stamp: stamp(lab),
+        learners: learners(lab),
         flight: StoredValue::new(None),
         known: StoredValue::new(None),
         answered: RwSignal::new(None),
@@ -137,7 +140,8 @@ pub fn samples(lab: Lab) -> AnyView {
         lab.ask(&Command::Watch { picture: None }, JsValue::UNDEFINED);
     });
     Effect::new(move || {
-        (place.filter.write_untracked().dense, place.filter.write_untracked().sparse) = two(lab);
+        let two = two(lab);
+        place.filter.update_untracked(|f| (f.dense, f.sparse) = two);
         place.ask(place.stamp.get());
     });
     // Another race may have other images.

@@ -266,7 +266,7 @@ pub fn corners(lab: Lab) -> AnyView {
             seeds(lab),
             kit::folded("", say::ADVANCED_SUMMARY, advanced),
             kit::says("note", "", differs),
-            kit::says("note", "estimate", told(move || super::estimate::sentence(lab))),
+            kit::says("note", "estimate", super::estimate::sentence(lab)),
         ],
     )
 }

@@ -20,8 +20,8 @@ enum Wire {
     /// What a person sees in a field, which is not its attribute.
     Value(Signal<String>),
     Checked(Signal<bool>),
-    /// Text of HTML in place of children.
-    Html(Signal<String>),
+    /// Text of HTML in place of children, and what it was last: the same again would take the focus away and be drawn anew.
+    Html(Signal<String>, RefCell<String>),
 }
 
 impl Wire {
@@ -32,7 +32,12 @@ impl Wire {
             Self::Flag(name, on) => drop(if on.get() { element.set_attribute(name, "") } else { element.remove_attribute(name) }),
             Self::Value(value) => drop(js_sys::Reflect::set(element, &"value".into(), &value.get().into())),
             Self::Checked(on) => drop(js_sys::Reflect::set(element, &"checked".into(), &on.get().into())),
-            Self::Html(text) => text.with(|t| element.set_inner_html(t)),
+            Self::Html(text, last) => text.with(|text| {
+                if *last.borrow() != *text {
+                    element.set_inner_html(text);
+                    last.borrow_mut().clone_from(text);
+                }
+            }),
         }
     }
 }
@@ -90,7 +95,7 @@ impl Tag {
     }
     /// Text of HTML in place of children.
     pub fn html(self, text: Signal<String>) -> Self {
-        self.wire(Wire::Html(text))
+        self.wire(Wire::Html(text, RefCell::default()))
     }
     /// What it does about an event.
     pub fn on(mut self, event: &'static str, hear: impl Fn(Event) + 'static) -> Self {

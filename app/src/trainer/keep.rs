@@ -2,12 +2,9 @@
 //!
 //! A tab may be closed at any moment and a disk may be full; a race must survive the first and go on in spite of the second.
 
-use std::sync::Arc;
-
 use sparring_core::config::ExperimentConfig;
 use sparring_core::device::DeviceInfo;
 use sparring_core::events::Event;
-use sparring_core::hardness::Scores;
 use sparring_core::run_file::{RUN_FILE_VERSION, RunFile, thin};
 use sparring_core::train::Session;
 use sparring_core::train::checkpoint::Checkpoint;
@@ -54,10 +51,9 @@ impl Keeper {
     /// Of a new race.
     pub(super) fn new(config: &ExperimentConfig, device: DeviceInfo) -> Self {
         let config_hash = config.hash().unwrap_or_default();
-        let names: Vec<String> = config.learners.iter().map(crate::race::label).collect();
         let file = RunFile {
             sparring_run: RUN_FILE_VERSION,
-            name: format!("{} on {}", names.join(" against "), config.dataset),
+            name: crate::race::name(config),
             config: config.clone(),
             config_hash: config_hash.clone(),
             device,
@@ -195,17 +191,10 @@ impl Trainer {
             )
         })?;
         let config = file.config.clone();
-        config.validate()?;
-        self.open(config.device).await?;
-        let data = self.library.dataset(&config, &self.out).await?;
-        let scores = self.scores(&config, &data).await?;
-        if self.out.cancelled() {
-            return Err(Halt::Cancelled);
-        }
+        let (data, scores) = self.prepare(&config).await?;
         self.out.loading("Planning the networks", None).await;
         let device = self.take_device(config.device).await?;
         let info = device.info();
-        self.know(&config, scores.as_ref());
         let session = Session::resume(config, data, scores, device, &checkpoint).await?;
         let mut events = file.events.clone();
         if checkpoint.record.device != info {
@@ -222,13 +211,6 @@ impl Trainer {
         post(&Message::Events(events));
         post(&Message::Resumed);
         Ok(())
-    }
-
-    /// What the places that look at learners need to know of the experiment.
-    pub(super) fn know(&mut self, config: &ExperimentConfig, scores: Option<&Arc<Scores>>) {
-        self.config = Some(config.clone());
-        self.seed = config.seed;
-        self.ranking = scores.and_then(|s| s.ranking(config.subset).ok()).cloned();
     }
 
     /// Keeps the race as it stands, where there is one that should be.

@@ -132,8 +132,9 @@ impl Trainer {
 
     /// The experiment that is held, and one of its learners.
     fn held(&self, learner: usize) -> Option<(&ExperimentConfig, LearnerInfo)> {
-        let Event::Started { learners, .. } = self.session.as_ref()?.introduction() else { return None };
-        Some((self.config.as_ref()?, learners.into_iter().nth(learner)?))
+        let session = self.session.as_ref()?;
+        let Event::Started { learners, .. } = session.introduction() else { return None };
+        Some((session.config(), learners.into_iter().nth(learner)?))
     }
 
     /// Does a piece of what waits, the shortest first.
@@ -143,13 +144,14 @@ impl Trainer {
             return Ok(());
         };
         let looks = &mut self.looks;
+        let seed = session.config().seed;
         if let Some((examination, attachment)) = looks.examine.take() {
-            known(examine(session, &examination, &attachment, Some(examination.id), self.seed).await)?;
+            known(examine(session, &examination, &attachment, Some(examination.id), seed).await)?;
         } else if std::mem::take(&mut looks.watch_due) {
             looks.watched_at = session.epochs_done();
             if let Some(index) = looks.watched {
                 let plain = Examination { id: 0, picture: Picture::Test(index), corruption: None, attack: None };
-                known(examine(session, &plain, &JsValue::UNDEFINED, None, self.seed).await)?;
+                known(examine(session, &plain, &JsValue::UNDEFINED, None, seed).await)?;
             }
         } else if let Some(answers) = &mut looks.answers {
             let done = answers.iter().take_while(|answers| answers.len() == session.test_count()).count();

@@ -148,8 +148,7 @@ pub fn start() {
         told: None,
         running: false,
         load: 100,
-        config: None,
-        seed: 0,
+        rest_until: 0.0,
         ranking: None,
         looks: Looks::default(),
         keeper: None,
@@ -168,10 +167,9 @@ struct Trainer {
     running: bool,
     /// Share of the time that is worked, in percent.
     load: u32,
-    /// The race's experiment.
-    config: Option<ExperimentConfig>,
-    /// Seed of the race, and the score that ranks its test images.
-    seed: u64,
+    /// When the rest after the last slice is over.
+    rest_until: f64,
+    /// The score that ranks the race's test images.
     ranking: Option<Column>,
     looks: Looks,
     /// Keeps the race, until it is over.
@@ -192,6 +190,10 @@ impl Trainer {
             let outcome = match letter {
                 Some((command, attachment)) => self.obey(command, attachment).await,
                 None if self.looks.waiting() => self.look().await,
+                None if js_sys::Date::now() < self.rest_until => {
+                    self.rest().await;
+                    Ok(())
+                }
                 None => self.slice().await,
             };
             match outcome {
@@ -247,9 +249,8 @@ impl Trainer {
                 Ok(())
             }
             Command::SetDensity { learner, density } => {
-                if let Some(session) = &mut self.session {
-                    session.set_density(learner, density)?;
-                }
+                // Of a learner that the race does not have it came too late: no reason to end the race.
+                let _ = self.session.as_mut().map(|session| session.set_density(learner, density));
                 Ok(())
             }
             Command::GoOn { run } => self.go_on(run).await,
@@ -263,10 +264,10 @@ impl Trainer {
     async fn open(&mut self, choice: DeviceChoice) -> Result<(), Halt> {
         if self.told != Some(choice) {
             self.told = None;
-            if choice != DeviceChoice::Cpu {
+            let (device, note) = Device::open(choice).await?;
+            if matches!(device, Device::Gpu(_)) {
                 fetch::shaders().await?;
             }
-            let (device, note) = Device::open(choice).await?;
             post(&Message::Ready { device: device.info(), note });
             self.device = Some((choice, device));
             self.told = Some(choice);
@@ -274,19 +275,25 @@ impl Trainer {
         Ok(())
     }
 
-    async fn begin(&mut self, config: ExperimentConfig, paused: bool) -> Result<(), Halt> {
-        self.drop_session();
+    /// What any race needs first: a device, the images, their scores.
+    async fn prepare(&mut self, config: &ExperimentConfig) -> Result<(Arc<Dataset>, Option<Arc<Scores>>), Halt> {
         config.validate()?;
         self.open(config.device).await?;
-        let data = self.library.dataset(&config, &self.out).await?;
-        let scores = self.scores(&config, &data).await?;
+        let data = self.library.dataset(config, &self.out).await?;
+        let scores = self.scores(config, &data).await?;
         if self.out.cancelled() {
             return Err(Halt::Cancelled);
         }
+        self.ranking = scores.as_ref().and_then(|s| s.ranking(config.subset).ok()).cloned();
+        Ok((data, scores))
+    }
+
+    async fn begin(&mut self, config: ExperimentConfig, paused: bool) -> Result<(), Halt> {
+        self.drop_session();
+        let (data, scores) = self.prepare(&config).await?;
         let parents = self.parents(&config, &data, scores.as_ref()).await?;
         self.out.loading("Planning the networks", None).await;
         let device = self.take_device(config.device).await?;
-        self.know(&config, scores.as_ref());
         self.keeper = Some(Keeper::new(&config, device.info()));
         self.session = Some(Session::with_parents(config, data, scores, &parents, device).await?);
         self.running = !paused;
@@ -385,6 +392,11 @@ impl Trainer {
         }
     }
 
+    /// Rests a little, so that a pause is heard in between.
+    async fn rest(&self) {
+        TimeoutFuture::new((self.rest_until - js_sys::Date::now()).clamp(0.0, 50.0) as u32).await;
+    }
+
     /// One slice of every learner, and a breath.
     async fn slice(&mut self) -> Result<(), Halt> {
         let Some(session) = &mut self.session else {
@@ -397,8 +409,8 @@ impl Trainer {
         self.report(events, js_sys::Date::now() - since);
         let worked = js_sys::Date::now() - since;
         self.keep_race(true).await;
-        // A rest is cut into pieces, so that a pause is heard and a long slice is not followed by a long silence.
-        TimeoutFuture::new((worked * f64::from(100 - self.load) / f64::from(self.load)).min(500.0) as u32).await;
+        self.rest_until = js_sys::Date::now() + worked * f64::from(100 - self.load) / f64::from(self.load);
+        breathe().await;
         if held && std::mem::take(&mut self.running) {
             post(&Message::Paused);
             self.keep_race(false).await;
@@ -420,7 +432,6 @@ impl Trainer {
             post(&Message::Resumed);
             return Ok(());
         }
-        self.running = false;
         let began = js_sys::Date::now();
         let events = session.step_once().await?;
         post(&Message::Paused);

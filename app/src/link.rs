@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 use sparring_core::config::{ExperimentConfig, FORMAT_VERSION};
 use sparring_core::error::{Error, Result};
+use sparring_core::json;
 
 /// A value as text: shortest form of a number, bare strings, lists by commas.
 fn text(value: &Value) -> String {
@@ -58,14 +59,13 @@ fn put(fields: &mut Map<String, Value>, name: &str, given: &str) -> Result<()> {
         Value::String(_) => Value::String(given.to_owned()),
         // A plus that was not encoded comes as a space; no learner has one.
         Value::Array(_) => given.split(',').map(|item| Value::String(item.trim().replace(' ', "+"))).collect(),
-        _ => sparring_core::json::from_str(given).map_err(|_| Error::Config(format!("{name}: '{given}' is not a number or true/false")))?,
+        _ => json::value(given).map_err(|_| Error::Config(format!("{name}: '{given}' is not a number or true/false")))?,
     };
     Ok(())
 }
 
-/// Through text, as everything else in the page: to read out of a tree needs a second copy of every reader.
-fn read(fields: &Map<String, Value>) -> std::result::Result<ExperimentConfig, serde_json::Error> {
-    sparring_core::json::from_str(&serde_json::to_string(fields)?)
+fn read(fields: Map<String, Value>) -> Result<ExperimentConfig> {
+    json::from_value(&Value::Object(fields)).map_err(|e| Error::Config(e.to_string()))
 }
 
 /// The experiment with one field changed, which need not make sense with the others.
@@ -75,7 +75,7 @@ fn read(fields: &Map<String, Value>) -> std::result::Result<ExperimentConfig, se
 pub fn with(config: &ExperimentConfig, name: &str, given: &str) -> Result<ExperimentConfig> {
     let mut fields = config.fields()?;
     put(&mut fields, name, given)?;
-    read(&fields).map_err(|e| Error::Config(format!("{name}: {e}")))
+    read(fields)
 }
 
 /// The experiment of (already percent-decoded) name and value pairs.
@@ -90,11 +90,12 @@ pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Experi
 ///
 /// # Errors
 /// As [`parse`].
-pub fn over(mut config: ExperimentConfig, pairs: impl IntoIterator<Item = (String, String)>) -> Result<ExperimentConfig> {
-    // One at a time, so that the message names the setting.
+pub fn over(config: ExperimentConfig, pairs: impl IntoIterator<Item = (String, String)>) -> Result<ExperimentConfig> {
+    let mut fields = config.fields()?;
     for (name, given) in pairs {
-        config = with(&config, &name, &given)?;
+        put(&mut fields, &name, &given)?;
     }
+    let config = read(fields)?;
     config.validate()?;
     Ok(config)
 }

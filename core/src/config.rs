@@ -497,7 +497,7 @@ impl ExperimentConfig {
     /// Its fields by name. Through text, so that the page needs no second writer that writes trees.
     pub fn fields(&self) -> Result<serde_json::Map<String, serde_json::Value>> {
         let text = serde_json::to_string(self).map_err(|e| Error::Config(e.to_string()))?;
-        crate::json::from_str(&text).map_err(|e| Error::Config(e.to_string()))
+        crate::json::object(&text).map_err(|e| Error::Config(e.to_string()))
     }
 }
 

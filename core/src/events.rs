@@ -3,6 +3,7 @@
 //! Everything is plain data with serde, so a message to the page, a line of `metrics.jsonl` and a test read the same.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::device::DeviceInfo;
 
@@ -84,6 +85,7 @@ pub struct Robust {
     /// the generalisation gap.
     pub train: Score,
     /// The same training samples without the attack, after the last epoch.
+    #[serde(default)]
     pub clean_train: Option<Score>,
     /// Validation split.
     pub validation: Score,
@@ -194,8 +196,10 @@ pub enum Event {
         /// Test set.
         test: Score,
         /// The easier half of the test set by the same score, where there is one.
+        #[serde(default)]
         test_easy: Option<Score>,
         /// The harder half.
+        #[serde(default)]
         test_hard: Option<Score>,
         /// By kind of hardness.
         by_hardness: ByHardness,
@@ -229,12 +233,14 @@ pub enum Event {
     /// A person changed a setting while the run was under way; it is not the run of its configuration alone any more.
     Changed {
         /// Index into `Started::learners`; all of them where there is none.
+        #[serde(default)]
         learner: Option<usize>,
         /// Steps that the learner had done, or the first of them.
         step: u64,
         /// The configuration's name for it: `lr` or `density`.
         setting: String,
         /// What it is from here on; `None`: as configured again.
+        #[serde(default)]
         value: Option<f64>,
     },
     /// Hardness scores were computed.
@@ -274,14 +280,15 @@ impl Event {
         let (name, fields) = text[1..text.len() - 1].split_once(':').unwrap_or_default();
         Ok(format!("{{\"event\":{name},{}", fields.get(1..).unwrap_or_default()))
     }
-    /// Reads such a line.
+    /// Reads such a line, its fields in any order.
     ///
     /// # Errors
-    /// Where it is no event, in serde's words, columns counted from the event's name.
-    pub fn from_line(line: &str) -> Result<Self, serde_json::Error> {
-        let parts = line.trim().strip_prefix("{\"event\":").and_then(|rest| rest.split_once(','));
-        let (name, fields) = parts.unwrap_or((line, "}"));
-        crate::json::from_str(&format!("{{{name}:{{{fields}}}"))
+    /// Where it is no event, in the words of [`crate::json`].
+    pub fn from_line(line: &str) -> Result<Self, crate::json::Error> {
+        let mut fields = crate::json::object(line)?;
+        let name = fields.remove("event").unwrap_or_default();
+        let name = name.as_str().unwrap_or_default().to_owned();
+        crate::json::from_value(&Value::Object(Map::from_iter([(name, Value::Object(fields))])))
     }
 }
 
@@ -318,13 +325,16 @@ pub struct LearnerSummary {
     /// Last evaluation.
     pub test: Score,
     /// Easier half.
+    #[serde(default)]
     pub test_easy: Option<Score>,
     /// Harder half.
+    #[serde(default)]
     pub test_hard: Option<Score>,
     /// Last evaluation, by kind of hardness.
     #[serde(default)]
     pub by_hardness: ByHardness,
     /// Why it stopped early, if it did.
+    #[serde(default)]
     pub failed: Option<String>,
 }
 
@@ -343,7 +353,7 @@ mod tests {
         assert!(matches!(Event::from_line(&line).unwrap(), Event::Progress { learner: 0, step: 1, .. }));
         let warning = Event::Warning { message: "a, \"b\": {c}".into() };
         assert_eq!(Event::from_line(&warning.to_line().unwrap()).unwrap(), warning);
-        for broken in ["", "{}", r#"{"event":"progress"}"#, r#"{"event":"unheard_of","a":1}"#, r#"{"learner":0,"event":"progress"}"#] {
+        for broken in ["", "{}", r#"{"event":"progress"}"#, r#"{"event":"unheard_of","a":1}"#, r#"{"learner":0,"event":"progress"}"#, r#"{"event":3}"#] {
             assert!(Event::from_line(broken).is_err(), "{broken}");
         }
         let score: Score = serde_json::from_str(r#"{"loss":null,"accuracy":0.5,"samples":3}"#).unwrap();

@@ -76,6 +76,7 @@ pub enum Unreadable {
 /// What is read first: whether the rest can be.
 #[derive(Deserialize)]
 struct Stamp {
+    #[serde(default)]
     sparring_run: Option<u32>,
 }
 
@@ -101,12 +102,13 @@ impl RunFile {
         if !text.trim_start().starts_with('{') {
             return Err(Unreadable::NotARun("text in another form".into()));
         }
-        match crate::json::from_str::<Stamp>(text).map_err(damaged)?.sparring_run {
+        let tree = crate::json::value(text).map_err(damaged)?;
+        match crate::json::from_value::<Stamp>(&tree).map_err(damaged)?.sparring_run {
             None => return Err(Unreadable::NotARun("JSON of another kind".into())),
             Some(RUN_FILE_VERSION) => {}
             Some(found) => return Err(Unreadable::Version { found }),
         }
-        let run: Self = crate::json::from_str(text).map_err(damaged)?;
+        let run: Self = crate::json::from_value(&tree).map_err(damaged)?;
         run.check()?;
         Ok(run)
     }

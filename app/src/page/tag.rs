@@ -52,16 +52,19 @@ struct Wiring {
     made: Vec<Box<dyn FnOnce(Element)>>,
 }
 
-/// An element under construction.
-pub struct Tag {
+/// An element under construction: one pointer, which is all that its builders hand on.
+pub struct Tag(Box<Parts>);
+
+struct Parts {
     name: &'static str,
     wiring: Wiring,
     content: Vec<AnyView>,
 }
 
 /// An element of this name.
+#[inline(never)]
 pub fn tag(name: &'static str) -> Tag {
-    Tag { name, wiring: Wiring::default(), content: Vec::new() }
+    Tag(Box::new(Parts { name, wiring: Wiring::default(), content: Vec::new() }))
 }
 
 impl Tag {
@@ -69,12 +72,12 @@ impl Tag {
     pub fn is(mut self, name: &'static str, value: impl Into<String>) -> Self {
         let value = value.into();
         if !value.is_empty() {
-            self.wiring.fixed.push((name, value));
+            self.0.wiring.fixed.push((name, value));
         }
         self
     }
     fn wire(mut self, wire: Wire) -> Self {
-        self.wiring.wires.push(wire);
+        self.0.wiring.wires.push(wire);
         self
     }
     /// An attribute that follows a text.
@@ -99,17 +102,17 @@ impl Tag {
     }
     /// What it does about an event.
     pub fn on(mut self, event: &'static str, hear: impl Fn(Event) + 'static) -> Self {
-        self.wiring.heard.push((event, Box::new(hear)));
+        self.0.wiring.heard.push((event, Box::new(hear)));
         self
     }
     /// Hands the element over once it is made.
     pub fn made(mut self, take: impl FnOnce(Element) + 'static) -> Self {
-        self.wiring.made.push(Box::new(take));
+        self.0.wiring.made.push(Box::new(take));
         self
     }
     /// One more child.
     pub fn put(mut self, child: AnyView) -> Self {
-        self.content.push(child);
+        self.0.content.push(child);
         self
     }
     /// Fixed text.
@@ -123,15 +126,16 @@ impl Tag {
     }
     /// More children.
     pub fn all(mut self, children: Vec<AnyView>) -> Self {
-        self.content.extend(children);
+        self.0.content.extend(children);
         self
     }
     /// As a view.
     pub fn view(self) -> AnyView {
-        let wiring = Rc::new(RefCell::new(Some(self.wiring)));
-        custom(self.name)
+        let Parts { name, wiring, content } = *self.0;
+        let wiring = Rc::new(RefCell::new(Some(wiring)));
+        custom(name)
             .add_any_attr(directive(connect as fn(Element, Rc<RefCell<Option<Wiring>>>), wiring))
-            .child(self.content)
+            .child(content)
             .into_any()
     }
 }

@@ -30,6 +30,7 @@ pub struct Header {
     /// Class names, by label.
     pub classes: Vec<String>,
     /// Groups of classes, where the dataset has coarse labels too.
+    #[serde(default)]
     pub groups: Option<Groups>,
     /// Channels, height, width.
     pub extent: (usize, usize, usize),

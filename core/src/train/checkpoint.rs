@@ -81,7 +81,7 @@ impl fmt::Display for Refusal {
 
 /// The settings in which two configurations (as [`ExperimentConfig::canonical_json`] writes them) differ.
 pub fn differences(saved: &str, now: &str) -> Vec<Difference> {
-    let parse = |text: &str| crate::json::from_str::<BTreeMap<String, serde_json::Value>>(text).unwrap_or_default();
+    let parse = |text: &str| crate::json::object(text).unwrap_or_default();
     let (saved, now) = (parse(saved), parse(now));
     let fields: std::collections::BTreeSet<&String> = saved.keys().chain(now.keys()).collect();
     let show = |value: Option<&serde_json::Value>| value.map_or_else(|| "not set".to_owned(), ToString::to_string);
@@ -396,11 +396,12 @@ impl Checkpoint {
         if Sha256::digest(&bytes[..content])[..] != bytes[content..] {
             return Err(damaged("its SHA-256 is not the one it ends with"));
         }
-        let Version { format } = crate::json::from_str(record).map_err(damaged)?;
+        let record = crate::json::value(record).map_err(damaged)?;
+        let Version { format } = crate::json::from_value(&record).map_err(damaged)?;
         if format != CHECKPOINT_VERSION {
             return Err(Error::Checkpoint(Refusal::Version { found: format }));
         }
-        let record = crate::json::from_str(record).map_err(damaged)?;
+        let record = crate::json::from_value(&record).map_err(damaged)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let mut arrays = BTreeMap::new();
         for (name, view) in tensors.iter().filter(|(name, _)| *name != DIGEST) {

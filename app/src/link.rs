@@ -12,7 +12,7 @@ fn text(value: &Value) -> String {
     match value {
         Value::String(s) => s.clone(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
+        other => json::to_string(other).unwrap_or_default(),
     }
 }
 
@@ -53,19 +53,19 @@ pub fn value(fields: &Map<String, Value>, name: &str) -> String {
 fn put(fields: &mut Map<String, Value>, name: &str, given: &str) -> Result<()> {
     let Some(slot) = fields.get_mut(name) else {
         let valid = fields.keys().cloned().collect::<Vec<_>>().join(", ");
-        return Err(Error::UnknownName { kind: "setting in the link", name: name.to_owned(), valid });
+        return Err(Error::unknown_name("setting in the link", name, valid));
     };
     *slot = match slot {
         Value::String(_) => Value::String(given.to_owned()),
         // A plus that was not encoded comes as a space; no learner has one.
         Value::Array(_) => given.split(',').map(|item| Value::String(item.trim().replace(' ', "+"))).collect(),
-        _ => json::value(given).map_err(|_| Error::Config(format!("{name}: '{given}' is not a number or true/false")))?,
+        _ => json::value(given).map_err(|_| Error::config(format!("{name}: '{given}' is not a number or true/false")))?,
     };
     Ok(())
 }
 
 fn read(fields: Map<String, Value>) -> Result<ExperimentConfig> {
-    json::from_value(&Value::Object(fields)).map_err(|e| Error::Config(e.to_string()))
+    json::from_value(&Value::Object(fields)).map_err(|e| Error::config(e.to_string()))
 }
 
 /// The experiment with one field changed, which need not make sense with the others.

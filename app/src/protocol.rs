@@ -8,7 +8,7 @@ use sparring_core::attack::Norm;
 use sparring_core::config::ExperimentConfig;
 use sparring_core::corrupt::Corruption;
 use sparring_core::device::{DeviceChoice, DeviceInfo};
-use sparring_core::error::Error;
+use sparring_core::error::{Error, ErrorKind};
 use sparring_core::events::Event;
 use sparring_core::named_enum;
 use sparring_core::train::session::look::LayerView;
@@ -346,17 +346,17 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         use WayOn::{ChangeSettings, Retry, UseBuiltIn, UseCpu, UseQuickLook, UseSmallBatch};
-        let (title, ways): (_, &[WayOn]) = match &error {
-            Error::Config(_) | Error::UnknownName { .. } => ("These settings cannot be run", &[ChangeSettings, UseQuickLook]),
-            Error::Limit { .. } | Error::OutOfMemory(_) => {
+        let (title, ways): (_, &[WayOn]) = match error.kind() {
+            ErrorKind::Config(_) | ErrorKind::UnknownName { .. } => ("These settings cannot be run", &[ChangeSettings, UseQuickLook]),
+            ErrorKind::Limit { .. } | ErrorKind::OutOfMemory(_) => {
                 ("This does not fit the device", &[UseSmallBatch, UseQuickLook, UseCpu, ChangeSettings])
             }
-            Error::NoAdapter(_) => ("No GPU can be used here", &[UseCpu]),
-            Error::DeviceLost(_) => ("The GPU was lost", &[Retry, UseCpu]),
-            Error::Format { .. } | Error::Io { .. } => ("The data is not what it should be", &[Retry, UseBuiltIn]),
-            Error::Checkpoint(_) => ("This run cannot go on", &[ChangeSettings]),
-            Error::Diverged(_) => ("Training diverged", &[ChangeSettings, Retry]),
-            Error::Shape { .. } | Error::Validation(_) => ("The trainer hit a fault of its own", &[Retry, UseCpu]),
+            ErrorKind::NoAdapter(_) => ("No GPU can be used here", &[UseCpu]),
+            ErrorKind::DeviceLost(_) => ("The GPU was lost", &[Retry, UseCpu]),
+            ErrorKind::Format { .. } | ErrorKind::Io { .. } => ("The data is not what it should be", &[Retry, UseBuiltIn]),
+            ErrorKind::Checkpoint(_) => ("This run cannot go on", &[ChangeSettings]),
+            ErrorKind::Diverged(_) => ("Training diverged", &[ChangeSettings, Retry]),
+            ErrorKind::Shape { .. } | ErrorKind::Validation(_) => ("The trainer hit a fault of its own", &[Retry, UseCpu]),
         };
         Self::new(title, error.to_string(), ways)
     }
@@ -374,7 +374,7 @@ mod tests {
             Message::Booted,
             Message::Loading(Loading { what: "Fetching".into(), amount: Some(Amount::Bytes(3, 4)) }),
             Message::Events(vec![Event::Warning { message: "w".into() }]),
-            Message::Failed(Error::DeviceLost("driver reset".into()).into()),
+            Message::Failed(Error::device_lost("driver reset").into()),
         ];
         assert_eq!(serde_json::from_str::<Command>(&serde_json::to_string(&start).unwrap()).unwrap(), start);
         for message in messages {
@@ -384,12 +384,7 @@ mod tests {
 
     #[test]
     fn every_failure_offers_a_way_on() {
-        let failure = Failure::from(Error::Limit {
-            what: "VGG16".into(),
-            needed: "2 GiB".into(),
-            available: "1 GiB".into(),
-            remedy: "use a smaller batch".into(),
-        });
+        let failure = Failure::from(Error::limit("VGG16", "2 GiB", "1 GiB", "use a smaller batch"));
         assert_eq!(failure.ways[..2], [WayOn::UseSmallBatch, WayOn::UseQuickLook]);
         assert!(failure.message.contains("2 GiB"));
     }

@@ -80,7 +80,7 @@ fn main() -> Result<()> {
     let given: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
     let [c_in, c_out, h, k, stride, n] = given.try_into().unwrap_or([64, 64, 16, 3, 1, 32]);
     let shape = ConvShape::new(Shape { c: c_in, h, w: h, n }, c_out, k, stride, k / 2)
-        .ok_or_else(|| Error::Config("the kernel does not fit the image".into()))?;
+        .ok_or_else(|| Error::config("the kernel does not fit the image"))?;
     let (mut device, _) = pollster::block_on(Device::open(DeviceChoice::Gpu))?;
     println!("{:?}\n{shape:?}", device.info());
     let step = StepParams { n_valid: n as u32, ..StepParams::default() };

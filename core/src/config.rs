@@ -25,13 +25,14 @@ pub const FORMAT_VERSION: u32 = 1;
 macro_rules! named_enum {
     ($(#[$meta:meta])* $vis:vis enum $name:ident ($kind:literal) { $($(#[doc = $doc:literal])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-        $vis enum $name { $($(#[doc = $doc])* #[serde(rename = $text)] $variant),+ }
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        $vis enum $name { $($(#[doc = $doc])* $variant),+ }
         impl $name {
             /// Every value, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            const NAMES: &'static [&'static str] = &[$($text),+];
             /// The text form.
-            pub fn name(self) -> &'static str { match self { $(Self::$variant => $text),+ } }
+            pub fn name(self) -> &'static str { Self::NAMES[self as usize] }
             /// What it is, in the words of its documentation.
             pub fn doc(self) -> &'static str { match self { $(Self::$variant => concat!($($doc),*).trim_ascii()),+ } }
         }
@@ -41,16 +42,29 @@ macro_rules! named_enum {
         impl std::str::FromStr for $name {
             type Err = $crate::Error;
             fn from_str(s: &str) -> Result<Self, $crate::Error> {
-                // Names have hyphens; published code often writes underscores.
-                let name = s.replace('_', "-");
-                Self::ALL.iter().copied().find(|v| v.name().eq_ignore_ascii_case(&name)).ok_or_else(|| $crate::Error::UnknownName {
-                    kind: $kind,
-                    name: s.to_owned(),
-                    valid: Self::ALL.iter().map(|v| v.name()).collect::<Vec<_>>().join(", "),
-                })
+                Ok(Self::ALL[$crate::config::named($kind, s, Self::NAMES)?])
+            }
+        }
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
+                s.serialize_str(self.name())
+            }
+        }
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+                <String as serde::Deserialize>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
             }
         }
     };
+}
+
+/// The place of a name among those that are valid. Names have hyphens; published code often writes underscores.
+///
+/// # Errors
+/// `UnknownName`, with the valid ones.
+pub fn named(kind: &'static str, given: &str, names: &[&str]) -> Result<usize> {
+    let name = given.replace('_', "-");
+    names.iter().position(|n| n.eq_ignore_ascii_case(&name)).ok_or_else(|| Error::unknown_name(kind, given, names.join(", ")))
 }
 
 macro_rules! serde_as_text {
@@ -207,7 +221,7 @@ impl FromStr for Subset {
         let fraction = match fraction {
             None => 1.0,
             Some(text) => parse_f64(text).filter(|p| *p > 0.0 && *p <= 1.0).ok_or_else(|| {
-                Error::Config(format!("subset '{s}': the part after ':' must be a fraction above 0 and at most 1, found '{text}'"))
+                Error::config(format!("subset '{s}': the part after ':' must be a fraction above 0 and at most 1, found '{text}'"))
             })?,
         };
         let ranked = || {
@@ -217,12 +231,13 @@ impl FromStr for Subset {
         match name {
             "all" => Ok(Self::All),
             "random" => Ok(Self::Random(fraction)),
-            _ => ranked().ok_or_else(|| Error::UnknownName {
-                kind: "subset",
-                name: name.to_owned(),
-                valid: "all, random:P, el2n-hard:P, el2n-easy:P, el2n-middle:P, and so on with el2n-norm, grand, forgetting, \
-                        uncertainty, loss or random"
-                    .into(),
+            _ => ranked().ok_or_else(|| {
+                Error::unknown_name(
+                    "subset",
+                    name,
+                    "all, random:P, el2n-hard:P, el2n-easy:P, el2n-middle:P, and so on with el2n-norm, grand, forgetting, \
+                        uncertainty, loss or random",
+                )
             }),
         }
     }
@@ -394,7 +409,7 @@ impl Default for ExperimentConfig {
 impl ExperimentConfig {
     /// Checks what no type can: ranges and combinations. The message says what to change.
     pub fn validate(&self) -> Result<()> {
-        let fail = |text: String| Err(Error::Config(text));
+        let fail = |text: String| Err(Error::config(text));
         if self.version != FORMAT_VERSION {
             return fail(format!("format version {} is not {FORMAT_VERSION}; write it again with this program", self.version));
         }
@@ -480,7 +495,7 @@ impl ExperimentConfig {
     /// The complete configuration as JSON with what does not change the numbers (the device, recomputation) at its default.
     pub fn canonical_json(&self) -> Result<String> {
         let canonical = Self { device: DeviceChoice::Auto, recompute: false, ..self.clone() };
-        serde_json::to_string(&canonical).map_err(|e| Error::Config(e.to_string()))
+        crate::json::to_string(&canonical).map_err(|e| Error::config(e.to_string()))
     }
 
     /// First 12 hex digits of the SHA-256 over [`Self::canonical_json`].
@@ -496,8 +511,8 @@ impl ExperimentConfig {
 
     /// Its fields by name. Through text, so that the page needs no second writer that writes trees.
     pub fn fields(&self) -> Result<serde_json::Map<String, serde_json::Value>> {
-        let text = serde_json::to_string(self).map_err(|e| Error::Config(e.to_string()))?;
-        crate::json::object(&text).map_err(|e| Error::Config(e.to_string()))
+        let text = crate::json::to_string(self).map_err(|e| Error::config(e.to_string()))?;
+        crate::json::object(&text).map_err(|e| Error::config(e.to_string()))
     }
 }
 

@@ -167,7 +167,7 @@ impl Device {
             (Self::Cpu(d), Program::Cpu(ops)) => d.run(ops, step),
             #[cfg(feature = "oracle")]
             (Self::Oracle(d), Program::Cpu(ops)) => d.run(ops, step),
-            _ => Err(crate::Error::Validation("a program was run on another kind of device".into())),
+            _ => Err(crate::Error::validation("a program was run on another kind of device")),
         }
     }
     /// Waits until everything submitted is done, and reports what went wrong on the device since the last call.

@@ -1,11 +1,18 @@
 //! Every way the engine can fail, worded for the person who must act.
 //!
-//! One enum, so that a binary adds context once and the page can map a variant to a way on.
-//! Nothing in this crate panics on bad input; it returns one of these.
+//! One enum, so that a binary adds context once and the page can map a kind to a way on; behind one pointer, so that handing it on is a
+//! register's work (the page is 10 kB lighter for it). Nothing in this crate panics on bad input; it returns one of these.
+
+use std::fmt::Display;
+
+/// What went wrong; [`Error::kind`] tells what.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Box<ErrorKind>);
 
 /// What went wrong: what, where, expected, found, what to do.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ErrorKind {
     /// A configuration cannot be run as written.
     #[error("configuration: {0}")]
     Config(String),
@@ -82,14 +89,72 @@ pub enum Error {
     Diverged(String),
 }
 
+impl From<ErrorKind> for Error {
+    #[cold]
+    #[inline(never)]
+    fn from(kind: ErrorKind) -> Self {
+        Self(Box::new(kind))
+    }
+}
+
+macro_rules! of_text {
+    ($($(#[doc = $doc:literal])* $name:ident: $kind:ident;)*) => {$(
+        $(#[doc = $doc])*
+        pub fn $name(what: impl Into<String>) -> Self {
+            ErrorKind::$kind(what.into()).into()
+        }
+    )*};
+}
+
 impl Error {
+    of_text! {
+        /// [`ErrorKind::Config`].
+        config: Config;
+        /// [`ErrorKind::NoAdapter`].
+        no_adapter: NoAdapter;
+        /// [`ErrorKind::DeviceLost`].
+        device_lost: DeviceLost;
+        /// [`ErrorKind::OutOfMemory`].
+        out_of_memory: OutOfMemory;
+        /// [`ErrorKind::Validation`].
+        validation: Validation;
+        /// [`ErrorKind::Diverged`].
+        diverged: Diverged;
+    }
+    /// What it is.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+    /// What it is, to be taken apart.
+    pub fn into_kind(self) -> ErrorKind {
+        *self.0
+    }
+    /// [`ErrorKind::UnknownName`].
+    pub fn unknown_name(kind: &'static str, name: impl Into<String>, valid: impl Into<String>) -> Self {
+        ErrorKind::UnknownName { kind, name: name.into(), valid: valid.into() }.into()
+    }
+    /// [`ErrorKind::Shape`].
+    pub fn shape(op: &'static str, tensor: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        ErrorKind::Shape { op, tensor: tensor.into(), expected: expected.into(), found: found.into() }.into()
+    }
+    /// [`ErrorKind::Limit`].
+    pub fn limit(what: impl Into<String>, needed: impl Into<String>, available: impl Into<String>, remedy: impl Into<String>) -> Self {
+        ErrorKind::Limit { what: what.into(), needed: needed.into(), available: available.into(), remedy: remedy.into() }.into()
+    }
+    /// [`ErrorKind::Checkpoint`].
+    pub fn checkpoint(why: crate::train::checkpoint::Refusal) -> Self {
+        ErrorKind::Checkpoint(why).into()
+    }
     /// An I/O error with its path.
-    pub fn io(path: impl std::fmt::Display, source: std::io::Error) -> Self {
-        Self::Io { path: path.to_string(), source }
+    pub fn io(path: impl Display, source: std::io::Error) -> Self {
+        ErrorKind::Io { path: path.to_string(), source }.into()
     }
     /// A malformed file: where, what was expected, what was found.
-    pub fn format(file: impl std::fmt::Display, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Self {
-        Self::Format { file: file.to_string(), expected: expected.to_string(), found: found.to_string() }
+    pub fn format(file: impl Display, expected: impl Display, found: impl Display) -> Self {
+        Self::malformed(&file, &expected, &found)
+    }
+    fn malformed(file: &dyn Display, expected: &dyn Display, found: &dyn Display) -> Self {
+        ErrorKind::Format { file: file.to_string(), expected: expected.to_string(), found: found.to_string() }.into()
     }
 }
 

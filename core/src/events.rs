@@ -274,8 +274,8 @@ impl Event {
     ///
     /// # Errors
     /// None that can be provoked: events are plain data.
-    pub fn to_line(&self) -> Result<String, serde_json::Error> {
-        let text = serde_json::to_string(self)?;
+    pub fn to_line(&self) -> Result<String, crate::json::Error> {
+        let text = crate::json::to_string(self)?;
         // Every event has fields: {"name":{fields}}.
         let (name, fields) = text[1..text.len() - 1].split_once(':').unwrap_or_default();
         Ok(format!("{{\"event\":{name},{}", fields.get(1..).unwrap_or_default()))
@@ -353,7 +353,14 @@ mod tests {
         assert!(matches!(Event::from_line(&line).unwrap(), Event::Progress { learner: 0, step: 1, .. }));
         let warning = Event::Warning { message: "a, \"b\": {c}".into() };
         assert_eq!(Event::from_line(&warning.to_line().unwrap()).unwrap(), warning);
-        for broken in ["", "{}", r#"{"event":"progress"}"#, r#"{"event":"unheard_of","a":1}"#, r#"{"learner":0,"event":"progress"}"#, r#"{"event":3}"#] {
+        for broken in [
+            "",
+            "{}",
+            r#"{"event":"progress"}"#,
+            r#"{"event":"unheard_of","a":1}"#,
+            r#"{"learner":0,"event":"progress"}"#,
+            r#"{"event":3}"#,
+        ] {
             assert!(Event::from_line(broken).is_err(), "{broken}");
         }
         let score: Score = serde_json::from_str(r#"{"loss":null,"accuracy":0.5,"samples":3}"#).unwrap();

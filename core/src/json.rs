@@ -1,12 +1,18 @@
-//! Reading JSON: the text becomes a tree, and a struct takes its fields from the tree by name, in its own order.
+//! Reading JSON: the text becomes a tree, and a struct takes its fields from the tree by name, in its own order. Writing it, to the byte as
+//! serde_json does, without its table of powers.
 //!
 //! serde's readers of structs come in two kinds: one hears pairs in any order, with a state for every field and every name compared; one
 //! hears a list. A list made in the struct's order needs only the second, which is less than half the code: the page is 34 kB lighter.
 
 use std::fmt;
+use std::io::{self, Write};
 
+use serde::Serialize;
 use serde::de::value::StrDeserializer;
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Expected, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Expected, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
+};
+use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Map, Value};
 
 /// What a text is not, and in which field.
@@ -97,6 +103,29 @@ pub fn object(text: &str) -> Result<Map<String, Value>, Error> {
     match value(text)? {
         Value::Object(fields) => Ok(fields),
         other => Err(Node(&other).is_not(&"an object")),
+    }
+}
+
+/// Writes a value.
+///
+/// # Errors
+/// Where a map's key is no text, which ours are.
+pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {
+    let mut out = Vec::new();
+    value.serialize(&mut Serializer::with_formatter(&mut out, Plain)).map_err(Error::of)?;
+    String::from_utf8(out).map_err(Error::of)
+}
+
+/// Numbers by the standard library, which the page has anyway: serde_json's own way brings 5 kB.
+struct Plain;
+
+impl Formatter for Plain {
+    fn write_f64<W: ?Sized + Write>(&mut self, out: &mut W, value: f64) -> io::Result<()> {
+        // Where the two differ in when they turn to exponents.
+        if (1e-5..1e-4).contains(&value.abs()) { write!(out, "{value}") } else { write!(out, "{value:?}") }
+    }
+    fn write_f32<W: ?Sized + Write>(&mut self, out: &mut W, value: f32) -> io::Result<()> {
+        if (1e-5..1e-4).contains(&value.abs()) { write!(out, "{value}") } else { write!(out, "{value:?}") }
     }
 }
 
@@ -311,6 +340,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use std::collections::BTreeMap;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::config::ExperimentConfig;
     use crate::events::{ByHardness, Event, Score};
@@ -331,6 +362,24 @@ mod tests {
         type All = (Option<i64>, [u8; 2], char, bool, (), BTreeMap<String, Option<u64>>, u64, f32, f64);
         assert_eq!(from_str::<All>(&serde_json::to_string(&all).unwrap()).unwrap(), all);
         assert_eq!(object("{\"a\":[1,null,true,{}]}").unwrap()["a"][0], 1);
+    }
+
+    proptest! {
+        #[test]
+        fn values_are_written_as_serde_json_writes_them(
+            double in any::<f64>(),
+            float in any::<f32>(),
+            digits in 1u32..100_000,
+            scale in -40i32..40,
+            text in any::<String>(),
+            whole in any::<i64>(),
+        ) {
+            let round = f64::from(digits) * 10f64.powi(scale);
+            let all = (double, float, round, round as f32, 1.0 / round, text, whole, None::<u8>, [true]);
+            prop_assert_eq!(to_string(&all).unwrap(), serde_json::to_string(&all).unwrap());
+            let tree = serde_json::to_value(&all).unwrap();
+            prop_assert_eq!(to_string(&tree).unwrap(), tree.to_string());
+        }
     }
 
     #[test]

@@ -35,12 +35,7 @@ fn check(found: usize, expected: usize) -> Result<()> {
     if found == expected {
         return Ok(());
     }
-    Err(Error::Shape {
-        op: "layout conversion",
-        tensor: "activation".into(),
-        expected: format!("{expected} values"),
-        found: found.to_string(),
-    })
+    Err(Error::shape("layout conversion", "activation", format!("{expected} values"), found.to_string()))
 }
 
 #[cfg(test)]

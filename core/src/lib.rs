@@ -29,6 +29,6 @@ pub mod train;
 
 pub use config::ExperimentConfig;
 pub use device::{Device, DeviceInfo};
-pub use error::Error;
+pub use error::{Error, ErrorKind};
 pub use events::Event;
 pub use train::Session;

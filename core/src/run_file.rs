@@ -137,8 +137,8 @@ impl RunFile {
     ///
     /// # Errors
     /// None that can be provoked: a run is plain data.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(self)
+    pub fn to_json(&self) -> Result<String, crate::json::Error> {
+        crate::json::to_string(self)
     }
 
     /// Epochs that the slowest learner has completed, and whether all of it is there.

@@ -2,6 +2,7 @@
 //! brought to it is refused by name.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+use sparring_core::error::ErrorKind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -266,8 +267,8 @@ fn an_adversarial_run_keeps_its_best_states_by_clean_and_by_robust_validation_ac
 }
 
 fn refusal(result: Result<Session, Error>) -> Refusal {
-    match result {
-        Err(Error::Checkpoint(why)) => why,
+    match result.map_err(Error::into_kind) {
+        Err(ErrorKind::Checkpoint(why)) => why,
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("it was taken"),
     }
@@ -315,7 +316,7 @@ fn what_does_not_belong_together_is_refused_by_what_differs() {
     checkpoint.record.format += 1;
     let next = checkpoint.record.format;
     let newer = Checkpoint::read(&checkpoint.to_bytes().unwrap());
-    assert!(matches!(newer, Err(Error::Checkpoint(Refusal::Version { found })) if found == next));
+    assert!(matches!(newer.as_ref().map_err(Error::kind), Err(ErrorKind::Checkpoint(Refusal::Version { found })) if *found == next));
 }
 
 #[test]
@@ -325,7 +326,8 @@ fn damage_is_noticed_and_never_panics() {
     advance(&mut session, 5, &mut events);
     let bytes = checkpoint(&session);
     assert_eq!(Checkpoint::read(&bytes).unwrap().record.note, "note");
-    let refused = |bytes: &[u8]| matches!(Checkpoint::read(bytes), Err(Error::Checkpoint(Refusal::Damaged(_))));
+    let refused =
+        |bytes: &[u8]| matches!(Checkpoint::read(bytes).as_ref().map_err(Error::kind), Err(ErrorKind::Checkpoint(Refusal::Damaged(_))));
     for len in (0..bytes.len()).step_by(97).chain([bytes.len() - 1]) {
         assert!(refused(&bytes[..len]), "cut at {len}");
     }

@@ -98,7 +98,7 @@ impl Bridge {
     }
     fn say(&self, command: &Command, attachment: JsValue) {
         // Plain data without maps or non-finite numbers: writing it cannot fail.
-        let Ok(text) = serde_json::to_string(command) else { return };
+        let Ok(text) = sparring_core::json::to_string(command) else { return };
         match self.line.waiting.borrow_mut().as_mut() {
             Some(waiting) => waiting.push((text, attachment)),
             None => self.line.post(&text, &attachment),

@@ -133,10 +133,7 @@ impl Tag {
     pub fn view(self) -> AnyView {
         let Parts { name, wiring, content } = *self.0;
         let wiring = Rc::new(RefCell::new(Some(wiring)));
-        custom(name)
-            .add_any_attr(directive(connect as fn(Element, Rc<RefCell<Option<Wiring>>>), wiring))
-            .child(content)
-            .into_any()
+        custom(name).add_any_attr(directive(connect as fn(Element, Rc<RefCell<Option<Wiring>>>), wiring)).child(content).into_any()
     }
 }
 

@@ -7,7 +7,7 @@ use js_sys::Uint8Array;
 use sparring_core::attack::PgdConfig;
 use sparring_core::config::ExperimentConfig;
 use sparring_core::corrupt::{self, Corruption, Part, Severity};
-use sparring_core::error::{Error, Result};
+use sparring_core::error::{Error, ErrorKind, Result};
 use sparring_core::events::{Event, LayerDensity, LearnerInfo};
 use sparring_core::formats::{self, safetensors};
 use sparring_core::net::{StateDict, Tensor};
@@ -19,7 +19,7 @@ use super::{Halt, Trainer, breathe, post, post_with};
 use crate::protocol::{AttackSettings, Command, Examination, Inside, MOST_POSITIONS, Message, Picture};
 
 fn gone(learner: usize) -> Error {
-    Error::Config(format!("learner {learner} is no longer held"))
+    Error::config(format!("learner {learner} is no longer held"))
 }
 
 /// What is still to be answered.
@@ -198,7 +198,7 @@ impl Trainer {
 fn known<T>(outcome: Result<T>) -> Result<Option<T>> {
     match outcome {
         Ok(value) => Ok(Some(value)),
-        Err(Error::Config(_) | Error::Shape { .. }) => Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::Config(_) | ErrorKind::Shape { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }

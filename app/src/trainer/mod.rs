@@ -77,7 +77,7 @@ fn post_with(message: &Message, bytes: &[u8]) {
 
 fn send(message: &Message, attachment: JsValue) {
     // Plain data; non-finite numbers become null and fail to be read, which the page reports.
-    if let Ok(text) = serde_json::to_string(message) {
+    if let Ok(text) = sparring_core::json::to_string(message) {
         let _ = scope().post_message(&js_sys::Array::of2(&text.into(), &attachment));
     }
 }
@@ -377,7 +377,7 @@ impl Trainer {
                 }
             }
             if let Some(reason) = session.summary().learners.into_iter().find_map(|l| l.failed) {
-                return Err(Error::Diverged(reason).into());
+                return Err(Error::diverged(reason).into());
             }
             parents.insert(subset.to_string(), Arc::new(session.state(0).await?));
         }

@@ -72,7 +72,7 @@ impl AutoAttackConfig {
             [("steps of APGD", self.apgd_steps, 1), ("steps of FAB", self.fab_steps, 0), ("queries of Square", self.queries, 0)]
         {
             if !(least..=1_000_000).contains(&count) {
-                return Err(Error::Config(format!("the number of {name} must be from {least} to 1000000, found {count}")));
+                return Err(Error::config(format!("the number of {name} must be from {least} to 1000000, found {count}")));
             }
         }
         Ok(())
@@ -151,7 +151,7 @@ impl AutoAttack {
     pub fn new(config: AutoAttackConfig, classes: usize, samples: Vec<u32>) -> Result<Self> {
         config.check()?;
         if classes < 2 {
-            return Err(Error::Config(format!("an attack needs at least 2 classes, found {classes}")));
+            return Err(Error::config(format!("an attack needs at least 2 classes, found {classes}")));
         }
         Ok(Self {
             config,

@@ -62,7 +62,7 @@ impl Pixels {
     /// `Config` where one is outside 0..=1 or not a number: images scaled to 0..=255, or normalised ones.
     pub fn upload(self, device: &mut Device, values: &[f32]) -> Result<()> {
         if let Some(value) = values.iter().find(|v| !(0.0..=1.0).contains(*v)) {
-            return Err(Error::Config(format!(
+            return Err(Error::config(format!(
                 "attacks take pixels from 0 to 1, found {value}: divide bytes by 255, and leave normalisation to the model"
             )));
         }

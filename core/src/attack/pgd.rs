@@ -36,7 +36,7 @@ impl PgdConfig {
     /// # Errors
     /// `Config` with what was expected.
     pub fn check(&self) -> Result<()> {
-        let fail = |text: String| Err(Error::Config(text));
+        let fail = |text: String| Err(Error::config(text));
         let largest = match self.norm {
             Norm::Linf => 1.0,
             Norm::L2 => 1000.0,

@@ -265,7 +265,7 @@ impl LearnerConfig {
     /// # Errors
     /// `Config`, saying what to change.
     pub fn check(&self) -> Result<()> {
-        let fail = |text: &str| Err(Error::Config(format!("learner '{self}': {text}")));
+        let fail = |text: &str| Err(Error::config(format!("learner '{self}': {text}")));
         if !(0.0..=1.0).contains(&self.density) {
             return fail("the density must be a number from 0 to 1");
         }
@@ -340,7 +340,7 @@ impl FromStr for LearnerConfig {
         let mut learner = Self::new(method, if method == Method::Dense { 1.0 } else { 0.2 });
         if let Some(text) = density {
             learner.density = parse_f64(text).filter(|d| (0.0..=1.0).contains(d)).ok_or_else(|| {
-                Error::Config(format!("learner '{s}': the density after '@' must be a number from 0 to 1, found '{text}'"))
+                Error::config(format!("learner '{s}': the density after '@' must be a number from 0 to 1, found '{text}'"))
             })?;
         }
         let base = method.recipe();
@@ -361,7 +361,7 @@ impl FromStr for LearnerConfig {
                     } else {
                         let names = Allocation::ALL.iter().map(|a| a.name()).chain(Semantics::ALL.iter().map(|s| s.name()));
                         let valid = format!("{}, prune=RULE, grow=RULE, redistribute=RULE", names.collect::<Vec<_>>().join(", "));
-                        return Err(Error::UnknownName { kind: "learner option", name: part.to_owned(), valid });
+                        return Err(Error::unknown_name("learner option", part, valid));
                     }
                 }
             }

@@ -86,7 +86,7 @@ impl Severity {
     /// # Errors
     /// `Config` where it is not 1 to 5.
     pub fn new(number: u8) -> Result<Self> {
-        if (1..=5).contains(&number) { Ok(Self(number)) } else { Err(Error::Config(format!("a severity is 1 to 5, found {number}"))) }
+        if (1..=5).contains(&number) { Ok(Self(number)) } else { Err(Error::config(format!("a severity is 1 to 5, found {number}"))) }
     }
     /// 1 to 5.
     pub fn number(self) -> u8 {
@@ -119,7 +119,7 @@ impl Picture {
     pub fn from_bytes((c, h, w): (usize, usize, usize), bytes: &[u8]) -> Result<Self> {
         if bytes.is_empty() || bytes.len() != c * h * w {
             let (tensor, expected) = ("image".to_owned(), format!("{c}x{h}x{w} bytes, not none"));
-            return Err(Error::Shape { op: "corruption", tensor, expected, found: bytes.len().to_string() });
+            return Err(Error::shape("corruption", tensor, expected, bytes.len().to_string()));
         }
         Ok(Self { c, h, w, data: bytes.iter().map(|b| f32::from(*b) / 255.0).collect() })
     }
@@ -236,12 +236,7 @@ impl Plan {
 
     fn images(&self, images: &mut Images, part: Part, which: &[u32], extent: (usize, usize, usize)) -> Result<()> {
         let size = extent.0 * extent.1 * extent.2;
-        let wrong = || Error::Shape {
-            op: "corruption",
-            tensor: "images".into(),
-            expected: format!("of {size} bytes each"),
-            found: "others".into(),
-        };
+        let wrong = || Error::shape("corruption", "images", format!("of {size} bytes each"), "others");
         let count = images.len();
         if size == 0 || images.bytes.len() != count * size || which.iter().any(|i| *i as usize >= count) {
             return Err(wrong());
@@ -266,7 +261,7 @@ pub fn corrupt_all(bytes: &[u8], extent: (usize, usize, usize), kind: Corruption
     let size = extent.0 * extent.1 * extent.2;
     if size == 0 || !bytes.len().is_multiple_of(size) {
         let (tensor, expected) = ("images".to_owned(), format!("whole images of {size} bytes"));
-        return Err(Error::Shape { op: "corruption", tensor, expected, found: bytes.len().to_string() });
+        return Err(Error::shape("corruption", tensor, expected, bytes.len().to_string()));
     }
     let mut out = bytes.to_vec();
     parallel::chunks_mut(&mut out, size, |i, image| {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::{Corruption, Severity};
 use crate::config::serde_as_text;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A set of corruptions: `none`, names separated by commas, `standard` (the fifteen), `all` (the nineteen).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,13 +57,13 @@ impl FromStr for CorruptionSet {
         }
         let mut bits = 0;
         for name in text.split(',') {
-            match name.trim().parse::<Corruption>() {
-                Ok(kind) => bits |= 1 << kind as u32,
-                Err(Error::UnknownName { kind, name, valid }) => {
-                    return Err(Error::UnknownName { kind, name, valid: format!("none, standard, all, or a list of: {valid}") });
+            let kind = name.trim().parse::<Corruption>().map_err(|e| match e.into_kind() {
+                ErrorKind::UnknownName { kind, name, valid } => {
+                    ErrorKind::UnknownName { kind, name, valid: format!("none, standard, all, or a list of: {valid}") }
                 }
-                Err(e) => return Err(e),
-            }
+                other => other,
+            })?;
+            bits |= 1 << kind as u32;
         }
         Ok(Self(bits))
     }
@@ -95,7 +95,7 @@ impl FromStr for Severities {
             return Ok(Self::Mixed);
         }
         let number = text.parse().ok().and_then(|n| Severity::new(n).ok());
-        number.map(Self::One).ok_or_else(|| Error::Config(format!("severity must be 1 to 5 or mixed, found '{text}'")))
+        number.map(Self::One).ok_or_else(|| Error::config(format!("severity must be 1 to 5 or mixed, found '{text}'")))
     }
 }
 

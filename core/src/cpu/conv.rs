@@ -19,7 +19,7 @@ pub struct Csr<'a> {
 }
 
 fn broken(what: &str) -> Error {
-    Error::Validation(format!("sparse index: {what} does not fit the convolution"))
+    Error::validation(format!("sparse index: {what} does not fit the convolution"))
 }
 
 impl<'a> Csr<'a> {

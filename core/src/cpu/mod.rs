@@ -60,18 +60,13 @@ impl<T> Default for CpuDevice<T> {
 }
 
 fn wrong(id: BufferId, why: &str) -> Error {
-    Error::Validation(format!("buffer {} {why}", id.0))
+    Error::validation(format!("buffer {} {why}", id.0))
 }
 
 fn range(id: BufferId, offset: usize, words: usize, len: usize) -> Result<std::ops::Range<usize>> {
     match offset.checked_add(words) {
         Some(end) if end <= len => Ok(offset..end),
-        _ => Err(Error::Shape {
-            op: "copy",
-            tensor: format!("buffer {}", id.0),
-            expected: format!("at least {offset} + {words} words"),
-            found: format!("{len}"),
-        }),
+        _ => Err(Error::shape("copy", format!("buffer {}", id.0), format!("at least {offset} + {words} words"), format!("{len}"))),
     }
 }
 
@@ -105,7 +100,7 @@ impl<T: Real> CpuDevice<T> {
             Dtype::F32 => Aligned::zeroed(words).map(Slot::Real),
             Dtype::U32 => Aligned::zeroed(words).map(Slot::Index),
         };
-        let slot = slot.ok_or_else(|| Error::OutOfMemory(format!("{label}, {words} words")))?;
+        let slot = slot.ok_or_else(|| Error::out_of_memory(format!("{label}, {words} words")))?;
         let free = self.slots.iter().position(|slot| matches!(slot, Slot::Empty));
         let place = free.unwrap_or(self.slots.len());
         match self.slots.get_mut(place) {
@@ -200,12 +195,7 @@ impl<T: Real> CpuDevice<T> {
                     Some(slot @ Slot::Index(_)) => format!("{} integers", slot.words()),
                 };
                 let kind = if operand.dtype == Dtype::F32 { "floats" } else { "integers" };
-                return Err(Error::Shape {
-                    op: operands::name(op),
-                    tensor: operand.tensor.into(),
-                    expected: format!("at least {} {kind}", operand.words),
-                    found,
-                });
+                return Err(Error::shape(operands::name(op), operand.tensor, format!("at least {} {kind}", operand.words), found));
             }
         }
         Ok(())

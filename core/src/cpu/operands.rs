@@ -108,7 +108,7 @@ fn require(op: &Op, holds: bool, tensor: &str, expected: &str, found: impl std::
     if holds {
         return Ok(());
     }
-    Err(Error::Shape { op: name(op), tensor: tensor.into(), expected: expected.into(), found: format!("{found:?}") })
+    Err(Error::shape(name(op), tensor, expected, format!("{found:?}")))
 }
 
 fn check_shape(op: &Op, tensor: &str, shape: Shape) -> Result<()> {

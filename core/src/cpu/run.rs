@@ -229,12 +229,12 @@ impl<T: Real> CpuDevice<T> {
         let (n_valid, found) = ((step.n_valid as usize).min(op.n), samples.len());
         let first = step.sample_offset as usize * SAMPLE_WORDS;
         let Some(samples) = samples.get_mut(first..first + n_valid * SAMPLE_WORDS) else {
-            return Err(Error::Shape {
-                op: name(&Op::SoftmaxCrossEntropy(*op)),
-                tensor: "samples".into(),
-                expected: format!("at least {} floats", first + n_valid * SAMPLE_WORDS),
-                found: format!("{found} floats"),
-            });
+            return Err(Error::shape(
+                name(&Op::SoftmaxCrossEntropy(*op)),
+                "samples",
+                format!("at least {} floats", first + n_valid * SAMPLE_WORDS),
+                format!("{found} floats"),
+            ));
         };
         let out = loss::Outputs { dlogits, samples, totals };
         loss::softmax_cross_entropy(op, n_valid, step.divisor(), self.real(op.logits)?, self.index(op.labels)?, out);

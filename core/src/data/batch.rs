@@ -76,7 +76,7 @@ impl HostBatch {
         augmentation: Option<&Augmentation>,
     ) -> Result<()> {
         let size = data.image_bytes();
-        let wrong = |tensor: &str, expected: String, found: String| Error::Shape { op: "batch", tensor: tensor.into(), expected, found };
+        let wrong = |tensor: &str, expected: String, found: String| Error::shape("batch", tensor, expected, found);
         if samples.len() > lanes {
             return Err(wrong("samples", format!("at most {lanes}"), samples.len().to_string()));
         }

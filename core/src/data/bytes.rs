@@ -27,12 +27,7 @@ impl Bytes {
     pub fn part(whole: Whole, range: Range<usize>) -> Result<Self> {
         let len = (*whole).as_ref().len();
         if range.start > range.end || range.end > len {
-            return Err(Error::Shape {
-                op: "bytes",
-                tensor: "range".into(),
-                expected: format!("within {len}"),
-                found: format!("{range:?}"),
-            });
+            return Err(Error::shape("bytes", "range", format!("within {len}"), format!("{range:?}")));
         }
         Ok(Self { own: Vec::new(), part: Some((whole, range)) })
     }

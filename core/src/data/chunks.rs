@@ -139,7 +139,7 @@ impl Manifest {
 /// `Config` where `per_chunk` is 0 or labels do not fit a byte.
 pub fn pack(data: &Dataset, per_chunk: usize) -> Result<(Manifest, Vec<Vec<u8>>)> {
     if per_chunk == 0 || data.classes.len() > 256 {
-        return Err(Error::Config(format!("cannot pack {} classes in chunks of {per_chunk} images", data.classes.len())));
+        return Err(Error::config(format!("cannot pack {} classes in chunks of {per_chunk} images", data.classes.len())));
     }
     let size = data.image_bytes();
     let mut pieces: Vec<(f64, Chunk, Vec<u8>)> = Vec::new();

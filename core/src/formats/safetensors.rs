@@ -1,17 +1,99 @@
-//! Our checkpoints: a state dict as safetensors bytes, the same bytes for the same state on every machine.
+//! Safetensors: state dicts, checkpoints and scores; the same bytes for the same content on every machine.
 //!
-//! The writer is our own because the crate's keeps metadata in a hash map, whose order changes from run to run.
+//! Written here because the crate keeps metadata in a hash map, whose order changes from run to run. Read here because the page, which
+//! has [`crate::json`] already, is 7 kB lighter without the crate's reader; tests hold both against it.
 
 use std::collections::BTreeMap;
 
-use safetensors::{Dtype, SafeTensors};
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 
 use super::Element;
 use crate::error::{Error, Result};
+use crate::json;
 use crate::net::{StateDict, Tensor};
 
 const METADATA: &str = "__metadata__";
+/// Bytes before the header: its length.
+const PREFIX: usize = 8;
+
+/// What a file holds; values stay where they lie.
+#[derive(Debug, Default)]
+pub(crate) struct Content<'a> {
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) tensors: BTreeMap<String, Stored<'a>>,
+}
+
+/// A tensor in a file: element type as the format names it, extents, little-endian bytes.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Stored<'a> {
+    pub(crate) dtype: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// What the header says of a tensor.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    data_offsets: (usize, usize),
+    dtype: String,
+    shape: Vec<usize>,
+}
+
+/// What the header says under a name.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Said<'a> {
+    Metadata(&'a BTreeMap<String, String>),
+    Place(Place),
+}
+
+impl Place {
+    /// Bytes that its shape takes.
+    fn len(&self) -> Option<usize> {
+        let size = match self.dtype.as_str() {
+            "BOOL" | "U8" | "I8" => 1,
+            "U16" | "I16" | "F16" | "BF16" => 2,
+            "U32" | "I32" | "F32" => 4,
+            "U64" | "I64" | "F64" => 8,
+            _ => return None,
+        };
+        self.shape.iter().try_fold(size, |len: usize, extent| len.checked_mul(*extent))
+    }
+}
+
+impl<'a> Content<'a> {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// What was found where the file is not safetensors or is damaged: tensors must fill it without a gap.
+    pub(crate) fn open(bytes: &'a [u8]) -> Result<Self, String> {
+        let (prefix, rest) = bytes.split_first_chunk::<PREFIX>().ok_or("a file that ends in its prefix")?;
+        let length = usize::try_from(u64::from_le_bytes(*prefix)).ok().filter(|n| *n <= rest.len());
+        let (header, data) = rest.split_at(length.ok_or("a header longer than the file")?);
+        let header = std::str::from_utf8(header).map_err(|_| "a header that is no text")?;
+        let mut content = Self::default();
+        let mut places = Vec::new();
+        for (name, value) in json::object(header).map_err(|e| format!("a header that is no object: {e}"))? {
+            if name == METADATA {
+                content.metadata = json::from_value(&value).map_err(|e| format!("metadata that is not text: {e}"))?;
+            } else {
+                let place: Place = json::from_value(&value).map_err(|e| format!("tensor '{name}': {e}"))?;
+                places.push((place.data_offsets, name, place));
+            }
+        }
+        places.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        let mut end = 0;
+        for ((from, to), name, place) in places {
+            let bytes = data.get(from..to).filter(|bytes| from == end && place.len() == Some(bytes.len()));
+            let Some(bytes) = bytes else {
+                return Err(format!("tensor '{name}' of {} {:?} in bytes {from} to {to}", place.dtype, place.shape));
+            };
+            end = to;
+            content.tensors.insert(name, Stored { dtype: place.dtype, shape: place.shape, bytes });
+        }
+        if end != data.len() { Err(format!("{} bytes that belong to no tensor", data.len() - end)) } else { Ok(content) }
+    }
+}
 
 /// One entry of a file that holds more than float32: element type, extents, little-endian bytes.
 pub(crate) struct Entry<'a> {
@@ -45,17 +127,19 @@ pub fn write(state: &StateDict) -> Result<Vec<u8>> {
 
 /// Writes entries in their order, which is that of their data too.
 pub(crate) fn write_entries(metadata: &BTreeMap<String, String>, entries: &[Entry]) -> Vec<u8> {
-    let mut header = Map::new();
+    let mut header = BTreeMap::new();
     if !metadata.is_empty() {
-        header.insert(METADATA.into(), json!(metadata));
+        header.insert(METADATA, Said::Metadata(metadata));
     }
     let mut end = 0;
     for entry in entries {
         let start = end;
         end += entry.bytes.len();
-        header.insert(entry.name.to_owned(), json!({ "dtype": entry.dtype, "shape": entry.shape, "data_offsets": [start, end] }));
+        let place = Place { data_offsets: (start, end), dtype: entry.dtype.to_owned(), shape: entry.shape.clone() };
+        header.insert(entry.name, Said::Place(place));
     }
-    let mut text = Value::Object(header).to_string().into_bytes();
+    // Text and numbers under names: nothing that JSON cannot hold.
+    let mut text = json::to_string(&header).unwrap_or_default().into_bytes();
     text.resize(text.len().next_multiple_of(8), b' ');
     let mut out = Vec::with_capacity(8 + text.len() + end);
     out.extend((text.len() as u64).to_le_bytes());
@@ -69,28 +153,24 @@ pub(crate) fn write_entries(metadata: &BTreeMap<String, String>, entries: &[Entr
 /// # Errors
 /// `Format` where the file is not safetensors, is damaged, or has elements of a type we do not know.
 pub fn read(bytes: &[u8], file: &str) -> Result<StateDict> {
-    let fail = |found: String| Error::format(file, "a safetensors file", found);
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| fail(e.to_string()))?;
-    let parsed = SafeTensors::deserialize(bytes).map_err(|e| fail(e.to_string()))?;
-    let metadata = header.metadata().as_ref().map(|m| m.iter().map(|(k, v)| (k.clone(), v.clone())).collect()).unwrap_or_default();
+    let Content { metadata, tensors: stored } = Content::open(bytes).map_err(|found| Error::format(file, "a safetensors file", found))?;
     let mut tensors = BTreeMap::new();
-    for (name, view) in parsed.tensors() {
-        let element = match view.dtype() {
-            Dtype::F64 => Element::F64,
-            Dtype::F32 => Element::F32,
-            Dtype::F16 => Element::F16,
-            Dtype::BF16 => Element::Bf16,
-            Dtype::I64 => Element::I64,
-            Dtype::I32 => Element::I32,
-            Dtype::I16 => Element::I16,
-            Dtype::I8 => Element::I8,
-            Dtype::U8 => Element::U8,
-            Dtype::BOOL => Element::Bool,
-            other => return Err(Error::format(format_args!("{file}, tensor '{name}'"), "floats or integers", format!("{other:?}"))),
+    for (name, Stored { dtype, shape, bytes }) in stored {
+        let element = match dtype.as_str() {
+            "F64" => Element::F64,
+            "F32" => Element::F32,
+            "F16" => Element::F16,
+            "BF16" => Element::Bf16,
+            "I64" => Element::I64,
+            "I32" => Element::I32,
+            "I16" => Element::I16,
+            "I8" => Element::I8,
+            "U8" => Element::U8,
+            "BOOL" => Element::Bool,
+            other => return Err(Error::format(format_args!("{file}, tensor '{name}'"), "floats or signed integers", other)),
         };
-        let len = view.data().len() / element.size();
-        let data = (0..len).filter_map(|i| element.read(view.data(), i)).collect();
-        tensors.insert(name, Tensor { shape: view.shape().to_vec(), data });
+        let data = (0..bytes.len() / element.size()).filter_map(|i| element.read(bytes, i)).collect();
+        tensors.insert(name, Tensor { shape, data });
     }
     Ok(StateDict { tensors, metadata })
 }
@@ -99,6 +179,9 @@ pub fn read(bytes: &[u8], file: &str) -> Result<StateDict> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::error::ErrorKind;
+    use ::safetensors::{Dtype, SafeTensors, tensor::TensorView};
+    use proptest::prelude::*;
 
     fn sample() -> StateDict {
         let tensor = |shape: &[usize], first: f32| Tensor {
@@ -125,15 +208,61 @@ mod tests {
     fn damage_is_a_format_error() {
         let bytes = write(&sample()).unwrap();
         for len in 0..bytes.len() {
-            assert!(matches!(read(&bytes[..len], "t"), Err(Error::Format { .. })), "cut at {len}");
+            assert!(matches!(read(&bytes[..len], "t").as_ref().map_err(Error::kind), Err(ErrorKind::Format { .. })), "cut at {len}");
         }
         for bit in 0..8 * bytes.len() {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(matches!(read(&flipped, "t"), Ok(_) | Err(Error::Format { .. })));
+            assert!(matches!(read(&flipped, "t").as_ref().map_err(Error::kind), Ok(_) | Err(ErrorKind::Format { .. })));
         }
         let mut lying = sample();
         lying.tensors.get_mut("b.weight").unwrap().data.pop();
-        assert!(matches!(write(&lying), Err(Error::Format { .. })));
+        assert!(matches!(write(&lying).as_ref().map_err(Error::kind), Err(ErrorKind::Format { .. })));
+    }
+
+    fn written_by_the_crate(values: &[u8]) -> Vec<u8> {
+        let view = |dtype, shape: Vec<usize>, bytes| TensorView::new(dtype, shape, bytes).unwrap();
+        let (floats, words) = values.split_at(values.len() / 8 * 4);
+        let views = [
+            ("a", view(Dtype::F32, vec![floats.len() / 4], floats)),
+            ("b", view(Dtype::U8, vec![1, words.len()], words)),
+            ("none", view(Dtype::U64, vec![0, 3], &[])),
+        ];
+        ::safetensors::serialize(views, Some([("k".to_owned(), "v".to_owned())].into())).unwrap()
+    }
+
+    /// Whether both take the file, and then for the same.
+    fn as_the_crate(bytes: &[u8]) {
+        let theirs = SafeTensors::deserialize(bytes);
+        let ours = Content::open(bytes);
+        let Ok(theirs) = theirs else {
+            assert!(ours.is_err(), "{ours:?}");
+            return;
+        };
+        let ours = ours.unwrap();
+        assert_eq!(ours.tensors.len(), theirs.len());
+        for (name, view) in theirs.iter() {
+            let Stored { dtype, shape, bytes } = &ours.tensors[name];
+            assert_eq!((dtype.as_str(), shape.as_slice(), *bytes), (view.dtype().to_string().as_str(), view.shape(), view.data()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn files_of_the_crate_are_read_and_changed_ones_refused_as_the_crate_does(
+            values in prop::collection::vec(any::<u8>(), 0..64),
+            at in any::<prop::sample::Index>(),
+            digit in b'0'..=b'9',
+        ) {
+            let mut bytes = written_by_the_crate(&values);
+            as_the_crate(&bytes);
+            assert_eq!(Content::open(&bytes).unwrap().metadata["k"], "v");
+            // A digit of the header for another: offsets and extents that no longer fit.
+            let digits: Vec<usize> = (PREFIX..bytes.len()).filter(|i| bytes[*i].is_ascii_digit()).collect();
+            bytes[digits[at.index(digits.len())]] = digit;
+            as_the_crate(&bytes);
+            bytes.truncate(at.index(bytes.len()));
+            as_the_crate(&bytes);
+        }
     }
 }

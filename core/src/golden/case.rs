@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value};
 
 use super::INDEX;
 use crate::error::{Error, Result};
+use crate::formats::safetensors::{Content, Stored};
 use crate::net::Tensor;
 
 /// One entry of the index.
@@ -110,14 +110,13 @@ impl Tensors {
     /// # Errors
     /// `Format` where the bytes are something else.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
-        let parsed = SafeTensors::deserialize(bytes).map_err(|e| Error::format(file, "safetensors", e))?;
+        let content = Content::open(bytes).map_err(|found| Error::format(file, "safetensors", found))?;
         let mut tensors = BTreeMap::new();
-        for (name, view) in parsed.iter() {
-            if view.dtype() != Dtype::F32 {
-                return Err(Error::format(format!("{file}, {name}"), "float32", format!("{:?}", view.dtype())));
+        for (name, Stored { dtype, shape, bytes }) in content.tensors {
+            if dtype != "F32" {
+                return Err(Error::format(format!("{file}, {name}"), "float32", dtype));
             }
-            let data = bytemuck::pod_collect_to_vec::<u8, f32>(view.data());
-            tensors.insert(name.to_owned(), Tensor { shape: view.shape().to_vec(), data });
+            tensors.insert(name, Tensor { shape, data: bytemuck::pod_collect_to_vec::<u8, f32>(bytes) });
         }
         Ok(Self { file: file.to_owned(), tensors })
     }

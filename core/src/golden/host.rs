@@ -44,11 +44,11 @@ pub fn schedules(case: &Case) -> Result<Outcome> {
                 at(&|k| schedule::gradual_sparsity(sparsity, k as u32, updates))
             }
             _ => {
-                return Err(Error::UnknownName {
-                    kind: "schedule",
-                    name: name.to_owned(),
-                    valid: "death_rate_cosine, death_rate_linear, gmp_prune_rate, lr_cosine, lr_step".into(),
-                });
+                return Err(Error::unknown_name(
+                    "schedule",
+                    name,
+                    "death_rate_cosine, death_rate_linear, gmp_prune_rate, lr_cosine, lr_step",
+                ));
             }
         };
         check.close(name, &got, &want, HOST_TOLERANCE);

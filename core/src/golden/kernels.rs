@@ -36,7 +36,7 @@ impl Batch {
 }
 
 fn shape_error(tensor: &str, expected: String, found: String) -> Error {
-    Error::Shape { op: "golden case", tensor: tensor.to_owned(), expected, found }
+    Error::shape("golden case", tensor.to_owned(), expected, found)
 }
 
 /// `[n, c, h, w]`, or `[n, c]` for a linear layer.

@@ -118,13 +118,12 @@ async fn run_case(case: &Case, read: &dyn Fn(&str) -> Result<Vec<u8>>, device: &
         "forgetting" => host::forgetting(&tensors()?),
         "attack" => attack::run(case, &tensors()?, device).await,
         "corruption" => corruption::run(case, &tensors()?),
-        kind => Err(Error::UnknownName {
-            kind: "golden case",
-            name: kind.to_owned(),
-            valid: "attack, batchnorm, conv2d, corruption, erk, forgetting, global-magnitude, linear, net, optimizer, schedules, \
-                    scores, topology"
-                .into(),
-        }),
+        kind => Err(Error::unknown_name(
+            "golden case",
+            kind,
+            "attack, batchnorm, conv2d, corruption, erk, forgetting, global-magnitude, linear, net, optimizer, schedules, \
+                    scores, topology",
+        )),
     }
 }
 

@@ -29,7 +29,7 @@ pub async fn run(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<
     match case.text("name")? {
         "train" => train(case, tensors, device).await,
         "scores" => scores(case, tensors, device).await,
-        name => Err(Error::UnknownName { kind: "net case", name: name.to_owned(), valid: "scores, train".into() }),
+        name => Err(Error::unknown_name("net case", name, "scores, train")),
     }
 }
 
@@ -86,7 +86,7 @@ async fn scores(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<O
                 check.close(&format!("grasp.{name}"), &got, tensors.values(&format!("grasp.{name}"))?, CURVATURE_TOLERANCE);
             }
         }
-        Ok(())
+        Ok::<_, Error>(())
     }
     .await;
     net.free(device);

@@ -30,8 +30,8 @@ impl Faults {
         let uncaptured = self.clone();
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             let error = match error {
-                wgpu::Error::OutOfMemory { source } => Error::OutOfMemory(source.to_string()),
-                wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => Error::Validation(description),
+                wgpu::Error::OutOfMemory { source } => Error::out_of_memory(source.to_string()),
+                wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => Error::validation(description),
             };
             uncaptured.slot().first.get_or_insert(error);
         }));
@@ -40,12 +40,12 @@ impl Faults {
     pub fn check(&self) -> Result<()> {
         let mut slot = self.slot();
         if let Some(why) = &slot.lost {
-            return Err(Error::DeviceLost(why.clone()));
+            return Err(Error::device_lost(why.clone()));
         }
         slot.first.take().map_or(Ok(()), Err)
     }
     /// An error for a callback that reported failure: the recorded cause if there is one.
     pub fn cause(&self, what: &str) -> Error {
-        self.check().err().unwrap_or_else(|| Error::DeviceLost(what.to_string()))
+        self.check().err().unwrap_or_else(|| Error::device_lost(what.to_string()))
     }
 }

@@ -28,12 +28,12 @@ impl Memory {
         let limits = device.limits();
         let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         if size > most {
-            return Err(Error::Limit {
-                what: format!("buffer '{label}'"),
-                needed: mebibytes(size),
-                available: format!("{} a buffer", mebibytes(most)),
-                remedy: "set micro_batch to a part of the batch, or use a smaller model".into(),
-            });
+            return Err(Error::limit(
+                format!("buffer '{label}'"),
+                mebibytes(size),
+                format!("{} a buffer", mebibytes(most)),
+                "set micro_batch to a part of the batch, or use a smaller model",
+            ));
         }
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),

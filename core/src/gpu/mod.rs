@@ -83,12 +83,12 @@ impl GpuDevice {
     pub async fn open(allow_software: bool) -> Result<Self> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         let options = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
-        let adapter = instance.request_adapter(&options).await.map_err(|e| Error::NoAdapter(e.to_string()))?;
+        let adapter = instance.request_adapter(&options).await.map_err(|e| Error::no_adapter(e.to_string()))?;
         let found = adapter.get_info();
         let software = found.device_type == wgpu::DeviceType::Cpu;
         if software && !allow_software {
             let name = if found.name.is_empty() { String::new() } else { format!(" ({})", found.name) };
-            return Err(Error::NoAdapter(format!("the adapter here is emulated in software{name}, slower than the CPU backend")));
+            return Err(Error::no_adapter(format!("the adapter here is emulated in software{name}, slower than the CPU backend")));
         }
         let offered = adapter.limits();
         let limits = wgpu::Limits {
@@ -99,7 +99,7 @@ impl GpuDevice {
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor { label: Some("sparring"), required_limits: limits.clone(), ..Default::default() })
             .await
-            .map_err(|e| Error::NoAdapter(format!("'{}' could not be opened: {e}", found.name)))?;
+            .map_err(|e| Error::no_adapter(format!("'{}' could not be opened: {e}", found.name)))?;
         let faults = Faults::default();
         faults.listen(&device);
         let pipelines = Pipelines::new(&device);
@@ -168,12 +168,12 @@ impl GpuDevice {
     fn range(&self, op: &'static str, id: BufferId, offset: usize, words: usize) -> Result<&Memory> {
         let memory = self.buffers.get(&id).ok_or_else(|| unknown(op, "buffer", id))?;
         if offset.checked_add(words).is_none_or(|end| end > memory.words) {
-            return Err(Error::Shape {
+            return Err(Error::shape(
                 op,
-                tensor: format!("buffer {}", id.0),
-                expected: format!("a range within {} words", memory.words),
-                found: format!("{words} words from {offset}"),
-            });
+                format!("buffer {}", id.0),
+                format!("a range within {} words", memory.words),
+                format!("{words} words from {offset}"),
+            ));
         }
         Ok(memory)
     }
@@ -211,7 +211,7 @@ impl GpuDevice {
         self.faults.check()?;
         match mapped {
             Some(Ok(())) => {
-                let view = staging.slice(..).get_mapped_range().map_err(|e| Error::Validation(e.to_string()))?;
+                let view = staging.slice(..).get_mapped_range().map_err(|e| Error::validation(e.to_string()))?;
                 Ok(bytemuck::pod_collect_to_vec(&view))
             }
             Some(Err(e)) => Err(self.faults.cause(&e.to_string())),
@@ -239,21 +239,21 @@ impl GpuDevice {
             let Source::Buffer(id) = b.source else { continue };
             let memory = self.buffers.get(&id).ok_or_else(|| unknown(launch.op, b.tensor, id))?;
             if memory.words < b.words {
-                return Err(Error::Shape {
-                    op: launch.op,
-                    tensor: format!("{} (program '{label}')", b.tensor),
-                    expected: format!("{} words", b.words),
-                    found: format!("{} words", memory.words),
-                });
+                return Err(Error::shape(
+                    launch.op,
+                    format!("{} (program '{label}')", b.tensor),
+                    format!("{} words", b.words),
+                    format!("{} words", memory.words),
+                ));
             }
             let clash = |o: &&Binding| o.source == b.source && (o.write || b.write);
             if let Some(other) = launch.bindings[..i].iter().find(clash) {
-                return Err(Error::Shape {
-                    op: launch.op,
-                    tensor: format!("{} (program '{label}')", b.tensor),
-                    expected: format!("a buffer other than {}", other.tensor),
-                    found: "the same buffer".into(),
-                });
+                return Err(Error::shape(
+                    launch.op,
+                    format!("{} (program '{label}')", b.tensor),
+                    format!("a buffer other than {}", other.tensor),
+                    "the same buffer",
+                ));
             }
         }
         Ok(())
@@ -274,11 +274,13 @@ impl GpuDevice {
     }
     fn dispatch(&mut self, label: &str, launch: &Launch, scratch: Option<&Scratch>) -> Result<Dispatch> {
         let most = self.limits.max_compute_workgroups_per_dimension;
-        let grid = launch::grid(launch.groups, most).ok_or_else(|| Error::Limit {
-            what: format!("{} in program '{label}'", launch.op),
-            needed: format!("{} workgroups", launch.groups),
-            available: format!("{most} x {most}"),
-            remedy: "set micro_batch to a part of the batch, or use a smaller model".into(),
+        let grid = launch::grid(launch.groups, most).ok_or_else(|| {
+            Error::limit(
+                format!("{} in program '{label}'", launch.op),
+                format!("{} workgroups", launch.groups),
+                format!("{most} x {most}"),
+                "set micro_batch to a part of the batch, or use a smaller model",
+            )
         })?;
         let (pipeline, layout) = self.pipelines.get(&self.device, launch)?;
         let mut entries = Vec::with_capacity(launch.bindings.len());
@@ -289,7 +291,7 @@ impl GpuDevice {
                     self.buffers.get(&id).map(|m| (&m.buffer, m.words)).ok_or_else(|| unknown(launch.op, b.tensor, id))?
                 }
                 Source::Scratch => {
-                    scratch.map(|s| (&s.buffer, s.words)).ok_or_else(|| Error::Validation(format!("{} has no scratch", launch.op)))?
+                    scratch.map(|s| (&s.buffer, s.words)).ok_or_else(|| Error::validation(format!("{} has no scratch", launch.op)))?
                 }
             };
             let words = if b.words == 0 { whole } else { b.words };
@@ -348,5 +350,5 @@ impl GpuDevice {
 }
 
 fn unknown(op: &'static str, tensor: &str, id: BufferId) -> Error {
-    Error::Shape { op, tensor: tensor.to_string(), expected: "a buffer of this device".into(), found: format!("unknown buffer {}", id.0) }
+    Error::shape(op, tensor.to_string(), "a buffer of this device", format!("unknown buffer {}", id.0))
 }

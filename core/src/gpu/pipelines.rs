@@ -64,7 +64,7 @@ impl Pipelines {
         }
         if !self.modules.contains_key(launch.shader) {
             let source =
-                shaders::source(launch.shader).ok_or_else(|| Error::Validation(format!("no shader is called '{}'", launch.shader)))?;
+                shaders::source(launch.shader).ok_or_else(|| Error::validation(format!("no shader is called '{}'", launch.shader)))?;
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(launch.shader),
                 source: wgpu::ShaderSource::Wgsl(source.into()),

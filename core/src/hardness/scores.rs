@@ -1,14 +1,14 @@
 //! Scores of a dataset's samples as a file: two tensors a score, the scorer's answers and a run card in one `.safetensors`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::ScoreName;
 use crate::config::Subset;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::formats::safetensors::{Content, Entry, write_entries};
 
 /// The one metadata entry: a single key, so that the same scores are always the same bytes.
 const METADATA_KEY: &str = "scores";
@@ -68,23 +68,22 @@ impl Scores {
         let broken = |e: &dyn std::fmt::Display| Error::format("scores", "scores that can be written", e);
         let names = self.columns.iter().map(|c| c.score).collect();
         let metadata = Metadata { name: None, names, card: self.card.clone() };
-        let metadata = serde_json::to_string(&metadata).map_err(|e| broken(&e))?;
-        let mut tensors: Vec<(String, Dtype, usize, Vec<u8>)> = Vec::new();
+        let metadata = crate::json::to_string(&metadata).map_err(|e| broken(&e))?;
+        let mut tensors: Vec<(String, &str, usize, Vec<u8>)> = Vec::new();
         for column in &self.columns {
             for (part, values) in [("train", &column.train), ("test", &column.test)] {
                 let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-                tensors.push((format!("{}/{part}", column.score), Dtype::F32, values.len(), bytes));
+                tensors.push((format!("{}/{part}", column.score), "F32", values.len(), bytes));
             }
         }
         if let Some(answers) = &self.answers {
             for (part, values) in [("train", &answers.train), ("test", &answers.test)] {
                 let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-                tensors.push((format!("predicted/{part}"), Dtype::U16, values.len(), bytes));
+                tensors.push((format!("predicted/{part}"), "U16", values.len(), bytes));
             }
         }
-        let views = tensors.iter().map(|(name, dtype, len, bytes)| Ok((name, TensorView::new(*dtype, vec![*len], bytes)?)));
-        let views = views.collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>().map_err(|e| broken(&e))?;
-        safetensors::serialize(views, Some(HashMap::from([(METADATA_KEY.to_owned(), metadata)]))).map_err(|e| broken(&e))
+        let entries: Vec<Entry> = tensors.iter().map(|(name, dtype, len, bytes)| Entry { name, dtype, shape: vec![*len], bytes }).collect();
+        Ok(write_entries(&BTreeMap::from([(METADATA_KEY.to_owned(), metadata)]), &entries))
     }
 
     /// Reads what [`Self::to_bytes`] wrote, now or when a file held one score.
@@ -93,22 +92,21 @@ impl Scores {
     /// `Format` naming `file`, what was expected and found. A score that is not a number is one, and so is a score given twice.
     pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self> {
         let broken = |e: &dyn std::fmt::Display| Error::format(file, "a .safetensors file of scores", e);
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| broken(&e))?;
-        let Some(metadata) = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)) else {
+        let Content { metadata, tensors } = Content::open(bytes).map_err(|e| broken(&e))?;
+        let Some(metadata) = metadata.get(METADATA_KEY) else {
             return Err(broken(&format!("no metadata '{METADATA_KEY}'")));
         };
         let Metadata { name, names, card } = crate::json::from_str(metadata).map_err(|e| broken(&e))?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| broken(&e))?;
-        let read = |tensor: &str, dtype: Dtype| {
-            let view = tensors.tensor(tensor).map_err(|e| broken(&e))?;
-            if view.dtype() != dtype || view.shape().len() != 1 {
-                let found = format!("{:?} {:?}", view.dtype(), view.shape());
-                return Err(Error::format(format!("{file}: {tensor}"), format!("{dtype:?} of one dimension"), found));
+        let read = |tensor: &str, dtype: &str| {
+            let stored = tensors.get(tensor).ok_or_else(|| broken(&format!("no tensor '{tensor}'")))?;
+            if stored.dtype != dtype || stored.shape.len() != 1 {
+                let found = format!("{} {:?}", stored.dtype, stored.shape);
+                return Err(Error::format(format!("{file}: {tensor}"), format!("{dtype} of one dimension"), found));
             }
-            Ok(view.data().to_vec())
+            Ok(stored.bytes)
         };
         let read_floats = |tensor: &str| {
-            let values = floats(&read(tensor, Dtype::F32)?);
+            let values = floats(read(tensor, "F32")?);
             match values.iter().position(|v| v.is_nan()) {
                 Some(i) => Err(Error::format(format!("{file}: {tensor}"), "numbers", format!("NaN at sample {i}"))),
                 None => Ok(values),
@@ -125,13 +123,11 @@ impl Scores {
             columns.push(Column { score, train: read_floats(&format!("{score}/train"))?, test: read_floats(&format!("{score}/test"))? });
         }
         let words = |tensor: &str| {
-            let bytes = read(tensor, Dtype::U16)?;
+            let bytes = read(tensor, "U16")?;
             Ok::<_, Error>(bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect())
         };
-        let answers = match tensors.tensor("predicted/train") {
-            Ok(_) => Some(Answers { train: words("predicted/train")?, test: words("predicted/test")? }),
-            Err(_) => None,
-        };
+        let predicted = tensors.contains_key("predicted/train");
+        let answers = if predicted { Some(Answers { train: words("predicted/train")?, test: words("predicted/test")? }) } else { None };
         Ok(Self { columns, answers, card })
     }
 
@@ -142,7 +138,7 @@ impl Scores {
     pub fn get(&self, score: ScoreName) -> Result<&Column> {
         self.columns.iter().find(|c| c.score == score).ok_or_else(|| {
             let names = self.columns.iter().map(|c| c.score.name()).collect::<Vec<_>>().join(", ");
-            Error::Config(format!("there is no score '{score}' for these samples, only: {names}; score them, or choose another"))
+            Error::config(format!("there is no score '{score}' for these samples, only: {names}; score them, or choose another"))
         })
     }
 
@@ -165,7 +161,7 @@ impl Scores {
         let expected = (data.train.len(), data.test.len());
         for Column { score, train, test } in &self.columns {
             if train.len() != expected.0 || !(test.is_empty() || test.len() == expected.1) {
-                return Err(Error::Config(format!(
+                return Err(Error::config(format!(
                     "scores '{score}' are for {} + {} samples, but {} has {} + {}: score this dataset",
                     train.len(),
                     test.len(),
@@ -184,7 +180,7 @@ impl Scores {
     /// `Config` where a sample has no score.
     pub fn gather(&self, train: &[u32], test: &[u32]) -> Result<Self> {
         fn pick<T: Copy>(what: &str, values: &[T], indices: &[u32]) -> Result<Vec<T>> {
-            let missing = |i: &u32| Error::Config(format!("{what}: sample {i} of {} has none", values.len()));
+            let missing = |i: &u32| Error::config(format!("{what}: sample {i} of {} has none", values.len()));
             indices.iter().map(|i| values.get(*i as usize).copied().ok_or_else(|| missing(i))).collect()
         }
         let mut columns = Vec::new();
@@ -234,7 +230,7 @@ mod tests {
         let mut with_nan = scores();
         with_nan.columns[1].train[1] = f32::NAN;
         assert!(Scores::from_bytes("s", &with_nan.to_bytes().unwrap()).unwrap_err().to_string().contains("NaN at sample 1"));
-        let bare = safetensors::serialize(Vec::<(&str, TensorView<'_>)>::new(), None).unwrap();
+        let bare = write_entries(&BTreeMap::new(), &[]);
         assert!(Scores::from_bytes("s", &bare).unwrap_err().to_string().contains("no metadata"));
     }
 
@@ -257,9 +253,9 @@ mod tests {
     fn files_of_one_score_are_read_as_they_were_written_before() {
         let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
         let (train, test) = (bytes(&[0.5, 1.25, 0.0]), bytes(&[2.0, 1.0]));
-        let view = |n, bytes| TensorView::new(Dtype::F32, vec![n], bytes).unwrap();
-        let metadata = HashMap::from([(METADATA_KEY.to_owned(), r#"{"name":"el2n","card":"c"}"#.to_owned())]);
-        let file = safetensors::serialize([("train", view(3, &train)), ("test", view(2, &test))], Some(metadata)).unwrap();
+        let metadata = BTreeMap::from([(METADATA_KEY.to_owned(), r#"{"name":"el2n","card":"c"}"#.to_owned())]);
+        let entry = |name, n, bytes| Entry { name, dtype: "F32", shape: vec![n], bytes };
+        let file = write_entries(&metadata, &[entry("test", 2, &test), entry("train", 3, &train)]);
         let read = Scores::from_bytes("old", &file).unwrap();
         assert_eq!(read.columns, [Column { score: ScoreName::El2n, train: vec![0.5, 1.25, 0.0], test: vec![2.0, 1.0] }]);
         assert_eq!((read.answers, read.card.as_str()), (None, "c"));

@@ -124,7 +124,7 @@ impl Scoring {
                         forgetting.epoch(records.iter().zip(labels).map(|(r, label)| r.predicted == *label));
                     }
                 }
-                Event::LearnerFailed { reason, .. } => return Err(Error::Config(format!("the scoring network failed: {reason}"))),
+                Event::LearnerFailed { reason, .. } => return Err(Error::config(format!("the scoring network failed: {reason}"))),
                 Event::Finished { summary } => {
                     self.summary = Some(summary.clone());
                     self.done = !self.extra.grand;
@@ -174,7 +174,7 @@ impl Scoring {
         let device = self.session.into_device();
         let seed = self.config.seed;
         let card = ScoreCard { config_hash: self.config.hash()?, config: self.config, device: device.info(), summary, runs: 1 };
-        let card = serde_json::to_string(&card).map_err(|e| Error::Config(e.to_string()))?;
+        let card = crate::json::to_string(&card).map_err(|e| Error::config(e.to_string()))?;
         type Value = fn(&SampleRecord) -> f32;
         let mut columns = Vec::new();
         let mut put = |score, train, test| columns.push(Column { score, train, test });
@@ -213,7 +213,7 @@ impl Scoring {
 /// # Errors
 /// `Config` where the runs are of different samples or scores, or there is none.
 pub fn mean(runs: &[Scores]) -> Result<Scores> {
-    let different = || Error::Config("scoring runs of different samples have no mean".into());
+    let different = || Error::config("scoring runs of different samples have no mean");
     let first = runs.first().ok_or_else(different)?;
     let average = |score: ScoreName, pick: fn(&Column) -> &Vec<f32>| {
         let all = runs.iter().map(|run| run.get(score).map(pick)).collect::<Result<Vec<_>>>()?;
@@ -228,8 +228,8 @@ pub fn mean(runs: &[Scores]) -> Result<Scores> {
     for Column { score, .. } in &first.columns {
         columns.push(Column { score: *score, train: average(*score, |c| &c.train)?, test: average(*score, |c| &c.test)? });
     }
-    let mut card: ScoreCard = crate::json::from_str(&first.card).map_err(|e| Error::Config(e.to_string()))?;
+    let mut card: ScoreCard = crate::json::from_str(&first.card).map_err(|e| Error::config(e.to_string()))?;
     card.runs = runs.len() as u32;
-    let card = serde_json::to_string(&card).map_err(|e| Error::Config(e.to_string()))?;
+    let card = crate::json::to_string(&card).map_err(|e| Error::config(e.to_string()))?;
     Ok(Scores { columns, answers: first.answers.clone(), card })
 }

@@ -20,7 +20,7 @@ pub fn data_fraction(train: &[u32], p_data: f64) -> Result<Vec<u32>> {
     let count = (p_data * train.len() as f64).round() as usize;
     if count == 0 || count > train.len() {
         let n = train.len();
-        return Err(Error::Config(format!("p_data {p_data} keeps {count} of {n} training samples; it needs 1 to {n}")));
+        return Err(Error::config(format!("p_data {p_data} keeps {count} of {n} training samples; it needs 1 to {n}")));
     }
     let kept = Stream::new(FRACTION_SEED, Purpose::Subset, 2, 0).choose(train.len(), count);
     Ok(kept.into_iter().map(|i| train[i as usize]).collect())
@@ -38,7 +38,7 @@ pub fn select(subset: Subset, train: &[u32], labels: Option<&[u16]>, scores: Opt
     let n_train = train.len();
     let count = (subset.fraction() * n_train as f64).round() as usize;
     if count == 0 || count > n_train {
-        return Err(Error::Config(format!("subset '{subset}' keeps {count} of {n_train} training samples; it needs 1 to {n_train}")));
+        return Err(Error::config(format!("subset '{subset}' keeps {count} of {n_train} training samples; it needs 1 to {n_train}")));
     }
     let mut indices: Vec<u32> = match (subset, labels) {
         (Subset::All, _) => (0..n_train as u32).collect(),
@@ -67,12 +67,12 @@ pub fn select(subset: Subset, train: &[u32], labels: Option<&[u16]>, scores: Opt
 /// Positions in `train` by hardness, those that `part` wants first in front.
 fn ranked(subset: Subset, train: &[u32], scores: Option<&Scores>, score: ScoreName, part: Part) -> Result<Vec<u32>> {
     let Some(scores) = scores else {
-        return Err(Error::Config(format!("subset '{subset}' needs hardness scores, and there are none for this dataset")));
+        return Err(Error::config(format!("subset '{subset}' needs hardness scores, and there are none for this dataset")));
     };
     let column = scores.get(score)?;
     let of = |i: &u32| column.train.get(*i as usize).copied();
     let Some(values) = train.iter().map(of).collect::<Option<Vec<f32>>>() else {
-        return Err(Error::Config(format!(
+        return Err(Error::config(format!(
             "subset '{subset}': training samples up to {}, but scores '{score}' for only {}",
             train.last().copied().unwrap_or(0),
             column.train.len()
@@ -93,7 +93,7 @@ fn by_class(order: &[u32], train: &[u32], labels: &[u16], count: usize, part: Pa
     for &at in order {
         let index = train[at as usize];
         let Some(&label) = labels.get(index as usize) else {
-            return Err(Error::Config(format!("sample {index} has no label; there are {}", labels.len())));
+            return Err(Error::config(format!("sample {index} has no label; there are {}", labels.len())));
         };
         classes.resize_with(classes.len().max(usize::from(label) + 1), Vec::new);
         classes[usize::from(label)].push(at);
@@ -127,7 +127,7 @@ pub fn difficulty_bins(scores: &[f32], sign: f32, bins: usize) -> Result<Vec<usi
 /// Indices by `sign * score`, lowest first, ties by index.
 fn by_score(scores: &[f32], sign: f32) -> Result<Vec<u32>> {
     if let Some(i) = scores.iter().position(|s| s.is_nan()) {
-        return Err(Error::Config(format!("the hardness score of sample {i} is not a number")));
+        return Err(Error::config(format!("the hardness score of sample {i} is not a number")));
     }
     // Adding 0 makes -0 equal to 0, which the total order would tell apart.
     Ok(argsort(scores.iter().map(|score| ascending(f64::from(sign * score + 0.0)))))

@@ -162,11 +162,13 @@ impl Graph {
         init: Init,
     ) -> Result<NodeId> {
         let from = self.shape_of(input);
-        let shape = ConvShape::new(from, c_out, k, stride, pad).ok_or_else(|| Error::Shape {
-            op: "convolution",
-            tensor: name.to_owned(),
-            expected: format!("an input of at least {k}x{k} with padding {pad}"),
-            found: format!("{}x{}", from.h, from.w),
+        let shape = ConvShape::new(from, c_out, k, stride, pad).ok_or_else(|| {
+            Error::shape(
+                "convolution",
+                name.to_owned(),
+                format!("an input of at least {k}x{k} with padding {pad}"),
+                format!("{}x{}", from.h, from.w),
+            )
         })?;
         let layer = Layer::Conv { name: name.to_owned(), shape, bias, linear: false, init };
         Ok(self.push(layer, input, shape.output()))
@@ -199,15 +201,10 @@ impl Graph {
     pub fn add(&mut self, other: NodeId) -> Result<NodeId> {
         let (main, shape) = (self.last(), self.shape_of(self.last()));
         if !matches!(self.nodes[main].layer, Layer::Conv { .. }) || other == main {
-            return Err(Error::Validation(format!("layer {}: only another node can be added, and only to a convolution", main + 1)));
+            return Err(Error::validation(format!("layer {}: only another node can be added, and only to a convolution", main + 1)));
         }
         if self.shape_of(other) != shape {
-            return Err(Error::Shape {
-                op: "add",
-                tensor: format!("layer {other}"),
-                expected: format!("{shape:?}"),
-                found: format!("{:?}", self.shape_of(other)),
-            });
+            return Err(Error::shape("add", format!("layer {other}"), format!("{shape:?}"), format!("{:?}", self.shape_of(other))));
         }
         Ok(self.push(Layer::Add { other }, main, shape))
     }
@@ -218,12 +215,12 @@ impl Graph {
     pub fn max_pool2(&mut self, input: NodeId) -> Result<NodeId> {
         let from = self.shape_of(input);
         if from.h < 2 || from.w < 2 {
-            return Err(Error::Shape {
-                op: "max pooling",
-                tensor: format!("layer {input}"),
-                expected: "at least 2x2 pixels; use larger images or a model with fewer poolings".into(),
-                found: format!("{}x{}", from.h, from.w),
-            });
+            return Err(Error::shape(
+                "max pooling",
+                format!("layer {input}"),
+                "at least 2x2 pixels; use larger images or a model with fewer poolings",
+                format!("{}x{}", from.h, from.w),
+            ));
         }
         let output = Shape { h: from.h / 2, w: from.w / 2, ..from };
         Ok(self.push(Layer::MaxPool(PoolShape { input: from, output, kh: 2, kw: 2, stride: 2, pad: 0 }), input, output))

@@ -264,7 +264,7 @@ impl<'a> Tape<'a> {
         grads[self.graph.last()] = self.dlogits;
         for (id, node) in self.graph.nodes.iter().enumerate().skip(1).rev() {
             let Some(dy) = grads[id] else {
-                return Err(Error::Validation(format!("layer {id} has no gradient: nothing reads it")));
+                return Err(Error::validation(format!("layer {id} has no gradient: nothing reads it")));
             };
             for lost in self.again.get_mut(id).map(std::mem::take).unwrap_or_default() {
                 self.values[lost] = self.emit(lost, true);
@@ -302,7 +302,7 @@ impl<'a> Tape<'a> {
                 Layer::BatchNorm { residual, relu, .. } => {
                     let norm = self.ordinal[id].2;
                     let shape = self.shape(id);
-                    let stats = self.saved[id].ok_or_else(|| Error::Validation(format!("layer {id}: backward before forward")))?;
+                    let stats = self.saved[id].ok_or_else(|| Error::validation(format!("layer {id}: backward before forward")))?;
                     let eval = self.mode == Mode::Eval;
                     let daffine = sink.as_deref_mut().and_then(|sink| sink.buffer(Target::Affine(norm)));
                     let daffine = daffine.unwrap_or_else(|| self.names.take(2 * shape.c));
@@ -349,7 +349,7 @@ impl<'a> Tape<'a> {
                 }
                 Layer::Add { other } => {
                     if self.readers[node.input] != 1 {
-                        return Err(Error::Validation(format!("layer {id}: a sum must be the only reader of its convolution")));
+                        return Err(Error::validation(format!("layer {id}: a sum must be the only reader of its convolution")));
                     }
                     // The convolution, which comes next, only reads this gradient; so the other summand's may be the same.
                     grads[node.input] = Some(dy);

@@ -63,7 +63,7 @@ impl From<&ConvShape> for WeightShape {
 }
 
 fn shape_error(tensor: &str, expected: impl ToString, found: impl ToString) -> Error {
-    Error::Shape { op: "csr", tensor: tensor.to_owned(), expected: expected.to_string(), found: found.to_string() }
+    Error::shape("csr", tensor.to_owned(), expected.to_string(), found.to_string())
 }
 
 /// A tap as the kernels read it: `channel << 8 | ky << 4 | kx`.

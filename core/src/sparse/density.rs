@@ -12,15 +12,10 @@ use crate::error::{Error, Result};
 /// `Config` where `density` is not in 0..=1; `Shape` where a tensor is empty.
 pub fn erk(shapes: &[Vec<usize>], density: f64) -> Result<Vec<f64>> {
     if !(0.0..=1.0).contains(&density) {
-        return Err(Error::Config(format!("density must be from 0 to 1, found {density}")));
+        return Err(Error::config(format!("density must be from 0 to 1, found {density}")));
     }
     if let Some(empty) = shapes.iter().find(|s| s.iter().product::<usize>() == 0) {
-        return Err(Error::Shape {
-            op: "density allocation",
-            tensor: "weight".into(),
-            expected: "no extent of zero".into(),
-            found: format!("{empty:?}"),
-        });
+        return Err(Error::shape("density allocation", "weight", "no extent of zero", format!("{empty:?}")));
     }
     let sizes: Vec<f64> = shapes.iter().map(|s| s.iter().product::<usize>() as f64).collect();
     let scales: Vec<f64> = shapes.iter().zip(&sizes).map(|(s, n)| s.iter().sum::<usize>() as f64 / n).collect();
@@ -56,6 +51,7 @@ pub fn count(density: f64, n: usize) -> usize {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::error::ErrorKind;
     use proptest::prelude::*;
 
     fn shapes() -> impl Strategy<Value = Vec<Vec<usize>>> {
@@ -92,7 +88,7 @@ mod tests {
     #[test]
     fn bad_densities_are_errors() {
         for density in [-0.1, 1.1, f64::NAN] {
-            assert!(matches!(erk(&[vec![2, 2]], density), Err(Error::Config(_))));
+            assert!(matches!(erk(&[vec![2, 2]], density).as_ref().map_err(Error::kind), Err(ErrorKind::Config(_))));
         }
         assert!(erk(&[vec![0, 2]], 0.5).is_err());
     }

@@ -100,7 +100,7 @@ fn random(kept: &[u32], free: usize, count: usize, stream: &mut Stream) -> Vec<u
 }
 
 fn shape_error(tensor: &str, expected: impl ToString, found: impl ToString) -> Error {
-    Error::Shape { op: "growth", tensor: tensor.to_owned(), expected: expected.to_string(), found: found.to_string() }
+    Error::shape("growth", tensor.to_owned(), expected.to_string(), found.to_string())
 }
 
 #[cfg(test)]

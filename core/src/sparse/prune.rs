@@ -26,7 +26,7 @@ pub enum PruneRule<'a> {
 /// `Config` where `rate` is not in 0..=1; `Shape` where gradients and values differ in number.
 pub fn keep(rule: PruneRule, values: &[f32], rate: f64) -> Result<Vec<bool>> {
     if !(0.0..=1.0).contains(&rate) {
-        return Err(Error::Config(format!("the share of weights to prune must be from 0 to 1, found {rate}")));
+        return Err(Error::config(format!("the share of weights to prune must be from 0 to 1, found {rate}")));
     }
     let drops = ((rate * values.len() as f64).ceil() as usize).min(values.len());
     Ok(match rule {
@@ -44,12 +44,7 @@ pub fn keep(rule: PruneRule, values: &[f32], rate: f64) -> Result<Vec<bool>> {
         PruneRule::Magnitude => drop_smallest(drops, values),
         PruneRule::Taylor(gradient) => {
             if gradient.len() != values.len() {
-                return Err(Error::Shape {
-                    op: "taylor pruning",
-                    tensor: "gradient".into(),
-                    expected: format!("{} values", values.len()),
-                    found: gradient.len().to_string(),
-                });
+                return Err(Error::shape("taylor pruning", "gradient", format!("{} values", values.len()), gradient.len().to_string()));
             }
             // |w g| orders as (w g)^2 does, without underflow.
             let products: Vec<f64> = values.iter().zip(gradient).map(|(w, g)| f64::from(*w) * f64::from(*g)).collect();

@@ -148,7 +148,7 @@ fn common(a: &[u32], b: &[u32]) -> usize {
 }
 
 fn length_error(tensor: &str, expected: usize, found: usize) -> Error {
-    Error::Shape { op: "topology update", tensor: tensor.to_owned(), expected: expected.to_string(), found: found.to_string() }
+    Error::shape("topology update", tensor.to_owned(), expected.to_string(), found.to_string())
 }
 
 /// A set of positions of a layer, a bit each: which are active, or were ever (in-time over-parametrisation, ITOP, Liu et al. 2021).

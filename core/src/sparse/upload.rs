@@ -31,12 +31,7 @@ pub fn allocate(device: &mut Device, label: &str, shape: WeightShape, nnz: usize
 /// `Shape` where the number of non-zeros differs from what the buffers were made for.
 pub fn write(device: &mut Device, topology: &SparseTopology, csr: &Csr) -> Result<()> {
     if csr.nnz() != topology.nnz {
-        return Err(Error::Shape {
-            op: "topology upload",
-            tensor: "values".into(),
-            expected: format!("{} non-zeros", topology.nnz),
-            found: csr.nnz().to_string(),
-        });
+        return Err(Error::shape("topology upload", "values", format!("{} non-zeros", topology.nnz), csr.nnz().to_string()));
     }
     for (buffer, words) in [
         (topology.row_ptr, &csr.row_ptr),

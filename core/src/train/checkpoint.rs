@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -16,7 +15,7 @@ use crate::data::{Dataset, Images, sha256};
 use crate::device::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::events::{ByHardness, Robust, Score};
-use crate::formats::safetensors::{Entry, write_entries};
+use crate::formats::safetensors::{Content, Entry, write_entries};
 
 /// Version of the record and of the names of arrays. A change of either is a new version.
 pub const CHECKPOINT_VERSION: u32 = 3;
@@ -84,7 +83,8 @@ pub fn differences(saved: &str, now: &str) -> Vec<Difference> {
     let parse = |text: &str| crate::json::object(text).unwrap_or_default();
     let (saved, now) = (parse(saved), parse(now));
     let fields: std::collections::BTreeSet<&String> = saved.keys().chain(now.keys()).collect();
-    let show = |value: Option<&serde_json::Value>| value.map_or_else(|| "not set".to_owned(), ToString::to_string);
+    let show =
+        |value: Option<&serde_json::Value>| value.map_or_else(|| "not set".to_owned(), |v| crate::json::to_string(v).unwrap_or_default());
     let differing = fields.into_iter().filter(|field| saved.get(*field) != now.get(*field));
     differing.map(|field| Difference { field: field.clone(), saved: show(saved.get(field)), now: show(now.get(field)) }).collect()
 }
@@ -365,7 +365,7 @@ impl Checkpoint {
     /// # Errors
     /// `Format` where the record cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let record = serde_json::to_string(&self.record).map_err(|e| Error::format("checkpoint", "a record that can be written", e))?;
+        let record = crate::json::to_string(&self.record).map_err(|e| Error::format("checkpoint", "a record that can be written", e))?;
         let stored: Vec<(&str, &str, usize, Vec<u8>)> = self
             .arrays
             .iter()
@@ -390,8 +390,8 @@ impl Checkpoint {
     /// # Errors
     /// `Checkpoint` for a file that is damaged or of another version.
     pub fn read(bytes: &[u8]) -> Result<Self> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
-        let record = header.metadata().as_ref().and_then(|m| m.get(RECORD)).ok_or_else(|| damaged("it holds no record"))?;
+        let Content { metadata, tensors } = Content::open(bytes).map_err(damaged)?;
+        let record = metadata.get(RECORD).ok_or_else(|| damaged("it holds no record"))?;
         let content = bytes.len().saturating_sub(DIGEST_BYTES);
         if Sha256::digest(&bytes[..content])[..] != bytes[content..] {
             return Err(damaged("its SHA-256 is not the one it ends with"));
@@ -399,23 +399,22 @@ impl Checkpoint {
         let record = crate::json::value(record).map_err(damaged)?;
         let Version { format } = crate::json::from_value(&record).map_err(damaged)?;
         if format != CHECKPOINT_VERSION {
-            return Err(Error::Checkpoint(Refusal::Version { found: format }));
+            return Err(Error::checkpoint(Refusal::Version { found: format }));
         }
         let record = crate::json::from_value(&record).map_err(damaged)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
         let mut arrays = BTreeMap::new();
-        for (name, view) in tensors.iter().filter(|(name, _)| *name != DIGEST) {
-            let words = || view.data().chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
-            let array = match view.dtype() {
-                Dtype::F32 => Array::F32(words().map(f32::from_le_bytes).collect()),
-                Dtype::U32 => Array::U32(words().map(u32::from_le_bytes).collect()),
-                Dtype::U64 => {
+        for (name, stored) in tensors.into_iter().filter(|(name, _)| name != DIGEST) {
+            let words = || stored.bytes.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
+            let array = match stored.dtype.as_str() {
+                "F32" => Array::F32(words().map(f32::from_le_bytes).collect()),
+                "U32" => Array::U32(words().map(u32::from_le_bytes).collect()),
+                "U64" => {
                     let long = |b: &[u8]| b.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
-                    Array::U64(view.data().chunks_exact(8).map(long).collect())
+                    Array::U64(stored.bytes.chunks_exact(8).map(long).collect())
                 }
-                other => return Err(damaged(format_args!("array '{name}' of type {other:?}"))),
+                other => return Err(damaged(format_args!("array '{name}' of type {other}"))),
             };
-            arrays.insert(name.to_owned(), array);
+            arrays.insert(name, array);
         }
         Ok(Self { record, arrays })
     }
@@ -429,7 +428,7 @@ impl Checkpoint {
         if now == self.record.config {
             return Ok(());
         }
-        Err(Error::Checkpoint(Refusal::Config(differences(&self.record.config, &now))))
+        Err(Error::checkpoint(Refusal::Config(differences(&self.record.config, &now))))
     }
 
     /// Checks that this is of these images.
@@ -437,7 +436,7 @@ impl Checkpoint {
     /// # Errors
     /// `Checkpoint` that says what differs.
     pub fn check_data(&self, data: &DataIdentity) -> Result<()> {
-        self.record.data.difference(data).map_or(Ok(()), |what| Err(Error::Checkpoint(Refusal::Data(what))))
+        self.record.data.difference(data).map_or(Ok(()), |what| Err(Error::checkpoint(Refusal::Data(what))))
     }
 
     /// An array of floats.
@@ -474,7 +473,7 @@ impl Checkpoint {
 
 /// An error about a checkpoint whose parts do not fit together.
 pub fn damaged(found: impl fmt::Display) -> Error {
-    Error::Checkpoint(Refusal::Damaged(found.to_string()))
+    Error::checkpoint(Refusal::Damaged(found.to_string()))
 }
 
 fn missing(name: &str) -> Error {

@@ -136,7 +136,7 @@ impl GradientField<'_, '_> {
 fn exact(device: &mut Device) -> Result<&mut CpuDevice<f64>> {
     match device {
         Device::Oracle(device) => Ok(device),
-        _ => Err(Error::Validation("GraSP runs in float64 only".into())),
+        _ => Err(Error::validation("GraSP runs in float64 only")),
     }
 }
 

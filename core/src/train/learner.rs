@@ -204,7 +204,7 @@ impl Learner {
             (Start::Rewound, Some(parent)) => (initial, parent),
             (Start::Trained | Start::Rewound, None) => {
                 let learner = corner.name();
-                return Err(Error::Config(format!(
+                return Err(Error::config(format!(
                     "learner '{learner}' starts from a trained dense network, and none is at hand for the subset '{}'",
                     corner.subset
                 )));

@@ -141,5 +141,5 @@ async fn grasp(ring: &mut Ring<'_>, corner: &Corner, graph: &Graph, weights: &St
 /// The page carries no float64 device.
 #[cfg(not(feature = "oracle"))]
 async fn grasp(_: &mut Ring<'_>, corner: &Corner, _: &Graph, _: &StateDict) -> Result<Vec<Vec<f32>>> {
-    Err(Error::Config(format!("learner '{}': GraSP needs double precision, which only the native program carries", corner.config)))
+    Err(Error::config(format!("learner '{}': GraSP needs double precision, which only the native program carries", corner.config)))
 }

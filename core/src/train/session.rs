@@ -172,7 +172,7 @@ impl Session {
         let validation: Vec<u32> = validation.into_iter().take(limit(config.limit_test, usize::MAX)).collect();
         let test: Vec<u32> = (0..test_count as u32).collect();
         if train.is_empty() || test.is_empty() {
-            return Err(Error::Config(format!("the dataset '{}' has no training or no test images", data.name)));
+            return Err(Error::config(format!("the dataset '{}' has no training or no test images", data.name)));
         }
         let (mut hard, mut bins) = (None, None);
         if let Some(scores) = &scores {
@@ -319,7 +319,7 @@ impl Session {
     pub async fn state(&self, learner: usize) -> Result<StateDict> {
         match self.learners.get(learner) {
             Some(l) => l.net.state(&self.device).await,
-            None => Err(Error::Config(format!("there is no learner {learner}; there are {}", self.learners.len()))),
+            None => Err(Error::config(format!("there is no learner {learner}; there are {}", self.learners.len()))),
         }
     }
     /// Gives the device back, with nothing of this session left on it.
@@ -571,7 +571,7 @@ pub(super) fn corners(config: &ExperimentConfig) -> Vec<(Subset, bool)> {
 fn test_bins(column: &Column, count: usize, bins: usize) -> Result<Vec<usize>> {
     let Column { score, test, .. } = column;
     let Some(first) = test.get(..count) else {
-        return Err(Error::Config(format!("{count} test samples, but scores '{score}' for only {}", test.len())));
+        return Err(Error::config(format!("{count} test samples, but scores '{score}' for only {}", test.len())));
     };
     difficulty_bins(first, score.sign(), bins)
 }

@@ -141,7 +141,7 @@ impl Learner {
         };
         let gradient = |k: usize| {
             let found = gradients.and_then(|g| g.get(k)).map(Vec::as_slice);
-            found.ok_or_else(|| Error::Validation("a topology update came without the dense gradients it needs".into()))
+            found.ok_or_else(|| Error::validation("a topology update came without the dense gradients it needs"))
         };
         let update = |layer: &Layer, prune: PruneRule<'_>, growth| {
             TopologyUpdate { prune, rate, growth, seed: config.seed, number: u64::from(self.updates), layer: layer.index }.prune(

@@ -98,7 +98,7 @@ impl Arena {
         config.check()?;
         let shape = Shape { n: net.n, ..net.graph.nodes[0].shape };
         if shape.c > 4 {
-            return Err(Error::Config(format!("attacks take images of at most 4 channels, found {}", shape.c)));
+            return Err(Error::config(format!("attacks take images of at most 4 channels, found {}", shape.c)));
         }
         let io = AttackIo::new(device, shape)?;
         let buffers = Buffers::new(device, shape, net.graph.classes)?;

@@ -127,7 +127,7 @@ impl Net {
     }
 
     fn attack(&self) -> Result<&Attack> {
-        self.attack.as_ref().ok_or_else(|| Error::Validation("an attack on a network that was planned without one".into()))
+        self.attack.as_ref().ok_or_else(|| Error::validation("an attack on a network that was planned without one"))
     }
 
     /// The program that writes the gradient of the mean loss with respect to the adversarial pixels.

@@ -62,12 +62,7 @@ impl WeightSlot {
         let second = self.moments.second.map(|_| state.second.as_ref().map_or(0, Vec::len));
         for found in [Some(state.values.len()), Some(state.first.len()), second].into_iter().flatten() {
             if found != self.words() {
-                return Err(Error::Shape {
-                    op: "topology update",
-                    tensor: self.info.name.clone(),
-                    expected: format!("{} values", self.words()),
-                    found: found.to_string(),
-                });
+                return Err(Error::shape("topology update", self.info.name.clone(), format!("{} values", self.words()), found.to_string()));
             }
         }
         device.write_f32(self.values(), 0, &state.values)?;

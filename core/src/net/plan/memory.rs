@@ -82,7 +82,7 @@ impl Net {
     /// `Validation` where there is more than one part and the network was not planned for that; what the device says.
     pub fn train_part(&mut self, device: &mut Device, step: &StepParams, last: bool) -> Result<()> {
         if !last && self.update.is_none() {
-            return Err(Error::Validation("a network planned for whole batches was given a part of one".into()));
+            return Err(Error::validation("a network planned for whole batches was given a part of one"));
         }
         self.steps += u64::from(last);
         let t = self.steps as f64;

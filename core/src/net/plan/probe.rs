@@ -5,7 +5,7 @@
 
 use super::{Lists, Net, compile};
 use crate::device::{Device, Program};
-use crate::error::{Error, Result};
+use crate::error::{ErrorKind, Result};
 use crate::net::scratch::Scratch;
 use crate::net::tape::{Mode, Sink, Tape, Target};
 use crate::ops::{BufferId, Dtype, Op, SAMPLE_WORDS, StepParams, TOTAL_WORDS, Weight};
@@ -43,7 +43,9 @@ impl Net {
             let slice = &rest[..self.slice_len(rest, slice_words)];
             match self.gradient_slice(device, scratch, slice, step).await {
                 Ok(gradients) => out.extend(gradients),
-                Err(Error::Limit { .. } | Error::OutOfMemory(_)) if slice.len() > 1 => slice_words /= 2,
+                Err(error) if slice.len() > 1 && matches!(error.kind(), ErrorKind::Limit { .. } | ErrorKind::OutOfMemory(_)) => {
+                    slice_words /= 2;
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -129,7 +129,7 @@ impl FromStr for Model {
             valid.then_some(Self::Wide { depth, factor })
         };
         let named = NAMED.iter().find(|(_, name)| *name == lower).map(|(model, _)| *model);
-        named.or_else(wide).ok_or_else(|| Error::UnknownName { kind: "model", name: s.to_owned(), valid: Self::valid_names() })
+        named.or_else(wide).ok_or_else(|| Error::unknown_name("model", s, Self::valid_names()))
     }
 }
 
@@ -208,7 +208,7 @@ impl Architecture {
     pub fn graph(&self, input: Input) -> Result<Graph> {
         if !Self::WIDTHS.contains(&self.width) {
             let (low, high) = Self::WIDTHS.into_inner();
-            return Err(Error::Config(format!("width must be from {low} to {high}, found {}", self.width)));
+            return Err(Error::config(format!("width must be from {low} to {high}, found {}", self.width)));
         }
         let mut graph = Graph::new(input.extent, input.classes, input.mean, input.std);
         let g = &mut graph;
@@ -227,7 +227,7 @@ impl Architecture {
             (Some(built), _) => built?,
             (None, Stem::Auto) => self.chain(g)?,
             (None, stem) => {
-                return Err(Error::Config(format!("stem {stem}: only ResNets have a choice, and {} is none; use auto", self.model)));
+                return Err(Error::config(format!("stem {stem}: only ResNets have a choice, and {} is none; use auto", self.model)));
             }
         }
         Ok(graph)

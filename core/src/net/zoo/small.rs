@@ -46,7 +46,7 @@ pub fn mlp(g: &mut Graph, arch: &Architecture, hidden: &[usize]) {
 pub fn mnist_only(g: &Graph, name: super::Model) -> Result<()> {
     match g.extent(0) {
         (1, 28, 28) => Ok(()),
-        (c, h, w) => Err(Error::Config(format!(
+        (c, h, w) => Err(Error::config(format!(
             "model {name} takes 28x28 images of one channel, but these have {h}x{w} and {c}; choose such a dataset, or another model"
         ))),
     }

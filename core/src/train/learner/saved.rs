@@ -86,7 +86,7 @@ impl Learner {
             return Err(damaged(format_args!("learner {index} is '{}' where '{name}' belongs", saved.name)));
         }
         if saved.samples != identity(&indices) {
-            return Err(Error::Checkpoint(Refusal::Data(format!(
+            return Err(Error::checkpoint(Refusal::Data(format!(
                 "'{name}' was trained on other samples; the hardness scores are not the same"
             ))));
         }

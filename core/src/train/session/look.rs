@@ -149,10 +149,10 @@ impl Session {
         if bytes.len() != size {
             let (c, h, w) = self.data.extent;
             let (tensor, expected) = ("picture".to_owned(), format!("{c}x{h}x{w} bytes"));
-            return Err(Error::Shape { op: "examine", tensor, expected, found: bytes.len().to_string() });
+            return Err(Error::shape("examine", tensor, expected, bytes.len().to_string()));
         }
         if let Some(label) = label.filter(|label| usize::from(*label) >= classes) {
-            return Err(Error::Config(format!("there is no class {label}; there are {classes}")));
+            return Err(Error::config(format!("there is no class {label}; there are {classes}")));
         }
         self.plan_look(learner)?;
         // Without an attack it is one of no steps: both take the same way through the network.
@@ -191,7 +191,7 @@ impl Session {
         self.check_learner(learner)?;
         let l = &self.learners[learner];
         let Some(slot) = l.net.weights.get(layer) else {
-            return Err(Error::Config(format!("there is no layer {layer}; there are {}", l.net.weights.len())));
+            return Err(Error::config(format!("there is no layer {layer}; there are {}", l.net.weights.len())));
         };
         let (total, rows) = (slot.info.shape.weights(), slot.info.shape.c_out);
         let (before, now) = (&l.previous[layer], active_set(&slot.placement, total));
@@ -216,7 +216,7 @@ impl Session {
 
     fn check_learner(&self, learner: usize) -> Result<()> {
         let count = self.learners.len();
-        if learner < count { Ok(()) } else { Err(Error::Config(format!("there is no learner {learner}; there are {count}"))) }
+        if learner < count { Ok(()) } else { Err(Error::config(format!("there is no learner {learner}; there are {count}"))) }
     }
 
     /// Compiles a learner's programs where there are none, or its buffers have moved since; returns its batch.
@@ -261,7 +261,7 @@ fn planned(look: &Option<Look>, learner: usize) -> Result<(&Programs, &Look)> {
 }
 
 fn unplanned() -> Error {
-    Error::Validation("a look before it was planned".into())
+    Error::validation("a look before it was planned")
 }
 
 /// Softmax of one lane of `[classes][lanes]`.

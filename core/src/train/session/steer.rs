@@ -30,7 +30,7 @@ impl Session {
     pub fn set_density(&mut self, learner: usize, density: f64) -> Result<()> {
         let sparse = self.learners.get(learner).is_some_and(|l| l.config.method != Method::Dense);
         if !(sparse && density > 0.0 && density <= 1.0) {
-            return Err(Error::Config(format!("learner {learner} cannot be brought to density {density}")));
+            return Err(Error::config(format!("learner {learner} cannot be brought to density {density}")));
         }
         self.densities.push((learner, density));
         Ok(())

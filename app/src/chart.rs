@@ -49,6 +49,8 @@ struct Line {
     tone: Tone,
     control: bool,
     label: String,
+    /// The letter of its run, where several are in one drawing.
+    mark: Option<char>,
     points: Vec<(f64, f64)>,
     /// Lowest and highest over the seeds, at the points.
     band: Vec<(f64, f64)>,
@@ -111,7 +113,7 @@ fn line(races: &[&Race], learner: &Learner, look: Look) -> Line {
     if look.flops {
         points.iter_mut().for_each(|p| p.0 = learner.flops_at(p.0));
     }
-    Line { tone: learner.tone, control: learner.info.control, label, points, band }
+    Line { tone: learner.tone, control: learner.info.control, label, mark: None, points, band }
 }
 
 /// The limits of the y axis and the distance of its ticks.
@@ -150,6 +152,20 @@ impl Figure {
         let lines: Vec<Line> = shown.map(|l| line(races, l, look)).collect();
         let end = f64::from(epochs.max(1));
         let x_max = if look.flops { learners.iter().map(|l| l.flops_at(f64::from(epochs))).fold(1.0, f64::max) } else { end };
+        Self::around(lines, x_max, look)
+    }
+    /// Several runs in one drawing, over epochs; the lines of each end in its letter.
+    pub fn overlaid(races: &[Race], look: Look) -> Self {
+        let mut lines = Vec::new();
+        for (race, mark) in races.iter().zip('A'..='Z') {
+            let shown = race.learners.iter().filter(|l| look.series != Series::Gap || l.tone != Tone::Dense);
+            lines.extend(shown.map(|l| Line { label: format!("{mark} \u{b7} {}", l.name()), mark: Some(mark), ..line(&[race], l, look) }));
+        }
+        let epochs = races.iter().map(|r| r.epochs).max().unwrap_or(1).max(1);
+        Self::around(lines, f64::from(epochs), look)
+    }
+    /// With axes that fit.
+    fn around(lines: Vec<Line>, x_max: f64, look: Look) -> Self {
         let x = (look.zoom.0 * x_max, look.zoom.1 * x_max);
         let (y, y_step) = range(&lines, x, look);
         let x_step = nice_step(x.1 - x.0, 6);
@@ -280,6 +296,13 @@ impl Figure {
         out.push_str("\"/>");
         if let Some((x, y)) = line.points.last() {
             dot(out, line, self.to_x(*x, width), self.to_y(*y, width));
+        }
+        // A letter has its own place on the way, so that those of lines with one end stay apart.
+        if let Some(mark) = line.mark {
+            let back = 1 + 2 * (mark as usize - 'A' as usize) + usize::from(line.tone != Tone::Dense);
+            if let Some((x, y)) = line.points.get(line.points.len().saturating_sub(back)) {
+                plot::text(out, self.to_x(*x, width) - 6.0, self.to_y(*y, width) - 6.0, "end", mark.encode_utf8(&mut [0; 4]));
+            }
         }
     }
 
@@ -468,6 +491,19 @@ mod tests {
     fn smoothing_follows_slowly_and_keeps_what_is_level() {
         assert_eq!(smoothed(vec![(0.0, 1.0), (1.0, 3.0)], 0.5), [(0.0, 1.0), (1.0, 2.0)]);
         assert_eq!(smoothed(vec![(0.0, 2.0), (1.0, 2.0)], 0.9), [(0.0, 2.0), (1.0, 2.0)]);
+    }
+
+    #[test]
+    fn runs_in_one_drawing_have_their_letters() {
+        let races = [race([0.4, 0.5]), race([0.3, 0.7])];
+        let figure = Figure::overlaid(&races, Look::at(Series::Hard));
+        assert_eq!(figure.count(), 8);
+        let key = figure.key(None);
+        assert!(key.contains("A \u{b7} Dense") && key.contains("B \u{b7} SET 0.2</span><b>80.0%"), "{key}");
+        let svg = figure.drawing(458.0, None);
+        assert!(["A", "B"].iter().all(|l| svg.matches(&format!(">{l}</text>")).count() == 2), "{svg}");
+        assert_eq!(Figure::overlaid(&races, Look::at(Series::Gap)).lines.len(), 2);
+        assert_eq!(Figure::overlaid(&[], Look::at(Series::Hard)).count(), 0);
     }
 
     #[test]

@@ -32,11 +32,14 @@ pub fn query(config: &ExperimentConfig) -> Result<String> {
     Ok(out)
 }
 
-/// The native command that runs the same experiment.
-pub fn command(config: &ExperimentConfig) -> Result<String> {
+/// The native command that runs the same experiment with so many seeds.
+pub fn command(config: &ExperimentConfig, seeds: u32) -> Result<String> {
     let mut out = "sparring race".to_owned();
     for (name, value) in config.non_defaults()?.iter().filter(|(name, _)| name != "version") {
         out.push_str(&format!(" --{} {}", name.replace('_', "-"), text(value)));
+    }
+    if seeds > 1 {
+        out.push_str(&format!(" --seeds {seeds}"));
     }
     Ok(out)
 }
@@ -165,10 +168,11 @@ mod tests {
 
     #[test]
     fn a_command_uses_the_same_names() {
-        let line = command(&small()).unwrap();
+        let line = command(&small(), 1).unwrap();
         assert!(line.starts_with("sparring race --"), "{line}");
         assert!(line.contains(" --limit-train 64"), "{line}");
-        assert!(line.contains(" --learners rigl@0.1+uniform"), "{line}");
+        assert!(line.contains(" --learners rigl@0.1+uniform") && !line.contains("--seeds"), "{line}");
+        assert!(command(&small(), 3).unwrap().ends_with(" --seeds 3"));
     }
 
     #[test]

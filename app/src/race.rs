@@ -138,6 +138,10 @@ impl Series {
             Self::Loss => "training loss",
         }
     }
+    /// What has to be there for it to be drawn.
+    pub fn judged(self, race: &Race) -> Self {
+        if self == Self::Gap { race.deciding() } else { self }
+    }
     /// A value in its own form.
     pub fn show(self, value: f64) -> String {
         match self {

@@ -1,4 +1,5 @@
-//! What a teacher puts into a link beside the experiment: a lesson and its step, a preset, parts of the page to leave out, own words.
+//! What a link says beside the experiment: over how many seeds; and of a teacher a lesson and its step, a preset, parts of the page to
+//! leave out, own words.
 //!
 //! A mistake here never costs the experiment: what is not understood is said and left out, and the rest of the link counts.
 
@@ -10,6 +11,8 @@ use crate::words::teacher as words;
 
 /// Characters of a teacher's own text; what is longer is cut.
 pub const MOST_TEXT: usize = 500;
+/// Races with other seeds that follow each other at most.
+pub const MOST_SEEDS: u32 = 10;
 
 /// Parts of the page that can be left out: the name in links, and how the builder calls it. The style sheet hides them by these names.
 pub const PARTS: [(&str, &str); 10] = [
@@ -36,6 +39,8 @@ pub struct Teacher {
     pub hide: u32,
     /// A teacher's own words.
     pub text: String,
+    /// Races with seeds in a row beyond the first.
+    pub more_seeds: u32,
 }
 
 /// A link taken apart.
@@ -89,6 +94,10 @@ pub fn take(pairs: Vec<(String, String)>) -> Link {
                     link.remarks.push(words::cut(MOST_TEXT));
                 }
             }
+            "seeds" => match value.parse::<u32>().ok().filter(|n| (1..=MOST_SEEDS).contains(n)) {
+                Some(seeds) => teacher.more_seeds = seeds - 1,
+                None => link.remarks.push(words::no_seeds(&value, MOST_SEEDS)),
+            },
             _ => link.rest.push((name, value)),
         }
     }
@@ -110,6 +119,9 @@ impl Teacher {
     /// As part of a link's query, percent-encoded; empty where there is nothing to say.
     pub fn query(&self) -> String {
         let mut pairs = Vec::new();
+        if self.more_seeds > 0 {
+            pairs.push(format!("seeds={}", self.more_seeds + 1));
+        }
         if let Some(name) = self.lesson.and_then(|l| NAMES.get(l)) {
             pairs.push(format!("lesson={name}"));
             if self.step > 0 {
@@ -180,6 +192,16 @@ mod tests {
             assert_eq!(of(&[("lesson", "sparse"), ("step", step)]).remarks.len(), 1, "{step}");
         }
         assert_eq!(of(&[("step", "2")]).remarks.len(), 1);
+    }
+
+    #[test]
+    fn seeds_come_back_and_impossible_ones_are_one() {
+        let link = of(&[("seeds", "3"), ("epochs", "2")]);
+        assert_eq!((link.teacher.more_seeds, link.teacher.query().as_str(), link.rest.len()), (2, "seeds=3", 1));
+        for seeds in ["0", "11", "three", ""] {
+            let link = of(&[("seeds", seeds)]);
+            assert_eq!((link.teacher.more_seeds, link.remarks.len()), (0, 1), "{seeds}");
+        }
     }
 
     #[test]

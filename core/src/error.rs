@@ -1,7 +1,7 @@
 //! Every way the engine can fail, worded for the person who must act.
 //!
 //! One enum, so that a binary adds context once and the page can map a kind to a way on; behind one pointer, so that handing it on is a
-//! register's work (the page is 10 kB lighter for it). Nothing in this crate panics on bad input; it returns one of these.
+//! register's work (the page is 13 kB lighter for it). Nothing in this crate panics on bad input; it returns one of these.
 
 use std::fmt::Display;
 

@@ -37,10 +37,22 @@ pub enum WasmCompiler {
 impl WasmCompiler {
     /// Sets what cargo (also one that Trunk starts) needs in its environment.
     pub fn apply(&self, command: &mut Command) {
+        // Panics name the source they are in; which folder this machine keeps it in is nobody's business. Added to the configured flags.
+        if let Some(sources) = registry_sources() {
+            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("--remap-path-prefix={}/=", sources.display()));
+        }
         if let Self::Debian { rustc } = self {
             command.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1").env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
         }
     }
+}
+
+/// The folder that cargo unpacks crates in, where there is one only and its name can stand among flags.
+fn registry_sources() -> Option<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cargo")))?;
+    let mut folders = std::fs::read_dir(home.join("registry/src")).ok()?.flatten().map(|entry| entry.path());
+    let only = folders.next().filter(|only| !only.to_string_lossy().contains(char::is_whitespace));
+    only.filter(|_| folders.next().is_none())
 }
 
 /// Everything to build the page.

@@ -255,7 +255,7 @@ pub fn bench(lab: Lab) -> AnyView {
     let bench = Bench::new(lab);
     lab.listen(move |message, attachment| bench.hear(message, attachment));
     on_cleanup(move || lab.listen(|_, _| {}));
-    Effect::new(move || bench.ask(bench.wanted()));
+    kit::effect(move || bench.ask(bench.wanted()));
     let somebody = holds(move || bench.stamp.with(Option::is_some));
     let learners = learners(lab);
     let sentence = told(move || {

@@ -11,10 +11,10 @@ use crate::race::{Race, Series};
 use crate::words::ring as say;
 
 /// Where the drawing lies, once it is there.
-type Holder = RwSignal<Option<web_sys::Element>, LocalStorage>;
+pub type Holder = RwSignal<Option<web_sys::Element>, LocalStorage>;
 
 /// The width that the chart has on this screen, in CSS pixels.
-fn measured_width(target: Holder) -> RwSignal<f64> {
+pub fn measured_width(target: Holder) -> RwSignal<f64> {
     let width = RwSignal::new(640.0);
     let measure = move || {
         if let Some(element) = target.get_untracked() {
@@ -24,7 +24,7 @@ fn measured_width(target: Holder) -> RwSignal<f64> {
             }
         }
     };
-    Effect::new(move |_| {
+    kit::effect(move || {
         target.track();
         measure();
     });
@@ -57,8 +57,8 @@ pub fn chart(lab: Lab) -> AnyView {
     let cross = RwSignal::new(None::<f64>);
     // Where a press began; moved away from, it draws out a part to zoom to.
     let pressed = StoredValue::new(None::<f64>);
-    let now = Memo::new(move |_| look(lab));
-    let figure = Memo::new(move |_| figure(lab, now.get()));
+    let now = kit::memo(move || look(lab));
+    let figure = kit::memo(move || figure(lab, now.get()));
     let change = move |edit: fn(&mut Look)| {
         cross.set(None);
         lab.look.update(edit);
@@ -136,7 +136,7 @@ pub fn chart(lab: Lab) -> AnyView {
         let nothing = figure.with(|f| f.count() == 0);
         if nothing { say::empty(lab.started.with(Option::is_some), evaluated, now.get().series).into() } else { String::new() }
     });
-    let bins = Memo::new(move |_| lab.race.with(|r| chart::bins(r, say::BINS_CAPTION)));
+    let bins = kit::memo(move || lab.race.with(|r| chart::bins(r, say::BINS_CAPTION)));
     let at = |event: &web_sys::Event| event.dyn_ref::<web_sys::PointerEvent>().map_or(0, |e| e.client_x());
     // A drawing is put in whole; what hears and is named is the box around it, so that the focus stays.
     let drawing = tag("div").is("class", "drawing").is("data-testid", "chart").is("role", "img").is("tabindex", "0");

@@ -39,7 +39,10 @@ pub fn banner(lab: Lab) -> AnyView {
 /// The link that a form of this text makes, and its button.
 pub fn builder(lab: Lab, form: Signal<String>) -> AnyView {
     let built = RwSignal::new(Teacher::default());
-    let link = move || lab.config.with(|c| built.with(|t| address(c, t))).unwrap_or_default();
+    let link = move || {
+        let teacher = Teacher { more_seeds: lab.seeds() - 1, ..built.get() };
+        lab.config.with(|c| address(c, &teacher)).unwrap_or_default()
+    };
     let read = move |event: &web_sys::Event| {
         let target = event.target().and_then(|t| t.dyn_into::<Element>().ok());
         if let Some(form) = target.and_then(|t| t.closest(".builder").ok().flatten()) {
@@ -92,5 +95,5 @@ fn fields(form: &Element) -> Teacher {
             hide |= 1 << bit;
         }
     }
-    Teacher { lesson, step: 0, hide, text }
+    Teacher { lesson, hide, text, ..Teacher::default() }
 }

@@ -91,7 +91,7 @@ pub fn take_away(lab: Lab) -> AnyView {
         copy(lab, "Link", lab.config.with_untracked(|c| lab.teacher.with_untracked(|t| address(c, t))))
     });
     let command = kit::button("", "copy-command", words(say::COPY_COMMAND), never(), move || {
-        copy(lab, "Command", lab.config.with_untracked(|c| link::command(c).ok()));
+        copy(lab, "Command", lab.config.with_untracked(|c| link::command(c, untrack(|| lab.seeds())).ok()));
     });
     let hash = told(move || lab.race.with(|r| if r.config_hash.is_empty() { String::new() } else { say::hash(&r.config_hash) }));
     let remark = told(move || lab.remark.get().unwrap_or_default());

@@ -2,13 +2,13 @@
 
 use leptos::prelude::*;
 
-use super::kit::told;
+use super::kit::{memo, told};
 use super::lab::Lab;
 use crate::estimate::{self, estimate};
 
 /// In words; empty where nothing is known. The work is counted when the form changes, not with every report of a race.
 pub fn sentence(lab: Lab) -> Signal<String> {
-    let work = Memo::new(move |_| lab.config.with(estimate));
+    let work = memo(move || lab.config.with(estimate));
     told(move || {
         let Some(work) = work.get() else { return String::new() };
         let measured = lab.race.with(|r| {

@@ -114,7 +114,7 @@ pub fn inside(lab: Lab) -> AnyView {
     };
     lab.listen(move |message, _| inside.hear(message));
     on_cleanup(move || lab.listen(|_, _| {}));
-    Effect::new(move || inside.ask(inside.wanted()));
+    kit::effect(move || inside.ask(inside.wanted()));
     let somebody = holds(move || lab.race.with(|r| !r.learners.is_empty()));
     let sparse = holds(move || inside.with(is_sparse).unwrap_or(false));
     let tone = told(move || format!("inside {}", inside.with(|l| l.tone.class()).unwrap_or_default()));
@@ -162,7 +162,7 @@ fn choice(inside: Inside) -> AnyView {
 /// The mask's picture in the colours of its legend.
 fn mask(inside: Inside) -> AnyView {
     let legend = RwSignal::new_local(None::<web_sys::Element>);
-    let grid = Memo::new(move |_| inside.seen(|i| Grid::of(&i.view, MOST)));
+    let grid = kit::memo(move || inside.seen(|i| Grid::of(&i.view, MOST)));
     // A control may have changed the page's colours.
     let restyled = Trigger::new();
     let follow = window_event_listener(leptos::ev::change, move |_| request_animation_frame(move || restyled.notify()));
@@ -221,9 +221,9 @@ fn mask(inside: Inside) -> AnyView {
 
 /// Bars of the layers against two allocations: a table whose rows choose a layer.
 fn densities_of(inside: Inside) -> AnyView {
-    let layers = Memo::new(move |_| inside.with(|l| l.info.layers.clone()).unwrap_or_default());
-    let label = Memo::new(move |_| inside.label());
-    let erk = Memo::new(move |_| inside.lab.started.with(|c| c.as_ref().and_then(|c| layers.with(|l| as_erk(c, l)))));
+    let layers = kit::memo(move || inside.with(|l| l.info.layers.clone()).unwrap_or_default());
+    let label = kit::memo(move || inside.label());
+    let erk = kit::memo(move || inside.lab.started.with(|c| c.as_ref().and_then(|c| layers.with(|l| as_erk(c, l)))));
     let compared = move || words::compared(&label.get(), layers.with(|l| overall(l)));
     let table = move || Some(erk.with(|erk| layers.with(|l| densities(l, erk.as_deref(), inside.layer()))));
     let choose = move |ev: web_sys::Event| {
@@ -262,7 +262,7 @@ fn densities(layers: &[LayerDensity], erk: Option<&[f64]>, chosen: usize) -> Str
 
 /// How much of the positions has been tried, over the epochs.
 fn explored(inside: Inside) -> AnyView {
-    let points = Memo::new(move |_| {
+    let points = kit::memo(move || {
         let layer = inside.layer();
         let points = inside.with(|l| {
             let of = |e: &crate::race::Explored| (f64::from(e.epoch), e.all, e.layers.get(layer).copied().unwrap_or(1.0));
@@ -301,7 +301,7 @@ fn explored(inside: Inside) -> AnyView {
 
 /// How large the weights are.
 fn weights(inside: Inside) -> AnyView {
-    let bins = Memo::new(move |_| inside.seen(|i| (i.view.histogram.clone(), i.view.limit)));
+    let bins = kit::memo(move || inside.seen(|i| (i.view.histogram.clone(), i.view.limit)));
     let label = move || words::weights(&inside.label(), &inside.layer_name());
     let picture = told(move || {
         let draw =

@@ -33,11 +33,25 @@ fn derived(text: Box<dyn Fn() -> String + Send + Sync>) -> Signal<String> {
 
 /// A condition that follows what it reads.
 pub fn holds(condition: impl Fn() -> bool + Send + Sync + 'static) -> Signal<bool> {
-    memoized(Box::new(condition))
+    memo(condition).into()
 }
 
-fn memoized(condition: Box<dyn Fn() -> bool + Send + Sync>) -> Signal<bool> {
-    Memo::new(move |_| condition()).into()
+/// A value that is worked out again when what it read has changed, and that tells when it is another.
+pub fn memo<T: PartialEq + Send + Sync + 'static>(value: impl Fn() -> T + Send + Sync + 'static) -> Memo<T> {
+    worked_out(Box::new(value))
+}
+
+fn worked_out<T: PartialEq + Send + Sync + 'static>(value: Box<dyn Fn() -> T + Send + Sync>) -> Memo<T> {
+    Memo::new(move |_| value())
+}
+
+/// What is done now, and again whenever something that it read has changed.
+pub fn effect(act: impl Fn() + 'static) {
+    done_again(Box::new(act));
+}
+
+fn done_again(act: Box<dyn Fn()>) {
+    Effect::new(act);
 }
 
 /// A button.

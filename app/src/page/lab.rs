@@ -73,9 +73,19 @@ type Listener = Box<dyn Fn(&Message, &JsValue)>;
 /// A configuration's fields by name.
 type Fields = serde_json::Map<String, serde_json::Value>;
 
-/// Everything views share. Copy: it is a handful of signals.
+/// Everything views share: one place in memory for as long as the page is there, so that a closure that knows it holds one pointer.
 #[derive(Clone, Copy)]
-pub struct Lab {
+pub struct Lab(&'static State);
+
+impl std::ops::Deref for Lab {
+    type Target = State;
+    fn deref(&self) -> &State {
+        self.0
+    }
+}
+
+/// The signals of the page.
+pub struct State {
     /// The form's experiment; the next Train takes it.
     pub config: RwSignal<ExperimentConfig>,
     /// Its fields by name, as the form shows them.
@@ -96,8 +106,6 @@ pub struct Lab {
     pub look: RwSignal<Look>,
     /// Finished races of the same experiment with other seeds.
     pub past: RwSignal<Vec<Race>>,
-    /// How many seeds there are to be.
-    pub seeds: RwSignal<u32>,
     /// How far a step goes, by the protocol's names.
     pub stride: RwSignal<String>,
     /// How hard the trainer works, in percent.
@@ -135,10 +143,10 @@ impl Lab {
         let bare = given.preset.is_none() && given.rest.iter().all(|(name, _)| name == "version" || name == "device");
         let parsed = link::over(base, given.rest);
         let config = RwSignal::new(ExperimentConfig::default());
-        let lab = Self {
+        let lab = Self(Box::leak(Box::new(State {
             config,
             // Plain data: writing it cannot fail.
-            fields: Memo::new(move |_| config.with(|c| c.fields().unwrap_or_default())),
+            fields: super::kit::memo(move || config.with(|c| c.fields().unwrap_or_default())),
             started: RwSignal::new(None),
             race: RwSignal::new(Race::default()),
             phase: RwSignal::new(Phase::Starting),
@@ -147,7 +155,6 @@ impl Lab {
             series: RwSignal::new(None),
             look: RwSignal::new(Look::at(Series::Train)),
             past: RwSignal::new(Vec::new()),
-            seeds: RwSignal::new(1),
             stride: RwSignal::new(Stride::Batch.name().into()),
             load: RwSignal::new(100),
             runs: RwSignal::new(Vec::new()),
@@ -162,7 +169,7 @@ impl Lab {
             heard: StoredValue::new_local(Box::new(|_, _| {})),
             bridge: StoredValue::new_local(Bridge::default()),
             resetting: StoredValue::new(false),
-        };
+        })));
         let wrong_link = match parsed {
             Ok(config) => {
                 lab.config.set(config);
@@ -290,14 +297,18 @@ impl Lab {
     /// After a race of a series: the same with the next seed.
     fn next_seed(self) {
         let done = self.past.with_untracked(Vec::len) as u32 + 1;
-        if let Some(config) = self.started.get_untracked().filter(|_| done < self.seeds.get_untracked()) {
+        if let Some(config) = self.started.get_untracked().filter(|_| done < untrack(|| self.seeds())) {
             self.past.update(|past| past.push(self.race.get_untracked()));
             self.start(ExperimentConfig { seed: config.seed + 1, ..config }, false);
         }
     }
+    /// How many races with seeds in a row there are to be.
+    pub fn seeds(self) -> u32 {
+        self.teacher.with(|t| t.more_seeds + 1)
+    }
     /// Which seed it is, where there are several.
     pub fn seed_words(self) -> String {
-        let (done, all) = (self.past.with(Vec::len) as u32, self.seeds.get());
+        let (done, all) = (self.past.with(Vec::len) as u32, self.seeds());
         if done > 0 || all > 1 { format!("Seed {} of {}: ", done + 1, all.max(done + 1)) } else { String::new() }
     }
     fn start(self, config: ExperimentConfig, paused: bool) {

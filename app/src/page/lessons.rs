@@ -250,20 +250,20 @@ pub fn said(event: &web_sys::Event) -> Option<(String, String)> {
 pub fn panel(class: Class) -> AnyView {
     let lab = class.lab;
     let open = holds(move || lab.teacher.with(|t| t.lesson.is_some()));
-    let hidden = Memo::new(move |_| lab.teacher.with(Teacher::hidden));
-    Effect::new(move || {
+    let hidden = kit::memo(move || lab.teacher.with(Teacher::hidden));
+    kit::effect(move || {
         if let Some(root) = document().document_element() {
             // An attribute of our own root element: nothing that can be refused.
             let _ = root.set_attribute("data-hide", &hidden.get());
         }
     });
-    Effect::new(move || {
+    kit::effect(move || {
         if open.get() || lab.place.get() == Place::Lessons {
             class.fetch();
         }
     });
     // The frame follows the step, and what appears in a place or a phase.
-    Effect::new(move || {
+    kit::effect(move || {
         let _ = (lab.place.get(), lab.phase.with(Phase::name));
         if let Some(point) = class.step(|s| s.point.clone()) {
             later(move || mark(target(&point).as_ref()));
@@ -275,16 +275,16 @@ pub fn panel(class: Class) -> AnyView {
 fn opened(class: Class) -> AnyView {
     let number = told(move || class.with(|lesson, at| words::step(at + 1, lesson.steps.len(), &lesson.title)).unwrap_or_default());
     let title = told(move || class.step(|s| s.title.clone()).unwrap_or_default());
-    let waits = Memo::new(move |_| {
+    let waits = kit::memo(move || {
         let finished = class.finished();
         class.step(|s| s.waits(class.chosen.get(), finished)).flatten()
     });
-    let reveal = Memo::new(move |_| {
+    let reveal = kit::memo(move || {
         let finished = class.finished();
         class.step(|s| s.reveal(class.chosen.get(), finished)).unwrap_or_default()
     });
     // On a wide screen the panel scrolls by itself: what it now says has to be in sight.
-    Effect::new(move || {
+    kit::effect(move || {
         if reveal.with(|r| !r.is_empty()) {
             later(|| {
                 let find = |selector| document().query_selector(selector).ok().flatten().and_then(|e| e.dyn_into::<HtmlElement>().ok());
@@ -295,7 +295,7 @@ fn opened(class: Class) -> AnyView {
         }
     });
     // A memo: what was answered must not put the step's text in anew.
-    let body = Memo::new(move |_| class.told(|| class.step(Step::html).unwrap_or_default()));
+    let body = kit::memo(move || class.told(|| class.step(Step::html).unwrap_or_default()));
     let hear = move |event: &web_sys::Event| {
         let input = event.target().and_then(|t| t.dyn_into::<HtmlInputElement>().ok());
         if let Some(input) = input.filter(|i| i.name() == "predict") {

@@ -19,14 +19,14 @@ pub struct Stamp {
 
 /// The networks as they are; `None` where there are none to ask. While they train it changes with epochs and topology updates only.
 pub fn stamp(lab: Lab) -> Memo<Option<Stamp>> {
-    let asleep = Memo::new(move |_| {
+    let asleep = kit::memo(move || {
         lab.phase.with(|p| match p {
             Phase::Training => Some(false),
             Phase::Paused | Phase::Finished | Phase::Stopped => Some(true),
             _ => None,
         })
     });
-    Memo::new(move |_| {
+    kit::memo(move || {
         let asleep = asleep.get()?;
         lab.race.with(|r| {
             let evaluations = r.learners.iter().map(|l| l.evaluations.len()).sum();
@@ -39,7 +39,7 @@ pub fn stamp(lab: Lab) -> Memo<Option<Stamp>> {
 
 /// How the learners are drawn and called, in the race's order.
 pub fn learners(lab: Lab) -> Memo<Vec<(&'static str, String)>> {
-    Memo::new(move |_| lab.race.with(|r| r.learners.iter().map(|l| (l.tone.class(), l.name())).collect()))
+    kit::memo(move || lab.race.with(|r| r.learners.iter().map(|l| (l.tone.class(), l.name())).collect()))
 }
 
 /// Says why there is nothing to see, and trains where that helps.
@@ -80,7 +80,7 @@ fn paint(canvas: &HtmlCanvasElement, raster: &Raster) -> Option<()> {
 pub fn pixels(raster: Signal<Option<Raster>>, label: Signal<String>, testid: &'static str) -> AnyView {
     let follow = move |canvas: Element| {
         let Ok(canvas) = canvas.dyn_into::<HtmlCanvasElement>() else { return };
-        Effect::new(move || {
+        kit::effect(move || {
             // An extent of zero cannot be drawn, and a browser may refuse a canvas: the label still says what it would show.
             raster.with(|r| r.as_ref().and_then(|r| paint(&canvas, r)));
         });

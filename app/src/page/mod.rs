@@ -6,6 +6,7 @@ mod bench;
 mod bridge;
 mod chart;
 mod classroom;
+mod compare;
 mod controls;
 mod device;
 mod estimate;

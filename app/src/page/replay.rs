@@ -12,6 +12,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlInputElement};
 
+use super::kit::{effect, memo};
 use super::lab::{Lab, Phase};
 use super::tag::tag;
 use crate::figures;
@@ -142,7 +143,7 @@ pub fn replay(lab: Lab) -> AnyView {
     };
     super::runs::refresh(lab);
     // Who chooses another scenario sees that one.
-    let scenario = Memo::new(move |_| lab.config.with(recording));
+    let scenario = memo(move || lab.config.with(recording));
     let shows_recorded = move || lab.player.with_untracked(|p| p.run().is_some() && p.source() == Source::Recorded);
     Effect::watch(
         move || scenario.get(),
@@ -157,14 +158,14 @@ pub fn replay(lab: Lab) -> AnyView {
     if window().location().search().unwrap_or_default().is_empty() {
         fetch(!still());
     }
-    let train = Memo::new(move |_| {
+    let train = memo(move || {
         lab.device.with(|d| match d {
             None => words::TRAIN,
             Some(d) if d.info.backend == "cpu" => words::TRAIN_CPU,
             Some(_) => words::TRAIN_GPU,
         })
     });
-    let shown = Memo::new(move |_| lab.player.with(|p| p.run().map(Arc::as_ptr).map_or(0, |p| p as usize)));
+    let shown = memo(move || lab.player.with(|p| p.run().map(Arc::as_ptr).map_or(0, |p| p as usize)));
     let content = move || {
         if shown.get() != 0 {
             return lab.player.with_untracked(|p| markup(p, train.get()));
@@ -178,17 +179,17 @@ pub fn replay(lab: Lab) -> AnyView {
         }
     };
     // Whatever ended a race before its time (a closed tab, a lost GPU, a stop): the way back to it.
-    let resume = Memo::new(move |_| {
+    let resume = memo(move || {
         let idle = lab.phase.with(|p| !p.busy() && !matches!(p, Phase::Starting | Phase::Finished));
         let (run, _, epochs, name) = lab.unfinished().filter(|_| idle)?;
         let (about, act) = (escape(&words::unfinished(&name, epochs)), words::resume(epochs));
         let run = escape(&run);
         Some(format!("<p>{about} <button type=\"button\" data-act=\"resume\" data-run=\"{run}\" data-testid=\"resume\">{act}</button></p>"))
     });
-    let content = Memo::new(move |_| format!("{}{}", resume.get().unwrap_or_default(), content()));
+    let content = memo(move || format!("{}{}", resume.get().unwrap_or_default(), content()));
     // After the markup is there: what moves.
     let move_parts = move |root: Element| {
-        Effect::new(move || {
+        effect(move || {
             content.track();
             let at = lab.player.with(Player::at);
             let part = |act: &str| root.query_selector(&format!("[data-act={act}]")).ok().flatten();

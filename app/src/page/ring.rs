@@ -68,7 +68,7 @@ fn loading_line(loading: &Loading) -> (Option<f64>, String) {
 }
 
 fn bar(lab: Lab) -> AnyView {
-    let now = Memo::new(move |_| standing(lab));
+    let now = kit::memo(move || standing(lab));
     let line = told(move || now.with(|(_, line)| line.clone()));
     // What a screen reader hears: the phase, not every tenth of an epoch.
     let said = told(move || {

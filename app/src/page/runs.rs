@@ -12,6 +12,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Blob, DragEvent, File, FileList, HtmlCanvasElement, HtmlElement, HtmlImageElement, StorageEstimate};
 
 use super::chart;
+use super::compare::comparison;
 use super::kit::{self, holds, never, told, words as fixed};
 use super::lab::{Lab, Phase};
 use super::look::{context, stamp};
@@ -160,28 +161,6 @@ fn list(runs: &[Entry], chosen: &[String], busy: bool) -> String {
     };
     let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
     table(words::CAPTION, &words::COLUMNS, &rows)
-}
-
-/// The chosen runs side by side.
-fn comparison(runs: &[Entry], chosen: &[String]) -> String {
-    let of: Vec<&Entry> = runs.iter().filter(|e| chosen.contains(&e.run) && e.file.is_ok()).collect();
-    if of.is_empty() {
-        return String::new();
-    }
-    let files: Vec<&RunFile> = of.iter().filter_map(|e| e.file.as_deref().ok()).collect();
-    let mut heads = vec![words::RESULT];
-    heads.extend(files.iter().map(|file| file.name.as_str()));
-    let shown = |rows: Vec<Vec<String>>| rows.iter().map(|row| row.iter().map(|cell| escape(cell)).collect()).collect::<Vec<Vec<String>>>();
-    let results = table(words::RESULTS, &heads, &shown(export::side_by_side(&files)));
-    heads[0] = words::SETTING;
-    let settings = match shown(export::differing(&files)) {
-        none if none.is_empty() => String::new(),
-        rows => table(words::DIFFERING, &heads, &rows),
-    };
-    format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\" data-testid=\"comparison\">{results}{settings}</div>",
-        words::COMPARISON
-    )
 }
 
 /// Files of the learners that the trainer holds.
@@ -382,7 +361,7 @@ pub fn runs(lab: Lab) -> AnyView {
     fetch_recorded(lab);
     let chosen = RwSignal::new(Vec::<String>::new());
     let used = RwSignal::new(String::new());
-    Effect::new(move || {
+    kit::effect(move || {
         lab.runs.track();
         spawn_local(async move { used.set(storage().await.unwrap_or_default()) });
     });
@@ -394,8 +373,7 @@ pub fn runs(lab: Lab) -> AnyView {
     on_cleanup(move || lab.listen(|_, _| {}));
     let busy = holds(move || lab.phase.with(Phase::busy));
     // What is chosen is untracked: the boxes hold it themselves.
-    let list = Memo::new(move |_| lab.runs.with(|runs| list(runs, &chosen.get_untracked(), busy.get())));
-    let comparison = told(move || lab.runs.with(|runs| chosen.with(|chosen| comparison(runs, chosen))));
+    let list = kit::memo(move || lab.runs.with(|runs| list(runs, &chosen.get_untracked(), busy.get())));
     // What the trainer holds: nobody while a run is only shown again.
     let held = stamp(lab);
     let held = holds(move || held.with(Option::is_some));
@@ -448,7 +426,7 @@ pub fn runs(lab: Lab) -> AnyView {
         kit::field("field", fixed(words::BRING), fixed(""), "", chooser),
         kit::html("", "runs-held", held),
         kit::says("quiet", "", told(move || used.get())),
-        kit::html("", "", comparison),
+        comparison(lab.runs, chosen),
     ];
     let dropped = move |ev: web_sys::Event| {
         ev.prevent_default();

@@ -139,13 +139,13 @@ pub fn samples(lab: Lab) -> AnyView {
         lab.listen(|_, _| {});
         lab.ask(&Command::Watch { picture: None }, JsValue::UNDEFINED);
     });
-    Effect::new(move || {
+    kit::effect(move || {
         let two = two(lab);
         place.filter.update_untracked(|f| (f.dense, f.sparse) = two);
         place.ask(place.stamp.get());
     });
     // Another race may have other images.
-    let race = Memo::new(move |_| lab.race.with(|r| r.config_hash.clone()));
+    let race = kit::memo(move || lab.race.with(|r| r.config_hash.clone()));
     Effect::watch(
         move || race.track(),
         move |(), _, _| {
@@ -156,8 +156,8 @@ pub fn samples(lab: Lab) -> AnyView {
         },
         false,
     );
-    let shown = Memo::new(move |_| place.shown());
-    Effect::new(move || place.fetch(shown.with(|s| s.0.clone())));
+    let shown = kit::memo(move || place.shown());
+    kit::effect(move || place.fetch(shown.with(|s| s.0.clone())));
     let somebody = holds(move || place.stamp.with(Option::is_some));
     let nobody = holds(move || !somebody.get());
     let waits = kit::made_when(nobody, move || super::look::nobody(lab, words::NOBODY, words::SOON, words::TRAIN));

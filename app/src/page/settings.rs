@@ -16,6 +16,7 @@ use crate::figures::percent;
 use crate::link;
 use crate::presets::Preset;
 use crate::race::Tone;
+use crate::teacher::MOST_SEEDS;
 use crate::words::presets::PRESETS;
 use crate::words::ring;
 use crate::words::settings::{self as say, Kind, Setting};
@@ -184,7 +185,7 @@ fn subset(lab: Lab) -> Vec<AnyView> {
 /// Preset, what makes the images hard, and how much of them there is.
 pub fn hardness(lab: Lab) -> AnyView {
     let config = lab.config;
-    let preset = Memo::new(move |_| config.with(|c| Preset::of(c).map(|p| p.name)));
+    let preset = kit::memo(move || config.with(|c| Preset::of(c).map(|p| p.name)));
     let named = move || preset.get().and_then(Preset::named);
     let presets = kit::options(PRESETS.iter().map(|p| (p.name, p.label)).chain([(OWN, say::OWN)]));
     let presets =
@@ -229,7 +230,7 @@ fn archive(lab: Lab) -> AnyView {
 /// The network, the learners, and everything about how they train.
 pub fn corners(lab: Lab) -> AnyView {
     let config = lab.config;
-    let count = Memo::new(move |_| config.with(|c| c.learners.len()));
+    let count = kit::memo(move || config.with(|c| c.learners.len()));
     let differs = told(move || {
         let busy = lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused | Phase::Loading(_)));
         if busy && lab.started.with(|s| s.as_ref() != Some(&config.get())) { say::DIFFERS.into() } else { String::new() }
@@ -274,9 +275,9 @@ pub fn corners(lab: Lab) -> AnyView {
 /// How often the race is run.
 fn seeds(lab: Lab) -> AnyView {
     let number = Input { kind: "number", label: "", testid: "seeds-input", min: "1", max: "10", step: "1" };
-    let number = kit::input(number, told(move || lab.seeds.get().to_string()), words(""), never(), move |text| {
-        let seeds = text.parse().ok().filter(|n| (1..=10).contains(n));
-        seeds.into_iter().for_each(|n| lab.seeds.set(n));
+    let number = kit::input(number, told(move || lab.seeds().to_string()), words(""), never(), move |text| {
+        let seeds = text.parse().ok().filter(|n| (1..=MOST_SEEDS).contains(n));
+        seeds.into_iter().for_each(|n| lab.teacher.update(|t| t.more_seeds = n - 1));
         seeds.is_some()
     });
     kit::field("field inline", words(ring::SEEDS), words(""), ring::SEEDS_WHY, number)
@@ -285,7 +286,7 @@ fn seeds(lab: Lab) -> AnyView {
 /// One learner of the form.
 fn corner(lab: Lab, index: usize) -> AnyView {
     let config = lab.config;
-    let learner = Memo::new(move |_| config.with(|c| c.learners.get(index).copied().unwrap_or(LearnerConfig::DENSE)));
+    let learner = kit::memo(move || config.with(|c| c.learners.get(index).copied().unwrap_or(LearnerConfig::DENSE)));
     let edit = move |change: &dyn Fn(&mut LearnerConfig)| {
         config.update(|c| c.learners.get_mut(index).into_iter().for_each(change));
     };

@@ -146,7 +146,7 @@ fn connect(element: Element, wiring: Rc<RefCell<Option<Wiring>>>) {
     }
     for wire in wiring.wires {
         let element = element.clone();
-        Effect::new(move || wire.follow(&element));
+        super::kit::effect(move || wire.follow(&element));
     }
     for (event, hear) in wiring.heard {
         let closure = Closure::<dyn Fn(Event)>::wrap(hear).into_js_value();

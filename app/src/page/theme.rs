@@ -41,7 +41,7 @@ fn storage() -> Option<web_sys::Storage> {
 pub fn theme() -> AnyView {
     let saved = storage().and_then(|s| s.get_item(KEY).ok().flatten()).unwrap_or_default();
     let theme = RwSignal::new(Theme::from_name(&saved));
-    Effect::new(move || {
+    kit::effect(move || {
         let theme = theme.get();
         if let Some(root) = document().document_element() {
             // An attribute of our own root element: nothing that can be refused.

@@ -41,17 +41,17 @@ pub(crate) enum Halt {
     /// A stop is waiting in the inbox.
     Cancelled,
     /// It cannot be done.
-    Failed(Failure),
+    Failed(Box<Failure>),
 }
 
 impl From<Failure> for Halt {
     fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
+        Self::Failed(Box::new(failure))
     }
 }
 impl From<Error> for Halt {
     fn from(error: Error) -> Self {
-        Self::Failed(error.into())
+        Failure::from(error).into()
     }
 }
 
@@ -201,7 +201,7 @@ impl Trainer {
                 Err(Halt::Failed(failure)) => {
                     self.drop_session();
                     self.told = None;
-                    post(&Message::Failed(failure));
+                    post(&Message::Failed(*failure));
                 }
             }
         }

@@ -122,6 +122,12 @@ pub fn storage(used: &str, quota: &str) -> String {
 }
 /// The comparison's name.
 pub const COMPARISON: &str = "Chosen runs side by side";
+/// The name of the chips over its drawing.
+pub const OVERLAY: &str = "What is drawn";
+/// The drawing in a sentence.
+pub fn overlaid(about: &str, runs: usize) -> String {
+    format!("{about} against epochs, {runs} runs in one drawing, each under its letter; the table below has the numbers.")
+}
 /// Column.
 pub const RESULT: &str = "Result";
 /// Caption of the comparison.

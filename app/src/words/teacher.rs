@@ -57,6 +57,10 @@ pub fn unknown(kind: &str, name: &str, valid: &[&str]) -> String {
 pub fn no_step(value: &str) -> String {
     format!("This link names the step '{value}', which is not a number from 1 on. The lesson opens at its first step.")
 }
+/// A number of seeds that is none.
+pub fn no_seeds(value: &str, most: u32) -> String {
+    format!("This link asks for '{value}' seeds, but 1 to {most} are possible. The race runs once.")
+}
 /// A text that was too long.
 pub fn cut(most: usize) -> String {
     format!("The text of this link is longer than {most} characters; the rest of it is left out.")

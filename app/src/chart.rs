@@ -297,11 +297,17 @@ impl Figure {
         if let Some((x, y)) = line.points.last() {
             dot(out, line, self.to_x(*x, width), self.to_y(*y, width));
         }
-        // A letter has its own place on the way, so that those of lines with one end stay apart.
-        if let Some(mark) = line.mark {
-            let back = 1 + 2 * (mark as usize - 'A' as usize) + usize::from(line.tone != Tone::Dense);
+        // A letter has its own place on the way, so that those of lines with one end stay apart. Controls are told by their thin lines.
+        if let Some(mark) = line.mark.filter(|_| !line.control) {
+            let back = 2 + 2 * (mark as usize - 'A' as usize) + usize::from(line.tone != Tone::Dense);
             if let Some((x, y)) = line.points.get(line.points.len().saturating_sub(back)) {
-                plot::text(out, self.to_x(*x, width) - 6.0, self.to_y(*y, width) - 6.0, "end", mark.encode_utf8(&mut [0; 4]));
+                let (x, y) = (self.to_x(*x, width), self.to_y(*y, width));
+                let _ = write!(
+                    out,
+                    "<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"8\"/><text class=\"mark {}\" x=\"{x:.1}\" y=\"{:.1}\">{mark}</text>",
+                    line.tone.class(),
+                    y + 4.5
+                );
             }
         }
     }

@@ -586,13 +586,17 @@ pub(crate) mod tests {
     #[test]
     fn long_runs_keep_few_points_and_their_mean() {
         let mut race = started(vec![info("dense", false)]);
-        for step in 0..10_000 {
+        for step in 0..100_000 {
             race.apply(progress(0, step / 10, step as usize % 10));
         }
+        assert_eq!(race.reports, 100_000);
         let points = race.learners[0].points(Series::Loss);
         assert!(points.len() <= LIVE_POINTS && points.len() > LIVE_POINTS / 4, "{}", points.len());
         assert!(points.iter().all(|(_, y)| (y - 2.0).abs() < 1e-9));
         assert!(points.windows(2).all(|w| w[0].0 < w[1].0));
+        // What is drawn ten times a second stays small.
+        let svg = crate::chart::Figure::of(&[&race], crate::chart::Look::at(Series::Loss), 10_000).svg(1200.0, None);
+        assert!(svg.len() < 12_000, "{}", svg.len());
     }
 
     #[test]

@@ -103,6 +103,7 @@ test('several seeds make a band and one sentence', async () => {
     await lab.reach('ready');
     await by(lab, 'seeds-input').fill('2');
     await by(lab, 'seeds-input').blur();
+    await lab.page.waitForFunction(() => new URLSearchParams(location.search).get('seeds') === '2');
     await lab.trainButton.click();
     await lab.page.waitForFunction(() => /Over 2 seeds: SET 0\.2 minus dense/.test(document.body.innerText), null, { timeout: 120_000 });
     await lab.reach('finished');

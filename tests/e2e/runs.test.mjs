@@ -139,6 +139,15 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
 
     for (const name of ['My run', 'Hard by nature']) await runs.row(name).getByRole('checkbox').check();
     assert.match(await runs.comparison.innerText(), /SET 0\.2: test[^]*limit_train/);
+    assert.match(await runs.comparison.innerText(), /A · My run[^]*B · Hard by nature/);
+    // Both in one drawing: each line ends in the letter of its run, and a chip draws something else.
+    const overlay = lab.page.getByTestId('overlay');
+    const letters = async () => (await overlay.locator('text').allTextContents()).filter((text) => /^[A-Z]$/.test(text)).sort().join('');
+    assert.match(await letters(), /^AAB{3,}$/, 'two learners of one, and those of the recorded run');
+    const before = await overlay.innerHTML();
+    await lab.page.locator('.runs').getByTestId('loss').click();
+    await lab.page.waitForFunction((old) => document.querySelector('[data-testid="overlay"]').innerHTML !== old, before);
+    assert.match(await overlay.getAttribute('aria-label'), /training loss[^]*2 runs/);
     const csv = await runs.file(lab.page.getByTestId('runs-csv'));
     const rows = csv.text.trim().split('\n').filter((line) => line.startsWith('My run'));
     assert.equal(rows.length, 4, 'two learners, two epochs');
@@ -243,7 +252,8 @@ for (const colorScheme of ['light', 'dark']) {
       await runs.play.waitFor();
       assert.deepEqual(await violations(lab), []);
       await runs.open();
-      await runs.row('Hard by attack').getByRole('checkbox').check();
+      for (const name of ['Hard by attack', 'Hard by nature']) await runs.row(name).getByRole('checkbox').check();
+      await lab.page.getByTestId('overlay').waitFor();
       await runs.comparison.waitFor();
       assert.deepEqual(await violations(lab), []);
     });

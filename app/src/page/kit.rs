@@ -1,12 +1,12 @@
 //! The controls of the page, each once, so that a view says what it asks for and not how a field is put together.
 //!
-//! All take boxed closures and signals and give one type: a view's own type would be compiled again, with all that builds and updates
-//! it, wherever it differs, and the page has to stay small. What is only read is text ([`crate::plot`]), put in by [`html`].
+//! All take closures and signals and give one type; a closure is boxed at the door. A view's own type, or a control's closure, would be
+//! compiled again, with all that builds and updates it, wherever it differs, and the page has to stay small. What is only read is text ([`crate::plot`]), put in by [`html`].
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
-use super::tag::{self, tag};
+use super::tag::{self, Hear, Tag, tag};
 use crate::plot::escape;
 
 const WHY: &str = "Why?";
@@ -62,14 +62,17 @@ pub fn button(
     disabled: Signal<bool>,
     press: impl Fn() + 'static,
 ) -> AnyView {
-    let button = tag("button").is("type", "button").is("class", class).is("data-testid", testid).flag("disabled", disabled);
-    button.on("click", move |_| press()).told(label).view()
+    pressed(class, testid, label, Box::new(move |_| press())).flag("disabled", disabled).view()
+}
+
+fn pressed(class: &'static str, testid: &'static str, label: Signal<String>, press: Hear) -> Tag {
+    tag("button").is("type", "button").is("class", class).is("data-testid", testid).hears("click", press).told(label)
 }
 
 /// A button that stays down: its label, whether it is down, what pressing does.
 pub fn toggle(class: &'static str, testid: &'static str, label: Signal<String>, down: Signal<bool>, press: impl Fn() + 'static) -> AnyView {
-    let button = tag("button").is("type", "button").is("class", class).is("data-testid", testid);
-    button.says("aria-pressed", told(move || down.get().to_string())).on("click", move |_| press()).told(label).view()
+    let says = told(move || down.get().to_string());
+    pressed(class, testid, label, Box::new(move |_| press())).says("aria-pressed", says).view()
 }
 
 /// A control under its label, with its value in words and, behind "why?", a plain sentence.
@@ -113,18 +116,28 @@ pub fn select(
     disabled: Signal<bool>,
     take: impl Fn(String) + 'static,
 ) -> AnyView {
+    let heard = move |event: web_sys::Event| {
+        let select = event.current_target().and_then(|t| t.dyn_into::<web_sys::HtmlSelectElement>().ok());
+        select.into_iter().for_each(|select| take(select.value()));
+    };
+    chosen(label, testid, options, value, disabled, Box::new(heard))
+}
+
+fn chosen(
+    label: &'static str,
+    testid: &'static str,
+    options: Signal<String>,
+    value: Signal<String>,
+    disabled: Signal<bool>,
+    heard: Hear,
+) -> AnyView {
     // The value is chosen anew whenever the options are others.
     let value = told(move || {
         options.track();
         value.get()
     });
     let select = tag("select").is("data-testid", testid).is("aria-label", label).flag("disabled", disabled).html(options).value(value);
-    select
-        .on("change", move |event| {
-            let select = event.current_target().and_then(|t| t.dyn_into::<web_sys::HtmlSelectElement>().ok());
-            select.into_iter().for_each(|select| take(select.value()));
-        })
-        .view()
+    select.hears("change", heard).view()
 }
 
 /// How an `<input>` looks and what it may be.
@@ -153,6 +166,10 @@ pub fn input(
     disabled: Signal<bool>,
     take: impl Fn(String) -> bool + 'static,
 ) -> AnyView {
+    entered(of, value, spoken, disabled, Box::new(take))
+}
+
+fn entered(of: Input, value: Signal<String>, spoken: Signal<String>, disabled: Signal<bool>, take: Box<dyn Fn(String) -> bool>) -> AnyView {
     let slides = of.kind == "range";
     let mut input = tag("input").is("type", of.kind).is("min", of.min).is("max", of.max).is("step", of.step);
     input = input.is("data-testid", of.testid).is("aria-label", of.label).is("inputmode", if of.kind == "number" { "decimal" } else { "" });

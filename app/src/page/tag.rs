@@ -34,7 +34,7 @@ impl Wire {
             Self::Checked(on) => drop(js_sys::Reflect::set(element, &"checked".into(), &on.get().into())),
             Self::Html(text, last) => text.with(|text| {
                 if *last.borrow() != *text {
-                    element.set_inner_html(text);
+                    put(element, text);
                     last.borrow_mut().clone_from(text);
                 }
             }),
@@ -42,7 +42,21 @@ impl Wire {
     }
 }
 
-type Hear = Box<dyn Fn(Event)>;
+/// Puts text of HTML into an element; the focus stays with what is called the same as before.
+fn put(element: &Element, text: &str) {
+    let name = |of: &Element| ["data-act", "data-run"].map(|part| of.get_attribute(part));
+    let had = document().active_element().filter(|active| element.contains(Some(active))).map(|active| name(&active));
+    element.set_inner_html(text);
+    if let Some([Some(act), Some(run)]) = had
+        && let Ok(Some(same)) = element.query_selector(&format!("[data-act=\"{act}\"][data-run=\"{}\"]", run.replace('"', "\\\"")))
+    {
+        // What cannot take it leaves it where it is.
+        let _ = same.unchecked_into::<web_sys::HtmlElement>().focus();
+    }
+}
+
+/// What an element does about an event.
+pub type Hear = Box<dyn Fn(Event)>;
 
 #[derive(Default)]
 struct Wiring {
@@ -101,8 +115,12 @@ impl Tag {
         self.wire(Wire::Html(text, RefCell::default()))
     }
     /// What it does about an event.
-    pub fn on(mut self, event: &'static str, hear: impl Fn(Event) + 'static) -> Self {
-        self.0.wiring.heard.push((event, Box::new(hear)));
+    pub fn on(self, event: &'static str, hear: impl Fn(Event) + 'static) -> Self {
+        self.hears(event, Box::new(hear))
+    }
+    /// The same, boxed already.
+    pub fn hears(mut self, event: &'static str, hear: Hear) -> Self {
+        self.0.wiring.heard.push((event, hear));
         self
     }
     /// Hands the element over once it is made.

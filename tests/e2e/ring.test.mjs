@@ -134,7 +134,7 @@ test('a wrong number says what would be right and changes nothing; every preset 
 });
 
 test('at a tenth of the load the same race takes several times as long', async () => {
-  await withLab({ webgpu: 'absent', config: { ...CPU, limit_train: '512' } }, async (lab) => {
+  await withLab({ webgpu: 'absent', config: { ...CPU, limit_train: '256' } }, async (lab) => {
     await lab.reach('ready');
     const race = async () => {
       await lab.trainButton.click();

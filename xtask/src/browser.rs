@@ -45,6 +45,19 @@ pub fn end_to_end(ws: &Workspace, chromium: &Path, only: &[String]) -> Result<Co
     process::run_tests(command.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(&tests))
 }
 
+/// Builds the tests of the page's controls as wasm and runs them. Not with the page's profile: optimising takes longer than they do.
+pub fn components(ws: &Workspace, compiler: &WasmCompiler, chromium: &Path) -> Result<Counts> {
+    let mut build = ws.cargo();
+    compiler.apply(&mut build);
+    build.args(["test", "--no-run", "--locked", "--package", "sparring-app", "--test", "components", "--message-format", "json"]);
+    let messages = process::output(build.args(["--profile", "draft", "--target", "wasm32-unknown-unknown"]))?;
+    let of_tests = messages.lines().filter(|line| line.contains("\"name\":\"components\""));
+    let module = of_tests.filter_map(|line| line.split_once("\"executable\":\"")?.1.split('"').next()).next_back();
+    let module = module.context("cargo named no module of the tests")?;
+    let mut node = node(ws, chromium, Vec::new())?;
+    process::run_tests(node.arg("components.mjs").arg(ws.tool("wasm-bindgen-test-runner")).arg(module))
+}
+
 /// Half an hour of training, and what becomes of the memory.
 pub fn soak(ws: &Workspace, chromium: &Path, minutes: &str) -> Result<()> {
     process::run(node(ws, chromium, vec![Mount { prefix: "/", dir: page::dist(ws) }])?.args(["soak.mjs", minutes]))

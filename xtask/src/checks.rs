@@ -12,7 +12,7 @@ use crate::setup::{self, WasmCompiler};
 use crate::stages::{Counts, Stages};
 use crate::workspace::Workspace;
 
-const NATIVE: [&str; 5] = ["--release", "--locked", "--workspace", "--exclude", "sparring-app"];
+const NATIVE: [&str; 3] = ["--release", "--locked", "--workspace"];
 
 /// Installs what the tests need, and runs all of them.
 pub fn test(ws: &Workspace, stages: &mut Stages) -> Result<()> {
@@ -26,7 +26,8 @@ pub fn validate(ws: &Workspace, stages: &mut Stages) -> Result<()> {
     stages.check("clippy, wasm", "3 min from cold", || one(&mut wasm_clippy(ws, &compiler)));
     stages.check("documentation", "2 min from cold", || {
         let mut command = ws.cargo();
-        command.args(["doc", "--no-deps", "--document-private-items"]).args(NATIVE).env("RUSTDOCFLAGS", "-D warnings");
+        command.args(["doc", "--no-deps", "--document-private-items"]).args(NATIVE).args(["--exclude", "sparring-app"]);
+        command.env("RUSTDOCFLAGS", "-D warnings");
         one(&mut command)
     });
     if process::succeeds(ws.cargo().args(["deny", "--version"])) {
@@ -52,7 +53,7 @@ fn all_tests(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
     stages.check("clippy, native", "6 min from cold", || {
         one(ws.cargo().arg("clippy").args(NATIVE).args(["--all-targets", "--", "--deny", "warnings"]))
     });
-    stages.check("native tests", "10 min from cold", || {
+    stages.check("native tests", "14 min from cold", || {
         let mut command = ws.cargo();
         if process::succeeds(ws.cargo().args(["nextest", "--version"])) {
             command.args(["nextest", "run", "--no-fail-fast"]);
@@ -60,9 +61,6 @@ fn all_tests(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
             command.args(["test", "--no-fail-fast"]);
         }
         process::run_tests(command.args(NATIVE))
-    });
-    stages.check("page logic", "4 min from cold", || {
-        process::run_tests(ws.cargo().args(["test", "--release", "--locked", "--package", "sparring-app", "--lib"]))
     });
     let cases = ws.root.join("tests").join("golden");
     stages.check("golden cases, CPU", "", || golden_native(ws, &cases, "cpu"));
@@ -73,6 +71,7 @@ fn all_tests(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
     } else {
         stages.skip("page in Chromium", "the page was not built");
     }
+    stages.check("components in Chromium", "4 min from cold", || browser::components(ws, &compiler, &chromium));
     stages.check("golden cases, Chromium", "3 min from cold", || browser::golden_prepared(ws, &compiler, &chromium, &cases));
     Ok(compiler)
 }

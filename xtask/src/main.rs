@@ -35,6 +35,7 @@ cargo xtask COMMAND
   serve [--port N]      setup, build, and serve the page on http://127.0.0.1:8080
   test                  install what the tests need and run all of them, the page in headless Chromium included
   e2e [NAME...]         only the page in headless Chromium, with the page that is in dist/; only tests/e2e/NAME*.test.mjs
+  components            only the tests of the page's controls, each alone in headless Chromium
   validate              test, then clippy for wasm, documentation and cargo-deny, warnings denied
   golden [--dir DIR] [--device cpu|gpu|browser]
                         run the golden cases of a folder (default tests/golden, cpu)
@@ -128,6 +129,12 @@ fn run(args: &[String]) -> Result<()> {
         "e2e" => {
             let chromium = setup::browser_tools(&ws, &mut stages)?;
             return browser::end_to_end(&ws, &chromium, rest).map(|_| ());
+        }
+        "components" => {
+            Options::parse(rest, &[])?;
+            let chromium = setup::browser_tools(&ws, &mut stages)?;
+            let compiler = setup::page_tools(&ws, &mut stages)?;
+            return browser::components(&ws, &compiler, &chromium).map(|_| ());
         }
         "soak" => {
             let options = Options::parse(rest, &["minutes"])?;

@@ -12,7 +12,7 @@ mod device;
 mod estimate;
 mod inside;
 mod keys;
-mod kit;
+pub mod kit;
 mod lab;
 mod lessons;
 mod look;
@@ -24,7 +24,7 @@ mod runs;
 mod samples;
 mod scoreboard;
 mod settings;
-mod tag;
+pub mod tag;
 mod theme;
 
 use leptos::prelude::*;

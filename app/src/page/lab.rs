@@ -242,7 +242,11 @@ impl Lab {
                 })));
                 self.phase.set(Phase::Ready);
             }
-            Message::Kept { .. } => runs::refresh(self),
+            // A long run is a long text, which is read where it is looked at, and else once the race is over.
+            Message::Kept { .. } if self.place.get_untracked() == Place::Runs || !self.phase.with_untracked(Phase::busy) => {
+                runs::refresh(self);
+            }
+            Message::Kept { .. } => {}
             Message::NotKept { why } => self.remark.set(Some(crate::words::runs::not_kept(&why))),
             // The places of the lab that asked hear of it.
             Message::Samples { .. }
@@ -257,6 +261,8 @@ impl Lab {
                 let small = self.config.with_untracked(|c| c.batch_size <= SMALL_BATCH);
                 failure.ways.retain(|way| !small || *way != WayOn::UseSmallBatch);
                 self.phase.set(Phase::Failed(failure));
+                // What can be gone on with.
+                runs::refresh(self);
             }
         }
     }

@@ -64,7 +64,11 @@ impl Place {
 
 /// The menu: links, so that a place can be opened in a tab and the way back works.
 pub fn menu(lab: Lab) -> AnyView {
-    let follow = window_event_listener(leptos::ev::hashchange, move |_| lab.place.set(Place::of_address()));
+    let follow = window_event_listener(leptos::ev::hashchange, move |_| {
+        // What was said in passing belongs to the place that is left.
+        lab.remark.set(None);
+        lab.place.set(Place::of_address());
+    });
     on_cleanup(move || follow.remove());
     let link = |place: Place| {
         let here = told(move || if lab.place.get() == place { "page".into() } else { "false".into() });

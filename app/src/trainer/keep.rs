@@ -192,7 +192,7 @@ impl Trainer {
         })?;
         let config = file.config.clone();
         let (data, scores) = self.prepare(&config).await?;
-        self.out.loading("Planning the networks", None).await;
+        self.out.loading(super::planning(&config), None).await;
         let device = self.take_device(config.device).await?;
         let info = device.info();
         let session = Session::resume(config, data, scores, device, &checkpoint).await?;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use gloo_timers::future::TimeoutFuture;
 use sparring_core::config::{ExperimentConfig, Subset};
+use sparring_core::corrupt::CorruptionSet;
 use sparring_core::data::Dataset;
 use sparring_core::device::{Device, DeviceChoice};
 use sparring_core::error::Error;
@@ -105,6 +106,11 @@ impl Outbox {
             post(&Message::Loading(Loading { what: what.to_owned(), amount: Some(amount) }));
         }
     }
+}
+
+/// What a session's making is called.
+fn planning(config: &ExperimentConfig) -> &'static str {
+    if config.corruption == CorruptionSet::NONE { "Planning the networks" } else { "Corrupting the images and planning the networks" }
 }
 
 /// Listens to the page.
@@ -292,7 +298,7 @@ impl Trainer {
         self.drop_session();
         let (data, scores) = self.prepare(&config).await?;
         let parents = self.parents(&config, &data, scores.as_ref()).await?;
-        self.out.loading("Planning the networks", None).await;
+        self.out.loading(planning(&config), None).await;
         let device = self.take_device(config.device).await?;
         self.keeper = Some(Keeper::new(&config, device.info()));
         self.session = Some(Session::with_parents(config, data, scores, &parents, device).await?);

@@ -1,7 +1,7 @@
 //! Checkpoint formats: safetensors is ours, PyTorch's pickles are read only.
 //!
 //! Everything works on bytes in memory, so the page and the binary share it, and every malformed input is
-//! `Error::Format`: never a panic, never an allocation beyond a small multiple of the file.
+//! `ErrorKind::Format`: never a panic, never an allocation beyond a small multiple of the file.
 
 mod pickle;
 pub mod safetensors;

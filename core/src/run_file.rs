@@ -4,6 +4,7 @@
 //! run, a kept one and a dropped file would each be believed by rules of their own.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::config::ExperimentConfig;
 use crate::device::DeviceInfo;
@@ -92,23 +93,53 @@ fn text(bytes: &[u8]) -> Result<&str, Unreadable> {
     std::str::from_utf8(bytes).map_err(|_| Unreadable::NotARun("bytes that are no text".into()))
 }
 
+/// The tree of a file that is JSON.
+fn tree(bytes: &[u8]) -> Result<Value, Unreadable> {
+    let text = text(bytes)?;
+    if !text.trim_start().starts_with(['{', '[']) {
+        return Err(Unreadable::NotARun("text in another form".into()));
+    }
+    crate::json::value(text).map_err(damaged)
+}
+
+/// Several runs as one file's text.
+///
+/// # Errors
+/// As [`RunFile::to_json`].
+pub fn all_to_json<'a>(runs: impl Iterator<Item = &'a RunFile>) -> Result<String, crate::json::Error> {
+    Ok(format!("[{}]", runs.map(RunFile::to_json).collect::<Result<Vec<_>, _>>()?.join(",\n")))
+}
+
 impl RunFile {
     /// Reads what [`Self::to_json`] wrote.
     ///
     /// # Errors
     /// Where it is something else, too large, of another version or damaged.
     pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let text = text(bytes)?;
-        if !text.trim_start().starts_with('{') {
-            return Err(Unreadable::NotARun("text in another form".into()));
+        Self::of_tree(&tree(bytes)?)
+    }
+
+    /// Reads a file of one run or of a list of them, as [`all_to_json`] writes it.
+    ///
+    /// # Errors
+    /// As [`Self::read`], for the first that cannot be read.
+    pub fn read_all(bytes: &[u8]) -> Result<Vec<Self>, Unreadable> {
+        match tree(bytes)? {
+            Value::Array(list) if !list.is_empty() => list.iter().map(Self::of_tree).collect(),
+            one => Ok(vec![Self::of_tree(&one)?]),
         }
-        let tree = crate::json::value(text).map_err(damaged)?;
-        match crate::json::from_value::<Stamp>(&tree).map_err(damaged)?.sparring_run {
+    }
+
+    fn of_tree(tree: &Value) -> Result<Self, Unreadable> {
+        if !tree.is_object() {
+            return Err(Unreadable::NotARun("JSON of another kind".into()));
+        }
+        match crate::json::from_value::<Stamp>(tree).map_err(damaged)?.sparring_run {
             None => return Err(Unreadable::NotARun("JSON of another kind".into())),
             Some(RUN_FILE_VERSION) => {}
             Some(found) => return Err(Unreadable::Version { found }),
         }
-        let run: Self = crate::json::from_value(&tree).map_err(damaged)?;
+        let run: Self = crate::json::from_value(tree).map_err(damaged)?;
         run.check()?;
         Ok(run)
     }

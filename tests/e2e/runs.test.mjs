@@ -151,15 +151,20 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
     const csv = await runs.file(lab.page.getByTestId('runs-csv'));
     const rows = csv.text.trim().split('\n').filter((line) => line.startsWith('My run'));
     assert.equal(rows.length, 4, 'two learners, two epochs');
+    const all = await runs.file(lab.page.getByTestId('runs-json'));
+    assert.deepEqual(JSON.parse(all.text).map((r) => r.name).sort(), ['Hard by nature', 'My run & <b>'].sort());
 
     lab.page.once('dialog', (dialog) => dialog.accept());
     await runs.press(runs.kept(), 'Delete');
     await runs.kept().waitFor({ state: 'detached' });
     assert.deepEqual(await runs.files(), []);
 
-    await runs.bring([{ name: 'mine.json', text: file.text }]);
+    await runs.bring([{ name: 'all.json', text: all.text }]);
     const back = runs.row('From a file');
-    await back.waitFor();
+    await back.nth(1).waitFor();
+    lab.page.once('dialog', (dialog) => dialog.accept());
+    await runs.press(back.filter({ hasText: 'Hard by nature' }), 'Delete');
+    await back.nth(1).waitFor({ state: 'detached' });
     // The files of a native run's folder, as the program writes them: a summary, and an event a line.
     const { events, name: _, sparring_run: __, ...summary } = run;
     const lines = events.map((event) => Object.entries(event)[0]).map(([event, fields]) => JSON.stringify({ event, ...fields }));

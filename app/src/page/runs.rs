@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use sparring_core::ExperimentConfig;
-use sparring_core::run_file::RunFile;
+use sparring_core::run_file::{self, RunFile};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Blob, DragEvent, File, FileList, HtmlCanvasElement, HtmlElement, HtmlImageElement, StorageEstimate};
@@ -255,12 +255,15 @@ async fn import(lab: Lab, files: Vec<File>) {
         read.push((words::FOLDER.to_owned(), run.map(|run| RunFile { name: crate::race::name(&run.config), ..run })));
     } else {
         for file in &files {
-            let run = match bytes(file).await {
+            let runs = match bytes(file).await {
                 _ if ["metrics.jsonl", "config.toml", "summary.json"].contains(&file.name().as_str()) => Err(words::MORE_FILES.to_owned()),
-                Ok(bytes) => RunFile::read(&bytes).map_err(|e| e.to_string()),
+                Ok(bytes) => RunFile::read_all(&bytes).map_err(|e| e.to_string()),
                 Err(why) => Err(why),
             };
-            read.push((file.name(), run));
+            match runs {
+                Ok(runs) => read.extend(runs.into_iter().map(|run| (file.name(), Ok(run)))),
+                Err(why) => read.push((file.name(), Err(why))),
+            }
         }
     }
     let mut said = Vec::new();
@@ -393,12 +396,20 @@ pub fn runs(lab: Lab) -> AnyView {
             lab.act(&act, &run);
         }
     };
-    let csv = kit::button("", "runs-csv", fixed(words::CSV), never(), move || {
-        let wanted: Vec<Arc<RunFile>> = lab.runs.with_untracked(|runs| {
+    // The chosen ones, or all.
+    let wanted = move || -> Vec<Arc<RunFile>> {
+        lab.runs.with_untracked(|runs| {
             let chosen = chosen.get_untracked();
             runs.iter().filter(|e| chosen.is_empty() || chosen.contains(&e.run)).filter_map(|e| e.file.clone().ok()).collect()
-        });
-        download(lab, "sparring-runs.csv", &export::csv(wanted.iter().map(|file| &**file)).into());
+        })
+    };
+    let csv = kit::button("", "runs-csv", fixed(words::CSV), never(), move || {
+        download(lab, "sparring-runs.csv", &export::csv(wanted().iter().map(|file| &**file)).into());
+    });
+    let json = kit::button("", "runs-json", fixed(words::JSON), never(), move || {
+        if let Ok(text) = run_file::all_to_json(wanted().iter().map(|file| &**file)) {
+            download(lab, "sparring-runs.json", &text.into());
+        }
     });
     let charts = vec![
         kit::button("", "chart-svg", fixed(words::CHART_SVG), never(), move || take_chart(lab, false)),
@@ -422,7 +433,7 @@ pub fn runs(lab: Lab) -> AnyView {
         kit::heading(words::TITLE),
         kit::announces("remark", "runs-remark", told(move || lab.remark.get().unwrap_or_default())),
         kit::scrolled("", words::CAPTION, "runs-list", list.into()),
-        kit::part("row", vec![csv, kit::when(holds(move || lab.race.with(|r| !r.learners.is_empty())), "row", charts)]),
+        kit::part("row", vec![csv, json, kit::when(holds(move || lab.race.with(|r| !r.learners.is_empty())), "row", charts)]),
         kit::field("field", fixed(words::BRING), fixed(""), "", chooser),
         kit::html("", "runs-held", held),
         kit::says("quiet", "", told(move || used.get())),

@@ -92,6 +92,8 @@ pub fn deleted(name: &str) -> String {
 }
 /// Asked for at a rename.
 pub const NEW_NAME: &str = "What shall this run be called?";
+/// The button for run files.
+pub const JSON: &str = "All runs as JSON";
 /// The button for CSV.
 pub const CSV: &str = "All evaluations as CSV";
 /// The chooser of files.

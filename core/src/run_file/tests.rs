@@ -179,6 +179,18 @@ fn a_diverged_loss_survives() {
 }
 
 #[test]
+fn several_runs_make_one_file_and_come_back() {
+    let (one, two) = (run(events(1, 3)), RunFile { name: "two, \"2\"".into(), ..run(events(2, 3)) });
+    let text = all_to_json([&one, &two].into_iter()).unwrap();
+    assert_eq!(RunFile::read_all(text.as_bytes()).unwrap(), [one.clone(), two]);
+    assert_eq!(RunFile::read_all(one.to_json().unwrap().as_bytes()).unwrap(), [one]);
+    for other in ["[]", "[1]", "[[]]", "[{\"a\":1}]"] {
+        assert_eq!(RunFile::read_all(other.as_bytes()).unwrap_err(), Unreadable::NotARun("JSON of another kind".into()), "{other}");
+    }
+    assert!(RunFile::read(text.as_bytes()).is_err() && RunFile::read_all(&text.as_bytes()[..text.len() - 9]).is_err());
+}
+
+#[test]
 fn what_is_no_run_is_refused_by_its_kind() {
     let json = run(events(1, 3)).to_json().unwrap();
     let read = |text: &str| RunFile::read(text.as_bytes()).unwrap_err();

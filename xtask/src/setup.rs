@@ -38,8 +38,9 @@ impl WasmCompiler {
     /// Sets what cargo (also one that Trunk starts) needs in its environment.
     pub fn apply(&self, command: &mut Command) {
         // Panics name the source they are in; which folder this machine keeps it in is nobody's business. Added to the configured flags.
-        if let Some(sources) = registry_sources() {
-            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("--remap-path-prefix={}/=", sources.display()));
+        let flags: Vec<String> = registry_sources().iter().map(|folder| format!("--remap-path-prefix={folder}/=")).collect();
+        if !flags.is_empty() {
+            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags.join(" "));
         }
         if let Self::Debian { rustc } = self {
             command.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1").env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
@@ -47,12 +48,15 @@ impl WasmCompiler {
     }
 }
 
-/// The folder that cargo unpacks crates in, where there is one only and its name can stand among flags.
-fn registry_sources() -> Option<PathBuf> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cargo")))?;
-    let mut folders = std::fs::read_dir(home.join("registry/src")).ok()?.flatten().map(|entry| entry.path());
-    let only = folders.next().filter(|only| !only.to_string_lossy().contains(char::is_whitespace));
-    only.filter(|_| folders.next().is_none())
+/// The folders that cargo unpacks crates in, one a registry, whose names can stand among flags; in order, so that flags are the same.
+fn registry_sources() -> Vec<String> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let entries = home.and_then(|home| std::fs::read_dir(home.join("registry/src")).ok());
+    let mut folders: Vec<String> =
+        entries.into_iter().flatten().flatten().filter_map(|entry| entry.path().into_os_string().into_string().ok()).collect();
+    folders.retain(|folder| !folder.contains(char::is_whitespace));
+    folders.sort();
+    folders
 }
 
 /// Everything to build the page.

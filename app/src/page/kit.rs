@@ -1,7 +1,8 @@
 //! The controls of the page, each once, so that a view says what it asks for and not how a field is put together.
 //!
 //! All take closures and signals and give one type; a closure is boxed at the door. A view's own type, or a control's closure, would be
-//! compiled again, with all that builds and updates it, wherever it differs, and the page has to stay small. What is only read is text ([`crate::plot`]), put in by [`html`].
+//! compiled again, with all that builds and updates it, wherever it differs, and the page has to stay small. What is only read is text
+//! ([`crate::plot`]), put in by [`html`].
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;

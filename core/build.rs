@@ -1,7 +1,8 @@
-//! Embeds the shaders without comments and indentation: in the page every byte is loaded by every visitor.
+//! Writes the table of shaders from the folder: every stage and every shared piece, without comments and indentation.
 
 mod bare;
 
+use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs, io};
 
@@ -11,15 +12,19 @@ fn main() -> io::Result<()> {
     // Asked for when it runs: clones that share a target folder share this program as well.
     println!("cargo:rerun-if-env-changed=CARGO_MANIFEST_DIR");
     let shaders = Path::new(&env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?).join("../shaders");
-    let out = Path::new(&env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?).join("shaders");
     println!("cargo:rerun-if-changed={}", shaders.display());
-    for folder in ["", "shared"] {
-        fs::create_dir_all(out.join(folder))?;
+    let mut table = String::new();
+    for (name, folder) in [("STAGES", ""), ("SHARED", "shared")] {
+        let mut sources = Vec::new();
         for entry in fs::read_dir(shaders.join(folder))? {
             let path = entry?.path();
-            let (Some(name), Some("wgsl")) = (path.file_name(), path.extension().and_then(|e| e.to_str())) else { continue };
-            fs::write(out.join(folder).join(name), bare(&fs::read_to_string(&path)?))?;
+            let (Some(stem), Some("wgsl")) = (path.file_stem().and_then(|s| s.to_str()), path.extension().and_then(|e| e.to_str())) else {
+                continue;
+            };
+            sources.push((stem.to_owned(), bare(&fs::read_to_string(&path)?)));
         }
+        sources.sort();
+        writeln!(table, "const {name}: &[(&str, &str)] = &{sources:?};").map_err(io::Error::other)?;
     }
-    Ok(())
+    fs::write(Path::new(&env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?).join("shaders.rs"), table)
 }

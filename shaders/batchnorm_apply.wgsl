@@ -1,6 +1,6 @@
 // Normalise, scale, shift, add the residual, ReLU; lanes beyond n_valid become zero.
 //   y = relu(gamma (x - mean) inv_std + beta + residual)
-// x, residual, y: [C][PLANE] vec4s, stats, affine: [2][C]. IN_PLACE: x is y. RESIDUAL_IN_PLACE: residual is y.
+// x, residual, y: [C][PLANE] vec4s, stats, affine: [2][C].
 #import step
 #import grid
 #import batchnorm
@@ -8,8 +8,6 @@ override CHANNELS: u32 = 1u;
 override PLANE: u32 = 1u;
 override N4: u32 = 1u;
 override HAS_RESIDUAL: bool = false;
-override IN_PLACE: bool = false;
-override RESIDUAL_IN_PLACE: bool = false;
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> stats: array<f32>;
 @group(0) @binding(2) var<storage, read> affine: array<f32>;
@@ -25,13 +23,9 @@ fn main(
     let i = group_index(group, groups) * 256u + t;
     if (i >= CHANNELS * PLANE) { return; }
     let c = i / PLANE;
-    var v: vec4<f32>;
-    if (IN_PLACE) { v = y[i]; } else { v = x[i]; }
-    let xhat = (v - stats[c]) * inv_std_of(stats[CHANNELS + c]);
+    let xhat = (x[i] - stats[c]) * inv_std_of(stats[CHANNELS + c]);
     var pre = affine[c] * xhat + affine[CHANNELS + c];
-    if (HAS_RESIDUAL) {
-        if (RESIDUAL_IN_PLACE) { pre += y[i]; } else { pre += residual[i]; }
-    }
+    if (HAS_RESIDUAL) { pre += residual[i]; }
     if (RELU) { pre = max(pre, vec4<f32>(0.0)); }
     y[i] = only_real(pre, i % N4);
 }

@@ -1,12 +1,12 @@
 // Dense convolution, forward, as an implicit matrix product.
-//   y[co, oy, ox, n] = bias[co] + sum over ci, ky, kx of w[co, ci, ky, kx] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
-// x: [C_IN][H_IN][W_IN][N], w: [C_OUT][C_IN][KH][KW], bias: [C_OUT] if HAS_BIAS, y: [C_OUT][H_OUT][W_OUT][N].
+//   y[co, oy, ox, n] = bias[co] + sum over ci, ky, kx of weight[co, ci, ky, kx] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
+// x: [C_IN][H_IN][W_IN][N], weight: [C_OUT][C_IN][KH][KW], bias: [C_OUT] if HAS_BIAS, y: [C_OUT][H_OUT][W_OUT][N].
 #import conv_shape
 #import step
 #import gemm
 override HAS_BIAS: bool = false;
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
@@ -20,10 +20,10 @@ fn a_at(m: u32, k: u32) -> vec4<f32> {
     var v = vec4<f32>(0.0);
     if (k < gemm_k()) {
         let i = m * gemm_k() + k;
-        if (m < C_OUT) { v.x = w[i]; }
-        if (m + 1u < C_OUT) { v.y = w[i + gemm_k()]; }
-        if (m + 2u < C_OUT) { v.z = w[i + 2u * gemm_k()]; }
-        if (m + 3u < C_OUT) { v.w = w[i + 3u * gemm_k()]; }
+        if (m < C_OUT) { v.x = weight[i]; }
+        if (m + 1u < C_OUT) { v.y = weight[i + gemm_k()]; }
+        if (m + 2u < C_OUT) { v.z = weight[i + 2u * gemm_k()]; }
+        if (m + 3u < C_OUT) { v.w = weight[i + 3u * gemm_k()]; }
     }
     return v;
 }

@@ -1,6 +1,6 @@
 // Dense convolution, gradient of the input, as an implicit matrix product; one dispatch a parity class of input pixels,
 // so that with STRIDE 2 no tap that cannot contribute is multiplied.
-//   dx[ci, iy, ix, n] (+)= sum over co, ky, kx with STRIDE | iy+PAD-ky, ix+PAD-kx of w[co, ci, ky, kx] dy[co, (iy+PAD-ky)/STRIDE, (ix+PAD-kx)/STRIDE, n]
+//   dx[ci, iy, ix, n] (+)= sum over co, ky, kx with STRIDE | iy+PAD-ky, ix+PAD-kx of weight[co, ci, ky, kx] dy[co, (iy+PAD-ky)/STRIDE, (ix+PAD-kx)/STRIDE, n]
 // for iy = CLASS_Y mod STRIDE, ix = CLASS_X mod STRIDE. dy: [C_OUT][H_OUT][W_OUT][N], dx: [C_IN][H_IN][W_IN][N].
 #import conv_shape
 #import gemm
@@ -8,7 +8,7 @@ override CLASS_Y: u32 = 0u;
 override CLASS_X: u32 = 0u;
 override ACCUMULATE: bool = false;
 @group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
 
 struct Column { y: i32, x: i32, n4: u32, inside: bool }
@@ -35,10 +35,10 @@ fn a_at(m: u32, k: u32) -> vec4<f32> {
         let ky = first_y() + STRIDE * (tap / max(taps_x(), 1u));
         let kx = first_x() + STRIDE * (tap % max(taps_x(), 1u));
         let i = ((co * C_IN + m) * KH + ky) * KW + kx;
-        if (m < C_IN) { v.x = w[i]; }
-        if (m + 1u < C_IN) { v.y = w[i + KH * KW]; }
-        if (m + 2u < C_IN) { v.z = w[i + 2u * KH * KW]; }
-        if (m + 3u < C_IN) { v.w = w[i + 3u * KH * KW]; }
+        if (m < C_IN) { v.x = weight[i]; }
+        if (m + 1u < C_IN) { v.y = weight[i + KH * KW]; }
+        if (m + 2u < C_IN) { v.z = weight[i + 2u * KH * KW]; }
+        if (m + 3u < C_IN) { v.w = weight[i + 3u * KH * KW]; }
     }
     return v;
 }

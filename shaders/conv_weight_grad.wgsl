@@ -1,6 +1,6 @@
 // Dense convolution, gradient of the weights: a matrix product over all pixels and samples, cut into slices of SPAN vec4s
 // whose partial sums are added by sum_partials.wgsl (or, with one slice, are the result).
-//   out[slice, co, ci, ky, kx] = sum over (oy, ox, n) of the slice of dy[co, oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
+//   dw[slice, co, ci, ky, kx] = sum over (oy, ox, n) of the slice of dy[co, oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
 // A workgroup of 128 threads makes a tile of 8 ROWS output channels by 512 / ROWS taps; a thread makes 8 by 4.
 #import conv_shape
 #import grid
@@ -9,7 +9,7 @@ override DEPTH: u32 = 4u; // vec4s of the reduction held at a time: DEPTH (8 ROW
 override SPAN: u32 = 4u;  // a multiple of DEPTH
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dw: array<f32>;
 const THREADS: u32 = 128u;
 var<workgroup> tile_a: array<vec4<f32>, 256>; // [DEPTH][8 ROWS]
 var<workgroup> tile_b: array<vec4<f32>, 512>; // [DEPTH][512 / ROWS]
@@ -37,10 +37,10 @@ fn store_row(slice: u32, m: u32, k: u32, v: vec4<f32>) {
     if (m < C_OUT) {
         let cols = THREADS / ROWS;
         let i = (slice * C_OUT + m) * taps() + k;
-        if (k < taps()) { out[i] = v.x; }
-        if (k + cols < taps()) { out[i + cols] = v.y; }
-        if (k + 2u * cols < taps()) { out[i + 2u * cols] = v.z; }
-        if (k + 3u * cols < taps()) { out[i + 3u * cols] = v.w; }
+        if (k < taps()) { dw[i] = v.x; }
+        if (k + cols < taps()) { dw[i + cols] = v.y; }
+        if (k + 2u * cols < taps()) { dw[i + 2u * cols] = v.z; }
+        if (k + 3u * cols < taps()) { dw[i + 3u * cols] = v.w; }
     }
 }
 

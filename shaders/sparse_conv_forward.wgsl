@@ -1,13 +1,13 @@
 // Sparse convolution, forward: row co of the CSR weight times shifted copies of the input.
 //   y[co, oy, ox, n] = bias[co] + sum over the non-zeros (v, ci, ky, kx) of row co of v x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
-// x: [C_IN][H_IN][W_IN][N], values, index: [nnz], row_ptr: [C_OUT + 1], bias: [C_OUT] if HAS_BIAS, y: [C_OUT][H_OUT][W_OUT][N].
+// x: [C_IN][H_IN][W_IN][N], weight, index: [nnz], row_ptr: [C_OUT + 1], bias: [C_OUT] if HAS_BIAS, y: [C_OUT][H_OUT][W_OUT][N].
 #import conv_shape
 #import forward_taps
 #import step
 #import sparse_rows
 override HAS_BIAS: bool = false;
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> values: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> row_ptr: array<u32>;
 @group(0) @binding(3) var<storage, read> index: array<u32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
@@ -31,7 +31,7 @@ fn column_at(class_index: u32, c: u32) -> Column {
 
 fn entry_at(i: u32) -> Entry {
     let packed = index[i];
-    return Entry(values[i], forward_offset(packed), tap_bits(packed));
+    return Entry(weight[i], forward_offset(packed), tap_bits(packed));
 }
 
 fn source_at(i: u32) -> vec4<f32> { return x[i]; }

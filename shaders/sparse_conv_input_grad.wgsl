@@ -1,12 +1,12 @@
 // Sparse convolution, gradient of the input: row ci of the transposed index times shifted copies of the output gradient.
 //   dx[ci, iy, ix, n] (+)= sum over the non-zeros (v, co, ky, kx) of transposed row ci with STRIDE | iy+PAD-ky, ix+PAD-kx
 //                          of v dy[co, (iy+PAD-ky)/STRIDE, (ix+PAD-kx)/STRIDE, n]
-// dy: [C_OUT][H_OUT][W_OUT][N], values: [nnz] in CSR order, t_index, t_value: [nnz] in transposed order, t_row_ptr: [C_IN + 1].
+// dy: [C_OUT][H_OUT][W_OUT][N], weight: [nnz] in CSR order, t_index, t_value: [nnz] in transposed order, t_row_ptr: [C_IN + 1].
 #import conv_shape
 #import sparse_rows
 override ACCUMULATE: bool = false;
 @group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> values: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> t_row_ptr: array<u32>;
 @group(0) @binding(3) var<storage, read> t_index: array<u32>;
 @group(0) @binding(4) var<storage, read> t_value: array<u32>;
@@ -52,7 +52,7 @@ fn entry_at(i: u32) -> Entry {
     let ky = (packed >> 4u) & 15u;
     let kx = packed & 15u;
     let channel = i32((packed >> 8u) * (H_OUT * W_OUT * N4));
-    return Entry(values[t_value[i]], channel - i32(((ky / STRIDE) * W_OUT + kx / STRIDE) * N4), tap_bits(packed));
+    return Entry(weight[t_value[i]], channel - i32(((ky / STRIDE) * W_OUT + kx / STRIDE) * N4), tap_bits(packed));
 }
 
 fn source_at(i: u32) -> vec4<f32> { return dy[i]; }

@@ -1,7 +1,7 @@
 // Sparse convolution, gradient of the values: a product sampled at the non-zeros. LANES threads take 8 values that follow one
 // another (mostly of one row, so dy is loaded once for all of them) and one slice of SPAN vec4s of (pixel, n); a workgroup of
 // 64 threads holds 64 / LANES such blocks.
-//   out[slice, i] = sum over (oy, ox, n) of the slice of dy[row[i], oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
+//   dw[slice, i] = sum over (oy, ox, n) of the slice of dy[row[i], oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
 // index, row: [nnz] (packed (ci, ky, kx), and co). Slices are added by sum_partials.wgsl.
 #import conv_shape
 #import forward_taps
@@ -12,7 +12,7 @@ override SPAN: u32 = 64u;
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> index: array<u32>;
 @group(0) @binding(3) var<storage, read> row: array<u32>;
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dw: array<f32>;
 const THREADS: u32 = 64u;
 const NOWHERE: u32 = 255u; // tap (15, 15), which no kernel has
 var<workgroup> sums: array<vec4<f32>, 128>; // [thread][2]
@@ -100,6 +100,6 @@ fn main(
         workgroupBarrier();
     }
     for (var v = lane; v < 8u; v += LANES) {
-        if (first + v <= last) { out[slice * nnz + first + v] = sums[2u * (t - lane) + v / 4u][v % 4u]; }
+        if (first + v <= last) { dw[slice * nnz + first + v] = sums[2u * (t - lane) + v / 4u][v % 4u]; }
     }
 }

@@ -125,7 +125,7 @@ pub async fn layer(
         let op = match direction {
             Direction::Forward => Op::ConvForward(ConvForward { shape, x, weight, bias: None, y }),
             Direction::InputGradient => Op::ConvInputGrad(ConvInputGrad { shape, dy: y, weight, dx: x, accumulate: false }),
-            Direction::WeightGradient => Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy: y, weight, dw }),
+            Direction::WeightGradient => Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy: y, topology: weight.topology(), dw }),
         };
         let program = device.compile("bench", &[op])?;
         times.push(time(device, &program, &step, effort).await?);

@@ -125,7 +125,7 @@ fn weight_grad(lab: &mut Lab, density: Option<f64>) -> Result<Vec<Op>> {
         let shape = conv_shape(k, stride);
         let (weight, len) = lab.weight(&shape, density)?;
         let (x, dy, dw) = (lab.activation(shape.input())?, lab.activation(shape.output())?, lab.output(len)?);
-        ops.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, weight, dw }));
+        ops.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, topology: weight.topology(), dw }));
     }
     Ok(ops)
 }
@@ -145,8 +145,8 @@ const CASES: &[(&str, Build)] = &[
             let offset = |s: &mut Stream| s.below(9) as f32 - 4.0;
             params.extend([offset(&mut lab.stream), offset(&mut lab.stream), lab.stream.below(2) as f32, 1.0, 0.0, 0.0, 0.0, 0.0]);
         }
-        let (bytes, params, out) = (lab.words(&bytes)?, lab.put(&params)?, lab.output(shape.len())?);
-        Ok(vec![Op::Augment(Augment { shape, bytes, params, out })])
+        let (bytes, augmentation, out) = (lab.words(&bytes)?, lab.put(&params)?, lab.output(shape.len())?);
+        Ok(vec![Op::Augment(Augment { shape, bytes, augmentation, out })])
     }),
     ("normalize", |lab| {
         let shape = Shape { c: 3, ..IMAGE };
@@ -192,18 +192,17 @@ const CASES: &[(&str, Build)] = &[
             let (dy, y, x) = (lab.activation(IMAGE)?, lab.activation(IMAGE)?, lab.activation(IMAGE)?);
             let (stats, affine, daffine) = (lab.draw(2 * IMAGE.c, 0.5, 1.5)?, lab.draw(2 * IMAGE.c, -1.0, 1.0)?, lab.output(2 * IMAGE.c)?);
             let (dx, dresidual) = (lab.output(IMAGE.len())?, lab.output(IMAGE.len())?);
-            ops.push(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape: IMAGE, dy, y, x, stats, eval, eps: 1e-5, relu: true, daffine }));
+            ops.push(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape: IMAGE, dy, y: Some(y), x, stats, eval, eps: 1e-5, daffine }));
             ops.push(Op::BatchNormInputGrad(BatchNormInputGrad {
                 shape: IMAGE,
                 dy,
-                y,
+                y: Some(y),
                 x,
                 stats,
                 eval,
                 eps: 1e-5,
                 affine,
                 daffine,
-                relu: true,
                 dx,
                 accumulate: false,
                 dresidual: Some((dresidual, false)),
@@ -219,14 +218,13 @@ const CASES: &[(&str, Build)] = &[
         Ok(vec![Op::BatchNormInputGrad(BatchNormInputGrad {
             shape: IMAGE,
             dy,
-            y,
+            y: Some(y),
             x,
             stats,
             eval: false,
             eps: 1e-5,
             affine,
             daffine,
-            relu: true,
             dx,
             accumulate: true,
             dresidual: None,

@@ -90,7 +90,7 @@ fn main() -> Outcome<()> {
         let ops = [
             Op::ConvForward(ConvForward { shape, x, weight, bias: None, y }),
             Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, dx, accumulate: false }),
-            Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, weight, dw }),
+            Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, topology: weight.topology(), dw }),
         ];
         print!("{density:>8}");
         for op in ops {

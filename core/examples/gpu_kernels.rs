@@ -102,7 +102,7 @@ fn main() -> Result<()> {
         let ops = [
             ("forward", Op::ConvForward(ConvForward { shape, x, weight, bias: None, y })),
             ("input grad", Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, dx, accumulate: false })),
-            ("weight grad", Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, weight, dw })),
+            ("weight grad", Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, topology: weight.topology(), dw })),
         ];
         for ((direction, op), dense) in ops.into_iter().zip(&mut dense) {
             let (ms, first) = time(&mut device, op, &step)?;

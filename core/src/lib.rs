@@ -1,6 +1,6 @@
 //! The engine of Sparring: it plans a network once, trains it dense or sparse on a GPU or the CPU, and reports events.
 //!
-//! No user interface and no process-wide state live here, so the native binary and the page's worker
+//! No user interface lives here, and the only process-wide state is the text of shaders that a page has fetched, so the native binary and the page's worker
 //! share every number. Without this crate being UI-free, the two would drift apart.
 
 pub mod argsort;

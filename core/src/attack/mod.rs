@@ -111,7 +111,7 @@ impl AttackIo {
     }
     /// Ops that decode (and augment) the batch of bytes into both images.
     fn decode(&self, io: &Io) -> Vec<Op> {
-        let into = |out: Pixels| Op::Augment(Augment { shape: self.shape, bytes: io.bytes, params: io.augmentation, out: out.0 });
+        let into = |out: Pixels| Op::Augment(Augment { shape: self.shape, bytes: io.bytes, augmentation: io.augmentation, out: out.0 });
         vec![into(self.clean), into(self.adversarial)]
     }
 }

@@ -1,8 +1,9 @@
 //! The twins of `ops::attack`: plain passes over pixels, split over threads by pixel.
 
-use super::parallel;
-use super::real::Real;
-use crate::ops::{ProjectL2, Shape, StepL2, StepLinf};
+use super::lent::Lent;
+use super::{Real, Run, parallel};
+use crate::error::Result;
+use crate::ops::{LaneNorm, ProjectL2, Shape, StepL2, StepLinf, StepParams};
 
 /// Pixels (rows of lanes) of one task.
 const ROWS: usize = 64;
@@ -28,7 +29,7 @@ fn each<T: Real>(shape: Shape, x: &mut [T], f: impl Fn(usize, usize, T) -> T + S
 }
 
 /// `norms[n] = ||x - minus||`, added up pixel after pixel in float64.
-pub fn lane_norm<T: Real>(shape: Shape, x: &[T], minus: Option<&[T]>, norms: &mut [T]) {
+fn lane_norm<T: Real>(shape: Shape, x: &[T], minus: Option<&[T]>, norms: &mut [T]) {
     let n = shape.n.max(1);
     let mut sums = vec![0.0f64; n];
     for (row, x) in x[..shape.len()].chunks_exact(n).enumerate() {
@@ -41,7 +42,7 @@ pub fn lane_norm<T: Real>(shape: Shape, x: &[T], minus: Option<&[T]>, norms: &mu
 }
 
 /// See [`StepLinf`].
-pub fn step_linf<T: Real>(op: &StepLinf, x: &mut [T], clean: &[T], grad: &[T]) {
+fn step_linf<T: Real>(op: &StepLinf, x: &mut [T], clean: &[T], grad: &[T]) {
     let (step, eps) = (T::from_f32(op.step), T::from_f32(op.eps));
     each(op.shape, x, |i, _, x| {
         let (g, clean) = (grad[i], clean[i]);
@@ -57,7 +58,7 @@ pub fn step_linf<T: Real>(op: &StepLinf, x: &mut [T], clean: &[T], grad: &[T]) {
 }
 
 /// See [`StepL2`].
-pub fn step_l2<T: Real>(op: &StepL2, x: &mut [T], grad: &[T], norms: &[T]) {
+fn step_l2<T: Real>(op: &StepL2, x: &mut [T], grad: &[T], norms: &[T]) {
     let (step, least) = (T::from_f32(op.step), T::from_f32(1e-12));
     each(op.shape, x, |i, lane, x| {
         let norm = if norms[lane] > least { norms[lane] } else { least };
@@ -66,10 +67,38 @@ pub fn step_l2<T: Real>(op: &StepL2, x: &mut [T], grad: &[T], norms: &[T]) {
 }
 
 /// See [`ProjectL2`].
-pub fn project_l2<T: Real>(op: &ProjectL2, x: &mut [T], clean: &[T], norms: &[T]) {
+fn project_l2<T: Real>(op: &ProjectL2, x: &mut [T], clean: &[T], norms: &[T]) {
     let eps = T::from_f32(op.eps);
     each(op.shape, x, |i, lane, x| {
         let scale = if norms[lane] > eps { eps / norms[lane] } else { T::ONE };
         clip(clean[i] + (x - clean[i]) * scale, T::ZERO, T::ONE)
     });
+}
+
+impl<T: Real> Run<T> for LaneNorm {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        lane_norm(self.shape, lent.read("x")?, lent.read_some("minus")?, lent.write("norms")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for StepLinf {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        step_linf(self, lent.write("x")?, lent.read("clean")?, lent.read("grad")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for StepL2 {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        step_l2(self, lent.write("x")?, lent.read("grad")?, lent.read("norms")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for ProjectL2 {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        project_l2(self, lent.write("x")?, lent.read("clean")?, lent.read("norms")?);
+        Ok(())
+    }
 }

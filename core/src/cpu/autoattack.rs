@@ -2,11 +2,11 @@
 //!
 //! Lanes are independent, so they are the tasks that threads share. Norms are summed in float64.
 
-use super::real::Real;
-use super::{CpuDevice, parallel};
+use super::lent::Lent;
+use super::{Real, Run, parallel};
 use crate::error::Result;
-use crate::ops::Shape;
-use crate::ops::autoattack::{ApgdKeep, Ball, FabStep, LaneLoss, LaneLossKind, LaneOp, SQUARE_WORDS, SquareStep};
+use crate::ops::autoattack::{Ball, LaneLossKind, SQUARE_WORDS};
+use crate::ops::{ApgdKeep, ApgdStep, FabKeep, FabStep, LaneLoss, Shape, SquareKeep, SquareStep, StepParams};
 
 /// Added to denominators, as the authors do.
 const TINY: f32 = 1e-12;
@@ -141,7 +141,7 @@ fn loss<T: Real>(kind: LaneLossKind, z: &[T], label: usize, target: usize, gradi
 }
 
 /// Values and gradients of all lanes; a label or target that names no class gives NaN and no gradient.
-fn losses<T: Real>(op: &LaneLoss, n_valid: usize, logits: &[T], [labels, targets]: [&[u32]; 2], values: &mut [T], dlogits: &mut [T]) {
+fn lane_loss<T: Real>(op: &LaneLoss, n_valid: usize, logits: &[T], [labels, targets]: [&[u32]; 2], values: &mut [T], dlogits: &mut [T]) {
     let (classes, n) = (op.classes, op.n);
     values[..2 * n].fill(T::ZERO);
     dlogits[..classes * n].fill(T::ZERO);
@@ -313,104 +313,161 @@ fn square_move<T: Real>(op: &SquareStep, words: &[T], pyramids: &[T], clean: &[T
     clean.iter().zip(&delta).map(|(c, d)| unit(*c + *d * scale)).collect()
 }
 
-impl<T: Real> CpuDevice<T> {
-    /// Writes the columns that `work` makes of each lane to `to`.
-    fn lanes(shape: Shape, to: &mut [T], work: impl Fn(usize) -> Vec<T> + Sync + Send) {
-        let columns = parallel::map(shape.n, work);
-        for (lane, made) in columns.iter().enumerate() {
-            put(&mut to[..shape.len()], shape.n, lane, made);
-        }
+/// Writes the columns that `work` makes of each lane to `to`.
+fn each_lane<T: Real>(n: usize, to: &mut [T], work: impl Fn(usize) -> Vec<T> + Sync + Send) {
+    let columns = parallel::map(n, work);
+    for (lane, made) in columns.iter().enumerate() {
+        put(to, n, lane, made);
     }
+}
 
-    pub(super) fn run_lane_op(&mut self, op: &LaneOp, n_valid: usize) -> Result<()> {
-        let (shape, n) = (op.shape(), op.shape().n);
-        let of = |values: &[T], lane: usize| column(&values[..shape.len()], n, lane);
-        match op {
-            LaneOp::Loss(o) => self.lend([o.values, o.dlogits], |d, [values, dlogits]| {
-                losses(o, n_valid, d.real(o.logits)?, [d.index(o.labels)?, d.index(o.targets)?], values, dlogits);
-                Ok(())
-            }),
-            LaneOp::ApgdStep(o) => self.lend([o.x, o.old], |d, [x, old]| {
-                let (clean, grad, lanes, control) = (d.real(o.clean)?, d.real(o.grad)?, d.real(o.lanes)?, d.real(o.control)?);
-                let before = x[..shape.len()].to_vec();
-                Self::lanes(shape, x, |lane| {
-                    let [clean, grad, x, old] = [clean, grad, &before, old].map(|v| of(v, lane));
-                    apgd_move(o.ball, control[0], lanes[lane], &clean, &grad, &x, &old)
-                });
-                old[..shape.len()].copy_from_slice(&before);
-                Ok(())
-            }),
-            LaneOp::ApgdKeep(o) => self.apgd_keep(o),
-            LaneOp::FabStep(o) => self.lend([o.x], |d, [x]| {
-                let (clean, grad, values) = (d.real(o.clean)?, d.real(o.grad)?, d.real(o.values)?);
-                let before = x[..shape.len()].to_vec();
-                Self::lanes(shape, x, |lane| {
-                    let [clean, grad, x] = [clean, grad, &before].map(|v| of(v, lane));
-                    fab_move(o, values[lane], &clean, &grad, &x)
-                });
-                Ok(())
-            }),
-            LaneOp::FabKeep(o) => self.lend([o.x, o.adv, o.lanes], |d, [x, adv, lanes]| {
-                let (clean, values) = (d.real(o.clean)?, d.real(o.values)?);
-                for lane in (0..n).filter(|lane| values[n + lane] != T::ZERO) {
-                    let (clean, mut moved) = (of(clean, lane), of(x, lane));
-                    let distance = distance(o.l2, &moved, &clean);
-                    if distance < lanes[lane] {
-                        lanes[lane] = distance;
-                        put(&mut adv[..shape.len()], n, lane, &moved);
-                    }
-                    for (x, clean) in moved.iter_mut().zip(clean) {
-                        *x = unit(clean + (*x - clean) * T::from_f32(0.9));
-                    }
-                    put(&mut x[..shape.len()], n, lane, &moved);
-                }
-                Ok(())
-            }),
-            LaneOp::SquareStep(o) => self.lend([o.x], |d, [x]| {
-                let (clean, best) = (d.real(o.clean)?, d.real(o.best)?);
-                let (proposal, pyramids) = (d.real(o.proposal)?, d.real(o.pyramids)?);
-                Self::lanes(shape, x, |lane| {
-                    let words = &proposal[lane * SQUARE_WORDS..(lane + 1) * SQUARE_WORDS];
-                    square_move(o, words, pyramids, &of(clean, lane), &of(best, lane))
-                });
-                Ok(())
-            }),
-            LaneOp::SquareKeep(o) => self.lend([o.best, o.lanes], |d, [best, lanes]| {
-                let (x, values) = (d.real(o.x)?, d.real(o.values)?);
-                for lane in 0..n {
-                    if lanes[lane] > T::ZERO && values[lane] < lanes[lane] {
-                        lanes[lane] = values[lane];
-                        put(&mut best[..shape.len()], n, lane, &of(x, lane));
-                    }
-                }
-                Ok(())
-            }),
-        }
+impl<T: Real> Run<T> for LaneLoss {
+    fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
+        let classes = [lent.index("labels")?, lent.index("targets")?];
+        lane_loss(self, step.n_valid as usize, lent.read("logits")?, classes, lent.write("values")?, lent.write("dlogits")?);
+        Ok(())
     }
+}
 
-    fn apgd_keep(&mut self, o: &ApgdKeep) -> Result<()> {
-        let (len, n) = (o.shape.len(), o.shape.n);
-        self.lend([o.x, o.grad, o.best, o.best_grad, o.adv, o.lanes], |d, [x, grad, best, best_grad, adv, lanes]| {
-            let (values, control) = (d.real(o.values)?, d.real(o.control)?);
-            for lane in 0..n {
-                let mut state = column(lanes, n, lane);
-                let Decision { better, halve } = apgd_decide(values[lane], control, &mut state);
-                put(lanes, n, lane, &state);
-                let fools = values[n + lane] != T::ZERO;
-                for i in (lane..len).step_by(n) {
-                    if fools {
-                        adv[i] = x[i];
-                    }
-                    if better {
-                        (best[i], best_grad[i]) = (x[i], grad[i]);
-                    }
-                    if halve {
-                        (x[i], grad[i]) = (best[i], best_grad[i]);
-                    }
-                }
+/// See [`ApgdStep`].
+fn apgd_step<T: Real>(op: &ApgdStep, [clean, grad, lanes, control]: [&[T]; 4], x: &mut [T], old: &mut [T]) {
+    let n = op.shape.n;
+    let before = x.to_vec();
+    each_lane(n, x, |lane| {
+        let [clean, grad, x, old] = [clean, grad, &before, old].map(|v| column(v, n, lane));
+        apgd_move(op.ball, control[0], lanes[lane], &clean, &grad, &x, &old)
+    });
+    old.copy_from_slice(&before);
+}
+
+impl<T: Real> Run<T> for ApgdStep {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        let read = [lent.read("clean")?, lent.read("grad")?, lent.read("lanes")?, lent.read("control")?];
+        apgd_step(self, read, lent.write("x")?, lent.write("old")?);
+        Ok(())
+    }
+}
+
+/// What [`apgd_keep`] writes.
+struct Kept<'a, T> {
+    x: &'a mut [T],
+    grad: &'a mut [T],
+    best: &'a mut [T],
+    best_grad: &'a mut [T],
+    adv: &'a mut [T],
+    lanes: &'a mut [T],
+}
+
+/// See [`ApgdKeep`].
+fn apgd_keep<T: Real>(n: usize, values: &[T], control: &[T], kept: Kept<'_, T>) {
+    let Kept { x, grad, best, best_grad, adv, lanes } = kept;
+    for lane in 0..n {
+        let mut state = column(lanes, n, lane);
+        let Decision { better, halve } = apgd_decide(values[lane], control, &mut state);
+        put(lanes, n, lane, &state);
+        let fools = values[n + lane] != T::ZERO;
+        for i in (lane..x.len()).step_by(n) {
+            if fools {
+                adv[i] = x[i];
             }
-            Ok(())
-        })
+            if better {
+                (best[i], best_grad[i]) = (x[i], grad[i]);
+            }
+            if halve {
+                (x[i], grad[i]) = (best[i], best_grad[i]);
+            }
+        }
+    }
+}
+
+impl<T: Real> Run<T> for ApgdKeep {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        let kept = Kept {
+            x: lent.write("x")?,
+            grad: lent.write("grad")?,
+            best: lent.write("best")?,
+            best_grad: lent.write("best_grad")?,
+            adv: lent.write("adv")?,
+            lanes: lent.write("lanes")?,
+        };
+        apgd_keep(self.shape.n, lent.read("values")?, lent.read("control")?, kept);
+        Ok(())
+    }
+}
+
+/// See [`FabStep`].
+fn fab_step<T: Real>(op: &FabStep, clean: &[T], grad: &[T], values: &[T], x: &mut [T]) {
+    let n = op.shape.n;
+    let before = x.to_vec();
+    each_lane(n, x, |lane| {
+        let [clean, grad, x] = [clean, grad, &before].map(|v| column(v, n, lane));
+        fab_move(op, values[lane], &clean, &grad, &x)
+    });
+}
+
+impl<T: Real> Run<T> for FabStep {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        fab_step(self, lent.read("clean")?, lent.read("grad")?, lent.read("values")?, lent.write("x")?);
+        Ok(())
+    }
+}
+
+/// See [`FabKeep`].
+fn fab_keep<T: Real>(op: &FabKeep, clean: &[T], values: &[T], x: &mut [T], adv: &mut [T], lanes: &mut [T]) {
+    let n = op.shape.n;
+    for lane in (0..n).filter(|lane| values[n + lane] != T::ZERO) {
+        let (clean, mut moved) = (column(clean, n, lane), column(x, n, lane));
+        let distance = distance(op.l2, &moved, &clean);
+        if distance < lanes[lane] {
+            lanes[lane] = distance;
+            put(adv, n, lane, &moved);
+        }
+        for (x, clean) in moved.iter_mut().zip(clean) {
+            *x = unit(clean + (*x - clean) * T::from_f32(0.9));
+        }
+        put(x, n, lane, &moved);
+    }
+}
+
+impl<T: Real> Run<T> for FabKeep {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        let (x, adv, lanes) = (lent.write("x")?, lent.write("adv")?, lent.write("lanes")?);
+        fab_keep(self, lent.read("clean")?, lent.read("values")?, x, adv, lanes);
+        Ok(())
+    }
+}
+
+/// See [`SquareStep`].
+fn square_step<T: Real>(op: &SquareStep, clean: &[T], best: &[T], proposal: &[T], pyramids: &[T], x: &mut [T]) {
+    let n = op.shape.n;
+    each_lane(n, x, |lane| {
+        let words = &proposal[lane * SQUARE_WORDS..(lane + 1) * SQUARE_WORDS];
+        square_move(op, words, pyramids, &column(clean, n, lane), &column(best, n, lane))
+    });
+}
+
+impl<T: Real> Run<T> for SquareStep {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        let (proposal, pyramids) = (lent.read("proposal")?, lent.read("pyramids")?);
+        square_step(self, lent.read("clean")?, lent.read("best")?, proposal, pyramids, lent.write("x")?);
+        Ok(())
+    }
+}
+
+/// See [`SquareKeep`].
+fn square_keep<T: Real>(n: usize, x: &[T], values: &[T], best: &mut [T], lanes: &mut [T]) {
+    for lane in 0..n {
+        if lanes[lane] > T::ZERO && values[lane] < lanes[lane] {
+            lanes[lane] = values[lane];
+            put(best, n, lane, &column(x, n, lane));
+        }
+    }
+}
+
+impl<T: Real> Run<T> for SquareKeep {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        square_keep(self.shape.n, lent.read("x")?, lent.read("values")?, lent.write("best")?, lent.write("lanes")?);
+        Ok(())
     }
 }
 

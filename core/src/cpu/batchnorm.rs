@@ -1,12 +1,13 @@
 //! The twins of `ops::batchnorm`, each one pass over its tensors.
 //!
-//! Sums run in float64 over fixed pieces of a channel: that costs nothing beside the memory traffic, and makes the
-//! one-pass variance safe and the result independent of the number of threads.
+//! Sums run in float64 over fixed pieces of a channel, which also makes the one-pass variance safe.
 
-use crate::ops::Shape;
-
+use super::lent::Lent;
 use super::parallel::{self, Pieces, Shared};
-use super::real::Real;
+use super::reduce::sum_partials;
+use super::{Real, Run};
+use crate::error::Result;
+use crate::ops::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats, Shape, StepParams};
 use crate::platform::parallel_for;
 
 /// A channel's constants: mean, 1/std, gamma, beta.
@@ -20,19 +21,19 @@ struct Channel<T> {
 
 /// Statistics and affine parameters as a kernel reads them.
 #[derive(Clone, Copy)]
-pub struct Norm<'a, T> {
+struct Norm<'a, T> {
     /// Extent.
-    pub shape: Shape,
+    shape: Shape,
     /// Real lanes.
-    pub n_valid: usize,
+    n_valid: usize,
     /// `[2][C]` mean, then 1/std (train) or variance (eval).
-    pub stats: &'a [T],
+    stats: &'a [T],
     /// Running statistics.
-    pub eval: bool,
+    eval: bool,
     /// Added to the running variance.
-    pub eps: T,
+    eps: T,
     /// `[2][C]` gamma, beta; absent where only the statistics matter.
-    pub affine: Option<&'a [T]>,
+    affine: Option<&'a [T]>,
 }
 
 impl<T: Real> Norm<'_, T> {
@@ -59,12 +60,6 @@ fn clear_padding<T: Real>(n: usize, n_valid: usize, values: &mut [T]) {
     }
 }
 
-/// Adds the sums of a channel's pieces, in order.
-fn channel_sums(pieces: Pieces, parts: &[[f64; 2]]) -> Vec<[f64; 2]> {
-    let add = |[a, b]: [f64; 2], [c, d]: &[f64; 2]| [a + c, b + d];
-    parts.chunks(pieces.per_channel().max(1)).map(|parts| parts.iter().fold([0.0; 2], add)).collect()
-}
-
 /// Independent accumulators of a sum: enough for any vector width.
 const LANES: usize = 16;
 
@@ -87,15 +82,20 @@ fn moments<T: Real>(x: &[T]) -> [f64; 2] {
     [sum.iter().sum(), squares.iter().sum()]
 }
 
-/// Batch statistics into `saved`, and a step of the running ones. Padded lanes of `x` are zero and so add nothing.
-pub fn stats<T: Real>(shape: Shape, n_valid: usize, x: &[T], saved: &mut [T], running: &mut [T], momentum: T, eps: T) {
+/// Sum and sum of squares of each piece. Padded lanes of `x` are zero and so add nothing.
+fn batchnorm_stats<T: Real>(shape: Shape, x: &[T]) -> Vec<[f64; 2]> {
     let pieces = Pieces::new(shape);
-    let parts = parallel::map(pieces.count(), |i| {
+    parallel::map(pieces.count(), |i| {
         let (_, start, len) = pieces.get(i);
         pulp::Arch::new().dispatch(|| moments(&x[start..start + len]))
-    });
+    })
+}
+
+/// Batch statistics into `saved`, and a step of the running ones.
+fn batchnorm_finish<T: Real>(op: &BatchNormStats, n_valid: usize, partials: &[[f64; 2]], saved: &mut [T], running: &mut [T]) {
+    let (shape, momentum, eps) = (op.shape, T::from_f32(op.momentum), T::from_f32(op.eps));
     let count = (shape.h * shape.w * n_valid.min(shape.n)).max(1) as f64;
-    for (c, [sum, squares]) in channel_sums(pieces, &parts).into_iter().enumerate() {
+    for (c, [sum, squares]) in sum_partials(Pieces::new(shape), partials).into_iter().enumerate() {
         let mean = sum / count;
         // Rounding may take a variance of zero below zero; a NaN stays one.
         let variance = squares / count - mean * mean;
@@ -115,7 +115,7 @@ fn floor<T: Real>(value: T) -> T {
 }
 
 /// `y = relu(gamma * xhat + beta + residual)`, zero beyond the valid lanes.
-pub fn apply<T: Real>(norm: Norm<'_, T>, x: &[T], residual: Option<&[T]>, relu: bool, y: &mut [T]) {
+fn batchnorm_apply<T: Real>(norm: Norm<'_, T>, x: &[T], residual: Option<&[T]>, relu: bool, y: &mut [T]) {
     let shape = norm.shape;
     let pieces = Pieces::new(shape);
     let y = Shared::new(y);
@@ -166,13 +166,12 @@ fn gradient_sums<T: Real, const RELU: bool>(dy: &[T], y: &[T], x: &[T], mean: T)
     [centred.iter().sum(), plain.iter().sum()]
 }
 
-/// `daffine = [sum dpre * xhat, sum dpre]`. Padded lanes of `dy` are zero and so add nothing.
+/// `[sum dpre * (x - mean), sum dpre]` of each piece. Padded lanes of `dy` are zero and so add nothing.
 ///
 /// `y` is the forward output where ReLU followed.
-pub fn reduce_grad<T: Real>(norm: Norm<'_, T>, dy: &[T], y: Option<&[T]>, x: &[T], daffine: &mut [T]) {
-    let shape = norm.shape;
-    let pieces = Pieces::new(shape);
-    let parts = parallel::map(pieces.count(), |i| {
+fn batchnorm_reduce_grad<T: Real>(norm: Norm<'_, T>, dy: &[T], y: Option<&[T]>, x: &[T]) -> Vec<[f64; 2]> {
+    let pieces = Pieces::new(norm.shape);
+    parallel::map(pieces.count(), |i| {
         let (c, start, len) = pieces.get(i);
         let Channel { mean, .. } = norm.channel(c);
         let (dy, x, y) = (&dy[start..][..len], &x[start..][..len], y.map(|y| &y[start..][..len]));
@@ -180,36 +179,31 @@ pub fn reduce_grad<T: Real>(norm: Norm<'_, T>, dy: &[T], y: Option<&[T]>, x: &[T
             None => gradient_sums::<T, false>(dy, dy, x, mean),
             Some(y) => gradient_sums::<T, true>(dy, y, x, mean),
         })
-    });
-    let sums = channel_sums(pieces, &parts);
-    for (c, [centred, plain]) in sums.into_iter().enumerate() {
-        daffine[c] = T::from_f64(centred * norm.channel(c).inv_std.to_f64());
-        daffine[shape.c + c] = T::from_f64(plain);
-    }
+    })
 }
 
-/// Operands of [`input_grad`].
-pub struct InputGrad<'a, T> {
+/// Operands of [`batchnorm_input_grad`].
+struct InputGrad<'a, T> {
     /// Statistics and affine parameters.
-    pub norm: Norm<'a, T>,
+    norm: Norm<'a, T>,
     /// Gradient of `y`; `None` where it stands in `dx`.
-    pub dy: Option<&'a [T]>,
+    dy: Option<&'a [T]>,
     /// Forward output, where ReLU followed.
-    pub y: Option<&'a [T]>,
+    y: Option<&'a [T]>,
     /// Forward input.
-    pub x: &'a [T],
-    /// `[2][C]` from [`reduce_grad`] (train only).
-    pub daffine: Option<&'a [T]>,
+    x: &'a [T],
+    /// `[2][C]` of [`BatchNormReduceGrad`] (train only).
+    daffine: Option<&'a [T]>,
     /// Gradient of `x`.
-    pub dx: &'a mut [T],
+    dx: &'a mut [T],
     /// Add to `dx` instead of overwriting it.
-    pub accumulate: bool,
+    accumulate: bool,
     /// Gradient of the residual, and whether to add to it.
-    pub dresidual: Option<(&'a mut [T], bool)>,
+    dresidual: Option<(&'a mut [T], bool)>,
 }
 
 /// Gradient of the input and of the residual.
-pub fn input_grad<T: Real>(args: InputGrad<'_, T>) {
+fn batchnorm_input_grad<T: Real>(args: InputGrad<'_, T>) {
     let InputGrad { norm, dy, y, x, daffine, dx, accumulate, dresidual } = args;
     let shape = norm.shape;
     let count = T::from_f64(norm.count().max(1) as f64);
@@ -272,3 +266,71 @@ pub fn input_grad<T: Real>(args: InputGrad<'_, T>) {
 
 /// Floats of `dpre` held at a time: `dx` may be `dy`, and every reader of `dpre` must see it before `dx` is written.
 const BLOCK: usize = 256;
+
+impl<T: Real> Run<T> for BatchNormStats {
+    fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
+        let partials = batchnorm_stats(self.shape, lent.read("x")?);
+        batchnorm_finish(self, step.n_valid as usize, &partials, lent.write("saved")?, lent.write("running")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for BatchNormApply {
+    fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
+        let norm = Norm {
+            shape: self.shape,
+            n_valid: step.n_valid as usize,
+            stats: lent.read("stats")?,
+            eval: self.eval,
+            eps: T::from_f32(self.eps),
+            affine: Some(lent.read("affine")?),
+        };
+        batchnorm_apply(norm, lent.read("x")?, lent.read_some("residual")?, self.relu, lent.write("y")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for BatchNormReduceGrad {
+    fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
+        let norm = Norm {
+            shape: self.shape,
+            n_valid: step.n_valid as usize,
+            stats: lent.read("stats")?,
+            eval: self.eval,
+            eps: T::from_f32(self.eps),
+            affine: None,
+        };
+        let partials = batchnorm_reduce_grad(norm, lent.read("dy")?, lent.read_some("y")?, lent.read("x")?);
+        let daffine = lent.write("daffine")?;
+        for (c, [centred, plain]) in sum_partials(Pieces::new(self.shape), &partials).into_iter().enumerate() {
+            daffine[c] = T::from_f64(centred * norm.channel(c).inv_std.to_f64());
+            daffine[self.shape.c + c] = T::from_f64(plain);
+        }
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for BatchNormInputGrad {
+    fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
+        let norm = Norm {
+            shape: self.shape,
+            n_valid: step.n_valid as usize,
+            stats: lent.read("stats")?,
+            eval: self.eval,
+            eps: T::from_f32(self.eps),
+            affine: Some(lent.read("affine")?),
+        };
+        let accumulate_residual = self.dresidual.is_some_and(|(_, accumulate)| accumulate);
+        batchnorm_input_grad(InputGrad {
+            norm,
+            dy: lent.read_some("dy")?,
+            y: lent.read_some("y")?,
+            x: lent.read("x")?,
+            daffine: lent.read_some("daffine")?,
+            dx: lent.write("dx")?,
+            accumulate: self.accumulate,
+            dresidual: lent.write_some("dresidual")?.map(|d| (d, accumulate_residual)),
+        });
+        Ok(())
+    }
+}

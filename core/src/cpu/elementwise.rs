@@ -1,12 +1,13 @@
 //! The twins of `ops::elementwise`: bound by memory traffic, so each is one pass split over threads.
 
-use crate::ops::{Augment, Normalize, Shape, ShortcutA, ShortcutAGrad};
-
+use super::lent::Lent;
 use super::parallel::{self, CHUNK};
-use super::real::Real;
+use super::{Real, Run};
+use crate::error::Result;
+use crate::ops::{Add, Augment, Fill, Normalize, Relu, ReluGrad, Shape, ShortcutA, ShortcutAGrad, StepParams};
 
 /// Decodes and augments a batch of bytes; see [`Augment`]. Coordinates are computed in f32 on every device.
-pub fn augment<T: Real>(op: &Augment, n_valid: usize, bytes: &[u32], params: &[T], out: &mut [T]) {
+fn augment<T: Real>(op: &Augment, n_valid: usize, bytes: &[u32], augmentation: &[T], out: &mut [T]) {
     let Shape { c: channels, h, w, n } = op.shape;
     let (half_w, half_h) = ((w as f32 - 1.0) / 2.0, (h as f32 - 1.0) / 2.0);
     let levels: Vec<T> = (0..256).map(|b| T::from_f64(f64::from(b)) / T::from_f64(255.0)).collect();
@@ -19,7 +20,7 @@ pub fn augment<T: Real>(op: &Augment, n_valid: usize, bytes: &[u32], params: &[T
             if lane >= n_valid {
                 continue;
             }
-            let p = &params[lane * 8..lane * 8 + 5];
+            let p = &augmentation[lane * 8..lane * 8 + 5];
             let (cos, sin) = (p[3].to_f32(), p[4].to_f32());
             let u = x as f32 - half_w;
             let sx = (cos * u + sin * v + half_w).round_ties_even() as i64;
@@ -39,7 +40,7 @@ pub fn augment<T: Real>(op: &Augment, n_valid: usize, bytes: &[u32], params: &[T
 }
 
 /// `y = (x - mean) * inv_std` on the valid lanes; in place without `x`.
-pub fn normalize<T: Real>(op: &Normalize, n_valid: usize, x: Option<&[T]>, y: &mut [T]) {
+fn normalize<T: Real>(op: &Normalize, n_valid: usize, x: Option<&[T]>, y: &mut [T]) {
     let (n, plane) = (op.shape.n, op.shape.plane());
     parallel::chunks_mut(&mut y[..op.shape.len()], plane, |c, y| {
         let (mean, scale) = (T::from_f32(op.mean[c]), T::from_f32(op.inv_std[c]));
@@ -57,12 +58,12 @@ pub fn normalize<T: Real>(op: &Normalize, n_valid: usize, x: Option<&[T]>, y: &m
 }
 
 /// `y += x`.
-pub fn add<T: Real>(x: &[T], y: &mut [T]) {
+fn add<T: Real>(x: &[T], y: &mut [T]) {
     parallel::chunks_mut(y, CHUNK, |i, y| y.iter_mut().zip(&x[i * CHUNK..]).for_each(|(y, &x)| *y += x));
 }
 
 /// `y = max(x, 0)`, a NaN stays; in place without `x`.
-pub fn relu<T: Real>(x: Option<&[T]>, y: &mut [T]) {
+fn relu<T: Real>(x: Option<&[T]>, y: &mut [T]) {
     let floor = |value: T| if value < T::ZERO { T::ZERO } else { value };
     parallel::chunks_mut(y, CHUNK, |i, y| match x {
         Some(x) => y.iter_mut().zip(&x[i * CHUNK..]).for_each(|(y, &x)| *y = floor(x)),
@@ -71,7 +72,7 @@ pub fn relu<T: Real>(x: Option<&[T]>, y: &mut [T]) {
 }
 
 /// `dx (+)= y > 0 ? dy : 0`; in place without `dy`.
-pub fn relu_grad<T: Real>(dy: Option<&[T]>, y: &[T], accumulate: bool, dx: &mut [T]) {
+fn relu_grad<T: Real>(dy: Option<&[T]>, y: &[T], accumulate: bool, dx: &mut [T]) {
     let gate = |y: T, dy: T| if y > T::ZERO { dy } else { T::ZERO };
     parallel::chunks_mut(dx, CHUNK, |i, dx| {
         let y = &y[i * CHUNK..];
@@ -86,7 +87,7 @@ pub fn relu_grad<T: Real>(dy: Option<&[T]>, y: &[T], accumulate: bool, dx: &mut 
 }
 
 /// Subsample and pad with zero channels.
-pub fn shortcut<T: Real>(op: &ShortcutA, x: &[T], y: &mut [T]) {
+fn shortcut_a<T: Real>(op: &ShortcutA, x: &[T], y: &mut [T]) {
     let (input, output) = (op.input, op.output);
     let (n, pad) = (input.n, (output.c - input.c) / 2);
     parallel::chunks_mut(&mut y[..output.len()], output.plane(), |c, y| {
@@ -99,8 +100,8 @@ pub fn shortcut<T: Real>(op: &ShortcutA, x: &[T], y: &mut [T]) {
     });
 }
 
-/// Gradient of [`shortcut`].
-pub fn shortcut_grad<T: Real>(op: &ShortcutAGrad, dy: &[T], dx: &mut [T]) {
+/// Gradient of [`shortcut_a`].
+fn shortcut_a_grad<T: Real>(op: &ShortcutAGrad, dy: &[T], dx: &mut [T]) {
     let (input, output) = (op.input, op.output);
     let (n, pad) = (input.n, (output.c - input.c) / 2);
     parallel::chunks_mut(&mut dx[..input.len()], input.plane(), |c, dx| {
@@ -117,6 +118,62 @@ pub fn shortcut_grad<T: Real>(op: &ShortcutAGrad, dy: &[T], dx: &mut [T]) {
 }
 
 /// Sets every float.
-pub fn fill<T: Real>(value: T, buffer: &mut [T]) {
+fn fill<T: Real>(value: T, buffer: &mut [T]) {
     parallel::chunks_mut(buffer, CHUNK, |_, part| part.fill(value));
+}
+
+impl<T: Real> Run<T> for Augment {
+    fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
+        augment(self, step.n_valid as usize, lent.index("bytes")?, lent.read("augmentation")?, lent.write("out")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for Normalize {
+    fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
+        normalize(self, step.n_valid as usize, lent.read_some("x")?, lent.write("y")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for Add {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        add(lent.read("x")?, lent.write("y")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for Relu {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        relu(lent.read_some("x")?, lent.write("y")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for ReluGrad {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        relu_grad(lent.read_some("dy")?, lent.read("y")?, self.accumulate, lent.write("dx")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for ShortcutA {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        shortcut_a(self, lent.read("x")?, lent.write("y")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for ShortcutAGrad {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        shortcut_a_grad(self, lent.read("dy")?, lent.write("dx")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for Fill {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        fill(T::from_f32(self.value), lent.write("buffer")?);
+        Ok(())
+    }
 }

@@ -1,22 +1,23 @@
 //! The twin of `ops::loss`: one pass over the lanes, serial, since logits are few.
 
-use crate::ops::SoftmaxCrossEntropy;
+use super::lent::Lent;
+use super::{Real, Run};
+use crate::error::Result;
 use crate::ops::loss::SAMPLE_WORDS;
-
-use super::real::Real;
+use crate::ops::{SoftmaxCrossEntropy, StepParams};
 
 /// What [`softmax_cross_entropy`] writes.
-pub struct Outputs<'a, T> {
+struct Outputs<'a, T> {
     /// `[classes][n]`.
-    pub dlogits: Option<&'a mut [T]>,
+    dlogits: Option<&'a mut [T]>,
     /// The records of this batch, from its first sample on.
-    pub samples: &'a mut [T],
+    samples: &'a mut [T],
     /// Sums, added to.
-    pub totals: &'a mut [T],
+    totals: &'a mut [T],
 }
 
 /// Loss, gradient (over `divisor`) and records; a label that names no class gives a NaN loss, which `totals[3]` counts.
-pub fn softmax_cross_entropy<T: Real>(
+fn softmax_cross_entropy<T: Real>(
     op: &SoftmaxCrossEntropy,
     n_valid: usize,
     divisor: u32,
@@ -71,5 +72,15 @@ pub fn softmax_cross_entropy<T: Real>(
     }
     for (total, part) in totals.iter_mut().zip([losses, correct, T::from_f64(n_valid.min(n) as f64), bad]) {
         *total += part;
+    }
+}
+
+impl<T: Real> Run<T> for SoftmaxCrossEntropy {
+    fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
+        let samples = lent.write("samples")?;
+        let samples = &mut samples[step.sample_offset as usize * SAMPLE_WORDS..];
+        let out = Outputs { dlogits: lent.write_some("dlogits")?, samples, totals: lent.write("totals")? };
+        softmax_cross_entropy(self, step.n_valid as usize, step.divisor(), lent.read("logits")?, lent.index("labels")?, out);
+        Ok(())
     }
 }

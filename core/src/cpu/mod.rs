@@ -1,4 +1,4 @@
-//! The CPU backend: the Rust twin of every kernel, one file a family, threads and SIMD where it matters.
+//! The CPU backend: a function for every stage in `shaders/`, of the same name, one file a family; threads and SIMD where it matters.
 //!
 //! It is a real backend, not a test double: everything runs where there is no GPU. `CpuDevice<f64>` runs the plain loops
 //! in double precision and is the oracle of both backends.
@@ -9,15 +9,14 @@ mod attack;
 mod autoattack;
 mod batchnorm;
 mod conv;
-mod conv_fast;
 mod elementwise;
+mod lent;
 mod loss;
-mod operands;
 mod optim;
 pub(crate) mod parallel;
 mod pool;
 mod real;
-mod run;
+mod reduce;
 mod sample_norm;
 #[cfg(test)]
 mod tests;
@@ -26,13 +25,22 @@ pub use real::Real;
 
 use crate::device::DeviceInfo;
 use crate::error::{Error, Result};
-use crate::ops::{BufferId, Dtype, Op, StepParams};
+use crate::ops::{BufferId, Contract, Dtype, Held, Op, StepParams, with_op};
 use crate::platform;
 use aligned::{Aligned, Word};
+use lent::Lent;
+
+/// How an op is computed here.
+trait Run<T>: Contract {
+    /// Computes it on its buffers.
+    fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()>;
+}
 
 /// One place of the buffer table.
+#[derive(Default)]
 enum Slot<T> {
     /// Freed, or lent to the op that is running.
+    #[default]
     Empty,
     Real(Aligned<T>),
     Index(Aligned<u32>),
@@ -172,6 +180,13 @@ impl<T: Real> CpuDevice<T> {
             _ => Err(wrong(id, "holds no floats")),
         }
     }
+    fn held(&self, id: BufferId) -> Option<Held> {
+        match self.slots.get(id.0 as usize) {
+            None | Some(Slot::Empty) => None,
+            Some(Slot::Real(buffer)) => Some(Held { dtype: Dtype::F32, words: buffer.len() }),
+            Some(Slot::Index(buffer)) => Some(Held { dtype: Dtype::U32, words: buffer.len() }),
+        }
+    }
     /// Checks that every op's extents agree and that its buffers exist, have the right type and are long enough.
     ///
     /// # Errors
@@ -181,24 +196,8 @@ impl<T: Real> CpuDevice<T> {
         ops.iter().try_for_each(|op| self.check_op(op))
     }
     fn check_op(&self, op: &Op) -> Result<()> {
-        for operand in operands::of(op)? {
-            let slot = self.slots.get(operand.id.0 as usize);
-            let fits = match (slot, operand.dtype) {
-                (Some(Slot::Real(buffer)), Dtype::F32) => buffer.len() >= operand.words,
-                (Some(Slot::Index(buffer)), Dtype::U32) => buffer.len() >= operand.words,
-                _ => false,
-            };
-            if !fits {
-                let found = match slot {
-                    None | Some(Slot::Empty) => "no buffer".to_owned(),
-                    Some(slot @ Slot::Real(_)) => format!("{} floats", slot.words()),
-                    Some(slot @ Slot::Index(_)) => format!("{} integers", slot.words()),
-                };
-                let kind = if operand.dtype == Dtype::F32 { "floats" } else { "integers" };
-                return Err(Error::shape(operands::name(op), operand.tensor, format!("at least {} {kind}", operand.words), found));
-            }
-        }
-        Ok(())
+        op.check()?;
+        op.check_buffers(|id| self.held(id))
     }
     /// Computes the ops in order.
     ///
@@ -207,7 +206,8 @@ impl<T: Real> CpuDevice<T> {
     pub fn run(&mut self, ops: &[Op], step: &StepParams) -> Result<()> {
         for op in ops {
             self.check_op(op)?;
-            self.run_op(op, step)?;
+            op.check_step(step, |id| self.held(id))?;
+            self.lend(op, |lent| with_op!(op, op => op.run(lent, step)))?;
         }
         Ok(())
     }
@@ -216,31 +216,5 @@ impl<T: Real> CpuDevice<T> {
             Some(Slot::Real(values)) => Ok(values),
             _ => Err(wrong(id, "holds no floats")),
         }
-    }
-    fn index(&self, id: BufferId) -> Result<&[u32]> {
-        match self.slots.get(id.0 as usize) {
-            Some(Slot::Index(values)) => Ok(values),
-            _ => Err(wrong(id, "holds no integers")),
-        }
-    }
-    /// Lends out the buffers that an op writes, and takes them back whatever comes of it.
-    fn lend<const K: usize>(&mut self, ids: [BufferId; K], work: impl FnOnce(&Self, [&mut [T]; K]) -> Result<()>) -> Result<()> {
-        let mut lent = ids.map(|id| match self.slots.get_mut(id.0 as usize) {
-            Some(slot) => std::mem::replace(slot, Slot::Empty),
-            None => Slot::Empty,
-        });
-        let result = work(
-            self,
-            lent.each_mut().map(|slot| match slot {
-                Slot::Real(values) => &mut **values,
-                _ => &mut [],
-            }),
-        );
-        for (id, slot) in ids.into_iter().zip(lent) {
-            if let Some(place) = self.slots.get_mut(id.0 as usize) {
-                *place = slot;
-            }
-        }
-        result
     }
 }

@@ -1,13 +1,14 @@
 //! The twins of `ops::optim`: element by element, in the order of operations that PyTorch uses.
 
-use crate::ops::StepParams;
-
+use super::lent::Lent;
 use super::parallel::{self, CHUNK, Shared};
-use super::real::Real;
+use super::{Real, Run};
+use crate::error::Result;
+use crate::ops::{AdamUpdate, SgdUpdate, StepParams};
 use crate::platform::parallel_for;
 
 /// SGD with momentum, Nesterov or not. `reset` masks the momentum too.
-pub fn sgd<T: Real>(step: &StepParams, values: &mut [T], grad: &[T], momentum: &mut [T], mask: Option<&[T]>, reset: bool) {
+fn sgd_update<T: Real>(step: &StepParams, values: &mut [T], grad: &[T], momentum: &mut [T], mask: Option<&[T]>, reset: bool) {
     let (lr, decay, keep) = (T::from_f32(step.lr), T::from_f32(step.weight_decay), T::from_f32(step.momentum));
     let nesterov = step.nesterov != 0;
     let momentum = Shared::new(momentum);
@@ -28,7 +29,7 @@ pub fn sgd<T: Real>(step: &StepParams, values: &mut [T], grad: &[T], momentum: &
 }
 
 /// Adam.
-pub fn adam<T: Real>(step: &StepParams, values: &mut [T], grad: &[T], moments: [&mut [T]; 2], mask: Option<&[T]>) {
+fn adam_update<T: Real>(step: &StepParams, values: &mut [T], grad: &[T], moments: [&mut [T]; 2], mask: Option<&[T]>) {
     let [lr, decay, beta1, beta2, eps, correction1, correction2] =
         [step.lr, step.weight_decay, step.momentum, step.beta2, step.epsilon, step.correction1, step.correction2].map(T::from_f32);
     let count = values.len();
@@ -51,5 +52,25 @@ pub fn adam<T: Real>(step: &StepParams, values: &mut [T], grad: &[T], moments: [
 fn apply_mask<T: Real>(mask: Option<&[T]>, start: usize, values: &mut [T]) {
     if let Some(mask) = mask {
         values.iter_mut().zip(&mask[start..]).for_each(|(v, &m)| *v *= m);
+    }
+}
+
+impl<T: Real> Run<T> for SgdUpdate {
+    fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
+        sgd_update(step, lent.write("values")?, lent.read("grad")?, lent.write("momentum")?, lent.read_some("mask")?, self.momentum_reset);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for AdamUpdate {
+    fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
+        adam_update(
+            step,
+            lent.write("values")?,
+            lent.read("grad")?,
+            [lent.write("first")?, lent.write("second")?],
+            lent.read_some("mask")?,
+        );
+        Ok(())
     }
 }

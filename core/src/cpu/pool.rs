@@ -1,9 +1,9 @@
 //! The twins of `ops::pool`. A channel is one task; inner loops run over the lanes of a position.
 
-use crate::ops::PoolShape;
-
-use super::parallel;
-use super::real::Real;
+use super::lent::Lent;
+use super::{Real, Run, parallel};
+use crate::error::Result;
+use crate::ops::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape, StepParams};
 
 /// Starts of the runs of lanes in one window that lie inside the input, in row-major order.
 fn window(shape: &PoolShape, oy: usize, ox: usize) -> impl Iterator<Item = usize> + '_ {
@@ -29,7 +29,7 @@ fn wins<T: Real>(value: T, best: T) -> bool {
 }
 
 /// `y = max over the window`; 0 where a window lies wholly in the padding.
-pub fn max<T: Real>(shape: &PoolShape, x: &[T], y: &mut [T]) {
+fn max_pool<T: Real>(shape: &PoolShape, x: &[T], y: &mut [T]) {
     let (n, plane_in) = (shape.input.n, shape.input.plane());
     parallel::chunks_mut(&mut y[..shape.output.len()], shape.output.plane(), |c, y| {
         let x = &x[c * plane_in..][..plane_in];
@@ -52,7 +52,7 @@ pub fn max<T: Real>(shape: &PoolShape, x: &[T], y: &mut [T]) {
 }
 
 /// The gradient goes to the first maximum of each window.
-pub fn max_grad<T: Real>(shape: &PoolShape, x: &[T], dy: &[T], accumulate: bool, dx: &mut [T]) {
+fn max_pool_grad<T: Real>(shape: &PoolShape, x: &[T], dy: &[T], accumulate: bool, dx: &mut [T]) {
     let (n, plane_in, plane_out) = (shape.input.n, shape.input.plane(), shape.output.plane());
     parallel::chunks_mut(&mut dx[..shape.input.len()], plane_in, |c, dx| {
         if !accumulate {
@@ -81,7 +81,7 @@ pub fn max_grad<T: Real>(shape: &PoolShape, x: &[T], dy: &[T], accumulate: bool,
 }
 
 /// `y = mean over the window`, padding included.
-pub fn avg<T: Real>(shape: &PoolShape, x: &[T], y: &mut [T]) {
+fn avg_pool<T: Real>(shape: &PoolShape, x: &[T], y: &mut [T]) {
     let (n, plane_in) = (shape.input.n, shape.input.plane());
     let weight = T::ONE / T::from_f64((shape.kh * shape.kw) as f64);
     parallel::chunks_mut(&mut y[..shape.output.len()], shape.output.plane(), |c, y| {
@@ -101,8 +101,8 @@ pub fn avg<T: Real>(shape: &PoolShape, x: &[T], y: &mut [T]) {
     });
 }
 
-/// Gradient of [`avg`].
-pub fn avg_grad<T: Real>(shape: &PoolShape, dy: &[T], accumulate: bool, dx: &mut [T]) {
+/// Gradient of [`avg_pool`].
+fn avg_pool_grad<T: Real>(shape: &PoolShape, dy: &[T], accumulate: bool, dx: &mut [T]) {
     let (n, plane_in, plane_out) = (shape.input.n, shape.input.plane(), shape.output.plane());
     let weight = T::ONE / T::from_f64((shape.kh * shape.kw) as f64);
     parallel::chunks_mut(&mut dx[..shape.input.len()], plane_in, |c, dx| {
@@ -118,4 +118,32 @@ pub fn avg_grad<T: Real>(shape: &PoolShape, dy: &[T], accumulate: bool, dx: &mut
             }
         });
     });
+}
+
+impl<T: Real> Run<T> for MaxPool {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        max_pool(&self.shape, lent.read("x")?, lent.write("y")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for MaxPoolGrad {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        max_pool_grad(&self.shape, lent.read("x")?, lent.read("dy")?, self.accumulate, lent.write("dx")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for AvgPool {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        avg_pool(&self.shape, lent.read("x")?, lent.write("y")?);
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for AvgPoolGrad {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        avg_pool_grad(&self.shape, lent.read("dy")?, self.accumulate, lent.write("dx")?);
+        Ok(())
+    }
 }

@@ -8,8 +8,8 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
 use super::aligned::Word;
-use super::conv::{self, ForwardArgs, InputGradArgs, WeightGradArgs};
-use super::conv_fast;
+use super::conv::index::Index;
+use super::conv::{Forward, InputGrad, WeightGrad, fast, plain};
 
 /// A floating-point number that the CPU kernels can work on.
 pub trait Real:
@@ -52,17 +52,17 @@ pub trait Real:
     fn sqrt(self) -> Self;
     /// Neither NaN nor infinite.
     fn finite(self) -> bool;
-    /// See `conv::forward`.
-    fn conv_forward(args: ForwardArgs<'_, Self>) {
-        conv::forward(args);
+    /// See [`plain::forward`].
+    fn conv_forward(index: Index<'_>, args: Forward<'_, Self>) {
+        plain::forward(index, args);
     }
-    /// See `conv::input_grad`.
-    fn conv_input_grad(args: InputGradArgs<'_, Self>) {
-        conv::input_grad(args);
+    /// See [`plain::input_grad`].
+    fn conv_input_grad(index: Index<'_>, args: InputGrad<'_, Self>) {
+        plain::input_grad(index, args);
     }
-    /// See `conv::weight_grad`.
-    fn conv_weight_grad(args: WeightGradArgs<'_, Self>) {
-        conv::weight_grad(args);
+    /// See [`plain::weight_grad`].
+    fn conv_weight_grad(index: Index<'_>, args: WeightGrad<'_, Self>) {
+        plain::weight_grad(index, args);
     }
 }
 
@@ -140,13 +140,13 @@ impl Real for f32 {
     fn finite(self) -> bool {
         self.is_finite()
     }
-    fn conv_forward(args: ForwardArgs<'_, Self>) {
-        conv_fast::forward(args);
+    fn conv_forward(index: Index<'_>, args: Forward<'_, Self>) {
+        fast::forward(index, args);
     }
-    fn conv_input_grad(args: InputGradArgs<'_, Self>) {
-        conv_fast::input_grad(args);
+    fn conv_input_grad(index: Index<'_>, args: InputGrad<'_, Self>) {
+        fast::input_grad(index, args);
     }
-    fn conv_weight_grad(args: WeightGradArgs<'_, Self>) {
-        conv_fast::weight_grad(args);
+    fn conv_weight_grad(index: Index<'_>, args: WeightGrad<'_, Self>) {
+        fast::weight_grad(index, args);
     }
 }

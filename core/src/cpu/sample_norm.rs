@@ -1,31 +1,33 @@
 //! Squared gradient norms by sample. A run of lanes is held in registers over all pixels of a weight, then squared.
 
-use super::conv::{Entry, Index, positions};
-use super::parallel;
-use super::real::Real;
-use crate::ops::{ConvShape, NORM_ROWS, Shape};
+use super::conv::index::{Entry, Index};
+use super::conv::plain::positions;
+use super::lent::Lent;
+use super::{Real, Run, conv, parallel};
+use crate::error::Result;
+use crate::ops::{BatchNormSampleNorm, ConvSampleNorm, ConvShape, NORM_ROWS, Shape, StepParams};
 
 /// Lanes that are summed at a time.
 const LANES: usize = 16;
 
-/// Operands of [`conv`].
-pub struct ConvArgs<'a, T> {
+/// Operands of [`conv_sample_norm`].
+struct ConvArgs<'a, T> {
     /// Geometry of the forward convolution.
-    pub shape: ConvShape,
+    shape: ConvShape,
     /// Its input.
-    pub x: &'a [T],
+    x: &'a [T],
     /// Gradient of its output.
-    pub dy: &'a [T],
+    dy: &'a [T],
     /// Which weights.
-    pub index: Index<'a>,
+    index: Index<'a>,
     /// Whether the biases count too.
-    pub bias: bool,
+    bias: bool,
     /// `[NORM_ROWS][n]`.
-    pub sums: &'a mut [T],
+    sums: &'a mut [T],
 }
 
 /// `sums[row] += the squared gradients of the row's weights`, lane by lane.
-pub fn conv<T: Real>(args: ConvArgs<'_, T>) {
+fn conv_sample_norm<T: Real>(args: ConvArgs<'_, T>) {
     let ConvArgs { shape, x, dy, index, bias, sums } = args;
     let (n, plane_in, plane_out) = (shape.n, shape.input().plane(), shape.output().plane());
     let weights: Vec<(usize, Entry)> =
@@ -65,26 +67,26 @@ fn add_squares<T: Real>(sums: &mut [T], values: &[T]) {
     sums.iter_mut().zip(values).for_each(|(sum, &v)| *sum += v * v);
 }
 
-/// Operands of [`batchnorm`].
-pub struct BatchNormArgs<'a, T> {
+/// Operands of [`batchnorm_sample_norm`].
+struct BatchNormArgs<'a, T> {
     /// Extent.
-    pub shape: Shape,
+    shape: Shape,
     /// Gradient of the output.
-    pub dy: &'a [T],
+    dy: &'a [T],
     /// The output, where ReLU followed.
-    pub y: Option<&'a [T]>,
+    y: Option<&'a [T]>,
     /// The input.
-    pub x: &'a [T],
+    x: &'a [T],
     /// Running mean and variance.
-    pub stats: &'a [T],
+    stats: &'a [T],
     /// Added to the variance.
-    pub eps: T,
+    eps: T,
     /// `[NORM_ROWS][n]`.
-    pub sums: &'a mut [T],
+    sums: &'a mut [T],
 }
 
 /// `sums[row] += the squared gradients of gamma and beta of the row's channels`, lane by lane.
-pub fn batchnorm<T: Real>(args: BatchNormArgs<'_, T>) {
+fn batchnorm_sample_norm<T: Real>(args: BatchNormArgs<'_, T>) {
     let BatchNormArgs { shape, dy, y, x, stats, eps, sums } = args;
     let (n, plane, span) = (shape.n, shape.plane(), shape.c.div_ceil(NORM_ROWS));
     parallel::chunks_mut(&mut sums[..NORM_ROWS * n], n, |row, sums| {
@@ -105,4 +107,24 @@ pub fn batchnorm<T: Real>(args: BatchNormArgs<'_, T>) {
             add_squares(sums, &beta);
         }
     });
+}
+
+impl<T: Real> Run<T> for ConvSampleNorm {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        let index = match self.topology {
+            None => Index::Dense,
+            Some(_) => Index::Sparse(conv::rows(&self.shape, lent)?),
+        };
+        let (x, dy, sums) = (lent.read("x")?, lent.read("dy")?, lent.write("sums")?);
+        conv_sample_norm(ConvArgs { shape: self.shape, x, dy, index, bias: self.bias, sums });
+        Ok(())
+    }
+}
+
+impl<T: Real> Run<T> for BatchNormSampleNorm {
+    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
+        let (dy, y, x, stats) = (lent.read("dy")?, lent.read_some("y")?, lent.read("x")?, lent.read("stats")?);
+        batchnorm_sample_norm(BatchNormArgs { shape: self.shape, dy, y, x, stats, eps: T::from_f32(self.eps), sums: lent.write("sums")? });
+        Ok(())
+    }
 }

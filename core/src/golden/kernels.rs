@@ -85,7 +85,7 @@ pub async fn convolution(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) 
             Op::ConvForward(ConvForward { shape, x, weight, bias: Some(bias), y }),
             Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, dx, accumulate: false }),
             Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, dx: twice, accumulate: true }),
-            Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, weight, dw }),
+            Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, topology: weight.topology(), dw }),
             Op::BiasGrad(BiasGrad { shape: shape.output(), dy, dbias }),
         ];
         bench.run(&ops, &StepParams { n_valid: n as u32, ..StepParams::default() }).await?;
@@ -119,18 +119,17 @@ pub async fn batchnorm(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) ->
         Op::BatchNormStats(BatchNormStats { shape, x, saved, running, momentum, eps }),
         Op::BatchNormApply(train),
         Op::BatchNormApply(BatchNormApply { stats: running_before, eval: true, y: y_eval, ..train }),
-        Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y, x, stats: saved, eval: false, eps, relu: false, daffine }),
+        Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y: None, x, stats: saved, eval: false, eps, daffine }),
         Op::BatchNormInputGrad(BatchNormInputGrad {
             shape,
             dy,
-            y,
+            y: None,
             x,
             stats: saved,
             eval: false,
             eps,
             affine,
             daffine,
-            relu: false,
             dx,
             accumulate: false,
             dresidual: None,
@@ -193,11 +192,11 @@ pub async fn scores(tensors: &Tensors, bench: &mut Bench<'_>) -> Result<Outcome>
     check.equal("correct, samples, non-finite", &totals[1..], &[correct as f32, n as f32, 0.0]);
     #[cfg(feature = "autoattack")]
     {
-        use crate::ops::autoattack::{LaneLoss, LaneLossKind, LaneOp, VALUE_ROWS};
+        use crate::ops::autoattack::{LaneLoss, LaneLossKind, VALUE_ROWS};
         let (lanes, kind) = (padded_batch(n), LaneLossKind::Dlr);
         let (values, dlogits) = (bench.output(VALUE_ROWS * lanes)?, bench.output(batch.len())?);
         let op = LaneLoss { kind, classes, n: lanes, logits: logits_id, labels: labels_id, targets: labels_id, values, dlogits };
-        bench.run(&[Op::Lane(LaneOp::Loss(op))], &step).await?;
+        bench.run(&[Op::LaneLoss(op)], &step).await?;
         let values = bench.read(values, VALUE_ROWS * lanes).await?;
         check.close("dlr", &values[..n], tensors.values("dlr")?, LAYER_TOLERANCE);
         let wrong: Vec<f32> = predicted.iter().zip(labels).map(|(p, l)| f32::from(u8::from(p != l))).collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
+use crate::ops::Dtype;
 
 /// A counted piece of device memory; given back when dropped.
 pub struct Memory {
@@ -11,6 +12,8 @@ pub struct Memory {
     pub buffer: wgpu::Buffer,
     /// Usable words.
     pub words: usize,
+    /// What they are.
+    pub dtype: Dtype,
     counter: Arc<AtomicU64>,
 }
 
@@ -22,7 +25,7 @@ impl Memory {
     ///
     /// # Errors
     /// `Limit` where no binding can be so large.
-    pub fn new(device: &wgpu::Device, label: &str, words: usize, counter: &Arc<AtomicU64>) -> Result<Self> {
+    pub fn new(device: &wgpu::Device, label: &str, words: usize, dtype: Dtype, counter: &Arc<AtomicU64>) -> Result<Self> {
         let words = words.max(1);
         let size = (words as u64 * 4).next_multiple_of(16);
         let limits = device.limits();
@@ -42,7 +45,7 @@ impl Memory {
             mapped_at_creation: false,
         });
         counter.fetch_add(4 * words as u64, Ordering::Relaxed);
-        Ok(Self { buffer, words, counter: counter.clone() })
+        Ok(Self { buffer, words, dtype, counter: counter.clone() })
     }
 }
 

@@ -1,15 +1,9 @@
 //! The GPU backend: adapter, buffers, pipelines, programs, readback, straight on wgpu.
 //!
-//! An op becomes one or two dispatches (`launch`, `encode_*`); a program's bind groups are made once, a run only encodes.
+//! An op becomes one or two dispatches (`launch`, `encode`); a program's bind groups are made once, a run only encodes.
 //! Everything the device reports beside our calls ends up in `faults` and comes back as a typed error.
 
-mod encode_attack;
-#[cfg(feature = "autoattack")]
-mod encode_autoattack;
-mod encode_conv;
-mod encode_map;
-mod encode_norm;
-mod encode_sample_norm;
+pub mod encode;
 mod faults;
 pub mod launch;
 mod memory;
@@ -28,10 +22,10 @@ use futures_channel::oneshot;
 
 use crate::device::DeviceInfo;
 use crate::error::{Error, Result};
-use crate::ops::{BufferId, Dtype, Op, StepParams};
+use crate::ops::{BufferId, Dtype, Held, Op, StepParams};
 use crate::platform::{gpu_callbacks, gpu_wait};
 use faults::Faults;
-use launch::{Binding, Launch, Source};
+use launch::{Launch, Source};
 use memory::{Memory, Scratch};
 use pipelines::Pipelines;
 pub use program::GpuProgram;
@@ -152,9 +146,9 @@ impl GpuDevice {
         self.bytes.load(Ordering::Relaxed)
     }
     /// See [`crate::Device`].
-    pub fn alloc(&mut self, label: &str, words: usize, _dtype: Dtype) -> Result<BufferId> {
+    pub fn alloc(&mut self, label: &str, words: usize, dtype: Dtype) -> Result<BufferId> {
         self.faults.check()?;
-        let memory = Memory::new(&self.device, label, words, &self.bytes)?;
+        let memory = Memory::new(&self.device, label, words, dtype, &self.bytes)?;
         self.faults.check()?;
         let id = BufferId(self.next);
         self.next += 1;
@@ -220,9 +214,10 @@ impl GpuDevice {
     }
     /// See [`crate::Device`].
     pub fn compile(&mut self, label: &str, ops: &[Op]) -> Result<GpuProgram> {
-        let launches: Vec<Launch> = ops.iter().flat_map(launch::encode).filter(|l| l.groups > 0).collect();
-        for launch in &launches {
-            self.check_launch(label, launch)?;
+        let mut launches = Vec::new();
+        for op in ops {
+            launches.extend(encode::encode(op)?.into_iter().filter(|launch| launch.groups > 0));
+            op.check_buffers(|id| self.held(id))?;
         }
         let scratch = self.scratch_for(&launches)?;
         let mut dispatches = Vec::with_capacity(launches.len());
@@ -231,32 +226,11 @@ impl GpuDevice {
         }
         gpu_callbacks(&self.device);
         self.faults.check()?;
-        Ok(GpuProgram { label: label.to_string(), dispatches, _scratch: scratch })
+        let open = ops.iter().filter(|op| op.has_open_slot()).copied().collect();
+        Ok(GpuProgram { label: label.to_string(), dispatches, open, _scratch: scratch })
     }
-    /// Buffers exist and are long enough, and no buffer is both read and written through different bindings.
-    fn check_launch(&self, label: &str, launch: &Launch) -> Result<()> {
-        for (i, b) in launch.bindings.iter().enumerate() {
-            let Source::Buffer(id) = b.source else { continue };
-            let memory = self.buffers.get(&id).ok_or_else(|| unknown(launch.op, b.tensor, id))?;
-            if memory.words < b.words {
-                return Err(Error::shape(
-                    launch.op,
-                    format!("{} (program '{label}')", b.tensor),
-                    format!("{} words", b.words),
-                    format!("{} words", memory.words),
-                ));
-            }
-            let clash = |o: &&Binding| o.source == b.source && (o.write || b.write);
-            if let Some(other) = launch.bindings[..i].iter().find(clash) {
-                return Err(Error::shape(
-                    launch.op,
-                    format!("{} (program '{label}')", b.tensor),
-                    format!("a buffer other than {}", other.tensor),
-                    "the same buffer",
-                ));
-            }
-        }
-        Ok(())
+    fn held(&self, id: BufferId) -> Option<Held> {
+        self.buffers.get(&id).map(|memory| Held { dtype: memory.dtype, words: memory.words })
     }
     /// Scratch memory for the largest need among the launches; an existing one is shared where it suffices.
     fn scratch_for(&mut self, launches: &[Launch]) -> Result<Option<Rc<Scratch>>> {
@@ -268,7 +242,7 @@ impl GpuDevice {
         if let Some(existing) = self.scratch.upgrade().filter(|s| s.words >= words) {
             return Ok(Some(existing));
         }
-        let new = Rc::new(Memory::new(&self.device, "scratch", words, &self.bytes)?);
+        let new = Rc::new(Memory::new(&self.device, "scratch", words, Dtype::F32, &self.bytes)?);
         self.scratch = Rc::downgrade(&new);
         Ok(Some(new))
     }
@@ -308,6 +282,7 @@ impl GpuDevice {
     /// See [`crate::Device`].
     pub fn run(&mut self, program: &GpuProgram, step: &StepParams) -> Result<()> {
         self.faults.check()?;
+        program.open.iter().try_for_each(|op| op.check_step(step, |id| self.held(id)))?;
         self.queue.write_buffer(&self.step, 0, bytemuck::bytes_of(step));
         let mut rest = program.dispatches.as_slice();
         while !rest.is_empty() {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use web_time::Instant;
 
 use super::memory::Scratch;
+use crate::ops::Op;
 
 /// What one submission should take, in seconds.
 const TARGET_SECONDS: f64 = 0.1;
@@ -31,6 +32,8 @@ pub struct GpuProgram {
     pub(super) label: String,
     /// In order.
     pub(super) dispatches: Vec<Dispatch>,
+    /// Ops that work where the step says.
+    pub(super) open: Vec<Op>,
     /// Keeps the scratch memory its bind groups refer to counted as allocated.
     pub(super) _scratch: Option<Rc<Scratch>>,
 }

@@ -518,8 +518,8 @@ impl Updates<'_> {
 }
 
 impl Sink for Updates<'_> {
-    fn weight(&mut self, index: usize, weight: Weight) -> (Option<Weight>, usize) {
-        (Some(weight), self.slots[index].words())
+    fn dense(&self, _: usize) -> bool {
+        false
     }
     fn buffer(&mut self, _: Target) -> Option<BufferId> {
         None

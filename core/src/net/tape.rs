@@ -220,7 +220,7 @@ impl<'a> Tape<'a> {
         let io = self.bound.io;
         let x = io.pixels.unwrap_or(out);
         if io.pixels.is_none() {
-            self.ops.push(Op::Augment(Augment { shape, bytes: io.bytes, params: io.augmentation, out }));
+            self.ops.push(Op::Augment(Augment { shape, bytes: io.bytes, augmentation: io.augmentation, out }));
         }
         let inv_std = self.graph.std.map(|s| 1.0 / s);
         self.ops.push(Op::Normalize(Normalize { shape, x, y: out, mean: self.graph.mean, inv_std }));
@@ -237,8 +237,7 @@ impl<'a> Tape<'a> {
         self.ops.push(Op::SoftmaxCrossEntropy(SoftmaxCrossEntropy { classes, n: self.n, logits, labels, dlogits, samples, totals }));
     }
 
-    /// Runs every layer backwards. `sink(target, gradient buffer or None, tape)`: called first with `None` to ask into which
-    /// buffer and form a weight's gradient goes, then with the ops that consume it.
+    /// Runs every layer backwards. The sink says where each gradient goes, and is told when it is there.
     ///
     /// # Errors
     /// `Validation` for graphs this planner does not support.
@@ -283,15 +282,14 @@ impl<'a> Tape<'a> {
                         self.ops.push(Op::ConvInputGrad(op));
                     }
                     if let Some(sums) = self.norms {
-                        let weight = self.bound.weights[w];
-                        self.ops.push(Op::ConvSampleNorm(ConvSampleNorm { shape, x, dy, weight, bias: *bias, sums }));
+                        let topology = self.bound.weights[w].topology();
+                        self.ops.push(Op::ConvSampleNorm(ConvSampleNorm { shape, x, dy, topology, bias: *bias, sums }));
                         continue;
                     }
                     let Some(sink) = sink.as_deref_mut() else { continue };
-                    let (weight, words) = sink.weight(w, self.bound.weights[w]);
-                    let dw = sink.buffer(Target::Weight(w)).unwrap_or_else(|| self.names.take(words));
-                    let weight = weight.unwrap_or(Weight::Dense { values: dw });
-                    self.ops.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, weight, dw }));
+                    let topology = self.bound.weights[w].topology().filter(|_| !sink.dense(w));
+                    let dw = sink.buffer(Target::Weight(w)).unwrap_or_else(|| self.names.take(shape.values(topology.as_ref())));
+                    self.ops.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, topology, dw }));
                     sink.done(Target::Weight(w), dw, &mut self.ops);
                     if *bias {
                         let dbias = sink.buffer(Target::Bias(b)).unwrap_or_else(|| self.names.take(shape.c_out));
@@ -306,13 +304,13 @@ impl<'a> Tape<'a> {
                     let eval = self.mode == Mode::Eval;
                     let daffine = sink.as_deref_mut().and_then(|sink| sink.buffer(Target::Affine(norm)));
                     let daffine = daffine.unwrap_or_else(|| self.names.take(2 * shape.c));
-                    let relu = *relu;
+                    let y = relu.then_some(y);
                     // In eval mode only the parameters' gradient needs these sums.
                     if let Some(sums) = self.norms {
-                        self.ops.push(Op::BatchNormSampleNorm(BatchNormSampleNorm { shape, dy, y, x, stats, eps: BN_EPS, relu, sums }));
+                        self.ops.push(Op::BatchNormSampleNorm(BatchNormSampleNorm { shape, dy, y, x, stats, eps: BN_EPS, sums }));
                     } else if sink.is_some() || !eval {
                         let eps = BN_EPS;
-                        let op = BatchNormReduceGrad { shape, dy, y, x, stats, eval, eps, relu, daffine };
+                        let op = BatchNormReduceGrad { shape, dy, y, x, stats, eval, eps, daffine };
                         self.ops.push(Op::BatchNormReduceGrad(op));
                     }
                     let dresidual = residual.map(|r| {
@@ -332,7 +330,6 @@ impl<'a> Tape<'a> {
                         eps: BN_EPS,
                         affine,
                         daffine,
-                        relu,
                         dx,
                         accumulate,
                         dresidual,
@@ -411,8 +408,8 @@ impl<'a> Tape<'a> {
 
 /// Where gradients go.
 pub trait Sink {
-    /// The form in which weight `index` wants its gradient (`None`: dense), and its number of words.
-    fn weight(&mut self, index: usize, weight: Weight) -> (Option<Weight>, usize);
+    /// Whether weight `index` wants its gradient at every weight of the dense tensor, also where it has no value.
+    fn dense(&self, index: usize) -> bool;
     /// A persistent buffer for this gradient, or `None` for a transient one.
     fn buffer(&mut self, target: Target) -> Option<BufferId>;
     /// The gradient is in `grad`: push what consumes it.

@@ -2,6 +2,7 @@
 //!
 //! All state of an attack is on the device, per lane, so that no step waits for a readback (Madry et al. 2018, eq. 2).
 
+use super::contract::{Check, Contract, Slot};
 use super::{BufferId, Shape};
 
 /// `norms[n] = ||x[.., n] - minus[.., n]||_2`, one a lane; without `minus` the norm of `x`.
@@ -62,4 +63,56 @@ pub struct ProjectL2 {
     pub norms: BufferId,
     /// Radius.
     pub eps: f32,
+}
+
+impl Contract for LaneNorm {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let len = self.shape.len();
+        vec![
+            Slot::read("x", &mut self.x, len),
+            Slot::read("minus", self.minus.as_mut(), len),
+            Slot::write("norms", &mut self.norms, self.shape.n),
+        ]
+    }
+}
+
+impl Contract for StepLinf {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let len = self.shape.len();
+        vec![Slot::read("clean", &mut self.clean, len), Slot::read("grad", &mut self.grad, len), Slot::write("x", &mut self.x, len)]
+    }
+}
+
+impl Contract for StepL2 {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let len = self.shape.len();
+        vec![
+            Slot::read("grad", &mut self.grad, len),
+            Slot::read("norms", &mut self.norms, self.shape.n),
+            Slot::write("x", &mut self.x, len),
+        ]
+    }
+}
+
+impl Contract for ProjectL2 {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let len = self.shape.len();
+        vec![
+            Slot::read("clean", &mut self.clean, len),
+            Slot::read("norms", &mut self.norms, self.shape.n),
+            Slot::write("x", &mut self.x, len),
+        ]
+    }
 }

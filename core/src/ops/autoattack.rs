@@ -1,9 +1,10 @@
 //! What AutoAttack does to each lane between two passes of the network: losses, steps, and what is kept (Croce & Hein 2020).
 //!
 //! Every op works on whole lanes (an image a lane), with its norms and decisions inside, so that an attack of thousands of passes
-//! reads nothing back. Each lists its buffers once ([`LaneOp::slots`]); devices bind and check them by that list.
+//! reads nothing back.
 
-use super::{BufferId, Dtype, Shape};
+use super::contract::{Check, Contract, Slot, require};
+use super::{BufferId, Shape};
 
 /// Rows of `values`: the loss, and 1 where the first maximum of the logits is not the label.
 pub const VALUE_ROWS: usize = 2;
@@ -186,117 +187,117 @@ pub struct SquareKeep {
     pub lanes: BufferId,
 }
 
-/// One of these ops.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(missing_docs, reason = "each variant is documented at its struct")]
-pub enum LaneOp {
-    Loss(LaneLoss),
-    ApgdStep(ApgdStep),
-    ApgdKeep(ApgdKeep),
-    FabStep(FabStep),
-    FabKeep(FabKeep),
-    SquareStep(SquareStep),
-    SquareKeep(SquareKeep),
+impl Contract for LaneLoss {
+    fn check(&self) -> Check {
+        Shape { c: self.classes, h: 1, w: 1, n: self.n }.check("logits")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let len = self.classes * self.n;
+        vec![
+            Slot::read("logits", &mut self.logits, len),
+            Slot::index("labels", &mut self.labels, self.n),
+            Slot::index("targets", &mut self.targets, self.n),
+            Slot::write("values", &mut self.values, VALUE_ROWS * self.n),
+            Slot::write("dlogits", &mut self.dlogits, len),
+        ]
+    }
 }
 
-/// One buffer of an op.
-pub struct Slot<'a> {
-    /// Its name.
-    pub tensor: &'static str,
-    /// The buffer.
-    pub id: &'a mut BufferId,
-    /// What it holds.
-    pub dtype: Dtype,
-    /// Least length.
-    pub words: usize,
-    /// Whether the op writes it.
-    pub written: bool,
+impl Contract for ApgdStep {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let (len, n) = (self.shape.len(), self.shape.n);
+        vec![
+            Slot::read("clean", &mut self.clean, len),
+            Slot::read("grad", &mut self.grad, len),
+            Slot::read("lanes", &mut self.lanes, APGD_ROWS * n),
+            Slot::read("control", &mut self.control, APGD_CONTROL),
+            Slot::write("x", &mut self.x, len),
+            Slot::write("old", &mut self.old, len),
+        ]
+    }
 }
 
-impl LaneOp {
-    /// Name in messages.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Loss(_) => "LaneLoss",
-            Self::ApgdStep(_) => "ApgdStep",
-            Self::ApgdKeep(_) => "ApgdKeep",
-            Self::FabStep(_) => "FabStep",
-            Self::FabKeep(_) => "FabKeep",
-            Self::SquareStep(_) => "SquareStep",
-            Self::SquareKeep(_) => "SquareKeep",
-        }
+impl Contract for ApgdKeep {
+    fn check(&self) -> Check {
+        self.shape.check("x")
     }
-    /// The extent it works on; that of the logits for a loss.
-    pub fn shape(&self) -> Shape {
-        match self {
-            Self::Loss(o) => Shape { c: o.classes, h: 1, w: 1, n: o.n },
-            Self::ApgdStep(ApgdStep { shape, .. })
-            | Self::ApgdKeep(ApgdKeep { shape, .. })
-            | Self::FabStep(FabStep { shape, .. })
-            | Self::FabKeep(FabKeep { shape, .. })
-            | Self::SquareStep(SquareStep { shape, .. })
-            | Self::SquareKeep(SquareKeep { shape, .. }) => *shape,
-        }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let (len, n) = (self.shape.len(), self.shape.n);
+        vec![
+            Slot::read("values", &mut self.values, VALUE_ROWS * n),
+            Slot::read("control", &mut self.control, APGD_CONTROL),
+            Slot::write("x", &mut self.x, len),
+            Slot::write("grad", &mut self.grad, len),
+            Slot::write("best", &mut self.best, len),
+            Slot::write("best_grad", &mut self.best_grad, len),
+            Slot::write("adv", &mut self.adv, len),
+            Slot::write("lanes", &mut self.lanes, APGD_ROWS * n),
+        ]
     }
-    /// Its buffers in the order in which shaders bind them: read ones first.
-    pub fn slots(&mut self) -> Vec<Slot<'_>> {
-        let shape = self.shape();
-        let (d, n) = (shape.len(), shape.n);
-        let read = |tensor, id, words| Slot { tensor, id, dtype: Dtype::F32, words, written: false };
-        let index = |tensor, id| Slot { tensor, id, dtype: Dtype::U32, words: n, written: false };
-        let write = |tensor, id, words| Slot { tensor, id, dtype: Dtype::F32, words, written: true };
-        match self {
-            Self::Loss(o) => vec![
-                read("logits", &mut o.logits, d),
-                index("labels", &mut o.labels),
-                index("targets", &mut o.targets),
-                write("values", &mut o.values, VALUE_ROWS * n),
-                write("dlogits", &mut o.dlogits, d),
-            ],
-            Self::ApgdStep(o) => vec![
-                read("clean", &mut o.clean, d),
-                read("grad", &mut o.grad, d),
-                read("lanes", &mut o.lanes, APGD_ROWS * n),
-                read("control", &mut o.control, APGD_CONTROL),
-                write("x", &mut o.x, d),
-                write("old", &mut o.old, d),
-            ],
-            Self::ApgdKeep(o) => vec![
-                read("values", &mut o.values, VALUE_ROWS * n),
-                read("control", &mut o.control, APGD_CONTROL),
-                write("x", &mut o.x, d),
-                write("grad", &mut o.grad, d),
-                write("best", &mut o.best, d),
-                write("best_grad", &mut o.best_grad, d),
-                write("adv", &mut o.adv, d),
-                write("lanes", &mut o.lanes, APGD_ROWS * n),
-            ],
-            Self::FabStep(o) => vec![
-                read("clean", &mut o.clean, d),
-                read("grad", &mut o.grad, d),
-                read("values", &mut o.values, VALUE_ROWS * n),
-                write("x", &mut o.x, d),
-            ],
-            Self::FabKeep(o) => vec![
-                read("clean", &mut o.clean, d),
-                read("values", &mut o.values, VALUE_ROWS * n),
-                write("x", &mut o.x, d),
-                write("adv", &mut o.adv, d),
-                write("lanes", &mut o.lanes, n),
-            ],
-            Self::SquareStep(o) => vec![
-                read("clean", &mut o.clean, d),
-                read("best", &mut o.best, d),
-                read("proposal", &mut o.proposal, SQUARE_WORDS * n),
-                read("pyramids", &mut o.pyramids, shape.h * shape.w),
-                write("x", &mut o.x, d),
-            ],
-            Self::SquareKeep(o) => vec![
-                read("x", &mut o.x, d),
-                read("values", &mut o.values, VALUE_ROWS * n),
-                write("best", &mut o.best, d),
-                write("lanes", &mut o.lanes, n),
-            ],
-        }
+}
+
+impl Contract for FabStep {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let (len, n) = (self.shape.len(), self.shape.n);
+        vec![
+            Slot::read("clean", &mut self.clean, len),
+            Slot::read("grad", &mut self.grad, len),
+            Slot::read("values", &mut self.values, VALUE_ROWS * n),
+            Slot::write("x", &mut self.x, len),
+        ]
+    }
+}
+
+impl Contract for FabKeep {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let (len, n) = (self.shape.len(), self.shape.n);
+        vec![
+            Slot::read("clean", &mut self.clean, len),
+            Slot::read("values", &mut self.values, VALUE_ROWS * n),
+            Slot::write("x", &mut self.x, len),
+            Slot::write("adv", &mut self.adv, len),
+            Slot::write("lanes", &mut self.lanes, n),
+        ]
+    }
+}
+
+impl Contract for SquareStep {
+    fn check(&self) -> Check {
+        self.shape.check("x")?;
+        require(self.shape.c <= 4, "x", "at most 4 channels", self.shape)
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let (len, n) = (self.shape.len(), self.shape.n);
+        vec![
+            Slot::read("clean", &mut self.clean, len),
+            Slot::read("best", &mut self.best, len),
+            Slot::read("proposal", &mut self.proposal, SQUARE_WORDS * n),
+            Slot::read("pyramids", &mut self.pyramids, self.shape.h * self.shape.w),
+            Slot::write("x", &mut self.x, len),
+        ]
+    }
+}
+
+impl Contract for SquareKeep {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let (len, n) = (self.shape.len(), self.shape.n);
+        vec![
+            Slot::read("x", &mut self.x, len),
+            Slot::read("values", &mut self.values, VALUE_ROWS * n),
+            Slot::write("best", &mut self.best, len),
+            Slot::write("lanes", &mut self.lanes, n),
+        ]
     }
 }

@@ -4,6 +4,7 @@
 //! A channel's data are packed in pairs: `affine` = `[2][C]` gamma then beta, `running` = `[2][C]` mean then variance,
 //! `saved` = `[2][C]` batch mean then 1/sqrt(var + eps). Means and variances are over the `h * w * n_valid` real values.
 
+use super::contract::{Check, Contract, Slot};
 use super::{BufferId, Shape};
 
 /// Batch statistics: `saved` = mean and 1/sqrt(biased var + eps); running statistics move by `momentum`
@@ -47,15 +48,15 @@ pub struct BatchNormApply {
     pub y: BufferId,
 }
 
-/// `daffine[0][c] = sum dpre * xhat`, `daffine[1][c] = sum dpre`, where `dpre = relu && y <= 0 ? 0 : dy`.
+/// `daffine[0][c] = sum dpre * xhat`, `daffine[1][c] = sum dpre`, where `dpre = y <= 0 ? 0 : dy` after a ReLU, else `dy`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormReduceGrad {
     /// Extent.
     pub shape: Shape,
     /// Gradient of `y`.
     pub dy: BufferId,
-    /// The forward output (read only where `relu`).
-    pub y: BufferId,
+    /// The forward output, where ReLU followed.
+    pub y: Option<BufferId>,
     /// The forward input.
     pub x: BufferId,
     /// Statistics as in the forward apply.
@@ -64,8 +65,6 @@ pub struct BatchNormReduceGrad {
     pub eval: bool,
     /// As in the forward apply.
     pub eps: f32,
-    /// Whether ReLU followed.
-    pub relu: bool,
     /// `[2][C]`, written.
     pub daffine: BufferId,
 }
@@ -78,8 +77,8 @@ pub struct BatchNormInputGrad {
     pub shape: Shape,
     /// Gradient of `y`.
     pub dy: BufferId,
-    /// The forward output (read only where `relu`).
-    pub y: BufferId,
+    /// The forward output, where ReLU followed.
+    pub y: Option<BufferId>,
     /// The forward input.
     pub x: BufferId,
     /// Statistics as in the forward apply.
@@ -92,12 +91,76 @@ pub struct BatchNormInputGrad {
     pub affine: BufferId,
     /// `[2][C]` from [`BatchNormReduceGrad`] (train only read).
     pub daffine: BufferId,
-    /// Whether ReLU followed.
-    pub relu: bool,
     /// Gradient of `x`. May be the same buffer as `dy` where `accumulate` is false: a kernel reads an element before it writes it.
     pub dx: BufferId,
     /// Add to `dx` instead of overwriting it.
     pub accumulate: bool,
     /// Gradient of the residual input, if there was one, and whether to add to it (else overwrite).
     pub dresidual: Option<(BufferId, bool)>,
+}
+
+impl Contract for BatchNormStats {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let (len, pair) = (self.shape.len(), 2 * self.shape.c);
+        vec![
+            Slot::read("x", &mut self.x, len),
+            Slot::write("saved", &mut self.saved, pair),
+            Slot::write("running", &mut self.running, pair),
+        ]
+    }
+}
+
+impl Contract for BatchNormApply {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let (len, pair) = (self.shape.len(), 2 * self.shape.c);
+        vec![
+            Slot::read("x", &mut self.x, len),
+            Slot::read("stats", &mut self.stats, pair),
+            Slot::read("affine", &mut self.affine, pair),
+            Slot::read("residual", self.residual.as_mut(), len),
+            Slot::write("y", &mut self.y, len),
+        ]
+    }
+}
+
+impl Contract for BatchNormReduceGrad {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let (len, pair) = (self.shape.len(), 2 * self.shape.c);
+        vec![
+            Slot::read("dy", &mut self.dy, len),
+            Slot::read("y", self.y.as_mut(), len),
+            Slot::read("x", &mut self.x, len),
+            Slot::read("stats", &mut self.stats, pair),
+            Slot::write("daffine", &mut self.daffine, pair),
+        ]
+    }
+}
+
+impl Contract for BatchNormInputGrad {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let (len, pair) = (self.shape.len(), 2 * self.shape.c);
+        let dx = Slot::write("dx", &mut self.dx, len);
+        vec![
+            Slot::read("dy", &mut self.dy, len),
+            Slot::read("y", self.y.as_mut(), len),
+            Slot::read("x", &mut self.x, len),
+            Slot::read("stats", &mut self.stats, pair),
+            Slot::read("affine", &mut self.affine, pair),
+            Slot::read("daffine", (!self.eval).then_some(&mut self.daffine), pair),
+            if self.accumulate { dx } else { dx.over("dy") },
+            Slot::write("dresidual", self.dresidual.as_mut().map(|(id, _)| id), len),
+        ]
+    }
 }

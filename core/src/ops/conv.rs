@@ -3,7 +3,8 @@
 //! Dense weights are `[c_out][c_in][kh][kw]` as PyTorch has them. Sparse weights are the non-zero values in CSR order over
 //! output channels, with a transposed index into the same values. Gradients exist only where values do.
 
-use super::BufferId;
+use super::contract::{Check, Contract, Slot, require};
+use super::{BufferId, Shape};
 
 /// The geometry of a convolution. Output extents are `(h + 2 pad - k) / stride + 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,15 +35,14 @@ pub struct ConvShape {
 
 impl ConvShape {
     /// A square-kernel convolution over an input extent; `None` where the kernel does not fit the padded input.
-    pub fn new(input: super::Shape, c_out: usize, k: usize, stride: usize, pad: usize) -> Option<Self> {
-        let out = |extent: usize| (extent + 2 * pad).checked_sub(k).map(|d| d / stride + 1);
+    pub fn new(input: Shape, c_out: usize, k: usize, stride: usize, pad: usize) -> Option<Self> {
         Some(Self {
             c_in: input.c,
             h_in: input.h,
             w_in: input.w,
             c_out,
-            h_out: out(input.h)?,
-            w_out: out(input.w)?,
+            h_out: extent(input.h, pad, k, stride)?,
+            w_out: extent(input.w, pad, k, stride)?,
             kh: k,
             kw: k,
             stride,
@@ -51,17 +51,50 @@ impl ConvShape {
         })
     }
     /// Extent of the input.
-    pub fn input(&self) -> super::Shape {
-        super::Shape { c: self.c_in, h: self.h_in, w: self.w_in, n: self.n }
+    pub fn input(&self) -> Shape {
+        Shape { c: self.c_in, h: self.h_in, w: self.w_in, n: self.n }
     }
     /// Extent of the output.
-    pub fn output(&self) -> super::Shape {
-        super::Shape { c: self.c_out, h: self.h_out, w: self.w_out, n: self.n }
+    pub fn output(&self) -> Shape {
+        Shape { c: self.c_out, h: self.h_out, w: self.w_out, n: self.n }
     }
     /// Number of weights of the dense tensor.
     pub fn weights(&self) -> usize {
         self.c_out * self.c_in * self.kh * self.kw
     }
+    /// Number of values where only those of a topology exist, if one is given.
+    pub fn values(&self, topology: Option<&SparseTopology>) -> usize {
+        topology.map_or(self.weights(), |t| t.nnz)
+    }
+    /// Whether kernels can work on this geometry.
+    ///
+    /// # Errors
+    /// The first mismatch.
+    pub fn check(&self) -> Check {
+        self.input().check("input")?;
+        self.output().check("output")?;
+        let kernel = (1..=15).contains(&self.kh) && (1..=15).contains(&self.kw);
+        require(kernel, "shape", "a kernel of 1 to 15", self)?;
+        let steps = (1..1 << 16).contains(&self.stride) && self.pad < 1 << 16;
+        require(steps, "shape", "a stride of at least 1, and stride and padding below 65536", self)?;
+        let fits = Some(self.h_out) == extent(self.h_in, self.pad, self.kh, self.stride)
+            && Some(self.w_out) == extent(self.w_in, self.pad, self.kw, self.stride);
+        require(fits, "shape", "an output of (input + 2 pad - kernel) / stride + 1", self)
+    }
+    /// Whether kernels can also count its weights.
+    pub(super) fn check_weights(&self, topology: Option<&SparseTopology>) -> Check {
+        self.check()?;
+        let weights = [self.c_out, self.c_in, self.kh, self.kw].into_iter().try_fold(1usize, usize::checked_mul);
+        require(weights.is_some_and(|w| u32::try_from(w).is_ok()), "weight", "fewer than 2^32 weights", self)?;
+        let Some(topology) = topology else { return Ok(()) };
+        require(self.c_in.max(self.c_out) < 1 << 24, "index", "fewer than 2^24 channels", self)?;
+        require(topology.nnz <= self.weights(), "index", "no more non-zeros than the dense tensor has weights", topology.nnz)
+    }
+}
+
+/// Output extent of a window that slides over a padded input; `None` where it does not fit.
+pub(super) fn extent(input: usize, pad: usize, k: usize, stride: usize) -> Option<usize> {
+    Some((input + 2 * pad).checked_sub(k)?.checked_div(stride)? + 1)
 }
 
 /// The index buffers of a sparse weight, all u32. Entries of a row are sorted by (channel, ky, kx).
@@ -85,6 +118,21 @@ pub struct SparseTopology {
     pub nnz: usize,
 }
 
+impl SparseTopology {
+    /// All of its index; each stage binds what it walks by.
+    pub(super) fn slots(&mut self, shape: &ConvShape) -> [Slot<'_>; 6] {
+        let nnz = self.nnz;
+        [
+            Slot::index("row_ptr", &mut self.row_ptr, shape.c_out + 1),
+            Slot::index("index", &mut self.index, nnz),
+            Slot::index("t_row_ptr", &mut self.t_row_ptr, shape.c_in + 1),
+            Slot::index("t_index", &mut self.t_index, nnz),
+            Slot::index("t_value", &mut self.t_value, nnz),
+            Slot::index("row", &mut self.row, nnz),
+        ]
+    }
+}
+
 /// A convolution's weight on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
@@ -100,6 +148,32 @@ pub enum Weight {
         /// Where they stand.
         topology: SparseTopology,
     },
+}
+
+impl Weight {
+    /// The buffer of the values.
+    pub fn values(&self) -> BufferId {
+        match self {
+            Self::Dense { values } | Self::Sparse { values, .. } => *values,
+        }
+    }
+    /// Where the values stand, if not everywhere.
+    pub fn topology(&self) -> Option<SparseTopology> {
+        match self {
+            Self::Dense { .. } => None,
+            Self::Sparse { topology, .. } => Some(*topology),
+        }
+    }
+    fn slots(&mut self, shape: &ConvShape) -> Vec<Slot<'_>> {
+        match self {
+            Self::Dense { values } => vec![Slot::read("weight", values, shape.weights())],
+            Self::Sparse { values, topology } => {
+                let mut slots = vec![Slot::read("weight", values, topology.nnz)];
+                slots.extend(topology.slots(shape));
+                slots
+            }
+        }
+    }
 }
 
 /// `y[co,oy,ox,n] = bias[co] + sum w[co,ci,ky,kx] x[ci, oy*stride+ky-pad, ox*stride+kx-pad, n]`, zero outside the input.
@@ -134,7 +208,7 @@ pub struct ConvInputGrad {
 }
 
 /// `dw[co,ci,ky,kx] = sum over oy,ox,n of dy[co,oy,ox,n] x[ci, oy*stride+ky-pad, ox*stride+kx-pad, n]`,
-/// for every weight (`weight` dense) or at the non-zeros only (`weight` sparse: a sampled product, in CSR order).
+/// for every weight, or at the non-zeros of a topology only (a sampled product, in CSR order).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConvWeightGrad {
     /// Geometry of the forward convolution.
@@ -143,19 +217,49 @@ pub struct ConvWeightGrad {
     pub x: BufferId,
     /// Gradient of the output.
     pub dy: BufferId,
-    /// Which weights; the values themselves are not read.
-    pub weight: Weight,
-    /// The gradient, as many words as the weight has values.
+    /// Which weights; `None`: all of them.
+    pub topology: Option<SparseTopology>,
+    /// The gradient, in the order of the weight's values.
     pub dw: BufferId,
 }
 
-/// `dbias[c] = sum over h,w,n of dy[c,h,w,n]`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BiasGrad {
-    /// Extent of `dy`.
-    pub shape: super::Shape,
-    /// Gradient of the output.
-    pub dy: BufferId,
-    /// `[c]`.
-    pub dbias: BufferId,
+impl Contract for ConvForward {
+    fn check(&self) -> Check {
+        self.shape.check_weights(self.weight.topology().as_ref())
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let s = self.shape;
+        let mut slots = vec![Slot::read("x", &mut self.x, s.input().len())];
+        slots.extend(self.weight.slots(&s));
+        slots.push(Slot::read("bias", self.bias.as_mut(), s.c_out));
+        slots.push(Slot::write("y", &mut self.y, s.output().len()));
+        slots
+    }
+}
+
+impl Contract for ConvInputGrad {
+    fn check(&self) -> Check {
+        self.shape.check_weights(self.weight.topology().as_ref())
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let s = self.shape;
+        let mut slots = vec![Slot::read("dy", &mut self.dy, s.output().len())];
+        slots.extend(self.weight.slots(&s));
+        slots.push(Slot::write("dx", &mut self.dx, s.input().len()));
+        slots
+    }
+}
+
+impl Contract for ConvWeightGrad {
+    fn check(&self) -> Check {
+        self.shape.check_weights(self.topology.as_ref())
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let s = self.shape;
+        let values = s.values(self.topology.as_ref());
+        let mut slots = vec![Slot::read("x", &mut self.x, s.input().len()), Slot::read("dy", &mut self.dy, s.output().len())];
+        slots.extend(self.topology.iter_mut().flat_map(|t| t.slots(&s)));
+        slots.push(Slot::write("dw", &mut self.dw, values));
+        slots
+    }
 }

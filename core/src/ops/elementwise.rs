@@ -2,12 +2,13 @@
 //!
 //! Each is bound by memory traffic; they exist on their own only where no neighbour could fuse them.
 
+use super::contract::{Check, Contract, Slot, check_len, require};
 use super::{BufferId, Shape};
 
 /// Decode a batch of byte images to 0..=1 and augment: crop with zero padding, flip, then rotate (nearest, zero fill).
 ///
-/// `bytes`: u32 words, 4 pixels each little-endian, image after image, each `[c][h][w]` (c*h*w a multiple of 4).
-/// `params`: f32 `[n][8]` per image: source column offset, source row offset, flip (0/1), cos, sin, 0, 0, 0.
+/// `bytes`: u32 words, 4 pixels each little-endian, image after image, each `[c][h][w]`, without gaps.
+/// `augmentation`: f32 `[n][8]` per image: source column offset, source row offset, flip (0/1), cos, sin, 0, 0, 0.
 /// Output pixel (x, y): let `u = x - (w-1)/2, v = y - (h-1)/2`, `sx = round_half_even(cos*u + sin*v + (w-1)/2)`,
 /// `sy = round_half_even(-sin*u + cos*v + (h-1)/2)`; outside the image: 0; then `sx = w-1-sx` if flipped; then the source
 /// is (sx + column offset, sy + row offset) (offsets are in -pad..=pad), outside: 0. Lanes >= n_valid: 0.
@@ -18,7 +19,7 @@ pub struct Augment {
     /// Packed bytes, u32.
     pub bytes: BufferId,
     /// Per-image parameters, f32 `[n][8]`.
-    pub params: BufferId,
+    pub augmentation: BufferId,
     /// `[c,h,w,n]` in 0..=1.
     pub out: BufferId,
 }
@@ -117,4 +118,98 @@ pub struct Fill {
     pub buffer: BufferId,
     /// The value.
     pub value: f32,
+}
+
+impl Contract for Augment {
+    fn check(&self) -> Check {
+        self.shape.check("out")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        vec![
+            Slot::index("bytes", &mut self.bytes, self.shape.len() / 4),
+            Slot::read("augmentation", &mut self.augmentation, self.shape.n * 8),
+            Slot::write("out", &mut self.out, self.shape.len()),
+        ]
+    }
+}
+
+impl Contract for Normalize {
+    fn check(&self) -> Check {
+        self.shape.check("x")?;
+        require(self.shape.c <= 4, "x", "at most 4 channels", self.shape)
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        vec![Slot::read("x", &mut self.x, self.shape.len()), Slot::write("y", &mut self.y, self.shape.len()).over("x")]
+    }
+}
+
+impl Contract for Relu {
+    fn check(&self) -> Check {
+        check_len("x", self.len)
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        vec![Slot::read("x", &mut self.x, self.len), Slot::write("y", &mut self.y, self.len).over("x")]
+    }
+}
+
+impl Contract for ReluGrad {
+    fn check(&self) -> Check {
+        check_len("dy", self.len)
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let dx = Slot::write("dx", &mut self.dx, self.len);
+        vec![
+            Slot::read("dy", &mut self.dy, self.len),
+            Slot::read("y", &mut self.y, self.len),
+            if self.accumulate { dx } else { dx.over("dy") },
+        ]
+    }
+}
+
+impl Contract for Add {
+    fn check(&self) -> Check {
+        check_len("x", self.len)
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        vec![Slot::read("x", &mut self.x, self.len), Slot::write("y", &mut self.y, self.len)]
+    }
+}
+
+/// Whether `output` is `input` subsampled, with no fewer channels.
+fn check_shortcut(input: Shape, output: Shape, stride: usize) -> Check {
+    input.check("input")?;
+    output.check("output")?;
+    let fits = stride > 0
+        && output.h == input.h.div_ceil(stride)
+        && output.w == input.w.div_ceil(stride)
+        && output.c >= input.c
+        && output.n == input.n;
+    require(fits, "output", "the input subsampled, with no fewer channels", (input, output, stride))
+}
+
+impl Contract for ShortcutA {
+    fn check(&self) -> Check {
+        check_shortcut(self.input, self.output, self.stride)
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        vec![Slot::read("x", &mut self.x, self.input.len()), Slot::write("y", &mut self.y, self.output.len())]
+    }
+}
+
+impl Contract for ShortcutAGrad {
+    fn check(&self) -> Check {
+        check_shortcut(self.input, self.output, self.stride)
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        vec![Slot::read("dy", &mut self.dy, self.output.len()), Slot::write("dx", &mut self.dx, self.input.len())]
+    }
+}
+
+impl Contract for Fill {
+    fn check(&self) -> Check {
+        check_len("buffer", self.len)
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        vec![Slot::write("buffer", &mut self.buffer, self.len)]
+    }
 }

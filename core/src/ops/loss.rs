@@ -2,7 +2,8 @@
 //!
 //! Per sample: loss, EL2N, true-class probability and the answer; for the batch: sums that are read back once a slice.
 
-use super::BufferId;
+use super::contract::{Check, Contract, Slot, require};
+use super::{BufferId, Shape, StepParams};
 
 /// Words of one sample's record in `samples`: loss, squared EL2N, true-class probability, predicted class (as a float).
 pub const SAMPLE_WORDS: usize = 4;
@@ -32,4 +33,25 @@ pub struct SoftmaxCrossEntropy {
     pub samples: BufferId,
     /// f32 `[`[`TOTAL_WORDS`]`]`, added to.
     pub totals: BufferId,
+}
+
+impl Contract for SoftmaxCrossEntropy {
+    fn check(&self) -> Check {
+        Shape { c: self.classes, h: 1, w: 1, n: self.n }.check("logits")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let len = self.classes * self.n;
+        vec![
+            Slot::read("logits", &mut self.logits, len),
+            Slot::index("labels", &mut self.labels, self.n),
+            Slot::write("dlogits", self.dlogits.as_mut(), len),
+            Slot::write("samples", &mut self.samples, SAMPLE_WORDS).open(),
+            Slot::write("totals", &mut self.totals, TOTAL_WORDS),
+        ]
+    }
+    fn check_step(&self, step: &StepParams, words: usize) -> Check {
+        let (first, count) = (step.sample_offset as usize, (step.n_valid as usize).min(self.n));
+        let needed = (first + count) * SAMPLE_WORDS;
+        require(needed <= words, "samples", &format!("at least {needed} floats for {count} samples from {first}"), words)
+    }
 }

@@ -1,6 +1,7 @@
 //! The operations a plan is made of: what each computes, on which buffers, with which shapes.
 //!
-//! An op is pure description. `gpu/` encodes it as WGSL of the same name, `cpu/` runs the Rust twin of the same name.
+//! An op is pure description: what it computes, its buffers and its geometry (`contract`). A family of ops has one name in three
+//! places: `ops/F.rs` describes it, `gpu/encode/F.rs` encodes it as stages of `shaders/`, `cpu/F.rs` runs their twins.
 //! Layout everywhere is C-H-W-N: channels outermost, batch innermost, N padded to a multiple of 4; lanes at or beyond
 //! `StepParams::n_valid` are zero in every activation and gradient.
 
@@ -8,21 +9,26 @@ pub mod attack;
 #[cfg(feature = "autoattack")]
 pub mod autoattack;
 pub mod batchnorm;
+pub mod contract;
 pub mod conv;
 pub mod elementwise;
 pub mod loss;
 pub mod optim;
 pub mod pool;
+pub mod reduce;
 pub mod sample_norm;
-mod visit;
 
 pub use attack::{LaneNorm, ProjectL2, StepL2, StepLinf};
+#[cfg(feature = "autoattack")]
+pub use autoattack::{ApgdKeep, ApgdStep, FabKeep, FabStep, LaneLoss, SquareKeep, SquareStep};
 pub use batchnorm::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats};
-pub use conv::{BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopology, Weight};
+pub use contract::{Contract, Held, Slot};
+pub use conv::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopology, Weight};
 pub use elementwise::{Add, Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, ShortcutAGrad};
 pub use loss::{SAMPLE_WORDS, SoftmaxCrossEntropy, TOTAL_WORDS};
 pub use optim::{AdamUpdate, SgdUpdate};
 pub use pool::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape};
+pub use reduce::BiasGrad;
 pub use sample_norm::{BatchNormSampleNorm, ConvSampleNorm, NORM_ROWS};
 
 use bytemuck::{Pod, Zeroable};
@@ -110,39 +116,55 @@ impl StepParams {
     }
 }
 
-/// One operation of a program.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "each variant is documented at its struct")]
-pub enum Op {
-    Augment(Augment),
-    Normalize(Normalize),
-    ConvForward(ConvForward),
-    ConvInputGrad(ConvInputGrad),
-    ConvWeightGrad(ConvWeightGrad),
-    BiasGrad(BiasGrad),
-    BatchNormStats(BatchNormStats),
-    BatchNormApply(BatchNormApply),
-    BatchNormReduceGrad(BatchNormReduceGrad),
-    BatchNormInputGrad(BatchNormInputGrad),
-    Add(Add),
-    Relu(Relu),
-    ReluGrad(ReluGrad),
-    MaxPool(MaxPool),
-    MaxPoolGrad(MaxPoolGrad),
-    AvgPool(AvgPool),
-    AvgPoolGrad(AvgPoolGrad),
-    ShortcutA(ShortcutA),
-    ShortcutAGrad(ShortcutAGrad),
-    SoftmaxCrossEntropy(SoftmaxCrossEntropy),
-    ConvSampleNorm(ConvSampleNorm),
-    BatchNormSampleNorm(BatchNormSampleNorm),
-    SgdUpdate(SgdUpdate),
-    AdamUpdate(AdamUpdate),
-    Fill(Fill),
-    #[cfg(feature = "autoattack")]
-    Lane(autoattack::LaneOp),
-    LaneNorm(LaneNorm),
-    StepLinf(StepLinf),
-    StepL2(StepL2),
-    ProjectL2(ProjectL2),
+/// Writes [`Op`] and the match over it from the one list of ops.
+macro_rules! ops {
+    ($d:tt $($(#[$meta:meta])* $name:ident),* $(,)?) => {
+        /// One operation of a program.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        #[expect(missing_docs, reason = "each variant is documented at its struct")]
+        pub enum Op {
+            $($(#[$meta])* $name($name),)*
+        }
+
+        impl Op {
+            /// The names of all ops.
+            pub const NAMES: &[&str] = &[$($(#[$meta])* stringify!($name)),*];
+            /// Its name in messages.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $($(#[$meta])* Self::$name(_) => stringify!($name),)*
+                }
+            }
+        }
+
+        /// `with_op!(op, o => body)`: the body with `o` as the op's own struct.
+        macro_rules! with_op {
+            ($d op:expr, $d o:ident => $d body:expr) => {
+                match $d op {
+                    $($(#[$meta])* $crate::ops::Op::$name($d o) => $d body,)*
+                }
+            };
+        }
+        pub(crate) use with_op;
+    };
+}
+
+// A new op is a line here, `slots` and `check` beside its struct, `encode` in `gpu/encode` and `run` in `cpu`, all under one name.
+ops! { $
+    Augment, Normalize, Add, Relu, ReluGrad, ShortcutA, ShortcutAGrad, Fill,
+    ConvForward, ConvInputGrad, ConvWeightGrad,
+    BiasGrad,
+    BatchNormStats, BatchNormApply, BatchNormReduceGrad, BatchNormInputGrad,
+    MaxPool, MaxPoolGrad, AvgPool, AvgPoolGrad,
+    SoftmaxCrossEntropy,
+    ConvSampleNorm, BatchNormSampleNorm,
+    SgdUpdate, AdamUpdate,
+    LaneNorm, StepLinf, StepL2, ProjectL2,
+    #[cfg(feature = "autoattack")] LaneLoss,
+    #[cfg(feature = "autoattack")] ApgdStep,
+    #[cfg(feature = "autoattack")] ApgdKeep,
+    #[cfg(feature = "autoattack")] FabStep,
+    #[cfg(feature = "autoattack")] FabKeep,
+    #[cfg(feature = "autoattack")] SquareStep,
+    #[cfg(feature = "autoattack")] SquareKeep,
 }

@@ -4,6 +4,7 @@
 //! update while momentum keeps moving (`Masked` semantics, the paper's code).
 
 use super::BufferId;
+use super::contract::{Check, Contract, Slot, check_len};
 
 /// `g = grad + weight_decay * v; m = momentum * m + g; v -= lr * (nesterov ? g + momentum * m : m); v *= mask`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,4 +38,33 @@ pub struct AdamUpdate {
     pub second: BufferId,
     /// f32 0/1, if masked.
     pub mask: Option<BufferId>,
+}
+
+impl Contract for SgdUpdate {
+    fn check(&self) -> Check {
+        check_len("values", self.len)
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        vec![
+            Slot::write("values", &mut self.values, self.len),
+            Slot::read("grad", &mut self.grad, self.len),
+            Slot::write("momentum", &mut self.momentum, self.len),
+            Slot::read("mask", self.mask.as_mut(), self.len),
+        ]
+    }
+}
+
+impl Contract for AdamUpdate {
+    fn check(&self) -> Check {
+        check_len("values", self.len)
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        vec![
+            Slot::write("values", &mut self.values, self.len),
+            Slot::read("grad", &mut self.grad, self.len),
+            Slot::write("first", &mut self.first, self.len),
+            Slot::write("second", &mut self.second, self.len),
+            Slot::read("mask", self.mask.as_mut(), self.len),
+        ]
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Average pooling divides by the whole window (PyTorch's `count_include_pad=True`).
 
+use super::contract::{Check, Contract, Slot, require};
+use super::conv::extent;
 use super::{BufferId, Shape};
 
 /// Geometry of a pooling window.
@@ -19,6 +21,24 @@ pub struct PoolShape {
     pub stride: usize,
     /// Padding: never wins a maximum, counts as zero in an average.
     pub pad: usize,
+}
+
+impl PoolShape {
+    /// Whether kernels can work on this geometry.
+    ///
+    /// # Errors
+    /// The first mismatch.
+    pub fn check(&self) -> Check {
+        self.input.check("input")?;
+        self.output.check("output")?;
+        let limit = 1 << 16;
+        let small = self.kh.min(self.kw) > 0 && self.kh.max(self.kw).max(self.stride).max(self.pad) < limit;
+        require(small, "shape", "a window of at least 1, and window, stride and padding below 65536", self)?;
+        let fits = Some(self.output.h) == extent(self.input.h, self.pad, self.kh, self.stride)
+            && Some(self.output.w) == extent(self.input.w, self.pad, self.kw, self.stride)
+            && (self.input.c, self.input.n) == (self.output.c, self.output.n);
+        require(fits, "shape", "an output of (input + 2 pad - window) / stride + 1 with the input's channels and batch", self)
+    }
 }
 
 /// `y = max over the window`.
@@ -71,4 +91,46 @@ pub struct AvgPoolGrad {
     pub dx: BufferId,
     /// Add instead of overwrite.
     pub accumulate: bool,
+}
+
+impl Contract for MaxPool {
+    fn check(&self) -> Check {
+        self.shape.check()
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        vec![Slot::read("x", &mut self.x, self.shape.input.len()), Slot::write("y", &mut self.y, self.shape.output.len())]
+    }
+}
+
+impl Contract for MaxPoolGrad {
+    fn check(&self) -> Check {
+        self.shape.check()
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let (input, output) = (self.shape.input.len(), self.shape.output.len());
+        vec![
+            Slot::read("x", &mut self.x, input),
+            Slot::read("y", &mut self.y, output),
+            Slot::read("dy", &mut self.dy, output),
+            Slot::write("dx", &mut self.dx, input),
+        ]
+    }
+}
+
+impl Contract for AvgPool {
+    fn check(&self) -> Check {
+        self.shape.check()
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        vec![Slot::read("x", &mut self.x, self.shape.input.len()), Slot::write("y", &mut self.y, self.shape.output.len())]
+    }
+}
+
+impl Contract for AvgPoolGrad {
+    fn check(&self) -> Check {
+        self.shape.check()
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        vec![Slot::read("dy", &mut self.dy, self.shape.output.len()), Slot::write("dx", &mut self.dx, self.shape.input.len())]
+    }
 }

@@ -3,7 +3,8 @@
 //! A sample's gradient of one weight is formed in registers, squared and added up, so that nothing of samples times weights
 //! ever exists. Lanes are samples, so one launch a layer serves the whole batch.
 
-use super::{BufferId, ConvShape, Shape, Weight};
+use super::contract::{Check, Contract, Slot};
+use super::{BufferId, ConvShape, Shape, SparseTopology};
 
 /// Rows of a buffer of sums: a layer's parameters are cut into so many runs, and each run adds to a row of its own, so that
 /// sums need no atomics and have one order. A sample's sum is over its column.
@@ -11,8 +12,8 @@ pub const NORM_ROWS: usize = 256;
 
 /// `sums[row, n] += sum over the row's weights of (sum over oy,ox of dy[co,oy,ox,n] x[ci, oy*stride+ky-pad, ox*stride+kx-pad, n])^2`.
 ///
-/// Weights are numbered as their values are stored; with `bias`, the biases follow them (with x = 1). Of a sparse weight only
-/// the values that exist count. Row r has the numbers `r*span..(r+1)*span`, where `span` = ceil(count / [`NORM_ROWS`]).
+/// Weights are numbered as their values are stored; with `bias`, the biases follow them (with x = 1). Where
+/// a topology is given only its values count. Row r has the numbers `r*span..(r+1)*span`, where `span` = ceil(count / [`NORM_ROWS`]).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConvSampleNorm {
     /// Geometry of the forward convolution.
@@ -21,8 +22,8 @@ pub struct ConvSampleNorm {
     pub x: BufferId,
     /// Gradient of the output, not divided by the batch.
     pub dy: BufferId,
-    /// Which weights; the values themselves are not read.
-    pub weight: Weight,
+    /// Which weights; `None`: all of them.
+    pub topology: Option<SparseTopology>,
     /// Whether the layer has a bias.
     pub bias: bool,
     /// `[NORM_ROWS][n]`, added to.
@@ -37,16 +38,43 @@ pub struct BatchNormSampleNorm {
     pub shape: Shape,
     /// Gradient of `y`, not divided by the batch.
     pub dy: BufferId,
-    /// The forward output (read only where `relu`).
-    pub y: BufferId,
+    /// The forward output, where ReLU followed.
+    pub y: Option<BufferId>,
     /// The forward input.
     pub x: BufferId,
     /// `[2][C]` running mean and variance.
     pub stats: BufferId,
     /// Added to the variance.
     pub eps: f32,
-    /// Whether ReLU followed.
-    pub relu: bool,
     /// `[NORM_ROWS][n]`, added to.
     pub sums: BufferId,
+}
+
+impl Contract for ConvSampleNorm {
+    fn check(&self) -> Check {
+        self.shape.check_weights(self.topology.as_ref())
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let s = self.shape;
+        let mut slots = vec![Slot::read("x", &mut self.x, s.input().len()), Slot::read("dy", &mut self.dy, s.output().len())];
+        slots.extend(self.topology.iter_mut().flat_map(|t| t.slots(&s)));
+        slots.push(Slot::write("sums", &mut self.sums, NORM_ROWS * s.n));
+        slots
+    }
+}
+
+impl Contract for BatchNormSampleNorm {
+    fn check(&self) -> Check {
+        self.shape.check("x")
+    }
+    fn slots(&mut self) -> Vec<Slot<'_>> {
+        let (len, pair) = (self.shape.len(), 2 * self.shape.c);
+        vec![
+            Slot::read("dy", &mut self.dy, len),
+            Slot::read("y", self.y.as_mut(), len),
+            Slot::read("x", &mut self.x, len),
+            Slot::read("stats", &mut self.stats, pair),
+            Slot::write("sums", &mut self.sums, NORM_ROWS * self.shape.n),
+        ]
+    }
 }

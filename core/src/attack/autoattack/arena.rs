@@ -293,7 +293,7 @@ impl Writer {
         let (clean, x, grad) = (io.clean.buffer(), io.adversarial.buffer(), io.grad);
         let l2 = ball.l2;
         let decode: Vec<Op> = [clean, x, old, best, adv]
-            .map(|out| Op::Augment(Augment { shape, bytes: batch.bytes, params: batch.augmentation, out }))
+            .map(|out| Op::Augment(Augment { shape, bytes: batch.bytes, augmentation: batch.augmentation, out }))
             .into();
         let mut start = vec![Op::Add(Add { len: shape.len(), x: clean, y: x })];
         if l2 {
@@ -302,14 +302,14 @@ impl Writer {
         } else {
             start.push(Op::StepLinf(StepLinf { shape, x, clean, grad, step: 0.0, eps: ball.eps }));
         }
-        let apgd_keep = LaneOp::ApgdKeep(ApgdKeep { shape, values, control, x, grad, best, best_grad, adv, lanes });
-        let apgd_step = LaneOp::ApgdStep(ApgdStep { shape, ball, clean, grad, lanes, control, x, old });
-        let fab_step = LaneOp::FabStep(FabStep { shape, l2, clean, grad, values, x });
-        let fab_keep = LaneOp::FabKeep(FabKeep { shape, l2, clean, values, x, adv, lanes });
-        let square_keep = LaneOp::SquareKeep(SquareKeep { shape, x, values, best, lanes });
-        let square_step = LaneOp::SquareStep(SquareStep { shape, ball, clean, best, proposal, pyramids, x });
+        let apgd_keep = Op::ApgdKeep(ApgdKeep { shape, values, control, x, grad, best, best_grad, adv, lanes });
+        let apgd_step = Op::ApgdStep(ApgdStep { shape, ball, clean, grad, lanes, control, x, old });
+        let fab_step = Op::FabStep(FabStep { shape, l2, clean, grad, values, x });
+        let fab_keep = Op::FabKeep(FabKeep { shape, l2, clean, values, x, adv, lanes });
+        let square_keep = Op::SquareKeep(SquareKeep { shape, x, values, best, lanes });
+        let square_step = Op::SquareStep(SquareStep { shape, ball, clean, best, proposal, pyramids, x });
         let words = self.classes * shape.n;
-        let mut on_pixels = |label: &str, kind, gradient: bool, then: &[LaneOp], keep_logits: bool| {
+        let mut on_pixels = |label: &str, kind, gradient: bool, then: &[Op], keep_logits: bool| {
             net.on_pixels(device, scratch, label, &io, Mode::Eval, |tape, _| {
                 self.loss(tape, kind, gradient)?;
                 if keep_logits {
@@ -317,7 +317,7 @@ impl Writer {
                     tape.push(Op::Fill(Fill { len: words, buffer: logits, value: 0.0 }));
                     tape.push(Op::Add(Add { len: words, x: from, y: logits }));
                 }
-                then.iter().for_each(|op| tape.push(Op::Lane(*op)));
+                then.iter().for_each(|op| tape.push(*op));
                 Ok(())
             })
         };
@@ -337,7 +337,7 @@ impl Writer {
         let (classes, n, logits) = (self.classes, self.shape.n, tape.logits());
         let dlogits = tape.scratch(classes * n);
         let Buffers { values, targets, .. } = self.buffers;
-        tape.push(Op::Lane(LaneOp::Loss(LaneLoss { kind, classes, n, logits, labels: self.batch.labels, targets, values, dlogits })));
+        tape.push(Op::LaneLoss(LaneLoss { kind, classes, n, logits, labels: self.batch.labels, targets, values, dlogits }));
         if gradient {
             tape.start_backward_from(dlogits);
             tape.backward_to_pixels(self.io.grad)?;

@@ -76,7 +76,7 @@ impl Layer {
         bench.run(Op::ConvInputGrad(ConvInputGrad { shape: s, dy, weight, dx, accumulate: false }));
         let once = bench.get(dx, s.input().len());
         bench.run(Op::ConvInputGrad(ConvInputGrad { shape: s, dy, weight, dx, accumulate: true }));
-        bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, dy, weight, dw }));
+        bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, dy, topology: weight.topology(), dw }));
         bench.run(Op::BiasGrad(BiasGrad { shape: s.output(), dy, dbias }));
         [bench.get(y, s.output().len()), once, bench.get(dx, s.input().len()), bench.get(dw, self.values()), bench.get(dbias, s.c_out)]
     }
@@ -216,7 +216,7 @@ fn nan_and_infinity_pass_through() {
         let values = bench.put(&vec![0.5; layer.values()]);
         let (weight, dw) = (layer.weight(&mut bench, values), bench.zeros(layer.values()));
         bench.run(Op::ConvForward(ConvForward { shape: s, x, weight, bias: None, y }));
-        bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, dy: y, weight, dw }));
+        bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, dy: y, topology: weight.topology(), dw }));
         assert!(bench.get(y, s.output().len()).iter().any(|v| v.is_nan()));
         assert!(bench.get(y, s.output().len()).iter().any(|v| v.is_infinite()));
         assert!(bench.get(y, s.output().len()).iter().any(|v| v.is_finite()));

@@ -32,19 +32,18 @@ fn batch_norm<T: Real>(x: &[f32], residual: &[f32], affine: &[f32], dy: &[f32], 
         bench.run(Op::BatchNormStats(BatchNormStats { shape, x, saved, running, momentum: 0.1, eps }));
     }
     bench.run(Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps, affine, residual: Some(residual), relu, y }));
-    bench.run(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y, x, stats, eval, eps, relu, daffine }));
+    bench.run(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y: relu.then_some(y), x, stats, eval, eps, daffine }));
     let dresidual = Some((dres, true));
     bench.run(Op::BatchNormInputGrad(BatchNormInputGrad {
         shape,
         dy,
-        y,
+        y: relu.then_some(y),
         x,
         stats,
         eval,
         eps,
         affine,
         daffine,
-        relu,
         dx,
         accumulate,
         dresidual,
@@ -277,7 +276,7 @@ fn augment_crops_flips_and_rotates() {
     ];
     let mut bench = Bench::<f64>::new(3);
     let (bytes, params, out) = (bench.put_u32(&words), bench.put(&params.concat()), bench.put(&vec![9.0; shape.len()]));
-    bench.run(Op::Augment(Augment { shape, bytes, params, out }));
+    bench.run(Op::Augment(Augment { shape, bytes, augmentation: params, out }));
     for (i, found) in bench.get(out, shape.len()).into_iter().enumerate() {
         let (lane, x, y, c) = (i % 4, i / 4 % 4, i / 16 % 4, i / 64);
         let expected = match lane {

@@ -22,7 +22,7 @@ fn lane_ops_agree_with_the_oracle() {
         for kind in [CrossEntropy, Dlr, DlrTargeted, Difference, Margin] {
             compare(&mut gpu, &format!("{kind:?} of {classes}"), &data, 7, &|ids| {
                 let [logits, labels, targets, values, dlogits] = std::array::from_fn(|i| ids[i]);
-                vec![Op::Lane(LaneOp::Loss(LaneLoss { kind, classes, n, logits, labels, targets, values, dlogits }))]
+                vec![Op::LaneLoss(LaneLoss { kind, classes, n, logits, labels, targets, values, dlogits })]
             });
         }
     }
@@ -37,14 +37,14 @@ fn lane_ops_agree_with_the_oracle() {
             let data = [one.clone(), grad.clone(), lanes(6), Data::F32(vec![0.75, 0.0, 0.0, 0.0]), two.clone(), one.clone()];
             compare(&mut gpu, &format!("APGD step {shape:?} {l2}"), &data, n, &|ids| {
                 let [clean, grad, lanes, control, x, old] = std::array::from_fn(|i| ids[i]);
-                vec![Op::Lane(LaneOp::ApgdStep(ApgdStep { shape, ball, clean, grad, lanes, control, x, old }))]
+                vec![Op::ApgdStep(ApgdStep { shape, ball, clean, grad, lanes, control, x, old })]
             });
             let data = [one.clone(), grad.clone(), values.clone(), two.clone(), one.clone(), lanes(1)];
             compare(&mut gpu, &format!("FAB {shape:?} {l2}"), &data, n, &|ids: &[BufferId]| {
                 let [clean, grad, values, x, adv, lanes] = std::array::from_fn(|i| ids[i]);
                 vec![
-                    Op::Lane(LaneOp::FabStep(FabStep { shape, l2, clean, grad, values, x })),
-                    Op::Lane(LaneOp::FabKeep(FabKeep { shape, l2, clean, values, x, adv, lanes })),
+                    Op::FabStep(FabStep { shape, l2, clean, grad, values, x }),
+                    Op::FabKeep(FabKeep { shape, l2, clean, values, x, adv, lanes }),
                 ]
             });
             let side = 3;
@@ -72,8 +72,8 @@ fn lane_ops_agree_with_the_oracle() {
             compare(&mut gpu, &format!("Square {shape:?} {l2}"), &data, n, &|ids: &[BufferId]| {
                 let [clean, best, proposal, pyramids, x, values, lanes] = std::array::from_fn(|i| ids[i]);
                 vec![
-                    Op::Lane(LaneOp::SquareStep(SquareStep { shape, ball, clean, best, proposal, pyramids, x })),
-                    Op::Lane(LaneOp::SquareKeep(SquareKeep { shape, x, values, best, lanes })),
+                    Op::SquareStep(SquareStep { shape, ball, clean, best, proposal, pyramids, x }),
+                    Op::SquareKeep(SquareKeep { shape, x, values, best, lanes }),
                 ]
             });
         }
@@ -85,7 +85,7 @@ fn lane_ops_agree_with_the_oracle() {
             data.push(Data::F32((0..6 * n).map(|i| if i / n == 5 { (i % 2) as f32 } else { state[i / n] }).collect()));
             compare(&mut gpu, &format!("APGD keep {shape:?} {control:?}"), &data, n, &|ids| {
                 let [values, control, x, grad, best, best_grad, adv, lanes] = std::array::from_fn(|i| ids[i]);
-                vec![Op::Lane(LaneOp::ApgdKeep(ApgdKeep { shape, values, control, x, grad, best, best_grad, adv, lanes }))]
+                vec![Op::ApgdKeep(ApgdKeep { shape, values, control, x, grad, best, best_grad, adv, lanes })]
             });
         }
     }

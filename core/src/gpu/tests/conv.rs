@@ -33,7 +33,7 @@ fn layer(s: &ConvShape, weight: Weight, x: usize, ids: &[crate::ops::BufferId]) 
         Op::ConvForward(ConvForward { shape: *s, x: xb, weight, bias: Some(bias), y }),
         Op::ConvInputGrad(ConvInputGrad { shape: *s, dy, weight, dx, accumulate: false }),
         Op::ConvInputGrad(ConvInputGrad { shape: *s, dy, weight, dx: added, accumulate: true }),
-        Op::ConvWeightGrad(ConvWeightGrad { shape: *s, x: xb, dy, weight, dw }),
+        Op::ConvWeightGrad(ConvWeightGrad { shape: *s, x: xb, dy, topology: weight.topology(), dw }),
         Op::BiasGrad(BiasGrad { shape: s.output(), dy, dbias }),
     ]
 }

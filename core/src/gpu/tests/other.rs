@@ -51,18 +51,17 @@ fn batchnorm_agrees_with_the_oracle() {
                 vec![
                     Op::BatchNormStats(BatchNormStats { shape, x, saved, running, momentum: 0.1, eps }),
                     Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps, affine, residual: residual.then_some(res), relu, y }),
-                    Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y, x, stats, eval, eps, relu, daffine }),
+                    Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y: relu.then_some(y), x, stats, eval, eps, daffine }),
                     Op::BatchNormInputGrad(BatchNormInputGrad {
                         shape,
                         dy,
-                        y,
+                        y: relu.then_some(y),
                         x,
                         stats,
                         eval,
                         eps,
                         affine,
                         daffine,
-                        relu,
                         dx,
                         accumulate: accumulate && !in_place,
                         dresidual: residual.then_some((dres, accumulate)),
@@ -150,7 +149,7 @@ fn gradient_norms_by_sample_agree_with_the_oracle() {
                     None => Weight::Dense { values: ids[0] },
                     Some(_) => Weight::Sparse { values: ids[0], topology: bind_topology(&ids[3..], nnz) },
                 };
-                vec![Op::ConvSampleNorm(ConvSampleNorm { shape, x: ids[0], dy: ids[1], weight, bias, sums: ids[2] })]
+                vec![Op::ConvSampleNorm(ConvSampleNorm { shape, x: ids[0], dy: ids[1], topology: weight.topology(), bias, sums: ids[2] })]
             });
         }
     }
@@ -167,7 +166,7 @@ fn gradient_norms_by_sample_agree_with_the_oracle() {
         ];
         compare(&mut gpu, &format!("norms of BatchNorm {c}"), &data, 5, &|ids| {
             let [dy, y, x, stats, sums] = std::array::from_fn(|i| ids[i]);
-            vec![Op::BatchNormSampleNorm(BatchNormSampleNorm { shape, dy, y, x, stats, eps: 1e-5, relu, sums })]
+            vec![Op::BatchNormSampleNorm(BatchNormSampleNorm { shape, dy, y: relu.then_some(y), x, stats, eps: 1e-5, sums })]
         });
     }
 }
@@ -218,7 +217,7 @@ fn augmentation_agrees_with_the_oracle() {
     }
     let bytes = (0..shape.len() as u32 / 4).map(|i| i.wrapping_mul(2_654_435_761)).collect();
     let data = [Data::U32(bytes), Data::F32(params), Data::zeros(shape.len())];
-    compare(&mut gpu, "augment", &data, 3, &|ids| vec![Op::Augment(Augment { shape, bytes: ids[0], params: ids[1], out: ids[2] })]);
+    compare(&mut gpu, "augment", &data, 3, &|ids| vec![Op::Augment(Augment { shape, bytes: ids[0], augmentation: ids[1], out: ids[2] })]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::device::{Device, Program};
 use crate::error::{Error, Result};
 use crate::net::scratch::Scratch;
 use crate::net::tape::{Sink, Target};
-use crate::ops::{Add, BufferId, Fill, Op, StepParams, Weight};
+use crate::ops::{Add, BufferId, Fill, Op, StepParams};
 
 /// How a network is trained: an optimiser alone, or with what saves memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,8 +118,8 @@ impl Sums<'_> {
 }
 
 impl Sink for Sums<'_> {
-    fn weight(&mut self, index: usize, weight: Weight) -> (Option<Weight>, usize) {
-        self.0.weight(index, weight)
+    fn dense(&self, index: usize) -> bool {
+        self.0.dense(index)
     }
     fn buffer(&mut self, target: Target) -> Option<BufferId> {
         self.0.buffer(target)

@@ -8,7 +8,7 @@ use crate::device::{Device, Program};
 use crate::error::{ErrorKind, Result};
 use crate::net::scratch::Scratch;
 use crate::net::tape::{Mode, Sink, Tape, Target};
-use crate::ops::{BufferId, Dtype, Op, SAMPLE_WORDS, StepParams, TOTAL_WORDS, Weight};
+use crate::ops::{BufferId, Dtype, Op, SAMPLE_WORDS, StepParams, TOTAL_WORDS};
 
 /// Words of dense gradient that are held on the device at once, 64 MiB: one pass for a ResNet18, two for a ResNet50.
 const SLICE_WORDS: usize = 16 << 20;
@@ -128,23 +128,19 @@ impl Net {
         let samples = tape.scratch(self.n * SAMPLE_WORDS);
         let totals = tape.scratch(TOTAL_WORDS);
         tape.loss(true, samples, totals);
-        tape.backward(&mut Probe { net: self, buffers })?;
+        tape.backward(&mut Probe { buffers })?;
         compile(device, scratch, "dense gradients", tape)
     }
 }
 
 /// Dense gradients of some weights; everything else is computed and dropped.
 struct Probe<'a> {
-    net: &'a Net,
     buffers: &'a [Option<BufferId>],
 }
 
 impl Sink for Probe<'_> {
-    fn weight(&mut self, index: usize, weight: Weight) -> (Option<Weight>, usize) {
-        match self.buffers[index] {
-            Some(_) => (None, 0),
-            None => (Some(weight), self.net.weights[index].words()),
-        }
+    fn dense(&self, index: usize) -> bool {
+        self.buffers[index].is_some()
     }
     fn buffer(&mut self, target: Target) -> Option<BufferId> {
         match target {

@@ -8,20 +8,22 @@ mod lattice;
 mod product;
 mod sampled;
 
-use super::conv::{ForwardArgs, Index, InputGradArgs, WeightGradArgs, add_bias};
-use super::parallel::{Shared, chunks_mut};
+use super::super::parallel::{Shared, chunks_mut};
+use super::index::Index;
+use super::plain::add_bias;
+use super::{Forward, InputGrad, WeightGrad};
 use lattice::{Lattice, Tiling};
 use product::{Product, Strides, Weights};
 
 /// `y = conv(x, w) (+ bias on the valid lanes)`.
-pub fn forward(args: ForwardArgs<'_, f32>) {
-    let ForwardArgs { shape, x, index, values, bias, n_valid, y } = args;
+pub fn forward(index: Index<'_>, args: Forward<'_, f32>) {
+    let Forward { shape, x, weight, bias, n_valid, y } = args;
     let lattice = Lattice::forward(&shape);
     let taps = shape.kh * shape.kw;
     let strides = Strides { row: shape.c_in * taps, channel: taps };
     product::run(
         &Product { lattice: &lattice, source: x, accumulate: false },
-        &Weights::new(&lattice, shape.c_out, index, values, strides),
+        &Weights::new(&lattice, shape.c_out, index, weight, strides),
         &Shared::new(y),
     );
     if let Some(bias) = bias {
@@ -31,20 +33,20 @@ pub fn forward(args: ForwardArgs<'_, f32>) {
 }
 
 /// `dx (+)= the transposed convolution of dy`: one product for each residue of the position by the stride.
-pub fn input_grad(args: InputGradArgs<'_, f32>) {
-    let InputGradArgs { shape, dy, index, values, accumulate, dx } = args;
+pub fn input_grad(index: Index<'_>, args: InputGrad<'_, f32>) {
+    let InputGrad { shape, dy, weight, accumulate, dx } = args;
     let taps = shape.kh * shape.kw;
     let strides = Strides { row: taps, channel: shape.c_in * taps };
     let dx = Shared::new(dx);
     for lattice in Lattice::input_grad(&shape) {
-        let weights = Weights::new(&lattice, shape.c_in, index, values, strides);
-        product::run(&Product { lattice: &lattice, source: dy, accumulate }, &weights, &dx);
+        let prepared = Weights::new(&lattice, shape.c_in, index, weight, strides);
+        product::run(&Product { lattice: &lattice, source: dy, accumulate }, &prepared, &dx);
     }
 }
 
 /// `dw = sum of dy * x` at every weight that exists.
-pub fn weight_grad(args: WeightGradArgs<'_, f32>) {
-    let WeightGradArgs { shape, x, dy, index, dw } = args;
+pub fn weight_grad(index: Index<'_>, args: WeightGrad<'_, f32>) {
+    let WeightGrad { shape, x, dy, dw } = args;
     let lattice = Lattice::forward(&shape);
     match index {
         Index::Dense => sampled::dense(&lattice, x, dy, shape.c_out, dw),

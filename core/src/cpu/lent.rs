@@ -1,0 +1,110 @@
+//! An op's buffers as its kernel's slices: what it writes is taken out of the table while it runs, what it reads is borrowed.
+//!
+//! Names and lengths come from the op's contract, so a kernel gets exactly the words that it may touch.
+
+use super::{CpuDevice, Real, Slot, wrong};
+use crate::error::{Error, Result};
+use crate::ops::{BufferId, Op};
+
+/// What stands behind one tensor.
+enum Part<'a, T> {
+    /// Read.
+    Real(&'a [T]),
+    /// Read.
+    Index(&'a [u32]),
+    /// Written; empty once the kernel has it.
+    Written(Option<&'a mut [T]>),
+    /// The op goes without, or works in place on the tensor it writes.
+    Absent,
+}
+
+/// The buffers of an op that is running.
+pub struct Lent<'a, T> {
+    parts: Vec<(&'static str, Part<'a, T>)>,
+}
+
+fn unlisted(tensor: &str) -> Error {
+    Error::validation(format!("a kernel asks for '{tensor}', which its op does not list that way"))
+}
+
+impl<'a, T> Lent<'a, T> {
+    fn find(&self, tensor: &str) -> Option<&Part<'a, T>> {
+        self.parts.iter().find(|(name, _)| *name == tensor).map(|(_, part)| part)
+    }
+    /// Floats that are read.
+    pub fn read(&self, tensor: &str) -> Result<&'a [T]> {
+        self.read_some(tensor)?.ok_or_else(|| unlisted(tensor))
+    }
+    /// Floats that are read, `None` where the op goes without or works in place.
+    pub fn read_some(&self, tensor: &str) -> Result<Option<&'a [T]>> {
+        match self.find(tensor) {
+            Some(Part::Real(values)) => Ok(Some(values)),
+            Some(Part::Absent) => Ok(None),
+            _ => Err(unlisted(tensor)),
+        }
+    }
+    /// Integers that are read.
+    pub fn index(&self, tensor: &str) -> Result<&'a [u32]> {
+        match self.find(tensor) {
+            Some(Part::Index(values)) => Ok(values),
+            _ => Err(unlisted(tensor)),
+        }
+    }
+    /// Floats that are written; each can be taken once.
+    pub fn write(&mut self, tensor: &str) -> Result<&'a mut [T]> {
+        self.write_some(tensor)?.ok_or_else(|| unlisted(tensor))
+    }
+    /// Floats that are written, `None` where the op goes without.
+    pub fn write_some(&mut self, tensor: &str) -> Result<Option<&'a mut [T]>> {
+        match self.parts.iter_mut().find(|(name, _)| *name == tensor) {
+            Some((_, Part::Written(values))) => Ok(values.take()),
+            Some((_, Part::Absent)) => Ok(None),
+            _ => Err(unlisted(tensor)),
+        }
+    }
+}
+
+impl<T: Real> CpuDevice<T> {
+    /// Runs `work` on the buffers of an op, and takes them back whatever comes of it. The op has passed its checks.
+    pub(super) fn lend(&mut self, op: &Op, work: impl FnOnce(&mut Lent<'_, T>) -> Result<()>) -> Result<()> {
+        let mut copy = *op;
+        let slots = copy.slots();
+        let mut taken: Vec<(BufferId, Slot<T>)> = Vec::with_capacity(slots.len());
+        for id in slots.iter().filter(|slot| slot.written).filter_map(|slot| slot.id.as_deref()) {
+            taken.push((*id, self.slots.get_mut(id.0 as usize).map_or(Slot::Empty, std::mem::take)));
+        }
+        let result = self.bind(&slots, &mut taken).and_then(|mut lent| work(&mut lent));
+        for (id, slot) in taken {
+            if let Some(place) = self.slots.get_mut(id.0 as usize) {
+                *place = slot;
+            }
+        }
+        result
+    }
+
+    fn bind<'a>(&'a self, slots: &[crate::ops::Slot<'_>], taken: &'a mut [(BufferId, Slot<T>)]) -> Result<Lent<'a, T>> {
+        let over: Vec<_> = slots.iter().filter_map(|slot| Some((slot.over?, *slot.id.as_deref()?))).collect();
+        let mut written = taken.iter_mut();
+        let mut parts = Vec::with_capacity(slots.len());
+        for slot in slots {
+            let part = match slot.id.as_deref() {
+                None => Part::Absent,
+                Some(_) if slot.written => match written.next() {
+                    Some((id, Slot::Real(values))) => {
+                        let words = if slot.open { values.len() } else { slot.words };
+                        Part::Written(Some(values.get_mut(..words).ok_or_else(|| wrong(*id, "is too short"))?))
+                    }
+                    _ => return Err(unlisted(slot.tensor)),
+                },
+                Some(id) if over.contains(&(slot.tensor, *id)) => Part::Absent,
+                Some(id) => match self.slots.get(id.0 as usize) {
+                    Some(Slot::Real(values)) => Part::Real(values.get(..slot.words).ok_or_else(|| wrong(*id, "is too short"))?),
+                    Some(Slot::Index(values)) => Part::Index(values.get(..slot.words).ok_or_else(|| wrong(*id, "is too short"))?),
+                    _ => return Err(wrong(*id, "is not there")),
+                },
+            };
+            parts.push((slot.tensor, part));
+        }
+        Ok(Lent { parts })
+    }
+}

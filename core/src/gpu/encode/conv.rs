@@ -1,0 +1,153 @@
+//! Convolutions: tile shapes, parity classes of strided gradients, and slices of the weight gradient's long sum.
+
+use super::super::launch::{Binding, Launch, flag};
+use super::reduce::sum_partials;
+use super::{ENOUGH_GROUPS, Encode, Operands, geometry};
+use crate::error::Result;
+use crate::ops::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopology};
+
+/// The most scratch a weight gradient's slices may take, in words (16 MiB).
+const MOST_SCRATCH: usize = 4 << 20;
+/// The least vec4s a thread of the sparse weight gradient should add up before the tree.
+const LEAST_ROUNDS: usize = 16;
+/// What all channels of a slice of the sparse weight gradient may take, in bytes: part of a second-level cache.
+const CACHE_BYTES: usize = 1 << 20;
+/// Threads of the sparse kernels.
+const SPARSE_THREADS: usize = 64;
+
+pub fn shape_constants(s: &ConvShape) -> [(&'static str, f64); 11] {
+    geometry(s.input(), s.output(), (s.kh, s.kw), s.stride, s.pad)
+}
+
+/// Thread rows of a matrix-product tile (8 outputs each) for `m` output rows.
+fn tile_rows(m: usize) -> usize {
+    match m {
+        0..=16 => 2,
+        17..=32 => 4,
+        _ => 8,
+    }
+}
+
+/// Workgroups of `shared/gemm.wgsl` for `m` rows and `columns` vec4s.
+fn gemm_groups(rows: usize, m: usize, columns: usize) -> usize {
+    m.div_ceil(8 * rows) * columns.div_ceil(256 / rows)
+}
+
+/// Columns a thread of `shared/sparse_rows.wgsl` holds: as many as still give enough workgroups.
+fn sparse_columns(rows: usize, columns: usize) -> usize {
+    let fills = |k: usize| columns >= k * SPARSE_THREADS && rows * columns.div_ceil(k * SPARSE_THREADS) >= ENOUGH_GROUPS / 2;
+    [8, 4, 2].into_iter().find(|&k| fills(k)).unwrap_or(1)
+}
+
+/// Multiply-adds, weighed by three since each needs its own load.
+fn sparse_cost(nnz: usize, columns: usize) -> f64 {
+    12.0 * nnz as f64 * columns as f64
+}
+
+impl Encode for ConvForward {
+    fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
+        let s = &self.shape;
+        let columns = s.output().plane() / 4;
+        let launch = match self.weight.topology() {
+            None => {
+                let rows = tile_rows(s.c_out);
+                let bindings = operands.bind(["x", "weight", "bias", "y"])?;
+                let cost = s.weights() as f64 * columns as f64 * 4.0;
+                Launch::new("conv_forward", bindings, gemm_groups(rows, s.c_out, columns), cost).with([("ROWS", rows as f64)])
+            }
+            Some(t) => {
+                let per_thread = sparse_columns(s.c_out, columns);
+                let bindings = operands.bind(["x", "weight", "row_ptr", "index", "bias", "y"])?;
+                let groups = s.c_out * columns.div_ceil(per_thread * SPARSE_THREADS);
+                Launch::new("sparse_conv_forward", bindings, groups, sparse_cost(t.nnz, columns)).with([("COLUMNS", per_thread as f64)])
+            }
+        };
+        Ok(vec![launch.with(shape_constants(s)).with([("HAS_BIAS", flag(self.bias.is_some()))])])
+    }
+}
+
+impl Encode for ConvInputGrad {
+    fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
+        let s = &self.shape;
+        let accumulate = [("ACCUMULATE", flag(self.accumulate))];
+        if let Some(t) = self.weight.topology() {
+            let classes = s.stride * s.stride;
+            let columns = s.h_in.div_ceil(s.stride) * s.w_in.div_ceil(s.stride) * s.n / 4;
+            let per_thread = sparse_columns(s.c_in * classes, columns);
+            let bindings = operands.bind(["dy", "weight", "t_row_ptr", "t_index", "t_value", "dx"])?;
+            let groups = s.c_in * classes * columns.div_ceil(per_thread * SPARSE_THREADS);
+            let launch = Launch::new("sparse_conv_input_grad", bindings, groups, sparse_cost(t.nnz, columns));
+            return Ok(vec![launch.with(shape_constants(s)).with(accumulate).with([("COLUMNS", per_thread as f64)])]);
+        }
+        let rows = tile_rows(s.c_in);
+        let mut launches = Vec::new();
+        for class_y in 0..s.stride.min(s.h_in) {
+            for class_x in 0..s.stride.min(s.w_in) {
+                let pixels = (s.h_in - class_y).div_ceil(s.stride) * (s.w_in - class_x).div_ceil(s.stride);
+                let columns = pixels * s.n / 4;
+                let cost = s.weights() as f64 * columns as f64 * 4.0 / (s.stride * s.stride) as f64;
+                let bindings = operands.bind(["dy", "weight", "dx"])?;
+                let launch = Launch::new("conv_input_grad", bindings, gemm_groups(rows, s.c_in, columns), cost);
+                let class = [("ROWS", rows as f64), ("CLASS_Y", class_y as f64), ("CLASS_X", class_x as f64)];
+                launches.push(launch.with(shape_constants(s)).with(accumulate).with(class));
+            }
+        }
+        Ok(launches)
+    }
+}
+
+/// Cuts `places` vec4s into about `wanted` slices of a multiple of `unit`, fewer where partial sums of `len` words would take
+/// too much scratch: (slices, vec4s of one).
+fn cut(places: usize, unit: usize, wanted: usize, len: usize) -> (usize, usize) {
+    let wanted = wanted.min(MOST_SCRATCH / len.max(1)).max(1);
+    let span = places.div_ceil(wanted).next_multiple_of(unit);
+    (places.div_ceil(span), span)
+}
+
+/// Sends a result to scratch and adds its slices, or straight to its tensor where there is only one.
+fn sliced(mut first: Launch, out: Binding, slices: usize) -> Vec<Launch> {
+    if slices == 1 {
+        first.bindings.push(out);
+        return vec![first];
+    }
+    first.bindings.push(Binding::scratch_out(out.tensor, slices * out.words));
+    vec![first, sum_partials(out, slices)]
+}
+
+impl Encode for ConvWeightGrad {
+    fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
+        let (first, slices) = match self.topology {
+            None => dense_weight_grad(&self.shape, operands)?,
+            Some(t) if t.nnz > 0 => sparse_weight_grad(&self.shape, t, operands)?,
+            Some(_) => return Ok(Vec::new()),
+        };
+        Ok(sliced(first.with(shape_constants(&self.shape)), operands.get("dw")?, slices))
+    }
+}
+
+fn dense_weight_grad(s: &ConvShape, operands: &Operands) -> Result<(Launch, usize)> {
+    let rows = tile_rows(s.c_out);
+    let depth = if rows == 2 { 2 } else { 4 };
+    let taps = s.c_in * s.kh * s.kw;
+    let places = s.output().plane() / 4;
+    let tiles = s.c_out.div_ceil(8 * rows) * taps.div_ceil(512 / rows);
+    let wanted = ENOUGH_GROUPS.div_ceil(tiles).min(places.div_ceil(64));
+    let (slices, span) = cut(places, depth, wanted, s.weights());
+    let cost = s.weights() as f64 * places as f64 * 4.0;
+    let launch = Launch::new("conv_weight_grad", operands.bind(["x", "dy"])?, tiles * slices, cost);
+    Ok((launch.with([("ROWS", rows as f64), ("DEPTH", depth as f64), ("SPAN", span as f64)]), slices))
+}
+
+fn sparse_weight_grad(s: &ConvShape, t: SparseTopology, operands: &Operands) -> Result<(Launch, usize)> {
+    let places = s.output().plane() / 4;
+    // All blocks work on one slice before the next, so that the slice of every channel stays in the cache.
+    let cached = (CACHE_BYTES / (16 * (s.c_in + s.c_out))).next_multiple_of(SPARSE_THREADS).min(places);
+    // Few threads a block where there is little to add up, so that the tree at the end does not cost more than the sum.
+    let lanes = [64, 32, 16, 8].into_iter().find(|&lanes| cached >= LEAST_ROUNDS * lanes).unwrap_or(4);
+    let groups = t.nnz.div_ceil(8 * SPARSE_THREADS / lanes);
+    let wanted = ENOUGH_GROUPS.div_ceil(groups).min(places.div_ceil(8 * lanes)).max(places.div_ceil(cached));
+    let (slices, span) = cut(places, lanes, wanted, t.nnz);
+    let launch =
+        Launch::new("sparse_conv_weight_grad", operands.bind(["x", "dy", "index", "row"])?, groups * slices, sparse_cost(t.nnz, places));
+    Ok((launch.with([("LANES", lanes as f64), ("SPAN", span as f64)]), slices))
+}

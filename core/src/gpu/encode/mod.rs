@@ -1,0 +1,109 @@
+//! From ops to dispatches, one file a family: which stages of `shaders/`, with which constants, over how many workgroups.
+//!
+//! What is bound comes from an op's contract, so a stage names its variables and nothing else; a test holds the names against WGSL.
+
+mod attack;
+#[cfg(feature = "autoattack")]
+mod autoattack;
+mod batchnorm;
+mod conv;
+mod elementwise;
+mod loss;
+mod optim;
+mod pool;
+mod reduce;
+mod sample_norm;
+
+use super::launch::{Binding, Launch, Source};
+use crate::error::{Error, Result};
+use crate::ops::{BufferId, Op, Shape, with_op};
+
+/// How an op becomes dispatches.
+trait Encode {
+    /// The dispatches, in order.
+    fn encode(&self, operands: &Operands) -> Result<Vec<Launch>>;
+}
+
+/// The dispatches of an op.
+///
+/// # Errors
+/// `Shape` where its geometry or its buffers contradict each other.
+pub fn encode(op: &Op) -> Result<Vec<Launch>> {
+    op.check()?;
+    let operands = Operands::of(*op);
+    let mut launches = with_op!(op, op => op.encode(&operands))?;
+    launches.iter_mut().for_each(|launch| launch.op = op.name());
+    Ok(launches)
+}
+
+/// An op's buffers as its stages bind them.
+struct Operands {
+    /// A binding, and the id that it stands for even where it is left out.
+    slots: Vec<(Binding, Option<BufferId>)>,
+    in_place: bool,
+}
+
+impl Operands {
+    fn of(mut op: Op) -> Self {
+        let mut slots = Vec::with_capacity(8);
+        let mut over = Vec::new();
+        for slot in op.slots() {
+            let id = slot.id.map(|id| *id);
+            let source = id.map_or(Source::Nothing, Source::Buffer);
+            let words = if slot.open || id.is_none() { 0 } else { slot.words };
+            slots.push((Binding { tensor: slot.tensor, source, words, write: slot.written }, id));
+            over.extend(slot.over.map(|tensor| (tensor, id)));
+        }
+        // In place: the shader reads the output's variable.
+        let mut in_place = false;
+        for (binding, id) in &mut slots {
+            if over.contains(&(binding.tensor, *id)) {
+                *binding = binding.left_out();
+                in_place = true;
+            }
+        }
+        Self { slots, in_place }
+    }
+    /// The bindings of these tensors, in the order of the shader's variables.
+    fn bind<const K: usize>(&self, tensors: [&'static str; K]) -> Result<Vec<Binding>> {
+        tensors.into_iter().map(|tensor| self.get(tensor)).collect()
+    }
+    /// The binding of one tensor.
+    fn get(&self, tensor: &'static str) -> Result<Binding> {
+        let found = self.slots.iter().map(|(binding, _)| *binding).find(|binding| binding.tensor == tensor);
+        found.ok_or_else(|| Error::validation(format!("a stage binds '{tensor}', which its op does not list")))
+    }
+    /// All of them, where one stage does everything.
+    fn all(&self) -> Vec<Binding> {
+        self.slots.iter().map(|(binding, _)| *binding).collect()
+    }
+    /// Whether an output stands where an input stood.
+    fn in_place(&self) -> bool {
+        self.in_place
+    }
+}
+
+/// Workgroups that fill a large GPU.
+const ENOUGH_GROUPS: usize = 512;
+
+/// Workgroups of 256 threads, one thread an element.
+fn groups_of(threads: usize) -> usize {
+    threads.div_ceil(256)
+}
+
+/// Constants of a stage that imports `conv_shape`.
+fn geometry(input: Shape, output: Shape, kernel: (usize, usize), stride: usize, pad: usize) -> [(&'static str, f64); 11] {
+    [
+        ("C_IN", input.c as f64),
+        ("H_IN", input.h as f64),
+        ("W_IN", input.w as f64),
+        ("C_OUT", output.c as f64),
+        ("H_OUT", output.h as f64),
+        ("W_OUT", output.w as f64),
+        ("KH", kernel.0 as f64),
+        ("KW", kernel.1 as f64),
+        ("STRIDE", stride as f64),
+        ("PAD", pad as f64),
+        ("N4", (input.n / 4) as f64),
+    ]
+}

@@ -3,7 +3,8 @@
 //! Memory counts weights with gradient and momentum, and the activations of a step, which learners share. Time is that work at the rate
 //! that this device was measured at, else at a guess for its kind, and says which.
 
-use sparring_core::config::{Allocation, DatasetName, ExperimentConfig, LearnerConfig};
+use sparring_core::config::{Allocation, ExperimentConfig, LearnerConfig};
+use sparring_core::data::DatasetName;
 use sparring_core::net::Graph;
 use sparring_core::net::zoo::Input;
 use sparring_core::sparse::density::erk;
@@ -91,7 +92,8 @@ pub fn sentence(estimate: Estimate, rate: f64, measured: bool) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use sparring_core::config::{Method, Subset};
+    use sparring_core::config::Method;
+    use sparring_core::hardness::Subset;
     use sparring_core::net::zoo::Model;
 
     #[test]

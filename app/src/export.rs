@@ -223,7 +223,7 @@ mod tests {
     use super::*;
     use crate::race::tests::{epoch_end, info};
     use sparring_core::ExperimentConfig;
-    use sparring_core::device::DeviceInfo;
+    use sparring_core::device::info::DeviceInfo;
     use sparring_core::events::Summary;
 
     fn run(name: &str, epochs: u32) -> RunFile {

@@ -73,7 +73,7 @@ impl Samples {
 /// Bins of equal size by hardness that can be chosen.
 pub const BINS: usize = 5;
 
-sparring_core::named_enum! {
+sparring_core::names::named_enum! {
     /// Who is right.
     pub enum Who ("answer") {
         /// Anybody or nobody.
@@ -88,7 +88,7 @@ sparring_core::named_enum! {
         Everybody = "everybody",
     }
 }
-sparring_core::named_enum! {
+sparring_core::names::named_enum! {
     /// What comes first.
     pub enum Order ("order") {
         /// The highest score.

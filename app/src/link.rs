@@ -125,8 +125,10 @@ pub fn pairs(query: &str) -> Vec<(String, String)> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use sparring_core::config::{DatasetName, LearnerConfig, Subset};
-    use sparring_core::device::DeviceChoice;
+    use sparring_core::config::LearnerConfig;
+    use sparring_core::data::DatasetName;
+    use sparring_core::device::info::DeviceChoice;
+    use sparring_core::hardness::Subset;
     use sparring_core::net::zoo::Model;
 
     fn small() -> ExperimentConfig {

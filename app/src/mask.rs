@@ -3,7 +3,8 @@
 //! A layer has up to millions of positions and a canvas a few hundred pixels across: what a pixel stands for is decided here and
 //! said in the legend.
 
-use sparring_core::config::{DatasetName, ExperimentConfig};
+use sparring_core::config::ExperimentConfig;
+use sparring_core::data::DatasetName;
 use sparring_core::events::LayerDensity;
 use sparring_core::net::zoo::Input;
 use sparring_core::sparse::density::erk;

@@ -1,7 +1,7 @@
 //! Ready-made experiments, each a link: what a first visit starts from, named after what it shows.
 
 use sparring_core::config::ExperimentConfig;
-use sparring_core::device::DeviceChoice;
+use sparring_core::device::info::DeviceChoice;
 
 use crate::link;
 use crate::words::presets::PRESETS;

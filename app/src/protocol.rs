@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use sparring_core::attack::Norm;
 use sparring_core::config::ExperimentConfig;
 use sparring_core::corrupt::Corruption;
-use sparring_core::device::{DeviceChoice, DeviceInfo};
+use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use sparring_core::error::{Error, ErrorKind};
 use sparring_core::events::Event;
-use sparring_core::named_enum;
+use sparring_core::names::named_enum;
 use sparring_core::train::session::look::LayerView;
 
 /// From the page to the worker.

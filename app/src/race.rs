@@ -458,7 +458,7 @@ fn enter(infos: Vec<LearnerInfo>) -> Vec<Learner> {
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use sparring_core::device::DeviceInfo;
+    use sparring_core::device::info::DeviceInfo;
 
     pub(crate) fn info(learner: &str, control: bool) -> LearnerInfo {
         LearnerInfo {

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use crate::race::Series;
     use crate::race::tests::{epoch_end, info};
-    use sparring_core::device::DeviceInfo;
+    use sparring_core::device::info::DeviceInfo;
     use sparring_core::events::Summary;
 
     fn progress(learner: usize, epoch: u32, step: usize, ms_per_step: f64) -> Event {

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use sparring_core::ExperimentConfig;
-use sparring_core::config::{Adversarial, DatasetName, DeathSchedule, LearnerConfig, LrSchedule, OptimizerName, Preset, Subset};
+use sparring_core::config::{Adversarial, DeathSchedule, LearnerConfig, LrSchedule, Preset};
 use sparring_core::corrupt::{CorruptionSet, Severities};
-use sparring_core::device::DeviceChoice;
+use sparring_core::data::DatasetName;
+use sparring_core::device::info::DeviceChoice;
+use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::{Model, Stem};
+use sparring_core::ops::OptimizerName;
 
 /// A mistake in what was asked for, not in doing it: exit code 2.
 #[derive(Debug)]
@@ -257,7 +260,8 @@ mod tests {
 
     #[test]
     fn the_help_names_every_method_and_rule() {
-        use sparring_core::config::{Allocation, Grow, Method, Prune, Redistribution};
+        use sparring_core::config::{Allocation, Method};
+        use sparring_core::sparse::{Grow, Prune, Redistribution};
         let help = LEARNERS;
         let names = |all: Vec<&'static str>| all.into_iter().for_each(|name| assert!(help.contains(name), "{name}"));
         names(Method::ALL.iter().map(|m| m.name()).collect());

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use sparring_core::Device;
 use sparring_core::data::Normalization;
-use sparring_core::device::DeviceChoice;
+use sparring_core::device::info::DeviceChoice;
 use sparring_core::net::zoo::Model;
 use sparring_core::ops::{ConvShape, padded_batch};
 

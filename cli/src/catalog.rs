@@ -6,8 +6,10 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use sparring_core::config::{Allocation, DatasetName, Dynamics, Grow, Method, Prune, Redistribution, Start};
+use sparring_core::config::{Allocation, Dynamics, Method, Start};
+use sparring_core::data::DatasetName;
 use sparring_core::net::zoo::{Input, Model};
+use sparring_core::sparse::{Grow, Prune, Redistribution};
 
 use crate::rundir;
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sparring_core::Device;
-use sparring_core::device::{DeviceChoice, DeviceInfo};
+use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use sparring_core::events::{Event, Score};
 
 use crate::clock;

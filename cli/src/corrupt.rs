@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use sparring_core::config::DatasetName;
 use sparring_core::corrupt::{Corruption, CorruptionSet, Severity, corrupt_all};
+use sparring_core::data::DatasetName;
 use sparring_core::data::{Dataset, Images};
 use sparring_core::platform::{cpu_name, threads};
 

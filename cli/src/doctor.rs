@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use serde_json::json;
 use sparring_core::Device;
-use sparring_core::device::DeviceChoice;
+use sparring_core::device::info::DeviceChoice;
 use sparring_core::gpu;
 use sparring_core::ops::ConvShape;
 

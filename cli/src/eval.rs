@@ -6,14 +6,15 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use serde_json::json;
 use sparring_core::Device;
-use sparring_core::config::{DatasetName, OptimizerName};
+use sparring_core::data::DatasetName;
 use sparring_core::data::batch::HostBatch;
 use sparring_core::data::{Dataset, Images};
-use sparring_core::net::plan::allocate_io;
+use sparring_core::formats::StateDict;
+use sparring_core::net::Io;
+use sparring_core::net::NetConfig;
 use sparring_core::net::scratch::Scratch;
-use sparring_core::net::tape::Io;
-use sparring_core::net::{Graph, Net, Placement, StateDict};
-use sparring_core::ops::{SAMPLE_WORDS, StepParams};
+use sparring_core::net::{Graph, Net, Placement};
+use sparring_core::ops::OptimizerName;
 
 use crate::args::{DeviceFlag, Usage};
 use crate::console::{Console, open_device};
@@ -150,9 +151,15 @@ struct Evaluator<'a> {
 impl<'a> Evaluator<'a> {
     /// For at most `samples` images at a time.
     fn new(device: &'a mut Device, graph: Graph, state: &StateDict, data: &Dataset, samples: usize) -> Result<Self> {
-        let io = allocate_io(device, data.extent, BATCH, samples)?;
+        let io = Io::new(device, data.extent, BATCH, samples)?;
         let placements = vec![Placement::Dense; graph.weights().len()];
-        let net = Net::plan(device, &mut Scratch::default(), io, graph, BATCH, state, placements, OptimizerName::Sgd, false)?;
+        let net = Net::plan(
+            device,
+            &mut Scratch::default(),
+            io,
+            state,
+            NetConfig { graph, n: BATCH, placements, training: OptimizerName::Sgd.into() },
+        )?;
         Ok(Self { device, io, net, batch: HostBatch::default() })
     }
 
@@ -160,21 +167,11 @@ impl<'a> Evaluator<'a> {
     async fn run(&mut self, data: &Dataset, images: &Images, samples: usize) -> Result<Outcome, sparring_core::Error> {
         let Self { device, io, net, batch } = self;
         let all: Vec<u32> = (0..samples as u32).collect();
-        for (i, chunk) in all.chunks(BATCH).enumerate() {
-            batch.fill(data, images, chunk, BATCH, None)?;
-            device.write_u32(io.bytes, 0, &batch.words)?;
-            device.write_f32(io.augmentation, 0, &batch.params)?;
-            device.write_u32(io.labels, 0, &batch.labels)?;
-            let step = StepParams { n_valid: batch.n_valid as u32, sample_offset: (i * BATCH) as u32, ..Default::default() };
-            net.eval_step(device, &step)?;
-            device.sync().await?;
-        }
-        let records = device.read_f32(io.samples, 0, samples * SAMPLE_WORDS).await?;
-        let mut outcome = Outcome { loss: 0.0, correct: 0, samples };
-        for (record, label) in records.chunks_exact(SAMPLE_WORDS).zip(&images.labels) {
-            outcome.loss += f64::from(record[0]) / samples as f64;
-            outcome.correct += usize::from(record[3] == f32::from(*label));
-        }
-        Ok(outcome)
+        let whole = (0, f64::INFINITY);
+        io.each_batch(device, batch, (data, images), (&all, BATCH, BATCH), whole, |device, step, _| net.eval_step(device, step)).await?;
+        let records = io.records(device, samples).await?;
+        let loss = records.iter().map(|record| f64::from(record.loss) / samples as f64).sum();
+        let correct = records.iter().zip(&images.labels).filter(|(record, label)| record.predicted == **label).count();
+        Ok(Outcome { loss, correct, samples })
     }
 }

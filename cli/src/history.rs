@@ -1,7 +1,7 @@
 //! What a session said so far, in the form that the table, the summary and the report read.
 
 use serde_json::Value;
-use sparring_core::device::DeviceInfo;
+use sparring_core::device::info::DeviceInfo;
 use sparring_core::events::{Event, LearnerInfo, Score, Summary};
 
 use crate::table;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use sparring_core::data::Normalization;
+use sparring_core::formats::StateDict;
 use sparring_core::formats::{self, safetensors, torch};
+use sparring_core::net::Graph;
 use sparring_core::net::zoo::{Architecture, Input, Model, Stem};
-use sparring_core::net::{Graph, StateDict};
 
 use crate::console::Console;
 use crate::rundir;

@@ -3,16 +3,17 @@
 use std::time::Instant;
 
 use sparring_core::Device;
-use sparring_core::config::OptimizerName;
 use sparring_core::data::Normalization;
 use sparring_core::data::batch::HostBatch;
 use sparring_core::data::builtin::builtin;
 use sparring_core::device::Program;
 use sparring_core::error::Result;
-use sparring_core::net::plan::allocate_io;
+use sparring_core::net::Io;
+use sparring_core::net::NetConfig;
 use sparring_core::net::scratch::Scratch;
 use sparring_core::net::zoo::{Input, Model};
 use sparring_core::net::{Net, Placement, Training, init};
+use sparring_core::ops::OptimizerName;
 use sparring_core::ops::{
     BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Dtype, Op, SparseTopology, StepParams, Weight, padded_batch,
 };
@@ -171,10 +172,10 @@ pub async fn step(mut device: Device, model: Model, batch: usize, density: Optio
     };
     let placements = graph.weights().into_iter().enumerate().map(place).collect();
     let n = padded_batch(batch);
-    let io = allocate_io(device, data.extent, n, n)?;
+    let io = Io::new(device, data.extent, n, n)?;
     let mut scratch = Scratch::default();
     let training = Training { recompute, ..OptimizerName::Sgd.into() };
-    let mut net = Net::plan(device, &mut scratch, io, graph, n, &state, placements, training, false)?;
+    let mut net = Net::plan(device, &mut scratch, io, &state, NetConfig { graph, n, placements, training })?;
     let samples: Vec<u32> = (0..batch as u32).collect();
     let mut host = HostBatch::default();
     let mut times = Vec::new();
@@ -182,9 +183,7 @@ pub async fn step(mut device: Device, model: Model, batch: usize, density: Optio
     while times.len() < 1 + effort.repeats.0 || (begin.elapsed().as_secs_f64() < effort.seconds && times.len() < effort.repeats.1) {
         let start = Instant::now();
         host.fill(&data, &data.train, &samples, n, None)?;
-        device.write_u32(io.bytes, 0, &host.words)?;
-        device.write_f32(io.augmentation, 0, &host.params)?;
-        device.write_u32(io.labels, 0, &host.labels)?;
+        io.upload(device, &host)?;
         net.train_step(
             device,
             &StepParams { n_valid: batch as u32, lr: 0.01, momentum: 0.9, weight_decay: 5e-4, nesterov: 1, ..Default::default() },

@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use sparring_core::ExperimentConfig;
-use sparring_core::config::Subset;
-use sparring_core::net::StateDict;
+use sparring_core::formats::StateDict;
+use sparring_core::hardness::Subset;
 use sparring_core::train::parent::{Parents, needed, parent_config};
 
 use crate::console::Console;

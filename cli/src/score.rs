@@ -9,10 +9,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde_json::{Value, json};
 use sparring_core::ExperimentConfig;
-use sparring_core::config::DatasetName;
+use sparring_core::data::DatasetName;
 use sparring_core::hardness::ScoreName;
-use sparring_core::hardness::scoring::{Extra, SCORING_EPOCHS, scoring_config};
 use sparring_core::net::zoo::Model;
+use sparring_core::train::scoring::{Extra, SCORING_EPOCHS, scoring_config};
 
 use crate::args::{DeviceFlag, Usage, validate};
 use crate::console::{Console, stop_on_interrupt};

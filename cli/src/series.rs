@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn work_follows_the_samples() {
-        let config = ExperimentConfig { control: false, subset: sparring_core::config::Subset::All, ..Default::default() };
+        let config = ExperimentConfig { control: false, subset: sparring_core::hardness::Subset::All, ..Default::default() };
         let of = |p_data: f64, limit_test: usize| work(&ExperimentConfig { p_data, limit_test, ..config.clone() }, 50_000, 10_000);
         // Two learners, 20 epochs: 45,000 training samples three passes each, 15,000 evaluated.
         assert_eq!(of(1.0, 0), 40.0 * (3.0 * 45_000.0 + 15_000.0));

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use sparring_core::ExperimentConfig;
-use sparring_core::config::{DatasetName, Subset};
 use sparring_core::data::Dataset;
-use sparring_core::hardness::scoring::{Extra, SCORING_EPOCHS, Scoring, mean, scoring_config};
+use sparring_core::data::DatasetName;
+use sparring_core::hardness::Subset;
 use sparring_core::hardness::{ScoreName, Scores};
+use sparring_core::train::scoring::{Extra, SCORING_EPOCHS, Scoring, mean, scoring_config};
 
 use crate::console::{Console, Live, Stopped, open_device};
 use crate::score::from;

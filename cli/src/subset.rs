@@ -7,8 +7,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde_json::{Value, json};
 use sparring_core::ExperimentConfig;
-use sparring_core::config::{DatasetName, Subset};
+use sparring_core::data::DatasetName;
 use sparring_core::data::{Dataset, train_validation_split};
+use sparring_core::hardness::Subset;
 use sparring_core::hardness::{Column, Scores, data_fraction, select};
 use sparring_core::net::zoo::Model;
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use sparring_core::config::{DatasetName, Subset};
+use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
+use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Model;
 use sparring_core::{Device, Event, ExperimentConfig, Session};
 

@@ -45,7 +45,7 @@ fn results(run: &Path) -> (Value, BTreeMap<u64, Vec<Value>>) {
 }
 
 /// The weights in a run's folder, without their metadata (which holds a date).
-fn weights(run: &Path) -> BTreeMap<String, sparring_core::net::StateDict> {
+fn weights(run: &Path) -> BTreeMap<String, sparring_core::formats::StateDict> {
     let files = std::fs::read_dir(run).unwrap().map(|e| e.unwrap().path());
     let files = files.filter(|p| p.extension().is_some_and(|e| e == "safetensors"));
     files

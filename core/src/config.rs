@@ -3,123 +3,29 @@
 //! Links and command lines carry what differs from the defaults; run directories carry everything. The hash is over the
 //! complete configuration and the format version, so a changed default never reuses an old run.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use crate::attack::Norm;
+use crate::attack::{Norm, PgdConfig};
 use crate::corrupt::{CorruptionSet, Severities};
-use crate::device::DeviceChoice;
+use crate::data::DatasetName;
+use crate::device::info::DeviceChoice;
 use crate::error::{Error, Result};
-use crate::hardness::{Part, ScoreName};
-use crate::net::Graph;
+use crate::hardness::Subset;
+use crate::names::named_enum;
 use crate::net::zoo::{Architecture, Input, Model, Stem};
-use crate::platform::parse_f64;
+use crate::net::{Graph, Training};
+use crate::ops::OptimizerName;
 
 /// Version of the configuration format; part of the hash and of links.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// Defines a C-like enum with one text form used everywhere (flags, files, links, messages).
-#[macro_export]
-macro_rules! named_enum {
-    ($(#[$meta:meta])* $vis:vis enum $name:ident ($kind:literal) { $($(#[doc = $doc:literal])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        $vis enum $name { $($(#[doc = $doc])* $variant),+ }
-        impl $name {
-            /// Every value, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-            const NAMES: &'static [&'static str] = &[$($text),+];
-            /// The text form.
-            pub fn name(self) -> &'static str { Self::NAMES[self as usize] }
-            /// What it is, in the words of its documentation.
-            pub fn doc(self) -> &'static str { match self { $(Self::$variant => concat!($($doc),*).trim_ascii()),+ } }
-        }
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.pad(self.name()) }
-        }
-        impl std::str::FromStr for $name {
-            type Err = $crate::Error;
-            fn from_str(s: &str) -> Result<Self, $crate::Error> {
-                Ok(Self::ALL[$crate::config::named($kind, s, Self::NAMES)?])
-            }
-        }
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
-                s.serialize_str(self.name())
-            }
-        }
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
-                <String as serde::Deserialize>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    };
-}
-
-/// The place of a name among those that are valid. Names have hyphens; published code often writes underscores.
-///
-/// # Errors
-/// `UnknownName`, with the valid ones.
-pub fn named(kind: &'static str, given: &str, names: &[&str]) -> Result<usize> {
-    let name = given.replace('_', "-");
-    names.iter().position(|n| n.eq_ignore_ascii_case(&name)).ok_or_else(|| Error::unknown_name(kind, given, names.join(", ")))
-}
-
-macro_rules! serde_as_text {
-    ($t:ty) => {
-        impl serde::Serialize for $t {
-            fn serialize<S: serde::Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
-                s.collect_str(self)
-            }
-        }
-        impl<'de> serde::Deserialize<'de> for $t {
-            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
-                <String as serde::Deserialize>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    };
-}
-pub(crate) use serde_as_text;
-
 mod learner;
-pub use learner::{Allocation, Dynamics, Grow, LearnerConfig, Method, Prune, Recipe, Redistribution, Semantics, Start};
+pub use learner::{Allocation, Dynamics, LearnerConfig, Method, Recipe, Semantics, Start};
 mod preset;
 pub use preset::Preset;
 mod scenario;
 pub use scenario::{Scale, Scenario};
 
-named_enum! {
-    /// Where the images come from.
-    pub enum DatasetName ("dataset") {
-        /// CIFAR-10, 50,000 + 10,000 colour images of 32x32.
-        Cifar10 = "cifar10",
-        /// CIFAR-100 by its 100 fine labels, 50,000 + 10,000 colour images of 32x32.
-        Cifar100 = "cifar100",
-        /// The same images by the 20 coarse labels.
-        Cifar100Coarse = "cifar100-coarse",
-        /// Tiny ImageNet, 100,000 + 10,000 colour images of 64x64, 200 classes.
-        TinyImageNet = "tinyimagenet",
-        /// A folder of IDX files, as MNIST comes: grey images and labels.
-        Mnist = "mnist",
-        /// A folder of class folders of PNG and JPEG pictures.
-        Folder = "folder",
-        /// The built-in procedural set: ten classes of 32x32 colour images, made in code.
-        BuiltIn = "builtin",
-        /// The built-in set in grey, 28x28.
-        BuiltInGrey = "builtin-grey",
-    }
-}
-named_enum! {
-    /// Optimiser.
-    pub enum OptimizerName ("optimizer") {
-        /// SGD with momentum.
-        Sgd = "sgd",
-        /// Adam.
-        Adam = "adam",
-    }
-}
 named_enum! {
     /// How the share of replaced weights falls from update to update.
     pub enum DeathSchedule ("death-rate schedule") {
@@ -163,87 +69,6 @@ impl Adversarial {
         }
     }
 }
-
-/// Which part of the training split a race trains on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Subset {
-    /// Everything.
-    All,
-    /// A uniform random fraction.
-    Random(f64),
-    /// A part of the ranking by a hardness score.
-    Ranked {
-        /// Which score ranks.
-        score: ScoreName,
-        /// Which end of the ranking.
-        part: Part,
-        /// How much of it.
-        fraction: f64,
-    },
-}
-
-impl Subset {
-    /// The fraction with the highest EL2N.
-    pub fn el2n_hard(fraction: f64) -> Self {
-        Self::Ranked { score: ScoreName::El2n, part: Part::Hard, fraction }
-    }
-    /// The fraction with the lowest EL2N.
-    pub fn el2n_easy(fraction: f64) -> Self {
-        Self::Ranked { score: ScoreName::El2n, part: Part::Easy, fraction }
-    }
-    /// The fraction of the training split that is kept.
-    pub fn fraction(self) -> f64 {
-        match self {
-            Self::All => 1.0,
-            Self::Random(p) | Self::Ranked { fraction: p, .. } => p,
-        }
-    }
-    /// Whether hardness scores are needed to select it.
-    pub fn needs_scores(self) -> bool {
-        matches!(self, Self::Ranked { .. })
-    }
-}
-
-impl fmt::Display for Subset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::All => f.write_str("all"),
-            Self::Random(p) => write!(f, "random:{p}"),
-            Self::Ranked { score, part, fraction } => write!(f, "{score}-{part}:{fraction}"),
-        }
-    }
-}
-
-impl FromStr for Subset {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        let (name, fraction) = s.split_once(':').map_or((s, None), |(a, b)| (a, Some(b)));
-        let fraction = match fraction {
-            None => 1.0,
-            Some(text) => parse_f64(text).filter(|p| *p > 0.0 && *p <= 1.0).ok_or_else(|| {
-                Error::config(format!("subset '{s}': the part after ':' must be a fraction above 0 and at most 1, found '{text}'"))
-            })?,
-        };
-        let ranked = || {
-            let (score, part) = name.rsplit_once('-')?;
-            Some(Self::Ranked { score: score.parse().ok()?, part: part.parse().ok()?, fraction })
-        };
-        match name {
-            "all" => Ok(Self::All),
-            "random" => Ok(Self::Random(fraction)),
-            _ => ranked().ok_or_else(|| {
-                Error::unknown_name(
-                    "subset",
-                    name,
-                    "all, random:P, el2n-hard:P, el2n-easy:P, el2n-middle:P, and so on with el2n-norm, grand, forgetting, \
-                        uncertainty, loss or random",
-                )
-            }),
-        }
-    }
-}
-
-serde_as_text!(Subset);
 
 /// A complete experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -477,6 +302,46 @@ impl ExperimentConfig {
     /// Number of samples that pass through the network at once.
     pub fn samples_a_pass(&self) -> usize {
         if self.micro_batch == 0 { self.batch_size } else { self.micro_batch.min(self.batch_size) }
+    }
+
+    /// How its networks are trained.
+    pub fn training(&self) -> Training {
+        let in_parts = self.samples_a_pass() < self.batch_size;
+        Training { recompute: self.recompute, in_parts, momentum_reset: self.momentum_reset, ..self.optimizer.into() }
+    }
+
+    /// The subsets that are trained on, and whether each is a control: the one asked for, and a random one of the same size.
+    pub fn corners(&self) -> Vec<(Subset, bool)> {
+        let mut out = vec![(self.subset, false)];
+        if self.control && self.subset.needs_scores() {
+            out.push((Subset::Random(self.subset.fraction()), true));
+        }
+        out
+    }
+
+    /// The attack on training batches.
+    pub fn train_attack(&self) -> Option<PgdConfig> {
+        let norm = self.norm.norm()?;
+        Some(PgdConfig {
+            norm,
+            eps: self.train_eps,
+            step: self.train_gamma,
+            iterations: self.train_step,
+            random_start: self.train_randinit,
+            targeted: false,
+        })
+    }
+    /// The attack of evaluations.
+    pub fn test_attack(&self) -> Option<PgdConfig> {
+        let norm = self.norm.norm()?;
+        Some(PgdConfig {
+            norm,
+            eps: self.test_eps,
+            step: self.test_gamma,
+            iterations: self.test_step,
+            random_start: self.test_randinit,
+            targeted: false,
+        })
     }
 
     /// The network at its width.

@@ -74,7 +74,7 @@ pub enum ErrorKind {
     },
     /// A checkpoint from which a session cannot go on.
     #[error("{0}")]
-    Checkpoint(crate::train::checkpoint::Refusal),
+    Checkpoint(Refusal),
     /// Reading or writing failed.
     #[error("{path}: {source}")]
     Io {
@@ -87,6 +87,60 @@ pub enum ErrorKind {
     /// A number in training became NaN or infinite.
     #[error("training diverged: {0}")]
     Diverged(String),
+}
+
+/// Why a checkpoint cannot be gone on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not what was written.
+    Damaged(String),
+    /// Written by another version of the format.
+    Version {
+        /// Its version.
+        found: u32,
+        /// The version that this program writes.
+        written: u32,
+    },
+    /// Of another configuration.
+    Config(Vec<Difference>),
+    /// Of other images or other samples; what differs.
+    Data(String),
+}
+
+/// A setting that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Name of the setting.
+    pub field: String,
+    /// Its value in the checkpoint, as JSON.
+    pub saved: String,
+    /// Its value now.
+    pub now: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} was {} and is {}", self.field, self.saved, self.now)
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Damaged(found) => write!(f, "the checkpoint is damaged ({found}); start over"),
+            Self::Version { found, written } => {
+                write!(
+                    f,
+                    "the checkpoint has format {found}, this program writes {written}; go on with the program that wrote it, or start over"
+                )
+            }
+            Self::Config(differences) => {
+                let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
+                write!(f, "the checkpoint is of another configuration: {}; go on with its own, or start over", list.join(", "))
+            }
+            Self::Data(what) => write!(f, "the checkpoint is of other data: {what}; bring the same data back, or start over"),
+        }
+    }
 }
 
 impl From<ErrorKind> for Error {
@@ -142,7 +196,7 @@ impl Error {
         ErrorKind::Limit { what: what.into(), needed: needed.into(), available: available.into(), remedy: remedy.into() }.into()
     }
     /// [`ErrorKind::Checkpoint`].
-    pub fn checkpoint(why: crate::train::checkpoint::Refusal) -> Self {
+    pub fn checkpoint(why: Refusal) -> Self {
         ErrorKind::Checkpoint(why).into()
     }
     /// An I/O error with its path.

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::device::DeviceInfo;
+use crate::device::info::DeviceInfo;
 
 /// One learner as it enters the ring.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -18,6 +18,7 @@ pub mod gpu;
 pub mod hardness;
 pub mod json;
 pub mod layout;
+pub mod names;
 pub mod net;
 pub mod ops;
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::ExperimentConfig;
-use crate::device::DeviceInfo;
+use crate::device::info::DeviceInfo;
 use crate::events::{Event, LearnerSummary, Score};
 
 /// Version of the file's form; a change of it or of the events is a new version.

@@ -4,18 +4,20 @@
 use std::sync::Arc;
 
 use pollster::block_on;
-use sparring_core::attack::{AttackIo, Norm, Pgd, PgdConfig};
-use sparring_core::config::{Adversarial, LearnerConfig, Method, Subset};
+use sparring_core::attack::{AttackIo, Norm, Pgd, PgdConfig, Programs};
+use sparring_core::config::{Adversarial, LearnerConfig, Method};
 use sparring_core::data::Dataset;
 use sparring_core::data::batch::HostBatch;
 use sparring_core::data::builtin::builtin;
-use sparring_core::device::{DeviceChoice, Program};
-use sparring_core::net::plan::{Attacked, Training, allocate_io};
+use sparring_core::device::Program;
+use sparring_core::device::info::DeviceChoice;
+use sparring_core::formats::StateDict;
+use sparring_core::hardness::Subset;
 use sparring_core::net::scratch::Scratch;
-use sparring_core::net::tape::{Io, Mode};
+use sparring_core::net::tape::Mode;
 use sparring_core::net::zoo::{Input, Model};
-use sparring_core::net::{Net, Placement, StateDict, init};
-use sparring_core::ops::{Op, SAMPLE_WORDS, Shape, StepParams, padded_batch};
+use sparring_core::net::{Io, Net, NetConfig, Placement, SampleRecord, init};
+use sparring_core::ops::{Op, Shape, StepParams, padded_batch};
 use sparring_core::{Device, Event, ExperimentConfig, Session};
 
 fn data() -> Arc<Dataset> {
@@ -59,6 +61,7 @@ struct Lab {
     io: Io,
     attack: AttackIo,
     net: Net,
+    programs: Programs,
     n: usize,
     step: StepParams,
 }
@@ -69,29 +72,29 @@ impl Lab {
         let (c, h, w) = data.extent;
         let lanes = padded_batch(n);
         let mut scratch = Scratch::default();
-        let io = allocate_io(&mut device, data.extent, lanes, n).unwrap();
+        let io = Io::new(&mut device, data.extent, lanes, n).unwrap();
         let attack = AttackIo::new(&mut device, Shape { c, h, w, n: lanes }).unwrap();
         let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
         let graph = config().graph(input).unwrap();
         let fresh = init::initial_state(&graph, 3);
         let placements = graph.weights().iter().map(|weight| placement(weight.shape.weights())).collect();
-        let training = Training { attack: Some(Attacked { io: attack, iterations: 10 }), ..Training::from(&config()) };
-        let net = Net::plan(&mut device, &mut scratch, io, graph, lanes, state.unwrap_or(&fresh), placements, training, false).unwrap();
+        let training = config().training();
+        let net =
+            Net::plan(&mut device, &mut scratch, io, state.unwrap_or(&fresh), NetConfig { graph, n: lanes, placements, training }).unwrap();
+        let programs = Programs::new(&mut device, &mut scratch, &net, &attack).unwrap();
         let mut batch = HostBatch::default();
         batch.fill(&data, &data.test, &(0..n as u32).collect::<Vec<_>>(), lanes, None).unwrap();
-        device.write_u32(io.bytes, 0, &batch.words).unwrap();
-        device.write_f32(io.augmentation, 0, &batch.params).unwrap();
-        device.write_u32(io.labels, 0, &batch.labels).unwrap();
+        io.upload(&mut device, &batch).unwrap();
         let step = StepParams { n_valid: n as u32, ..StepParams::default() };
-        Self { device, scratch, io, attack, net, n, step }
+        Self { device, scratch, io, attack, net, programs, n, step }
     }
     /// Runs an attack; clean and adversarial images, and the records after it.
-    fn run(&mut self, config: PgdConfig, seed: u64) -> (Images, Images, Vec<[f32; 4]>) {
+    fn run(&mut self, config: PgdConfig, seed: u64) -> (Images, Images, Vec<SampleRecord>) {
         let pgd = Pgd::new(&mut self.device, &self.io, self.attack, config).unwrap();
         pgd.decode(&mut self.device, &self.step).unwrap();
         let samples: Vec<u32> = (0..self.n as u32).collect();
-        pgd.attack(&mut self.device, self.net.attack_gradient(false).unwrap(), &self.step, &samples, (seed, 0)).unwrap();
-        self.net.eval_attacked(&mut self.device, &self.step).unwrap();
+        pgd.attack(&mut self.device, self.programs.gradient(), &self.step, &samples, (seed, 0)).unwrap();
+        self.device.run(self.programs.evaluate(), &self.step).unwrap();
         let words = self.attack.shape.len();
         let images = |buffer| {
             let values = block_on(self.device.read_f32(buffer, 0, words)).unwrap();
@@ -101,13 +104,12 @@ impl Lab {
         let (clean, adversarial) = (images(self.attack.clean.buffer()), images(self.attack.adversarial.buffer()));
         (clean, adversarial, self.records())
     }
-    fn records(&self) -> Vec<[f32; 4]> {
-        let words = block_on(self.device.read_f32(self.io.samples, 0, self.n * SAMPLE_WORDS)).unwrap();
-        words.chunks_exact(SAMPLE_WORDS).map(|w| w.try_into().unwrap()).collect()
+    fn records(&self) -> Vec<SampleRecord> {
+        block_on(self.io.records(&self.device, self.n)).unwrap()
     }
     fn right(&self) -> usize {
         let data = data();
-        self.records().iter().zip(&data.test.labels).filter(|(r, y)| r[3] == f32::from(**y)).count()
+        self.records().iter().zip(&data.test.labels).filter(|(r, y)| r.predicted == **y).count()
     }
 }
 
@@ -123,8 +125,10 @@ fn ops(program: &Program) -> &[Op] {
 #[test]
 fn the_gradient_of_the_input_computes_no_gradient_of_a_weight() {
     let lab = Lab::new(Device::cpu(), None, |total| Placement::Sparse((0..total as u32).step_by(3).collect()), 4);
-    let count =
-        |train_mode, wanted: fn(&Op) -> bool| ops(lab.net.attack_gradient(train_mode).unwrap()).iter().filter(|op| wanted(op)).count();
+    let count = |train_mode: bool, wanted: fn(&Op) -> bool| {
+        let program = if train_mode { lab.programs.train_gradient() } else { lab.programs.gradient() };
+        ops(program).iter().filter(|op| wanted(op)).count()
+    };
     let weights = lab.net.weights.len();
     for train_mode in [false, true] {
         assert_eq!(count(train_mode, |op| matches!(op, Op::ConvWeightGrad(_) | Op::BiasGrad(_) | Op::SgdUpdate(_) | Op::Augment(_))), 0);
@@ -146,7 +150,7 @@ fn the_gradient_of_the_input_is_the_slope_of_the_loss() {
         let attack = lab.attack;
         let program = lab
             .net
-            .on_pixels(&mut lab.device, &mut lab.scratch, "test", &attack, mode, |tape, _| {
+            .on_pixels(&mut lab.device, &mut lab.scratch, "test", attack.adversarial.buffer(), mode, |tape, _| {
                 tape.loss(true, lab.io.samples, lab.io.totals);
                 tape.backward_to_pixels(attack.grad)
             })
@@ -156,9 +160,9 @@ fn the_gradient_of_the_input_is_the_slope_of_the_loss() {
         let mut loss = |pixels: &[f32]| {
             lab.device.write_f32(x, 0, pixels).unwrap();
             lab.device.run(&program, &lab.step).unwrap();
-            let records = block_on(lab.device.read_f32(lab.io.samples, 0, 3 * SAMPLE_WORDS)).unwrap();
+            let records = block_on(lab.io.records(&lab.device, 3)).unwrap();
             let grad = block_on(lab.device.read_f32(attack.grad, 0, attack.shape.len())).unwrap();
-            (records.iter().step_by(SAMPLE_WORDS).map(|v| f64::from(*v)).sum::<f64>() / 3.0, grad)
+            (records.iter().map(|r| f64::from(r.loss)).sum::<f64>() / 3.0, grad)
         };
         let (_, grad) = loss(&pixels);
         let largest = grad.iter().fold(0f32, |m, g| m.max(g.abs()));
@@ -223,7 +227,7 @@ fn a_targeted_attack_goes_towards_its_label() {
     let mut lab = Lab::new(Device::cpu(), Some(&trained()), |_| Placement::Dense, 60);
     lab.device.write_u32(lab.io.labels, 0, &[3; 60]).unwrap();
     lab.net.eval_step(&mut lab.device, &lab.step).unwrap();
-    let three = |lab: &Lab| lab.records().iter().filter(|r| r[3] == 3.0).count();
+    let three = |lab: &Lab| lab.records().iter().filter(|r| r.predicted == 3).count();
     let before = three(&lab);
     lab.run(PgdConfig { targeted: true, ..pgd(Norm::Linf, 16.0 / 255.0, 10) }, 1);
     let towards = three(&lab);

@@ -6,18 +6,18 @@ use std::sync::{Arc, OnceLock};
 
 use pollster::block_on;
 use sparring_core::attack::autoattack::{Arena, AutoAttack, AutoAttackConfig, Broken, Part, rises_with_eps};
-use sparring_core::attack::{AttackIo, Norm, Pgd, PgdConfig};
-use sparring_core::config::{LearnerConfig, Subset};
+use sparring_core::attack::{AttackIo, Norm, Pgd, PgdConfig, Programs};
+use sparring_core::config::LearnerConfig;
 use sparring_core::data::Dataset;
 use sparring_core::data::batch::HostBatch;
 use sparring_core::data::builtin::builtin;
-use sparring_core::device::DeviceChoice;
-use sparring_core::net::plan::{Attacked, Training, allocate_io};
+use sparring_core::device::info::DeviceChoice;
+use sparring_core::formats::StateDict;
+use sparring_core::hardness::Subset;
 use sparring_core::net::scratch::Scratch;
-use sparring_core::net::tape::Io;
 use sparring_core::net::zoo::{Input, Model};
-use sparring_core::net::{Graph, Net, Placement, StateDict};
-use sparring_core::ops::{SAMPLE_WORDS, Shape, StepParams};
+use sparring_core::net::{Graph, Io, Net, NetConfig, Placement};
+use sparring_core::ops::{Shape, StepParams};
 use sparring_core::{Device, ExperimentConfig, Session};
 
 /// Images of a test; more than a batch.
@@ -66,6 +66,7 @@ struct Lab {
     io: Io,
     attack: AttackIo,
     net: Net,
+    programs: Programs,
 }
 
 impl Lab {
@@ -75,12 +76,13 @@ impl Lab {
     fn on(mut device: Device, graph: Graph, state: &StateDict, lanes: usize) -> Self {
         let (mut scratch, data) = (Scratch::default(), data());
         let (c, h, w) = data.extent;
-        let io = allocate_io(&mut device, data.extent, lanes, SAMPLES as usize).unwrap();
+        let io = Io::new(&mut device, data.extent, lanes, SAMPLES as usize).unwrap();
         let attack = AttackIo::new(&mut device, Shape { c, h, w, n: lanes }).unwrap();
-        let training = Training { attack: Some(Attacked { io: attack, iterations: 1 }), ..Training::from(&config()) };
+        let training = config().training();
         let placements = graph.weights().iter().map(|_| Placement::Dense).collect();
-        let net = Net::plan(&mut device, &mut scratch, io, graph, lanes, state, placements, training, false).unwrap();
-        Self { device, scratch, data, io, attack, net }
+        let net = Net::plan(&mut device, &mut scratch, io, state, NetConfig { graph, n: lanes, placements, training }).unwrap();
+        let programs = Programs::new(&mut device, &mut scratch, &net, &attack).unwrap();
+        Self { device, scratch, data, io, attack, net, programs }
     }
     fn trained() -> Self {
         Self::new(graph(&data()), trained(), LANES)
@@ -107,15 +109,13 @@ impl Lab {
         for samples in (0..SAMPLES).collect::<Vec<_>>().chunks(LANES) {
             let mut batch = HostBatch::default();
             batch.fill(&self.data, &self.data.test, samples, LANES, None).unwrap();
-            self.device.write_u32(self.io.bytes, 0, &batch.words).unwrap();
-            self.device.write_f32(self.io.augmentation, 0, &batch.params).unwrap();
-            self.device.write_u32(self.io.labels, 0, &batch.labels).unwrap();
+            self.io.upload(&mut self.device, &batch).unwrap();
             let step = StepParams { n_valid: samples.len() as u32, ..StepParams::default() };
             pgd.decode(&mut self.device, &step).unwrap();
-            pgd.attack(&mut self.device, self.net.attack_gradient(false).unwrap(), &step, samples, (1, 0)).unwrap();
-            self.net.eval_attacked(&mut self.device, &step).unwrap();
-            let records = block_on(self.device.read_f32(self.io.samples, 0, samples.len() * SAMPLE_WORDS)).unwrap();
-            right += records.chunks_exact(SAMPLE_WORDS).zip(&batch.labels).filter(|(r, y)| r[3] == **y as f32).count();
+            pgd.attack(&mut self.device, self.programs.gradient(), &step, samples, (1, 0)).unwrap();
+            self.device.run(self.programs.evaluate(), &step).unwrap();
+            let records = block_on(self.io.records(&self.device, samples.len())).unwrap();
+            right += records.iter().zip(&batch.labels).filter(|(r, y)| u32::from(r.predicted) == **y).count();
         }
         right
     }

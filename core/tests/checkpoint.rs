@@ -2,20 +2,24 @@
 //! brought to it is refused by name.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+use sparring_core::data::DatasetName;
+use sparring_core::device::info::DeviceChoice;
 use sparring_core::error::ErrorKind;
+use sparring_core::formats::StateDict;
+use sparring_core::hardness::Subset;
+use sparring_core::ops::OptimizerName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pollster::block_on;
 use proptest::prelude::*;
-use sparring_core::config::{Adversarial, DatasetName, LearnerConfig, OptimizerName, Subset};
+use sparring_core::config::{Adversarial, LearnerConfig};
 use sparring_core::data::Dataset;
 use sparring_core::data::builtin::builtin;
-use sparring_core::device::DeviceChoice;
+use sparring_core::error::Refusal;
 use sparring_core::hardness::{Column, ScoreName, Scores};
-use sparring_core::net::StateDict;
 use sparring_core::net::zoo::Model;
-use sparring_core::train::checkpoint::{Array, Checkpoint, Refusal, differences};
+use sparring_core::train::checkpoint::{Array, Checkpoint, differences};
 use sparring_core::{Device, Error, Event, ExperimentConfig, Session};
 
 fn config(learners: &[&str]) -> ExperimentConfig {
@@ -82,7 +86,7 @@ type BestBits = (usize, (bool, bool), u32, Vec<u32>);
 /// Everything that a finished session holds but its times: the arrays of a checkpoint, and the best states.
 fn final_state(session: &Session) -> (BTreeMap<String, Array>, Vec<BestBits>) {
     let arrays = Checkpoint::read(&checkpoint(session)).unwrap().arrays;
-    let bits = |t: &sparring_core::net::Tensor| t.data.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    let bits = |t: &sparring_core::formats::Tensor| t.data.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     let best = (0..8).flat_map(|i| session.best_states(i).iter().map(move |b| (i, b)));
     (arrays, best.map(|(i, b)| (i, (b.clean, b.robust), b.epoch, b.state.tensors.values().flat_map(bits).collect())).collect())
 }
@@ -316,7 +320,7 @@ fn what_does_not_belong_together_is_refused_by_what_differs() {
     checkpoint.record.format += 1;
     let next = checkpoint.record.format;
     let newer = Checkpoint::read(&checkpoint.to_bytes().unwrap());
-    assert!(matches!(newer.as_ref().map_err(Error::kind), Err(ErrorKind::Checkpoint(Refusal::Version { found })) if *found == next));
+    assert!(matches!(newer.as_ref().map_err(Error::kind), Err(ErrorKind::Checkpoint(Refusal::Version { found, .. })) if *found == next));
 }
 
 #[test]

@@ -6,7 +6,8 @@ mod all_ops;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sparring_core::device::{Device, DeviceChoice};
+use sparring_core::device::Device;
+use sparring_core::device::info::DeviceChoice;
 use sparring_core::gpu::encode::encode;
 use sparring_core::ops::*;
 use sparring_core::{Error, ErrorKind};

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use pollster::block_on;
-use sparring_core::config::{DatasetName, LearnerConfig, Subset};
+use sparring_core::config::LearnerConfig;
 use sparring_core::data::Dataset;
+use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
+use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Model;
 use sparring_core::train::checkpoint::Checkpoint;
 use sparring_core::{Device, Event, ExperimentConfig, Session};

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use safetensors::SafeTensors;
 use sparring_core::Error;
-use sparring_core::device::{Device, DeviceChoice};
+use sparring_core::device::Device;
+use sparring_core::device::info::DeviceChoice;
 use sparring_core::error::Result;
 use sparring_core::golden::{INDEX, run};
 

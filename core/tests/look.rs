@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use pollster::block_on;
 use sparring_core::attack::{Norm, PgdConfig};
-use sparring_core::config::{Adversarial, LearnerConfig, Subset};
+use sparring_core::config::{Adversarial, LearnerConfig};
 use sparring_core::data::Dataset;
 use sparring_core::data::builtin::builtin;
+use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Model;
 use sparring_core::train::session::look::{Answer, HISTOGRAM_BINS};
 use sparring_core::{Device, Event, ExperimentConfig, Session};

@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use pollster::block_on;
-use sparring_core::config::{Allocation, DatasetName, Grow, LearnerConfig, Prune, Redistribution, Subset};
+use sparring_core::config::{Allocation, LearnerConfig};
 use sparring_core::data::Dataset;
+use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
 use sparring_core::events::{LearnerInfo, TopologyReport};
-use sparring_core::net::StateDict;
+use sparring_core::formats::StateDict;
+use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Model;
+use sparring_core::sparse::{Grow, Prune, Redistribution};
 use sparring_core::train::parent::{Parents, needed, parent_config};
 use sparring_core::{Device, Event, ExperimentConfig, Session};
 

@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use sparring_core::Device;
-use sparring_core::config::OptimizerName;
+use sparring_core::device::info::DeviceChoice;
+use sparring_core::formats::StateDict;
+use sparring_core::net::Io;
+use sparring_core::net::NetConfig;
 use sparring_core::net::graph::Init;
-use sparring_core::net::plan::allocate_io;
 use sparring_core::net::scratch::Scratch;
 use sparring_core::net::zoo::{Architecture, Input, Model, golden_net};
-use sparring_core::net::{Graph, Net, Placement, StateDict, Training, init};
+use sparring_core::net::{Graph, Net, Placement, Training, init};
+use sparring_core::ops::OptimizerName;
 use sparring_core::ops::{StepParams, padded_batch};
 use sparring_core::rng::{Purpose, Stream};
 use sparring_core::sparse::mask;
@@ -54,7 +57,7 @@ fn placements(graph: &Graph, sparse: bool) -> Vec<Placement> {
 fn step(graph: &Graph, state: &StateDict, sparse: bool, lr: f32) -> (f64, StateDict) {
     let mut device = Device::oracle();
     let (mut scratch, n) = (Scratch::default(), padded_batch(BATCH));
-    let io = allocate_io(&mut device, EXTENT, n, n).unwrap();
+    let io = Io::new(&mut device, EXTENT, n, n).unwrap();
     let mut stream = Stream::new(1, Purpose::Test, 0, 0);
     let words = EXTENT.0 * EXTENT.1 * EXTENT.2 / 4;
     let bytes: Vec<u32> = (0..n * words).map(|_| stream.next_u32()).collect();
@@ -63,7 +66,14 @@ fn step(graph: &Graph, state: &StateDict, sparse: bool, lr: f32) -> (f64, StateD
     device.write_f32(io.augmentation, 0, &identity.repeat(n)).unwrap();
     device.write_u32(io.labels, 0, &(0..n as u32).map(|i| i % 4).collect::<Vec<_>>()).unwrap();
     let places = placements(graph, sparse);
-    let mut net = Net::plan(&mut device, &mut scratch, io, graph.clone(), n, state, places, OptimizerName::Sgd, false).unwrap();
+    let mut net = Net::plan(
+        &mut device,
+        &mut scratch,
+        io,
+        state,
+        NetConfig { graph: graph.clone(), n, placements: places, training: OptimizerName::Sgd.into() },
+    )
+    .unwrap();
     net.train_step(&mut device, &StepParams { n_valid: BATCH as u32, lr, ..StepParams::default() }).unwrap();
     let after = pollster::block_on(net.state(&device)).unwrap();
     let Device::Oracle(oracle) = &device else { unreachable!() };
@@ -240,13 +250,15 @@ fn bytes(density: f64) -> (u64, u64, u64) {
     let graph = Model::ResNet18.graph(input).unwrap();
     let mut device = Device::cpu();
     let n = 4;
-    let io = allocate_io(&mut device, (3, 32, 32), n, n).unwrap();
+    let io = Io::new(&mut device, (3, 32, 32), n, n).unwrap();
     let state = init::initial_state(&graph, 0);
     let place = |(i, w): (usize, sparring_core::net::graph::WeightInfo)| Placement::Sparse(mask::initial(0, i, w.shape.weights(), density));
     let places = graph.weights().into_iter().enumerate().map(place).collect();
     let mut scratch = Scratch::default();
     let before = device.allocated_bytes();
-    let net = Net::plan(&mut device, &mut scratch, io, graph, n, &state, places, OptimizerName::Sgd, false).unwrap();
+    let net =
+        Net::plan(&mut device, &mut scratch, io, &state, NetConfig { graph, n, placements: places, training: OptimizerName::Sgd.into() })
+            .unwrap();
     (device.allocated_bytes() - before, 4 * scratch.words() as u64, net.weight_bytes())
 }
 
@@ -273,10 +285,11 @@ fn train(
     steps: usize,
 ) -> (StateDict, usize) {
     let (mut scratch, n, extent) = (Scratch::default(), padded_batch(part), graph.extent(0));
-    let io = allocate_io(&mut device, extent, n, n).unwrap();
+    let io = Io::new(&mut device, extent, n, n).unwrap();
     let state = init::initial_state(graph, 7);
     let places = placements(graph, sparse);
-    let mut net = Net::plan(&mut device, &mut scratch, io, graph.clone(), n, &state, places, training, false).unwrap();
+    let mut net =
+        Net::plan(&mut device, &mut scratch, io, &state, NetConfig { graph: graph.clone(), n, placements: places, training }).unwrap();
     let words = (extent.0 * extent.1 * extent.2).div_ceil(4);
     let identity = [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0];
     device.write_f32(io.augmentation, 0, &identity.repeat(n)).unwrap();
@@ -360,7 +373,7 @@ fn a_batch_in_parts_is_the_batch_without_batchnorm() {
                 let device = || if optimizer == OptimizerName::Sgd { Device::cpu() } else { Device::oracle() };
                 let whole = train(device(), &graph, sparse, optimizer.into(), 11, 11, 4).0;
                 for recompute in [false, true] {
-                    let training = Training { optimizer, recompute, in_parts: true, attack: None };
+                    let training = Training { recompute, in_parts: true, ..optimizer.into() };
                     // Parts of 4, 4 and 3; parts of 3, 3, 3 and 2, each with lanes to spare; everything at once.
                     for part in [4, 3, 11] {
                         let parts = train(device(), &graph, sparse, training, 11, part, 4).0;
@@ -377,29 +390,34 @@ fn a_batch_in_parts_is_the_batch_without_batchnorm() {
 fn a_part_needs_a_plan_for_parts() {
     let mut device = Device::cpu();
     let (graph, mut scratch) = (zoo("tiny", 0.25), Scratch::default());
-    let io = allocate_io(&mut device, graph.extent(0), 4, 4).unwrap();
+    let io = Io::new(&mut device, graph.extent(0), 4, 4).unwrap();
     let state = init::initial_state(&graph, 0);
     let places = placements(&graph, false);
-    let mut net = Net::plan(&mut device, &mut scratch, io, graph, 4, &state, places, OptimizerName::Sgd, false).unwrap();
+    let mut net = Net::plan(
+        &mut device,
+        &mut scratch,
+        io,
+        &state,
+        NetConfig { graph, n: 4, placements: places, training: OptimizerName::Sgd.into() },
+    )
+    .unwrap();
     let step = StepParams { n_valid: 4, ..StepParams::default() };
     assert!(net.train_part(&mut device, &step, false).unwrap_err().to_string().contains("part"));
 }
 
 #[test]
 fn memory_counts_every_buffer() {
-    for training in [
-        OptimizerName::Sgd.into(),
-        OptimizerName::Adam.into(),
-        Training { optimizer: OptimizerName::Sgd, recompute: true, in_parts: true, attack: None },
-    ] {
+    for training in
+        [OptimizerName::Sgd.into(), OptimizerName::Adam.into(), Training { recompute: true, in_parts: true, ..OptimizerName::Sgd.into() }]
+    {
         for sparse in [false, true] {
             let mut device = Device::cpu();
             let (graph, mut scratch) = (zoo("resnet20", 0.5), Scratch::default());
-            let io = allocate_io(&mut device, graph.extent(0), 4, 4).unwrap();
+            let io = Io::new(&mut device, graph.extent(0), 4, 4).unwrap();
             let before = device.allocated_bytes();
             let state = init::initial_state(&graph, 0);
             let places = placements(&graph, sparse);
-            let net = Net::plan(&mut device, &mut scratch, io, graph, 4, &state, places, training, false).unwrap();
+            let net = Net::plan(&mut device, &mut scratch, io, &state, NetConfig { graph, n: 4, placements: places, training }).unwrap();
             assert_eq!(net.memory(&scratch).total(), device.allocated_bytes() - before, "{training:?}, sparse {sparse}");
             net.free(&mut device);
             scratch.free(&mut device);
@@ -410,13 +428,12 @@ fn memory_counts_every_buffer() {
 
 #[test]
 fn a_gpu_trains_the_new_kinds_alike() {
-    use sparring_core::device::DeviceChoice;
     let gpu = || pollster::block_on(Device::open(DeviceChoice::Gpu)).map(|(device, _)| device);
     if gpu().is_err() {
         println!("skipped: no Vulkan adapter");
         return;
     }
-    let training = Training { optimizer: OptimizerName::Sgd, recompute: true, in_parts: true, attack: None };
+    let training = Training { recompute: true, in_parts: true, ..OptimizerName::Sgd.into() };
     for (name, graph) in [("pre-activation", pre_activation()), ("alexnet-like", alexnet_like()), ("bottlenecks", bottlenecks())] {
         let on = |device| train(device, &graph, true, training, 5, 3, 2).0;
         let worst = difference(&on(gpu().unwrap()), &on(Device::cpu()));

@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use pollster::block_on;
-use sparring_core::config::{DatasetName, LearnerConfig, Subset};
+use sparring_core::config::LearnerConfig;
+use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
 use sparring_core::data::{Dataset, Transforms};
+use sparring_core::device::info::DeviceChoice;
 use sparring_core::hardness::ScoreName;
-use sparring_core::hardness::scoring::{Extra, Scoring, mean, scoring_config};
+use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Model;
+use sparring_core::train::scoring::{Extra, Scoring, mean, scoring_config};
 use sparring_core::{Device, Event, ExperimentConfig, Session};
 
 fn config(learners: &[&str]) -> ExperimentConfig {
@@ -196,7 +199,6 @@ fn a_batch_in_parts_is_the_same_race_without_batchnorm() {
 
 #[test]
 fn a_gpu_runs_the_same_race() {
-    use sparring_core::device::DeviceChoice;
     let Ok((gpu, _)) = block_on(Device::open(DeviceChoice::Gpu)) else {
         println!("skipped: no Vulkan adapter");
         return;

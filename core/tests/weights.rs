@@ -7,15 +7,18 @@ use std::process::Command;
 
 use pollster::block_on;
 use sparring_core::Device;
-use sparring_core::config::OptimizerName;
 use sparring_core::data::batch::HostBatch;
 use sparring_core::data::builtin::builtin;
 use sparring_core::data::{Dataset, Normalization};
 use sparring_core::formats::{MODEL, NORMALIZATION, safetensors, torch};
-use sparring_core::net::plan::{Net, Placement, allocate_io};
+use sparring_core::formats::{StateDict, Tensor};
+use sparring_core::net::Io;
+use sparring_core::net::NetConfig;
+use sparring_core::net::init;
+use sparring_core::net::plan::{Net, Placement};
 use sparring_core::net::scratch::Scratch;
 use sparring_core::net::zoo::{Input, Model};
-use sparring_core::net::{StateDict, Tensor, init};
+use sparring_core::ops::OptimizerName;
 use sparring_core::ops::{SAMPLE_WORDS, StepParams, padded_batch};
 use sparring_core::rng::{Purpose, Stream};
 
@@ -53,9 +56,11 @@ fn losses(data: &Dataset, state: &StateDict) -> Vec<f32> {
     let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
     let (graph, count) = (Model::Tiny.graph(input).unwrap(), data.test.len());
     let (mut device, n) = (Device::cpu(), padded_batch(count));
-    let io = allocate_io(&mut device, data.extent, n, count).unwrap();
+    let io = Io::new(&mut device, data.extent, n, count).unwrap();
     let placements = vec![Placement::Dense; graph.weights().len()];
-    let net = Net::plan(&mut device, &mut Scratch::default(), io, graph, n, state, placements, OptimizerName::Sgd, false).unwrap();
+    let net =
+        Net::plan(&mut device, &mut Scratch::default(), io, state, NetConfig { graph, n, placements, training: OptimizerName::Sgd.into() })
+            .unwrap();
     let mut batch = HostBatch::default();
     batch.fill(data, &data.test, &(0..count as u32).collect::<Vec<_>>(), n, None).unwrap();
     device.write_u32(io.bytes, 0, &batch.words).unwrap();

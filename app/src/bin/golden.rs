@@ -1,7 +1,8 @@
 //! The golden cases inside a browser. Only tests load this; it is no part of the page.
 
 use js_sys::{Function, Uint8Array};
-use sparring_core::device::{Device, DeviceChoice};
+use sparring_core::device::Device;
+use sparring_core::device::info::DeviceChoice;
 use sparring_core::error::{Error, Result};
 use sparring_core::golden;
 use wasm_bindgen::prelude::*;

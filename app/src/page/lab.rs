@@ -1,8 +1,9 @@
 //! The lab's state: the form's experiment, the race as reported, the phase, and the line to the worker.
 
 use leptos::prelude::*;
-use sparring_core::config::{DatasetName, ExperimentConfig, LearnerConfig};
-use sparring_core::device::{DeviceChoice, DeviceInfo};
+use sparring_core::config::{ExperimentConfig, LearnerConfig};
+use sparring_core::data::DatasetName;
+use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use wasm_bindgen::JsValue;
 
 use super::bridge::Bridge;

@@ -4,7 +4,9 @@
 //! can, and there is one reader for both.
 
 use leptos::prelude::*;
-use sparring_core::config::{Allocation, DatasetName, LearnerConfig, Method, Preset as Recipe, Scenario, Semantics, Subset};
+use sparring_core::config::{Allocation, LearnerConfig, Method, Preset as Recipe, Scenario, Semantics};
+use sparring_core::data::DatasetName;
+use sparring_core::hardness::Subset;
 use sparring_core::hardness::{Part, ScoreName};
 use sparring_core::net::zoo::Model;
 use sparring_core::platform::parse_f64;

@@ -3,7 +3,7 @@
 //! A tab may be closed at any moment and a disk may be full; a race must survive the first and go on in spite of the second.
 
 use sparring_core::config::ExperimentConfig;
-use sparring_core::device::DeviceInfo;
+use sparring_core::device::info::DeviceInfo;
 use sparring_core::events::Event;
 use sparring_core::run_file::{RUN_FILE_VERSION, RunFile, thin};
 use sparring_core::train::Session;

@@ -5,7 +5,8 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use sparring_core::config::{DatasetName, ExperimentConfig};
+use sparring_core::config::ExperimentConfig;
+use sparring_core::data::DatasetName;
 use sparring_core::data::chunks::{self, Chunk, ChunkedDataset, Manifest};
 use sparring_core::data::{Dataset, builtin, cifar};
 use sparring_core::error::Error;

@@ -10,7 +10,7 @@ use sparring_core::corrupt::{self, Corruption, Part, Severity};
 use sparring_core::error::{Error, ErrorKind, Result};
 use sparring_core::events::{Event, LayerDensity, LearnerInfo};
 use sparring_core::formats::{self, safetensors};
-use sparring_core::net::{StateDict, Tensor};
+use sparring_core::formats::{StateDict, Tensor};
 use sparring_core::train::Session;
 use sparring_core::train::session::look::{Answer, Examined};
 use wasm_bindgen::{JsCast, JsValue};

@@ -10,11 +10,13 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sparring_core::Device;
 use sparring_core::attack::autoattack::{Arena, AutoAttack, AutoAttackConfig, Part};
-use sparring_core::config::OptimizerName;
 use sparring_core::data::Dataset;
-use sparring_core::net::plan::allocate_io;
+use sparring_core::formats::StateDict;
+use sparring_core::net::Io;
+use sparring_core::net::NetConfig;
 use sparring_core::net::scratch::Scratch;
-use sparring_core::net::{Graph, Net, Placement, StateDict};
+use sparring_core::net::{Graph, Net, Placement};
+use sparring_core::ops::OptimizerName;
 use sparring_core::ops::padded_batch;
 
 use super::victim::{Attacked, Outcome};
@@ -53,11 +55,11 @@ pub struct Plan<'a> {
 pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Plan, stop: &AtomicBool) -> Result<(Attacked, AutoAttack)> {
     let Target { graph, state, data, identity } = target;
     let n = padded_batch(plan.batch);
-    let io = allocate_io(device, data.extent, n, n)?;
+    let io = Io::new(device, data.extent, n, n)?;
     let placements = vec![Placement::Dense; graph.weights().len()];
     let mut scratch = Scratch::default();
     let classes = graph.classes;
-    let net = Net::plan(device, &mut scratch, io, graph, n, state, placements, OptimizerName::Sgd, false)?;
+    let net = Net::plan(device, &mut scratch, io, state, NetConfig { graph, n, placements, training: OptimizerName::Sgd.into() })?;
     let arena = Arena::new(device, &mut scratch, &net, io, &plan.config)?;
     let of = (identity, data.name.clone());
     let fresh = AutoAttack::new(plan.config, classes, (0..plan.count as u32).collect())?;

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use sparring_core::attack::autoattack::{AutoAttackConfig, PartReport};
 use sparring_core::attack::{Norm, PgdConfig};
-use sparring_core::config::DatasetName;
+use sparring_core::data::DatasetName;
 
 use crate::args::{DeviceFlag, Usage, fraction};
 use crate::console::{Console, open_device, stop_on_interrupt};

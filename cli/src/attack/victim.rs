@@ -3,16 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
-use sparring_core::attack::{AttackIo, Pgd, PgdConfig};
-use sparring_core::config::OptimizerName;
+use sparring_core::attack::{AttackIo, Pgd, PgdConfig, Programs};
 use sparring_core::data::Dataset;
 use sparring_core::data::batch::HostBatch;
+use sparring_core::formats::StateDict;
 use sparring_core::layout::nchw_from_chwn;
-use sparring_core::net::plan::{Attacked as Plan, Training, allocate_io};
 use sparring_core::net::scratch::Scratch;
-use sparring_core::net::tape::Io;
-use sparring_core::net::{Graph, Net, Placement, StateDict};
-use sparring_core::ops::{SAMPLE_WORDS, Shape, StepParams, padded_batch};
+use sparring_core::net::{Graph, Io, Net, NetConfig, Placement};
+use sparring_core::ops::{OptimizerName, Shape, StepParams, padded_batch};
 use sparring_core::{Device, ops};
 
 use crate::console::{Console, Stopped};
@@ -52,6 +50,7 @@ pub struct Victim<'a> {
     io: Io,
     attack: AttackIo,
     net: Net,
+    programs: Programs,
     pgd: Pgd,
     batch: HostBatch,
 }
@@ -60,13 +59,14 @@ impl<'a> Victim<'a> {
     pub fn new(device: &'a mut Device, graph: Graph, state: &StateDict, data: &Dataset, batch: usize, config: PgdConfig) -> Result<Self> {
         let (c, h, w) = data.extent;
         let n = padded_batch(batch);
-        let io = allocate_io(device, data.extent, n, n)?;
+        let io = Io::new(device, data.extent, n, n)?;
         let attack = AttackIo::new(device, Shape { c, h, w, n })?;
         let placements = vec![Placement::Dense; graph.weights().len()];
-        let training = Training { attack: Some(Plan { io: attack, iterations: 0 }), ..OptimizerName::Sgd.into() };
-        let net = Net::plan(device, &mut Scratch::default(), io, graph, n, state, placements, training, false)?;
+        let (scratch, training) = (&mut Scratch::default(), OptimizerName::Sgd.into());
+        let net = Net::plan(device, scratch, io, state, NetConfig { graph, n, placements, training })?;
+        let programs = Programs::new(device, scratch, &net, &attack)?;
         let pgd = Pgd::new(device, &io, attack, config)?;
-        Ok(Self { device, io, attack, net, pgd, batch: HostBatch::default() })
+        Ok(Self { device, io, attack, net, programs, pgd, batch: HostBatch::default() })
     }
 
     /// Attacks the first `count` test images. `how`: seed, restarts, target class.
@@ -105,12 +105,10 @@ impl<'a> Victim<'a> {
         keep: bool,
         all: &mut Attacked,
     ) -> Result<()> {
-        let Self { device, io, attack, net, pgd, batch } = self;
+        let Self { device, io, attack, net, programs, pgd, batch } = self;
         let ops::Shape { c, h, w, n } = attack.shape;
         batch.fill(data, &data.test, samples, n, None)?;
-        device.write_u32(io.bytes, 0, &batch.words)?;
-        device.write_f32(io.augmentation, 0, &batch.params)?;
-        device.write_u32(io.labels, 0, &batch.labels)?;
+        io.upload(device, batch)?;
         let step = StepParams { n_valid: samples.len() as u32, ..StepParams::default() };
         net.eval_step(device, &step)?;
         let labels: Vec<u16> = samples.iter().map(|&i| data.test.labels[i as usize]).collect();
@@ -127,8 +125,8 @@ impl<'a> Victim<'a> {
             if let Some(target) = target {
                 device.write_u32(io.labels, 0, &vec![target; n])?;
             }
-            pgd.attack(device, net.attack_gradient(false)?, &step, samples, (seed, u64::from(restart)))?;
-            net.eval_attacked(device, &step)?;
+            pgd.attack(device, programs.gradient(), &step, samples, (seed, u64::from(restart)))?;
+            device.run(programs.evaluate(), &step)?;
             let answers = answers(device, io, samples.len()).await?;
             let pixels = match keep {
                 true => nchw_from_chwn(&device.read_f32(attack.adversarial.buffer(), 0, size * n).await?, n, c, h * w)?,
@@ -156,6 +154,5 @@ impl<'a> Victim<'a> {
 }
 
 async fn answers(device: &Device, io: &Io, count: usize) -> Result<Vec<u16>> {
-    let records = device.read_f32(io.samples, 0, count * SAMPLE_WORDS).await?;
-    Ok(records.chunks_exact(SAMPLE_WORDS).map(|record| record[3] as u16).collect())
+    Ok(io.records(device, count).await?.iter().map(|record| record.predicted).collect())
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use sparring_core::config::DatasetName;
+use sparring_core::data::DatasetName;
 use sparring_core::data::cifar::{self, CIFAR10, Form};
 use sparring_core::data::cifar100::{self, Groups};
 use sparring_core::data::packed::Origin;

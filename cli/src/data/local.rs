@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, anyhow, bail};
-use sparring_core::config::DatasetName;
+use sparring_core::data::DatasetName;
 use sparring_core::data::packed::Origin;
 use sparring_core::data::pictures::{self, Damaged, Fault, Fit, Item, MAX_FILE};
 use sparring_core::data::{Dataset, Skipped, Transforms, Validation, idx, sha256};

@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sparring_core::ExperimentConfig;
-use sparring_core::config::DatasetName;
+use sparring_core::data::DatasetName;
 use sparring_core::data::packed::Header;
 use sparring_core::data::pictures::Damaged;
 use sparring_core::data::{Dataset, Skipped, builtin, chunks};

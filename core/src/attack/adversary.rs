@@ -4,15 +4,59 @@
 //! evaluation attacks it in eval mode and moves nothing.
 
 use super::{AttackIo, Pgd, PgdConfig};
-use crate::config::ExperimentConfig;
-use crate::device::Device;
+use crate::device::{Device, Program};
 use crate::error::Result;
+use crate::net::Io;
 use crate::net::Net;
-use crate::net::tape::Io;
-use crate::ops::{Shape, StepParams};
+use crate::net::scratch::Scratch;
+use crate::net::tape::Mode;
+use crate::ops::{BufferId, Shape, StepParams};
 
 /// Streams of evaluation are apart from those of every epoch.
 const EVALUATION: u64 = 1 << 32;
+
+/// What a network under attack runs, over its buffers as they were at one build.
+pub struct Programs {
+    build: u64,
+    /// Gradient in train mode: batch statistics, running ones move.
+    train: Program,
+    /// Gradient in eval mode: nothing moves.
+    eval: Program,
+    evaluate: Program,
+}
+
+impl Programs {
+    /// Compiles them over an attack's pixels.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn new(device: &mut Device, scratch: &mut Scratch, net: &Net, io: &AttackIo) -> Result<Self> {
+        let pixels = io.adversarial.buffer();
+        let mut gradient = |mode| net.gradient_of_pixels(device, scratch, net.pixels_io(pixels), mode, io.grad);
+        let (train, eval) = (gradient(Mode::Train)?, gradient(Mode::Eval)?);
+        let evaluate = net.on_pixels(device, scratch, "evaluate attacked", pixels, Mode::Eval, |tape, _| {
+            tape.loss(false, net.io().samples, net.io().totals);
+            Ok(())
+        })?;
+        Ok(Self { build: net.build(), train, eval, evaluate })
+    }
+    /// Whether they are still over the network's buffers: a topology update may have moved them.
+    pub fn fit(&self, net: &Net) -> bool {
+        self.build == net.build()
+    }
+    /// Writes the gradient of the mean loss with respect to the adversarial pixels, in eval mode.
+    pub fn gradient(&self) -> &Program {
+        &self.eval
+    }
+    /// The same in train mode, in which running statistics move.
+    pub fn train_gradient(&self) -> &Program {
+        &self.train
+    }
+    /// Evaluates the adversarial pixels, as [`Net::eval_step`] does the batch.
+    pub fn evaluate(&self) -> &Program {
+        &self.evaluate
+    }
+}
 
 /// Both attacks, and their buffers.
 pub struct Adversary {
@@ -24,72 +68,48 @@ pub struct Adversary {
 }
 
 impl Adversary {
-    /// Plans the attacks of an experiment; `None` where it has none.
+    /// Plans the attacks on training batches and on those of evaluations, of `n` images of this extent.
     ///
     /// # Errors
-    /// What the device says.
+    /// `Config` for ranges; what the device says.
     pub fn new(
         device: &mut Device,
         batch: &Io,
-        extent: (usize, usize, usize),
+        (c, h, w): (usize, usize, usize),
         n: usize,
-        config: &ExperimentConfig,
-    ) -> Result<Option<Self>> {
-        let (Some(train), Some(test)) = (config.train_attack(), config.test_attack()) else { return Ok(None) };
-        let (c, h, w) = extent;
+        (train, test): (PgdConfig, PgdConfig),
+        seed: u64,
+    ) -> Result<Self> {
         let io = AttackIo::new(device, Shape { c, h, w, n })?;
-        Ok(Some(Self { io, train: Pgd::new(device, batch, io, train)?, test: Pgd::new(device, batch, io, test)?, seed: config.seed }))
+        Ok(Self { io, train: Pgd::new(device, batch, io, train)?, test: Pgd::new(device, batch, io, test)?, seed })
     }
 
-    /// What a network's programs must know of it.
-    pub fn plan(&self) -> (AttackIo, PgdConfig) {
-        (self.io, self.train.config)
+    /// The pixels that networks are trained on.
+    pub fn pixels(&self) -> BufferId {
+        self.io.adversarial.buffer()
+    }
+
+    /// FLOPs of the attack on a training batch: a forward pass and a gradient of its input for each step.
+    pub fn training_flops(&self, net: &Net, batch: usize) -> u64 {
+        2 * batch as u64 * 2 * u64::from(self.train.config.iterations) * net.active_macs()
     }
 
     /// Makes the batch in the io buffers adversarial, with the network in train mode.
     ///
     /// # Errors
     /// What the device says.
-    pub fn attack_training(&self, device: &mut Device, net: &Net, step: &StepParams, samples: &[u32], epoch: u32) -> Result<()> {
+    pub fn attack_training(&self, device: &mut Device, programs: &Programs, step: &StepParams, samples: &[u32], epoch: u32) -> Result<()> {
         self.train.decode(device, step)?;
-        self.train.attack(device, net.attack_gradient(true)?, step, samples, (self.seed, u64::from(epoch)))
+        self.train.attack(device, programs.train_gradient(), step, samples, (self.seed, u64::from(epoch)))
     }
 
     /// Attacks the batch in the io buffers, with the network in eval mode, and evaluates what comes out. `samples` name the streams.
     ///
     /// # Errors
     /// What the device says.
-    pub fn evaluate(&self, device: &mut Device, net: &Net, step: &StepParams, samples: &[u32]) -> Result<()> {
+    pub fn evaluate(&self, device: &mut Device, programs: &Programs, step: &StepParams, samples: &[u32]) -> Result<()> {
         self.test.decode(device, step)?;
-        self.test.attack(device, net.attack_gradient(false)?, step, samples, (self.seed, EVALUATION))?;
-        net.eval_attacked(device, step)
-    }
-}
-
-/// Parameters of the attacks that an experiment trains on and evaluates with.
-impl ExperimentConfig {
-    /// The attack on training batches.
-    pub fn train_attack(&self) -> Option<PgdConfig> {
-        let norm = self.norm.norm()?;
-        Some(PgdConfig {
-            norm,
-            eps: self.train_eps,
-            step: self.train_gamma,
-            iterations: self.train_step,
-            random_start: self.train_randinit,
-            targeted: false,
-        })
-    }
-    /// The attack of evaluations.
-    pub fn test_attack(&self) -> Option<PgdConfig> {
-        let norm = self.norm.norm()?;
-        Some(PgdConfig {
-            norm,
-            eps: self.test_eps,
-            step: self.test_gamma,
-            iterations: self.test_step,
-            random_start: self.test_randinit,
-            targeted: false,
-        })
+        self.test.attack(device, programs.gradient(), step, samples, (self.seed, EVALUATION))?;
+        device.run(programs.evaluate(), step)
     }
 }

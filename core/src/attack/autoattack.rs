@@ -79,7 +79,7 @@ impl AutoAttackConfig {
     }
 }
 
-crate::named_enum! {
+crate::names::named_enum! {
     /// One part of AutoAttack.
     pub enum Part ("attack") {
         /// The clean image: what is wrong already needs no attack.

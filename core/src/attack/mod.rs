@@ -8,15 +8,15 @@ mod adversary;
 pub mod autoattack;
 mod pgd;
 
-pub use adversary::Adversary;
+pub use adversary::{Adversary, Programs};
 pub use pgd::{Pgd, PgdConfig, Start};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::net::tape::Io;
+use crate::net::Io;
 use crate::ops::{Augment, BufferId, Dtype, Op, Shape};
 
-crate::named_enum! {
+crate::names::named_enum! {
     /// The norm that a perturbation is bounded in.
     pub enum Norm ("norm") {
         /// Largest change of any pixel.

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::{AttackIo, Norm};
 use crate::device::{Device, Program};
 use crate::error::{Error, Result};
-use crate::net::tape::Io;
+use crate::net::Io;
 use crate::ops::{Add, LaneNorm, Op, ProjectL2, StepL2, StepLinf, StepParams};
 use crate::rng::{Purpose, Stream};
 
@@ -125,7 +125,7 @@ impl Pgd {
     }
 
     /// Attacks the batch whose clean image is in both buffers. `gradient` writes the gradient of the loss at the adversarial pixels
-    /// ([`crate::net::Net::attack_gradient`]). Nothing is read back.
+    /// ([`super::Programs::gradient`]). Nothing is read back.
     ///
     /// # Errors
     /// What the device says.

@@ -7,7 +7,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+use crate::names::{named_enum, serde_as_text};
 use crate::platform::parse_f64;
+use crate::sparse::{Grow, Prune, Redistribution};
 
 named_enum! {
     /// How a learner's weights live.
@@ -67,48 +69,6 @@ named_enum! {
         Masked = "masked",
     }
 }
-named_enum! {
-    /// Which weights a topology update removes.
-    pub enum Prune ("prune rule") {
-        /// The smallest magnitudes.
-        Magnitude = "magnitude",
-        /// The smallest of the positive weights and the smallest of the negative.
-        Set = "set",
-        /// The smallest (weight times gradient) squared.
-        Taylor = "taylor",
-        /// Magnitudes of at most 0.001, however many.
-        Threshold = "threshold",
-    }
-}
-named_enum! {
-    /// Which weights a topology update brings to life.
-    pub enum Grow ("grow rule") {
-        /// Uniform among the inactive.
-        Random = "random",
-        /// Uniform among those that were never active; once there are none left, among the other inactive.
-        RandomUnfired = "random-unfired",
-        /// The largest dense gradients.
-        Gradient = "gradient",
-        /// The largest dense momentum; `masked` only.
-        Momentum = "momentum",
-        /// Output neurons by their mean momentum, then the largest momentum in each; `masked` only.
-        MomentumNeuron = "momentum-neuron",
-    }
-}
-named_enum! {
-    /// How the weights that an update removed are shared among layers when they grow back (Dettmers and Zettlemoyer 2019).
-    pub enum Redistribution ("redistribution") {
-        /// Each layer grows what it lost.
-        None = "none",
-        /// By the mean momentum magnitude of a layer's active weights.
-        Momentum = "momentum",
-        /// By their mean magnitude.
-        Magnitude = "magnitude",
-        /// By their number.
-        Nonzeros = "nonzeros",
-    }
-}
-
 /// The weights a learner starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {

@@ -1,6 +1,9 @@
 //! Whole recipes by name: what a paper says in a sentence and a person would otherwise type as ten flags.
 
-use super::{DeathSchedule, ExperimentConfig, LrSchedule, OptimizerName, Subset};
+use super::{DeathSchedule, ExperimentConfig, LrSchedule};
+use crate::hardness::Subset;
+use crate::names::named_enum;
+use crate::ops::OptimizerName;
 
 named_enum! {
     /// A recipe.

@@ -2,8 +2,11 @@
 //!
 //! A scenario is a base like any preset: flags go on top. A series repeats it over seeds and fractions of the data.
 
-use super::{Adversarial, DatasetName, ExperimentConfig, LearnerConfig, Method, Preset, Subset};
+use super::{Adversarial, ExperimentConfig, LearnerConfig, Method, Preset};
 use crate::corrupt::{CorruptionSet, Severities};
+use crate::data::DatasetName;
+use crate::hardness::Subset;
+use crate::names::named_enum;
 use crate::net::zoo::Model;
 
 named_enum! {

@@ -15,10 +15,10 @@ mod weather;
 
 pub use set::{CorruptionSet, Severities};
 
-use crate::cpu::parallel;
 use crate::data::{Dataset, Images};
 use crate::error::{Error, Result};
-use crate::named_enum;
+use crate::names::named_enum;
+use crate::platform::parallel;
 use crate::rng::{Purpose, Stream};
 
 named_enum! {

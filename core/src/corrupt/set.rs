@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Corruption, Severity};
-use crate::config::serde_as_text;
 use crate::error::{Error, ErrorKind, Result};
+use crate::names::serde_as_text;
 
 /// A set of corruptions: `none`, names separated by commas, `standard` (the fifteen), `all` (the nineteen).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! The twins of `ops::attack`: plain passes over pixels, split over threads by pixel.
 
 use super::lent::Lent;
-use super::{Real, Run, parallel};
+use super::{Real, Run};
 use crate::error::Result;
 use crate::ops::{LaneNorm, ProjectL2, Shape, StepL2, StepLinf, StepParams};
+use crate::platform::parallel;
 
 /// Pixels (rows of lanes) of one task.
 const ROWS: usize = 64;

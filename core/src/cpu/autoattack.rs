@@ -3,10 +3,11 @@
 //! Lanes are independent, so they are the tasks that threads share. Norms are summed in float64.
 
 use super::lent::Lent;
-use super::{Real, Run, parallel};
+use super::{Real, Run};
 use crate::error::Result;
 use crate::ops::autoattack::{Ball, LaneLossKind, SQUARE_WORDS};
 use crate::ops::{ApgdKeep, ApgdStep, FabKeep, FabStep, LaneLoss, Shape, SquareKeep, SquareStep, StepParams};
+use crate::platform::parallel;
 
 /// Added to denominators, as the authors do.
 const TINY: f32 = 1e-12;

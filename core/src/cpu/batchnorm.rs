@@ -3,11 +3,12 @@
 //! Sums run in float64 over fixed pieces of a channel, which also makes the one-pass variance safe.
 
 use super::lent::Lent;
-use super::parallel::{self, Pieces, Shared};
+use super::pieces::Pieces;
 use super::reduce::sum_partials;
 use super::{Real, Run};
 use crate::error::Result;
 use crate::ops::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats, Shape, StepParams};
+use crate::platform::parallel::{self, Shared};
 use crate::platform::parallel_for;
 
 /// A channel's constants: mean, 1/std, gamma, beta.

@@ -1,10 +1,10 @@
 //! The twins of `ops::elementwise`: bound by memory traffic, so each is one pass split over threads.
 
 use super::lent::Lent;
-use super::parallel::{self, CHUNK};
 use super::{Real, Run};
 use crate::error::Result;
 use crate::ops::{Add, Augment, Fill, Normalize, Relu, ReluGrad, Shape, ShortcutA, ShortcutAGrad, StepParams};
+use crate::platform::parallel::{self, CHUNK};
 
 /// Decodes and augments a batch of bytes; see [`Augment`]. Coordinates are computed in f32 on every device.
 fn augment<T: Real>(op: &Augment, n_valid: usize, bytes: &[u32], augmentation: &[T], out: &mut [T]) {

@@ -13,7 +13,7 @@ mod elementwise;
 mod lent;
 mod loss;
 mod optim;
-pub(crate) mod parallel;
+mod pieces;
 mod pool;
 mod real;
 mod reduce;
@@ -23,7 +23,7 @@ mod tests;
 
 pub use real::Real;
 
-use crate::device::DeviceInfo;
+use crate::device::info::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Contract, Dtype, Held, Op, StepParams, with_op};
 use crate::platform;

@@ -1,10 +1,10 @@
 //! The twins of `ops::optim`: element by element, in the order of operations that PyTorch uses.
 
 use super::lent::Lent;
-use super::parallel::{self, CHUNK, Shared};
 use super::{Real, Run};
 use crate::error::Result;
 use crate::ops::{AdamUpdate, SgdUpdate, StepParams};
+use crate::platform::parallel::{self, CHUNK, Shared};
 use crate::platform::parallel_for;
 
 /// SGD with momentum, Nesterov or not. `reset` masks the momentum too.

@@ -1,9 +1,10 @@
 //! The twins of `ops::pool`. A channel is one task; inner loops run over the lanes of a position.
 
 use super::lent::Lent;
-use super::{Real, Run, parallel};
+use super::{Real, Run};
 use crate::error::Result;
 use crate::ops::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape, StepParams};
+use crate::platform::parallel;
 
 /// Starts of the runs of lanes in one window that lie inside the input, in row-major order.
 fn window(shape: &PoolShape, oy: usize, ox: usize) -> impl Iterator<Item = usize> + '_ {

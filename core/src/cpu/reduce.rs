@@ -2,10 +2,11 @@
 //! beside the memory traffic and makes the result independent of the number of threads.
 
 use super::lent::Lent;
-use super::parallel::{self, Pieces};
+use super::pieces::Pieces;
 use super::{Real, Run};
 use crate::error::Result;
 use crate::ops::{BiasGrad, Shape, StepParams};
+use crate::platform::parallel;
 
 /// Adds the partial sums of each channel's pieces, in order.
 pub fn sum_partials<const K: usize>(pieces: Pieces, partials: &[[f64; K]]) -> Vec<[f64; K]> {

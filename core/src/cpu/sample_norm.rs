@@ -3,9 +3,10 @@
 use super::conv::index::{Entry, Index};
 use super::conv::plain::positions;
 use super::lent::Lent;
-use super::{Real, Run, conv, parallel};
+use super::{Real, Run, conv};
 use crate::error::Result;
 use crate::ops::{BatchNormSampleNorm, ConvSampleNorm, ConvShape, NORM_ROWS, Shape, StepParams};
+use crate::platform::parallel;
 
 /// Lanes that are summed at a time.
 const LANES: usize = 16;

@@ -4,8 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::DatasetName;
-use crate::named_enum;
+use crate::names::named_enum;
 use crate::rng::{Purpose, Stream};
 
 pub mod archive;
@@ -16,6 +15,7 @@ pub mod chunks;
 pub mod cifar;
 pub mod cifar100;
 pub mod idx;
+mod name;
 pub mod packed;
 #[cfg(feature = "decoders")]
 pub mod pictures;
@@ -25,6 +25,7 @@ mod sheets;
 pub mod tinyimagenet;
 
 pub use bytes::{Bytes, Whole};
+pub use name::DatasetName;
 pub use report::Skipped;
 
 /// Images of one extent and their labels.

@@ -25,7 +25,7 @@ const MAX_HEADER: usize = 16 << 20;
 /// What a packed file says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// A name of [`crate::config::DatasetName`].
+    /// A name of [`crate::data::DatasetName`].
     pub name: String,
     /// Class names, by label.
     pub classes: Vec<String>,

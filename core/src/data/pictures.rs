@@ -13,7 +13,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::{Images, Skipped};
 use crate::error::{Error, Result};
-use crate::named_enum;
+use crate::names::named_enum;
 use crate::platform::parallel_for;
 
 /// The longest side of a picture, pixels.

@@ -5,9 +5,12 @@
 
 mod pickle;
 pub mod safetensors;
+mod state;
 pub mod torch;
 mod value;
 mod zip;
+
+pub use state::{StateDict, Tensor};
 
 /// Metadata key: the zoo's name of the network.
 pub const MODEL: &str = "model";

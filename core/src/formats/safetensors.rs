@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Element;
+use super::{StateDict, Tensor};
 use crate::error::{Error, Result};
 use crate::json;
-use crate::net::{StateDict, Tensor};
 
 const METADATA: &str = "__metadata__";
 /// Bytes before the header: its length.

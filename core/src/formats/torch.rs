@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::pickle::Pickle;
 use super::value::{Ref, TensorRef, Value};
 use super::zip::Archive;
+use super::{StateDict, Tensor};
 use crate::error::{Error, Result};
-use crate::net::{StateDict, Tensor};
 
 /// 0x1950a86a20f9469cfc6c, little-endian: the first object of a legacy file.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];

@@ -3,15 +3,13 @@
 use super::check::Check;
 use super::net::{network, start};
 use super::{Case, Outcome, Tensors};
-use crate::attack::{AttackIo, Norm, Pgd, PgdConfig, Start};
-use crate::config::OptimizerName;
+use crate::attack::{AttackIo, Norm, Pgd, PgdConfig, Programs, Start};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::layout::{chwn_from_nchw, nchw_from_chwn};
-use crate::net::plan::{Attacked, Net, Placement, Training, allocate_io, free_io};
 use crate::net::scratch::Scratch;
-use crate::net::tape::Io;
-use crate::ops::{Shape, StepParams, padded_batch};
+use crate::net::{Io, Net, NetConfig, Placement};
+use crate::ops::{OptimizerName, Shape, StepParams, padded_batch};
 
 /// A pixel is off where it differs by more than this.
 const PIXEL_TOLERANCE: f32 = 1e-4;
@@ -26,21 +24,33 @@ pub async fn run(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<
     let (_, [n, c, h, w]) = tensors.with_rank::<4>("x")?;
     let shape = Shape { c, h, w, n: padded_batch(n) };
     let mut scratch = Scratch::default();
-    let batch = allocate_io(device, (c, h, w), shape.n, n)?;
+    let batch = Io::new(device, (c, h, w), shape.n, n)?;
     let io = AttackIo::new(device, shape)?;
     let graph = network((c, h, w), tensors)?;
     let placements = vec![Placement::Dense; graph.weights().len()];
-    let training = Training { attack: Some(Attacked { io, iterations: 0 }), ..OptimizerName::Sgd.into() };
-    let net = Net::plan(device, &mut scratch, batch, graph, shape.n, &start(tensors), placements, training, false)?;
-    let result = attacks(case, tensors, device, &net, (&batch, io)).await;
+    let net = Net::plan(
+        device,
+        &mut scratch,
+        batch,
+        &start(tensors),
+        NetConfig { graph, n: shape.n, placements, training: OptimizerName::Sgd.into() },
+    )?;
+    let programs = Programs::new(device, &mut scratch, &net, &io)?;
+    let result = attacks(case, tensors, device, &programs, (&batch, io)).await;
     net.free(device);
     scratch.free(device);
     io.free(device);
-    free_io(device, batch);
+    batch.free(device);
     result
 }
 
-async fn attacks(case: &Case, tensors: &Tensors, device: &mut Device, net: &Net, (batch, io): (&Io, AttackIo)) -> Result<Outcome> {
+async fn attacks(
+    case: &Case,
+    tensors: &Tensors,
+    device: &mut Device,
+    programs: &Programs,
+    (batch, io): (&Io, AttackIo),
+) -> Result<Outcome> {
     let (pixels, [n, c, h, w]) = tensors.with_rank::<4>("x")?;
     let labels = tensors.values("y")?;
     if labels.len() != n {
@@ -67,7 +77,7 @@ async fn attacks(case: &Case, tensors: &Tensors, device: &mut Device, net: &Net,
         let perturbation = perturbation.map(layout).transpose()?;
         let start = perturbation.as_ref().map_or(Start::Clean, |values| Start::Perturbed(values));
         let step = StepParams { n_valid: n as u32, ..StepParams::default() };
-        attack.run(device, net.attack_gradient(false)?, &step, start)?;
+        attack.run(device, programs.gradient(), &step, start)?;
         let got = nchw_from_chwn(&device.read_f32(io.adversarial.buffer(), 0, io.shape.len()).await?, n, c, h * w)?;
         let want = tensors.values(name)?;
         // Written so that NaN is off.

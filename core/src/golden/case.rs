@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::INDEX;
 use crate::error::{Error, Result};
+use crate::formats::Tensor;
 use crate::formats::safetensors::{Content, Stored};
-use crate::net::Tensor;
 
 /// One entry of the index.
 #[derive(Clone, Debug)]

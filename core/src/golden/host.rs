@@ -8,9 +8,9 @@ use crate::hardness::Forgetting;
 use crate::rng::{Purpose, Stream};
 
 use crate::sparse::csr::{gather, mask_positions, positions_mask};
-use crate::sparse::grow::grow;
+use crate::sparse::grow::choose;
 use crate::sparse::prune::keep;
-use crate::sparse::{Growth, PruneRule, TopologyUpdate, density, magnitude};
+use crate::sparse::{Growth, PruneRule, density, magnitude, update};
 use crate::train::schedule;
 
 /// Every list of the case is a schedule that must be known; learning rates go by epoch, death rates by step.
@@ -110,12 +110,14 @@ pub fn topology(case: &Case, tensors: &Tensors) -> Result<Outcome> {
 
     let stream = || Stream::new(0, Purpose::Growth, 1, 0);
     for (name, rule) in [("grow_gradient", Growth::Gradient(gradient)), ("grow_momentum", Growth::Momentum(momentum))] {
-        let mut grown = grow(rule, &after_magnitude, n, removed, &mut stream())?;
+        let mut grown = choose(rule, &after_magnitude, n, removed, &mut stream())?;
         grown.extend(&after_magnitude);
         check.equal(name, &positions_mask(&grown, n), tensors.values(name)?);
     }
-    let rigl = TopologyUpdate { prune: PruneRule::Magnitude, rate, growth: Growth::Gradient(gradient), seed: 0, number: 1, layer: 0 };
-    let (next, _) = rigl.next_positions(&positions, &values, n)?;
+    let kept = update::prune(PruneRule::Magnitude, rate, &positions, &values, n)?;
+    let removed = positions.len() - kept.len();
+    let mut stream = update::growth_stream(0, 1, 0);
+    let (next, _) = update::grow(Growth::Gradient(gradient), &positions, kept, n, removed, &mut stream)?;
     check.equal("magnitude pruning and gradient growth in one update", &positions_mask(&next, n), tensors.values("grow_gradient")?);
     Ok(check.outcome())
 }

@@ -4,15 +4,17 @@
 use super::check::CURVATURE_TOLERANCE;
 use super::check::{Check, LAYER_TOLERANCE, STEPS_TOLERANCE};
 use super::{Case, Outcome, Tensors};
-use crate::config::OptimizerName;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::formats::StateDict;
 use crate::layout::{chwn_from_nchw, nchw_from_chwn};
-use crate::net::plan::{Net, Placement, allocate_io, free_io};
+use crate::net::Graph;
+use crate::net::Io;
+use crate::net::NetConfig;
+use crate::net::plan::{Net, Placement};
 use crate::net::scratch::Scratch;
-use crate::net::tape::Io;
 use crate::net::zoo::golden_net;
-use crate::net::{Graph, StateDict};
+use crate::ops::OptimizerName;
 use crate::ops::{Dtype, SAMPLE_WORDS, StepParams, padded_batch};
 use crate::sparse::csr::mask_positions;
 use crate::train::saliency;
@@ -37,7 +39,7 @@ pub async fn run(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<
 async fn scores(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Outcome> {
     let (pixels, [n, c, h, w]) = tensors.with_rank::<4>("x")?;
     let lanes = padded_batch(n);
-    let mut io = allocate_io(device, (c, h, w), lanes, n)?;
+    let mut io = Io::new(device, (c, h, w), lanes, n)?;
     io.pixels = Some(device.alloc("pixels", c * h * w * lanes, Dtype::F32)?);
     let mut scratch = Scratch::default();
     let state = start(tensors);
@@ -57,7 +59,13 @@ async fn scores(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<O
     };
     let mut check = Check::default();
     let placements = vec![Placement::Dense; graph.weights().len()];
-    let net = Net::plan(device, &mut scratch, io, graph.clone(), lanes, &state, placements, OptimizerName::Sgd, false)?;
+    let net = Net::plan(
+        device,
+        &mut scratch,
+        io,
+        &state,
+        NetConfig { graph: graph.clone(), n: lanes, placements, training: OptimizerName::Sgd.into() },
+    )?;
     let result = async {
         let count = load(device, &io, 0..n)?;
         let step = StepParams { n_valid: count as u32, ..StepParams::default() };
@@ -91,7 +99,7 @@ async fn scores(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<O
     .await;
     net.free(device);
     scratch.free(device);
-    free_io(device, io);
+    io.free(device);
     result?;
     Ok(check.outcome())
 }
@@ -121,12 +129,12 @@ async fn train(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Ou
     for (kind, placement) in [("masked", Placement::Masked as fn(Vec<u32>) -> Placement), ("sparse", Placement::Sparse)] {
         let (_, [_, n, c, h, w]) = tensors.with_rank::<5>("xs")?;
         let lanes = padded_batch(n);
-        let mut io = allocate_io(device, (c, h, w), lanes, case.count("steps")? * n)?;
+        let mut io = Io::new(device, (c, h, w), lanes, case.count("steps")? * n)?;
         io.pixels = Some(device.alloc("pixels", c * h * w * lanes, Dtype::F32)?);
         let mut scratch = Scratch::default();
         let result = steps(case, tensors, device, &mut scratch, io, kind, placement, &mut check).await;
         scratch.free(device);
-        free_io(device, io);
+        io.free(device);
         result?;
     }
     Ok(check.outcome())
@@ -154,7 +162,13 @@ async fn steps(
         let mask = format!("mask.{}", info.name.trim_end_matches(".weight"));
         placements.push(placement(mask_positions(tensors.values(&mask)?)));
     }
-    let mut net = Net::plan(device, scratch, io, graph, padded_batch(n), &start(tensors), placements, OptimizerName::Sgd, false)?;
+    let mut net = Net::plan(
+        device,
+        scratch,
+        io,
+        &start(tensors),
+        NetConfig { graph, n: padded_batch(n), placements, training: OptimizerName::Sgd.into() },
+    )?;
     let result = drive(case, tensors, device, &mut net, io, kind, check).await;
     net.free(device);
     result

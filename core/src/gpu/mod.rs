@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_channel::oneshot;
 
-use crate::device::DeviceInfo;
+use crate::device::info::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Dtype, Held, Op, StepParams};
 use crate::platform::{gpu_callbacks, gpu_wait};

@@ -5,10 +5,9 @@
 mod forgetting;
 mod name;
 mod scores;
-pub mod scoring;
 mod subset;
 
 pub use forgetting::Forgetting;
 pub use name::{Part, ScoreName};
 pub use scores::{Answers, Column, Scores};
-pub use subset::{data_fraction, difficulty_bins, select};
+pub use subset::{Subset, data_fraction, difficulty_bins, select};

@@ -1,6 +1,6 @@
 //! The scores by name, and which way each of them points.
 
-use crate::named_enum;
+use crate::names::named_enum;
 
 named_enum! {
     /// A hardness score of a sample.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ScoreName;
-use crate::config::Subset;
+use super::Subset;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::formats::safetensors::{Content, Entry, write_entries};

@@ -2,11 +2,96 @@
 //!
 //! A fraction P of n samples is always round(P * n), so a random control has exactly the size of what it controls.
 
+use std::fmt;
+use std::str::FromStr;
+
 use super::{Part, ScoreName, Scores};
 use crate::argsort::{argsort, ascending};
-use crate::config::Subset;
 use crate::error::{Error, Result};
+use crate::names::serde_as_text;
+use crate::platform::parse_f64;
 use crate::rng::{Purpose, Stream};
+
+/// Which part of the training split a race trains on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Subset {
+    /// Everything.
+    All,
+    /// A uniform random fraction.
+    Random(f64),
+    /// A part of the ranking by a hardness score.
+    Ranked {
+        /// Which score ranks.
+        score: ScoreName,
+        /// Which end of the ranking.
+        part: Part,
+        /// How much of it.
+        fraction: f64,
+    },
+}
+
+impl Subset {
+    /// The fraction with the highest EL2N.
+    pub fn el2n_hard(fraction: f64) -> Self {
+        Self::Ranked { score: ScoreName::El2n, part: Part::Hard, fraction }
+    }
+    /// The fraction with the lowest EL2N.
+    pub fn el2n_easy(fraction: f64) -> Self {
+        Self::Ranked { score: ScoreName::El2n, part: Part::Easy, fraction }
+    }
+    /// The fraction of the training split that is kept.
+    pub fn fraction(self) -> f64 {
+        match self {
+            Self::All => 1.0,
+            Self::Random(p) | Self::Ranked { fraction: p, .. } => p,
+        }
+    }
+    /// Whether hardness scores are needed to select it.
+    pub fn needs_scores(self) -> bool {
+        matches!(self, Self::Ranked { .. })
+    }
+}
+
+impl fmt::Display for Subset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Random(p) => write!(f, "random:{p}"),
+            Self::Ranked { score, part, fraction } => write!(f, "{score}-{part}:{fraction}"),
+        }
+    }
+}
+
+impl FromStr for Subset {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        let (name, fraction) = s.split_once(':').map_or((s, None), |(a, b)| (a, Some(b)));
+        let fraction = match fraction {
+            None => 1.0,
+            Some(text) => parse_f64(text).filter(|p| *p > 0.0 && *p <= 1.0).ok_or_else(|| {
+                Error::config(format!("subset '{s}': the part after ':' must be a fraction above 0 and at most 1, found '{text}'"))
+            })?,
+        };
+        let ranked = || {
+            let (score, part) = name.rsplit_once('-')?;
+            Some(Self::Ranked { score: score.parse().ok()?, part: part.parse().ok()?, fraction })
+        };
+        match name {
+            "all" => Ok(Self::All),
+            "random" => Ok(Self::Random(fraction)),
+            _ => ranked().ok_or_else(|| {
+                Error::unknown_name(
+                    "subset",
+                    name,
+                    "all, random:P, el2n-hard:P, el2n-easy:P, el2n-middle:P, and so on with el2n-norm, grand, forgetting, \
+                        uncertainty, loss or random",
+                )
+            }),
+        }
+    }
+}
+
+serde_as_text!(Subset);
 
 /// Seed of [`data_fraction`] (reference: 12345). The stream is ours and not numpy's: the same fraction, other samples.
 const FRACTION_SEED: u64 = 12345;

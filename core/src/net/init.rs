@@ -3,7 +3,7 @@
 //! Each tensor is drawn from its own stream (seed, weights, 0, ordinal), so a change in one layer moves no other.
 
 use super::graph::{Graph, Init, Layer};
-use super::state::{StateDict, Tensor};
+use crate::formats::{StateDict, Tensor};
 use crate::rng::{Purpose, Stream};
 
 /// The dense state a network starts from: weights and biases as the graph says, BatchNorm weight 1, bias 0, mean 0, variance 1.

@@ -2,13 +2,13 @@
 
 pub mod graph;
 pub mod init;
+pub mod io;
 pub mod plan;
 mod recompute;
 pub mod scratch;
-pub mod state;
 pub mod tape;
 pub mod zoo;
 
 pub use graph::Graph;
-pub use plan::{Net, Placement, Training};
-pub use state::{StateDict, Tensor};
+pub use io::{Io, SampleRecord};
+pub use plan::{Net, NetConfig, Placement, Training};

@@ -4,26 +4,28 @@
 //! nothing of the dense tensor's size exists on the device, except while a topology update asks for a dense gradient.
 
 mod arrays;
-mod attack;
 mod change;
 mod memory;
 mod norms;
+mod pixels;
 mod probe;
+mod training;
 
-pub use attack::Attacked;
-pub use memory::{Memory, Training};
+pub use memory::Memory;
 pub use norms::SampleNorms;
+pub use training::Training;
 
 use super::graph::{Graph, Layer, WeightInfo};
+use super::io::Io;
 use super::scratch::Scratch;
-use super::state::{StateDict, Tensor};
-use super::tape::{Bound, Io, Mode, Sink, Tape, Target};
-use crate::config::OptimizerName;
+use super::tape::{Bound, Mode, Tape};
 use crate::device::{Device, Program};
 use crate::error::{Error, Result};
-use crate::ops::{AdamUpdate, BufferId, Dtype, Op, SAMPLE_WORDS, SgdUpdate, StepParams, TOTAL_WORDS, Weight};
+use crate::formats::{StateDict, Tensor};
+use crate::ops::{BufferId, Dtype, OptimizerName, StepParams, Weight};
 use crate::sparse::csr::{gather, positions_mask};
 use crate::sparse::{Csr, upload};
+use training::TrainPrograms;
 
 /// How a weight tensor is held. Positions are flat indices into the dense tensor, increasing.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +95,18 @@ pub struct WeightState {
     pub second: Option<Vec<f32>>,
 }
 
+/// What a network is to be.
+pub struct NetConfig {
+    /// Its description.
+    pub graph: Graph,
+    /// Padded batch of its programs.
+    pub n: usize,
+    /// How each weight tensor is held, in network order.
+    pub placements: Vec<Placement>,
+    /// How it is trained.
+    pub training: Training,
+}
+
 /// A network on a device.
 pub struct Net {
     /// Its description.
@@ -105,42 +119,13 @@ pub struct Net {
     affines: Vec<VectorSlot>,
     running: Vec<(Vec<String>, BufferId, usize)>,
     io: Io,
-    optimizer: Training,
-    momentum_reset: bool,
-    train: Program,
-    /// What updates the weights where `train` only sums gradients.
-    update: Option<Program>,
+    training: Training,
+    train: TrainPrograms,
     eval: Program,
-    attack: Option<attack::Attack>,
     /// Adam's step count.
     steps: u64,
     /// How often its programs were compiled.
     build: u64,
-}
-
-/// Allocates the batch buffers shared by all networks of a session.
-///
-/// `samples` is the largest number of samples that are evaluated in one pass.
-///
-/// # Errors
-/// What [`Device::alloc`] says.
-pub fn allocate_io(device: &mut Device, extent: (usize, usize, usize), n: usize, samples: usize) -> Result<Io> {
-    let (c, h, w) = extent;
-    Ok(Io {
-        bytes: device.alloc("batch bytes", n * (c * h * w).div_ceil(4), Dtype::U32)?,
-        augmentation: device.alloc("augmentation", n * 8, Dtype::F32)?,
-        pixels: None,
-        labels: device.alloc("labels", n, Dtype::U32)?,
-        samples: device.alloc("sample records", samples.max(n) * SAMPLE_WORDS + n * SAMPLE_WORDS, Dtype::F32)?,
-        totals: device.alloc("totals", TOTAL_WORDS, Dtype::F32)?,
-    })
-}
-
-/// Gives the batch buffers back.
-pub fn free_io(device: &mut Device, io: Io) {
-    for buffer in [io.bytes, io.augmentation, io.labels, io.samples, io.totals].into_iter().chain(io.pixels) {
-        device.free(buffer);
-    }
 }
 
 fn moments(device: &mut Device, label: &str, words: usize, training: Training) -> Result<Moments> {
@@ -172,42 +157,25 @@ fn find<'a>(state: &'a StateDict, name: &str, words: usize) -> Result<&'a Tensor
 impl Net {
     /// Plans a network: allocates what it holds, uploads its state, compiles its programs.
     ///
-    /// `placements` has one entry a weight tensor; `optimizer` is an [`OptimizerName`] or a [`Training`]. `momentum_reset` zeroes the momentum of masked weights at every step.
+    /// `placements` has one entry a weight tensor.
     ///
     /// # Errors
     /// `Format` where the state does not fit the graph; `Limit` and `OutOfMemory` from the device.
-    #[expect(clippy::too_many_arguments, reason = "a plan is made in one place, from parts that live elsewhere")]
-    pub fn plan(
-        device: &mut Device,
-        scratch: &mut Scratch,
-        io: Io,
-        graph: Graph,
-        n: usize,
-        state: &StateDict,
-        placements: Vec<Placement>,
-        optimizer: impl Into<Training>,
-        momentum_reset: bool,
-    ) -> Result<Self> {
-        let optimizer = optimizer.into();
+    pub fn plan(device: &mut Device, scratch: &mut Scratch, io: Io, state: &StateDict, config: NetConfig) -> Result<Self> {
+        let NetConfig { graph, n, placements, training } = config;
         let mut slots = Vec::new();
         for (info, placement) in graph.weights().into_iter().zip(placements) {
-            slots.push(WeightSlot::from_state(device, info, placement, state, optimizer)?);
+            slots.push(WeightSlot::from_state(device, info, placement, state, training)?);
         }
         let (mut biases, mut affines, mut running) = (Vec::new(), Vec::new(), Vec::new());
         for node in &graph.nodes {
             match &node.layer {
                 Layer::Conv { name, shape, bias: true, .. } => {
-                    biases.push(VectorSlot::allocate(device, vec![format!("{name}.bias")], shape.c_out, state, optimizer)?);
+                    biases.push(VectorSlot::allocate(device, vec![format!("{name}.bias")], shape.c_out, state, training)?);
                 }
                 Layer::BatchNorm { name, .. } => {
                     let c = node.shape.c;
-                    affines.push(VectorSlot::allocate(
-                        device,
-                        vec![format!("{name}.weight"), format!("{name}.bias")],
-                        c,
-                        state,
-                        optimizer,
-                    )?);
+                    affines.push(VectorSlot::allocate(device, vec![format!("{name}.weight"), format!("{name}.bias")], c, state, training)?);
                     let names = vec![format!("{name}.running_mean"), format!("{name}.running_var")];
                     let buffer = device.alloc(&names[0], 2 * c, Dtype::F32)?;
                     for (i, part) in names.iter().enumerate() {
@@ -219,7 +187,6 @@ impl Net {
             }
         }
         let empty = || Program::Cpu(Vec::new());
-        let (train, eval) = (empty(), empty());
         let mut net = Self {
             graph,
             n,
@@ -228,12 +195,9 @@ impl Net {
             affines,
             running,
             io,
-            optimizer,
-            momentum_reset,
-            train,
-            update: None,
-            eval,
-            attack: None,
+            training,
+            train: TrainPrograms { step: empty(), update: None },
+            eval: empty(),
             steps: 0,
             build: 0,
         };
@@ -243,29 +207,14 @@ impl Net {
 
     /// Writes and compiles the programs over the buffers as they are now.
     fn compile(&mut self, device: &mut Device, scratch: &mut Scratch) -> Result<()> {
-        let io = self.io;
+        let train = self.compile_training(device, scratch)?;
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
-        let (bound, train_bound) = (lists.bound(io), lists.bound(self.train_io()));
-        let mut tape = Tape::new(&self.graph, &train_bound, self.n, Mode::Train).recomputing(self.optimizer.recompute);
-        tape.forward();
-        tape.loss(true, io.samples, io.totals);
-        let Self { weights, biases, affines, momentum_reset, .. } = &*self;
-        let mut updates = Updates { slots: weights, biases, affines, momentum_reset: *momentum_reset };
-        let mut update = None;
-        if self.optimizer.in_parts {
-            let mut sums = memory::Sums(updates);
-            tape.backward(&mut sums)?;
-            update = Some(sums.update(device)?);
-        } else {
-            tape.backward(&mut updates)?;
-        }
-        let train = compile(device, scratch, "train", tape)?;
+        let bound = lists.bound(self.io);
         let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval);
         tape.forward();
-        tape.loss(false, io.samples, io.totals);
+        tape.loss(false, self.io.samples, self.io.totals);
         self.eval = compile(device, scratch, "evaluate", tape)?;
-        self.attack = self.compile_attack(device, scratch)?;
-        (self.train, self.update) = (train, update);
+        self.train = train;
         self.build += 1;
         Ok(())
     }
@@ -273,11 +222,6 @@ impl Net {
     /// Changes whenever buffers move: programs compiled outside, over them, must then be compiled again.
     pub fn build(&self) -> u64 {
         self.build
-    }
-
-    /// One training step on the batch that is in the io buffers. Adam's corrections are filled in here.
-    pub fn train_step(&mut self, device: &mut Device, step: &StepParams) -> Result<()> {
-        self.train_part(device, step, true)
     }
 
     /// Forward in eval mode on the batch in the io buffers; records go to `samples[sample_offset..]`.
@@ -354,31 +298,29 @@ impl Net {
         self.weights.iter().map(|s| s.active() as u64 * s.info.positions()).sum()
     }
 
-    /// FLOPs of a training step over `batch` images: forward, weight gradient, and input gradient but for the first layer; before
-    /// it forward and input gradient for each step of an attack.
+    /// FLOPs of a training step over `batch` images: forward, weight gradient, and input gradient but for the first layer.
     pub fn flops_per_step(&self, batch: usize) -> u64 {
-        let attack = self.optimizer.attack.map_or(0, |attacked| 2 * u64::from(attacked.iterations) * self.active_macs());
         let first = self.weights.first().map_or(0, |s| s.active() as u64 * s.info.positions());
-        2 * batch as u64 * (attack + 3 * self.active_macs() - first)
+        2 * batch as u64 * (3 * self.active_macs() - first)
     }
 }
 
 impl WeightSlot {
     /// Holds what a dense state has of this tensor; moments are zero.
-    fn from_state(device: &mut Device, info: WeightInfo, placement: Placement, state: &StateDict, optimizer: Training) -> Result<Self> {
+    fn from_state(device: &mut Device, info: WeightInfo, placement: Placement, state: &StateDict, training: Training) -> Result<Self> {
         let dense = &find(state, &info.name, info.shape.weights())?.data;
         let values = match &placement {
             Placement::Dense => dense.clone(),
             Placement::Sparse(positions) => gather(dense, positions),
             Placement::Masked(positions) => dense.iter().zip(positions_mask(positions, dense.len())).map(|(v, m)| v * m).collect(),
         };
-        let slot = Self::allocate(device, info, placement, optimizer)?;
+        let slot = Self::allocate(device, info, placement, training)?;
         device.write_f32(slot.values(), 0, &values)?;
         Ok(slot)
     }
 
     /// Buffers for this placement, its index or mask written, values and moments zero.
-    fn allocate(device: &mut Device, info: WeightInfo, placement: Placement, optimizer: Training) -> Result<Self> {
+    fn allocate(device: &mut Device, info: WeightInfo, placement: Placement, training: Training) -> Result<Self> {
         let total = info.shape.weights();
         let label = info.name.as_str();
         let words = match &placement {
@@ -402,7 +344,7 @@ impl WeightSlot {
             }
             Placement::Dense | Placement::Sparse(_) => None,
         };
-        let moments = moments(device, label, words, optimizer)?;
+        let moments = moments(device, label, words, training)?;
         Ok(Self { info, placement, weight, moments, mask })
     }
 
@@ -443,13 +385,13 @@ impl WeightSlot {
 }
 
 impl VectorSlot {
-    fn allocate(device: &mut Device, names: Vec<String>, words: usize, state: &StateDict, optimizer: Training) -> Result<Self> {
+    fn allocate(device: &mut Device, names: Vec<String>, words: usize, state: &StateDict, training: Training) -> Result<Self> {
         let total = words * names.len();
         let values = device.alloc(&names[0], total, Dtype::F32)?;
         for (i, name) in names.iter().enumerate() {
             device.write_f32(values, i * words, &find(state, name, words)?.data)?;
         }
-        let moments = moments(device, &names[0], total, optimizer)?;
+        let moments = moments(device, &names[0], total, training)?;
         Ok(Self { names, words, values, moments })
     }
 }
@@ -492,46 +434,5 @@ impl Lists {
     }
     fn bound(&self, io: Io) -> Bound<'_> {
         Bound { weights: &self.weights, biases: &self.biases, affines: &self.affines, running: &self.running, io }
-    }
-}
-
-/// Gradients that are consumed by the optimiser at once.
-struct Updates<'a> {
-    slots: &'a [WeightSlot],
-    biases: &'a [VectorSlot],
-    affines: &'a [VectorSlot],
-    momentum_reset: bool,
-}
-
-impl Updates<'_> {
-    /// A tensor's values, their number, its moments and mask.
-    fn of(&self, target: Target) -> (BufferId, usize, Moments, Option<BufferId>) {
-        match target {
-            Target::Weight(i) => {
-                let s = &self.slots[i];
-                (s.weight.values(), s.words(), s.moments, s.mask)
-            }
-            Target::Bias(i) => (self.biases[i].values, self.biases[i].words, self.biases[i].moments, None),
-            Target::Affine(i) => (self.affines[i].values, 2 * self.affines[i].words, self.affines[i].moments, None),
-        }
-    }
-}
-
-impl Sink for Updates<'_> {
-    fn dense(&self, _: usize) -> bool {
-        false
-    }
-    fn buffer(&mut self, _: Target) -> Option<BufferId> {
-        None
-    }
-    fn done(&mut self, target: Target, grad: BufferId, ops: &mut Vec<Op>) {
-        let (values, len, Moments { first, second, .. }, mask) = self.of(target);
-        if len == 0 {
-            return;
-        }
-        ops.push(match second {
-            None => Op::SgdUpdate(SgdUpdate { len, values, grad, momentum: first, mask, momentum_reset: self.momentum_reset }),
-            Some(second) => Op::AdamUpdate(AdamUpdate { len, values, grad, first, second, mask }),
-        });
     }
 }

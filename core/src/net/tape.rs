@@ -4,6 +4,7 @@
 //! their weight as soon as they exist and the update follows at once, so a gradient lives no longer than two ops.
 
 use super::graph::{Graph, Layer, NodeId};
+use super::io::Io;
 use super::recompute;
 use super::scratch::Virtual;
 use crate::error::{Error, Result};
@@ -37,23 +38,6 @@ pub struct Bound<'a> {
     pub running: &'a [BufferId],
     /// Batch buffers.
     pub io: Io,
-}
-
-/// The buffers of a batch, shared by all programs.
-#[derive(Clone, Copy, Debug)]
-pub struct Io {
-    /// Packed bytes of the images, u32.
-    pub bytes: BufferId,
-    /// Augmentation, f32 `[n][8]`.
-    pub augmentation: BufferId,
-    /// Pixels in 0..=1, f32 `[c][h][w][n]`. Where given, they are the input, and bytes and augmentation are not read.
-    pub pixels: Option<BufferId>,
-    /// Labels, u32 `[n]`.
-    pub labels: BufferId,
-    /// Per-sample records.
-    pub samples: BufferId,
-    /// Totals.
-    pub totals: BufferId,
 }
 
 /// A trainable tensor's place in the network.

@@ -26,7 +26,7 @@ pub use contract::{Contract, Held, Slot};
 pub use conv::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopology, Weight};
 pub use elementwise::{Add, Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, ShortcutAGrad};
 pub use loss::{SAMPLE_WORDS, SoftmaxCrossEntropy, TOTAL_WORDS};
-pub use optim::{AdamUpdate, SgdUpdate};
+pub use optim::{AdamUpdate, OptimizerName, SgdUpdate};
 pub use pool::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape};
 pub use reduce::BiasGrad;
 pub use sample_norm::{BatchNormSampleNorm, ConvSampleNorm, NORM_ROWS};

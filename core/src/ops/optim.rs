@@ -5,6 +5,17 @@
 
 use super::BufferId;
 use super::contract::{Check, Contract, Slot, check_len};
+use crate::names::named_enum;
+
+named_enum! {
+    /// Optimiser.
+    pub enum OptimizerName ("optimizer") {
+        /// SGD with momentum.
+        Sgd = "sgd",
+        /// Adam.
+        Adam = "adam",
+    }
+}
 
 /// `g = grad + weight_decay * v; m = momentum * m + g; v -= lr * (nesterov ? g + momentum * m : m); v *= mask`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,6 +6,7 @@
 mod gpu_wait;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+pub mod parallel;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 

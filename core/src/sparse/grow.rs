@@ -7,7 +7,24 @@ use super::csr::check_positions;
 use super::prune::largest;
 use super::redistribute::apportion;
 use crate::error::{Error, Result};
+use crate::names::named_enum;
 use crate::rng::Stream;
+
+named_enum! {
+    /// Which weights a topology update brings to life.
+    pub enum Grow ("grow rule") {
+        /// Uniform among the inactive.
+        Random = "random",
+        /// Uniform among those that were never active; once there are none left, among the other inactive.
+        RandomUnfired = "random-unfired",
+        /// The largest dense gradients.
+        Gradient = "gradient",
+        /// The largest dense momentum; `masked` only.
+        Momentum = "momentum",
+        /// Output neurons by their mean momentum, then the largest momentum in each; `masked` only.
+        MomentumNeuron = "momentum-neuron",
+    }
+}
 
 /// A rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,7 +50,7 @@ pub enum Growth<'a> {
 ///
 /// # Errors
 /// `Shape` where `kept` is unsorted or outside, fewer than `count` positions are free, or a dense tensor has another length.
-pub fn grow(rule: Growth, kept: &[u32], n: usize, count: usize, stream: &mut Stream) -> Result<Vec<u32>> {
+pub fn choose(rule: Growth, kept: &[u32], n: usize, count: usize, stream: &mut Stream) -> Result<Vec<u32>> {
     check_positions(kept, n)?;
     let free = n - kept.len();
     if count > free {
@@ -117,8 +134,8 @@ mod tests {
     #[test]
     fn largest_scores_win_and_kept_positions_are_left_alone() {
         let scores = [9.0, -3.0, 0.1, 2.0, -8.0];
-        assert_eq!(grow(Growth::Gradient(&scores), &[0, 4], 5, 2, &mut stream(0)).unwrap(), [1, 3]);
-        assert_eq!(grow(Growth::Momentum(&scores), &[], 5, 2, &mut stream(0)).unwrap(), [0, 4]);
+        assert_eq!(choose(Growth::Gradient(&scores), &[0, 4], 5, 2, &mut stream(0)).unwrap(), [1, 3]);
+        assert_eq!(choose(Growth::Momentum(&scores), &[], 5, 2, &mut stream(0)).unwrap(), [0, 4]);
     }
 
     #[test]
@@ -126,7 +143,7 @@ mod tests {
         // 0 and 1 are kept, 2 and 3 were active once, 4 and 5 never.
         let ever = PositionSet::of(6, &[0, 1, 2, 3]);
         for seed in 0..20 {
-            let grown = |count| grow(Growth::RandomUnfired(&ever), &[0, 1], 6, count, &mut stream(seed)).unwrap();
+            let grown = |count| choose(Growth::RandomUnfired(&ever), &[0, 1], 6, count, &mut stream(seed)).unwrap();
             assert!(grown(1)[0] >= 4);
             assert_eq!(grown(2), [4, 5]);
             assert_eq!(grown(3)[1..], [4, 5]);
@@ -139,17 +156,17 @@ mod tests {
         // Mean momentum 3, 1 and 0: of four, three come in the first neuron and one in the second.
         let momentum = [-6.0, 2.0, 3.0, 1.0, 0.5, -2.0, 1.0, 0.5, 0.0, 0.0, 0.0, 0.0];
         let rule = Growth::MomentumNeuron { momentum: &momentum, row: 4 };
-        assert_eq!(grow(rule, &[], 12, 4, &mut stream(0)).unwrap(), [0, 1, 2, 5]);
+        assert_eq!(choose(rule, &[], 12, 4, &mut stream(0)).unwrap(), [0, 1, 2, 5]);
         // A full neuron gives its share to the others.
-        assert_eq!(grow(rule, &[0, 1, 2, 3], 12, 2, &mut stream(0)).unwrap(), [5, 6]);
-        assert!(grow(Growth::MomentumNeuron { momentum: &momentum, row: 5 }, &[], 12, 1, &mut stream(0)).is_err());
+        assert_eq!(choose(rule, &[0, 1, 2, 3], 12, 2, &mut stream(0)).unwrap(), [5, 6]);
+        assert!(choose(Growth::MomentumNeuron { momentum: &momentum, row: 5 }, &[], 12, 1, &mut stream(0)).is_err());
     }
 
     #[test]
     fn too_many_is_an_error() {
-        assert!(grow(Growth::Random, &[0, 1], 3, 2, &mut stream(0)).is_err());
-        assert!(grow(Growth::Gradient(&[0.0; 2]), &[], 3, 1, &mut stream(0)).is_err());
-        assert!(grow(Growth::Random, &[3], 3, 0, &mut stream(0)).is_err());
+        assert!(choose(Growth::Random, &[0, 1], 3, 2, &mut stream(0)).is_err());
+        assert!(choose(Growth::Gradient(&[0.0; 2]), &[], 3, 1, &mut stream(0)).is_err());
+        assert!(choose(Growth::Random, &[3], 3, 0, &mut stream(0)).is_err());
     }
 
     #[test]
@@ -157,7 +174,7 @@ mod tests {
         let kept = [0, 1, 5, 9];
         let mut hits = [0u32; 10];
         for seed in 0..3000 {
-            for p in grow(Growth::Random, &kept, 10, 2, &mut stream(seed)).unwrap() {
+            for p in choose(Growth::Random, &kept, 10, 2, &mut stream(seed)).unwrap() {
                 hits[p as usize] += 1;
             }
         }
@@ -178,7 +195,7 @@ mod tests {
             ever.mark(&(0..active.len() as u32).filter(|p| p % 3 == 0).collect::<Vec<_>>());
             let neuron = Growth::MomentumNeuron { momentum: &scores, row: if active.len().is_multiple_of(4) { 4 } else { 1 } };
             for rule in [Growth::Random, Growth::RandomUnfired(&ever), Growth::Gradient(&scores), neuron] {
-                let grown = grow(rule, &kept, active.len(), count, &mut stream(seed)).unwrap();
+                let grown = choose(rule, &kept, active.len(), count, &mut stream(seed)).unwrap();
                 prop_assert_eq!(grown.len(), count);
                 prop_assert!(grown.windows(2).all(|w| w[0] < w[1]));
                 prop_assert!(grown.iter().all(|p| !active[*p as usize]));

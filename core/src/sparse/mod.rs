@@ -14,6 +14,7 @@ pub mod update;
 pub mod upload;
 
 pub use csr::{Csr, WeightShape};
-pub use grow::Growth;
-pub use prune::PruneRule;
-pub use update::{Change, PositionSet, SparseLayer, TopologyUpdate};
+pub use grow::{Grow, Growth};
+pub use prune::{Prune, PruneRule};
+pub use redistribute::Redistribution;
+pub use update::{Change, PositionSet, SparseLayer};

@@ -5,6 +5,21 @@
 use std::cmp::Ordering;
 
 use crate::error::{Error, Result};
+use crate::names::named_enum;
+
+named_enum! {
+    /// Which weights a topology update removes.
+    pub enum Prune ("prune rule") {
+        /// The smallest magnitudes.
+        Magnitude = "magnitude",
+        /// The smallest of the positive weights and the smallest of the negative.
+        Set = "set",
+        /// The smallest (weight times gradient) squared.
+        Taylor = "taylor",
+        /// Magnitudes of at most 0.001, however many.
+        Threshold = "threshold",
+    }
+}
 
 /// A rule; rates are shares of the active weights.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,7 +4,21 @@
 //! number of weights would drift from update to update.
 
 use crate::argsort::{argsort, descending};
-use crate::config::Redistribution;
+use crate::names::named_enum;
+
+named_enum! {
+    /// How the weights that an update removed are shared among layers when they grow back (Dettmers and Zettlemoyer 2019).
+    pub enum Redistribution ("redistribution") {
+        /// Each layer grows what it lost.
+        None = "none",
+        /// By the mean momentum magnitude of a layer's active weights.
+        Momentum = "momentum",
+        /// By their mean magnitude.
+        Magnitude = "magnitude",
+        /// By their number.
+        Nonzeros = "nonzeros",
+    }
+}
 
 /// A layer's claim on regrowth, from its active weights and their momentum before the update.
 pub fn claim(rule: Redistribution, values: &[f32], momentum: &[f32]) -> f64 {

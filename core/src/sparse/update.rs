@@ -5,28 +5,11 @@
 
 mod words;
 
-use super::csr::{check_positions, gather, mask_positions, positions_mask};
-use super::grow::{Growth, grow};
+use super::csr::check_positions;
+use super::grow::{Growth, choose};
 use super::prune::{PruneRule, keep};
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, Stream};
-
-/// What an update does to a layer of `n` weights.
-#[derive(Clone, Copy, Debug)]
-pub struct TopologyUpdate<'a> {
-    /// Who goes.
-    pub prune: PruneRule<'a>,
-    /// Share of the active weights that goes, in 0..=1.
-    pub rate: f64,
-    /// Who comes.
-    pub growth: Growth<'a>,
-    /// Seed of the experiment.
-    pub seed: u64,
-    /// Number of this update, from 1.
-    pub number: u64,
-    /// Place of the weight tensor in the network.
-    pub layer: usize,
-}
 
 /// What an update did, as `LayerChange` reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,75 +33,36 @@ pub struct SparseLayer {
     pub moments: Vec<Vec<f32>>,
 }
 
-impl TopologyUpdate<'_> {
-    /// The positions that survive pruning. `values` stand at `positions` of 0..n.
-    ///
-    /// # Errors
-    /// `Shape` or `Config` where rule, rate and tensors do not fit together.
-    pub fn prune(&self, positions: &[u32], values: &[f32], n: usize) -> Result<Vec<u32>> {
-        check_positions(positions, n)?;
-        if values.len() != positions.len() {
-            return Err(length_error("values", positions.len(), values.len()));
-        }
-        let keep = keep(self.prune, values, self.rate)?;
-        Ok(positions.iter().zip(&keep).filter(|(_, k)| **k).map(|(p, _)| *p).collect())
+/// The positions that survive pruning: of `positions` of 0..n with these `values`, about a share of `rate` goes.
+///
+/// # Errors
+/// `Shape` or `Config` where rule, rate and tensors do not fit together.
+pub fn prune(rule: PruneRule, rate: f64, positions: &[u32], values: &[f32], n: usize) -> Result<Vec<u32>> {
+    check_positions(positions, n)?;
+    if values.len() != positions.len() {
+        return Err(Error::shape("topology update", "values", positions.len().to_string(), values.len().to_string()));
     }
+    let keep = keep(rule, values, rate)?;
+    Ok(positions.iter().zip(&keep).filter(|(_, k)| **k).map(|(p, _)| *p).collect())
+}
 
-    /// Grows `count` positions beside the `kept` ones: all positions after the update, sorted, and what changed since `before`.
-    ///
-    /// # Errors
-    /// `Shape` where rule and tensors do not fit together, or there is no room for `count`.
-    pub fn regrow(&self, before: &[u32], kept: Vec<u32>, n: usize, count: usize) -> Result<(Vec<u32>, Change)> {
-        let mut stream = Stream::new(self.seed, Purpose::Growth, self.number, self.layer as u64);
-        let grown = grow(self.growth, &kept, n, count, &mut stream)?;
-        let regrown = common(&grown, before);
-        let change = Change { pruned: before.len() - kept.len() - regrown, grown: count - regrown, regrown };
-        let mut next = kept;
-        next.extend(grown);
-        next.sort_unstable();
-        Ok((next, change))
-    }
+/// The random numbers of a layer's update: `number` counts updates from 1, `layer` is the tensor's place in the network.
+pub fn growth_stream(seed: u64, number: u32, layer: usize) -> Stream {
+    Stream::new(seed, Purpose::Growth, u64::from(number), layer as u64)
+}
 
-    /// Prunes, and grows back as many: the positions after the update, sorted, and what changed.
-    ///
-    /// # Errors
-    /// As [`Self::prune`] and [`Self::regrow`].
-    pub fn next_positions(&self, positions: &[u32], values: &[f32], n: usize) -> Result<(Vec<u32>, Change)> {
-        let kept = self.prune(positions, values, n)?;
-        let removed = positions.len() - kept.len();
-        self.regrow(positions, kept, n, removed)
-    }
-
-    /// Updates a truly sparse layer of `n` dense positions.
-    ///
-    /// # Errors
-    /// As [`Self::next_positions`], and `Shape` where a moment array has another length.
-    pub fn apply(&self, layer: &SparseLayer, n: usize) -> Result<(SparseLayer, Change)> {
-        if let Some(bad) = layer.moments.iter().find(|m| m.len() != layer.positions.len()) {
-            return Err(length_error("moments", layer.positions.len(), bad.len()));
-        }
-        let (positions, change) = self.next_positions(&layer.positions, &layer.values, n)?;
-        Ok((layer.moved_to(positions), change))
-    }
-
-    /// Updates a masked layer: the dense mask changes and the weights are multiplied by it once; momentum is left alone.
-    ///
-    /// # Errors
-    /// As [`Self::next_positions`], and `Shape` where mask and weights differ in length.
-    pub fn apply_masked(&self, mask: &mut Vec<f32>, weights: &mut [f32]) -> Result<Change> {
-        if mask.len() != weights.len() {
-            return Err(length_error("mask", weights.len(), mask.len()));
-        }
-        let positions = mask_positions(mask);
-        let (next, change) = self.next_positions(&positions, &gather(weights, &positions), weights.len())?;
-        *mask = positions_mask(&next, weights.len());
-        for (weight, mask) in weights.iter_mut().zip(mask.iter()) {
-            if *mask == 0.0 {
-                *weight = 0.0;
-            }
-        }
-        Ok(change)
-    }
+/// Grows `count` positions beside the `kept` ones: all positions after the update, sorted, and what changed since `before`.
+///
+/// # Errors
+/// `Shape` where rule and tensors do not fit together, or there is no room for `count`.
+pub fn grow(rule: Growth, before: &[u32], kept: Vec<u32>, n: usize, count: usize, stream: &mut Stream) -> Result<(Vec<u32>, Change)> {
+    let grown = choose(rule, &kept, n, count, stream)?;
+    let regrown = common(&grown, before);
+    let change = Change { pruned: before.len() - kept.len() - regrown, grown: count - regrown, regrown };
+    let mut next = kept;
+    next.extend(grown);
+    next.sort_unstable();
+    Ok((next, change))
 }
 
 impl SparseLayer {
@@ -145,10 +89,6 @@ fn sources(new: &[u32], old: &[u32]) -> Vec<Option<usize>> {
 
 fn common(a: &[u32], b: &[u32]) -> usize {
     sources(a, b).into_iter().flatten().count()
-}
-
-fn length_error(tensor: &str, expected: usize, found: usize) -> Error {
-    Error::shape("topology update", tensor.to_owned(), expected.to_string(), found.to_string())
 }
 
 /// A set of positions of a layer, a bit each: which are active, or were ever (in-time over-parametrisation, ITOP, Liu et al. 2021).
@@ -210,7 +150,27 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SET: TopologyUpdate = TopologyUpdate { prune: PruneRule::Set, rate: 0.2, growth: Growth::Random, seed: 1, number: 1, layer: 0 };
+    use crate::sparse::csr::{gather, mask_positions, positions_mask};
+
+    /// Rule, rate, growth; seed, number, layer.
+    type Update<'a> = (PruneRule<'a>, f64, Growth<'a>, (u64, u32, usize));
+    const SET: Update = (PruneRule::Set, 0.2, Growth::Random, (1, 1, 0));
+
+    /// Prunes, and grows back as many.
+    fn update(
+        (rule, rate, growth, (seed, number, layer)): Update,
+        positions: &[u32],
+        values: &[f32],
+        n: usize,
+    ) -> Result<(Vec<u32>, Change)> {
+        let kept = prune(rule, rate, positions, values, n)?;
+        let removed = positions.len() - kept.len();
+        grow(growth, positions, kept, n, removed, &mut growth_stream(seed, number, layer))
+    }
+    fn apply(how: Update, layer: &SparseLayer, n: usize) -> (SparseLayer, Change) {
+        let (positions, change) = update(how, &layer.positions, &layer.values, n).unwrap();
+        (layer.moved_to(positions), change)
+    }
 
     fn layer(positions: Vec<u32>, values: Vec<f32>) -> SparseLayer {
         let moments = vec![values.iter().map(|v| v * 10.0).collect(), values.iter().map(|v| v * v).collect()];
@@ -236,8 +196,8 @@ mod tests {
             let dense: Vec<f32> = (0..n).map(|i| ((i * 31) % 17) as f32 - 8.0).collect();
             for prune in [PruneRule::Set, PruneRule::Magnitude, PruneRule::Threshold(0.3)] {
                 for growth in [Growth::Random, Growth::Gradient(&dense)] {
-                    let update = TopologyUpdate { prune, rate, growth, seed, ..SET };
-                    let (next, change) = update.apply(&layer, n).unwrap();
+                    let how = (prune, rate, growth, (seed, 1, 0));
+                    let (next, change) = apply(how, &layer, n);
                     prop_assert_eq!(next.positions.len(), layer.positions.len());
                     prop_assert!(next.positions.windows(2).all(|w| w[0] < w[1]));
                     prop_assert!(next.positions.iter().all(|p| (*p as usize) < n));
@@ -252,32 +212,33 @@ mod tests {
                     }
                     prop_assert_eq!(change.grown, new);
                     prop_assert_eq!(change.pruned, new);
-                    prop_assert_eq!(update.apply(&layer, n).unwrap(), (next, change), "the same twice");
+                    prop_assert_eq!(apply(how, &layer, n), (next, change), "the same twice");
                 }
             }
         }
 
+        /// A masked layer changes by the same positions; its weights are multiplied by the new mask once.
         #[test]
         fn masked_and_sparse_agree((layer, n, rate) in cases(), seed in any::<u64>()) {
-            let update = TopologyUpdate { rate, seed, ..SET };
-            let mut mask = positions_mask(&layer.positions, n);
+            let how = (PruneRule::Set, rate, Growth::Random, (seed, 1, 0));
             let mut weights = vec![0.0; n];
             layer.positions.iter().zip(&layer.values).for_each(|(p, v)| weights[*p as usize] = *v);
-            let change = update.apply_masked(&mut mask, &mut weights).unwrap();
-            let (next, sparse_change) = update.apply(&layer, n).unwrap();
-            prop_assert_eq!(change, sparse_change);
-            prop_assert_eq!(mask_positions(&mask), next.positions.clone());
-            prop_assert_eq!(gather(&weights, &next.positions), next.values);
+            let before = mask_positions(&positions_mask(&layer.positions, n));
+            let (masked, change) = update(how, &before, &gather(&weights, &before), n).unwrap();
+            weights.iter_mut().zip(positions_mask(&masked, n)).for_each(|(w, m)| *w *= m);
+            let (sparse, sparse_change) = apply(how, &layer, n);
+            prop_assert_eq!((change, &masked), (sparse_change, &sparse.positions));
+            prop_assert_eq!(gather(&weights, &masked), sparse.values);
         }
     }
 
     #[test]
     fn rate_zero_changes_nothing_and_a_full_layer_regrows_itself() {
         let start = layer(vec![1, 4, 5], vec![0.5, -0.5, 0.1]);
-        let (same, change) = TopologyUpdate { rate: 0.0, ..SET }.apply(&start, 9).unwrap();
+        let (same, change) = apply((PruneRule::Set, 0.0, Growth::Random, (1, 1, 0)), &start, 9);
         assert_eq!((same, change), (start, Change::default()));
         let full = layer(vec![0, 1, 2], vec![0.5, -0.5, 0.1]);
-        let (same, change) = TopologyUpdate { rate: 1.0, ..SET }.apply(&full, 3).unwrap();
+        let (same, change) = apply((PruneRule::Set, 1.0, Growth::Random, (1, 1, 0)), &full, 3);
         assert_eq!((same, change), (full, Change { pruned: 0, grown: 0, regrown: 3 }));
     }
 
@@ -285,8 +246,7 @@ mod tests {
     fn gradient_growth_takes_the_strongest() {
         let start = layer(vec![0, 2], vec![0.9, 0.1]);
         let gradient = [0.0, 1.0, -2.0, 5.0];
-        let update = TopologyUpdate { prune: PruneRule::Magnitude, rate: 0.5, growth: Growth::Gradient(&gradient), ..SET };
-        let (next, change) = update.apply(&start, 4).unwrap();
+        let (next, change) = apply((PruneRule::Magnitude, 0.5, Growth::Gradient(&gradient), (1, 1, 0)), &start, 4);
         assert_eq!((next.positions, next.values), (vec![0, 3], vec![0.9, 0.0]));
         assert_eq!(change, Change { pruned: 1, grown: 1, regrown: 0 });
     }
@@ -294,18 +254,15 @@ mod tests {
     #[test]
     fn updates_draw_from_streams_of_their_own() {
         let start = layer((0..50).collect(), (1..=50).map(|i| i as f32).collect());
-        let after = |number, layer| TopologyUpdate { number, layer, ..SET }.apply(&start, 1000).unwrap().0.positions;
+        let after = |number, layer| apply((PruneRule::Set, 0.2, Growth::Random, (1, number, layer)), &start, 1000).0.positions;
         assert_ne!(after(1, 0), after(2, 0));
         assert_ne!(after(1, 0), after(1, 1));
     }
 
     #[test]
     fn mismatched_arrays_are_errors() {
-        let bad = SparseLayer { positions: vec![0, 1], values: vec![1.0; 2], moments: vec![vec![0.0]] };
-        assert!(SET.apply(&bad, 4).is_err());
-        assert!(SET.next_positions(&[0, 1], &[1.0], 4).is_err());
-        assert!(SET.next_positions(&[4], &[1.0], 4).is_err());
-        assert!(SET.apply_masked(&mut vec![1.0; 2], &mut [1.0; 3]).is_err());
+        assert!(update(SET, &[0, 1], &[1.0], 4).is_err());
+        assert!(update(SET, &[4], &[1.0], 4).is_err());
     }
 
     #[test]
@@ -325,9 +282,9 @@ mod tests {
     #[test]
     fn counts_may_differ_where_weights_are_shared_out_anew() {
         let start = layer(vec![0, 2, 5], vec![0.9, 0.1, -0.4]);
-        let kept = SET.prune(&start.positions, &start.values, 8).unwrap();
+        let kept = prune(PruneRule::Set, 0.2, &start.positions, &start.values, 8).unwrap();
         assert_eq!(kept, [0], "int(0.8 * 2) of two positives, int(0.8) of one negative");
-        let (next, change) = SET.regrow(&start.positions, kept, 8, 5).unwrap();
+        let (next, change) = grow(Growth::Random, &start.positions, kept, 8, 5, &mut growth_stream(1, 1, 0)).unwrap();
         assert_eq!(next.len(), 6);
         assert_eq!(change.grown, change.pruned + 3);
         let moved = start.moved_to(vec![0, 3]);

@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use super::learner::Latest;
 use crate::config::ExperimentConfig;
 use crate::data::{Dataset, Images, sha256};
-use crate::device::DeviceInfo;
-use crate::error::{Error, Result};
+use crate::device::info::DeviceInfo;
+use crate::error::{Difference, Error, Refusal, Result};
 use crate::events::{ByHardness, Robust, Score};
 use crate::formats::safetensors::{Content, Entry, write_entries};
 
@@ -25,58 +25,6 @@ const DIGEST: &str = "sha256";
 const DIGEST_BYTES: usize = 32;
 /// Images of each file that enter the fingerprint, spread evenly.
 const FINGERPRINT_IMAGES: usize = 256;
-
-/// Why a checkpoint cannot be gone on from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// It is not what was written.
-    Damaged(String),
-    /// Written by another version of the format.
-    Version {
-        /// Its version.
-        found: u32,
-    },
-    /// Of another configuration.
-    Config(Vec<Difference>),
-    /// Of other images or other samples; what differs.
-    Data(String),
-}
-
-/// A setting that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// Name of the setting.
-    pub field: String,
-    /// Its value in the checkpoint, as JSON.
-    pub saved: String,
-    /// Its value now.
-    pub now: String,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} was {} and is {}", self.field, self.saved, self.now)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Damaged(found) => write!(f, "the checkpoint is damaged ({found}); start over"),
-            Self::Version { found } => {
-                write!(
-                    f,
-                    "the checkpoint has format {found}, this program writes {CHECKPOINT_VERSION}; go on with the program that wrote it, or start over"
-                )
-            }
-            Self::Config(differences) => {
-                let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
-                write!(f, "the checkpoint is of another configuration: {}; go on with its own, or start over", list.join(", "))
-            }
-            Self::Data(what) => write!(f, "the checkpoint is of other data: {what}; bring the same data back, or start over"),
-        }
-    }
-}
 
 /// The settings in which two configurations (as [`ExperimentConfig::canonical_json`] writes them) differ.
 pub fn differences(saved: &str, now: &str) -> Vec<Difference> {
@@ -399,7 +347,7 @@ impl Checkpoint {
         let record = crate::json::value(record).map_err(damaged)?;
         let Version { format } = crate::json::from_value(&record).map_err(damaged)?;
         if format != CHECKPOINT_VERSION {
-            return Err(Error::checkpoint(Refusal::Version { found: format }));
+            return Err(Error::checkpoint(Refusal::Version { found: format, written: CHECKPOINT_VERSION }));
         }
         let record = crate::json::from_value(&record).map_err(damaged)?;
         let mut arrays = BTreeMap::new();

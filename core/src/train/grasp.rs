@@ -3,14 +3,16 @@
 //! Its Hessian-vector product is a difference of gradients at a relative step of 1e-6. In float32 that difference is rounding
 //! noise, so everything here runs on the float64 device whatever trains afterwards.
 
-use crate::config::OptimizerName;
 use crate::cpu::CpuDevice;
 use crate::device::{Device, Program};
 use crate::error::{Error, Result};
-use crate::net::plan::{Net, Placement, allocate_io, free_io};
+use crate::formats::StateDict;
+use crate::net::Graph;
+use crate::net::Io;
+use crate::net::NetConfig;
+use crate::net::plan::{Net, Placement};
 use crate::net::scratch::Scratch;
-use crate::net::tape::Io;
-use crate::net::{Graph, StateDict};
+use crate::ops::OptimizerName;
 use crate::ops::{BufferId, Dtype, StepParams};
 
 /// Logits are divided by this.
@@ -33,7 +35,7 @@ pub type Load<'a> = dyn FnMut(&mut Device, &Io, usize) -> Result<usize> + 'a;
 pub async fn scores(graph: &Graph, state: &StateDict, lanes: usize, pixels: bool, load: &mut Load<'_>) -> Result<Vec<Vec<f32>>> {
     let mut device = Device::oracle();
     let extent = graph.nodes[0].shape;
-    let mut io = allocate_io(&mut device, (extent.c, extent.h, extent.w), lanes, lanes)?;
+    let mut io = Io::new(&mut device, (extent.c, extent.h, extent.w), lanes, lanes)?;
     if pixels {
         io.pixels = Some(device.alloc("pixels", extent.c * extent.h * extent.w * lanes, Dtype::F32)?);
     }
@@ -47,7 +49,13 @@ pub async fn scores(graph: &Graph, state: &StateDict, lanes: usize, pixels: bool
     }
     let placements = vec![Placement::Dense; infos.len()];
     let state = tempered(graph, state);
-    let net = Net::plan(&mut device, &mut scratch, io, graph.clone(), lanes, &state, placements, OptimizerName::Sgd, false)?;
+    let net = Net::plan(
+        &mut device,
+        &mut scratch,
+        io,
+        &state,
+        NetConfig { graph: graph.clone(), n: lanes, placements, training: OptimizerName::Sgd.into() },
+    )?;
     let all: Vec<usize> = (0..infos.len()).collect();
     let buffers = net.gradient_buffers(&mut device, &all)?;
     let program = net.gradient_program(&mut device, &mut scratch, &buffers)?;
@@ -70,7 +78,7 @@ pub async fn scores(graph: &Graph, state: &StateDict, lanes: usize, pixels: bool
     let mut device = field.device;
     net.free(&mut device);
     scratch.free(&mut device);
-    free_io(&mut device, io);
+    io.free(&mut device);
     Ok(scores)
 }
 
@@ -144,8 +152,9 @@ fn exact(device: &mut Device) -> Result<&mut CpuDevice<f64>> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::formats::Tensor;
+    use crate::net::init;
     use crate::net::zoo::golden_net;
-    use crate::net::{Tensor, init};
     use crate::ops::padded_batch;
 
     /// Against a hand-derived Hessian: logits = w x / T for one linear layer and one sample of class 0 of 2. With p the softmax,

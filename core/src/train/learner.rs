@@ -10,48 +10,21 @@ use std::sync::Arc;
 use super::placing::{Places, place};
 use super::schedule;
 use super::topology::active_set;
+use super::workspace::{Ring, Workspace};
 use crate::argsort::{argsort, ascending};
-use crate::attack::Adversary;
-use crate::config::{ExperimentConfig, LearnerConfig, OptimizerName, Start, Subset};
-use crate::data::Dataset;
-use crate::data::batch::{Augmentation, HostBatch, order};
-use crate::device::Device;
+use crate::attack::Programs;
+use crate::config::{ExperimentConfig, LearnerConfig, Start};
+use crate::data::batch::order;
 use crate::error::{Error, Result};
-use crate::events::{ByHardness, Event, LayerDensity, LearnerInfo, Score};
-use crate::net::plan::{Net, Training};
-use crate::net::scratch::Scratch;
-use crate::net::tape::Io;
-use crate::net::{Graph, StateDict};
-use crate::ops::{StepParams, TOTAL_WORDS};
+use crate::events::{ByHardness, Event, LayerDensity, LearnerInfo, LearnerSummary, Score};
+use crate::formats::StateDict;
+use crate::hardness::Subset;
+use crate::net::{Graph, Net, NetConfig};
+use crate::ops::{OptimizerName, StepParams, TOTAL_WORDS};
 use crate::sparse::PositionSet;
 
 /// How many recent slices the step time is the median of.
 const RECENT: usize = 15;
-
-/// What every learner of a session shares.
-pub struct Ring<'a> {
-    /// The experiment.
-    pub config: &'a ExperimentConfig,
-    /// The images.
-    pub data: &'a Dataset,
-    /// Where to compute.
-    pub device: &'a mut Device,
-    /// Memory inside a step.
-    pub scratch: &'a mut Scratch,
-    /// Batch buffers.
-    pub io: Io,
-    /// The batch on the host.
-    pub batch: &'a mut HostBatch,
-    /// The attacks of an adversarial experiment.
-    pub adversary: Option<&'a Adversary>,
-}
-
-impl Ring<'_> {
-    /// How its learners' networks are trained.
-    pub fn training(&self) -> Training {
-        Training { attack: self.adversary.map(|adversary| adversary.plan().into()), ..Training::from(self.config) }
-    }
-}
 
 /// Sums over samples.
 #[derive(Clone, Copy, Debug, Default)]
@@ -150,6 +123,8 @@ pub struct Learner {
     pub control: bool,
     /// Its network.
     pub net: Net,
+    /// Its programs on the attack's pixels, in an adversarial run.
+    pub(super) under_attack: Option<Programs>,
     /// What it does next.
     pub phase: Phase,
     /// The latest evaluation.
@@ -184,19 +159,12 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Plans a learner at padded batch `n`. `initial` is the dense state that scratch starts from, `parent` the trained one of methods
+    /// Plans a learner. `initial` is the dense state that scratch starts from, `parent` the trained one of methods
     /// that start from it.
     ///
     /// # Errors
     /// What the plan says; `Config` where the density cannot be allocated, or a parent is needed and missing.
-    pub async fn new(
-        ring: &mut Ring<'_>,
-        corner: Corner,
-        graph: Graph,
-        n: usize,
-        initial: &StateDict,
-        parent: Option<&StateDict>,
-    ) -> Result<Self> {
+    pub async fn new(ring: &mut Ring<'_>, corner: Corner, graph: Graph, initial: &StateDict, parent: Option<&StateDict>) -> Result<Self> {
         let start = corner.config.recipe().start;
         let (weights, masked_by) = match (start, parent) {
             (Start::Scratch, _) => (initial, initial),
@@ -210,18 +178,19 @@ impl Learner {
                 )));
             }
         };
-        let Places { placements, notes } = place(ring, &corner, &graph, n, masked_by).await?;
-        let training = ring.training();
-        let reset = ring.config.momentum_reset;
-        let net = Net::plan(ring.device, ring.scratch, ring.io, graph, n, weights, placements, training, reset)?;
+        let Places { placements, notes } = place(ring, &corner, &graph, masked_by).await?;
+        let work = &mut *ring.work;
+        let (n, training) = (work.lanes, work.training(ring.config));
+        let net = Net::plan(&mut work.device, &mut work.scratch, work.io, weights, NetConfig { graph, n, placements, training })?;
         let sets: Vec<PositionSet> = net.weights.iter().map(|w| active_set(&w.placement, w.info.shape.weights())).collect();
         let order = order(ring.config.seed, 0, &corner.indices);
-        Ok(Self {
+        let mut learner = Self {
             name: corner.name(),
             config: corner.config,
             subset: corner.subset,
             control: corner.control,
             net,
+            under_attack: None,
             phase: Phase::Train,
             latest: Latest::default(),
             pending: Pending::default(),
@@ -240,11 +209,53 @@ impl Learner {
             previous: sets,
             totals: [0.0; TOTAL_WORDS],
             recent_ms: VecDeque::new(),
-        })
+        };
+        learner.prepare_attack(work)?;
+        Ok(learner)
+    }
+
+    /// Compiles its programs on the attack's pixels where there are none, or its buffers have moved since.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub(super) fn prepare_attack(&mut self, work: &mut Workspace) -> Result<()> {
+        let Some(adversary) = &work.adversary else { return Ok(()) };
+        if !self.under_attack.as_ref().is_some_and(|programs| programs.fit(&self.net)) {
+            self.under_attack = Some(Programs::new(&mut work.device, &mut work.scratch, &self.net, &adversary.io)?);
+        }
+        Ok(())
+    }
+
+    /// FLOPs of a training step over `batch` images, those of an attack on them included.
+    pub fn flops_per_step(&self, batch: usize, work: &Workspace) -> u64 {
+        let attack = work.adversary.as_ref().map_or(0, |adversary| adversary.training_flops(&self.net, batch));
+        attack + self.net.flops_per_step(batch)
+    }
+
+    /// As the summary has it.
+    pub fn summary(&self, config: &ExperimentConfig, work: &Workspace) -> LearnerSummary {
+        let info = self.info(config.batch_size, work);
+        let Latest { train, validation, test, test_easy, test_hard, by_hardness } = self.latest.clone();
+        LearnerSummary {
+            name: info.name,
+            subset: info.subset,
+            control: self.control,
+            density: info.density,
+            active_parameters: info.active_parameters,
+            flops_per_step: info.flops_per_step,
+            ms_per_step: self.ms_per_step(),
+            train,
+            validation,
+            test,
+            test_easy,
+            test_hard,
+            by_hardness,
+            failed: self.failed.clone(),
+        }
     }
 
     /// For the first event.
-    pub fn info(&self, batch: usize) -> LearnerInfo {
+    pub fn info(&self, batch: usize, work: &Workspace) -> LearnerInfo {
         let net = &self.net;
         let layers: Vec<LayerDensity> = net
             .weights
@@ -262,7 +273,7 @@ impl Learner {
             density: active as f64 / total.max(1) as f64,
             dense_macs: net.graph.macs(),
             macs: net.active_macs(),
-            flops_per_step: net.flops_per_step(batch),
+            flops_per_step: self.flops_per_step(batch, work),
             samples: self.indices.len(),
             weight_bytes: net.weight_bytes(),
             layers,
@@ -307,11 +318,11 @@ impl Learner {
         let mut done = 0;
         let mut gradients = None;
         // The epoch's running sums travel with the learner, so that where a slice ends changes no number.
-        ring.device.write_f32(ring.io.totals, 0, &self.totals)?;
+        ring.work.device.write_f32(ring.work.io.totals, 0, &self.totals)?;
         while done < count {
             let wanted = self.step + 1 == steps && self.update_due(config) && self.config.needs_gradient();
             let n_valid = self.train_batch(ring, lr, wanted.then_some(&mut gradients)).await?;
-            self.flops += self.net.flops_per_step(n_valid) as f64;
+            self.flops += self.flops_per_step(n_valid, ring.work) as f64;
             self.step += 1;
             self.total_steps += 1;
             done += 1;
@@ -320,7 +331,7 @@ impl Learner {
                 break;
             }
         }
-        let totals = ring.device.read_f32(ring.io.totals, 0, TOTAL_WORDS).await?;
+        let totals = ring.work.device.read_f32(ring.work.io.totals, 0, TOTAL_WORDS).await?;
         let elapsed = start.elapsed().as_secs_f64();
         self.seconds += elapsed;
         if self.recent_ms.len() == RECENT {
@@ -390,33 +401,22 @@ impl Learner {
         let from = self.step * config.batch_size;
         let end = (from + config.batch_size).min(self.order.len());
         let batch = end - from;
+        self.prepare_attack(ring.work)?;
         for at in (from..end).step_by(config.samples_a_pass()) {
             let samples = &self.order[at..(at + config.samples_a_pass()).min(end)];
-            load(ring, self.net.n, samples, self.epoch)?;
+            ring.work.load(config, ring.data, samples, self.epoch)?;
             let step = StepParams { batch: batch as u32, ..step_params(config, lr, samples.len()) };
             let last = at + samples.len() == end;
-            if let Some(adversary) = ring.adversary {
-                adversary.attack_training(ring.device, &self.net, &step, samples, self.epoch)?;
+            if let (Some(adversary), Some(programs)) = (&ring.work.adversary, &self.under_attack) {
+                adversary.attack_training(&mut ring.work.device, programs, &step, samples, self.epoch)?;
             }
             if let Some(sum) = dense.as_deref_mut() {
                 add_gradients(sum, self.update_gradients(ring, &step).await?);
             }
-            self.net.train_part(ring.device, &step, last)?;
+            self.net.train_part(&mut ring.work.device, &step, last)?;
         }
         Ok(batch)
     }
-}
-
-/// Puts training samples into the batch buffers, augmented as in this epoch.
-pub fn load(ring: &mut Ring, lanes: usize, samples: &[u32], epoch: u32) -> Result<()> {
-    fill(ring.batch, ring.config, ring.data, lanes, samples, epoch)?;
-    upload(ring.device, &ring.io, ring.batch)
-}
-
-/// Packs training samples, augmented as in this epoch.
-pub fn fill(batch: &mut HostBatch, config: &ExperimentConfig, data: &Dataset, lanes: usize, samples: &[u32], epoch: u32) -> Result<()> {
-    let augmentation = Augmentation { seed: config.seed, epoch: u64::from(epoch), transforms: data.augmentation };
-    batch.fill(data, &data.train, samples, lanes, config.augment.then_some(&augmentation))
 }
 
 /// Adds the gradients of one part of a batch to those of the parts before.
@@ -443,11 +443,4 @@ pub fn step_params(config: &ExperimentConfig, lr: f32, n_valid: usize) -> StepPa
         nesterov: u32::from(config.nesterov && config.optimizer == OptimizerName::Sgd),
         ..StepParams::default()
     }
-}
-
-/// Uploads a host batch.
-pub fn upload(device: &mut Device, io: &Io, batch: &HostBatch) -> Result<()> {
-    device.write_u32(io.bytes, 0, &batch.words)?;
-    device.write_f32(io.augmentation, 0, &batch.params)?;
-    device.write_u32(io.labels, 0, &batch.labels)
 }

@@ -4,7 +4,7 @@
 //! ones, else the hard half of the test set.
 
 use crate::events::{LearnerSummary, Score};
-use crate::named_enum;
+use crate::names::named_enum;
 
 named_enum! {
     /// What is compared, as fractions.

@@ -13,8 +13,10 @@ pub mod parent;
 pub mod placing;
 pub mod saliency;
 pub mod schedule;
+pub mod scoring;
 pub mod session;
 mod topology;
 pub mod verdict;
+pub mod workspace;
 
 pub use session::Session;

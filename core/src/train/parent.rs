@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::session::corners;
-use crate::config::{ExperimentConfig, LearnerConfig, Subset};
-use crate::net::StateDict;
+use crate::config::{ExperimentConfig, LearnerConfig};
+use crate::formats::StateDict;
+use crate::hardness::Subset;
 
 /// Trained dense states by the subset (text form) that they were trained on.
 pub type Parents = BTreeMap<String, Arc<StateDict>>;
@@ -18,7 +18,7 @@ pub fn needed(config: &ExperimentConfig) -> Vec<Subset> {
     if !config.learners.iter().any(|l| l.method.needs_parent()) {
         return Vec::new();
     }
-    corners(config).into_iter().map(|(subset, _)| subset).collect()
+    config.corners().into_iter().map(|(subset, _)| subset).collect()
 }
 
 /// The configuration of the parent's run: one dense learner on this subset, everything that only sparse learners read at its default.

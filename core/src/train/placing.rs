@@ -2,12 +2,14 @@
 //!
 //! The masks depend on the configuration and the images alone, so learners of a race that share a rule share its masks.
 
-use super::learner::{Corner, Ring};
+use super::learner::Corner;
 use super::saliency;
+use super::workspace::Ring;
 use crate::config::{Allocation, Dynamics, Method, Semantics};
 use crate::error::{Error, Result};
+use crate::formats::StateDict;
+use crate::net::Graph;
 use crate::net::plan::Placement;
-use crate::net::{Graph, StateDict};
 use crate::sparse::{density, magnitude, mask};
 
 /// The weight tensors' placements, and what a person should know of them.
@@ -19,11 +21,11 @@ pub struct Places {
 }
 
 /// Places a learner's weights; `weights` is the dense state that magnitudes are read from: the trained parent's where the method
-/// has one, else the initial one. `n` is the padded batch.
+/// has one, else the initial one.
 ///
 /// # Errors
 /// `Config` for what cannot be allocated here; what the device says.
-pub async fn place(ring: &mut Ring<'_>, corner: &Corner, graph: &Graph, n: usize, weights: &StateDict) -> Result<Places> {
+pub async fn place(ring: &mut Ring<'_>, corner: &Corner, graph: &Graph, weights: &StateDict) -> Result<Places> {
     let learner = &corner.config;
     let infos = graph.weights();
     let sizes: Vec<usize> = infos.iter().map(|w| w.shape.weights()).collect();
@@ -63,9 +65,9 @@ pub async fn place(ring: &mut Ring<'_>, corner: &Corner, graph: &Graph, n: usize
                 _ => magnitude::global(&views, density),
             }
         }
-        Allocation::SnipMask => top(&saliency::snip(ring, graph, n, &corner.indices).await?, keep),
+        Allocation::SnipMask => top(&saliency::snip(ring, graph, &corner.indices).await?, keep),
         Allocation::Snip => {
-            let counts: Vec<usize> = top(&saliency::snip(ring, graph, n, &corner.indices).await?, keep).iter().map(Vec::len).collect();
+            let counts: Vec<usize> = top(&saliency::snip(ring, graph, &corner.indices).await?, keep).iter().map(Vec::len).collect();
             let densities: Vec<f64> = counts.iter().zip(&sizes).map(|(&count, &size)| count as f64 / size as f64).collect();
             random(&densities)
         }
@@ -113,7 +115,7 @@ fn views<'a>(graph: &Graph, state: &'a StateDict) -> Result<Vec<&'a [f32]>> {
 #[cfg(feature = "oracle")]
 async fn grasp(ring: &mut Ring<'_>, corner: &Corner, graph: &Graph, weights: &StateDict) -> Result<Vec<Vec<f32>>> {
     use super::grasp;
-    use super::learner::{fill, upload};
+    use super::workspace::{Workspace, fill};
     use crate::data::batch::order;
     use crate::ops::padded_batch;
 
@@ -128,11 +130,11 @@ async fn grasp(ring: &mut Ring<'_>, corner: &Corner, graph: &Graph, weights: &St
     let samples: Vec<u32> = by_class.into_iter().flatten().collect();
     let (first, second) = samples.split_at(samples.len() / 2);
     let lanes = padded_batch(first.len().max(second.len()));
-    let Ring { config, data, batch, .. } = ring;
-    let mut load = |device: &mut crate::device::Device, io: &crate::net::tape::Io, half: usize| {
+    let Ring { config, data, work: Workspace { batch, .. } } = ring;
+    let mut load = |device: &mut crate::device::Device, io: &crate::net::Io, half: usize| {
         let samples = if half == 0 { first } else { second };
         fill(batch, config, data, lanes, samples, 0)?;
-        upload(device, io, batch)?;
+        io.upload(device, batch)?;
         Ok(samples.len())
     };
     grasp::scores(graph, weights, lanes, false, &mut load).await

@@ -3,12 +3,15 @@
 //! Both ask for gradients at weights that a sparse learner does not have, so they plan a dense network of their own, use it
 //! once and give it back.
 
-use super::learner::{Ring, add_gradients, load};
-use crate::config::OptimizerName;
+use super::learner::add_gradients;
+use super::workspace::Ring;
 use crate::data::batch::order;
 use crate::error::{Error, Result};
-use crate::net::plan::{Net, Placement, Training};
+use crate::net::NetConfig;
+use crate::net::Training;
+use crate::net::plan::{Net, Placement};
 use crate::net::{Graph, init};
+use crate::ops::OptimizerName;
 use crate::ops::{ConvShape, StepParams};
 use crate::rng::{Purpose, Stream};
 
@@ -24,11 +27,11 @@ pub fn sensitivity(weights: &[&[f32]], gradients: &[Vec<f32>]) -> Vec<Vec<f32>> 
 }
 
 /// SNIP's scores as the reference code takes them: on a copy with Xavier-normal weights, over the first batch of the first epoch,
-/// with batch statistics. `n` is the padded number of samples that pass at once.
+/// with batch statistics.
 ///
 /// # Errors
 /// What the device says.
-pub async fn snip(ring: &mut Ring<'_>, graph: &Graph, n: usize, indices: &[u32]) -> Result<Vec<Vec<f32>>> {
+pub async fn snip(ring: &mut Ring<'_>, graph: &Graph, indices: &[u32]) -> Result<Vec<Vec<f32>>> {
     let config = ring.config;
     let mut state = init::initial_state(graph, config.seed);
     let infos = graph.weights();
@@ -41,21 +44,27 @@ pub async fn snip(ring: &mut Ring<'_>, graph: &Graph, n: usize, indices: &[u32])
     }
     let placements = vec![Placement::Dense; infos.len()];
     let training = Training { recompute: config.recompute, ..OptimizerName::Sgd.into() };
-    let net = Net::plan(ring.device, ring.scratch, ring.io, graph.clone(), n, &state, placements, training, false)?;
+    let net = Net::plan(
+        &mut ring.work.device,
+        &mut ring.work.scratch,
+        ring.work.io,
+        &state,
+        NetConfig { graph: graph.clone(), n: ring.work.lanes, placements, training },
+    )?;
     let all: Vec<usize> = (0..infos.len()).collect();
     let samples = order(config.seed, 0, indices);
     let batch = &samples[..samples.len().min(config.batch_size)];
     let gradients = async {
         let mut sum = None;
         for part in batch.chunks(config.samples_a_pass()) {
-            load(ring, n, part, 0)?;
+            ring.work.load(config, ring.data, part, 0)?;
             let step = StepParams { n_valid: part.len() as u32, batch: batch.len() as u32, ..StepParams::default() };
-            add_gradients(&mut sum, net.dense_gradients(ring.device, ring.scratch, &all, &step).await?);
+            add_gradients(&mut sum, net.dense_gradients(&mut ring.work.device, &mut ring.work.scratch, &all, &step).await?);
         }
         Ok::<_, Error>(sum.unwrap_or_default())
     }
     .await;
-    net.free(ring.device);
+    net.free(&mut ring.work.device);
     let weights: Vec<&[f32]> = infos.iter().filter_map(|info| state.tensors.get(&info.name)).map(|t| t.data.as_slice()).collect();
     Ok(sensitivity(&weights, &gradients?))
 }

@@ -2,16 +2,18 @@
 //!
 //! Layers are read, changed on the host and written back in one go; the rules themselves stand in `sparse/`.
 
-use super::learner::{Learner, Ring};
+use super::learner::Learner;
 use super::placing::emptied_note;
 use super::schedule;
-use crate::config::{DeathSchedule, Dynamics, ExperimentConfig, Grow, Method, Prune, Redistribution, Semantics};
+use super::workspace::{Ring, Workspace};
+use crate::config::{DeathSchedule, Dynamics, ExperimentConfig, Method, Semantics};
 use crate::error::{Error, Result};
 use crate::events::{Event, LayerChange, LayerTopology, TopologyReport};
 use crate::net::plan::{Placement, WeightState};
 use crate::sparse::csr::{gather, positions_mask};
 use crate::sparse::redistribute::{apportion, claim};
-use crate::sparse::{Change, Growth, PositionSet, PruneRule, SparseLayer, TopologyUpdate, density, magnitude};
+use crate::sparse::{Change, Growth, PositionSet, PruneRule, SparseLayer, density, magnitude, update};
+use crate::sparse::{Grow, Prune, Redistribution};
 
 /// What threshold pruning keeps is above this (the paper's code).
 const THRESHOLD: f64 = 0.001;
@@ -52,7 +54,7 @@ impl Learner {
 
     /// The dense gradients that the update at this step's end needs, of the batch in the buffers; taken before the step.
     pub(super) async fn update_gradients(&self, ring: &mut Ring<'_>, step: &crate::ops::StepParams) -> Result<Vec<Vec<f32>>> {
-        self.net.dense_gradients(ring.device, ring.scratch, &self.changing_layers(), step).await
+        self.net.dense_gradients(&mut ring.work.device, &mut ring.work.scratch, &self.changing_layers(), step).await
     }
 
     /// The layers that an update changes: those with room to grow; all of them where weights move between layers.
@@ -106,7 +108,7 @@ impl Learner {
             let (placement, state) = moved(self.config.semantics, layer.state, layer.positions, positions, layer.n);
             replaced.push((layer.index, placement, state));
         }
-        self.net.replace_weights(ring.device, ring.scratch, replaced)?;
+        self.net.replace_weights(&mut ring.work.device, &mut ring.work.scratch, replaced)?;
         let mut events: Vec<Event> =
             emptied_note(&self.name, emptied.iter().map(String::as_str)).into_iter().map(|message| Event::Warning { message }).collect();
         events.push(Event::TopologyChanged { learner: index, update: self.updates, step: self.total_steps, death_rate, layers: report });
@@ -116,7 +118,7 @@ impl Learner {
     async fn read_layer(&self, ring: &Ring<'_>, index: usize) -> Result<Layer> {
         let slot = &self.net.weights[index];
         let n = slot.info.shape.weights();
-        let state = self.net.read_weight(ring.device, index).await?;
+        let state = self.net.read_weight(&ring.work.device, index).await?;
         let (positions, values) = match &slot.placement {
             Placement::Dense => ((0..n as u32).collect(), state.values.clone()),
             Placement::Sparse(positions) => (positions.clone(), state.values.clone()),
@@ -143,21 +145,15 @@ impl Learner {
             let found = gradients.and_then(|g| g.get(k)).map(Vec::as_slice);
             found.ok_or_else(|| Error::validation("a topology update came without the dense gradients it needs"))
         };
-        let update = |layer: &Layer, prune: PruneRule<'_>, growth| {
-            TopologyUpdate { prune, rate, growth, seed: config.seed, number: u64::from(self.updates), layer: layer.index }.prune(
-                &layer.positions,
-                &layer.values,
-                layer.n,
-            )
-        };
+        let kept = |layer: &Layer, rule: PruneRule<'_>| update::prune(rule, rate, &layer.positions, &layer.values, layer.n);
         let mut layers = Vec::new();
         for (k, index) in self.changing_layers().into_iter().enumerate() {
             let layer = self.read_layer(ring, index).await?;
             let kept = match prune {
-                Prune::Set => update(&layer, PruneRule::Set, Growth::Random)?,
-                Prune::Magnitude => update(&layer, PruneRule::Magnitude, Growth::Random)?,
-                Prune::Threshold => update(&layer, PruneRule::Threshold(THRESHOLD), Growth::Random)?,
-                Prune::Taylor => update(&layer, PruneRule::Taylor(&gather(gradient(k)?, &layer.positions)), Growth::Random)?,
+                Prune::Set => kept(&layer, PruneRule::Set)?,
+                Prune::Magnitude => kept(&layer, PruneRule::Magnitude)?,
+                Prune::Threshold => kept(&layer, PruneRule::Threshold(THRESHOLD))?,
+                Prune::Taylor => kept(&layer, PruneRule::Taylor(&gather(gradient(k)?, &layer.positions)))?,
             };
             layers.push((layer, kept));
         }
@@ -174,9 +170,8 @@ impl Learner {
                 Grow::Momentum => Growth::Momentum(momentum),
                 Grow::MomentumNeuron => Growth::MomentumNeuron { momentum, row },
             };
-            let number = u64::from(self.updates);
-            let update = TopologyUpdate { prune: PruneRule::Set, rate, growth, seed: config.seed, number, layer: layer.index };
-            let (positions, change) = update.regrow(&layer.positions, kept, layer.n, count)?;
+            let mut stream = update::growth_stream(config.seed, self.updates, layer.index);
+            let (positions, change) = update::grow(growth, &layer.positions, kept, layer.n, count, &mut stream)?;
             out.push((layer, positions, change));
         }
         Ok((rate, out))
@@ -229,11 +224,11 @@ impl Learner {
             let room: Vec<usize> = layers.iter().map(|l| l.n - l.positions.len()).collect();
             let claims: Vec<f64> = room.iter().map(|r| *r as f64).collect();
             let counts = apportion(&claims, &room, wanted - before);
-            let (seed, number) = (ring.config.seed, u64::from(self.updates));
             let mut out = Vec::new();
             for (layer, count) in layers.into_iter().zip(counts) {
-                let update = TopologyUpdate { prune: PruneRule::Set, rate: 0.0, growth: Growth::Random, seed, number, layer: layer.index };
-                let (positions, change) = update.regrow(&layer.positions, layer.positions.clone(), layer.n, count)?;
+                let mut stream = update::growth_stream(ring.config.seed, self.updates, layer.index);
+                let kept = layer.positions.clone();
+                let (positions, change) = update::grow(Growth::Random, &layer.positions, kept, layer.n, count, &mut stream)?;
                 out.push((layer, positions, change));
             }
             out
@@ -246,7 +241,7 @@ impl Learner {
     }
 
     /// How the topology stands; `None` for the dense learner.
-    pub fn topology_report(&self, config: &ExperimentConfig) -> Option<TopologyReport> {
+    pub fn topology_report(&self, config: &ExperimentConfig, work: &Workspace) -> Option<TopologyReport> {
         if self.config.method == Method::Dense {
             return None;
         }
@@ -276,7 +271,7 @@ impl Learner {
             from_previous: from_previous.ratio(),
             active_parameters: self.net.active_parameters(),
             macs: self.net.active_macs(),
-            flops_per_step: self.net.flops_per_step(config.batch_size),
+            flops_per_step: self.flops_per_step(config.batch_size, work),
             weight_bytes: self.net.weight_bytes(),
             layers,
         })

@@ -7,9 +7,10 @@ use crate::data::batch::HostBatch;
 use crate::data::{Dataset, Images};
 use crate::device::{Device, Program};
 use crate::error::{Error, Result};
+use crate::net::Io;
 use crate::net::Net;
 use crate::net::scratch::Scratch;
-use crate::net::tape::{Io, Mode, Tape};
+use crate::net::tape::{Mode, Tape};
 use crate::ops::autoattack::*;
 use crate::ops::{Add, Augment, BufferId, Dtype, Fill, LaneNorm, Op, ProjectL2, Shape, StepLinf, StepParams};
 
@@ -151,9 +152,7 @@ impl Arena {
     fn load(&self, device: &mut Device, data: &Dataset, images: &Images, samples: &[u32]) -> Result<StepParams> {
         let mut batch = HostBatch::default();
         batch.fill(data, images, samples, self.lanes(), None)?;
-        device.write_u32(self.batch.bytes, 0, &batch.words)?;
-        device.write_f32(self.batch.augmentation, 0, &batch.params)?;
-        device.write_u32(self.batch.labels, 0, &batch.labels)?;
+        self.batch.upload(device, &batch)?;
         device.write_u32(self.buffers.targets, 0, &vec![0; self.lanes()])?;
         let step = StepParams { n_valid: samples.len() as u32, ..StepParams::default() };
         device.run(&self.programs.decode, &step)?;
@@ -310,7 +309,7 @@ impl Writer {
         let square_step = Op::SquareStep(SquareStep { shape, ball, clean, best, proposal, pyramids, x });
         let words = self.classes * shape.n;
         let mut on_pixels = |label: &str, kind, gradient: bool, then: &[Op], keep_logits: bool| {
-            net.on_pixels(device, scratch, label, &io, Mode::Eval, |tape, _| {
+            net.on_pixels(device, scratch, label, x, Mode::Eval, |tape, _| {
                 self.loss(tape, kind, gradient)?;
                 if keep_logits {
                     let from = tape.logits();

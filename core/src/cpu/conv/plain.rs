@@ -3,11 +3,11 @@
 //! Dense and sparse weights run through the same loops over a row's entries, so one oracle checks both; the inner loop
 //! is always a contiguous run of lanes.
 
-use super::super::parallel;
 use super::super::real::Real;
 use super::index::{Entry, Index};
 use super::{Forward, InputGrad, WeightGrad};
 use crate::ops::ConvShape;
+use crate::platform::parallel;
 
 /// For one tap, the output rows and columns whose input lies inside, as `(out, in)` index pairs along one axis.
 fn overlap(out: usize, input: usize, stride: usize, pad: usize, k: usize) -> impl Iterator<Item = (usize, usize)> + Clone {

@@ -34,7 +34,7 @@ impl Net {
             if stays {
                 slot.rewrite(device, placement)?;
             } else {
-                let new = WeightSlot::allocate(device, slot.info.clone(), placement, self.optimizer)?;
+                let new = WeightSlot::allocate(device, slot.info.clone(), placement, self.training)?;
                 std::mem::replace(slot, new).free(device);
                 moved = true;
             }

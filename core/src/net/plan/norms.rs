@@ -25,7 +25,7 @@ impl Net {
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(self.io);
         let mut write = || {
-            let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval).recomputing(self.optimizer.recompute).sample_norms(sums);
+            let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval).recomputing(self.training.recompute).sample_norms(sums);
             tape.forward();
             tape.loss(true, self.io.samples, self.io.totals);
             tape.backward(&mut Nowhere)?;
@@ -76,10 +76,12 @@ impl Sink for Nowhere {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::config::OptimizerName;
-    use crate::net::plan::{Placement, allocate_io, free_io};
+    use crate::net::Io;
+    use crate::net::NetConfig;
+    use crate::net::plan::Placement;
     use crate::net::zoo::{Architecture, Input, Model, Stem};
     use crate::net::{Graph, init};
+    use crate::ops::OptimizerName;
     use crate::sparse::mask;
 
     /// Loss gradients of one sample by central differences over every parameter of a small network, in float64 weights that are
@@ -97,7 +99,7 @@ mod tests {
         graph.linear(p, "f", 3, true);
         let mut device = Device::oracle();
         let mut scratch = Scratch::default();
-        let mut io = allocate_io(&mut device, (2, 6, 6), 4, 4).unwrap();
+        let mut io = Io::new(&mut device, (2, 6, 6), 4, 4).unwrap();
         io.pixels = Some(device.alloc("pixels", 2 * 36 * 4, Dtype::F32).unwrap());
         let mut stream = crate::rng::Stream::new(5, crate::rng::Purpose::Test, 0, 0);
         let pixels: Vec<f32> = (0..2 * 36 * 4).map(|_| stream.uniform()).collect();
@@ -110,9 +112,16 @@ mod tests {
             tensor.data.iter_mut().for_each(|v| *v = (*v + shift * stream.uniform()).abs().max(0.01).copysign(*v + 1e-3));
         }
         let step = StepParams { n_valid: 3, ..StepParams::default() };
-        let losses = |device: &mut Device, scratch: &mut Scratch, state: &crate::net::StateDict| -> Vec<f64> {
+        let losses = |device: &mut Device, scratch: &mut Scratch, state: &crate::formats::StateDict| -> Vec<f64> {
             let places = vec![Placement::Dense; graph.weights().len()];
-            let net = Net::plan(device, scratch, io, graph.clone(), 4, state, places, OptimizerName::Sgd, false).unwrap();
+            let net = Net::plan(
+                device,
+                scratch,
+                io,
+                state,
+                NetConfig { graph: graph.clone(), n: 4, placements: places, training: OptimizerName::Sgd.into() },
+            )
+            .unwrap();
             let (logits, n) = pollster::block_on(net.logits(device, scratch, &step)).unwrap();
             net.free(device);
             let loss = |lane: usize, label: usize| {
@@ -122,7 +131,14 @@ mod tests {
             vec![loss(0, 2), loss(1, 0), loss(2, 1)]
         };
         let places = vec![Placement::Dense; graph.weights().len()];
-        let net = Net::plan(&mut device, &mut scratch, io, graph.clone(), 4, &state, places, OptimizerName::Sgd, false).unwrap();
+        let net = Net::plan(
+            &mut device,
+            &mut scratch,
+            io,
+            &state,
+            NetConfig { graph: graph.clone(), n: 4, placements: places, training: OptimizerName::Sgd.into() },
+        )
+        .unwrap();
         let norms = net.sample_norms(&mut device, &mut scratch).unwrap();
         let found = pollster::block_on(norms.run(&mut device, &step)).unwrap();
         norms.free(&mut device);
@@ -149,7 +165,7 @@ mod tests {
             assert!(expected > 0.1 && (f64::from(*found) - expected).abs() < 2e-3 * expected, "found {found}, expected {expected}");
         }
         scratch.free(&mut device);
-        free_io(&mut device, io);
+        io.free(&mut device);
         assert_eq!(device.allocated_bytes(), 0);
     }
 
@@ -166,7 +182,7 @@ mod tests {
         let mut device = Device::cpu();
         let mut at = |n: usize, images: std::ops::Range<usize>, density: Option<f64>, recompute: bool| {
             let mut scratch = Scratch::default();
-            let io = allocate_io(&mut device, (3, 32, 32), n, n).unwrap();
+            let io = Io::new(&mut device, (3, 32, 32), n, n).unwrap();
             let word = |i: usize| (i as u32 + 1).wrapping_mul(0x9e37_79b9);
             let mut words: Vec<u32> = images.clone().flat_map(|image| (0..768).map(move |i| word(image * 768 + i))).collect();
             words.resize(n * 768, 0);
@@ -181,14 +197,15 @@ mod tests {
             };
             let places = graph.weights().into_iter().enumerate().map(place).collect();
             let training = crate::net::Training { recompute, ..OptimizerName::Sgd.into() };
-            let net = Net::plan(&mut device, &mut scratch, io, graph.clone(), n, &state, places, training, false).unwrap();
+            let net = Net::plan(&mut device, &mut scratch, io, &state, NetConfig { graph: graph.clone(), n, placements: places, training })
+                .unwrap();
             let norms = net.sample_norms(&mut device, &mut scratch).unwrap();
             let step = StepParams { n_valid: images.len() as u32, ..StepParams::default() };
             let found = pollster::block_on(norms.run(&mut device, &step)).unwrap();
             norms.free(&mut device);
             net.free(&mut device);
             scratch.free(&mut device);
-            free_io(&mut device, io);
+            io.free(&mut device);
             found
         };
         let whole = at(8, 0..7, None, false);

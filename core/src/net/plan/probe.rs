@@ -123,7 +123,7 @@ impl Net {
     pub(crate) fn gradient_program(&self, device: &mut Device, scratch: &mut Scratch, buffers: &[Option<BufferId>]) -> Result<Program> {
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(self.train_io());
-        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Probe).recomputing(self.optimizer.recompute);
+        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Probe).recomputing(self.training.recompute);
         tape.forward();
         let samples = tape.scratch(self.n * SAMPLE_WORDS);
         let totals = tape.scratch(TOTAL_WORDS);
@@ -155,10 +155,12 @@ impl Sink for Probe<'_> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::config::OptimizerName;
-    use crate::net::plan::{Placement, allocate_io};
+    use crate::net::Io;
+    use crate::net::NetConfig;
+    use crate::net::plan::Placement;
     use crate::net::zoo::golden_net;
     use crate::net::{Graph, init};
+    use crate::ops::OptimizerName;
     use crate::sparse::mask;
 
     #[test]
@@ -167,14 +169,21 @@ mod tests {
         golden_net(&mut graph).unwrap();
         let mut device = Device::cpu();
         let mut scratch = Scratch::default();
-        let io = allocate_io(&mut device, (3, 8, 8), 4, 4).unwrap();
+        let io = Io::new(&mut device, (3, 8, 8), 4, 4).unwrap();
         device.write_u32(io.bytes, 0, &(0..192).map(|i: u32| i.wrapping_mul(0x9e37_79b9)).collect::<Vec<_>>()).unwrap();
         device.write_f32(io.augmentation, 0, &crate::data::batch::IDENTITY.repeat(4)).unwrap();
         device.write_u32(io.labels, 0, &[1, 4, 7, 0]).unwrap();
         let state = init::initial_state(&graph, 3);
         let places = graph.weights().into_iter().enumerate().map(|(i, w)| Placement::Sparse(mask::initial(3, i, w.shape.weights(), 0.3)));
         let places = places.collect();
-        let net = Net::plan(&mut device, &mut scratch, io, graph, 4, &state, places, OptimizerName::Sgd, false).unwrap();
+        let net = Net::plan(
+            &mut device,
+            &mut scratch,
+            io,
+            &state,
+            NetConfig { graph, n: 4, placements: places, training: OptimizerName::Sgd.into() },
+        )
+        .unwrap();
         let step = StepParams { n_valid: 3, ..StepParams::default() };
         let all: Vec<usize> = (0..net.weights.len()).collect();
         let mut at = |words| pollster::block_on(net.gradients_in_slices(&mut device, &mut scratch, &all, &step, words)).unwrap();

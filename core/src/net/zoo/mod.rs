@@ -10,9 +10,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::graph::Graph;
-use crate::config::serde_as_text;
 use crate::error::{Error, Result};
-use crate::named_enum;
+use crate::names::named_enum;
+use crate::names::serde_as_text;
 pub use small::golden_net;
 
 /// Defines [`Model`]: the networks with a name of their own, and WideResNets by numbers.

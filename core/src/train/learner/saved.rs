@@ -4,18 +4,21 @@
 
 use std::sync::Arc;
 
-use super::{Corner, Learner, Phase, Ring};
+use super::{Corner, Learner, Phase};
 use crate::data::batch::order;
 use crate::data::sha256;
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
+use crate::formats::StateDict;
+use crate::net::Graph;
+use crate::net::NetConfig;
 use crate::net::graph::WeightInfo;
 use crate::net::plan::{Net, Placement};
-use crate::net::{Graph, StateDict};
 use crate::ops::TOTAL_WORDS;
 use crate::sparse::PositionSet;
 use crate::sparse::csr::check_positions;
-use crate::train::checkpoint::{Array, Checkpoint, Exact, Refusal, SavedLearner, SavedPhase, SavedPlacement, damaged};
+use crate::train::checkpoint::{Array, Checkpoint, Exact, SavedLearner, SavedPhase, SavedPlacement, damaged};
+use crate::train::workspace::Ring;
 
 impl Learner {
     /// Its place in the run, and its arrays through `put`.
@@ -74,7 +77,6 @@ impl Learner {
         ring: &mut Ring,
         corner: Corner,
         graph: Graph,
-        n: usize,
         start: &StateDict,
         checkpoint: &Checkpoint,
         index: usize,
@@ -119,13 +121,16 @@ impl Learner {
         }
         let totals: [f32; TOTAL_WORDS] =
             checkpoint.floats(&array("totals"))?.try_into().map_err(|_| damaged("running sums of another length"))?;
-        let net = Net::plan(ring.device, ring.scratch, ring.io, graph, n, start, placements, ring.training(), ring.config.momentum_reset)?;
+        let work = &mut *ring.work;
+        let (n, training) = (work.lanes, work.training(ring.config));
+        let net = Net::plan(&mut work.device, &mut work.scratch, work.io, start, NetConfig { graph, n, placements, training })?;
         let mut learner = Self {
             config,
             name,
             subset,
             control,
             net,
+            under_attack: None,
             phase: match saved.phase {
                 SavedPhase::Train => Phase::Train,
                 SavedPhase::Evaluate => Phase::Evaluate(0, 0),
@@ -152,7 +157,8 @@ impl Learner {
         if learner.phase == Phase::Train && (learner.step >= learner.steps(ring.config) || learner.epoch >= ring.config.epochs) {
             return Err(damaged(format_args!("epoch {}, step {} where there is none", learner.epoch, learner.step)));
         }
-        learner.net.write_arrays(ring.device, saved.optimizer_steps, |name| checkpoint.floats(&array(name)))?;
+        learner.prepare_attack(work)?;
+        learner.net.write_arrays(&mut work.device, saved.optimizer_steps, |name| checkpoint.floats(&array(name)))?;
         Ok(learner)
     }
 }

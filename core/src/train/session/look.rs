@@ -10,12 +10,13 @@ use crate::attack::{AttackIo, Norm, Pgd, PgdConfig};
 use crate::data::batch::IDENTITY;
 use crate::device::{Device, Program};
 use crate::error::{Error, Result};
-use crate::net::plan::{Placement, allocate_io, free_io};
-use crate::net::tape::{Io, Mode};
+use crate::net::Io;
+use crate::net::plan::Placement;
+use crate::net::tape::Mode;
 use crate::ops::{BufferId, Dtype, Shape, StepParams, padded_batch};
 use crate::sparse::csr::gather;
-use crate::train::learner::upload;
 use crate::train::topology::active_set;
+use crate::train::workspace::Workspace;
 
 /// Lanes of a single picture's batch: the least that the layout allows.
 const LANES: usize = 4;
@@ -88,7 +89,7 @@ struct Programs {
 impl Look {
     fn new(device: &mut Device, (c, h, w): (usize, usize, usize), words: usize) -> Result<Self> {
         Ok(Self {
-            io: allocate_io(device, (c, h, w), LANES, LANES)?,
+            io: Io::new(device, (c, h, w), LANES, LANES)?,
             attack: AttackIo::new(device, Shape { c, h, w, n: LANES })?,
             logits: device.alloc("logits of looks", words, Dtype::F32)?,
             pgd: None,
@@ -96,7 +97,7 @@ impl Look {
         })
     }
     pub(super) fn free(self, device: &mut Device) {
-        free_io(device, self.io);
+        self.io.free(device);
         self.attack.free(device);
         device.free(self.logits);
     }
@@ -105,7 +106,7 @@ impl Look {
 impl Session {
     /// Test images that this experiment evaluates, from the first on.
     pub fn test_count(&self) -> usize {
-        self.test.len()
+        self.evaluation.test.len()
     }
     /// Epochs done by the learner that is behind; learners that failed do not count.
     pub fn epochs_done(&self) -> u32 {
@@ -125,18 +126,19 @@ impl Session {
     pub async fn answers(&mut self, learner: usize, answers: &mut Vec<Answer>) -> Result<bool> {
         let (n, classes) = (self.plan_look(learner)?, self.data.classes.len());
         let start = web_time::Instant::now();
-        while answers.len() < self.test.len() && start.elapsed().as_secs_f64() * 1e3 < SLICE_MS {
+        while answers.len() < self.evaluation.test.len() && start.elapsed().as_secs_f64() * 1e3 < SLICE_MS {
             let at = answers.len();
-            let end = (at + self.config.samples_a_pass()).min(self.test.len());
+            let end = (at + self.config.samples_a_pass()).min(self.evaluation.test.len());
             let samples: Vec<u32> = (at as u32..end as u32).collect();
-            self.batch.fill(&self.data, &self.data.test, &samples, n, None)?;
-            upload(&mut self.device, &self.io, &self.batch)?;
+            let work = &mut self.work;
+            work.batch.fill(&self.data, &self.data.test, &samples, n, None)?;
+            work.io.upload(&mut work.device, &work.batch)?;
             let (programs, look) = planned(&self.look, learner)?;
-            self.device.run(&programs.batch, &StepParams { n_valid: samples.len() as u32, ..StepParams::default() })?;
-            let logits = self.device.read_f32(look.logits, 0, classes * n).await?;
+            work.device.run(&programs.batch, &StepParams { n_valid: samples.len() as u32, ..StepParams::default() })?;
+            let logits = work.device.read_f32(look.logits, 0, classes * n).await?;
             answers.extend((0..samples.len()).map(|lane| answer(&probabilities(&logits, n, lane))));
         }
-        Ok(answers.len() == self.test.len())
+        Ok(answers.len() == self.evaluation.test.len())
     }
 
     /// Shows a learner one picture of the dataset's extent, bytes `[c][h][w]`, attacked where asked. An attack leads away from
@@ -159,7 +161,7 @@ impl Session {
         let none = PgdConfig { iterations: 0, ..PgdConfig::fgsm(Norm::Linf, 0.0) };
         self.plan_attack(attack.unwrap_or(none))?;
         let (programs, look) = planned(&self.look, learner)?;
-        let (pgd, device) = (look.pgd.as_ref().ok_or_else(unplanned)?, &mut self.device);
+        let (pgd, device) = (look.pgd.as_ref().ok_or_else(unplanned)?, &mut self.work.device);
         let mut words: Vec<u32> = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         words.resize(LANES * size / 4, 0);
         device.write_u32(look.io.bytes, 0, &words)?;
@@ -196,7 +198,7 @@ impl Session {
         let (total, rows) = (slot.info.shape.weights(), slot.info.shape.c_out);
         let (before, now) = (&l.previous[layer], active_set(&slot.placement, total));
         let all = || 0..total as u32;
-        let values = self.device.read_f32(slot.values(), 0, slot.words()).await?;
+        let values = self.work.device.read_f32(slot.values(), 0, slot.words()).await?;
         let (active, values) = match &slot.placement {
             Placement::Dense => (all().collect(), values),
             Placement::Sparse(positions) => (positions.clone(), values),
@@ -222,7 +224,7 @@ impl Session {
     /// Compiles a learner's programs where there are none, or its buffers have moved since; returns its batch.
     fn plan_look(&mut self, learner: usize) -> Result<usize> {
         self.check_learner(learner)?;
-        let Self { data, device, scratch, io, learners, look, config, .. } = self;
+        let Self { data, work: Workspace { device, scratch, io, .. }, learners, look, config, .. } = self;
         let (net, classes) = (&learners[learner].net, data.classes.len());
         let lanes = padded_batch(config.samples_a_pass()).max(LANES);
         let look = match look {
@@ -248,7 +250,7 @@ impl Session {
     fn plan_attack(&mut self, config: PgdConfig) -> Result<()> {
         let look = self.look.as_mut().ok_or_else(unplanned)?;
         if look.pgd.as_ref().is_none_or(|pgd| pgd.config != config) {
-            look.pgd = Some(Pgd::new(&mut self.device, &look.io, look.attack, config)?);
+            look.pgd = Some(Pgd::new(&mut self.work.device, &look.io, look.attack, config)?);
         }
         Ok(())
     }

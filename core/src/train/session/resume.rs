@@ -8,9 +8,9 @@ use crate::config::ExperimentConfig;
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::formats::{StateDict, Tensor};
 use crate::hardness::Scores;
 use crate::net::plan::scatter;
-use crate::net::{StateDict, Tensor};
 use crate::sparse::csr::check_positions;
 use crate::train::checkpoint::{Array, CHECKPOINT_VERSION, Checkpoint, DataIdentity, Exact, Record, SavedBest, damaged};
 use crate::train::learner::Latest;
@@ -28,7 +28,7 @@ impl Session {
             let mut put = |name: String, array: Array| {
                 arrays.insert(format!("{index}/{name}"), array);
             };
-            let mut saved = learner.save(&self.device, &mut put).await?;
+            let mut saved = learner.save(&self.work.device, &mut put).await?;
             for (place, Best { clean, robust, epoch, scores, state }) in self.best_states(index).iter().enumerate() {
                 saved.best.push(SavedBest { clean: *clean, robust: *robust, epoch: *epoch, scores: scores.clone().into() });
                 state.tensors.iter().for_each(|(name, tensor)| put_tensor(&format!("{place}/{name}"), &tensor.data, &mut put));
@@ -39,9 +39,9 @@ impl Session {
             format: CHECKPOINT_VERSION,
             config: self.config.canonical_json()?,
             config_hash: self.config.hash()?,
-            data: DataIdentity::new(&self.data, self.hard.as_deref()),
-            device: self.device.info(),
-            lr: self.lr.map(|lr| Exact(f64::from(lr))),
+            data: DataIdentity::new(&self.data, self.evaluation.hard.as_deref()),
+            device: self.work.device.info(),
+            lr: self.steering.lr.map(|lr| Exact(f64::from(lr))),
             started: self.started,
             finished: self.finished,
             learners,
@@ -65,7 +65,7 @@ impl Session {
         checkpoint.check_config(&config)?;
         let mut session = Self::plan(config, data, scores, device, Origin::Saved(checkpoint)).await?;
         let Record { lr, started, finished, learners, .. } = &checkpoint.record;
-        session.lr = lr.map(|lr| lr.0 as f32);
+        session.steering.lr = lr.map(|lr| lr.0 as f32);
         (session.started, session.finished) = (*started, *finished);
         for (index, saved) in learners.iter().enumerate() {
             let Some(learner) = session.learners.get(index) else {

@@ -1,11 +1,11 @@
 //! A session's learners sample by sample: records, gradient norms, and test accuracy by difficulty bin.
 
-use super::{Images, SLICE_MS, SampleRecord, Session, score};
+use super::evaluation::Images;
+use super::{SLICE_MS, Session};
 use crate::error::Result;
-use crate::events::Score;
+use crate::net::SampleRecord;
 use crate::net::plan::SampleNorms;
 use crate::ops::StepParams;
-use crate::train::learner::upload;
 
 impl Session {
     /// Evaluates a learner on the whole training file, or on the whole test set, sample by sample, without augmentation.
@@ -18,7 +18,7 @@ impl Session {
         while at < samples.len() {
             at = self.evaluate(learner, &samples, Images { test, seen: false, attacked: false }, at).await?;
         }
-        self.records(samples.len()).await
+        self.work.io.records(&self.work.device, samples.len()).await
     }
 
     /// Indices of all samples of a file.
@@ -31,7 +31,7 @@ impl Session {
     /// # Errors
     /// What the device says.
     pub fn begin_norms(&mut self, learner: usize) -> Result<SampleNorms> {
-        self.learners[learner].net.sample_norms(&mut self.device, &mut self.scratch)
+        self.learners[learner].net.sample_norms(&mut self.work.device, &mut self.work.scratch)
     }
 
     /// Adds gradient norms of the samples of a file that `norms` does not have yet, for about a slice; says whether these are all.
@@ -45,23 +45,17 @@ impl Session {
             let at = norms.len();
             let end = (at + self.config.samples_a_pass()).min(samples.len());
             let images = if test { &self.data.test } else { &self.data.train };
-            self.batch.fill(&self.data, images, &samples[at..end], self.learners[learner].net.n, None)?;
-            upload(&mut self.device, &self.io, &self.batch)?;
+            let work = &mut self.work;
+            work.batch.fill(&self.data, images, &samples[at..end], self.learners[learner].net.n, None)?;
+            work.io.upload(&mut work.device, &work.batch)?;
             let step = StepParams { n_valid: (end - at) as u32, ..StepParams::default() };
-            norms.extend(program.run(&mut self.device, &step).await?);
+            norms.extend(program.run(&mut work.device, &step).await?);
         }
         Ok(norms.len() == samples.len())
     }
 
     /// Gives back what [`Self::begin_norms`] took.
     pub fn end_norms(&mut self, program: SampleNorms) {
-        program.free(&mut self.device);
-    }
-
-    /// Test accuracy by difficulty, easiest first; nothing where there are no bins.
-    pub(super) fn by_bin(&self, records: &[SampleRecord]) -> Vec<Score> {
-        let Some(bins) = &self.bins else { return Vec::new() };
-        let labels = || self.data.test.labels.iter().copied();
-        (0..self.config.bins).map(|bin| score(records, labels(), |i| bins[i] == bin, |_| true)).collect()
+        program.free(&mut self.work.device);
     }
 }

@@ -8,10 +8,10 @@ mod lattice;
 mod product;
 mod sampled;
 
-use super::super::parallel::{Shared, chunks_mut};
 use super::index::Index;
 use super::plain::add_bias;
 use super::{Forward, InputGrad, WeightGrad};
+use crate::platform::parallel::{Shared, chunks_mut};
 use lattice::{Lattice, Tiling};
 use product::{Product, Strides, Weights};
 

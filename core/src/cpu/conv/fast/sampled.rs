@@ -11,7 +11,7 @@ use super::lattice::{Lattice, Segment};
 use super::product::{load, with_scratch};
 use super::{Shared, Tiling, chunks_mut};
 use crate::cpu::conv::Csr;
-use crate::cpu::parallel::CHUNK;
+use crate::platform::parallel::CHUNK;
 use crate::platform::parallel_for;
 
 /// A sparse weight's entries by (channel block, group of channels within the block, row).

@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answers, Column, Forgetting, ScoreName, Scores};
-use crate::config::{ExperimentConfig, LearnerConfig, LrSchedule, Subset};
+use super::Session;
+use crate::config::{ExperimentConfig, LearnerConfig, LrSchedule};
 use crate::data::Dataset;
-use crate::device::{Device, DeviceInfo};
+use crate::device::Device;
+use crate::device::info::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::events::{Event, Summary};
+use crate::hardness::{Answers, Column, Forgetting, ScoreName, Scores, Subset};
+use crate::net::SampleRecord;
 use crate::net::plan::SampleNorms;
 use crate::rng::{Purpose, Stream};
-use crate::train::Session;
-use crate::train::session::SampleRecord;
 
 /// Epochs of a scoring run unless told otherwise.
 pub const SCORING_EPOCHS: u32 = 4;

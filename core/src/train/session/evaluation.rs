@@ -1,0 +1,247 @@
+//! Evaluating a learner: which parts an epoch's evaluation has, slice by slice, and what their records say.
+//!
+//! The samples, the hard half and the bins are fixed for the whole session, so that every epoch and every learner is judged alike.
+
+use std::sync::Arc;
+
+use super::{SLICE_MS, Session};
+use crate::config::ExperimentConfig;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::events::{Event, Score};
+use crate::hardness::{Column, Scores, difficulty_bins};
+use crate::net::SampleRecord;
+use crate::train::learner::{Latest, Learner, Pending, Phase, Tally};
+
+/// Images that are evaluated.
+#[derive(Clone, Copy)]
+pub(super) struct Images {
+    /// Of the test file, else of the training file.
+    pub test: bool,
+    /// As they are trained on, which may be corrupted.
+    pub seen: bool,
+    /// As the attack leaves them.
+    pub attacked: bool,
+}
+
+/// A split of the data.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Split {
+    Validation,
+    Test,
+    /// The test set, corrupted as the training samples are.
+    CorruptedTest,
+    /// What the learner trains on, no more of it than of the test set.
+    Train,
+}
+
+/// One part of an evaluation.
+#[derive(Clone, Copy)]
+struct Part {
+    on: Split,
+    attacked: bool,
+}
+
+/// What learners are evaluated on.
+pub(super) struct Evaluation {
+    /// Test and validation samples that are evaluated.
+    pub test: Arc<Vec<u32>>,
+    validation: Arc<Vec<u32>>,
+    /// Which of the test samples are hard.
+    pub hard: Option<Vec<bool>>,
+    /// Difficulty bin of each test sample that is evaluated, and their number.
+    bins: Option<(Vec<usize>, usize)>,
+}
+
+impl Evaluation {
+    /// The samples of an experiment, split by difficulty where there are scores.
+    ///
+    /// # Errors
+    /// `Config` where there are no test images, or scores for too few of them.
+    pub fn new(config: &ExperimentConfig, data: &Dataset, validation: &[u32], scores: Option<&Scores>) -> Result<Self> {
+        let limit = |n: usize| if config.limit_test == 0 { n } else { config.limit_test.min(n) };
+        let count = limit(data.test.len());
+        if count == 0 {
+            return Err(Error::config(format!("the dataset '{}' has no training or no test images", data.name)));
+        }
+        let (mut hard, mut bins) = (None, None);
+        if let Some(scores) = scores {
+            let column = scores.ranking(config.subset)?;
+            if !column.test.is_empty() {
+                hard = Some(test_bins(column, count, 2)?.into_iter().map(|bin| bin == 1).collect::<Vec<bool>>());
+                bins = if config.bins == 0 { None } else { Some((test_bins(column, count, config.bins)?, config.bins)) };
+            }
+        }
+        let validation = validation[..limit(validation.len())].to_vec();
+        Ok(Self { test: Arc::new((0..count as u32).collect()), validation: validation.into(), hard, bins })
+    }
+
+    /// All samples whose images are needed, of the training file and of the test file.
+    pub fn samples(&self) -> (&[u32], &[u32]) {
+        (&self.validation, &self.test)
+    }
+
+    /// The samples of a part.
+    fn of(&self, part: Part, learner: &Learner) -> (Arc<Vec<u32>>, usize) {
+        let all = |samples: &Arc<Vec<u32>>| (samples.clone(), samples.len());
+        match part.on {
+            Split::Validation => all(&self.validation),
+            Split::Test | Split::CorruptedTest => all(&self.test),
+            Split::Train => {
+                let samples = learner.training_samples();
+                let count = samples.len().min(self.test.len());
+                (samples, count)
+            }
+        }
+    }
+
+    /// Test accuracy by difficulty, easiest first; nothing where there are no bins.
+    fn by_bin(&self, records: &[SampleRecord], labels: &[u16]) -> Vec<Score> {
+        let Some((bins, count)) = &self.bins else { return Vec::new() };
+        (0..*count).map(|bin| score(records, labels, |i| bins[i] == bin, |_| true)).collect()
+    }
+
+    /// Enters what the records of a part say.
+    fn enter(&self, part: Part, records: &[SampleRecord], labels: &[u16], pending: &mut Pending) {
+        let Pending { scores, right } = pending;
+        if part.attacked {
+            // What was wrong before the attack is not robust, whatever the attack made of it.
+            let score = score(records, labels, |_| true, |i| right[i]);
+            let robust = scores.by_hardness.robust.get_or_insert_default();
+            match part.on {
+                Split::Validation => robust.validation = score,
+                Split::Test => robust.test = score,
+                Split::Train => robust.train = score,
+                Split::CorruptedTest => {}
+            }
+            return;
+        }
+        *right = records.iter().zip(labels).map(|(record, label)| record.predicted == *label).collect();
+        let all = score(records, labels, |_| true, |_| true);
+        match part.on {
+            Split::Validation => scores.validation = all,
+            Split::CorruptedTest => scores.by_hardness.corrupted = Some(all),
+            Split::Train => scores.by_hardness.robust.get_or_insert_default().clean_train = Some(all),
+            Split::Test => {
+                let half = |wanted: bool| self.hard.as_ref().map(|hard| score(records, labels, |i| hard[i] == wanted, |_| true));
+                (scores.test, scores.test_easy, scores.test_hard) = (all, half(false), half(true));
+                scores.by_hardness.bins = self.by_bin(records, labels);
+            }
+        }
+    }
+}
+
+impl Session {
+    /// The parts of a learner's evaluation, in order. An adversarial one ends the run with the training samples, for the
+    /// generalisation gap.
+    fn parts(&self, learner: &Learner) -> Vec<Part> {
+        let (on, attacked) = (|on| Part { on, attacked: false }, |on| Part { on, attacked: true });
+        let mut splits = vec![Split::Validation, Split::Test];
+        if self.work.adversary.is_some() && learner.epoch + 1 == self.config.epochs {
+            splits.push(Split::Train);
+        }
+        let mut parts: Vec<Part> = match self.work.adversary {
+            None => splits.into_iter().map(on).collect(),
+            Some(_) => splits.into_iter().flat_map(|split| [on(split), attacked(split)]).collect(),
+        };
+        if !self.config.corruption.is_empty() {
+            parts.push(on(Split::CorruptedTest));
+        }
+        parts
+    }
+
+    /// A slice of one part; after the last part the epoch ends.
+    pub(super) async fn evaluate_part(&mut self, index: usize, number: usize, at: usize) -> Result<Vec<Event>> {
+        let parts = self.parts(&self.learners[index]);
+        let Some(part) = parts.get(number).copied() else { return Ok(Vec::new()) };
+        let (samples, count) = self.evaluation.of(part, &self.learners[index]);
+        let samples = &samples[..count];
+        let test = matches!(part.on, Split::Test | Split::CorruptedTest);
+        let images = Images { test, seen: part.on != Split::Test, attacked: part.attacked };
+        let at = self.evaluate(index, samples, images, at).await?;
+        if at < samples.len() {
+            self.learners[index].phase = Phase::Evaluate(number, at);
+            return Ok(Vec::new());
+        }
+        let records = self.work.io.records(&self.work.device, samples.len()).await?;
+        let images = if test { &self.data.test } else { &self.data.train };
+        let labels: Vec<u16> = samples.iter().map(|&i| images.labels[i as usize]).collect();
+        let learner = &mut self.learners[index];
+        self.evaluation.enter(part, &records, &labels, &mut learner.pending);
+        if number + 1 < parts.len() {
+            learner.phase = Phase::Evaluate(number + 1, 0);
+            return Ok(Vec::new());
+        }
+        let mut latest = std::mem::take(&mut learner.pending).scores;
+        if let Some(robust) = latest.by_hardness.robust.as_mut().filter(|robust| robust.clean_train.is_none()) {
+            robust.train = learner.latest.train;
+        }
+        let events = self.end_epoch(index, latest);
+        self.keep_best(index).await?;
+        Ok(events)
+    }
+
+    fn end_epoch(&mut self, index: usize, latest: Latest) -> Vec<Event> {
+        let learner = &mut self.learners[index];
+        learner.latest = Latest { train: learner.latest.train, ..latest };
+        let lr = self.steering.lr.unwrap_or_else(|| learner.lr(&self.config));
+        learner.next_epoch(&self.config);
+        let Latest { train, validation, test, test_easy, test_hard, by_hardness } = learner.latest.clone();
+        let (epoch, flops, seconds) = (learner.epoch, learner.flops, learner.seconds);
+        let report = learner.topology_report(&self.config, &self.work);
+        let mut events: Vec<Event> = report.map(|report| Event::Topology { learner: index, epoch, report }).into_iter().collect();
+        events.push(Event::EpochEnd {
+            learner: index,
+            epoch,
+            lr,
+            train,
+            validation,
+            test,
+            test_easy,
+            test_hard,
+            by_hardness,
+            flops,
+            seconds,
+        });
+        events
+    }
+
+    /// Evaluates samples from `at` on for about a slice; returns where it stopped.
+    pub(super) async fn evaluate(&mut self, learner: usize, samples: &[u32], which: Images, at: usize) -> Result<usize> {
+        let file = if which.seen { &self.seen } else { &self.data };
+        let images = if which.test { &file.test } else { &file.train };
+        let learner = &mut self.learners[learner];
+        if which.attacked {
+            learner.prepare_attack(&mut self.work)?;
+        }
+        let (io, adversary) = (self.work.io, self.work.adversary.as_ref().filter(|_| which.attacked));
+        let queue = (samples, self.work.lanes, self.config.samples_a_pass());
+        io.each_batch(&mut self.work.device, &mut self.work.batch, (&self.data, images), queue, (at, SLICE_MS), |device, step, samples| {
+            match (adversary, &learner.under_attack) {
+                (Some(adversary), Some(programs)) => adversary.evaluate(device, programs, step, samples),
+                _ => learner.net.eval_step(device, step),
+            }
+        })
+        .await
+    }
+}
+
+/// The difficulty bin of each of the first `count` test samples.
+fn test_bins(column: &Column, count: usize, bins: usize) -> Result<Vec<usize>> {
+    let Column { score, test, .. } = column;
+    let Some(first) = test.get(..count) else {
+        return Err(Error::config(format!("{count} test samples, but scores '{score}' for only {}", test.len())));
+    };
+    difficulty_bins(first, score.sign(), bins)
+}
+
+/// Mean loss and accuracy of the records that `keep` names by index; right are only those that may be.
+fn score(records: &[SampleRecord], labels: &[u16], keep: impl Fn(usize) -> bool, may_be_right: impl Fn(usize) -> bool) -> Score {
+    let mut tally = Tally::default();
+    for (i, (record, label)) in records.iter().zip(labels).enumerate() {
+        if keep(i) {
+            tally.add_sample(record.loss, record.predicted == *label && may_be_right(i));
+        }
+    }
+    tally.score()
+}

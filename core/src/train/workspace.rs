@@ -1,0 +1,87 @@
+//! What all learners of a session work with: one device, one pool of memory, one set of batch buffers, one attack.
+
+use crate::attack::Adversary;
+use crate::config::ExperimentConfig;
+use crate::data::Dataset;
+use crate::data::batch::{Augmentation, HostBatch};
+use crate::device::Device;
+use crate::error::Result;
+use crate::net::scratch::Scratch;
+use crate::net::{Io, Training};
+use crate::ops::padded_batch;
+
+/// A device and everything on it that is no learner's own.
+pub struct Workspace {
+    /// Where to compute.
+    pub device: Device,
+    /// Memory inside a step.
+    pub scratch: Scratch,
+    /// Batch buffers.
+    pub io: Io,
+    /// Lanes of a batch.
+    pub lanes: usize,
+    /// The batch on the host.
+    pub batch: HostBatch,
+    /// The attacks of an adversarial experiment.
+    pub adversary: Option<Adversary>,
+}
+
+impl Workspace {
+    /// Allocates the batch buffers, and those of the attack where there is one.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn new(mut device: Device, config: &ExperimentConfig, data: &Dataset) -> Result<Self> {
+        let lanes = padded_batch(config.samples_a_pass());
+        let io = Io::new(&mut device, data.extent, lanes, data.train.len().max(data.test.len()))?;
+        let adversary = match (config.train_attack(), config.test_attack()) {
+            (Some(train), Some(test)) => Some(Adversary::new(&mut device, &io, data.extent, lanes, (train, test), config.seed)?),
+            _ => None,
+        };
+        Ok(Self { device, scratch: Scratch::default(), io, lanes, batch: HostBatch::default(), adversary })
+    }
+
+    /// How an experiment's networks are trained here.
+    pub fn training(&self, config: &ExperimentConfig) -> Training {
+        Training { pixels: self.adversary.as_ref().map(Adversary::pixels), ..config.training() }
+    }
+
+    /// Puts training samples into the batch buffers, augmented as in this epoch.
+    ///
+    /// # Errors
+    /// As [`HostBatch::fill`]; what the device says.
+    pub fn load(&mut self, config: &ExperimentConfig, data: &Dataset, samples: &[u32], epoch: u32) -> Result<()> {
+        fill(&mut self.batch, config, data, self.lanes, samples, epoch)?;
+        self.io.upload(&mut self.device, &self.batch)
+    }
+
+    /// Gives the device back, with nothing of this workspace left on it.
+    pub fn into_device(self) -> Device {
+        let Self { mut device, scratch, io, adversary, .. } = self;
+        scratch.free(&mut device);
+        if let Some(adversary) = adversary {
+            adversary.io.free(&mut device);
+        }
+        io.free(&mut device);
+        device
+    }
+}
+
+/// Packs training samples, augmented as in this epoch.
+///
+/// # Errors
+/// As [`HostBatch::fill`].
+pub fn fill(batch: &mut HostBatch, config: &ExperimentConfig, data: &Dataset, lanes: usize, samples: &[u32], epoch: u32) -> Result<()> {
+    let augmentation = Augmentation { seed: config.seed, epoch: u64::from(epoch), transforms: data.augmentation };
+    batch.fill(data, &data.train, samples, lanes, config.augment.then_some(&augmentation))
+}
+
+/// What a learner is handed for a turn.
+pub struct Ring<'a> {
+    /// The experiment.
+    pub config: &'a ExperimentConfig,
+    /// The images as they are trained on.
+    pub data: &'a Dataset,
+    /// Where it works.
+    pub work: &'a mut Workspace,
+}

@@ -8,7 +8,6 @@ use serde_json::Value;
 use sparring_core::Event;
 use sparring_core::config::LearnerConfig;
 use sparring_core::events::{LearnerInfo, Score};
-use sparring_core::json;
 use sparring_core::run_file::RunFile;
 
 use crate::figures::{count, duration, percent};
@@ -162,7 +161,7 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
-        other => json::to_string(other).unwrap_or_default(),
+        other => serde_json::to_string(other).unwrap_or_default(),
     }
 }
 

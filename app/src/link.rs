@@ -5,14 +5,13 @@
 use serde_json::{Map, Value};
 use sparring_core::config::{ExperimentConfig, FORMAT_VERSION};
 use sparring_core::error::{Error, Result};
-use sparring_core::json;
 
 /// A value as text: shortest form of a number, bare strings, lists by commas.
 fn text(value: &Value) -> String {
     match value {
         Value::String(s) => s.clone(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
-        other => json::to_string(other).unwrap_or_default(),
+        other => serde_json::to_string(other).unwrap_or_default(),
     }
 }
 
@@ -62,13 +61,13 @@ fn put(fields: &mut Map<String, Value>, name: &str, given: &str) -> Result<()> {
         Value::String(_) => Value::String(given.to_owned()),
         // A plus that was not encoded comes as a space; no learner has one.
         Value::Array(_) => given.split(',').map(|item| Value::String(item.trim().replace(' ', "+"))).collect(),
-        _ => json::value(given).map_err(|_| Error::config(format!("{name}: '{given}' is not a number or true/false")))?,
+        _ => serde_json::from_str(given).map_err(|_| Error::config(format!("{name}: '{given}' is not a number or true/false")))?,
     };
     Ok(())
 }
 
 fn read(fields: Map<String, Value>) -> Result<ExperimentConfig> {
-    json::from_value(&Value::Object(fields)).map_err(|e| Error::config(e.to_string()))
+    serde_json::from_value(Value::Object(fields)).map_err(|e| Error::config(e.to_string()))
 }
 
 /// The experiment with one field changed, which need not make sense with the others.

@@ -360,7 +360,7 @@ impl ExperimentConfig {
     /// The complete configuration as JSON with what does not change the numbers (the device, recomputation) at its default.
     pub fn canonical_json(&self) -> Result<String> {
         let canonical = Self { device: DeviceChoice::Auto, recompute: false, ..self.clone() };
-        crate::json::to_string(&canonical).map_err(|e| Error::config(e.to_string()))
+        serde_json::to_string(&canonical).map_err(|e| Error::config(e.to_string()))
     }
 
     /// First 12 hex digits of the SHA-256 over [`Self::canonical_json`].
@@ -376,8 +376,8 @@ impl ExperimentConfig {
 
     /// Its fields by name. Through text, so that the page needs no second writer that writes trees.
     pub fn fields(&self) -> Result<serde_json::Map<String, serde_json::Value>> {
-        let text = crate::json::to_string(self).map_err(|e| Error::config(e.to_string()))?;
-        crate::json::object(&text).map_err(|e| Error::config(e.to_string()))
+        let text = serde_json::to_string(self).map_err(|e| Error::config(e.to_string()))?;
+        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text).map_err(|e| Error::config(e.to_string()))
     }
 }
 

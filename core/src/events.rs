@@ -274,8 +274,8 @@ impl Event {
     ///
     /// # Errors
     /// None that can be provoked: events are plain data.
-    pub fn to_line(&self) -> Result<String, crate::json::Error> {
-        let text = crate::json::to_string(self)?;
+    pub fn to_line(&self) -> Result<String, serde_json::Error> {
+        let text = serde_json::to_string(self)?;
         // Every event has fields: {"name":{fields}}.
         let (name, fields) = text[1..text.len() - 1].split_once(':').unwrap_or_default();
         Ok(format!("{{\"event\":{name},{}", fields.get(1..).unwrap_or_default()))
@@ -283,12 +283,12 @@ impl Event {
     /// Reads such a line, its fields in any order.
     ///
     /// # Errors
-    /// Where it is no event, in the words of [`crate::json`].
-    pub fn from_line(line: &str) -> Result<Self, crate::json::Error> {
-        let mut fields = crate::json::object(line)?;
+    /// Where it is no event, in serde's words.
+    pub fn from_line(line: &str) -> Result<Self, serde_json::Error> {
+        let mut fields = serde_json::from_str::<Map<String, Value>>(line)?;
         let name = fields.remove("event").unwrap_or_default();
         let name = name.as_str().unwrap_or_default().to_owned();
-        crate::json::from_value(&Value::Object(Map::from_iter([(name, Value::Object(fields))])))
+        serde_json::from_value(Value::Object(Map::from_iter([(name, Value::Object(fields))])))
     }
 }
 

@@ -16,7 +16,6 @@ pub mod formats;
 pub mod golden;
 pub mod gpu;
 pub mod hardness;
-pub mod json;
 pub mod layout;
 pub mod names;
 pub mod net;

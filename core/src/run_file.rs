@@ -99,14 +99,14 @@ fn tree(bytes: &[u8]) -> Result<Value, Unreadable> {
     if !text.trim_start().starts_with(['{', '[']) {
         return Err(Unreadable::NotARun("text in another form".into()));
     }
-    crate::json::value(text).map_err(damaged)
+    serde_json::from_str(text).map_err(damaged)
 }
 
 /// Several runs as one file's text.
 ///
 /// # Errors
 /// As [`RunFile::to_json`].
-pub fn all_to_json<'a>(runs: impl Iterator<Item = &'a RunFile>) -> Result<String, crate::json::Error> {
+pub fn all_to_json<'a>(runs: impl Iterator<Item = &'a RunFile>) -> Result<String, serde_json::Error> {
     Ok(format!("[{}]", runs.map(RunFile::to_json).collect::<Result<Vec<_>, _>>()?.join(",\n")))
 }
 
@@ -116,7 +116,7 @@ impl RunFile {
     /// # Errors
     /// Where it is something else, too large, of another version or damaged.
     pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
-        Self::of_tree(&tree(bytes)?)
+        Self::of_tree(tree(bytes)?)
     }
 
     /// Reads a file of one run or of a list of them, as [`all_to_json`] writes it.
@@ -125,21 +125,21 @@ impl RunFile {
     /// As [`Self::read`], for the first that cannot be read.
     pub fn read_all(bytes: &[u8]) -> Result<Vec<Self>, Unreadable> {
         match tree(bytes)? {
-            Value::Array(list) if !list.is_empty() => list.iter().map(Self::of_tree).collect(),
-            one => Ok(vec![Self::of_tree(&one)?]),
+            Value::Array(list) if !list.is_empty() => list.into_iter().map(Self::of_tree).collect(),
+            one => Ok(vec![Self::of_tree(one)?]),
         }
     }
 
-    fn of_tree(tree: &Value) -> Result<Self, Unreadable> {
+    fn of_tree(tree: Value) -> Result<Self, Unreadable> {
         if !tree.is_object() {
             return Err(Unreadable::NotARun("JSON of another kind".into()));
         }
-        match crate::json::from_value::<Stamp>(tree).map_err(damaged)?.sparring_run {
+        match Stamp::deserialize(&tree).map_err(damaged)?.sparring_run {
             None => return Err(Unreadable::NotARun("JSON of another kind".into())),
             Some(RUN_FILE_VERSION) => {}
             Some(found) => return Err(Unreadable::Version { found }),
         }
-        let run: Self = crate::json::from_value(tree).map_err(damaged)?;
+        let run: Self = serde_json::from_value(tree).map_err(damaged)?;
         run.check()?;
         Ok(run)
     }
@@ -149,7 +149,7 @@ impl RunFile {
     /// # Errors
     /// As [`Self::read`]; `Damaged` says which file and line.
     pub fn of_folder(name: &str, summary: &[u8], metrics: &[u8]) -> Result<Self, Unreadable> {
-        let mut run: Self = crate::json::from_str(text(summary)?).map_err(|e| damaged(format_args!("summary.json: {e}")))?;
+        let mut run: Self = serde_json::from_str(text(summary)?).map_err(|e| damaged(format_args!("summary.json: {e}")))?;
         let text = text(metrics)?;
         let mut events = Vec::new();
         for (number, line) in text.split_inclusive('\n').enumerate() {
@@ -168,8 +168,8 @@ impl RunFile {
     ///
     /// # Errors
     /// None that can be provoked: a run is plain data.
-    pub fn to_json(&self) -> Result<String, crate::json::Error> {
-        crate::json::to_string(self)
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
     }
 
     /// Epochs that the slowest learner has completed, and whether all of it is there.

@@ -49,7 +49,7 @@ impl Bridge {
             Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
                 let parts = js_sys::Array::from(&event.data());
                 let text = parts.get(0).as_string().unwrap_or_default();
-                match sparring_core::json::from_str::<Message>(&text) {
+                match serde_json::from_str::<Message>(&text) {
                     Ok(Message::Booted) => line.hears(),
                     Ok(Message::Died(failure)) => {
                         line.dead.set(true);
@@ -98,7 +98,7 @@ impl Bridge {
     }
     fn say(&self, command: &Command, attachment: JsValue) {
         // Plain data without maps or non-finite numbers: writing it cannot fail.
-        let Ok(text) = sparring_core::json::to_string(command) else { return };
+        let Ok(text) = serde_json::to_string(command) else { return };
         match self.line.waiting.borrow_mut().as_mut() {
             Some(waiting) => waiting.push((text, attachment)),
             None => self.line.post(&text, &attachment),

@@ -103,8 +103,7 @@ fn fetch_recorded(lab: Lab) {
     }
     spawn_local(async move {
         let index = fetch::get("runs/index.json", &mut |_| true).await.unwrap_or_default();
-        let names: Vec<String> =
-            std::str::from_utf8(&index).ok().and_then(|text| sparring_core::json::from_str(text).ok()).unwrap_or_default();
+        let names: Vec<String> = std::str::from_utf8(&index).ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         for run in names {
             let file = recorded(&run).await.map(Arc::new);
             let entry = Entry { run, source: Source::Recorded, number: 0, bytes: 0, resumes: false, file };

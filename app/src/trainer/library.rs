@@ -166,7 +166,7 @@ impl Library {
                 Err(why) => return Err(no_cifar10(why)),
             }
         }
-        if let Ok(json) = sparring_core::json::to_string(data.manifest()) {
+        if let Ok(json) = serde_json::to_string(data.manifest()) {
             store.write(KEPT_MANIFEST, json.as_bytes()).await;
         }
         Ok(data.finish()?)
@@ -187,7 +187,7 @@ impl Library {
             done += chunk.bytes;
             out.loading("Keeping CIFAR-10 in this browser", Some(Amount::Bytes(done, total))).await;
         }
-        if let Ok(json) = sparring_core::json::to_string(&manifest) {
+        if let Ok(json) = serde_json::to_string(&manifest) {
             store.write(KEPT_MANIFEST, json.as_bytes()).await;
         }
         let counts = (data.train.len(), data.test.len());

@@ -80,7 +80,7 @@ fn post_with(message: &Message, bytes: &[u8]) {
 
 fn send(message: &Message, attachment: JsValue) {
     // Plain data; non-finite numbers become null and fail to be read, which the page reports.
-    if let Ok(text) = sparring_core::json::to_string(message) {
+    if let Ok(text) = serde_json::to_string(message) {
         let _ = scope().post_message(&js_sys::Array::of2(&text.into(), &attachment));
     }
 }
@@ -130,7 +130,7 @@ pub fn start() {
     let stops = out.stops.clone();
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         let parts = js_sys::Array::from(&event.data());
-        match sparring_core::json::from_str::<Command>(&parts.get(0).as_string().unwrap_or_default()) {
+        match serde_json::from_str::<Command>(&parts.get(0).as_string().unwrap_or_default()) {
             Ok(command) => {
                 if command == Command::Stop {
                     stops.set(stops.get() + 1);

@@ -85,7 +85,7 @@ impl Manifest {
     pub fn parse(file: &str, json: &[u8]) -> Result<Self> {
         // As text: the page then holds one JSON reader, not one for bytes beside it.
         let text = std::str::from_utf8(json).map_err(|e| Error::format(file, "a dataset manifest", e))?;
-        let manifest: Self = crate::json::from_str(text).map_err(|e| Error::format(file, "a dataset manifest", e))?;
+        let manifest: Self = serde_json::from_str(text).map_err(|e| Error::format(file, "a dataset manifest", e))?;
         manifest.check(file)?;
         Ok(manifest)
     }

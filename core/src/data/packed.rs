@@ -140,7 +140,7 @@ pub fn read_header(file: &str, bytes: &[u8]) -> Result<(Header, usize)> {
     let json = bytes.get(PREFIX..).filter(|_| length <= MAX_HEADER).and_then(|rest| rest.get(..length));
     let json =
         json.ok_or_else(|| Error::format(file, format!("a header of {length} bytes"), format!("a file of {} bytes", bytes.len())))?;
-    let header: Header = crate::json::from_slice(json).map_err(|e| Error::format(file, "the header of a packed dataset", e))?;
+    let header: Header = serde_json::from_slice(json).map_err(|e| Error::format(file, "the header of a packed dataset", e))?;
     header.check(file)?;
     Ok((header, PREFIX + length))
 }

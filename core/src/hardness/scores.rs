@@ -68,7 +68,7 @@ impl Scores {
         let broken = |e: &dyn std::fmt::Display| Error::format("scores", "scores that can be written", e);
         let names = self.columns.iter().map(|c| c.score).collect();
         let metadata = Metadata { name: None, names, card: self.card.clone() };
-        let metadata = crate::json::to_string(&metadata).map_err(|e| broken(&e))?;
+        let metadata = serde_json::to_string(&metadata).map_err(|e| broken(&e))?;
         let mut tensors: Vec<(String, &str, usize, Vec<u8>)> = Vec::new();
         for column in &self.columns {
             for (part, values) in [("train", &column.train), ("test", &column.test)] {
@@ -96,7 +96,7 @@ impl Scores {
         let Some(metadata) = metadata.get(METADATA_KEY) else {
             return Err(broken(&format!("no metadata '{METADATA_KEY}'")));
         };
-        let Metadata { name, names, card } = crate::json::from_str(metadata).map_err(|e| broken(&e))?;
+        let Metadata { name, names, card } = serde_json::from_str(metadata).map_err(|e| broken(&e))?;
         let read = |tensor: &str, dtype: &str| {
             let stored = tensors.get(tensor).ok_or_else(|| broken(&format!("no tensor '{tensor}'")))?;
             if stored.dtype != dtype || stored.shape.len() != 1 {

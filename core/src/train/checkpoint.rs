@@ -28,11 +28,11 @@ const FINGERPRINT_IMAGES: usize = 256;
 
 /// The settings in which two configurations (as [`ExperimentConfig::canonical_json`] writes them) differ.
 pub fn differences(saved: &str, now: &str) -> Vec<Difference> {
-    let parse = |text: &str| crate::json::object(text).unwrap_or_default();
+    let parse = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).unwrap_or_default();
     let (saved, now) = (parse(saved), parse(now));
     let fields: std::collections::BTreeSet<&String> = saved.keys().chain(now.keys()).collect();
     let show =
-        |value: Option<&serde_json::Value>| value.map_or_else(|| "not set".to_owned(), |v| crate::json::to_string(v).unwrap_or_default());
+        |value: Option<&serde_json::Value>| value.map_or_else(|| "not set".to_owned(), |v| serde_json::to_string(v).unwrap_or_default());
     let differing = fields.into_iter().filter(|field| saved.get(*field) != now.get(*field));
     differing.map(|field| Difference { field: field.clone(), saved: show(saved.get(field)), now: show(now.get(field)) }).collect()
 }
@@ -313,7 +313,7 @@ impl Checkpoint {
     /// # Errors
     /// `Format` where the record cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let record = crate::json::to_string(&self.record).map_err(|e| Error::format("checkpoint", "a record that can be written", e))?;
+        let record = serde_json::to_string(&self.record).map_err(|e| Error::format("checkpoint", "a record that can be written", e))?;
         let stored: Vec<(&str, &str, usize, Vec<u8>)> = self
             .arrays
             .iter()
@@ -344,12 +344,12 @@ impl Checkpoint {
         if Sha256::digest(&bytes[..content])[..] != bytes[content..] {
             return Err(damaged("its SHA-256 is not the one it ends with"));
         }
-        let record = crate::json::value(record).map_err(damaged)?;
-        let Version { format } = crate::json::from_value(&record).map_err(damaged)?;
+        let record: serde_json::Value = serde_json::from_str(record).map_err(damaged)?;
+        let Version { format } = Version::deserialize(&record).map_err(damaged)?;
         if format != CHECKPOINT_VERSION {
             return Err(Error::checkpoint(Refusal::Version { found: format, written: CHECKPOINT_VERSION }));
         }
-        let record = crate::json::from_value(&record).map_err(damaged)?;
+        let record = serde_json::from_value(record).map_err(damaged)?;
         let mut arrays = BTreeMap::new();
         for (name, stored) in tensors.into_iter().filter(|(name, _)| name != DIGEST) {
             let words = || stored.bytes.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);

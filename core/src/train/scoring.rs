@@ -175,7 +175,7 @@ impl Scoring {
         let device = self.session.into_device();
         let seed = self.config.seed;
         let card = ScoreCard { config_hash: self.config.hash()?, config: self.config, device: device.info(), summary, runs: 1 };
-        let card = crate::json::to_string(&card).map_err(|e| Error::config(e.to_string()))?;
+        let card = serde_json::to_string(&card).map_err(|e| Error::config(e.to_string()))?;
         type Value = fn(&SampleRecord) -> f32;
         let mut columns = Vec::new();
         let mut put = |score, train, test| columns.push(Column { score, train, test });
@@ -229,8 +229,8 @@ pub fn mean(runs: &[Scores]) -> Result<Scores> {
     for Column { score, .. } in &first.columns {
         columns.push(Column { score: *score, train: average(*score, |c| &c.train)?, test: average(*score, |c| &c.test)? });
     }
-    let mut card: ScoreCard = crate::json::from_str(&first.card).map_err(|e| Error::config(e.to_string()))?;
+    let mut card: ScoreCard = serde_json::from_str(&first.card).map_err(|e| Error::config(e.to_string()))?;
     card.runs = runs.len() as u32;
-    let card = crate::json::to_string(&card).map_err(|e| Error::config(e.to_string()))?;
+    let card = serde_json::to_string(&card).map_err(|e| Error::config(e.to_string()))?;
     Ok(Scores { columns, answers: first.answers.clone(), card })
 }

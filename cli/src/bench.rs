@@ -14,6 +14,7 @@ use sparring_core::data::Normalization;
 use sparring_core::device::info::DeviceChoice;
 use sparring_core::net::zoo::Model;
 use sparring_core::ops::{ConvShape, padded_batch};
+use sparring_figures::number;
 
 use crate::args::DeviceFlag;
 use crate::console::{Console, describe};
@@ -195,7 +196,7 @@ fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effor
                 format!("{:.0}", step.flops as f64 / step.ms / 1e6),
                 format!("{achieved:.2}"),
                 format!("{ideal:.2}"),
-                format!("{:.0} %", 100.0 * achieved / ideal),
+                number::percent(achieved / ideal, 0),
                 format!("{:.0}", step.bytes as f64 / 1e6),
                 format!("{:.0}", step.step_bytes as f64 / 1e6),
             ]);

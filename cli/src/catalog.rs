@@ -10,6 +10,7 @@ use sparring_core::config::{Allocation, Dynamics, Method, Start};
 use sparring_core::data::DatasetName;
 use sparring_core::net::zoo::{Input, Model};
 use sparring_core::sparse::{Grow, Prune, Redistribution};
+use sparring_figures::number;
 
 use crate::rundir;
 
@@ -75,7 +76,7 @@ fn markdown() -> Result<String> {
             format!("`{model}`"),
             model.doc().to_owned(),
             format!("{h}x{w}x{c}"),
-            grouped(graph.parameters()),
+            number::count(graph.parameters()),
             graph.weights().len().to_string(),
             format!("{:.1} M", graph.macs() as f64 / 1e6),
         ]);
@@ -98,19 +99,6 @@ fn section(out: &mut String, title: &str, header: &[&str], rows: impl Iterator<I
     Ok(())
 }
 
-/// 11173952 as 11,173,952.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
@@ -122,10 +110,5 @@ mod tests {
         let carried = readme.split_once(BEGIN).unwrap().1.split_once(END).unwrap().0;
         assert!(carried == markdown().unwrap(), "run `cargo run --release -- catalog --write README.md`");
         assert!(carried.contains("| `resnet18` |") && carried.contains("11,173,952") && carried.contains("| `lth` |"));
-    }
-
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 }

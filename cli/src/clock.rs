@@ -37,26 +37,6 @@ pub fn system() -> String {
     format!("{} ({} {})", pretty.unwrap_or_else(|| std::env::consts::OS.to_owned()), std::env::consts::OS, std::env::consts::ARCH)
 }
 
-/// A duration for people: `48 s`, `12 min 5 s`, `3 h 20 min`.
-pub fn duration(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
-    }
-}
-
-/// A rough duration for people: `48 s`, `12 min`, `3 h 20 min`.
-pub fn about(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
-    match whole {
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min", (whole + 30) / 60),
-        _ => duration(seconds),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,7 +52,5 @@ mod tests {
         ] {
             assert_eq!(format_utc(seconds), text);
         }
-        assert_eq!(duration(3725.0), "1 h 2 min");
-        assert_eq!((about(47.6).as_str(), about(95.0).as_str(), about(3725.0).as_str()), ("48 s", "2 min", "1 h 2 min"));
     }
 }

@@ -12,9 +12,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sparring_core::Device;
 use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use sparring_core::events::{Event, Score};
-
-use crate::clock;
-use crate::table::percent;
+use sparring_figures::number;
 
 /// Where words go.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +117,7 @@ impl Outlook {
     }
     /// At the beginning of the run.
     pub fn words(&self) -> String {
-        self.left(0.0, 0.0, 1.0).map_or_else(String::new, |left| format!("; about {} left in all", clock::about(left)))
+        self.left(0.0, 0.0, 1.0).map_or_else(String::new, |left| format!("; about {} left in all", number::about(left)))
     }
 }
 
@@ -181,7 +179,7 @@ impl Live {
     fn overall(&mut self, learner: usize, epochs: f64) {
         let Some(overall) = &mut self.overall else { return };
         let Some(left) = overall.left(learner, epochs, self.epochs) else { return };
-        let text = format!("run {} of {}, about {} left in all", overall.outlook.run, overall.outlook.runs, clock::about(left));
+        let text = format!("run {} of {}, about {} left in all", overall.outlook.run, overall.outlook.runs, number::about(left));
         match &overall.bar {
             Some(bar) => bar.set_message(text),
             // In a pipe once, after enough of the first run to go by.
@@ -216,7 +214,7 @@ impl Live {
                 self.ms = vec![0.0; learners.len()];
                 self.epochs = *epochs;
                 let width = self.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
-                self.line(&format!("memory    {:.1} MB on the device", *device_bytes as f64 / 1e6));
+                self.line(&format!("memory    {} on the device", number::bytes(*device_bytes)));
                 if let Some((all, bars)) = &mut self.bars {
                     for name in &self.names {
                         let bar = all.add(ProgressBar::new(WAITING));
@@ -246,32 +244,34 @@ impl Live {
                         bar.eta().as_secs_f64()
                     };
                     bar.set_message(format!(
-                        "epoch {}/{}  loss {loss:.3}  train {}  {ms_per_step:.1} ms/step  ETA {}",
+                        "epoch {}/{}  loss {loss:.3}  train {}  {} ms/step  ETA {}",
                         epoch + 1,
                         self.epochs,
-                        percent(*accuracy),
-                        clock::about(left)
+                        number::percent(*accuracy, 2),
+                        number::three(*ms_per_step),
+                        number::about(left)
                     ));
                 }
                 self.overall(*learner, f64::from(*epoch) + *step as f64 / (*steps).max(1) as f64);
             }
             Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, by_hardness, seconds, .. } => {
-                let half =
-                    |name: &str, score: &Option<Score>| score.map_or_else(String::new, |s| format!("  {name} {}", percent(s.accuracy)));
+                let half = |name: &str, score: &Option<Score>| {
+                    score.map_or_else(String::new, |s| format!("  {name} {}", number::percent(s.accuracy, 2)))
+                };
                 let width = self.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
                 self.line(&format!(
-                    "epoch {epoch:>3}/{}  {:<width$}  lr {lr:<7}  loss {:.4}  train {}  test {}{}{}{}{}  {:.1} ms/step  {}",
+                    "epoch {epoch:>3}/{}  {:<width$}  lr {lr:<7}  loss {:.4}  train {}  test {}{}{}{}{}  {} ms/step  {}",
                     self.epochs,
                     self.name(*learner),
                     train.loss,
-                    percent(train.accuracy),
-                    percent(test.accuracy),
+                    number::percent(train.accuracy, 2),
+                    number::percent(test.accuracy, 2),
                     half("easy", test_easy),
                     half("hard", test_hard),
                     half("corrupted", &by_hardness.corrupted),
                     half("robust", &by_hardness.robust.map(|robust| robust.test)),
-                    self.ms.get(*learner).copied().unwrap_or(0.0),
-                    clock::duration(*seconds),
+                    number::three(self.ms.get(*learner).copied().unwrap_or(0.0)),
+                    number::duration(*seconds),
                 ));
                 self.overall(*learner, f64::from(*epoch));
             }

@@ -9,11 +9,12 @@ use sparring_core::corrupt::{Corruption, CorruptionSet, Severity, corrupt_all};
 use sparring_core::data::DatasetName;
 use sparring_core::data::{Dataset, Images};
 use sparring_core::platform::{cpu_name, threads};
+use sparring_figures::number;
 
 use crate::args::Usage;
 use crate::console::Console;
 use crate::npy::Npy;
-use crate::{clock, data, rundir, source};
+use crate::{data, rundir, source};
 
 /// How many times a sheet enlarges a pixel, and the pixels between its images.
 const ENLARGED: usize = 2;
@@ -96,7 +97,7 @@ pub fn corrupt(args: &CorruptArgs) -> Result<()> {
             seconds.insert(kind.name().into(), json!(took));
         }
         let total = start.elapsed().as_secs_f64();
-        console.say(format_args!("all       {} ({}, {} threads)", clock::duration(total), cpu_name(), threads()));
+        console.say(format_args!("all       {} ({}, {} threads)", number::duration(total), cpu_name(), threads()));
         (result["seconds"], result["total_seconds"]) = (seconds.into(), json!(total));
     }
     if let Some(out) = &args.out {

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use sparring_core::corrupt::{Corruption, Severity, corrupt_all};
 use sparring_core::data::{Dataset, Images};
+use sparring_figures::number;
 
 use crate::eval::Outcome;
 use crate::npy::Npy;
@@ -70,7 +71,7 @@ impl Grid {
                 };
                 outcomes.push(evaluate(&images)?);
             }
-            let errors: Vec<String> = outcomes.iter().map(|o| table::percent(error(o))).collect();
+            let errors: Vec<String> = outcomes.iter().map(|o| number::percent(error(o), 2)).collect();
             said(&format!("{:<18} error {}", kind.name(), errors.join("  ")));
             grid.push((kind, outcomes));
         }
@@ -95,7 +96,7 @@ impl Grid {
         let row = |(kind, outcomes): &(Corruption, Vec<Outcome>)| {
             let errors = outcomes.iter().map(error);
             let mean = errors.clone().sum::<f64>() / outcomes.len().max(1) as f64;
-            std::iter::once(kind.name().to_owned()).chain(errors.chain([mean]).map(table::percent)).collect()
+            std::iter::once(kind.name().to_owned()).chain(errors.chain([mean]).map(|error| number::percent(error, 2))).collect()
         };
         table::render(&["error", "1", "2", "3", "4", "5", "mean"], &self.0.iter().map(row).collect::<Vec<_>>())
     }

@@ -15,11 +15,12 @@ use sparring_core::net::NetConfig;
 use sparring_core::net::scratch::Scratch;
 use sparring_core::net::{Graph, Net, Placement};
 use sparring_core::ops::OptimizerName;
+use sparring_figures::number;
 
 use crate::args::{DeviceFlag, Usage};
 use crate::console::{Console, open_device};
 use crate::corruptions::{Grid, Origin};
-use crate::{clock, data, import, rundir, source, table};
+use crate::{data, import, rundir, source};
 
 /// Samples of a batch.
 const BATCH: usize = 100;
@@ -96,9 +97,9 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
         data.name,
         outcome.correct,
         outcome.samples,
-        table::percent(accuracy),
+        number::percent(accuracy, 2),
         outcome.loss,
-        clock::duration(seconds)
+        number::duration(seconds)
     ));
     let grid = if corrupted {
         let origin = args.cifar_c.as_deref().map_or(Origin::Made(args.seed), Origin::Archive);
@@ -111,9 +112,9 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
         console.say(grid.table());
         console.say(format_args!(
             "mean corruption error (plain mean, not normalised): {} over the standard kinds, {} over all; clean error {}",
-            table::percent(standard),
-            table::percent(all),
-            table::percent(1.0 - accuracy)
+            number::percent(standard, 2),
+            number::percent(all, 2),
+            number::percent(1.0 - accuracy, 2)
         ));
         if let Some(path) = &args.csv {
             rundir::write(path, grid.csv().as_bytes())?;

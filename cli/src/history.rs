@@ -3,8 +3,7 @@
 use serde_json::Value;
 use sparring_core::device::info::DeviceInfo;
 use sparring_core::events::{Event, LearnerInfo, Score, Summary};
-
-use crate::table;
+use sparring_figures::number;
 
 /// One evaluated epoch of one learner.
 #[derive(Clone, Debug)]
@@ -99,15 +98,15 @@ pub const HEADER: [&str; 9] = ["learner", "density", "parameters", "ms/step", "F
 /// The result table of a summary (`summary.json`'s form), one row a learner. What is missing is a dash, so that the files of
 /// any version can be shown.
 pub fn rows(summary: &Value) -> Vec<Vec<String>> {
-    let number = |value: &Value, form: &dyn Fn(f64) -> String| value.as_f64().map_or_else(|| "-".into(), form);
+    let of = |value: &Value, form: &dyn Fn(f64) -> String| value.as_f64().map_or_else(|| "-".into(), form);
     let row = |l: &Value| {
         let name = l["name"].as_str().unwrap_or("?");
         vec![
             if l["failed"].is_null() { name.to_owned() } else { format!("{name} (failed)") },
-            number(&l["density"], &|d| format!("{d:.4}")),
-            number(&l["active_parameters"], &table::si),
-            number(&l["ms_per_step"], &|ms| format!("{ms:.2}")),
-            number(&l["flops_per_step"], &table::si),
+            of(&l["density"], &|d| format!("{d:.4}")),
+            of(&l["active_parameters"], &|n| number::count(n as u64)),
+            of(&l["ms_per_step"], &number::three),
+            of(&l["flops_per_step"], &|n| number::si(n, "")),
             accuracy(&l["train"]),
             accuracy(&l["test"]),
             accuracy(&l["test_easy"]),
@@ -195,7 +194,7 @@ pub fn learners(summary: &Value) -> &[Value] {
 /// A score's accuracy, a dash where nothing was evaluated.
 pub fn accuracy(score: &Value) -> String {
     let evaluated = score["samples"].as_u64().is_some_and(|n| n > 0);
-    score["accuracy"].as_f64().filter(|_| evaluated).map_or_else(|| "-".into(), table::percent)
+    score["accuracy"].as_f64().filter(|_| evaluated).map_or_else(|| "-".into(), |a| number::percent(a, 2))
 }
 
 #[cfg(test)]
@@ -315,7 +314,7 @@ mod tests {
         assert_eq!(rows.len(), 4);
         assert_eq!(rows[0].len(), HEADER.len());
         assert_eq!(rows[1][0], "set@0.2");
-        assert_eq!(rows[1][6], table::percent(history.learners[1].points[4].test.accuracy));
+        assert_eq!(rows[1][6], number::percent(history.learners[1].points[4].test.accuracy, 2));
         assert_eq!(rows[1][7], "-");
         assert!(super::rows(&Value::Null).is_empty());
         assert_eq!(super::rows(&serde_json::json!({ "summary": { "learners": [1] } }))[0][0], "?");

@@ -16,6 +16,7 @@ use sparring_core::train::checkpoint::Checkpoint;
 use sparring_core::train::parent::Parents;
 use sparring_core::train::session::Best;
 use sparring_core::{Device, DeviceInfo, Event, ExperimentConfig, Session};
+use sparring_figures::number;
 
 use crate::args::{ExperimentArgs, Usage, validate};
 use crate::console::{Console, Live, Outlook, Stopped, describe, open_device, stop_on_interrupt};
@@ -189,7 +190,7 @@ fn say_results(console: Console, summary: &mut Value, path: &Path, main: bool) {
     if main {
         console.result(summary);
     }
-    console.say(format_args!("took      {}", clock::duration(summary["seconds"].as_f64().unwrap_or(0.0))));
+    console.say(format_args!("took      {}", number::duration(summary["seconds"].as_f64().unwrap_or(0.0))));
     console.say(format_args!("output    {}", path.display()));
 }
 

@@ -1,25 +1,26 @@
 //! `report.html`: one file without scripts or links that shows a run as it was.
 //!
 //! Curves are inline SVG, once against epochs and once against training FLOPs; colours follow the reader's light or dark
-//! setting. Dense is dashed blue, sparse solid orange, controls thinner and paler.
+//! setting and are those of the page. Controls are thinner and paler.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 use sparring_core::ExperimentConfig;
 use sparring_core::events::Score;
+use sparring_figures::chart::{Axes, Frame};
+use sparring_figures::html::{self, Row, escape};
+use sparring_figures::number;
+use sparring_figures::scale::Scale;
+use sparring_figures::svg::{self, Svg, Told};
+use sparring_figures::{Tone, tone};
 
-use crate::history::{self, History, Learner, Point};
-use crate::table;
+use crate::history::{self, History, Point};
 
-/// The look of every page the program writes.
-pub const STYLE: &str = include_str!("report.css");
-const WIDTH: f64 = 520.0;
-const HEIGHT: f64 = 300.0;
-const LEFT: f64 = 52.0;
-const RIGHT: f64 = 14.0;
-const TOP: f64 = 12.0;
-const BOTTOM: f64 = 40.0;
+/// The look of every page the program writes, beside that of its figures.
+const STYLE: &str = include_str!("report.css");
+/// Labels are allowed for at the size that phones show them at.
+const FRAME: Frame = Frame { width: 520.0, height: 300.0, left: 58.0, right: 14.0, top: 12.0, bottom: 44.0, glyph: 9.8 };
 
 type Pick = fn(&Point) -> Option<f64>;
 
@@ -33,24 +34,35 @@ const CHARTS: [(&str, Pick, bool); 6] = [
     ("Test loss, all", |p| Some(p.test.loss), false),
 ];
 
+/// A page up to what it shows: its title, style sheets of its own, and the sentence that comes first.
+pub fn open(title: &str, style: &str, sentence: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Sparring: {0}</title>\n<style>\n{figures}{STYLE}{style}</style>\n</head>\n<body>\n<main>\n<header>\n<p class=\"brand\">Sparring</p>\n<h1>{0}</h1>\n<p class=\"verdict\">{1}</p>\n",
+        escape(title),
+        escape(sentence),
+        figures = tone::STYLE,
+    )
+}
+
+/// The end of a page.
+pub const CLOSE: &str = "</main>\n</body>\n</html>\n";
+
 /// The whole page.
 pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> String {
-    let mut out = String::new();
-    let title = format!("{} on {} {}", config.model, config.dataset, config.subset);
     let verdict =
         history.summary.as_ref().map_or("Stopped before the end; these are the epochs that were completed.", |s| s.verdict.as_str());
-    let _ = write!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Sparring: {0}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n<p class=\"brand\">Sparring</p>\n<h1>{0}</h1>\n<p class=\"verdict\">{1}</p>\n</header>\n",
-        escape(&title),
-        escape(verdict)
-    );
-    legend(&mut out, history);
+    let mut out = open(&format!("{} on {} {}", config.model, config.dataset, config.subset), "", verdict);
+    out += "</header>\n";
+    let classes = classes(history);
+    let entries = history.learners.iter().zip(&classes).map(|(l, classes)| html::key_entry(&svg::line_sample(classes), &l.info.name, None));
+    let _ = writeln!(out, "<ul class=\"legend\">\n{}\n</ul>", entries.collect::<Vec<_>>().join("\n"));
     out += "<section aria-label=\"Curves\">\n<input type=\"radio\" name=\"axis\" id=\"by-epochs\" checked><label for=\"by-epochs\">against epochs</label>\n<input type=\"radio\" name=\"axis\" id=\"by-flops\"><label for=\"by-flops\">against training FLOPs</label>\n";
     for (class, by_flops) in [("epochs", false), ("flops", true)] {
         let _ = writeln!(out, "<div class=\"charts {class}\">");
         for (name, pick, share) in CHARTS {
-            chart(&mut out, history, name, pick, share, by_flops);
+            if let Some(drawing) = chart(history, &classes, name, pick, share, by_flops) {
+                let _ = writeln!(out, "<figure>\n<figcaption>{name}</figcaption>\n{drawing}\n</figure>");
+            }
         }
         out += "</div>\n";
     }
@@ -68,157 +80,58 @@ pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> 
         let _ = writeln!(out, "<p class=\"note\"><b>Warning:</b> {}</p>", escape(warning));
     }
     card(&mut out, config, summary);
-    out += "</main>\n</body>\n</html>\n";
-    out
+    out + CLOSE
 }
 
-/// Colour class and extra class of a learner's line; several sparse learners take turns through four warm colours.
-fn classes(history: &History, index: usize) -> String {
-    let learner = &history.learners[index];
-    let family = |l: &Learner| l.info.learner.clone();
-    let mut sparse: Vec<String> = Vec::new();
-    for l in history.learners.iter().filter(|l| l.info.density < 1.0) {
-        if !sparse.contains(&family(l)) {
-            sparse.push(family(l));
-        }
-    }
-    let colour = match sparse.iter().position(|name| *name == family(learner)) {
-        None => "dense".to_owned(),
-        Some(i) => format!("sparse s{}", i % 4),
-    };
-    if learner.info.control { format!("{colour} control") } else { colour }
+/// Classes of the learners' colours, in their order. A control has the tone of what it controls.
+fn classes(history: &History) -> Vec<String> {
+    let learners = history.learners.iter().map(|l| &l.info);
+    let tones = Tone::by_family(learners.clone().map(|info| (info.learner.as_str(), info.density >= 1.0)));
+    tones.iter().zip(learners).map(|(tone, info)| tone.classes(info.control)).collect()
 }
 
-fn legend(out: &mut String, history: &History) {
-    *out += "<ul class=\"legend\">\n";
-    for (i, l) in history.learners.iter().enumerate() {
-        let _ = writeln!(
-            out,
-            "<li><svg width=\"36\" height=\"10\" aria-hidden=\"true\"><line x1=\"1\" y1=\"5\" x2=\"35\" y2=\"5\" class=\"curve {}\"/></svg>{}</li>",
-            classes(history, i),
-            escape(&l.info.name)
-        );
-    }
-    *out += "</ul>\n";
-}
-
-fn chart(out: &mut String, history: &History, title: &str, pick: Pick, share: bool, by_flops: bool) {
+/// A chart of every learner; `None` where none has a value.
+fn chart(history: &History, classes: &[String], title: &str, pick: Pick, share: bool, by_flops: bool) -> Option<String> {
     let x_of = |p: &Point| if by_flops { p.flops } else { f64::from(p.epoch) };
-    let curves: Vec<Vec<(f64, f64)>> = history
-        .learners
-        .iter()
-        .map(|l| l.points.iter().filter_map(|p| Some((x_of(p), pick(p).filter(|y| y.is_finite())?))).collect())
-        .collect();
-    let all = || curves.iter().flatten();
-    if all().next().is_none() {
-        return;
-    }
-    let x_max = all().map(|p| p.0).fold(if by_flops { 0.0 } else { f64::from(history.epochs) }, f64::max).max(1.0);
-    let x_min = if by_flops { 0.0 } else { 1.0f64.min(x_max) };
-    let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| (a.min(p.1), b.max(p.1)));
-    let y_ticks = ticks(low, high, 5);
-    let (y_min, y_max) = (y_ticks.first().copied().unwrap_or(0.0).min(low), y_ticks.last().copied().unwrap_or(1.0).max(high));
-    let x = |v: f64| LEFT + (v - x_min) / (x_max - x_min).max(f64::MIN_POSITIVE) * (WIDTH - LEFT - RIGHT);
-    let y = |v: f64| HEIGHT - BOTTOM - (v - y_min) / (y_max - y_min).max(f64::MIN_POSITIVE) * (HEIGHT - TOP - BOTTOM);
-    let y_text = |v: f64| if share { format!("{} %", round(100.0 * v)) } else { round(v) };
-    let x_text = |v: f64| if by_flops { table::si(v).replace(".0", "") } else { round(v) };
-
-    let _ = write!(
-        out,
-        "<figure>\n<figcaption>{title}</figcaption>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title} of every learner\">\n"
-    );
-    for tick in &y_ticks {
-        let at = y(*tick);
-        let _ = writeln!(
-            out,
-            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/><text class=\"tick\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            WIDTH - RIGHT,
-            LEFT - 8.0,
-            at + 4.0,
-            y_text(*tick)
-        );
-    }
-    for tick in ticks(x_min, x_max, 6).into_iter().filter(|t| *t >= x_min && *t <= x_max && (by_flops || t.fract() == 0.0)) {
-        let _ = writeln!(
-            out,
-            "<text class=\"tick\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-            x(tick),
-            HEIGHT - BOTTOM + 18.0,
-            x_text(tick)
-        );
-    }
-    let _ = writeln!(
-        out,
-        "<text class=\"axis\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-        (LEFT + WIDTH - RIGHT) / 2.0,
-        HEIGHT - 4.0,
-        if by_flops { "training FLOPs" } else { "epochs" }
-    );
+    let curves: Vec<Vec<(f64, f64)>> =
+        history.learners.iter().map(|l| l.points.iter().filter_map(|p| Some((x_of(p), pick(p)?))).collect()).collect();
+    let known = || curves.iter().flatten().filter(|p| p.1.is_finite());
+    let (low, high) = known().map(|p| (p.1, p.1)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+    let x_max = known().map(|p| p.0).fold(if by_flops { 0.0 } else { f64::from(history.epochs) }, f64::max);
+    let x = if by_flops { Scale::linear(0.0, x_max, 6) } else { Scale::linear(1.0, x_max.max(1.0), 6).whole() };
+    let y = Scale::rounded(low, high, 5);
+    let axes = Axes { frame: FRAME, x, y: if share { y.within(0.0, 1.0) } else { y } };
+    let mut svg = Svg::new("", FRAME.width, FRAME.height, Told::By(&format!("{title} of every learner")));
+    axes.rules(&mut svg, |tick| if share { axes.y.percent(tick) } else { axes.y.label(tick) });
+    axes.feet(&mut svg, |tick| if by_flops { axes.x.si(tick, "") } else { axes.x.label(tick) });
+    FRAME.caption(&mut svg, if by_flops { "training FLOPs" } else { "epochs" });
     // Controls first, so that the learners themselves lie on top.
-    let mut order: Vec<usize> = (0..curves.len()).collect();
-    order.sort_by_key(|i| !history.learners[*i].info.control);
-    for i in order {
-        let class = classes(history, i);
-        let name = escape(&history.learners[i].info.name);
-        let points: String = curves[i].iter().map(|p| format!("{:.1},{:.1} ", x(p.0), y(p.1))).collect();
-        let _ = writeln!(out, "<polyline class=\"curve {class}\" points=\"{}\"/>", points.trim_end());
-        let lone = if curves[i].len() == 1 { " lone" } else { "" };
-        for p in &curves[i] {
-            let _ = writeln!(
-                out,
-                "<circle class=\"dot {class}{lone}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"><title>{name}, {} {}: {}</title></circle>",
-                x(p.0),
-                y(p.1),
-                if by_flops { "FLOPs" } else { "epoch" },
-                x_text(p.0),
-                if share { table::percent(p.1) } else { format!("{:.4}", p.1) }
-            );
+    for control in [true, false] {
+        for ((points, classes), learner) in curves.iter().zip(classes).zip(&history.learners).filter(|(_, l)| l.info.control == control) {
+            axes.line(&mut svg, classes, points);
+            if let Some(last) = points.last() {
+                axes.dot(&mut svg, classes, *last, if control { 2.5 } else { 3.5 });
+            }
+            axes.spots(&mut svg, classes, points, |x, y| {
+                let at = if by_flops { number::flops(x) } else { format!("epoch {x}") };
+                let value = if share { number::percent(y, 2) } else { number::fixed(y, 4) };
+                format!("{}, {at}: {value}", learner.info.name)
+            });
         }
     }
-    *out += "</svg>\n</figure>\n";
-}
-
-/// Round numbers that cover a range, about `count` of them.
-pub fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
-    let span = (high - low).max(high.abs() * 1e-3).max(1e-9);
-    let raw = span / count as f64;
-    let magnitude = 10f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * magnitude).find(|s| *s >= raw).unwrap_or(raw);
-    let first = (low / step).floor() as i64;
-    let last = (high / step).ceil() as i64;
-    (first..=last).map(|i| i as f64 * step).collect()
-}
-
-/// At most four places.
-pub fn round(v: f64) -> String {
-    let text = format!("{v:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    Some(svg.finish())
 }
 
 fn result_table(out: &mut String, history: &History, summary: &Value) {
-    *out += "<section aria-label=\"Results\">\n<h2>Results</h2>\n<div class=\"scroll\"><table>\n<thead><tr>";
-    for name in history::HEADER {
-        let _ = write!(out, "<th scope=\"col\">{name}</th>");
-    }
-    *out += "</tr></thead>\n<tbody>\n";
-    for (i, row) in history::rows(summary).iter().enumerate() {
-        let _ = write!(out, "<tr class=\"{}\">", classes(history, i));
-        for (column, cell) in row.iter().enumerate() {
-            let cell = escape(cell);
-            let _ = if column == 0 { write!(out, "<th scope=\"row\">{cell}</th>") } else { write!(out, "<td>{cell}</td>") };
-        }
-        *out += "</tr>\n";
-    }
-    *out += "</tbody>\n</table></div>\n</section>\n";
     let spread = |score: Score| (score.accuracy * (1.0 - score.accuracy) / score.samples.max(1) as f64).sqrt();
-    if let Some(last) = history.learners.first().and_then(|l| l.points.last()) {
-        let _ = writeln!(
-            out,
-            "<p class=\"small\">Accuracies are of the last epoch; with {} test samples their standard error is about {:.1} points. One seed.</p>",
+    let last = history.learners.first().and_then(|l| l.points.last()).map(|last| {
+        format!(
+            "Accuracies are of the last epoch; with {} test samples their standard error is about {} points. One seed.",
             last.test.samples,
-            100.0 * spread(last.test)
-        );
-    }
+            number::fixed(100.0 * spread(last.test), 1)
+        )
+    });
+    learners_table(out, history, "Results", &history::HEADER, &history::rows(summary), &last.unwrap_or_default());
 }
 
 /// Accuracy by difficulty bin, where the test set was cut into some.
@@ -248,47 +161,50 @@ fn best_table(out: &mut String, history: &History, summary: &Value) {
 
 /// A table whose rows begin with a learner's name, in the learners' colours.
 fn learners_table(out: &mut String, history: &History, title: &str, header: &[impl AsRef<str>], rows: &[Vec<String>], note: &str) {
-    let _ = write!(out, "<section aria-label=\"{title}\">\n<h2>{title}</h2>\n<div class=\"scroll\"><table>\n<thead><tr>");
-    for name in header {
-        let _ = write!(out, "<th scope=\"col\">{}</th>", escape(name.as_ref()));
+    let classes = classes(history);
+    // One that failed says so behind its name.
+    let of = |name: &str| history.learners.iter().position(|l| name == l.info.name || name == format!("{} (failed)", l.info.name));
+    let class = |row: &Vec<String>| row.first().and_then(|name| of(name)).map(|i| classes[i].clone()).unwrap_or_default();
+    let rows: Vec<Row> = rows.iter().map(|row| Row::of_words(class(row), row)).collect();
+    table_section(out, title, header, &rows);
+    if !note.is_empty() {
+        let _ = writeln!(out, "<p class=\"small\">{note}</p>");
     }
-    *out += "</tr></thead>\n<tbody>\n";
-    for row in rows {
-        let learner = history.learners.iter().position(|l| row.first() == Some(&l.info.name));
-        let _ = write!(out, "<tr class=\"{}\">", learner.map(|i| classes(history, i)).unwrap_or_default());
-        for (column, cell) in row.iter().enumerate() {
-            let cell = escape(cell);
-            let _ = if column == 0 { write!(out, "<th scope=\"row\">{cell}</th>") } else { write!(out, "<td>{cell}</td>") };
-        }
-        *out += "</tr>\n";
+}
+
+/// A section that is a table under its heading.
+pub fn table_section(out: &mut String, title: &str, header: &[impl AsRef<str>], rows: &[Row]) {
+    let table = html::table("", header, rows);
+    let _ = writeln!(out, "<section aria-label=\"{title}\">\n<h2>{title}</h2>\n<div class=\"scroll\">{table}</div>\n</section>");
+}
+
+/// What a result must carry: names and values, and the configuration behind a summary of its own.
+pub fn card_section(out: &mut String, title: &str, lines: &[(&str, String)], summary: &str, config: &ExperimentConfig) {
+    let _ = writeln!(out, "<section aria-label=\"{title}\">\n<h2>{title}</h2>\n<dl>");
+    for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty() && value != "null") {
+        let _ = writeln!(out, "<dt>{name}</dt><dd>{}</dd>", escape(value));
     }
-    let _ = write!(out, "</tbody>\n</table></div>\n<p class=\"small\">{note}</p>\n</section>\n");
+    let config = escape(&toml::to_string_pretty(config).unwrap_or_default());
+    let _ = writeln!(out, "</dl>\n<details>\n<summary>{summary}</summary>\n<pre>{config}</pre>\n</details>\n</section>");
+}
+
+/// A value of a summary as words.
+pub fn words(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
-    *out += "<section aria-label=\"Run card\">\n<h2>Run card</h2>\n<dl>\n";
-    let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-    let mut line = |name: &str, value: String| {
-        if !value.is_empty() && value != "null" {
-            let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(&value));
-        }
-    };
-    line("configuration hash", text(&summary["config_hash"]));
-    line("device", text(&summary["device"]["name"]));
-    line("backend", text(&summary["device"]["backend"]));
-    line("driver", text(&summary["device"]["driver"]));
-    line("system", text(&summary["system"]));
-    line("version", format!("{} ({})", text(&summary["version"]), text(&summary["commit"])));
-    line("date", text(&summary["date"]));
-    line("duration", crate::clock::duration(summary["seconds"].as_f64().unwrap_or(0.0)));
-    *out += "</dl>\n<details>\n<summary>Complete configuration</summary>\n<pre>";
-    *out += &escape(&toml::to_string_pretty(config).unwrap_or_default());
-    *out += "</pre>\n</details>\n</section>\n";
-}
-
-/// Text as it stands in HTML.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let lines = [
+        ("configuration hash", words(&summary["config_hash"])),
+        ("device", words(&summary["device"]["name"])),
+        ("backend", words(&summary["device"]["backend"])),
+        ("driver", words(&summary["device"]["driver"])),
+        ("system", words(&summary["system"])),
+        ("version", format!("{} ({})", words(&summary["version"]), words(&summary["commit"]))),
+        ("date", words(&summary["date"])),
+        ("duration", number::duration(summary["seconds"].as_f64().unwrap_or(0.0))),
+    ];
+    card_section(out, "Run card", &lines, "Complete configuration", config);
 }
 
 #[cfg(test)]
@@ -308,10 +224,10 @@ mod tests {
     #[test]
     fn the_page_stands_alone_and_shows_every_learner() {
         let html = page(&samples::history(20));
-        assert_eq!(html.matches("<polyline").count(), 2 * 4 * 4);
+        assert_eq!(html.matches("<path class=\"line ").count(), 2 * 4 * 4);
         assert!(!html.contains("http") && !html.contains("<script"), "nothing is loaded and nothing runs");
         assert!(html.contains("a &lt;b&gt;warning&lt;/b&gt; &amp; more"));
-        assert!(html.contains("set@0.2 on random") && html.contains("prefers-color-scheme"));
+        assert!(html.contains("set@0.2 on random") && html.contains("light-dark("));
         assert!(!html.contains("NaN") && !html.contains("inf"));
         // Written for looking at where a test run asks for it.
         if let Ok(path) = std::env::var("SPARRING_SAMPLE_REPORT") {
@@ -327,15 +243,7 @@ mod tests {
         history.learners[1].failed = Some("loss became NaN at step 12".into());
         let html = page(&history);
         assert!(!html.contains("NaN,") && html.contains("loss became NaN at step 12"));
-        assert!(!page(&History::default()).contains("<polyline"));
-    }
-
-    #[test]
-    fn ticks_cover_the_range_with_round_numbers() {
-        assert_eq!(ticks(0.0, 1.0, 5), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
-        let t = ticks(0.412, 0.688, 5);
-        assert!(t[0] <= 0.412 && *t.last().unwrap() >= 0.688 && t.len() <= 8);
-        assert!(ticks(0.5, 0.5, 5).len() < 10);
+        assert!(!page(&History::default()).contains("<path"));
     }
 
     #[test]
@@ -356,7 +264,7 @@ mod tests {
         let both = [best("dense", "validation"), best("set@0.2", "validation"), best("set@0.2", "robust validation")];
         let mut out = String::new();
         best_table(&mut out, &history, &serde_json::json!({ "best": both }));
-        assert_eq!(out.matches("<tr class=\"sparse s0\">").count(), 2, "{out}");
+        assert_eq!(out.matches("<tr class=\"sparse\">").count(), 2, "{out}");
         assert!(out.contains("<tr class=\"dense\">") && out.contains("<td>robust validation</td>"), "{out}");
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use sparring_core::ExperimentConfig;
 use sparring_core::run_file::RunFile;
+use sparring_figures::number;
 
 use crate::console::{Console, describe};
 use crate::{clock, history, rundir, table};
@@ -223,7 +224,7 @@ fn show(console: Console, run: &Run) -> Result<()> {
     if rows.is_empty() {
         console.say("results   none yet");
     } else {
-        console.say(format_args!("took      {}", clock::duration(run.summary["seconds"].as_f64().unwrap_or(0.0))));
+        console.say(format_args!("took      {}", number::duration(run.summary["seconds"].as_f64().unwrap_or(0.0))));
         console.say("");
         console.say(table::render(&history::HEADER, &rows));
     }
@@ -236,7 +237,7 @@ fn show(console: Console, run: &Run) -> Result<()> {
     }
     console.say("");
     for (name, bytes) in &files {
-        console.say(format_args!("{:>9}  {}", format!("{}B", table::si(*bytes as f64)), run.path.join(name).display()));
+        console.say(format_args!("{:>9}  {}", number::bytes(*bytes), run.path.join(name).display()));
     }
     let mut value = run.json();
     value["settings"] = settings.into_iter().map(|(k, v)| (k.clone(), v.clone())).collect::<Map<_, _>>().into();
@@ -305,7 +306,7 @@ fn export(console: Console, run: &Run, out: &Path, name: Option<&str>) -> Result
     let (epochs, finished) = file.extent();
     let state = if finished { "finished" } else { "stopped" };
     console.say(format_args!("run       {} ({state}, {epochs} of {} epochs)", run.path.display(), file.config.epochs));
-    console.say(format_args!("output    {} ({}B)", out.display(), table::si(text.len() as f64)));
+    console.say(format_args!("output    {} ({})", out.display(), number::bytes(text.len() as u64)));
     console.result(&json!({ "run": run.path, "out": out, "bytes": text.len(), "events": file.events.len() }));
     Ok(())
 }

@@ -18,6 +18,7 @@ use sparring_core::data::Dataset;
 use sparring_core::events::Summary;
 use sparring_core::train::compare::{Comparison, Difference, Estimate, Mean, Member, Metric};
 use sparring_core::train::parent::needed;
+use sparring_figures::number;
 
 use crate::args::validate;
 use crate::console::{Console, Outlook, Stopped, stop_on_interrupt};
@@ -320,8 +321,8 @@ impl<'a> Series<'a> {
         console.say(&comparison.verdict);
         summary["series"] = json!(self.path);
         console.result(summary);
-        let total = clock::duration(summary["seconds"].as_f64().unwrap_or(0.0));
-        console.say(format_args!("took      {} now, {total} in all runs", clock::duration(seconds)));
+        let total = number::duration(summary["seconds"].as_f64().unwrap_or(0.0));
+        console.say(format_args!("took      {} now, {total} in all runs", number::duration(seconds)));
         console.say(format_args!("report    {}", self.path.join(rundir::REPORT).display()));
         console.say(format_args!("output    {}", self.path.display()));
     }
@@ -349,14 +350,14 @@ const TRAIN_SHARE: f64 = 0.9;
 
 /// An estimate for people.
 fn plus_minus(e: &Estimate) -> String {
-    let mean = 100.0 * e.mean;
-    e.half_width.map_or_else(|| format!("{mean:.1} %"), |half| format!("{mean:.1} ± {:.1} %", 100.0 * half))
+    let mean = number::percent(e.mean, 1);
+    e.half_width.map_or_else(|| mean.clone(), |half| format!("{} ± {}", number::fixed(100.0 * e.mean, 1), number::percent(half, 1)))
 }
 
 /// An estimated difference for people, in points.
 pub fn points(e: &Estimate) -> String {
-    let (mean, half) = (100.0 * e.mean, 100.0 * e.half_width.unwrap_or(e.test_set_noise));
-    format!("{mean:+.1} ({:+.1} to {:+.1})", mean - half, mean + half)
+    let (half, signed) = (e.half_width.unwrap_or(e.test_set_noise), |v| number::points(v, 1));
+    format!("{} ({} to {})", signed(e.mean), signed(e.mean - half), signed(e.mean + half))
 }
 
 /// One table: a row a learner and fraction, a column a metric, and what decides.

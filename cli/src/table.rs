@@ -1,4 +1,4 @@
-//! Plain text tables and numbers for people.
+//! Plain text tables for people.
 
 /// Columns padded to their widest cell; the first is left-aligned, the others right.
 pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
@@ -24,21 +24,6 @@ pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
-/// A count with its unit prefix: `269.7 k`, `11.2 M`.
-pub fn si(value: f64) -> String {
-    for (limit, prefix) in [(1e15, " P"), (1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")] {
-        if value.abs() >= limit {
-            return format!("{:.1}{prefix}", value / limit);
-        }
-    }
-    format!("{value:.0}")
-}
-
-/// A fraction as per cent: `91.73 %`.
-pub fn percent(fraction: f64) -> String {
-    format!("{:.2} %", 100.0 * fraction)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +32,5 @@ mod tests {
     fn columns_align() {
         let text = render(&["name", "n"], &[vec!["a".into(), "10".into()], vec!["longer".into(), "1".into()]]);
         assert_eq!(text, "name     n\n------  --\na       10\nlonger   1\n");
-        assert_eq!((si(269_722.0), si(41e6), si(12.0)), ("269.7 k".into(), "41.0 M".into(), "12".into()));
     }
 }

@@ -30,8 +30,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Of a label of 12 pixels.
-    pub const GLYPH: f64 = 6.8;
+    /// Of a label of 12 pixels, in the widest of the usual fonts.
+    pub const GLYPH: f64 = 7.4;
 
     /// Where the part that holds the lines ends: right and bottom.
     pub fn end(&self) -> (f64, f64) {
@@ -97,7 +97,7 @@ impl Axes {
             let at = self.y(tick);
             svg.line(rule(tick, self.y), (self.frame.left, at), (self.frame.end().0, at));
             // Labels are a line high, those at round numbers of a logarithmic axis can lie nearer.
-            if free - at >= 2.0 * self.frame.glyph {
+            if free - at >= 1.8 * self.frame.glyph {
                 svg.text("tick", (self.frame.left - 8.0, at + 4.0), Anchor::End, &label(tick));
                 free = at;
             }

@@ -10,7 +10,7 @@ use crate::svg::{Anchor, Svg, Told};
 /// Width of the drawings; a page scales them.
 const WIDTH: f64 = 520.0;
 /// Characters of these drawings are allowed for at the size that phones show them at.
-const GLYPH: f64 = 8.8;
+const GLYPH: f64 = 9.8;
 /// Where names would take more than this share of the width, each stands above its line.
 const NAMES: f64 = 0.42;
 
@@ -71,7 +71,7 @@ pub struct Forest {
 impl Forest {
     /// The drawing; `None` where no estimate is finite.
     pub fn svg(&self) -> Option<String> {
-        const HEADING: f64 = 26.0;
+        const HEADING: f64 = 30.0;
         const LINE: f64 = 30.0;
         const NAME: f64 = 20.0;
         let rows = || self.groups.iter().flat_map(|(_, rows)| rows);
@@ -80,14 +80,11 @@ impl Forest {
         let longest = |words: &dyn Fn(&Row) -> usize| rows().map(words).max().unwrap_or(0) as f64 * GLYPH;
         let (names, words) = (longest(&|row| row.name.chars().count()), longest(&|row| row.word.chars().count()));
         let above = names > NAMES * WIDTH;
-        let line = if above { LINE + NAME } else { LINE };
-        let heights = self.groups.iter().map(|(heading, rows)| {
-            let heading = if heading.is_empty() { 0.0 } else { HEADING };
-            heading + line * rows.len() as f64
-        });
+        let height = |row: &Row| if above { LINE + NAME * lines(&row.name).len() as f64 } else { LINE };
+        let headings = self.groups.iter().filter(|(heading, _)| !heading.is_empty()).count() as f64 * HEADING;
         let frame = Frame {
             width: WIDTH,
-            height: 12.0 + heights.sum::<f64>() + 26.0,
+            height: 12.0 + headings + rows().map(height).sum::<f64>() + 26.0,
             left: if above { 12.0 } else { names + 16.0 },
             right: words + 16.0,
             top: 12.0,
@@ -101,21 +98,37 @@ impl Forest {
         let mut y = frame.top;
         for (heading, rows) in &self.groups {
             if !heading.is_empty() {
-                svg.text("group", (0.0, y + 18.0), Anchor::Start, heading);
+                svg.text("group", (0.0, y + 21.0), Anchor::Start, heading);
                 y += HEADING;
             }
             for row in rows {
-                let middle = y + line - LINE / 2.0;
+                let middle = y + height(row) - LINE / 2.0;
                 svg.group(&row.classes, |svg| {
-                    svg.text("name", (0.0, if above { y + 18.0 } else { middle + 4.5 }), Anchor::Start, &row.name);
+                    let first = if above { y + 18.0 } else { middle + 4.5 };
+                    for (i, part) in lines(&row.name).into_iter().enumerate() {
+                        svg.text("name", (0.0, first + NAME * i as f64), Anchor::Start, part);
+                    }
                     across(svg, &axes, &row.estimate, middle);
                     svg.text("word", (WIDTH, middle + 4.5), Anchor::End, &row.word);
                 });
-                y += line;
+                y += height(row);
             }
         }
         Some(svg.finish())
     }
+}
+
+/// A name in lines that fit the drawing, broken where its options begin.
+fn lines(name: &str) -> Vec<&str> {
+    let (mut out, mut rest) = (Vec::new(), name);
+    while rest.chars().count() as f64 * GLYPH > WIDTH {
+        let fits = rest.char_indices().nth((WIDTH / GLYPH) as usize).map_or(rest.len(), |(at, _)| at);
+        let end = rest[..fits].rfind([' ', '+']).filter(|at| *at > 0).unwrap_or(fits);
+        out.push(&rest[..end]);
+        rest = rest[end..].trim_start();
+    }
+    out.push(rest);
+    out
 }
 
 /// An estimate along the x axis.
@@ -157,12 +170,16 @@ impl Columns {
         let axes = Axes { frame, x: Scale::linear(0.0, self.conditions.len().max(1) as f64, 1), y: Scale::rounded(low, high, 5) };
         let mut svg = Svg::new("", frame.width, frame.height, Told::By(&self.label));
         axes.rules(&mut svg, |tick| axes.y.label(tick));
+        for between in 1..self.conditions.len() {
+            let x = axes.x(between as f64);
+            svg.line("grid", (x, frame.top), (x, frame.end().1));
+        }
         let middle = |i: usize| axes.x(i as f64 + 0.5);
         frame.feet(&mut svg, self.conditions.iter().enumerate().map(|(i, words)| (middle(i), words.clone())));
         frame.caption(&mut svg, &self.caption);
         let all = self.learners.len().max(1) as f64;
         // Learners stand side by side, so that no interval hides another.
-        let apart = (0.84 * (axes.x(1.0) - axes.x(0.0)) / all).min(46.0);
+        let apart = (0.8 * (axes.x(1.0) - axes.x(0.0)) / all).min(40.0);
         for (l, (classes, estimates)) in self.learners.iter().enumerate() {
             let x = |i: usize| middle(i) + (l as f64 - (all - 1.0) / 2.0) * apart;
             svg.group(classes, |svg| {
@@ -234,6 +251,8 @@ mod tests {
         let svg = forest(vec![row(long, estimate(2.0, 3.0)), row("b", estimate(1.0, 1.0))]).svg().unwrap();
         assert!(number(&svg, "\"name\"", "y") < number(&svg, "\"mean\"", "cy") - 10.0, "it stands above its line: {svg}");
         assert!(number(&svg, "\"mean\"", "cx") < WIDTH - GLYPH * 11.0);
+        assert_eq!(lines(long), ["set@0.2+masked+prune=magnitude+grow=gradient on", "random:0.5"]);
+        assert_eq!((lines(""), lines(&"\u{e9}".repeat(60)).len()), (vec![""], 2));
     }
 
     #[test]

@@ -18,10 +18,11 @@ use sparring_core::net::scratch::Scratch;
 use sparring_core::net::{Graph, Net, Placement};
 use sparring_core::ops::OptimizerName;
 use sparring_core::ops::padded_batch;
+use sparring_figures::number;
 
 use super::victim::{Attacked, Outcome};
 use crate::console::{Console, Stopped};
-use crate::{rundir, table};
+use crate::rundir;
 
 /// What is kept between two batches, and what it belongs to.
 #[derive(Serialize, Deserialize)]
@@ -101,7 +102,7 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
         if said.elapsed().as_secs_f64() > 5.0 {
             said = Instant::now();
             let part = run.reports.last().map_or("clean", |report| report.part.name());
-            console.say(format_args!("{part:<8}  robust at most {}", table::percent(run.robust_accuracy())));
+            console.say(format_args!("{part:<8}  robust at most {}", number::percent(run.robust_accuracy(), 2)));
         }
     }
     arena.free(device);

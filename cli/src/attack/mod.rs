@@ -15,11 +15,12 @@ use serde_json::json;
 use sparring_core::attack::autoattack::{AutoAttackConfig, PartReport};
 use sparring_core::attack::{Norm, PgdConfig};
 use sparring_core::data::DatasetName;
+use sparring_figures::number;
 
 use crate::args::{DeviceFlag, Usage, fraction};
 use crate::console::{Console, open_device, stop_on_interrupt};
 use crate::npy::Npy;
-use crate::{clock, data, import, rundir, source, table};
+use crate::{data, import, rundir, source, table};
 use victim::Victim;
 
 /// Which attack.
@@ -197,7 +198,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         None => (share(result.clean()), share(result.robust())),
     };
     if let Some(run) = &parts {
-        let row = |r: &PartReport| vec![r.part.to_string(), r.before.to_string(), r.broken.to_string(), clock::duration(r.seconds)];
+        let row = |r: &PartReport| vec![r.part.to_string(), r.before.to_string(), r.broken.to_string(), number::duration(r.seconds)];
         console.say(table::render(&["part", "standing", "broken", "took"], &run.reports.iter().map(row).collect::<Vec<_>>()));
     }
     let eps255 = if args.norm == Norm::Linf { format!(" ({:.3}/255)", config.eps * 255.0) } else { String::new() };
@@ -207,9 +208,9 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         args.norm.to_string(),
         format!("{:.4}{eps255}", config.eps),
         count.to_string(),
-        table::percent(clean),
-        table::percent(robust),
-        clock::duration(seconds),
+        number::percent(clean, 2),
+        number::percent(robust, 2),
+        number::duration(seconds),
     ];
     console.say(table::render(&header, &[row]));
     if let Some(path) = &args.export {

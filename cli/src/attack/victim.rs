@@ -12,9 +12,9 @@ use sparring_core::net::scratch::Scratch;
 use sparring_core::net::{Graph, Io, Net, NetConfig, Placement};
 use sparring_core::ops::{OptimizerName, Shape, StepParams, padded_batch};
 use sparring_core::{Device, ops};
+use sparring_figures::number;
 
 use crate::console::{Console, Stopped};
-use crate::table;
 
 /// What became of one sample.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,7 +90,7 @@ impl<'a> Victim<'a> {
             if said.elapsed().as_secs_f64() > 5.0 && all.outcomes.len() < count {
                 said = std::time::Instant::now();
                 let done = all.outcomes.len();
-                let share = |n: usize| table::percent(n as f64 / done as f64);
+                let share = |n: usize| number::percent(n as f64 / done as f64, 2);
                 console.say(format_args!("{done:>6} of {count}  clean {}  robust {}", share(all.clean()), share(all.robust())));
             }
         }

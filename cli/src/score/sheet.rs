@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use sparring_core::data::Dataset;
 use sparring_core::hardness::{ScoreName, Scores};
+use sparring_figures::html::escape;
 
 use super::number;
-use crate::report::{STYLE, escape};
+use crate::report;
 
 /// Images of each kind a class.
 const SHOWN: usize = 12;
@@ -19,10 +20,10 @@ const MANY_CLASSES: usize = 20;
 const SHEET_STYLE: &str = ".strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)); gap: 8px; margin: 0; padding: 0; list-style: none; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(380px, 100%), 1fr)); gap: 16px; }
 .strip img { display: block; width: 100%; aspect-ratio: 1; image-rendering: pixelated; border-radius: 4px; border: 2px solid transparent; }
-.strip .wrong img { border-color: var(--s1); }
+.strip .wrong img { border-color: var(--alarm); }
 .strip li { font-size: .74rem; line-height: 1.35; color: var(--quiet); font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .strip b { color: var(--ink); font-weight: 600; }
-.strip .wrong span { color: var(--s1); }
+.strip .wrong span { color: var(--alarm); }
 ";
 
 /// The whole page, ranked by `score`.
@@ -42,11 +43,7 @@ pub fn render(scores: &Scores, score: ScoreName, data: &Dataset) -> Result<Strin
     }
 
     let title = format!("Hardest and easiest of {} by {score}", data.name);
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Sparring: {0}</title>\n<style>\n{STYLE}{SHEET_STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n<p class=\"brand\">Sparring</p>\n<h1>{0}</h1>\n<p class=\"verdict\">{1}</p>\n</header>\n",
-        escape(&title),
-        escape(&lead(scores, score))
-    );
+    let mut out = report::open(&title, SHEET_STYLE, &lead(scores, score)) + "</header>\n";
     for (class, samples) in data.classes.iter().zip(&classes).filter(|(_, s)| !s.is_empty()) {
         let _ = writeln!(out, "<section aria-label=\"{0}\">\n<h2>{0}</h2>\n<div class=\"pair\">", escape(class));
         let shown = if classes.len() > MANY_CLASSES { SHOWN_OF_MANY } else { SHOWN }.min(samples.len());
@@ -60,8 +57,7 @@ pub fn render(scores: &Scores, score: ScoreName, data: &Dataset) -> Result<Strin
         }
         out += "</div>\n</section>\n";
     }
-    out += "</main>\n</body>\n</html>\n";
-    Ok(out)
+    Ok(out + report::CLOSE)
 }
 
 /// What the score is, and who gave it.
@@ -156,7 +152,7 @@ mod tests {
         let html = render(&scores, ScoreName::Loss, &data).unwrap();
         assert_eq!(html.matches("<section").count(), data.classes.len());
         assert_eq!(html.matches("<img").count(), 2 * SHOWN * data.classes.len());
-        assert!(!html.contains("http") && !html.contains("<script") && html.contains("prefers-color-scheme"));
+        assert!(!html.contains("http") && !html.contains("<script") && html.contains("light-dark("));
         let first = data.train.labels[999];
         let section = html.split("<section").nth(usize::from(first) + 1).unwrap();
         assert!(section.split("<img").nth(1).unwrap().contains("training image 999"), "the hardest comes first");

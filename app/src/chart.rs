@@ -1,17 +1,20 @@
-//! The chart as text: lines of every learner over epochs or FLOPs, bands over seeds, their key and the table behind them.
+//! The chart of a race: which lines are shown, over epochs or FLOPs, with which axes, and the key and the table behind them.
 //!
-//! Own SVG: it is drawn anew ten times a second, shares colours and dashes with the rest of the page, and is also what is exported.
-
-use std::fmt::Write;
+//! How they are drawn is the business of `sparring_figures`. The drawing is text: it is made anew ten times a second, and is also what is
+//! exported.
 
 use sparring_core::argsort::{argsort, ascending};
+use sparring_figures::bars::shares;
+use sparring_figures::chart::{Axes, Frame};
+use sparring_figures::html::{self, escape};
+use sparring_figures::scale::Scale;
+use sparring_figures::svg::{Anchor, Svg, line_sample};
+use sparring_figures::{Tone, number};
 
-use crate::figures::{self, nice_step};
-use crate::plot::{self, escape};
-use crate::race::{Learner, Race, Series, Tone};
+use crate::race::{Learner, Race, Series};
 
 /// Room beside the drawing for the numbers of the axes.
-pub const LEFT: f64 = 46.0;
+pub const LEFT: f64 = 54.0;
 /// Room at its other side.
 pub const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
@@ -42,6 +45,10 @@ impl Look {
     pub fn at(series: Series) -> Self {
         Self { series, flops: false, log: false, smooth: 0.0, zoom: (0.0, 1.0) }
     }
+    /// A difference can be below zero, which no logarithmic axis has.
+    fn is_log(&self) -> bool {
+        self.log && self.series != Series::Gap
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -61,12 +68,10 @@ struct Line {
 pub struct Figure {
     look: Look,
     lines: Vec<Line>,
-    /// All of the x axis.
+    /// The end of all of the x axis.
     x_max: f64,
-    x: (f64, f64),
-    y: (f64, f64),
-    y_step: f64,
-    x_step: f64,
+    x: Scale,
+    y: Scale,
 }
 
 /// Values of a learner's series after epochs, less those of `base`.
@@ -116,32 +121,32 @@ fn line(races: &[&Race], learner: &Learner, look: Look) -> Line {
     Line { tone: learner.tone, control: learner.info.control, label, mark: None, points, band }
 }
 
-/// The limits of the y axis and the distance of its ticks.
-fn range(lines: &[Line], x: (f64, f64), look: Look) -> ((f64, f64), f64) {
+/// The y axis that fits what is seen of the lines.
+fn y_axis(lines: &[Line], x: Scale, look: Look) -> Scale {
     let seen = |l: &Line| {
         let at = |i: usize| l.band.get(i).copied().unwrap_or((l.points[i].1, l.points[i].1));
         (0..l.points.len())
-            .filter(|i| (x.0..=x.1).contains(&l.points[*i].0))
+            .filter(|i| (x.low()..=x.high()).contains(&l.points[*i].0))
             .map(at)
+            .filter(|(low, high)| low.is_finite() && high.is_finite())
             .fold((f64::INFINITY, f64::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1)))
     };
     let (low, high) = lines.iter().map(seen).fold((f64::INFINITY, f64::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1)));
     let known = low.is_finite();
+    let log = look.is_log();
     let (low, high) = match look.series {
-        Series::Loss if known => (if look.log { low.max(1e-4) } else { 0.0 }, high.max(low + 0.1)),
-        Series::Loss => (if look.log { 0.1 } else { 0.0 }, 2.5),
+        Series::Loss if known => (if log { low.max(1e-4) } else { 0.0 }, high.max(low + 0.1)),
+        Series::Loss => (if log { 0.1 } else { 0.0 }, 2.5),
         Series::Gap if known => (low.min(-0.01), high.max(0.01)),
         Series::Gap => (-0.1, 0.1),
         _ if known => (low, high.max(low + 0.1)),
         _ => (0.0, 1.0),
     };
-    if look.log {
-        return ((low.max(1e-3) * 0.9, high * 1.1), 0.0);
+    if log {
+        return Scale::log(low.max(1e-3) * 0.9, high * 1.1);
     }
-    let step = nice_step(high - low, 5);
-    let (bottom, top) = ((low / step).floor() * step, (high / step).ceil() * step);
-    let limits = if matches!(look.series, Series::Loss | Series::Gap) { (bottom, top) } else { (bottom.max(0.0), top.min(1.0)) };
-    (limits, step)
+    let scale = Scale::rounded(low, high, 5);
+    if matches!(look.series, Series::Loss | Series::Gap) { scale } else { scale.within(0.0, 1.0) }
 }
 
 impl Figure {
@@ -166,10 +171,9 @@ impl Figure {
     }
     /// With axes that fit.
     fn around(lines: Vec<Line>, x_max: f64, look: Look) -> Self {
-        let x = (look.zoom.0 * x_max, look.zoom.1 * x_max);
-        let (y, y_step) = range(&lines, x, look);
-        let x_step = nice_step(x.1 - x.0, 6);
-        Self { look, lines, x_max, x, y, y_step, x_step: if look.flops || x.1 - x.0 < 3.0 { x_step } else { x_step.max(1.0) } }
+        let x = Scale::linear(look.zoom.0 * x_max, look.zoom.1 * x_max, 6);
+        let x = if look.flops || x.high() - x.low() < 3.0 { x } else { x.whole() };
+        Self { look, x_max, x, y: y_axis(&lines, x, look), lines }
     }
     /// How many points there are.
     pub fn count(&self) -> usize {
@@ -177,50 +181,29 @@ impl Figure {
     }
     /// The place on the x axis under a share of the drawing's width.
     pub fn x_at(&self, share: f64) -> f64 {
-        self.x.0 + share.clamp(0.0, 1.0) * (self.x.1 - self.x.0)
+        self.x.value(share.clamp(0.0, 1.0))
     }
     /// The zoom that shows these two places and what lies between.
     pub fn zoom_to(&self, a: f64, b: f64) -> (f64, f64) {
         ((a.min(b) / self.x_max).max(0.0), (a.max(b) / self.x_max).min(1.0))
     }
-    fn to_x(&self, x: f64, width: f64) -> f64 {
-        LEFT + (x - self.x.0) / (self.x.1 - self.x.0).max(1e-12) * (width - LEFT - RIGHT)
-    }
-    fn to_y(&self, y: f64, width: f64) -> f64 {
-        let scale = |v: f64| if self.look.log { v.max(1e-6).log10() } else { v };
-        let (low, high) = (scale(self.y.0), scale(self.y.1));
-        TOP + (high - scale(y)) / (high - low).max(1e-9) * (height(width) - TOP - BOTTOM)
+    fn axes(&self, width: f64) -> Axes {
+        let frame = Frame { width, height: height(width), left: LEFT, right: RIGHT, top: TOP, bottom: BOTTOM, glyph: Frame::GLYPH };
+        Axes { frame, x: self.x, y: self.y }
     }
     fn x_label(&self, x: f64) -> String {
-        match self.look.flops {
-            true if x == 0.0 => "0".into(),
-            true => figures::flops(x),
-            false => format!("{x:.*}", usize::from(self.x_step < 1.0)),
-        }
+        if self.look.flops { self.x.si(x, "FLOP") } else { self.x.label(x) }
     }
     fn y_label(&self, y: f64) -> String {
         match self.look.series {
-            Series::Loss if self.look.log => figures::three(y),
-            Series::Loss => format!("{y:.*}", if self.y_step < 0.1 { 2 } else { 1 }),
-            Series::Gap => format!("{:+.*}", usize::from(self.y_step < 0.01), y * 100.0),
-            _ => format!("{:.*}%", usize::from(self.y_step > 0.0 && self.y_step < 0.01), y * 100.0),
+            Series::Loss => self.y.label(y),
+            Series::Gap => number::points(y, self.y.decimals().saturating_sub(2)),
+            _ => self.y.percent(y),
         }
-    }
-    fn y_ticks(&self) -> Vec<f64> {
-        if !self.look.log {
-            return ticks(self.y.0, self.y.1, self.y_step);
-        }
-        let mut at = 10f64.powf(self.y.0.log10().floor());
-        let mut out = Vec::new();
-        while at <= self.y.1 && out.len() < 30 {
-            out.extend([1.0, 2.0, 5.0].map(|m| m * at).into_iter().filter(|v| (self.y.0..=self.y.1).contains(v)));
-            at *= 10.0;
-        }
-        out
     }
     /// Every x that has a point, for the keys.
     pub fn stops(&self) -> Vec<f64> {
-        let inside = |x: &f64| (self.x.0..=self.x.1).contains(x);
+        let inside = |x: &f64| (self.x.low()..=self.x.high()).contains(x);
         let all: Vec<f64> = self.lines.iter().flat_map(|l| l.points.iter().map(|p| p.0)).filter(inside).collect();
         let mut stops: Vec<f64> = argsort(all.iter().map(|x| ascending(*x))).into_iter().map(|i| all[i as usize]).collect();
         stops.dedup();
@@ -237,153 +220,92 @@ impl Figure {
 
     /// The whole `<svg>` for a drawing of this width, with a reading at `cross`.
     pub fn svg(&self, width: f64, cross: Option<f64>) -> String {
-        let high = height(width);
-        format!("<svg viewBox=\"0 0 {width} {high}\" height=\"{high}\" aria-hidden=\"true\">{}</svg>", self.drawing(width, cross))
+        let mut svg = Svg::of_height(width, height(width));
+        self.draw(&mut svg, width, cross);
+        svg.finish()
     }
 
-    /// What stands inside the `<svg>`, for a drawing of this width, with a reading at `cross`.
-    fn drawing(&self, width: f64, cross: Option<f64>) -> String {
-        let mut out = String::new();
-        // Writing to a String cannot fail.
-        for y in self.y_ticks() {
-            let at = self.to_y(y, width);
-            let _ = write!(out, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>", width - RIGHT);
-            plot::text(&mut out, LEFT - 8.0, at + 4.0, "end", &self.y_label(y));
-        }
-        for x in ticks((self.x.0 / self.x_step).ceil() * self.x_step, self.x.1, self.x_step) {
-            let at = self.to_x(x, width);
-            let anchor = if self.look.flops && at > width - 40.0 { "end" } else { "middle" };
-            plot::text(&mut out, at, height(width) - 8.0, anchor, &self.x_label(x));
-        }
+    fn draw(&self, svg: &mut Svg, width: f64, cross: Option<f64>) {
+        let axes = self.axes(width);
+        axes.rules(svg, |y| self.y_label(y));
+        axes.feet(svg, |x| self.x_label(x));
         // What lies outside a zoomed part is cut off.
-        let _ = write!(
-            out,
-            "<svg x=\"{LEFT}\" y=\"0\" width=\"{w:.1}\" height=\"{h:.1}\" viewBox=\"{LEFT} 0 {w:.1} {h:.1}\" class=\"lines\">",
-            w = width - LEFT,
-            h = height(width)
-        );
-        // Controls first, so that the race itself lies on top.
-        for control in [true, false] {
-            for line in self.lines.iter().filter(|l| l.control == control) {
-                self.draw(&mut out, line, width);
+        axes.clipped(svg, |svg| {
+            // Controls first, so that the race itself lies on top.
+            for control in [true, false] {
+                self.lines.iter().filter(|l| l.control == control).for_each(|line| line.draw(svg, &axes));
             }
-        }
-        if let Some(x) = cross {
-            let at = self.to_x(x, width);
-            let _ = write!(out, "<line class=\"cross\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{:.1}\"/>", height(width) - BOTTOM);
-            for line in &self.lines {
-                if let Some((px, py)) = nearest(&line.points, x) {
-                    dot(&mut out, line, self.to_x(px, width), self.to_y(py, width));
+            if let Some(x) = cross {
+                let at = axes.x(x);
+                svg.line("cross", (at, TOP), (at, axes.frame.end().1));
+                for line in &self.lines {
+                    if let Some(point) = nearest(&line.points, x) {
+                        line.dot(svg, &axes, point);
+                    }
                 }
             }
-        }
-        out.push_str("</svg>");
-        out
-    }
-    fn draw(&self, out: &mut String, line: &Line, width: f64) {
-        if !line.band.is_empty() {
-            let place = |(i, high): (usize, bool)| {
-                let (low, top) = line.band[i];
-                (self.to_x(line.points[i].0, width), self.to_y(if high { top } else { low }, width))
-            };
-            let _ = write!(out, "<path class=\"band {}\" d=\"", line.tone.class());
-            let count = line.points.len();
-            path(out, (0..count).map(|i| (i, true)).chain((0..count).rev().map(|i| (i, false))).map(place));
-            out.push_str("Z\"/>");
-        }
-        let _ = write!(out, "<path class=\"{}\" d=\"", line_class(line));
-        path(out, line.points.iter().map(|(x, y)| (self.to_x(*x, width), self.to_y(*y, width))));
-        out.push_str("\"/>");
-        if let Some((x, y)) = line.points.last() {
-            dot(out, line, self.to_x(*x, width), self.to_y(*y, width));
-        }
-        // A letter has its own place on the way, so that those of lines with one end stay apart. Controls are told by their thin lines.
-        if let Some(mark) = line.mark.filter(|_| !line.control) {
-            let back = 2 + 2 * (mark as usize - 'A' as usize) + usize::from(line.tone != Tone::Dense);
-            if let Some((x, y)) = line.points.get(line.points.len().saturating_sub(back)) {
-                let (x, y) = (self.to_x(*x, width), self.to_y(*y, width));
-                let _ = write!(
-                    out,
-                    "<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"8\"/><text class=\"mark {}\" x=\"{x:.1}\" y=\"{:.1}\">{mark}</text>",
-                    line.tone.class(),
-                    y + 4.5
-                );
-            }
-        }
+        });
     }
 
     /// A drawing of its own, to keep: with its colours, its title and its key.
     pub fn document(&self, width: f64, title: &str) -> String {
-        let (high, room) = (height(width), 24.0 + 18.0 * self.lines.len() as f64);
-        let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{:.0}\" viewBox=\"0 -24 {width} {:.0}\"><style>{STYLE}</style>\
-             <rect x=\"0\" y=\"-24\" width=\"100%\" height=\"100%\" fill=\"#fffefb\"/><text class=\"title\" x=\"8\" y=\"-6\">{}</text>",
-            high + room + 24.0,
-            high + room + 24.0,
-            escape(title)
-        );
-        out.push_str(&self.drawing(width, None));
+        const LINE: f64 = 18.0;
+        let high = height(width);
+        let mut svg = Svg::document(width, high + 24.0 + LINE * self.lines.len() as f64, title);
+        self.draw(&mut svg, width, None);
         for (i, line) in self.lines.iter().enumerate() {
-            let y = high + 12.0 + 18.0 * i as f64;
-            let _ = write!(out, "<line class=\"{}\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y}\" y2=\"{y}\"/>", line_class(line), LEFT + 26.0);
-            let value = line.points.last().map(|p| self.look.series.show(p.1)).unwrap_or_default();
-            plot::text(&mut out, LEFT + 34.0, y + 4.0, "start", &format!("{} {value}", line.label));
+            let y = high + 12.0 + LINE * i as f64;
+            svg.line(&format!("line {}", line.classes()), (LEFT, y), (LEFT + 26.0, y));
+            svg.text("tick", (LEFT + 34.0, y + 4.0), Anchor::Start, &format!("{} {}", line.label, self.shown(line.points.last().copied())));
         }
-        out.push_str("</svg>");
-        out
+        svg.finish()
     }
 
     /// Who is which line, with the value at the reading or the latest.
     pub fn key(&self, cross: Option<f64>) -> String {
-        let mut out = String::new();
-        for line in &self.lines {
+        let entry = |line: &Line| {
             let point = cross.map_or_else(|| line.points.last().copied(), |x| nearest(&line.points, x));
-            let _ = write!(
-                out,
-                "<li><svg width=\"26\" height=\"8\" aria-hidden=\"true\"><line class=\"{}\" x1=\"1\" x2=\"25\" y1=\"4\" y2=\"4\"/></svg><span>{}</span><b>{}</b></li>",
-                line_class(line),
-                escape(&line.label),
-                point.map(|p| self.look.series.show(p.1)).unwrap_or_default()
-            );
+            html::key_entry(&line_sample(&line.classes()), &line.label, Some(&self.shown(point)))
+        };
+        let entries: String = self.lines.iter().map(entry).collect();
+        let place = cross.map(|x| if self.look.flops { format!("at {}", number::flops(x)) } else { format!("at epoch {x:.1}") });
+        format!("{entries}<li class=\"place\">{}</li>", escape(&place.unwrap_or_default()))
+    }
+    /// The value of a point.
+    fn shown(&self, point: Option<(f64, f64)>) -> String {
+        point.map(|p| self.look.series.show(p.1)).unwrap_or_default()
+    }
+}
+
+impl Line {
+    fn classes(&self) -> String {
+        self.tone.classes(self.control)
+    }
+    fn dot(&self, svg: &mut Svg, axes: &Axes, point: (f64, f64)) {
+        axes.dot(svg, self.tone.class(), point, if self.control { 2.5 } else { 3.5 });
+    }
+    fn draw(&self, svg: &mut Svg, axes: &Axes) {
+        let band: Vec<_> = self.points.iter().zip(&self.band).map(|((x, _), (low, high))| (*x, *low, *high)).collect();
+        axes.band(svg, self.tone.class(), &band);
+        axes.line(svg, &self.classes(), &self.points);
+        if let Some(last) = self.points.last() {
+            self.dot(svg, axes, *last);
         }
-        let place = cross.map(|x| if self.look.flops { format!("at {}", figures::flops(x)) } else { format!("at epoch {x:.1}") });
-        let _ = write!(out, "<li class=\"place\">{}</li>", place.unwrap_or_default());
-        out
+        // A letter has its own place on the way, so that those of lines with one end stay apart. Controls are told by their thin lines.
+        if let Some(mark) = self.mark.filter(|_| !self.control) {
+            let back = 2 + 2 * (mark as usize - 'A' as usize) + usize::from(self.tone != Tone::Dense);
+            if let Some((x, y)) = self.points.get(self.points.len().saturating_sub(back)) {
+                let (x, y) = (axes.x(*x), axes.y(*y));
+                svg.circle("mark", (x, y), 8.0, "");
+                svg.text(&format!("mark {}", self.tone.class()), (x, y + 4.5), Anchor::Middle, &mark.to_string());
+            }
+        }
     }
-}
-
-fn ticks(low: f64, high: f64, step: f64) -> Vec<f64> {
-    let count = ((high - low) / step + 1e-6).floor().clamp(0.0, 50.0) as usize;
-    (0..=count).map(|i| low + i as f64 * step).collect()
-}
-
-fn path(out: &mut String, points: impl Iterator<Item = (f64, f64)>) {
-    for (i, (x, y)) in points.enumerate() {
-        let _ = write!(out, "{}{x:.1} {y:.1}", if i == 0 { 'M' } else { 'L' });
-    }
-}
-
-fn dot(out: &mut String, line: &Line, x: f64, y: f64) {
-    let _ = write!(
-        out,
-        "<circle class=\"dot {}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{}\"/>",
-        line.tone.class(),
-        if line.control { 2.0 } else { 3.5 }
-    );
-}
-
-fn line_class(line: &Line) -> String {
-    format!("line {}{}", line.tone.class(), if line.control { " control" } else { "" })
 }
 
 fn nearest(points: &[(f64, f64)], x: f64) -> Option<(f64, f64)> {
     points.iter().copied().min_by(|a, b| (a.0 - x).abs().total_cmp(&(b.0 - x).abs()))
 }
-
-/// The colours of a drawing that leaves the page; those of the light page.
-const STYLE: &str = "text{font:12px sans-serif;fill:#5b616a}.title{font-size:14px;font-weight:600;fill:#1b1f24}.grid{stroke:#dfdbd1}\
-.line{fill:none;stroke:var(--t);stroke-width:2.25}.line.control{stroke-width:1.25;opacity:.6}.dot{fill:var(--t);stroke:#fffefb}.band{fill:var(--t);opacity:.14}\
-.dense{--t:#3451c6;stroke-dasharray:7 4.5}.sparse{--t:#c8410b}.third{--t:#1f7a3d;stroke-dasharray:10 3.5 2 3.5}.fourth{--t:#8a3aa8;stroke-dasharray:2 3.5}.dot{stroke-dasharray:none}";
 
 /// The numbers of the completed epochs, latest first.
 pub fn table(race: &Race, series: Series, caption: &str) -> String {
@@ -403,7 +325,7 @@ pub fn table(race: &Race, series: Series, caption: &str) -> String {
             [epoch.to_string(), lr.map(|lr| lr.to_string()).unwrap_or_default()].into_iter().chain(cells).collect()
         })
         .collect();
-    plot::table(caption, &heads, &rows)
+    html::table(caption, &heads, rows)
 }
 
 /// Accuracy by difficulty at the last evaluation, easiest bin first; `None` where the test set has no bins.
@@ -411,8 +333,7 @@ pub fn bins(race: &Race, caption: &str) -> Option<(String, String)> {
     let binned: Vec<&Learner> = race.learners.iter().filter(|l| l.evaluations.last().is_some_and(|e| !e.bins.is_empty())).collect();
     let scores = |l: &Learner| l.evaluations.last().map(|e| e.bins.clone()).unwrap_or_default();
     let count = binned.iter().map(|l| scores(l).len()).max()?;
-    let classes: Vec<String> =
-        binned.iter().map(|l| format!("{}{}", l.tone.class(), if l.info.control { " control" } else { "" })).collect();
+    let classes: Vec<String> = binned.iter().map(|l| l.tone.classes(l.info.control)).collect();
     let lines: Vec<(&str, Vec<(f64, f64)>)> = binned
         .iter()
         .zip(&classes)
@@ -420,11 +341,11 @@ pub fn bins(race: &Race, caption: &str) -> Option<(String, String)> {
         .collect();
     let names: Vec<String> = binned.iter().map(|l| l.name()).collect();
     let heads: Vec<&str> = ["Bin"].into_iter().chain(names.iter().map(String::as_str)).collect();
-    let row = |i: usize| {
-        let cells = binned.iter().map(|l| scores(l).get(i).map_or_else(|| "\u{2013}".into(), |s| figures::percent(s.accuracy)));
+    let row = |i: usize| -> Vec<String> {
+        let cells = binned.iter().map(|l| scores(l).get(i).map_or_else(|| "\u{2013}".into(), |s| number::percent(s.accuracy, 1)));
         [(i + 1).to_string()].into_iter().chain(cells).collect()
     };
-    Some((plot::lines(caption, count as f64, &lines), plot::table(caption, &heads, &(0..count).map(row).collect::<Vec<_>>())))
+    Some((shares(caption, count as f64, &lines), html::table(caption, &heads, (0..count).map(row))))
 }
 
 #[cfg(test)]
@@ -447,12 +368,12 @@ mod tests {
     fn lines_go_through_their_points_and_the_axes_fit_them() {
         let race = race([0.4, 0.5]);
         let figure = Figure::of(&[&race], Look::at(Series::Hard), 2);
-        assert_eq!((figure.count(), figure.x, figure.y), (4, (0.0, 2.0), (0.4, 0.6000000000000001)));
-        let svg = figure.drawing(458.0, Some(1.0));
-        // 400 units for two epochs: the first is in the middle; 0.4 is the bottom of 240 - 36 units.
-        assert!(svg.contains("<path class=\"line dense\" d=\"M246.0 214.0L446.0 112.0\"/>"), "{svg}");
-        assert!(svg.contains("class=\"cross\" x1=\"246.0\"") && svg.contains(">50%</text>"), "{svg}");
-        assert!(figure.key(Some(1.0)).contains("<b>50.0%</b>") && figure.key(None).contains("<b>60.0%</b>"));
+        assert_eq!((figure.count(), figure.x.high(), figure.y.low(), figure.y.high()), (4, 2.0, 0.4, 0.6));
+        let svg = figure.svg(466.0, Some(1.0));
+        // 400 units for two epochs: the first is in the middle; 0.4 is the bottom, the height of the axis is 242.3 - 26.
+        assert!(svg.contains("<path class=\"line dense\" d=\"M254 216.3L454 113.2\"/>"), "{svg}");
+        assert!(svg.contains("class=\"cross\" x1=\"254\"") && svg.contains(">50 %</text>"), "{svg}");
+        assert!(figure.key(Some(1.0)).contains("<b>50.0 %</b>") && figure.key(None).contains("<b>60.0 %</b>"));
         assert_eq!(figure.stops(), [1.0, 2.0]);
     }
 
@@ -471,7 +392,7 @@ mod tests {
         let figure = Figure::of(&[&a, &b], Look::at(Series::Hard), 2);
         assert!((figure.lines[0].points[0].1 - 0.3).abs() < 1e-12);
         assert_eq!((figure.lines[0].band[0], figure.lines[1].band[0]), ((0.2, 0.4), (0.5, 0.7)));
-        assert!(figure.drawing(458.0, None).contains("<path class=\"band dense\""));
+        assert!(figure.svg(466.0, None).contains("<path class=\"band dense\""));
     }
 
     #[test]
@@ -481,16 +402,16 @@ mod tests {
         let zoom = whole.zoom_to(2.0, 1.5);
         assert_eq!(zoom, (0.75, 1.0));
         let figure = Figure::of(&[&race], Look { zoom, ..Look::at(Series::Hard) }, 2);
-        assert_eq!((figure.x, figure.stops()), ((1.5, 2.0), vec![2.0]));
-        assert!(figure.y.0 >= 0.5 - 1e-9, "what is outside does not count: {:?}", figure.y);
+        assert_eq!((figure.x.low(), figure.x.high(), figure.stops()), (1.5, 2.0, vec![2.0]));
+        assert!(figure.y.low() >= 0.5, "what is outside does not count: {:?}", figure.y);
     }
 
     #[test]
-    fn a_log_axis_has_ticks_at_round_numbers() {
-        let figure = Figure::of(&[], Look { log: true, ..Look::at(Series::Loss) }, 2);
-        let ticks = figure.y_ticks();
-        assert!(ticks.iter().any(|t| (t - 1.0).abs() < 1e-9) && ticks.iter().any(|t| (t - 0.2).abs() < 1e-9), "{ticks:?}");
-        assert!((figure.to_y(0.2, 640.0) - figure.to_y(0.4, 640.0) - (figure.to_y(1.0, 640.0) - figure.to_y(2.0, 640.0))).abs() < 1e-9);
+    fn a_loss_can_have_a_log_axis_and_a_difference_cannot() {
+        let log = |series| Figure::of(&[], Look { log: true, ..Look::at(series) }, 2);
+        let ticks = log(Series::Loss).y.ticks();
+        assert!(ticks.contains(&1.0) && ticks.contains(&0.2), "{ticks:?}");
+        assert!(log(Series::Gap).y.low() < 0.0);
     }
 
     #[test]
@@ -505,8 +426,8 @@ mod tests {
         let figure = Figure::overlaid(&races, Look::at(Series::Hard));
         assert_eq!(figure.count(), 8);
         let key = figure.key(None);
-        assert!(key.contains("A \u{b7} Dense") && key.contains("B \u{b7} SET 0.2</span><b>80.0%"), "{key}");
-        let svg = figure.drawing(458.0, None);
+        assert!(key.contains("A \u{b7} Dense") && key.contains("B \u{b7} SET 0.2</span><b>80.0 %"), "{key}");
+        let svg = figure.svg(466.0, None);
         assert!(["A", "B"].iter().all(|l| svg.matches(&format!(">{l}</text>")).count() == 2), "{svg}");
         assert_eq!(Figure::overlaid(&races, Look::at(Series::Gap)).lines.len(), 2);
         assert_eq!(Figure::overlaid(&[], Look::at(Series::Hard)).count(), 0);
@@ -516,7 +437,7 @@ mod tests {
     fn a_kept_drawing_stands_alone() {
         let document = Figure::of(&[&race([0.4, 0.5])], Look::at(Series::Hard), 2).document(640.0, "A <b> title");
         assert!(document.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"") && document.ends_with("</svg>"));
-        assert!(document.contains("A &lt;b> title") && document.contains(">SET 0.2 60.0%</text>"), "{document}");
+        assert!(document.contains("A &lt;b&gt; title") && document.contains(">SET 0.2 60.0 %</text>"), "{document}");
         assert_eq!(document.matches("<svg").count(), document.matches("</svg>").count());
     }
 
@@ -527,6 +448,6 @@ mod tests {
         let score = |accuracy| sparring_core::events::Score { loss: 1.0, accuracy, samples: 10 };
         race.learners[0].evaluations[1].bins = vec![score(0.9), score(0.3)];
         let (svg, table) = bins(&race, "b").unwrap();
-        assert!(svg.contains("class=\"line dense\"") && table.contains("30.0%"), "{table}");
+        assert!(svg.contains("class=\"line dense\"") && table.contains("30.0 %"), "{table}");
     }
 }

@@ -8,8 +8,8 @@ use sparring_core::data::DatasetName;
 use sparring_core::net::Graph;
 use sparring_core::net::zoo::Input;
 use sparring_core::sparse::density::erk;
+use sparring_figures::number;
 
-use crate::figures;
 use crate::mask::images;
 
 /// An estimate.
@@ -81,9 +81,9 @@ pub fn guess(backend: &str, software: bool) -> f64 {
 pub fn sentence(estimate: Estimate, rate: f64, measured: bool) -> String {
     format!(
         "About {} of memory, and {} of training: {} {}.",
-        figures::bytes(estimate.bytes as u64),
-        figures::flops(estimate.flops),
-        figures::duration(estimate.flops / rate),
+        number::bytes(estimate.bytes as u64),
+        number::flops(estimate.flops),
+        number::about(estimate.flops / rate),
         if measured { "at the speed measured here" } else { "by a guess, until this device has been measured" }
     )
 }

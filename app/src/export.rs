@@ -9,8 +9,8 @@ use sparring_core::Event;
 use sparring_core::config::LearnerConfig;
 use sparring_core::events::{LearnerInfo, Score};
 use sparring_core::run_file::RunFile;
+use sparring_figures::number;
 
-use crate::figures::{count, duration, percent};
 use crate::race::label;
 
 /// One evaluation of one learner.
@@ -119,7 +119,7 @@ const FACTS: usize = 3;
 
 /// The last evaluation of each learner; what was not evaluated is a dash.
 pub fn results(run: &RunFile) -> Vec<Vec<String>> {
-    let dash = |score: Option<Score>| score.map_or_else(|| DASH.to_owned(), |s| percent(s.accuracy));
+    let dash = |score: Option<Score>| score.map_or_else(|| DASH.to_owned(), |s| number::percent(s.accuracy, 1));
     let mut out: Vec<Vec<String>> = Vec::new();
     for info in learners(run) {
         let last = evaluations(run).filter(|row| std::ptr::eq(row.learner, info)).last();
@@ -189,7 +189,7 @@ pub fn card(run: &RunFile) -> String {
         }
     };
     line("Date", &run.date);
-    line("State", &format!("{state}, {epochs} of {} epochs, {}", run.config.epochs, duration(run.seconds)));
+    line("State", &format!("{state}, {epochs} of {} epochs, {}", run.config.epochs, number::duration(run.seconds)));
     line("Device", &format!("{}, {}{}", d.name, d.backend, if d.software { ", a software emulation" } else { "" }));
     line("Driver", &d.driver);
     line("System", &run.system);
@@ -197,8 +197,13 @@ pub fn card(run: &RunFile) -> String {
     line("Program", &format!("sparring {}{commit}", run.version));
     line("Configuration", &run.config_hash);
     for info in learners(run) {
-        let text =
-            format!("{}: {} of {} parameters, {} images", info.name, count(info.active_parameters), count(info.parameters), info.samples);
+        let text = format!(
+            "{}: {} of {} parameters, {} images",
+            info.name,
+            number::count(info.active_parameters),
+            number::count(info.parameters),
+            info.samples
+        );
         line("Learner", &text);
     }
     out.push_str("\nSettings (all of them)\n");
@@ -265,12 +270,12 @@ mod tests {
     #[test]
     fn a_comparison_has_last_numbers_and_differing_settings() {
         let (a, b) = (run("a", 2), run("b", 1));
-        assert_eq!(results(&a)[0], ["Dense", "2", "0.200", "60.0%", "90.0%", "50.0%", "\u{2013}", "\u{2013}"]);
+        assert_eq!(results(&a)[0], ["Dense", "2", "0.200", "60.0 %", "90.0 %", "50.0 %", "\u{2013}", "\u{2013}"]);
         assert_eq!(results(&b)[1][..2], ["SET 0.2, random", "1"]);
         assert!(results(&a).iter().all(|row| row.len() == RESULTS.len()));
         let both = side_by_side(&[&a, &b]);
-        assert_eq!(both[0], ["Dense: test", "60.0%", "60.0%"]);
-        assert!(both.contains(&["Dense: hard half", "50.0%", "25.0%"].map(str::to_owned).to_vec()), "{both:?}");
+        assert_eq!(both[0], ["Dense: test", "60.0 %", "60.0 %"]);
+        assert!(both.contains(&["Dense: hard half", "50.0 %", "25.0 %"].map(str::to_owned).to_vec()), "{both:?}");
         assert!(both.iter().all(|row| row.len() == 3 && !row[0].contains("attacked")), "{both:?}");
         assert_eq!(differing(&[&a, &b]), [["epochs", "2", "1"]]);
         assert!(differing(&[&a, &a]).is_empty() && differing(&[]).is_empty());
@@ -279,9 +284,15 @@ mod tests {
     #[test]
     fn a_card_says_where_when_and_by_what() {
         let card = card(&run("A run", 2));
-        for part in
-            ["A run\n=====\n", "finished, 2 of 2 epochs, 61 s", "sparring 1 (abc)", "d, cpu", "  lr = 0.1\n", "Nobody leads.", "50.0%"]
-        {
+        for part in [
+            "A run\n=====\n",
+            "finished, 2 of 2 epochs, 1 min 1 s",
+            "sparring 1 (abc)",
+            "d, cpu",
+            "  lr = 0.1\n",
+            "Nobody leads.",
+            "50.0 %",
+        ] {
             assert!(card.contains(part), "{part}: {card}");
         }
         assert!(!card.contains("Driver"), "what is not known is left out");

@@ -5,9 +5,8 @@
 use std::fmt::Write;
 
 use sparring_core::argsort::{argsort, ascending, descending};
-
-use crate::figures::percent;
-use crate::plot::escape;
+use sparring_figures::html::escape;
+use sparring_figures::number;
 
 /// Every learner's answers to the test images.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -209,7 +208,7 @@ impl History {
             let best = argsort(p.iter().map(|p| descending(f64::from(*p)))).into_iter().take(3);
             let words = best.map(|c| {
                 let name = escape(classes.get(c as usize).map_or("?", String::as_str));
-                let text = format!("{name} {}", percent(f64::from(p[c as usize])));
+                let text = format!("{name} {}", number::percent(f64::from(p[c as usize]), 1));
                 if c as usize == truth { format!("<b>{text}</b>") } else { text }
             });
             words.collect::<Vec<_>>().join(", ")
@@ -273,7 +272,7 @@ mod tests {
     fn a_page_says_what_each_learner_answers_and_escapes_names() {
         let classes = ["<cat>".to_owned(), "dog".into(), "ship".into()];
         let html = page(&samples(), &[(1, "data:x".into())], &classes, &["dense", "sparse"], &["Dense".into(), "SET".into()]);
-        assert!(html.contains("aria-label=\"dog 1, Dense: &lt;cat>, SET: dog\""), "{html}");
+        assert!(html.contains("aria-label=\"dog 1, Dense: &lt;cat&gt;, SET: dog\""), "{html}");
         assert!(html.contains("mark dense wrong") && html.contains("mark sparse right"), "{html}");
     }
 
@@ -285,6 +284,6 @@ mod tests {
         h.push(2, vec![vec![0.2, 0.8]]);
         assert_eq!(h.of(0, 1).iter().map(|p| p.0).collect::<Vec<_>>(), [1.0, 2.0]);
         assert!((h.of(0, 1)[1].1 - 0.8).abs() < 1e-6);
-        assert_eq!(h.confusions(&["a".into(), "b".into()], 1), ["<b>b 80.0%</b>, a 20.0%"]);
+        assert_eq!(h.confusions(&["a".into(), "b".into()], 1), ["<b>b 80.0 %</b>, a 20.0 %"]);
     }
 }

@@ -3,9 +3,9 @@
 //! The text is a file beside the page (`public/lessons.txt`), fetched when a lesson is opened, so that words cost no wasm and can be
 //! translated alone. One line, one thing: a word that says what it is, and the rest of the line.
 
+use sparring_figures::html::escape;
 use std::fmt::Write;
 
-use crate::plot::escape;
 use crate::words::lessons as words;
 
 /// The file, beside the page.

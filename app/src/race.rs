@@ -4,49 +4,24 @@
 
 use sparring_core::config::{ExperimentConfig, LearnerConfig, Method};
 use sparring_core::events::{Event, LayerChange, LearnerInfo, Score, Summary};
+use sparring_figures::{Tone, number};
 
 /// Live points a learner keeps; beyond this, neighbours are merged.
 const LIVE_POINTS: usize = 600;
 
-/// How a learner is drawn, everywhere: one colour and one dash pattern each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
-    /// Blue, dashed.
-    Dense,
-    /// Orange-red, solid.
-    Sparse,
-    /// Green, dash and dot.
-    Third,
-    /// Violet, dotted.
-    Fourth,
-}
-
-impl Tone {
-    /// The style sheet's class.
-    pub fn class(self) -> &'static str {
-        match self {
-            Self::Dense => "dense",
-            Self::Sparse => "sparse",
-            Self::Third => "third",
-            Self::Fourth => "fourth",
+/// The tones of a list of learners: dense is always blue, the others take what is left in order.
+pub fn tones(learners: &[LearnerConfig]) -> Vec<Tone> {
+    let mut dense_taken = false;
+    let mut others = 0..;
+    let tone = |l: &LearnerConfig| {
+        if l.method == Method::Dense && !dense_taken {
+            dense_taken = true;
+            Tone::Dense
+        } else {
+            Tone::other(others.next().unwrap_or(0))
         }
-    }
-    /// The tones of a list of learners: dense is always blue, the others take what is left in order.
-    pub fn assign(learners: &[LearnerConfig]) -> Vec<Self> {
-        let mut dense_taken = false;
-        let mut others = [Self::Sparse, Self::Third, Self::Fourth].into_iter().cycle();
-        learners
-            .iter()
-            .map(|l| {
-                if l.method == Method::Dense && !dense_taken {
-                    dense_taken = true;
-                    Self::Dense
-                } else {
-                    others.next().unwrap_or(Self::Fourth)
-                }
-            })
-            .collect()
-    }
+    };
+    learners.iter().map(tone).collect()
 }
 
 /// "Dense", "SET 0.2", "RigL 0.1 (masked)".
@@ -145,9 +120,9 @@ impl Series {
     /// A value in its own form.
     pub fn show(self, value: f64) -> String {
         match self {
-            Self::Loss => format!("{value:.3}"),
-            Self::Gap => format!("{:+.1}", value * 100.0),
-            _ => crate::figures::percent(value),
+            Self::Loss => number::fixed(value, 3),
+            Self::Gap => number::points(value, 1),
+            _ => number::percent(value, 1),
         }
     }
 }
@@ -427,7 +402,7 @@ fn enter(infos: Vec<LearnerInfo>) -> Vec<Learner> {
     let parsed: Vec<LearnerConfig> = infos.iter().map(|i| i.learner.parse().unwrap_or(LearnerConfig::DENSE)).collect();
     // A control looks like the learner it belongs to.
     let corners: Vec<LearnerConfig> = infos.iter().zip(&parsed).filter(|(i, _)| !i.control).map(|(_, p)| *p).collect();
-    let tones = Tone::assign(&corners);
+    let tones = tones(&corners);
     let mut next = tones.iter().copied();
     infos
         .into_iter()

@@ -3,6 +3,7 @@
 //! One seed is one draw: the sentence never claims more than a difference on these test images.
 
 use sparring_core::argsort::{argsort, descending};
+use sparring_figures::number;
 
 use crate::race::{Learner, Race, Series};
 
@@ -42,7 +43,7 @@ pub fn sentence(race: &Race) -> String {
     let ((first, best), (_, next)) = (scored[*first as usize], scored[*next as usize]);
     let points = (best.accuracy - next.accuracy) * 100.0;
     let noise = ERRORS * standard_error(best.accuracy, next.accuracy, best.samples.min(next.samples)) * 100.0;
-    let images = format!("{} {}test images", crate::figures::count(best.samples as u64), kind(deciding));
+    let images = format!("{} {}test images", number::count(best.samples as u64), kind(deciding));
     if points < 0.05 {
         format!("Level after epoch {epoch}.")
     } else if points <= noise {
@@ -71,14 +72,15 @@ pub fn over_seeds(past: &[Race], race: &Race) -> Option<String> {
             .iter()
             .filter_map(|r| {
                 let own = r.corners().find(|l| l.label == learner.label)?;
-                Some((score(r, own)? - score(r, r.dense()?)?) * 100.0)
+                Some(score(r, own)? - score(r, r.dense()?)?)
             })
             .collect();
         let n = differences.len() as f64;
         if n >= 2.0 {
             let mean = differences.iter().sum::<f64>() / n;
             let (low, high) = differences.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), d| (a.min(*d), b.max(*d)));
-            parts.push(format!("{} minus dense {mean:+.1} points ({low:+.1} to {high:+.1})", learner.label));
+            let [mean, low, high] = [mean, low, high].map(|v| number::points(v, 1));
+            parts.push(format!("{} minus dense {mean} points ({low} to {high})", learner.label));
         }
     }
     (!parts.is_empty()).then(|| format!("Over {} seeds: {}.", races.len(), parts.join("; ")))

@@ -165,15 +165,14 @@ fn learners_table(out: &mut String, history: &History, title: &str, header: &[im
     // One that failed says so behind its name.
     let of = |name: &str| history.learners.iter().position(|l| name == l.info.name || name == format!("{} (failed)", l.info.name));
     let class = |row: &Vec<String>| row.first().and_then(|name| of(name)).map(|i| classes[i].clone()).unwrap_or_default();
-    let rows: Vec<Row> = rows.iter().map(|row| Row::of_words(class(row), row)).collect();
-    table_section(out, title, header, &rows);
+    table_section(out, title, header, rows.iter().map(|row| Row::of_words(class(row), row)));
     if !note.is_empty() {
         let _ = writeln!(out, "<p class=\"small\">{note}</p>");
     }
 }
 
 /// A section that is a table under its heading.
-pub fn table_section(out: &mut String, title: &str, header: &[impl AsRef<str>], rows: &[Row]) {
+pub fn table_section(out: &mut String, title: &str, header: &[impl AsRef<str>], rows: impl Iterator<Item = Row>) {
     let table = html::table("", header, rows);
     let _ = writeln!(out, "<section aria-label=\"{title}\">\n<h2>{title}</h2>\n<div class=\"scroll\">{table}</div>\n</section>");
 }

@@ -169,7 +169,7 @@ fn difference_table(out: &mut String, comparison: &Comparison, styles: &Styles) 
         Row { class: styles.of(&d.sparse).into(), cells }
     };
     let heads = ["learner", "p_data", "outcome", "points (95 % interval)", "metric", "seeds"];
-    table_section(out, "Sparse minus dense, paired by seed", &heads, &differences.iter().map(row).collect::<Vec<_>>());
+    table_section(out, "Sparse minus dense, paired by seed", &heads, differences.iter().map(row));
     let decides = escape(comparison.deciding.doc());
     let _ = writeln!(
         out,
@@ -201,7 +201,7 @@ fn mean_table(out: &mut String, comparison: &Comparison, styles: &Styles) {
         Row::of_words(styles.of(&m.learner), &cells)
     };
     let heads = ["learner", "p_data", "mean", "95 % interval", "metric", "density", "seeds"];
-    table_section(out, "Means over seeds", &heads, &means.iter().map(row).collect::<Vec<_>>());
+    table_section(out, "Means over seeds", &heads, means.iter().map(row));
 }
 
 fn runs(out: &mut String, members: &[Place], at: &Path) {
@@ -214,7 +214,7 @@ fn runs(out: &mut String, members: &[Place], at: &Path) {
         let took = seconds.map_or_else(|| "-".into(), number::duration);
         Row::from(vec![name, member.config.seed.to_string(), member.config.p_data.to_string(), state.to_owned(), took])
     };
-    table_section(out, "Runs", &["run", "seed", "p_data", "state", "took"], &members.iter().map(row).collect::<Vec<_>>());
+    table_section(out, "Runs", &["run", "seed", "p_data", "state", "took"], members.iter().map(row));
 }
 
 /// The way from a folder to a file, as a link; `None` where there is none.

@@ -98,7 +98,7 @@ impl Axes {
             svg.line(rule(tick, self.y), (self.frame.left, at), (self.frame.end().0, at));
             // Labels are a line high, those at round numbers of a logarithmic axis can lie nearer.
             if free - at >= 1.8 * self.frame.glyph {
-                svg.text("tick", (self.frame.left - 8.0, at + 4.0), Anchor::End, &label(tick));
+                svg.text("tick", (self.frame.left - 6.0, at + 4.0), Anchor::End, &label(tick));
                 free = at;
             }
         }

@@ -46,7 +46,13 @@ impl Row {
 }
 
 /// A table whose columns and rows have heads. A caption is left out where it is empty; caption and heads are words, cells are HTML.
-pub fn table(caption: &str, heads: &[impl AsRef<str>], rows: &[Row]) -> String {
+pub fn table(caption: &str, heads: &[impl AsRef<str>], rows: impl IntoIterator<Item = impl Into<Row>>) -> String {
+    let heads: Vec<&str> = heads.iter().map(AsRef::as_ref).collect();
+    written(caption, &heads, &mut rows.into_iter().map(Into::into))
+}
+
+// One function, whatever the rows come from.
+fn written(caption: &str, heads: &[&str], rows: &mut dyn Iterator<Item = Row>) -> String {
     let mut out = String::from("<table>");
     // Writing to a String cannot fail.
     if !caption.is_empty() {
@@ -54,7 +60,7 @@ pub fn table(caption: &str, heads: &[impl AsRef<str>], rows: &[Row]) -> String {
     }
     out.push_str("<thead><tr>");
     for head in heads {
-        let _ = write!(out, "<th scope=\"col\">{}</th>", escape(head.as_ref()));
+        let _ = write!(out, "<th scope=\"col\">{}</th>", escape(head));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {
@@ -84,7 +90,7 @@ mod tests {
         assert_eq!(escape("a\u{0}\u{b}\u{1b}\u{ffff}\tb\n"), "a\u{fffd}\u{fffd}\u{fffd}\u{fffd}\tb\n");
         assert_eq!(escape("\u{dc}n\u{ef}c\u{f6}de \u{1f94a} \u{2028}"), "\u{dc}n\u{ef}c\u{f6}de \u{1f94a} \u{2028}");
         let hostile = "\"><script>alert(1)</script>";
-        for html in [table(hostile, &[hostile], &[Row::of_words("", &[hostile])]), key_entry("", hostile, Some(hostile))] {
+        for html in [table(hostile, &[hostile], [Row::of_words("", &[hostile])]), key_entry("", hostile, Some(hostile))] {
             assert!(!html.contains("<script") && !html.contains("\"><s"), "{html}");
         }
     }
@@ -92,11 +98,11 @@ mod tests {
     #[test]
     fn tables_have_heads_on_both_sides() {
         let rows = [Row::of_words("dense", &["a<b", "1"]), vec!["<i>c</i>".to_owned(), "2".to_owned()].into()];
-        let html = table("What", &["Name", "n"], &rows);
+        let html = table("What", &["Name", "n"], rows);
         assert!(html.starts_with("<table><caption>What</caption><thead><tr><th scope=\"col\">Name</th>"), "{html}");
         assert!(html.contains("<tr class=\"dense\"><th scope=\"row\">a&lt;b</th><td>1</td></tr>"), "{html}");
         assert!(html.contains("<tr><th scope=\"row\"><i>c</i></th><td>2</td></tr>"), "{html}");
-        assert!(!table("", &["Name"], &[]).contains("caption"));
+        assert!(!table("", &["Name"], Vec::<Row>::new()).contains("caption"));
     }
 
     #[test]

@@ -6,6 +6,9 @@ use leptos::prelude::*;
 use sparring_core::attack::Norm;
 use sparring_core::corrupt::Corruption;
 use sparring_core::platform::parse_f64;
+use sparring_figures::bars::bar;
+use sparring_figures::html::{escape, table};
+use sparring_figures::number;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{File, HtmlCanvasElement, ImageBitmap};
@@ -15,7 +18,6 @@ use super::lab::Lab;
 use super::look::{Raster, Stamp, context, learners, pixels, stamp};
 use super::tag::tag;
 use crate::examine::{Change, GROUPS, Setup, answer, magnified, planes, rgba, worth_a_bar};
-use crate::plot;
 use crate::protocol::{AttackSettings, Command, Examination, Message, Picture};
 use crate::words::bench as words;
 
@@ -442,7 +444,7 @@ fn card(bench: Bench, index: usize, tone: &'static str, name: String) -> AnyView
 fn bars(name: &str, learner: usize, shown: &Answer, before: Option<&Answer>) -> String {
     let Some(p) = shown.probabilities.get(learner) else { return String::new() };
     let before = before.and_then(|b| b.probabilities.get(learner));
-    let mut out = format!("<table class=\"bars\"><caption class=\"visually-hidden\">{}</caption><tbody>", plot::escape(name));
+    let mut out = format!("<table class=\"bars\"><caption class=\"visually-hidden\">{}</caption><tbody>", escape(name));
     let given = answer(p);
     for class in worth_a_bar(p, shown.truth, MOST_BARS) {
         let label = shown.classes.get(class).map_or("?", String::as_str);
@@ -451,10 +453,10 @@ fn bars(name: &str, learner: usize, shown: &Answer, before: Option<&Answer>) -> 
         let share = f64::from(p[class]);
         let row = if class == given { "<tr class=\"given\">" } else { "<tr>" };
         out.push_str(&format!(
-            "{row}<th scope=\"row\">{}</th><td>{}</td><td>{:.0}%</td></tr>",
-            plot::escape(&label),
-            plot::bar(share, &ticks),
-            share * 100.0
+            "{row}<th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>",
+            escape(&label),
+            bar(share, &ticks),
+            number::percent(share, 0)
         ));
     }
     out.push_str("</tbody></table>");
@@ -470,15 +472,15 @@ fn numbers(names: &[(&'static str, String)], shown: &Answer, before: Option<&Ans
     }
     let cell = |answer: &Answer, learner: usize, class: usize| {
         let p = answer.probabilities.get(learner).and_then(|p| p.get(class)).copied().unwrap_or(0.0);
-        format!("{:.1}%", p * 100.0)
+        number::percent(p.into(), 1)
     };
     let row = |(class, label): (usize, &String)| {
         let label = if shown.truth == Some(class) { words::true_class(label) } else { label.clone() };
-        let mut cells = vec![plot::escape(&label)];
+        let mut cells = vec![escape(&label)];
         for learner in 0..names.len() {
             cells.extend([cell(before.unwrap_or(shown), learner, class), cell(shown, learner, class)]);
         }
         cells
     };
-    plot::table(words::TABLE, &heads, &shown.classes.iter().enumerate().map(row).collect::<Vec<_>>())
+    table(words::TABLE, &heads, shown.classes.iter().enumerate().map(row))
 }

@@ -1,6 +1,7 @@
 //! The chart's place on the page: chips and sliders that say how it is looked at, pointer and keys that read and zoom it.
 
 use leptos::prelude::*;
+use sparring_figures::number;
 use wasm_bindgen::JsCast;
 
 use super::kit::{self, Input, holds, never, told, words};
@@ -122,7 +123,7 @@ pub fn chart(lab: Lab) -> AnyView {
     chips.push(kit::when(holds(move || now.get().zoom != (0.0, 1.0)), "", vec![whole]));
     let slider = Input { kind: "range", label: "", testid: "chart-smooth", min: "0", max: "95", step: "5" };
     let at = told(move || format!("{:.0}", now.get().smooth * 100.0));
-    let shown = told(move || format!("{}%", at.get()));
+    let shown = told(move || number::percent(now.get().smooth, 0));
     let smooth = kit::input(slider, at, shown, never(), move |text| {
         let share = sparring_core::platform::parse_f64(&text).map(|p| (p / 100.0).clamp(0.0, 0.95));
         lab.look.update(|l| l.smooth = share.unwrap_or(l.smooth));

@@ -3,13 +3,13 @@
 //! The builder is a form as HTML: what it says is read from its fields when something changes, so it costs no signal a field.
 
 use leptos::prelude::*;
+use sparring_figures::html::escape;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlInputElement, HtmlSelectElement, HtmlTextAreaElement};
 
 use super::kit::{self, never, told};
 use super::lab::{Lab, address};
 use super::lessons::heard;
-use crate::plot::escape;
 use crate::teacher::{MOST_TEXT, PARTS, Teacher};
 use crate::words::teacher as words;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use sparring_core::run_file::RunFile;
+use sparring_figures::html::{escape, table};
 
 use super::chart::{Holder, measured_width};
 use super::kit::{self, holds, told, words as fixed};
@@ -11,7 +12,6 @@ use super::runs::Entry;
 use super::tag::tag;
 use crate::chart::{Figure, Look};
 use crate::export;
-use crate::plot::{escape, table};
 use crate::race::{Race, Series};
 use crate::words::runs as words;
 
@@ -30,11 +30,11 @@ fn tables(files: &[Arc<RunFile>]) -> String {
     let mut heads = vec![words::RESULT];
     heads.extend(names.iter().map(String::as_str));
     let shown = |rows: Vec<Vec<String>>| rows.iter().map(|row| row.iter().map(|cell| escape(cell)).collect()).collect::<Vec<Vec<String>>>();
-    let results = table(words::RESULTS, &heads, &shown(export::side_by_side(&files)));
+    let results = table(words::RESULTS, &heads, shown(export::side_by_side(&files)));
     heads[0] = words::SETTING;
     let settings = match shown(export::differing(&files)) {
         none if none.is_empty() => String::new(),
-        rows => table(words::DIFFERING, &heads, &rows),
+        rows => table(words::DIFFERING, &heads, rows),
     };
     format!(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\" data-testid=\"comparison\">{results}{settings}</div>",

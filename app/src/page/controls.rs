@@ -1,6 +1,7 @@
 //! Train, pause, step, stop, reset. One button trains, holds and goes on, so that focus stays where it is.
 
 use leptos::prelude::*;
+use sparring_figures::number;
 
 use super::kit::{self, Input, holds, never, told, words};
 use super::lab::{Lab, Phase};
@@ -24,7 +25,7 @@ pub fn controls(lab: Lab) -> AnyView {
             lab.stride.set(s)
         });
     let slider = Input { kind: "range", label: say::LOAD, testid: "load-slider", min: "10", max: "100", step: "10" };
-    let (at, shown) = (told(move || lab.load.get().to_string()), told(move || format!("{}%", lab.load.get())));
+    let (at, shown) = (told(move || lab.load.get().to_string()), told(move || number::percent(f64::from(lab.load.get()) / 100.0, 0)));
     let load = kit::input(slider, at, shown, never(), move |text| {
         let load = text.parse().ok();
         load.into_iter().for_each(|load| lab.set_load(load));

@@ -1,14 +1,15 @@
 //! What this device is and can do, and how to take an experiment away from it.
 
 use leptos::prelude::*;
+use sparring_figures::html::escape;
+use sparring_figures::number;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::kit::{self, holds, never, told, words};
 use super::lab::{Lab, Opened, Phase, address};
-use crate::plot::escape;
+use crate::link;
 use crate::presets::Preset;
 use crate::words::ring as say;
-use crate::{figures, link};
 
 fn backend_words(opened: &Opened) -> String {
     match opened.info.backend.as_str() {
@@ -34,7 +35,7 @@ fn remark(opened: &Opened) -> Option<String> {
 
 /// What is known of the device.
 fn facts(lab: Lab, opened: &Opened) -> String {
-    let memory = lab.race.with(|r| if r.device_bytes > 0 { figures::bytes(r.device_bytes) } else { String::new() });
+    let memory = lab.race.with(|r| if r.device_bytes > 0 { number::bytes(r.device_bytes) } else { String::new() });
     let rows = [
         ("Adapter", opened.info.name.clone()),
         ("Computes with", backend_words(opened)),

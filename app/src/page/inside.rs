@@ -5,14 +5,16 @@
 
 use leptos::prelude::*;
 use sparring_core::events::LayerDensity;
+use sparring_figures::bars::{bar, histogram, shares};
+use sparring_figures::html::{escape, key_entry, table};
+use sparring_figures::number;
+use sparring_figures::svg::line_sample;
 
 use super::kit::{self, holds, never, told, words as fixed};
 use super::lab::Lab;
 use super::look::{Raster, Stamp, pixels, stamp};
 use super::tag::tag;
-use crate::figures::{count, percent};
 use crate::mask::{Grid, as_erk, colour, overall};
-use crate::plot;
 use crate::protocol::{self, Command, Message};
 use crate::race::Learner;
 use crate::words::inside as words;
@@ -248,16 +250,16 @@ fn densities(layers: &[LayerDensity], erk: Option<&[f64]>, chosen: usize) -> Str
             format!(
                 "<button type=\"button\" class=\"link\" data-layer=\"{i}\" aria-pressed=\"{}\">{}</button>",
                 i == chosen,
-                plot::escape(short(&layer.name))
+                escape(short(&layer.name))
             ),
-            plot::bar(density, &ticks),
+            bar(density, &ticks),
             format!("{density:.3}"),
             erk.map_or_else(|| "\u{2013}".into(), |e| format!("{e:.3}")),
-            count(layer.active as u64),
-            count(layer.total as u64),
+            number::count(layer.active as u64),
+            number::count(layer.total as u64),
         ]
     };
-    plot::table(words::DENSITIES, &words::COLUMNS, &layers.iter().enumerate().map(row).collect::<Vec<_>>())
+    table(words::DENSITIES, &words::COLUMNS, layers.iter().enumerate().map(row))
 }
 
 /// How much of the positions has been tried, over the epochs.
@@ -275,21 +277,17 @@ fn explored(inside: Inside) -> AnyView {
         let label = words::explored(&inside.label(), &inside.layer_name());
         points.with(|p| {
             let line = |value: fn(&(f64, f64, f64)) -> f64| p.iter().map(|point| (point.0, value(point))).collect();
-            plot::lines(&label, epochs(), &[("one", line(|p| p.2)), ("all", line(|p| p.1))])
+            shares(&label, epochs(), &[("one", line(|p| p.2)), ("all", line(|p| p.1))])
         })
     });
     let table = told(move || {
         let layer = inside.layer_name();
-        let rows: Vec<_> = points.with(|p| p.iter().map(|p| vec![format!("{:.0}", p.0), percent(p.1), percent(p.2)]).collect());
-        plot::table(words::EXPLORED, &[words::EPOCH, words::ALL_LAYERS, &layer], &rows)
+        let rows: Vec<_> =
+            points.with(|p| p.iter().map(|p| vec![format!("{:.0}", p.0), number::percent(p.1, 1), number::percent(p.2, 1)]).collect());
+        table(words::EXPLORED, &[words::EPOCH, words::ALL_LAYERS, &layer], rows)
     });
     let key = told(move || {
-        let entry = |class: &str, label: &str| {
-            format!(
-                "<li><svg width=\"26\" height=\"8\" aria-hidden=\"true\"><line class=\"line {class}\" x1=\"1\" x2=\"25\" y1=\"4\" y2=\"4\"/></svg>{}</li>",
-                plot::escape(label)
-            )
-        };
+        let entry = |class: &str, label: &str| key_entry(&line_sample(class), label, None);
         format!("<ul class=\"key\">{}{}</ul>", entry("all", words::ALL_LAYERS), entry("one", &inside.layer_name()))
     });
     let none = told(move || if points.with(Vec::is_empty) { words::NO_EPOCH.into() } else { String::new() });
@@ -304,15 +302,14 @@ fn weights(inside: Inside) -> AnyView {
     let bins = kit::memo(move || inside.seen(|i| (i.view.histogram.clone(), i.view.limit)));
     let label = move || words::weights(&inside.label(), &inside.layer_name());
     let picture = told(move || {
-        let draw =
-            |(counts, limit): &(Vec<u32>, f32)| plot::histogram(&label(), counts, [&format!("-{limit:.3}"), "0", &format!("{limit:.3}")]);
+        let draw = |(counts, limit): &(Vec<u32>, f32)| histogram(&label(), counts, [&format!("-{limit:.3}"), "0", &format!("{limit:.3}")]);
         bins.with(|bins| bins.as_ref().map(draw)).unwrap_or_default()
     });
     let table = told(move || {
         let write = |(counts, limit): &(Vec<u32>, f32)| {
             let edge = |i: usize| format!("{:.3}", limit * (2.0 * i as f32 / counts.len().max(1) as f32 - 1.0));
-            let rows: Vec<_> = counts.iter().enumerate().map(|(i, n)| vec![edge(i), edge(i + 1), count(u64::from(*n))]).collect();
-            plot::table(words::WEIGHTS, &words::BIN, &rows)
+            let rows: Vec<_> = counts.iter().enumerate().map(|(i, n)| vec![edge(i), edge(i + 1), number::count(u64::from(*n))]).collect();
+            table(words::WEIGHTS, &words::BIN, rows)
         };
         bins.with(|bins| bins.as_ref().map(write)).unwrap_or_default()
     });

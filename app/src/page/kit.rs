@@ -2,13 +2,13 @@
 //!
 //! All take closures and signals and give one type; a closure is boxed at the door. A view's own type, or a control's closure, would be
 //! compiled again, with all that builds and updates it, wherever it differs, and the page has to stay small. What is only read is text
-//! ([`crate::plot`]), put in by [`html`].
+//! (`sparring_figures::html`), put in by [`html`].
 
 use leptos::prelude::*;
+use sparring_figures::html::escape;
 use wasm_bindgen::JsCast;
 
 use super::tag::{self, Hear, Tag, tag};
-use crate::plot::escape;
 
 const WHY: &str = "Why?";
 

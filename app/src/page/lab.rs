@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use sparring_core::config::{ExperimentConfig, LearnerConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::device::info::{DeviceChoice, DeviceInfo};
+use sparring_figures::number;
 use wasm_bindgen::JsValue;
 
 use super::bridge::Bridge;
@@ -237,8 +238,8 @@ impl Lab {
                 self.remark.set(Some(refused.unwrap_or_else(|| {
                     format!(
                         "CIFAR-10 kept in this browser: {} training and {} test images.",
-                        crate::figures::count(train as u64),
-                        crate::figures::count(test as u64)
+                        number::count(train as u64),
+                        number::count(test as u64)
                     )
                 })));
                 self.phase.set(Phase::Ready);

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use leptos::prelude::*;
 use sparring_core::config::ExperimentConfig;
+use sparring_figures::html::escape;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Element, HtmlElement, HtmlInputElement, Response};
@@ -18,7 +19,6 @@ use super::place::Place;
 use super::tag::tag;
 use crate::lesson::{self, Lesson, Step};
 use crate::link;
-use crate::plot::escape;
 use crate::teacher::Teacher;
 use crate::words::lessons as words;
 

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use leptos::prelude::*;
+use sparring_figures::html::escape;
+use sparring_figures::{Tone, number};
 
 use super::kit::{self, holds, told};
 use super::lab::Lab;
-use crate::figures;
-use crate::plot::escape;
-use crate::race::{Learner, Race, Tone};
+use crate::race::{Learner, Race};
 use crate::words::{ring as say, runs};
 
 struct Row {
@@ -47,20 +47,20 @@ fn rows(race: &Race, batch: usize) -> Vec<Row> {
     let most = race.corners().map(|l| l.info.flops_per_step).max().unwrap_or(0);
     let (unit, size) = if most >= 10_000_000_000 { ("GFLOP", 1e9) } else { ("MFLOP", 1e6) };
     vec![
-        row("Parameters", "Parameters that exist", &|l| figures::count(l.info.active_parameters)),
+        row("Parameters", "Parameters that exist", &|l| number::count(l.info.active_parameters)),
         row("True density", "Weights that exist over all weights", &|l| format!("{:.3}", l.info.density)),
-        row("ms a step", "Measured here, median of recent slices", &|l| measured(l, figures::three)),
+        row("ms a step", "Measured here, median of recent slices", &|l| measured(l, number::three)),
         row("Times faster, of ideal", "Measured speed-up over dense, and the one that the FLOPs alone would give", &|l| {
             against_dense(l, race.dense())
         }),
         row(&format!("{unit} a step"), "Forward and both gradients at full batch, 2 a multiply-accumulate", &|l| {
-            figures::three(l.info.flops_per_step as f64 / size)
+            number::three(l.info.flops_per_step as f64 / size)
         }),
-        row("GFLOP/s", "Work a step over measured time", &|l| measured(l, |ms| figures::three(l.info.flops_per_step as f64 / ms / 1e6))),
+        row("GFLOP/s", "Work a step over measured time", &|l| measured(l, |ms| number::three(l.info.flops_per_step as f64 / ms / 1e6))),
         row("Images a second", "Batch size over measured time", &|l| {
-            measured(l, |ms| figures::count((batch as f64 / ms * 1e3).round() as u64))
+            measured(l, |ms| number::count((batch as f64 / ms * 1e3).round() as u64))
         }),
-        row("Weights in memory", "Weights, gradients, moments and indices on the device", &|l| figures::bytes(l.info.weight_bytes)),
+        row("Weights in memory", "Weights, gradients, moments and indices on the device", &|l| number::bytes(l.info.weight_bytes)),
     ]
 }
 

@@ -8,6 +8,8 @@ use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use sparring_core::ExperimentConfig;
 use sparring_core::run_file::RunFile;
+use sparring_figures::html::escape;
+use sparring_figures::number;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlInputElement};
@@ -15,8 +17,6 @@ use web_sys::{Element, HtmlInputElement};
 use super::kit::{effect, memo};
 use super::lab::{Lab, Phase};
 use super::tag::tag;
-use crate::figures;
-use crate::plot::escape;
 use crate::replay::{LENGTH, Player, SPEEDS, Source, recording};
 use crate::trainer::fetch::{self, Missing};
 use crate::words::runs as words;
@@ -48,7 +48,7 @@ fn play_words(player: &Player) -> &'static str {
 
 fn markup(player: &Player, train: &str) -> String {
     let Some(run) = player.run() else { return String::new() };
-    let pace = words::pace(&figures::duration(player.trained()), &figures::duration(LENGTH));
+    let pace = words::pace(&number::about(player.trained()), &number::about(LENGTH));
     let speeds: String = SPEEDS
         .iter()
         .map(|speed| {

@@ -1,6 +1,8 @@
 //! The middle of the page: controls, where the race stands, the score, the curves.
 
 use leptos::prelude::*;
+use sparring_figures::html::escape;
+use sparring_figures::number;
 
 use super::kit::{self, holds, never, told, words};
 use super::lab::{Lab, Phase};
@@ -9,7 +11,6 @@ use super::tag::tag;
 use super::{chart, controls, replay, scoreboard};
 use crate::protocol::{Amount, Failure, Loading};
 use crate::words::ring as say;
-use crate::{figures, plot};
 
 /// The ring.
 pub fn ring(lab: Lab) -> AnyView {
@@ -41,7 +42,7 @@ fn standing(lab: Lab) -> (Option<f64>, String) {
                     if phase == Phase::Paused {
                         line.push_str(", paused");
                     } else if let Some(left) = race.seconds_left() {
-                        line.push_str(&format!(", about {} to go", figures::duration(left)));
+                        line.push_str(&format!(", about {} to go", number::about(left)));
                     }
                     line
                 }
@@ -60,8 +61,8 @@ fn ready_line(lab: Lab) -> String {
 
 fn loading_line(loading: &Loading) -> (Option<f64>, String) {
     let line = match loading.amount {
-        Some(Amount::Bytes(done, total)) => format!("{}: {} of {}", loading.what, figures::bytes(done), figures::bytes(total)),
-        Some(amount @ Amount::Steps(..)) => format!("{}: {:.0}%", loading.what, amount.fraction() * 100.0),
+        Some(Amount::Bytes(done, total)) => format!("{}: {} of {}", loading.what, number::bytes(done), number::bytes(total)),
+        Some(amount @ Amount::Steps(..)) => format!("{}: {}", loading.what, number::percent(amount.fraction(), 0)),
         None => loading.what.clone(),
     };
     (loading.amount.map(Amount::fraction), line)
@@ -108,7 +109,7 @@ fn warnings(lab: Lab) -> String {
     lab.race.with(|r| {
         let failed = r.learners.iter().filter_map(|l| l.failed.as_ref().map(|why| format!("{} stopped: {why}", l.info.name)));
         for line in r.warnings.iter().cloned().chain(failed) {
-            out.push_str(&format!("<li>{}</li>", plot::escape(&line)));
+            out.push_str(&format!("<li>{}</li>", escape(&line)));
         }
     });
     if out.is_empty() { out } else { format!("<ul class=\"warnings\">{out}</ul>") }

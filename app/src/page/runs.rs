@@ -7,6 +7,8 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use sparring_core::ExperimentConfig;
 use sparring_core::run_file::{self, RunFile};
+use sparring_figures::html::{escape, table};
+use sparring_figures::number;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Blob, DragEvent, File, FileList, HtmlCanvasElement, HtmlElement, HtmlImageElement, StorageEstimate};
@@ -18,15 +20,14 @@ use super::lab::{Lab, Phase};
 use super::look::{context, stamp};
 use super::replay::{acted, day, recorded};
 use super::tag::{self, tag};
+use crate::export;
 use crate::kept::{self, Shelf};
-use crate::plot::{escape, table};
 use crate::protocol::{Command, Message};
 use crate::race::Learner;
 use crate::replay::Source;
 use crate::trainer::fetch;
 use crate::trainer::store::{Store, manager};
 use crate::words::runs as words;
-use crate::{export, figures};
 
 /// Marks the id of a run that came as a file.
 const IMPORTED: &str = "file";
@@ -159,7 +160,7 @@ fn list(runs: &[Entry], chosen: &[String], busy: bool) -> String {
         vec![check, format!("<b>{name}</b><small>{about}</small><div class=\"row\">{acts}</div>")]
     };
     let rows: Vec<Vec<String>> = runs.iter().map(row).collect();
-    table(words::CAPTION, &words::COLUMNS, &rows)
+    table(words::CAPTION, &words::COLUMNS, rows)
 }
 
 /// Files of the learners that the trainer holds.
@@ -172,7 +173,7 @@ fn weights(learners: &[Learner]) -> String {
         vec![escape(&l.name()), format!("<div class=\"row\">{acts}</div>")]
     };
     let rows: Vec<Vec<String>> = learners.iter().enumerate().map(row).collect();
-    table(words::HELD, &[words::LEARNER, words::FILES], &rows)
+    table(words::HELD, &[words::LEARNER, words::FILES], rows)
 }
 
 /// Hands what an address names to the person, as a file.
@@ -354,7 +355,7 @@ impl Lab {
 async fn storage() -> Option<String> {
     let estimate: StorageEstimate = JsFuture::from(manager()?.estimate().ok()?).await.ok()?.unchecked_into();
     let (used, quota) = (estimate.get_usage()?, estimate.get_quota()?);
-    Some(words::storage(&figures::bytes(used as u64), &figures::bytes(quota as u64)))
+    Some(words::storage(&number::bytes(used as u64), &number::bytes(quota as u64)))
 }
 
 /// The place.

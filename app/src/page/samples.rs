@@ -3,6 +3,9 @@
 //! Answers are asked for when the networks have changed, one question at a time; pictures once each.
 
 use leptos::prelude::*;
+use sparring_figures::bars::shares;
+use sparring_figures::html::{escape, table};
+use sparring_figures::number;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::kit::{self, holds, never, told, words as fixed};
@@ -10,7 +13,6 @@ use super::lab::Lab;
 use super::look::{Stamp, learners, stamp};
 use super::tag::tag;
 use crate::gallery::{self, Filter, History, Order, Samples, Who, picture};
-use crate::plot;
 use crate::protocol::{Command, Message, Picture};
 use crate::words::samples as words;
 
@@ -254,22 +256,18 @@ fn detail(place: Place) -> AnyView {
             let why = if a.score.is_empty() { String::new() } else { words::hardness(&a.score, score, below) };
             let lines: Vec<_> = tones.iter().enumerate().map(|(l, tone)| (*tone, h.of(l, truth))).collect();
             let confusions = h.confusions(&a.classes, truth);
-            let probability = |l: usize| h.of(l, truth).last().map(|p| crate::figures::percent(p.1)).unwrap_or_default();
-            let rows: Vec<_> = names
-                .iter()
-                .enumerate()
-                .zip(&confusions)
-                .map(|((l, name), c)| vec![plot::escape(name), c.clone(), probability(l)])
-                .collect();
-            let chart = plot::lines(&words::probability(class), epochs, &lines);
-            let numbers = plot::table(words::NUMBERS, &words::COLUMNS, &rows);
+            let probability = |l: usize| h.of(l, truth).last().map(|p| number::percent(p.1, 1)).unwrap_or_default();
+            let rows: Vec<_> =
+                names.iter().enumerate().zip(&confusions).map(|((l, name), c)| vec![escape(name), c.clone(), probability(l)]).collect();
+            let chart = shares(&words::probability(class), epochs, &lines);
+            let numbers = table(words::NUMBERS, &words::COLUMNS, rows);
             format!(
                 "<h3>{}</h3><div class=\"sample\"><img src=\"{}\" alt=\"{}\" width=\"192\" height=\"192\"/><div><p>{}</p>{numbers}<p class=\"quiet\">{}</p>{chart}<p><a href=\"#bench\">{}</a></p></div></div>",
-                plot::escape(&words::image(h.index, class)),
+                escape(&words::image(h.index, class)),
                 place.pictures.with(|p| url(p, h.index)),
-                plot::escape(class),
-                plot::escape(&why),
-                plot::escape(&words::probability(class)),
+                escape(class),
+                escape(&why),
+                escape(&words::probability(class)),
                 words::TO_BENCH
             )
         };

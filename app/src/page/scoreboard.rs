@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use leptos::prelude::*;
+use sparring_figures::html::escape;
+use sparring_figures::{Tone, number};
 
 use super::kit::{self, told};
 use super::lab::Lab;
-use crate::figures::percent;
-use crate::plot::escape;
-use crate::race::{self, Learner, Race, Tone};
+use crate::race::{self, Learner, Race};
 use crate::verdict;
 use crate::words::ring as say;
 
@@ -24,7 +24,7 @@ fn score(race: &Race, learner: &Learner) -> Option<String> {
         Some(epoch) => learner.evaluations.iter().find(|e| e.epoch == epoch),
         None => learner.evaluations.last().filter(|_| learner.failed.is_some()),
     };
-    shown?.score(race.deciding()).map(|s| percent(s.accuracy))
+    shown?.score(race.deciding()).map(|s| number::percent(s.accuracy, 1))
 }
 
 fn corners(lab: Lab) -> String {
@@ -32,7 +32,7 @@ fn corners(lab: Lab) -> String {
     lab.race.with(|race| {
         if race.learners.is_empty() {
             let learners = lab.learners();
-            for (learner, tone) in learners.iter().zip(Tone::assign(&learners)) {
+            for (learner, tone) in learners.iter().zip(race::tones(&learners)) {
                 corner(&mut out, tone, None, &race::label(learner));
             }
         }
@@ -69,7 +69,9 @@ pub fn scoreboard(lab: Lab) -> AnyView {
 pub fn controls_line(lab: Lab) -> AnyView {
     let line = told(move || {
         lab.race.with(|race| {
-            let score = |l: &Learner| l.evaluations.last()?.score(race.deciding()).map(|s| format!("{} {}", l.label, percent(s.accuracy)));
+            let score = |l: &Learner| {
+                l.evaluations.last()?.score(race.deciding()).map(|s| format!("{} {}", l.label, number::percent(s.accuracy, 1)))
+            };
             let parts: Vec<_> = race.controls().filter_map(score).collect();
             if parts.is_empty() { String::new() } else { say::controls_line(&parts.join(", ")) }
         })

@@ -10,14 +10,14 @@ use sparring_core::hardness::Subset;
 use sparring_core::hardness::{Part, ScoreName};
 use sparring_core::net::zoo::Model;
 use sparring_core::platform::parse_f64;
+use sparring_figures::{Tone, number};
 
 use super::kit::{self, Input, holds, never, told, words};
 use super::lab::{Lab, Phase};
 use super::tag::tag;
-use crate::figures::percent;
 use crate::link;
 use crate::presets::Preset;
-use crate::race::Tone;
+use crate::race;
 use crate::teacher::MOST_SEEDS;
 use crate::words::presets::PRESETS;
 use crate::words::ring;
@@ -122,7 +122,7 @@ fn setting(lab: Lab, of: &'static Setting) -> AnyView {
 }
 
 fn round_percent(fraction: &str) -> String {
-    percent(parse_f64(fraction).unwrap_or(1.0)).replace(".0%", "%")
+    number::share(parse_f64(fraction).unwrap_or(1.0))
 }
 
 /// The parts of a subset as the form asks for them: which part, by which score, how much.
@@ -142,14 +142,14 @@ fn subset_of(part: &str, score: &str, fraction: f64) -> Subset {
     }
 }
 
-/// The words for a subset: "the hardest 50%".
+/// The words for a subset: "the hardest 50 %".
 fn share(subset: Subset) -> String {
     let (part, _, fraction) = parts_of(subset);
     let label = match part {
         "random" => "a random",
         part => say::PARTS.iter().find(|(value, _)| *value == part).map_or("", |(_, label)| label),
     };
-    format!("{label} {}", percent(fraction).replace(".0%", "%"))
+    format!("{label} {}", number::share(fraction))
 }
 
 /// Which images: the part, the score, how much.
@@ -345,7 +345,7 @@ fn corner(lab: Lab, index: usize) -> AnyView {
         lab.set_density(index, learner.get_untracked().density);
     });
     let class =
-        told(move || format!("corner {}", config.with(|c| Tone::assign(&c.learners).get(index).copied().unwrap_or(Tone::Fourth)).class()));
+        told(move || format!("corner {}", config.with(|c| race::tones(&c.learners).get(index).copied().unwrap_or(Tone::Fourth)).class()));
     let content = vec![
         kit::part("row", vec![method, remove]),
         kit::when(

@@ -2,6 +2,7 @@
 
 use sparring_core::attack::Norm;
 use sparring_core::corrupt::Corruption;
+use sparring_figures::number;
 
 use crate::examine::{Change, Outcome};
 
@@ -106,7 +107,7 @@ pub fn changed(change: Change) -> String {
     if change.most == 0 {
         return "Nothing was changed.".into();
     }
-    format!("Changed by at most {} of 255, in {:.0}% of the values; {:.2} long.", change.most, change.share * 100.0, change.length)
+    format!("Changed by at most {} of 255, in {} of the values; {:.2} long.", change.most, number::percent(change.share, 0), change.length)
 }
 /// Caption of the magnified change.
 pub fn magnified(factor: u8) -> String {
@@ -122,7 +123,7 @@ pub fn change_for(learner: &str, factor: u8) -> String {
 }
 /// Where the test set ends.
 pub fn of(count: usize) -> String {
-    format!("of {}", crate::figures::count(count as u64))
+    format!("of {}", number::count(count as u64))
 }
 /// How long it took.
 pub fn took(ms: f64, learners: usize) -> String {
@@ -142,7 +143,7 @@ pub fn untouched(learner: &str) -> String {
 }
 /// What a learner says, without its stop.
 pub fn says(learner: &str, class: &str, probability: f32, outcome: Outcome, attacked: bool) -> String {
-    let answer = format!("{class} ({:.0}%)", probability * 100.0);
+    let answer = format!("{class} ({})", number::percent(probability.into(), 0));
     match outcome {
         Outcome::Right => format!("{learner} rightly says {answer}"),
         Outcome::Wrong => format!("{learner} wrongly says {answer}"),
@@ -190,24 +191,24 @@ mod tests {
             Said { learner: "SET 0.2", before: Some(0), now: 0, probability: 0.71 },
             Said { learner: "Dense", before: Some(0), now: 1, probability: 0.9 },
         ];
-        assert_eq!(sentence(&said, &classes, Some(0), true), "SET 0.2 still says frog (71%); Dense was fooled into cat (90%).");
+        assert_eq!(sentence(&said, &classes, Some(0), true), "SET 0.2 still says frog (71 %); Dense was fooled into cat (90 %).");
         let plain = [Said { learner: "Dense", before: None, now: 1, probability: 0.9 }];
-        assert_eq!(sentence(&plain, &classes, Some(0), false), "Dense wrongly says cat (90%).");
-        assert_eq!(sentence(&plain, &classes, None, false), "Dense says cat (90%).");
+        assert_eq!(sentence(&plain, &classes, Some(0), false), "Dense wrongly says cat (90 %).");
+        assert_eq!(sentence(&plain, &classes, None, false), "Dense says cat (90 %).");
     }
 
     #[test]
     fn sentences_read_as_meant() {
-        assert_eq!(says("SET 0.2", "frog", 0.714, Outcome::Still, true), "SET 0.2 still says frog (71%)");
-        assert_eq!(says("Dense", "cat", 0.5, Outcome::Changed, true), "Dense was fooled into cat (50%)");
-        assert_eq!(says("Dense", "cat", 0.5, Outcome::Changed, false), "Dense now says cat (50%)");
+        assert_eq!(says("SET 0.2", "frog", 0.714, Outcome::Still, true), "SET 0.2 still says frog (71 %)");
+        assert_eq!(says("Dense", "cat", 0.5, Outcome::Changed, true), "Dense was fooled into cat (50 %)");
+        assert_eq!(says("Dense", "cat", 0.5, Outcome::Changed, false), "Dense now says cat (50 %)");
         assert_eq!(kind(Corruption::JpegCompression), "JPEG compression");
         assert_eq!(kind(Corruption::GaussianNoise), "Gaussian noise");
         assert_eq!(epsilon(Some(Norm::L2), 8, 21), "1.05");
         assert_eq!(allowed(Some(Norm::Linf), 8, 10), "Every channel of every pixel may change by at most 8 of 255.");
         assert_eq!(
             changed(Change { most: 8, share: 0.976, length: 1.239 }),
-            "Changed by at most 8 of 255, in 98% of the values; 1.24 long."
+            "Changed by at most 8 of 255, in 98 % of the values; 1.24 long."
         );
     }
 }

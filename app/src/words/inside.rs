@@ -1,6 +1,6 @@
 //! Inside the sparse network.
 
-use crate::figures::{count, percent};
+use sparring_figures::number;
 
 /// Heading.
 pub const TITLE: &str = "Inside the sparse network";
@@ -56,22 +56,22 @@ pub fn compared(label: &str, density: f64) -> String {
 pub fn change(update: u32, grown: usize, pruned: usize, explored: f64) -> String {
     format!(
         "Update {update}: grown {}, pruned {}; {} of all positions of this layer have been tried so far.",
-        count(grown as u64),
-        count(pruned as u64),
-        percent(explored)
+        number::count(grown as u64),
+        number::count(pruned as u64),
+        number::percent(explored, 1)
     )
 }
 /// The death rate.
 pub fn death_rate(rate: f64) -> String {
-    format!("The latest update replaced {} of each layer's weights (the death rate).", percent(rate))
+    format!("The latest update replaced {} of each layer's weights (the death rate).", number::percent(rate, 1))
 }
 /// Under the mask.
 pub fn extent(rows: usize, columns: usize, active: usize, dot: (usize, usize)) -> String {
     let total = rows * columns;
     let mut out = format!(
         "{} of {} weights exist. Down: {rows} outputs; across: {columns} inputs and kernel positions.",
-        count(active as u64),
-        count(total as u64)
+        number::count(active as u64),
+        number::count(total as u64)
     );
     if dot != (1, 1) {
         out.push_str(&format!(" A dot stands for {} by {} of them, and has an update's colour where one of them changed.", dot.0, dot.1));
@@ -99,7 +99,7 @@ mod tests {
     fn sentences_read_as_meant() {
         assert_eq!(
             change(3, 96, 1096, 0.63),
-            "Update 3: grown 96, pruned 1,096; 63.0% of all positions of this layer have been tried so far."
+            "Update 3: grown 96, pruned 1,096; 63.0 % of all positions of this layer have been tried so far."
         );
         let one = extent(16, 27, 96, (1, 1));
         assert_eq!(one, "96 of 432 weights exist. Down: 16 outputs; across: 27 inputs and kernel positions.");

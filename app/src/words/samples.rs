@@ -1,5 +1,7 @@
 //! The samples.
 
+use sparring_figures::number;
+
 /// Heading.
 pub const TITLE: &str = "The samples";
 /// Where nobody trained yet.
@@ -55,7 +57,7 @@ pub fn who(sparse: &str, dense: &str) -> [(&'static str, String); 5] {
 /// How many there are.
 pub fn found(count: usize, of: usize, epoch: u32) -> String {
     let images = if count == 1 { "image" } else { "images" };
-    format!("{} of {} test {images}, after epoch {epoch}.", crate::figures::count(count as u64), crate::figures::count(of as u64))
+    format!("{} of {} test {images}, after epoch {epoch}.", number::count(count as u64), number::count(of as u64))
 }
 /// An image's heading.
 pub fn image(index: u32, class: &str) -> String {
@@ -63,7 +65,7 @@ pub fn image(index: u32, class: &str) -> String {
 }
 /// Why it is hard.
 pub fn hardness(score: &str, value: f32, harder_than: f64) -> String {
-    format!("{score} {value:.3}: harder than {} of the test images.", crate::figures::percent(harder_than))
+    format!("{score} {value:.3}: harder than {} of the test images.", number::percent(harder_than, 1))
 }
 /// The chart of the probabilities.
 pub fn probability(class: &str) -> String {

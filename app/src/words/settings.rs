@@ -1,6 +1,7 @@
 //! The settings: one line a field of the configuration, under its own name.
 
 use Kind::{Check, Choice, Eps, Real, Share, Whole};
+use sparring_figures::number;
 
 /// How a field is asked for.
 #[derive(Clone, Copy)]
@@ -263,6 +264,6 @@ pub fn wrong(label: &str, text: &str, low: &str, high: &str) -> String {
 }
 /// What a learner weighs in the race that is shown.
 pub fn weights(active: u64, all: u64) -> String {
-    let (a, b) = (crate::figures::count(active), crate::figures::count(all));
+    let (a, b) = (number::count(active), number::count(all));
     if active == all { format!("{b} parameters, all of them") } else { format!("{a} of {b} parameters") }
 }

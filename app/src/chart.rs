@@ -197,6 +197,7 @@ impl Figure {
     fn y_label(&self, y: f64) -> String {
         match self.look.series {
             Series::Loss => self.y.label(y),
+            Series::Gap if y == 0.0 => "0".into(),
             Series::Gap => number::points(y, self.y.decimals().saturating_sub(2)),
             _ => self.y.percent(y),
         }
@@ -345,7 +346,7 @@ pub fn bins(race: &Race, caption: &str) -> Option<(String, String)> {
         let cells = binned.iter().map(|l| scores(l).get(i).map_or_else(|| "\u{2013}".into(), |s| number::percent(s.accuracy, 1)));
         [(i + 1).to_string()].into_iter().chain(cells).collect()
     };
-    Some((shares(caption, count as f64, &lines), html::table(caption, &heads, (0..count).map(row))))
+    Some((shares(caption, (1.0, count as f64), &lines), html::table(caption, &heads, (0..count).map(row))))
 }
 
 #[cfg(test)]
@@ -372,8 +373,8 @@ mod tests {
         let svg = figure.svg(466.0, Some(1.0));
         // 400 units for two epochs: the first is in the middle; 0.4 is the bottom, the height of the axis is 242.3 - 26.
         assert!(svg.contains("<path class=\"line dense\" d=\"M254 216.3L454 113.2\"/>"), "{svg}");
-        assert!(svg.contains("class=\"cross\" x1=\"254\"") && svg.contains(">50 %</text>"), "{svg}");
-        assert!(figure.key(Some(1.0)).contains("<b>50.0 %</b>") && figure.key(None).contains("<b>60.0 %</b>"));
+        assert!(svg.contains("class=\"cross\" x1=\"254\"") && svg.contains(">50%</text>"), "{svg}");
+        assert!(figure.key(Some(1.0)).contains("<b>50.0%</b>") && figure.key(None).contains("<b>60.0%</b>"));
         assert_eq!(figure.stops(), [1.0, 2.0]);
     }
 
@@ -426,7 +427,7 @@ mod tests {
         let figure = Figure::overlaid(&races, Look::at(Series::Hard));
         assert_eq!(figure.count(), 8);
         let key = figure.key(None);
-        assert!(key.contains("A \u{b7} Dense") && key.contains("B \u{b7} SET 0.2</span><b>80.0 %"), "{key}");
+        assert!(key.contains("A \u{b7} Dense") && key.contains("B \u{b7} SET 0.2</span><b>80.0%"), "{key}");
         let svg = figure.svg(466.0, None);
         assert!(["A", "B"].iter().all(|l| svg.matches(&format!(">{l}</text>")).count() == 2), "{svg}");
         assert_eq!(Figure::overlaid(&races, Look::at(Series::Gap)).lines.len(), 2);
@@ -437,7 +438,7 @@ mod tests {
     fn a_kept_drawing_stands_alone() {
         let document = Figure::of(&[&race([0.4, 0.5])], Look::at(Series::Hard), 2).document(640.0, "A <b> title");
         assert!(document.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"") && document.ends_with("</svg>"));
-        assert!(document.contains("A &lt;b&gt; title") && document.contains(">SET 0.2 60.0 %</text>"), "{document}");
+        assert!(document.contains("A &lt;b&gt; title") && document.contains(">SET 0.2 60.0%</text>"), "{document}");
         assert_eq!(document.matches("<svg").count(), document.matches("</svg>").count());
     }
 
@@ -448,6 +449,6 @@ mod tests {
         let score = |accuracy| sparring_core::events::Score { loss: 1.0, accuracy, samples: 10 };
         race.learners[0].evaluations[1].bins = vec![score(0.9), score(0.3)];
         let (svg, table) = bins(&race, "b").unwrap();
-        assert!(svg.contains("class=\"line dense\"") && table.contains("30.0 %"), "{table}");
+        assert!(svg.contains("class=\"line dense\"") && table.contains("30.0%"), "{table}");
     }
 }

@@ -270,12 +270,12 @@ mod tests {
     #[test]
     fn a_comparison_has_last_numbers_and_differing_settings() {
         let (a, b) = (run("a", 2), run("b", 1));
-        assert_eq!(results(&a)[0], ["Dense", "2", "0.200", "60.0 %", "90.0 %", "50.0 %", "\u{2013}", "\u{2013}"]);
+        assert_eq!(results(&a)[0], ["Dense", "2", "0.200", "60.0%", "90.0%", "50.0%", "\u{2013}", "\u{2013}"]);
         assert_eq!(results(&b)[1][..2], ["SET 0.2, random", "1"]);
         assert!(results(&a).iter().all(|row| row.len() == RESULTS.len()));
         let both = side_by_side(&[&a, &b]);
-        assert_eq!(both[0], ["Dense: test", "60.0 %", "60.0 %"]);
-        assert!(both.contains(&["Dense: hard half", "50.0 %", "25.0 %"].map(str::to_owned).to_vec()), "{both:?}");
+        assert_eq!(both[0], ["Dense: test", "60.0%", "60.0%"]);
+        assert!(both.contains(&["Dense: hard half", "50.0%", "25.0%"].map(str::to_owned).to_vec()), "{both:?}");
         assert!(both.iter().all(|row| row.len() == 3 && !row[0].contains("attacked")), "{both:?}");
         assert_eq!(differing(&[&a, &b]), [["epochs", "2", "1"]]);
         assert!(differing(&[&a, &a]).is_empty() && differing(&[]).is_empty());
@@ -284,15 +284,9 @@ mod tests {
     #[test]
     fn a_card_says_where_when_and_by_what() {
         let card = card(&run("A run", 2));
-        for part in [
-            "A run\n=====\n",
-            "finished, 2 of 2 epochs, 1 min 1 s",
-            "sparring 1 (abc)",
-            "d, cpu",
-            "  lr = 0.1\n",
-            "Nobody leads.",
-            "50.0 %",
-        ] {
+        for part in
+            ["A run\n=====\n", "finished, 2 of 2 epochs, 1 min 1 s", "sparring 1 (abc)", "d, cpu", "  lr = 0.1\n", "Nobody leads.", "50.0%"]
+        {
             assert!(card.contains(part), "{part}: {card}");
         }
         assert!(!card.contains("Driver"), "what is not known is left out");

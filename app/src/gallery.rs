@@ -284,6 +284,6 @@ mod tests {
         h.push(2, vec![vec![0.2, 0.8]]);
         assert_eq!(h.of(0, 1).iter().map(|p| p.0).collect::<Vec<_>>(), [1.0, 2.0]);
         assert!((h.of(0, 1)[1].1 - 0.8).abs() < 1e-6);
-        assert_eq!(h.confusions(&["a".into(), "b".into()], 1), ["<b>b 80.0 %</b>, a 20.0 %"]);
+        assert_eq!(h.confusions(&["a".into(), "b".into()], 1), ["<b>b 80.0%</b>, a 20.0%"]);
     }
 }

@@ -284,7 +284,7 @@ fn compare(console: Console, layers: &[Layer], result: &mut Value, pytorch: &Val
             .unwrap_or(f64::NAN)
     };
     console.say(format_args!(
-        "ResNet-20 step: PyTorch dense {dense:.1} ms, masked {masked:.1} ms; ours dense {:.1} ms, at 0.1 {:.1} ms ({:.0} % of masked)\n",
+        "ResNet-20 step: PyTorch dense {dense:.1} ms, masked {masked:.1} ms; ours dense {:.1} ms, at 0.1 {:.1} ms ({:.0}% of masked)\n",
         at(1.0),
         at(0.1),
         100.0 * at(0.1) / masked

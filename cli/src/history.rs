@@ -289,7 +289,7 @@ pub mod samples {
             failed: None,
         });
         let verdict =
-            "set@0.2 leads dense by 2.0 points on the hard half (one seed; 95 % interval of the difference about 1.9 points).".into();
+            "set@0.2 leads dense by 2.0 points on the hard half (one seed; 95% interval of the difference about 1.9 points).".into();
         out.push(Event::Finished { summary: Summary { learners: summaries.collect(), verdict } });
         out
     }
@@ -329,7 +329,7 @@ mod tests {
         ]);
         let (header, rows) = bins(&serde_json::json!({ "summary": { "learners": learners } })).unwrap_or_default();
         assert_eq!(header, ["learner", "easiest", "bin 2", "hardest"]);
-        assert_eq!(rows, [["dense", "90.00 %", "50.00 %", "25.00 %"], ["old", "-", "-", "-"]]);
+        assert_eq!(rows, [["dense", "90.00%", "50.00%", "25.00%"], ["old", "-", "-", "-"]]);
         assert!(bins(&Value::Null).is_none());
         assert!(bins(&serde_json::json!({ "summary": { "learners": [{ "name": "x", "by_hardness": { "bins": [] } }] } })).is_none());
     }
@@ -350,13 +350,13 @@ mod tests {
         let clean = serde_json::json!({ "name": "dense", "by": "validation", "epoch": 3, "validation": score(0.8), "test": score(0.7) });
         let (header, rows) = best(&serde_json::json!({ "best": [clean] })).unwrap();
         assert_eq!(header, ["learner", "best by", "epoch", "validation", "test"]);
-        assert_eq!(rows, [["dense", "validation", "3", "80.00 %", "70.00 %"]]);
+        assert_eq!(rows, [["dense", "validation", "3", "80.00%", "70.00%"]]);
         let mut robust = clean.clone();
         robust["by"] = "robust validation".into();
         robust["by_hardness"] = serde_json::json!({ "robust": { "validation": score(0.4), "test": score(0.3) } });
         let (header, rows) = best(&serde_json::json!({ "best": [clean, robust] })).unwrap();
         assert_eq!(header[5..], ["robust validation", "robust test"]);
-        assert_eq!(rows[1], ["dense", "robust validation", "3", "80.00 %", "70.00 %", "40.00 %", "30.00 %"]);
+        assert_eq!(rows[1], ["dense", "robust validation", "3", "80.00%", "70.00%", "40.00%", "30.00%"]);
         assert_eq!(rows[0][5..], ["-", "-"]);
         assert!(best(&Value::Null).is_none() && best(&serde_json::json!({ "best": [] })).is_none());
     }
@@ -370,13 +370,13 @@ mod tests {
         };
         assert!(of(serde_json::json!({ "corrupted": null, "robust": null })).is_none());
         let (header, rows) = of(serde_json::json!({ "corrupted": score(0.5) })).unwrap();
-        assert_eq!((header, rows[0][2].as_str()), (vec!["learner", "clean test", "corrupted test"], "50.00 %"));
+        assert_eq!((header, rows[0][2].as_str()), (vec!["learner", "clean test", "corrupted test"], "50.00%"));
         let robust = serde_json::json!({ "train": score(0.7), "clean_train": score(0.95), "validation": score(0.3), "test": score(0.25) });
         let (header, rows) = of(serde_json::json!({ "robust": robust })).unwrap();
         assert_eq!(
             header[1..],
             ["clean test", "robust test", "clean validation", "robust validation", "clean train", "robust train", "gap"]
         );
-        assert_eq!(rows[0][1..], ["90.00 %", "25.00 %", "80.00 %", "30.00 %", "95.00 %", "70.00 %", "45.00"]);
+        assert_eq!(rows[0][1..], ["90.00%", "25.00%", "80.00%", "30.00%", "95.00%", "70.00%", "45.00"]);
     }
 }

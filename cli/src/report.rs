@@ -253,7 +253,7 @@ mod tests {
         hard_images_table(&mut out, &history::samples::history(1), &of(serde_json::json!({})));
         assert!(out.is_empty());
         hard_images_table(&mut out, &history::samples::history(1), &of(serde_json::json!({ "corrupted": score(0.5) })));
-        assert!(out.contains("made hard</h2>") && out.contains("a&lt;b</th><td>75.00 %</td><td>50.00 %</td>"), "{out}");
+        assert!(out.contains("made hard</h2>") && out.contains("a&lt;b</th><td>75.00%</td><td>50.00%</td>"), "{out}");
     }
 
     #[test]

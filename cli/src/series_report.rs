@@ -110,7 +110,7 @@ fn figures(out: &mut String, comparison: &Comparison, styles: &Styles) {
         let forest = Forest { label: format!("{title}, with intervals"), groups: groups.collect(), differences: true };
         figure(out, &title, &format!("points; {better} of the line sparse is better"), forest.svg());
     }
-    *out += "</div>\n<p class=\"small\">Bars are 95 % Student-t intervals over seeds, pale dots are the seeds. Differences are paired by seed: each is of two learners with the same first weights, data and order. Between two means it is the difference's interval that counts, not whether theirs overlap. With one seed bars are of the test set alone.</p>\n</section>\n";
+    *out += "</div>\n<p class=\"small\">Bars are 95% Student-t intervals over seeds, pale dots are the seeds. Differences are paired by seed: each is of two learners with the same first weights, data and order. Between two means it is the difference's interval that counts, not whether theirs overlap. With one seed bars are of the test set alone.</p>\n</section>\n";
 }
 
 /// A drawing under its title and its unit, where there is one.
@@ -168,7 +168,7 @@ fn difference_table(out: &mut String, comparison: &Comparison, styles: &Styles) 
         let cells = vec![escape(&d.sparse), d.fraction.to_string(), outcome, points(&d.estimate), d.metric.to_string(), seeds];
         Row { class: styles.of(&d.sparse).into(), cells }
     };
-    let heads = ["learner", "p_data", "outcome", "points (95 % interval)", "metric", "seeds"];
+    let heads = ["learner", "p_data", "outcome", "points (95% interval)", "metric", "seeds"];
     table_section(out, "Sparse minus dense, paired by seed", &heads, differences.iter().map(row));
     let decides = escape(comparison.deciding.doc());
     let _ = writeln!(
@@ -200,7 +200,7 @@ fn mean_table(out: &mut String, comparison: &Comparison, styles: &Styles) {
         ];
         Row::of_words(styles.of(&m.learner), &cells)
     };
-    let heads = ["learner", "p_data", "mean", "95 % interval", "metric", "density", "seeds"];
+    let heads = ["learner", "p_data", "mean", "95% interval", "metric", "density", "seeds"];
     table_section(out, "Means over seeds", &heads, means.iter().map(row));
 }
 

@@ -323,7 +323,7 @@ fn runs_are_listed_shown_and_compared() {
     assert_eq!(line("epochs ").split_whitespace().collect::<Vec<_>>(), ["epochs", "1", "2"]);
     assert!(!text.contains("momentum"));
     let accuracy = 100.0 * of(1)["learners"][1]["test"]["accuracy"].as_f64().unwrap();
-    assert!(line("set@0.2, test").contains(&format!("{accuracy:.2} %")), "{text}");
+    assert!(line("set@0.2, test").contains(&format!("{accuracy:.2}%")), "{text}");
     assert!(std::fs::read_to_string(folder.file("both.csv")).unwrap().lines().next().unwrap().contains(",lr,"));
 
     let nobody = folder.command("runs show nobody").output().unwrap();

@@ -21,9 +21,9 @@ pub fn bar(share: f64, ticks: &[(f64, &str)]) -> String {
     svg.finish()
 }
 
-/// Shares in 0..=1 over 0 to `end`: (classes, points).
-pub fn shares(label: &str, end: f64, series: &[(&str, Vec<(f64, f64)>)]) -> String {
-    let axes = Axes { frame: FRAME, x: Scale::linear(0.0, end.max(1.0), 6).whole(), y: Scale::linear(0.0, 1.0, 2) };
+/// Shares in 0..=1 over an axis of whole numbers from and to these ends: (classes, points).
+pub fn shares(label: &str, (from, to): (f64, f64), series: &[(&str, Vec<(f64, f64)>)]) -> String {
+    let axes = Axes { frame: FRAME, x: Scale::linear(from, to, 6).whole(), y: Scale::linear(0.0, 1.0, 2) };
     let mut svg = Svg::new("plot", FRAME.width, FRAME.height, Told::By(label));
     axes.rules(&mut svg, |tick| number::percent(tick, 0));
     axes.feet(&mut svg, |tick| axes.x.label(tick));
@@ -69,10 +69,10 @@ mod tests {
 
     #[test]
     fn shares_lie_between_nothing_and_all() {
-        let svg = shares("l", 4.0, &[("sparse", vec![(0.0, 0.0), (4.0, 1.0)])]);
-        assert!(svg.contains("d=\"M44 128L412 8\"") && svg.contains(">100 %</text>") && svg.contains(">4</text>"), "{svg}");
+        let svg = shares("l", (0.0, 4.0), &[("sparse", vec![(0.0, 0.0), (4.0, 1.0)])]);
+        assert!(svg.contains("d=\"M44 128L412 8\"") && svg.contains(">100%</text>") && svg.contains(">4</text>"), "{svg}");
         assert!(
-            shares("\"><script>", 0.0, &[("dense", Vec::new())])
+            shares("\"><script>", (0.0, 0.0), &[("dense", Vec::new())])
                 .starts_with("<svg class=\"plot\" viewBox=\"0 0 420 150\" role=\"img\" aria-label=\"&quot;&gt;&lt;script&gt;\">")
         );
     }

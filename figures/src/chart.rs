@@ -41,22 +41,28 @@ impl Frame {
     pub fn wide(&self, words: &str) -> f64 {
         self.glyph * words.chars().count() as f64
     }
-    /// Labels under an axis at their places, from left to right. One that would touch its neighbour is left out, one at the edge moves in.
+    /// Labels under an axis at their places, from left to right. Where they would touch, every second is left out, or two of three, and so
+    /// on; one at the edge moves in.
     pub fn feet(&self, svg: &mut Svg, labels: impl IntoIterator<Item = (f64, String)>) {
-        let (y, mut free) = (self.end().1 + 18.0, f64::NEG_INFINITY);
-        for (x, words) in labels {
-            let wide = self.wide(&words);
-            let (x, anchor, from) = if x - wide / 2.0 < 0.0 {
-                (0.0, Anchor::Start, 0.0)
+        let labels: Vec<(f64, String)> = labels.into_iter().collect();
+        let placed = |(x, words): &(f64, String)| {
+            let wide = self.wide(words);
+            if x - wide / 2.0 < 0.0 {
+                (0.0, Anchor::Start, 0.0, wide)
             } else if x + wide / 2.0 > self.width {
-                (self.width, Anchor::End, self.width - wide)
+                (self.width, Anchor::End, self.width - wide, self.width)
             } else {
-                (x, Anchor::Middle, x - wide / 2.0)
-            };
-            if from >= free {
-                svg.text("tick", (x, y), anchor, &words);
-                free = from + wide + self.glyph;
+                (*x, Anchor::Middle, x - wide / 2.0, x + wide / 2.0)
             }
+        };
+        let fits = |every: &usize| {
+            let places: Vec<_> = labels.iter().step_by(*every).map(placed).collect();
+            places.windows(2).all(|pair| pair[1].2 - pair[0].3 >= self.glyph)
+        };
+        let every = (1..labels.len()).find(fits).unwrap_or(labels.len().max(1));
+        for label in labels.iter().step_by(every) {
+            let (x, anchor, ..) = placed(label);
+            svg.text("tick", (x, self.end().1 + 18.0), anchor, &label.1);
         }
     }
     /// What the x axis counts, at the bottom.
@@ -209,6 +215,7 @@ mod tests {
         let svg = drawn(|svg| axes.feet(svg, |tick| format!("{tick} of forty")));
         let at = places(&svg);
         assert!(at.len() > 2 && at.windows(2).all(|x| x[1] - x[0] >= 11.0 * Frame::GLYPH), "{at:?}");
+        assert!(at.windows(3).all(|x| (x[2] - 2.0 * x[1] + x[0]).abs() < 0.5), "what is left is evenly spaced: {at:?}");
         // The last would stand half outside.
         let svg = drawn(|svg| axes.frame.feet(svg, [(0.0, "a long first".into()), (455.0, "a long last".into())]));
         assert!(

@@ -108,6 +108,6 @@ mod tests {
     #[test]
     fn a_key_shows_a_value_where_there_is_one() {
         assert_eq!(key_entry("<svg/>", "a", None), "<li><svg/><span>a</span></li>");
-        assert_eq!(key_entry("<svg/>", "a", Some("1 %")), "<li><svg/><span>a</span><b>1 %</b></li>");
+        assert_eq!(key_entry("<svg/>", "a", Some("1%")), "<li><svg/><span>a</span><b>1%</b></li>");
     }
 }

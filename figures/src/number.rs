@@ -31,14 +31,14 @@ pub fn signed(value: f64, decimals: usize) -> String {
     if text.starts_with('-') { text } else { format!("+{text}") }
 }
 
-/// A fraction (1 is all) in per cent: `0.5366` as "53.7 %" with one decimal.
+/// A fraction (1 is all) in per cent: `0.5366` as "53.7%" with one decimal.
 pub fn percent(fraction: f64, decimals: usize) -> String {
-    format!("{} %", fixed(100.0 * fraction, decimals))
+    format!("{}%", fixed(100.0 * fraction, decimals))
 }
 
-/// A fraction in per cent, with one decimal where it needs one: "50 %", "12.5 %".
+/// A fraction in per cent, with one decimal where it needs one: "50%", "12.5%".
 pub fn share(fraction: f64) -> String {
-    percent(fraction, 1).replace(".0 %", " %")
+    percent(fraction, 1).replace(".0%", "%")
 }
 
 /// A difference of two fractions in percentage points, always with its sign: `0.021` as "+2.1" with one decimal.
@@ -122,9 +122,9 @@ mod tests {
 
     #[test]
     fn shares_and_differences_have_their_digits_and_no_minus_zero() {
-        assert_eq!((percent(0.5366, 1), percent(0.9173, 2), percent(1.0, 0)), ("53.7 %".into(), "91.73 %".into(), "100 %".into()));
-        assert_eq!((share(0.5), share(0.125), share(1.0)), ("50 %".into(), "12.5 %".into(), "100 %".into()));
-        assert_eq!((percent(-0.0001, 1), percent(0.0, 0)), ("0.0 %".into(), "0 %".into()));
+        assert_eq!((percent(0.5366, 1), percent(0.9173, 2), percent(1.0, 0)), ("53.7%".into(), "91.73%".into(), "100%".into()));
+        assert_eq!((share(0.5), share(0.125), share(1.0)), ("50%".into(), "12.5%".into(), "100%".into()));
+        assert_eq!((percent(-0.0001, 1), percent(0.0, 0)), ("0.0%".into(), "0%".into()));
         assert_eq!((points(0.021, 1), points(-0.2, 0), points(-0.0004, 1)), ("+2.1".into(), "-20".into(), "+0.0".into()));
     }
 

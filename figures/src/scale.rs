@@ -269,8 +269,8 @@ mod tests {
     #[test]
     fn ticks_have_their_units() {
         let share = Scale::rounded(0.401, 0.419, 5);
-        assert_eq!(share.percent(0.405), "40.5 %");
-        assert_eq!(Scale::rounded(0.0, 1.0, 5).percent(0.2), "20 %");
+        assert_eq!(share.percent(0.405), "40.5%");
+        assert_eq!(Scale::rounded(0.0, 1.0, 5).percent(0.2), "20%");
         let work = Scale::linear(0.0, 3.4e9, 6);
         assert_eq!(work.ticks().iter().map(|t| work.si(*t, "FLOP")).collect::<Vec<_>>()[..3], ["0", "1 GFLOP", "2 GFLOP"]);
         let work = Scale::linear(0.0, 1.2e12, 6);

@@ -38,7 +38,7 @@ test('the gallery finds what one learner gets right and the other wrong, and lea
     const detail = by(lab, 'sample');
     await detail.locator('table tbody tr').nth(1).waitFor();
     assert.match(await detail.innerText(), new RegExp(`Test image \\d+: ${name}`));
-    assert.ok((await detail.locator('td').allInnerTexts()).some((cell) => /\d %/.test(cell)));
+    assert.ok((await detail.locator('td').allInnerTexts()).some((cell) => /\d%/.test(cell)));
     const index = (await detail.innerText()).match(/Test image (\d+)/)[1];
     assert.deepEqual(await violations(lab.page), []);
     await detail.getByRole('link').click();

@@ -277,7 +277,7 @@ fn explored(inside: Inside) -> AnyView {
         let label = words::explored(&inside.label(), &inside.layer_name());
         points.with(|p| {
             let line = |value: fn(&(f64, f64, f64)) -> f64| p.iter().map(|point| (point.0, value(point))).collect();
-            shares(&label, epochs(), &[("one", line(|p| p.2)), ("all", line(|p| p.1))])
+            shares(&label, (0.0, epochs()), &[("one", line(|p| p.2)), ("all", line(|p| p.1))])
         })
     });
     let table = told(move || {

@@ -259,7 +259,7 @@ fn detail(place: Place) -> AnyView {
             let probability = |l: usize| h.of(l, truth).last().map(|p| number::percent(p.1, 1)).unwrap_or_default();
             let rows: Vec<_> =
                 names.iter().enumerate().zip(&confusions).map(|((l, name), c)| vec![escape(name), c.clone(), probability(l)]).collect();
-            let chart = shares(&words::probability(class), epochs, &lines);
+            let chart = shares(&words::probability(class), (0.0, epochs), &lines);
             let numbers = table(words::NUMBERS, &words::COLUMNS, rows);
             format!(
                 "<h3>{}</h3><div class=\"sample\"><img src=\"{}\" alt=\"{}\" width=\"192\" height=\"192\"/><div><p>{}</p>{numbers}<p class=\"quiet\">{}</p>{chart}<p><a href=\"#bench\">{}</a></p></div></div>",

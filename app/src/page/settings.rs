@@ -142,7 +142,7 @@ fn subset_of(part: &str, score: &str, fraction: f64) -> Subset {
     }
 }
 
-/// The words for a subset: "the hardest 50 %".
+/// The words for a subset: "the hardest 50%".
 fn share(subset: Subset) -> String {
     let (part, _, fraction) = parts_of(subset);
     let label = match part {

@@ -191,24 +191,24 @@ mod tests {
             Said { learner: "SET 0.2", before: Some(0), now: 0, probability: 0.71 },
             Said { learner: "Dense", before: Some(0), now: 1, probability: 0.9 },
         ];
-        assert_eq!(sentence(&said, &classes, Some(0), true), "SET 0.2 still says frog (71 %); Dense was fooled into cat (90 %).");
+        assert_eq!(sentence(&said, &classes, Some(0), true), "SET 0.2 still says frog (71%); Dense was fooled into cat (90%).");
         let plain = [Said { learner: "Dense", before: None, now: 1, probability: 0.9 }];
-        assert_eq!(sentence(&plain, &classes, Some(0), false), "Dense wrongly says cat (90 %).");
-        assert_eq!(sentence(&plain, &classes, None, false), "Dense says cat (90 %).");
+        assert_eq!(sentence(&plain, &classes, Some(0), false), "Dense wrongly says cat (90%).");
+        assert_eq!(sentence(&plain, &classes, None, false), "Dense says cat (90%).");
     }
 
     #[test]
     fn sentences_read_as_meant() {
-        assert_eq!(says("SET 0.2", "frog", 0.714, Outcome::Still, true), "SET 0.2 still says frog (71 %)");
-        assert_eq!(says("Dense", "cat", 0.5, Outcome::Changed, true), "Dense was fooled into cat (50 %)");
-        assert_eq!(says("Dense", "cat", 0.5, Outcome::Changed, false), "Dense now says cat (50 %)");
+        assert_eq!(says("SET 0.2", "frog", 0.714, Outcome::Still, true), "SET 0.2 still says frog (71%)");
+        assert_eq!(says("Dense", "cat", 0.5, Outcome::Changed, true), "Dense was fooled into cat (50%)");
+        assert_eq!(says("Dense", "cat", 0.5, Outcome::Changed, false), "Dense now says cat (50%)");
         assert_eq!(kind(Corruption::JpegCompression), "JPEG compression");
         assert_eq!(kind(Corruption::GaussianNoise), "Gaussian noise");
         assert_eq!(epsilon(Some(Norm::L2), 8, 21), "1.05");
         assert_eq!(allowed(Some(Norm::Linf), 8, 10), "Every channel of every pixel may change by at most 8 of 255.");
         assert_eq!(
             changed(Change { most: 8, share: 0.976, length: 1.239 }),
-            "Changed by at most 8 of 255, in 98 % of the values; 1.24 long."
+            "Changed by at most 8 of 255, in 98% of the values; 1.24 long."
         );
     }
 }

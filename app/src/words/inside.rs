@@ -99,7 +99,7 @@ mod tests {
     fn sentences_read_as_meant() {
         assert_eq!(
             change(3, 96, 1096, 0.63),
-            "Update 3: grown 96, pruned 1,096; 63.0 % of all positions of this layer have been tried so far."
+            "Update 3: grown 96, pruned 1,096; 63.0% of all positions of this layer have been tried so far."
         );
         let one = extent(16, 27, 96, (1, 1));
         assert_eq!(one, "96 of 432 weights exist. Down: 16 outputs; across: 27 inputs and kernel positions.");

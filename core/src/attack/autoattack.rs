@@ -268,7 +268,7 @@ pub fn rises_with_eps(results: &[(f32, f64)]) -> Vec<String> {
     rising
         .map(|pair| {
             format!(
-                "robust accuracy is {:.2} % at eps {} but {:.2} % at the larger {}: a larger ball holds the smaller one, so the attack \
+                "robust accuracy is {:.2}% at eps {} but {:.2}% at the larger {}: a larger ball holds the smaller one, so the attack \
                  searched too little there",
                 100.0 * pair[0].1,
                 pair[0].0,

@@ -266,10 +266,10 @@ impl Comparison {
         text
     }
 
-    /// `+2.1 points (95 % interval +0.5 to +3.7) at p_data 0.5`.
+    /// `+2.1 points (95% interval +0.5 to +3.7) at p_data 0.5`.
     fn at(&self, d: &Difference) -> String {
         let (mean, half) = (100.0 * d.estimate.mean, 100.0 * d.estimate.half_width.unwrap_or(d.estimate.test_set_noise));
-        let of = if d.outcome == Outcome::OneSeed { "test set alone" } else { "95 % interval" };
+        let of = if d.outcome == Outcome::OneSeed { "test set alone" } else { "95% interval" };
         let fraction = if self.fractions.len() > 1 { format!(" at p_data {}", d.fraction) } else { String::new() };
         format!("{mean:+.1} points ({of} {:+.1} to {:+.1}){fraction}", mean - half, mean + half)
     }

@@ -39,7 +39,7 @@ pub fn verdict(config: &ExperimentConfig, learners: &[LearnerSummary]) -> String
                 )
             };
         }
-        (_, _, Some((l, score))) => text += &format!("{} reaches {:.1} %.", l.name, 100.0 * score.accuracy),
+        (_, _, Some((l, score))) => text += &format!("{} reaches {:.1}%.", l.name, 100.0 * score.accuracy),
         _ if learners.iter().all(|l| l.control || l.failed.is_some()) => return "No learner reached the end.".into(),
         _ => return "Stopped before the first evaluation.".into(),
     }
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(of(&learners), "No learner reached the end.");
         // Stopped when only one of them was through its first epoch.
         let some = [learner("dense", 1.0, 0.25), nothing("set@0.2", 0.2)];
-        assert_eq!(of(&some), "Judged by accuracy on all test samples, dense reaches 25.0 %.");
+        assert_eq!(of(&some), "Judged by accuracy on all test samples, dense reaches 25.0%.");
     }
 
     #[test]

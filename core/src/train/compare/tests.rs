@@ -73,14 +73,14 @@ fn pairing_sees_what_separate_means_hide() {
         "{text}"
     );
     let lost = Comparison::new(None, &members(1.0, &[(0.42, 0.40), (0.521, 0.50), (0.619, 0.60)]));
-    assert!(lost.verdict.contains("set@0.2 lost against dense: -2.0 points (95 % interval -2.2 to -1.8)"), "{}", lost.verdict);
+    assert!(lost.verdict.contains("set@0.2 lost against dense: -2.0 points (95% interval -2.2 to -1.8)"), "{}", lost.verdict);
 }
 
 #[test]
 fn what_the_interval_does_not_carry_is_not_said() {
     let comparison = Comparison::new(None, &members(0.5, &[(0.40, 0.45), (0.50, 0.49)]));
     assert_eq!(comparison.deciding().map(|d| d.outcome).collect::<Vec<_>>(), [Outcome::CannotTell]);
-    assert!(comparison.verdict.contains("set@0.2 cannot be told apart from dense: +2.0 points (95 % interval"), "{}", comparison.verdict);
+    assert!(comparison.verdict.contains("set@0.2 cannot be told apart from dense: +2.0 points (95% interval"), "{}", comparison.verdict);
     // One seed, however large the lead.
     let one = Comparison::new(None, &members(1.0, &[(0.2, 0.9)]));
     let difference = one.deciding().next().unwrap();

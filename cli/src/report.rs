@@ -9,7 +9,9 @@ use serde_json::Value;
 use sparring_core::ExperimentConfig;
 use sparring_core::events::Score;
 
-use crate::history::{self, History, Learner, Point};
+use sparring_core::record::{Epoch, History, Track};
+
+use crate::results;
 use crate::table;
 
 /// The look of every page the program writes.
@@ -21,16 +23,16 @@ const RIGHT: f64 = 14.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 40.0;
 
-type Pick = fn(&Point) -> Option<f64>;
+type Pick = fn(&Epoch) -> Option<f64>;
 
 /// One chart: title, what it shows, and whether it is a share.
 const CHARTS: [(&str, Pick, bool); 6] = [
-    ("Test accuracy under attack", |p| p.robust.map(|s| s.accuracy), true),
-    ("Test accuracy, corrupted images", |p| p.corrupted.map(|s| s.accuracy), true),
-    ("Test accuracy, hard half", |p| p.test_hard.map(|s| s.accuracy), true),
-    ("Test accuracy, easy half", |p| p.test_easy.map(|s| s.accuracy), true),
-    ("Test accuracy, all", |p| Some(p.test.accuracy), true),
-    ("Test loss, all", |p| Some(p.test.loss), false),
+    ("Test accuracy under attack", |p| p.scores.by_hardness.robust.map(|robust| robust.test).map(|s| s.accuracy), true),
+    ("Test accuracy, corrupted images", |p| p.scores.by_hardness.corrupted.map(|s| s.accuracy), true),
+    ("Test accuracy, hard half", |p| p.scores.test_hard.map(|s| s.accuracy), true),
+    ("Test accuracy, easy half", |p| p.scores.test_easy.map(|s| s.accuracy), true),
+    ("Test accuracy, all", |p| Some(p.scores.test.accuracy), true),
+    ("Test loss, all", |p| Some(p.scores.test.loss), false),
 ];
 
 /// The whole page.
@@ -59,12 +61,12 @@ pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> 
     hard_images_table(&mut out, history, summary);
     bins_table(&mut out, history, summary);
     best_table(&mut out, history, summary);
-    for learner in history.learners.iter() {
+    for learner in history.tracks.iter() {
         if let Some(reason) = &learner.failed {
             let _ = writeln!(out, "<p class=\"note\"><b>{}</b> failed: {}</p>", escape(&learner.info.name), escape(reason));
         }
     }
-    for warning in &history.warnings {
+    for warning in history.warnings() {
         let _ = writeln!(out, "<p class=\"note\"><b>Warning:</b> {}</p>", escape(warning));
     }
     card(&mut out, config, summary);
@@ -74,10 +76,10 @@ pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> 
 
 /// Colour class and extra class of a learner's line; several sparse learners take turns through four warm colours.
 fn classes(history: &History, index: usize) -> String {
-    let learner = &history.learners[index];
-    let family = |l: &Learner| l.info.learner.clone();
+    let learner = &history.tracks[index];
+    let family = |l: &Track| l.info.learner.clone();
     let mut sparse: Vec<String> = Vec::new();
-    for l in history.learners.iter().filter(|l| l.info.density < 1.0) {
+    for l in history.tracks.iter().filter(|l| l.info.density < 1.0) {
         if !sparse.contains(&family(l)) {
             sparse.push(family(l));
         }
@@ -91,7 +93,7 @@ fn classes(history: &History, index: usize) -> String {
 
 fn legend(out: &mut String, history: &History) {
     *out += "<ul class=\"legend\">\n";
-    for (i, l) in history.learners.iter().enumerate() {
+    for (i, l) in history.tracks.iter().enumerate() {
         let _ = writeln!(
             out,
             "<li><svg width=\"36\" height=\"10\" aria-hidden=\"true\"><line x1=\"1\" y1=\"5\" x2=\"35\" y2=\"5\" class=\"curve {}\"/></svg>{}</li>",
@@ -103,11 +105,11 @@ fn legend(out: &mut String, history: &History) {
 }
 
 fn chart(out: &mut String, history: &History, title: &str, pick: Pick, share: bool, by_flops: bool) {
-    let x_of = |p: &Point| if by_flops { p.flops } else { f64::from(p.epoch) };
+    let x_of = |p: &Epoch| if by_flops { p.flops } else { f64::from(p.epoch) };
     let curves: Vec<Vec<(f64, f64)>> = history
-        .learners
+        .tracks
         .iter()
-        .map(|l| l.points.iter().filter_map(|p| Some((x_of(p), pick(p).filter(|y| y.is_finite())?))).collect())
+        .map(|l| l.epochs.iter().filter_map(|p| Some((x_of(p), pick(p).filter(|y| y.is_finite())?))).collect())
         .collect();
     let all = || curves.iter().flatten();
     if all().next().is_none() {
@@ -156,10 +158,10 @@ fn chart(out: &mut String, history: &History, title: &str, pick: Pick, share: bo
     );
     // Controls first, so that the learners themselves lie on top.
     let mut order: Vec<usize> = (0..curves.len()).collect();
-    order.sort_by_key(|i| !history.learners[*i].info.control);
+    order.sort_by_key(|i| !history.tracks[*i].info.control);
     for i in order {
         let class = classes(history, i);
-        let name = escape(&history.learners[i].info.name);
+        let name = escape(&history.tracks[i].info.name);
         let points: String = curves[i].iter().map(|p| format!("{:.1},{:.1} ", x(p.0), y(p.1))).collect();
         let _ = writeln!(out, "<polyline class=\"curve {class}\" points=\"{}\"/>", points.trim_end());
         let lone = if curves[i].len() == 1 { " lone" } else { "" };
@@ -197,11 +199,11 @@ pub fn round(v: f64) -> String {
 
 fn result_table(out: &mut String, history: &History, summary: &Value) {
     *out += "<section aria-label=\"Results\">\n<h2>Results</h2>\n<div class=\"scroll\"><table>\n<thead><tr>";
-    for name in history::HEADER {
+    for name in results::HEADER {
         let _ = write!(out, "<th scope=\"col\">{name}</th>");
     }
     *out += "</tr></thead>\n<tbody>\n";
-    for (i, row) in history::rows(summary).iter().enumerate() {
+    for (i, row) in results::rows(summary).iter().enumerate() {
         let _ = write!(out, "<tr class=\"{}\">", classes(history, i));
         for (column, cell) in row.iter().enumerate() {
             let cell = escape(cell);
@@ -211,19 +213,19 @@ fn result_table(out: &mut String, history: &History, summary: &Value) {
     }
     *out += "</tbody>\n</table></div>\n</section>\n";
     let spread = |score: Score| (score.accuracy * (1.0 - score.accuracy) / score.samples.max(1) as f64).sqrt();
-    if let Some(last) = history.learners.first().and_then(|l| l.points.last()) {
+    if let Some(last) = history.tracks.first().and_then(|l| l.epochs.last()) {
         let _ = writeln!(
             out,
             "<p class=\"small\">Accuracies are of the last epoch; with {} test samples their standard error is about {:.1} points. One seed.</p>",
-            last.test.samples,
-            100.0 * spread(last.test)
+            last.scores.test.samples,
+            100.0 * spread(last.scores.test)
         );
     }
 }
 
 /// Accuracy by difficulty bin, where the test set was cut into some.
 fn bins_table(out: &mut String, history: &History, summary: &Value) {
-    if let Some((header, rows)) = history::bins(summary) {
+    if let Some((header, rows)) = results::bins(summary) {
         let note = "Bins of equal size by the score that ranks the training samples, easiest first.";
         learners_table(out, history, "Test accuracy by difficulty", &header, &rows, note);
     }
@@ -231,7 +233,7 @@ fn bins_table(out: &mut String, history: &History, summary: &Value) {
 
 /// Accuracy on corrupted and attacked images, where there were some.
 fn hard_images_table(out: &mut String, history: &History, summary: &Value) {
-    if let Some((header, rows)) = history::corrupted_and_attacked(summary) {
+    if let Some((header, rows)) = results::corrupted_and_attacked(summary) {
         let note =
             "Robust: right before the attack and after it. Gap: robust accuracy on training samples less that on the test set, in points.";
         learners_table(out, history, "Images as they are, and made hard", &header, &rows, note);
@@ -240,7 +242,7 @@ fn hard_images_table(out: &mut String, history: &History, summary: &Value) {
 
 /// Epochs whose weights were kept.
 fn best_table(out: &mut String, history: &History, summary: &Value) {
-    if let Some((header, rows)) = history::best(summary) {
+    if let Some((header, rows)) = results::best(summary) {
         let note = "Chosen on the validation split, the first on ties; their weights lie beside this report.";
         learners_table(out, history, "Best epochs", &header, &rows, note);
     }
@@ -254,7 +256,7 @@ fn learners_table(out: &mut String, history: &History, title: &str, header: &[im
     }
     *out += "</tr></thead>\n<tbody>\n";
     for row in rows {
-        let learner = history.learners.iter().position(|l| row.first() == Some(&l.info.name));
+        let learner = history.tracks.iter().position(|l| row.first() == Some(&l.info.name));
         let _ = write!(out, "<tr class=\"{}\">", learner.map(|i| classes(history, i)).unwrap_or_default());
         for (column, cell) in row.iter().enumerate() {
             let cell = escape(cell);
@@ -295,7 +297,7 @@ pub fn escape(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::history::samples;
+    use crate::results::samples;
     use crate::rundir;
     use sparring_core::DeviceInfo;
 
@@ -323,8 +325,8 @@ mod tests {
     fn one_epoch_none_and_broken_numbers_are_drawn_too() {
         assert!(page(&samples::history(1)).contains("<circle"));
         let mut history = samples::history(3);
-        history.learners[0].points[1].test.loss = f64::NAN;
-        history.learners[1].failed = Some("loss became NaN at step 12".into());
+        history.tracks[0].epochs[1].scores.test.loss = f64::NAN;
+        history.tracks[1].failed = Some("loss became NaN at step 12".into());
         let html = page(&history);
         assert!(!html.contains("NaN,") && html.contains("loss became NaN at step 12"));
         assert!(!page(&History::default()).contains("<polyline"));
@@ -343,15 +345,15 @@ mod tests {
         let score = |accuracy: f64| serde_json::json!({ "loss": 1.0, "accuracy": accuracy, "samples": 10 });
         let mut out = String::new();
         let of = |by_hardness: Value| serde_json::json!({ "summary": { "learners": [{ "name": "a<b", "test": score(0.75), "by_hardness": by_hardness }] } });
-        hard_images_table(&mut out, &history::samples::history(1), &of(serde_json::json!({})));
+        hard_images_table(&mut out, &results::samples::history(1), &of(serde_json::json!({})));
         assert!(out.is_empty());
-        hard_images_table(&mut out, &history::samples::history(1), &of(serde_json::json!({ "corrupted": score(0.5) })));
+        hard_images_table(&mut out, &results::samples::history(1), &of(serde_json::json!({ "corrupted": score(0.5) })));
         assert!(out.contains("made hard</h2>") && out.contains("a&lt;b</th><td>75.00 %</td><td>50.00 %</td>"), "{out}");
     }
 
     #[test]
     fn best_epochs_have_a_row_each_in_their_learner_s_colour() {
-        let history = history::samples::history(1);
+        let history = results::samples::history(1);
         let best = |name: &str, by: &str| serde_json::json!({ "name": name, "by": by, "epoch": 1 });
         let both = [best("dense", "validation"), best("set@0.2", "validation"), best("set@0.2", "robust validation")];
         let mut out = String::new();

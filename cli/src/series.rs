@@ -16,7 +16,7 @@ use sparring_core::attack::PgdConfig;
 use sparring_core::config::{Scale, Scenario};
 use sparring_core::data::Dataset;
 use sparring_core::events::Summary;
-use sparring_core::train::compare::{Comparison, Difference, Estimate, Mean, Member, Metric};
+use sparring_core::record::comparison::{Comparison, Difference, Estimate, Mean, Member, Metric};
 use sparring_core::train::parent::needed;
 
 use crate::args::validate;

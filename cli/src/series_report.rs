@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 use sparring_core::ExperimentConfig;
 use sparring_core::config::Scenario;
-use sparring_core::train::compare::{Comparison, Difference, Estimate, Mean, Metric, Outcome};
+use sparring_core::record::comparison::{Comparison, Difference, Estimate, Mean, Metric, Outcome};
 
 use crate::report::{self, escape, ticks};
 use crate::series::{Place, points};
@@ -450,9 +450,9 @@ fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::history::samples;
+    use crate::results::samples;
     use serde_json::json;
-    use sparring_core::train::compare::Member;
+    use sparring_core::record::comparison::Member;
 
     fn page(fractions: &[f64], seeds: u64) -> String {
         let mut members = Vec::new();
@@ -461,8 +461,8 @@ mod tests {
                 let mut learners = samples::history(20).summary.unwrap().learners;
                 for (l, learner) in learners.iter_mut().enumerate() {
                     let wobble = 0.01 * (seed as f64 * 1.7 + l as f64).sin();
-                    learner.test.accuracy += 0.05 * f as f64 + wobble;
-                    learner.test_hard = Some(learner.test);
+                    learner.scores.test.accuracy += 0.05 * f as f64 + wobble;
+                    learner.scores.test_hard = Some(learner.scores.test);
                 }
                 members.push(Member { seed, fraction, learners });
             }

@@ -109,7 +109,7 @@ pub fn chart(lab: Lab) -> AnyView {
     };
     let chip = move |s: Series| {
         // What only some races measure is offered by those.
-        let hidden = holds(move || matches!(s, Series::Robust | Series::Corrupted) && !lab.race.with(|r| r.has(s)));
+        let hidden = holds(move || matches!(s, Series::Robust | Series::Corrupted) && !lab.race.with(|r| r.shows(s)));
         let down = holds(move || now.get().series == s);
         let chip = kit::toggle("chip", s.name(), words(s.label()), down, move || lab.series.set(Some(s)));
         tag("span").flag("hidden", hidden).put(chip).view()
@@ -132,7 +132,7 @@ pub fn chart(lab: Lab) -> AnyView {
     let smooth = kit::when(live, "smooth", vec![kit::field("field", words(say::SMOOTH), shown, "", smooth)]);
     let key = told(move || figure.with(|f| f.key(cross.get())));
     let empty = told(move || {
-        let evaluated = lab.race.with(|r| r.has(Series::Test));
+        let evaluated = lab.race.with(|r| r.shows(Series::Test));
         let nothing = figure.with(|f| f.count() == 0);
         if nothing { say::empty(lab.started.with(Option::is_some), evaluated, now.get().series).into() } else { String::new() }
     });

@@ -220,7 +220,7 @@ impl Lab {
                 self.race.update(|race| {
                     for event in events {
                         finished |= matches!(event, sparring_core::Event::Finished { .. });
-                        race.apply(event);
+                        race.apply(&event);
                     }
                 });
                 if finished {
@@ -231,7 +231,7 @@ impl Lab {
             Message::Resumed => self.phase.set(Phase::Training),
             Message::Paused => self.phase.set(Phase::Paused),
             Message::Stopped => {
-                self.phase.set(if self.race.with_untracked(|r| r.learners.is_empty()) { Phase::Ready } else { Phase::Stopped })
+                self.phase.set(if self.race.with_untracked(|r| r.tracks.is_empty()) { Phase::Ready } else { Phase::Stopped })
             }
             Message::ArchiveKept { train, test, refused } => {
                 self.remark.set(Some(refused.unwrap_or_else(|| {
@@ -404,7 +404,7 @@ impl Lab {
     pub fn set_density(self, corner: usize, density: f64) {
         let of = |r: &Race| {
             let learner = r.corners().nth(corner).map(|l| l.info.learner.clone());
-            (0..r.learners.len()).filter(|i| Some(&r.learners[*i].info.learner) == learner.as_ref()).collect::<Vec<_>>()
+            (0..r.tracks.len()).filter(|i| Some(&r.tracks[*i].info.learner) == learner.as_ref()).collect::<Vec<_>>()
         };
         for learner in self.race.with_untracked(of) {
             self.send(&Command::SetDensity { learner, density });

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use sparring_core::ExperimentConfig;
-use sparring_core::run_file::RunFile;
+use sparring_core::record::run_file::RunFile;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlInputElement};

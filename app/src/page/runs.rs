@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use sparring_core::ExperimentConfig;
-use sparring_core::run_file::{self, RunFile};
+use sparring_core::record::run_file::{self, RunFile};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Blob, DragEvent, File, FileList, HtmlCanvasElement, HtmlElement, HtmlImageElement, StorageEstimate};
@@ -21,7 +21,7 @@ use super::tag::{self, tag};
 use crate::kept::{self, Shelf};
 use crate::plot::{escape, table};
 use crate::protocol::{Command, Message};
-use crate::race::Learner;
+use crate::race::{Learner, Race};
 use crate::replay::Source;
 use crate::trainer::fetch;
 use crate::trainer::store::{Store, manager};
@@ -163,15 +163,15 @@ fn list(runs: &[Entry], chosen: &[String], busy: bool) -> String {
 }
 
 /// Files of the learners that the trainer holds.
-fn weights(learners: &[Learner]) -> String {
-    let row = |(i, l): (usize, &Learner)| {
+fn weights(race: &Race) -> String {
+    let row = |(i, l): (usize, Learner)| {
         let button = |act: &str, words: &str| {
             format!("<button type=\"button\" class=\"small\" data-act=\"{act}\" data-learner=\"{i}\">{words}</button>")
         };
         let acts = format!("{}{}", button("weights", words::WEIGHTS), button("masks", words::MASKS));
         vec![escape(&l.name()), format!("<div class=\"row\">{acts}</div>")]
     };
-    let rows: Vec<Vec<String>> = learners.iter().enumerate().map(row).collect();
+    let rows: Vec<Vec<String>> = race.learners().enumerate().map(row).collect();
     table(words::HELD, &[words::LEARNER, words::FILES], &rows)
 }
 
@@ -379,7 +379,7 @@ pub fn runs(lab: Lab) -> AnyView {
     // What the trainer holds: nobody while a run is only shown again.
     let held = stamp(lab);
     let held = holds(move || held.with(Option::is_some));
-    let held = told(move || if held.get() { lab.race.with_untracked(|r| weights(&r.learners)) } else { String::new() });
+    let held = told(move || if held.get() { lab.race.with_untracked(weights) } else { String::new() });
     let clicked = move |ev: web_sys::Event| {
         let Some((act, element)) = acted(&ev) else { return };
         let of = |name: &str| element.get_attribute(name).unwrap_or_default();
@@ -432,7 +432,7 @@ pub fn runs(lab: Lab) -> AnyView {
         kit::heading(words::TITLE),
         kit::announces("remark", "runs-remark", told(move || lab.remark.get().unwrap_or_default())),
         kit::scrolled("", words::CAPTION, "runs-list", list.into()),
-        kit::part("row", vec![csv, json, kit::when(holds(move || lab.race.with(|r| !r.learners.is_empty())), "row", charts)]),
+        kit::part("row", vec![csv, json, kit::when(holds(move || lab.race.with(|r| !r.tracks.is_empty())), "row", charts)]),
         kit::field("field", fixed(words::BRING), fixed(""), "", chooser),
         kit::html("", "runs-held", held),
         kit::says("quiet", "", told(move || used.get())),

@@ -19,18 +19,18 @@ fn corner(out: &mut String, tone: Tone, score: Option<String>, caption: &str) {
 }
 
 /// All at the same epoch, like the sentence below; one that stopped keeps its last.
-fn score(race: &Race, learner: &Learner) -> Option<String> {
+fn score(race: &Race, learner: Learner) -> Option<String> {
     let shown = match race.common_epoch().filter(|_| learner.failed.is_none()) {
-        Some(epoch) => learner.evaluations.iter().find(|e| e.epoch == epoch),
-        None => learner.evaluations.last().filter(|_| learner.failed.is_some()),
+        Some(epoch) => learner.at_epoch(epoch),
+        None => learner.latest().filter(|_| learner.failed.is_some()),
     };
-    shown?.score(race.deciding()).map(|s| percent(s.accuracy))
+    race.deciding().score(shown?).map(|s| percent(s.accuracy))
 }
 
 fn corners(lab: Lab) -> String {
     let mut out = String::new();
     lab.race.with(|race| {
-        if race.learners.is_empty() {
+        if race.tracks.is_empty() {
             let learners = lab.learners();
             for (learner, tone) in learners.iter().zip(Tone::assign(&learners)) {
                 corner(&mut out, tone, None, &race::label(learner));
@@ -46,7 +46,7 @@ fn corners(lab: Lab) -> String {
 
 fn sentence(lab: Lab) -> String {
     lab.race.with(|race| match &race.summary {
-        _ if race.learners.is_empty() => say::SAME_START.to_owned(),
+        _ if race.tracks.is_empty() => say::SAME_START.to_owned(),
         Some(summary) if !summary.verdict.is_empty() => summary.verdict.clone(),
         _ => verdict::sentence(race),
     })
@@ -69,7 +69,7 @@ pub fn scoreboard(lab: Lab) -> AnyView {
 pub fn controls_line(lab: Lab) -> AnyView {
     let line = told(move || {
         lab.race.with(|race| {
-            let score = |l: &Learner| l.evaluations.last()?.score(race.deciding()).map(|s| format!("{} {}", l.label, percent(s.accuracy)));
+            let score = |l: Learner| race.deciding().score(l.latest()?).map(|s| format!("{} {}", l.label, percent(s.accuracy)));
             let parts: Vec<_> = race.controls().filter_map(score).collect();
             if parts.is_empty() { String::new() } else { say::controls_line(&parts.join(", ")) }
         })

@@ -1,5 +1,7 @@
 //! The ring: controls, standing, score, chart, numbers, device.
 
+use sparring_core::record::Metric;
+
 use crate::race::Series;
 
 /// The slogan.
@@ -105,13 +107,12 @@ pub fn empty(started: bool, evaluated: bool, series: Series) -> &'static str {
     }
 }
 /// What decides, behind a learner's name.
-pub fn what_decides(series: Series) -> &'static str {
-    match series {
-        Series::Robust => ", attacked test set",
-        Series::Corrupted => ", corrupted test set",
-        Series::Hard => ", hard half of the test set",
-        Series::Test => ", test set",
-        _ => "",
+pub fn what_decides(metric: Metric) -> &'static str {
+    match metric {
+        Metric::RobustTest | Metric::RobustGap => ", attacked test set",
+        Metric::Corrupted => ", corrupted test set",
+        Metric::HardHalf | Metric::HardestBin => ", hard half of the test set",
+        Metric::Test => ", test set",
     }
 }
 /// The random controls' results.

@@ -16,7 +16,7 @@ use crate::attack::Programs;
 use crate::config::{ExperimentConfig, LearnerConfig, Start};
 use crate::data::batch::order;
 use crate::error::{Error, Result};
-use crate::events::{ByHardness, Event, LayerDensity, LearnerInfo, LearnerSummary, Score};
+use crate::events::{Evaluation, Event, LayerDensity, LearnerInfo, LearnerSummary, Score};
 use crate::formats::StateDict;
 use crate::hardness::Subset;
 use crate::net::{Graph, Net, NetConfig};
@@ -66,28 +66,11 @@ pub enum Phase {
     Done,
 }
 
-/// The latest evaluation.
-#[derive(Clone, Debug, Default)]
-pub struct Latest {
-    /// On the training batches as they were seen.
-    pub train: Score,
-    /// Validation split.
-    pub validation: Score,
-    /// Test set.
-    pub test: Score,
-    /// Its easier half.
-    pub test_easy: Option<Score>,
-    /// Its harder half.
-    pub test_hard: Option<Score>,
-    /// By kind of hardness.
-    pub by_hardness: ByHardness,
-}
-
 /// An evaluation under way: scores so far, and which samples of the clean part before were right.
 #[derive(Clone, Debug, Default)]
 pub struct Pending {
     /// What is done.
-    pub scores: Latest,
+    pub scores: Evaluation,
     /// By sample.
     pub right: Vec<bool>,
 }
@@ -128,7 +111,7 @@ pub struct Learner {
     /// What it does next.
     pub phase: Phase,
     /// The latest evaluation.
-    pub latest: Latest,
+    pub latest: Evaluation,
     /// The one under way.
     pub(super) pending: Pending,
     /// Why it stopped early, if it did.
@@ -192,7 +175,7 @@ impl Learner {
             net,
             under_attack: None,
             phase: Phase::Train,
-            latest: Latest::default(),
+            latest: Evaluation::default(),
             pending: Pending::default(),
             failed: None,
             epoch: 0,
@@ -235,7 +218,6 @@ impl Learner {
     /// As the summary has it.
     pub fn summary(&self, config: &ExperimentConfig, work: &Workspace) -> LearnerSummary {
         let info = self.info(config.batch_size, work);
-        let Latest { train, validation, test, test_easy, test_hard, by_hardness } = self.latest.clone();
         LearnerSummary {
             name: info.name,
             subset: info.subset,
@@ -244,12 +226,7 @@ impl Learner {
             active_parameters: info.active_parameters,
             flops_per_step: info.flops_per_step,
             ms_per_step: self.ms_per_step(),
-            train,
-            validation,
-            test,
-            test_easy,
-            test_hard,
-            by_hardness,
+            scores: self.latest.clone(),
             failed: self.failed.clone(),
         }
     }

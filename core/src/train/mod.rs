@@ -4,11 +4,9 @@
 //! responsive, a terminal can draw, and pausing is not calling.
 
 pub mod checkpoint;
-pub mod compare;
 #[cfg(feature = "oracle")]
 pub mod grasp;
 pub mod learner;
-pub mod metric;
 pub mod parent;
 pub mod placing;
 pub mod saliency;
@@ -16,7 +14,6 @@ pub mod schedule;
 pub mod scoring;
 pub mod session;
 mod topology;
-pub mod verdict;
 pub mod workspace;
 
 pub use session::Session;

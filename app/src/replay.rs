@@ -10,6 +10,7 @@ use sparring_core::config::{Adversarial, ExperimentConfig};
 use sparring_core::record::run_file::RunFile;
 
 use crate::race::Race;
+use crate::words::runs as words;
 
 /// How long a replay lasts at speed 1, seconds.
 pub const LENGTH: f64 = 30.0;
@@ -26,6 +27,25 @@ pub enum Source {
     Kept,
     /// A file that was brought.
     Imported,
+}
+
+impl Source {
+    /// In a word.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Recorded => words::RECORDED,
+            Self::Kept => words::KEPT,
+            Self::Imported => words::IMPORTED,
+        }
+    }
+    /// Whose numbers these are, in a sentence.
+    pub fn origin(self, device: &str, date: &str) -> String {
+        match self {
+            Self::Recorded => words::recorded_on(device, date),
+            Self::Kept => words::kept_from(device, date),
+            Self::Imported => words::brought_from(device, date),
+        }
+    }
 }
 
 /// A run on the way through its events, or none.

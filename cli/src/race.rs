@@ -1,5 +1,7 @@
 //! `race` and `train`: a session's events to the terminal and into a run folder, from the beginning or from a checkpoint.
 
+mod parents;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +24,7 @@ use crate::args::{ExperimentArgs, Usage, validate};
 use crate::console::{Console, Live, Outlook, Stopped, describe, open_device, stop_on_interrupt};
 use crate::results;
 use crate::rundir::{self, Found, Note, RunDir};
-use crate::{clock, parents, report, source, table};
+use crate::{clock, report, source, table};
 
 /// Flags of `race` and `train`.
 #[derive(Clone, clap::Args)]

@@ -14,8 +14,7 @@ use sparring_core::hardness::{ScoreName, Scores};
 use sparring_core::train::scoring::{Extra, Made, SCORING_EPOCHS, ScorePolicy, Scoring, mean};
 
 use crate::console::{Console, Live, Stopped, open_device};
-use crate::score::from;
-use crate::{data, rundir};
+use crate::{data, rundir, score_file};
 
 /// CIFAR-10's scores, where the build found them.
 const SHIPPED: Option<&[u8]> = include!(concat!(env!("OUT_DIR"), "/scores.rs"));
@@ -47,7 +46,7 @@ pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset
     let policy = ScorePolicy::of(config);
     if !config.scores.is_empty() {
         let path = Path::new(&config.scores);
-        let scores = from::read(path, policy.needed.unwrap_or(ScoreName::El2n), dataset)?;
+        let scores = score_file::read(path, policy.needed.unwrap_or(ScoreName::El2n), dataset)?;
         let ranking = scores.ranking(config.subset).with_context(|| format!("the scores {}", path.display()))?;
         console.say(format_args!("scores    {}, from {}", ranking.score, path.display()));
         return Ok(Some(scores));

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use sparring_core::record::run_file::RunFile;
 
-use super::chart::{Holder, measured_width};
-use super::kit::{self, holds, told, words as fixed};
-use super::runs::Entry;
+use super::entries::Entry;
+use super::kit::{self, Holder, holds, measured_width, told, words as fixed};
 use super::tag::tag;
 use crate::chart::{Figure, Look};
 use crate::export;

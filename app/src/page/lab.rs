@@ -7,8 +7,8 @@ use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use wasm_bindgen::JsValue;
 
 use super::bridge::Bridge;
+use super::entries::{self, Entry};
 use super::place::Place;
-use super::runs::{self, Entry};
 use crate::chart::Look;
 use crate::examine::Setup;
 use crate::link;
@@ -245,7 +245,7 @@ impl Lab {
             }
             // A long run is a long text, which is read where it is looked at, and else once the race is over.
             Message::Kept { .. } if self.place.get_untracked() == Place::Runs || !self.phase.with_untracked(Phase::busy) => {
-                runs::refresh(self);
+                entries::refresh(self.runs);
             }
             Message::Kept { .. } => {}
             Message::NotKept { why } => self.remark.set(Some(crate::words::runs::not_kept(&why))),
@@ -263,7 +263,7 @@ impl Lab {
                 failure.ways.retain(|way| !small || *way != WayOn::UseSmallBatch);
                 self.phase.set(Phase::Failed(failure));
                 // What can be gone on with.
-                runs::refresh(self);
+                entries::refresh(self.runs);
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use leptos::prelude::*;
+use sparring_core::record::Metric;
 
 use super::kit::{self, told};
 use super::lab::Lab;
@@ -27,6 +28,16 @@ fn score(race: &Race, learner: Learner) -> Option<String> {
     race.deciding().score(shown?).map(|s| percent(s.accuracy))
 }
 
+/// What decides, behind a learner's name.
+fn decided_by(metric: Metric) -> &'static str {
+    match metric {
+        Metric::RobustTest | Metric::RobustGap => say::DECIDED_ATTACKED,
+        Metric::Corrupted => say::DECIDED_CORRUPTED,
+        Metric::HardHalf | Metric::HardestBin => say::DECIDED_HARD,
+        Metric::Test => say::DECIDED_TEST,
+    }
+}
+
 fn corners(lab: Lab) -> String {
     let mut out = String::new();
     lab.race.with(|race| {
@@ -36,7 +47,7 @@ fn corners(lab: Lab) -> String {
                 corner(&mut out, tone, None, &race::label(learner));
             }
         }
-        let decides = if race.common_epoch().is_some() { say::what_decides(race.deciding()) } else { "" };
+        let decides = if race.common_epoch().is_some() { decided_by(race.deciding()) } else { "" };
         for learner in race.corners() {
             corner(&mut out, learner.tone, score(race, learner), &format!("{}{decides}", learner.label));
         }

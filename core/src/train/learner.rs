@@ -7,16 +7,17 @@ mod saved;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::corner::Corner;
 use super::placing::{Places, place};
 use super::schedule;
-use super::topology::active_set;
-use super::workspace::{Ring, Workspace};
+use super::tally::Tally;
+use super::workspace::{Ring, Workspace, add_gradients};
 use crate::argsort::{argsort, ascending};
 use crate::attack::Programs;
 use crate::config::{ExperimentConfig, LearnerConfig, Start};
 use crate::data::batch::order;
 use crate::error::{Error, Result};
-use crate::events::{Evaluation, Event, LayerDensity, LearnerInfo, LearnerSummary, Score};
+use crate::events::{Evaluation, Event, LayerDensity, LearnerInfo, LearnerSummary};
 use crate::formats::StateDict;
 use crate::hardness::Subset;
 use crate::net::{Graph, Net, NetConfig};
@@ -25,35 +26,6 @@ use crate::sparse::PositionSet;
 
 /// How many recent slices the step time is the median of.
 const RECENT: usize = 15;
-
-/// Sums over samples.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    loss: f64,
-    correct: f64,
-    count: f64,
-}
-
-impl Tally {
-    /// Adds what a read-back of `totals` has grown by.
-    pub fn add_difference(&mut self, now: &[f32], before: &[f32]) {
-        let grown = |i: usize| f64::from(now[i]) - f64::from(before[i]);
-        self.loss += grown(0);
-        self.correct += grown(1);
-        self.count += grown(2);
-    }
-    /// Adds one sample.
-    pub fn add_sample(&mut self, loss: f32, correct: bool) {
-        self.loss += f64::from(loss);
-        self.correct += f64::from(u8::from(correct));
-        self.count += 1.0;
-    }
-    /// Means.
-    pub fn score(&self) -> Score {
-        let n = self.count.max(1.0);
-        Score { loss: self.loss / n, accuracy: self.correct / n, samples: self.count as usize }
-    }
-}
 
 /// What a learner does next.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,25 +45,6 @@ pub struct Pending {
     pub scores: Evaluation,
     /// By sample.
     pub right: Vec<bool>,
-}
-
-/// Who stands in a corner, and what it trains on.
-pub struct Corner {
-    /// How its weights live.
-    pub config: LearnerConfig,
-    /// The subset, by name.
-    pub subset: Subset,
-    /// Whether it is the random control of another.
-    pub control: bool,
-    /// The subset, by index into the training file.
-    pub indices: Arc<Vec<u32>>,
-}
-
-impl Corner {
-    /// Display name.
-    pub fn name(&self) -> String {
-        if self.control { format!("{} on random", self.config) } else { self.config.to_string() }
-    }
 }
 
 /// A learner.
@@ -165,7 +118,7 @@ impl Learner {
         let work = &mut *ring.work;
         let (n, training) = (work.lanes, work.training(ring.config));
         let net = Net::plan(&mut work.device, &mut work.scratch, work.io, weights, NetConfig { graph, n, placements, training })?;
-        let sets: Vec<PositionSet> = net.weights.iter().map(|w| active_set(&w.placement, w.info.shape.weights())).collect();
+        let sets: Vec<PositionSet> = net.weights.iter().map(|w| w.active_set()).collect();
         let order = order(ring.config.seed, 0, &corner.indices);
         let mut learner = Self {
             name: corner.name(),
@@ -393,18 +346,6 @@ impl Learner {
             self.net.train_part(&mut ring.work.device, &step, last)?;
         }
         Ok(batch)
-    }
-}
-
-/// Adds the gradients of one part of a batch to those of the parts before.
-pub(super) fn add_gradients(sum: &mut Option<Vec<Vec<f32>>>, part: Vec<Vec<f32>>) {
-    match sum {
-        None => *sum = Some(part),
-        Some(sum) => {
-            for (sum, part) in sum.iter_mut().flatten().zip(part.iter().flatten()) {
-                *sum += part;
-            }
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! responsive, a terminal can draw, and pausing is not calling.
 
 pub mod checkpoint;
+pub mod corner;
 #[cfg(feature = "oracle")]
 pub mod grasp;
 pub mod learner;
@@ -13,6 +14,7 @@ pub mod saliency;
 pub mod schedule;
 pub mod scoring;
 pub mod session;
+pub mod tally;
 mod topology;
 pub mod workspace;
 

@@ -12,7 +12,8 @@ mod steer;
 use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, DataIdentity};
-use super::learner::{Corner, Learner, Phase};
+use super::corner::Corner;
+use super::learner::{Learner, Phase};
 use super::parent::Parents;
 use super::workspace::{Ring, Workspace};
 use crate::config::ExperimentConfig;

@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::events::{self, Event, Score};
 use crate::hardness::{Column, Scores, difficulty_bins};
 use crate::net::SampleRecord;
-use crate::train::learner::{Learner, Pending, Phase, Tally};
+use crate::train::learner::{Learner, Pending, Phase};
+use crate::train::tally::Tally;
 
 /// Images that are evaluated.
 #[derive(Clone, Copy)]
@@ -227,7 +228,7 @@ fn score(records: &[SampleRecord], labels: &[u16], keep: impl Fn(usize) -> bool,
     let mut tally = Tally::default();
     for (i, (record, label)) in records.iter().zip(labels).enumerate() {
         if keep(i) {
-            tally.add_sample(record.loss, record.predicted == *label && may_be_right(i));
+            tally.add_sample(record, *label, may_be_right(i));
         }
     }
     tally.score()

@@ -76,8 +76,8 @@ pub struct Figure {
 
 /// Values of a learner's series after epochs, less those of `base`.
 fn evaluated(learner: &Learner, series: Series, base: Option<&Learner>) -> Vec<(f64, f64)> {
-    let of = |epoch: u32| Some(learner.at_epoch(epoch, series)? - base.map_or(Some(0.0), |b| b.at_epoch(epoch, series))?);
-    learner.evaluations.iter().filter_map(|e| Some((f64::from(e.epoch), of(e.epoch)?))).collect()
+    let of = |epoch: u32| Some(learner.value(epoch, series)? - base.map_or(Some(0.0), |b| b.value(epoch, series))?);
+    learner.epochs.iter().filter_map(|e| Some((f64::from(e.epoch), of(e.epoch)?))).collect()
 }
 
 fn smoothed(points: Vec<(f64, f64)>, share: f64) -> Vec<(f64, f64)> {
@@ -92,13 +92,13 @@ fn smoothed(points: Vec<(f64, f64)>, share: f64) -> Vec<(f64, f64)> {
 }
 
 /// A learner's line: over several seeds the mean of those that have a value, with what they span.
-fn line(races: &[&Race], learner: &Learner, look: Look) -> Line {
+fn line<'a>(races: &[&'a Race], learner: Learner<'a>, look: Look) -> Line {
     let label = learner.name();
-    let same = |race: &&Race| race.learners.iter().position(|l| l.name() == label);
-    let all: Vec<(&Race, &Learner)> = races.iter().filter_map(|r| Some((*r, &r.learners[same(r)?]))).collect();
-    let of = |(race, l): &(&Race, &Learner)| match look.series {
+    let same = |race: &&'a Race| race.learners().find(|l| l.name() == label);
+    let all: Vec<(&'a Race, Learner<'a>)> = races.iter().filter_map(|r| Some((*r, same(r)?))).collect();
+    let of = |(race, l): &(&Race, Learner)| match look.series {
         Series::Train | Series::Loss => smoothed(l.points(look.series), look.smooth),
-        Series::Gap => evaluated(l, race.deciding(), race.dense()),
+        Series::Gap => evaluated(l, race.deciding().into(), race.dense().as_ref()),
         series => evaluated(l, series, None),
     };
     let live = matches!(look.series, Series::Train | Series::Loss);
@@ -152,18 +152,18 @@ fn y_axis(lines: &[Line], x: Scale, look: Look) -> Scale {
 impl Figure {
     /// The races of several seeds, the one that is shown last; `epochs` to go.
     pub fn of(races: &[&Race], look: Look, epochs: u32) -> Self {
-        let learners = races.last().map_or(&[][..], |r| r.learners.as_slice());
-        let shown = learners.iter().filter(|l| look.series != Series::Gap || l.tone != Tone::Dense);
+        let learners = || races.last().into_iter().flat_map(|r| r.learners());
+        let shown = learners().filter(|l| look.series != Series::Gap || l.tone != Tone::Dense);
         let lines: Vec<Line> = shown.map(|l| line(races, l, look)).collect();
         let end = f64::from(epochs.max(1));
-        let x_max = if look.flops { learners.iter().map(|l| l.flops_at(f64::from(epochs))).fold(1.0, f64::max) } else { end };
+        let x_max = if look.flops { learners().map(|l| l.flops_at(f64::from(epochs))).fold(1.0, f64::max) } else { end };
         Self::around(lines, x_max, look)
     }
     /// Several runs in one drawing, over epochs; the lines of each end in its letter.
     pub fn overlaid(races: &[Race], look: Look) -> Self {
         let mut lines = Vec::new();
         for (race, mark) in races.iter().zip('A'..='Z') {
-            let shown = race.learners.iter().filter(|l| look.series != Series::Gap || l.tone != Tone::Dense);
+            let shown = race.learners().filter(|l| look.series != Series::Gap || l.tone != Tone::Dense);
             lines.extend(shown.map(|l| Line { label: format!("{mark} \u{b7} {}", l.name()), mark: Some(mark), ..line(&[race], l, look) }));
         }
         let epochs = races.iter().map(|r| r.epochs).max().unwrap_or(1).max(1);
@@ -310,18 +310,18 @@ fn nearest(points: &[(f64, f64)], x: f64) -> Option<(f64, f64)> {
 
 /// The numbers of the completed epochs, latest first.
 pub fn table(race: &Race, series: Series, caption: &str) -> String {
-    let learners = &race.learners;
+    let learners: Vec<Learner> = race.learners().collect();
     let names: Vec<String> = learners.iter().map(Learner::name).collect();
     let heads: Vec<&str> = ["Epoch", "Learning rate"].into_iter().chain(names.iter().map(String::as_str)).collect();
-    let last = learners.iter().filter_map(|l| l.evaluations.last().map(|e| e.epoch)).max().unwrap_or(0);
+    let last = learners.iter().map(|l| l.epochs_done()).max().unwrap_or(0);
     let value = |l: &Learner, epoch| match series {
-        Series::Gap => Some(l.at_epoch(epoch, race.deciding())? - race.dense()?.at_epoch(epoch, race.deciding())?),
-        _ => l.at_epoch(epoch, series),
+        Series::Gap => Some(l.value(epoch, race.deciding().into())? - race.dense()?.value(epoch, race.deciding().into())?),
+        _ => l.value(epoch, series),
     };
     let rows: Vec<Vec<String>> = (1..=last)
         .rev()
         .map(|epoch| {
-            let lr = learners.iter().find_map(|l| l.evaluations.iter().find(|e| e.epoch == epoch).map(|e| e.lr));
+            let lr = learners.iter().find_map(|l| l.epochs.iter().find(|e| e.epoch == epoch).map(|e| e.lr));
             let cells = learners.iter().map(|l| value(l, epoch).map_or_else(|| "\u{2013}".into(), |v| series.show(v)));
             [epoch.to_string(), lr.map(|lr| lr.to_string()).unwrap_or_default()].into_iter().chain(cells).collect()
         })
@@ -331,8 +331,8 @@ pub fn table(race: &Race, series: Series, caption: &str) -> String {
 
 /// Accuracy by difficulty at the last evaluation, easiest bin first; `None` where the test set has no bins.
 pub fn bins(race: &Race, caption: &str) -> Option<(String, String)> {
-    let binned: Vec<&Learner> = race.learners.iter().filter(|l| l.evaluations.last().is_some_and(|e| !e.bins.is_empty())).collect();
-    let scores = |l: &Learner| l.evaluations.last().map(|e| e.bins.clone()).unwrap_or_default();
+    let scores = |l: &Learner| l.latest().map(|scores| scores.by_hardness.bins.clone()).unwrap_or_default();
+    let binned: Vec<Learner> = race.learners().filter(|l| !scores(l).is_empty()).collect();
     let count = binned.iter().map(|l| scores(l).len()).max()?;
     let classes: Vec<String> = binned.iter().map(|l| l.tone.classes(l.info.control)).collect();
     let lines: Vec<(&str, Vec<(f64, f64)>)> = binned
@@ -354,12 +354,13 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use crate::race::tests::{epoch_end, info, started};
+    use sparring_core::events::Event;
 
     fn race(hard: [f64; 2]) -> Race {
         let mut race = started(vec![info("dense", false), info("set@0.2", false)]);
         for epoch in 1..=2 {
             for (learner, hard) in hard.into_iter().enumerate() {
-                race.apply(epoch_end(learner, epoch, hard + 0.1 * f64::from(epoch - 1), 100));
+                race.apply(&epoch_end(learner, epoch, hard + 0.1 * f64::from(epoch - 1), 100));
             }
         }
         race
@@ -447,7 +448,11 @@ mod tests {
         assert_eq!(bins(&race([0.4, 0.5]), "b"), None);
         let mut race = race([0.4, 0.5]);
         let score = |accuracy| sparring_core::events::Score { loss: 1.0, accuracy, samples: 10 };
-        race.learners[0].evaluations[1].bins = vec![score(0.9), score(0.3)];
+        let mut end = epoch_end(0, 3, 0.5, 100);
+        if let Event::EpochEnd { scores, .. } = &mut end {
+            scores.by_hardness.bins = vec![score(0.9), score(0.3)];
+        }
+        race.apply(&end);
         let (svg, table) = bins(&race, "b").unwrap();
         assert!(svg.contains("class=\"line dense\"") && table.contains("30.0%"), "{table}");
     }

@@ -7,6 +7,7 @@ use sparring_core::attack::Norm;
 use sparring_core::corrupt::Corruption;
 
 use crate::protocol::AttackSettings;
+use crate::words::bench as words;
 
 /// The corruptions by group, in the order of the published benchmark. Names of groups are words of the page.
 pub const GROUPS: [&[Corruption]; 5] = {
@@ -121,7 +122,7 @@ pub fn answer(probabilities: &[f32]) -> usize {
 
 /// What became of a learner's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Reply {
     /// The true class, of an untouched picture.
     Right,
     /// Another, of an untouched picture.
@@ -138,7 +139,20 @@ pub enum Outcome {
     Mended,
 }
 
-impl Outcome {
+impl Reply {
+    /// In words, between the learner's name and the class.
+    fn words(self, attacked: bool) -> &'static str {
+        match self {
+            Self::Right => words::RIGHT,
+            Self::Wrong => words::WRONG,
+            Self::Says => words::SAYS,
+            Self::Still => words::STILL,
+            Self::Changed if attacked => words::FOOLED,
+            Self::Changed => words::NOW,
+            Self::StillWrong => words::STILL_WRONG,
+            Self::Mended => words::MENDED,
+        }
+    }
     /// From the true class, the answer to the untouched picture where this one is not, and the answer to this one.
     pub fn of(truth: Option<usize>, before: Option<usize>, now: usize) -> Self {
         match (truth, before) {
@@ -182,6 +196,31 @@ pub fn worth_a_bar(probabilities: &[f32], truth: Option<usize>, most: usize) -> 
         order = (0..probabilities.len()).filter(|class| order.contains(class)).collect();
     }
     order
+}
+
+/// One learner in the sentence: its name, its answers before and now.
+pub struct Said<'a> {
+    /// The learner.
+    pub learner: &'a str,
+    /// The class that it gave the untouched picture; `None` where this is the untouched picture.
+    pub before: Option<usize>,
+    /// Its class now.
+    pub now: usize,
+    /// How likely it finds that.
+    pub probability: f32,
+}
+
+/// What happened, in one sentence.
+pub fn sentence(said: &[Said<'_>], classes: &[String], truth: Option<usize>, attacked: bool) -> String {
+    let mut out = String::new();
+    for (i, s) in said.iter().enumerate() {
+        out.push_str(if i == 0 { "" } else { "; " });
+        let class = classes.get(s.now).map_or("?", String::as_str);
+        let how = Reply::of(truth, s.before, s.now).words(attacked);
+        out.push_str(&words::says(s.learner, how, class, s.probability));
+    }
+    out.push('.');
+    out
 }
 
 #[cfg(test)]
@@ -243,7 +282,7 @@ mod tests {
 
     #[test]
     fn outcomes_compare_with_the_untouched_picture() {
-        use Outcome::*;
+        use Reply::*;
         let cases = [
             (Some(1), None, 1, Right),
             (Some(1), None, 2, Wrong),
@@ -257,7 +296,7 @@ mod tests {
             (None, Some(2), 1, Changed),
         ];
         for (truth, before, now, outcome) in cases {
-            assert_eq!(Outcome::of(truth, before, now), outcome, "{truth:?} {before:?} {now}");
+            assert_eq!(Reply::of(truth, before, now), outcome, "{truth:?} {before:?} {now}");
         }
     }
 
@@ -269,5 +308,18 @@ mod tests {
         assert_eq!(worth_a_bar(&many, Some(5), 3), [5, 98, 99]);
         assert_eq!(worth_a_bar(&many, Some(98), 3), [97, 98, 99]);
         assert_eq!(answer(&[0.2, 0.5, 0.5]), 1);
+    }
+
+    #[test]
+    fn one_sentence_tells_every_learner() {
+        let classes = ["frog", "cat"].map(String::from);
+        let said = [
+            Said { learner: "SET 0.2", before: Some(0), now: 0, probability: 0.71 },
+            Said { learner: "Dense", before: Some(0), now: 1, probability: 0.9 },
+        ];
+        assert_eq!(sentence(&said, &classes, Some(0), true), "SET 0.2 still says frog (71%); Dense was fooled into cat (90%).");
+        let plain = [Said { learner: "Dense", before: None, now: 1, probability: 0.9 }];
+        assert_eq!(sentence(&plain, &classes, Some(0), false), "Dense wrongly says cat (90%).");
+        assert_eq!(sentence(&plain, &classes, None, false), "Dense says cat (90%).");
     }
 }

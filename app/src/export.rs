@@ -4,69 +4,26 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
 use sparring_core::Event;
 use sparring_core::config::LearnerConfig;
-use sparring_core::events::{LearnerInfo, Score};
-use sparring_core::run_file::RunFile;
+use sparring_core::config::settings::{self, Differing, csv_cell, plain};
+use sparring_core::events::{Evaluation, LearnerInfo, Score};
+use sparring_core::record::{Epoch, History, RunFile, Track};
 use sparring_figures::number;
 
 use crate::race::label;
 
-/// One evaluation of one learner.
-struct Row<'a> {
-    learner: &'a LearnerInfo,
-    epoch: u32,
-    lr: f32,
-    flops: f64,
-    seconds: f64,
-    train: Score,
-    validation: Score,
-    test: Score,
-    easy: Option<Score>,
-    hard: Option<Score>,
-    corrupted: Option<Score>,
-    robust: Option<Score>,
-}
-
-fn learners(run: &RunFile) -> &[LearnerInfo] {
-    match run.events.first() {
-        Some(Event::Started { learners, .. }) => learners,
-        _ => &[],
-    }
-}
-
-fn evaluations(run: &RunFile) -> impl Iterator<Item = Row<'_>> {
-    let learners = learners(run);
-    run.events.iter().filter_map(move |event| match event {
-        Event::EpochEnd { learner, epoch, lr, train, validation, test, test_easy, test_hard, by_hardness, flops, seconds } => Some(Row {
-            learner: learners.get(*learner)?,
-            epoch: *epoch,
-            lr: *lr,
-            flops: *flops,
-            seconds: *seconds,
-            train: *train,
-            validation: *validation,
-            test: *test,
-            easy: *test_easy,
-            hard: *test_hard,
-            corrupted: by_hardness.corrupted,
-            robust: by_hardness.robust.map(|robust| robust.test),
-        }),
-        _ => None,
-    })
+/// Every evaluation of a run, in the order of epochs.
+fn evaluations(history: &History) -> Vec<(&LearnerInfo, &Epoch)> {
+    let mut all: Vec<_> = history.tracks.iter().flat_map(|t| t.epochs.iter().map(|e| (&t.info, e))).collect();
+    all.sort_by_key(|(_, epoch)| epoch.epoch);
+    all
 }
 
 /// "SET 0.2", and whether it is a control.
 fn name(info: &LearnerInfo) -> String {
     let name = info.learner.parse::<LearnerConfig>().map_or_else(|_| info.name.clone(), |l| label(&l));
     if info.control { format!("{name}, random") } else { name }
-}
-
-/// A cell of a CSV file (RFC 4180). What a spreadsheet would take for a formula is text.
-fn quoted(cell: &str) -> String {
-    let cell = if cell.starts_with(['=', '+', '-', '@']) { format!("'{cell}") } else { cell.to_owned() };
-    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 
 /// Every evaluation of these runs, a row each.
@@ -79,30 +36,24 @@ pub fn csv<'a>(runs: impl Iterator<Item = &'a RunFile>) -> String {
     for run in runs {
         let c = &run.config;
         let first =
-            format!("{},{},{},{},{},{}", quoted(&run.name), quoted(&run.date), quoted(&run.config_hash), c.dataset, c.model, c.seed);
-        for row in evaluations(run) {
-            let l = row.learner;
+            format!("{},{},{},{},{},{}", csv_cell(&run.name), csv_cell(&run.date), csv_cell(&run.config_hash), c.dataset, c.model, c.seed);
+        for (l, Epoch { epoch, lr, scores, flops, seconds }) in evaluations(&History::of(&run.events)) {
+            let robust = scores.by_hardness.robust.map(|robust| robust.test);
+            let (learner, subset, control, density) = (csv_cell(&l.learner), csv_cell(&l.subset), l.control, l.density);
+            let Evaluation { train, validation, test, test_easy, test_hard, by_hardness } = scores;
             // Writing to a String cannot fail.
             let _ = writeln!(
                 out,
-                "{first},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
-                quoted(&l.learner),
-                l.control,
-                quoted(&l.subset),
-                l.density,
-                row.epoch,
-                row.lr,
-                row.flops,
-                row.seconds,
-                row.train.loss,
-                row.train.accuracy,
-                row.validation.accuracy,
-                row.test.loss,
-                row.test.accuracy,
-                optional(row.easy),
-                optional(row.hard),
-                optional(row.corrupted),
-                optional(row.robust)
+                "{first},{learner},{control},{subset},{density},{epoch},{lr},{flops},{seconds},{},{},{},{},{},{},{},{},{}",
+                train.loss,
+                train.accuracy,
+                validation.accuracy,
+                test.loss,
+                test.accuracy,
+                optional(*test_easy),
+                optional(*test_hard),
+                optional(by_hardness.corrupted),
+                optional(robust)
             );
         }
     }
@@ -120,17 +71,16 @@ const FACTS: usize = 3;
 /// The last evaluation of each learner; what was not evaluated is a dash.
 pub fn results(run: &RunFile) -> Vec<Vec<String>> {
     let dash = |score: Option<Score>| score.map_or_else(|| DASH.to_owned(), |s| number::percent(s.accuracy, 1));
-    let mut out: Vec<Vec<String>> = Vec::new();
-    for info in learners(run) {
-        let last = evaluations(run).filter(|row| std::ptr::eq(row.learner, info)).last();
-        let mut cells = vec![name(info)];
-        cells.push(last.as_ref().map_or(0, |row| row.epoch).to_string());
-        cells.push(format!("{:.3}", info.density));
-        let scores = last.map_or([None; 5], |row| [Some(row.test), row.easy, row.hard, row.corrupted, row.robust]);
-        cells.extend(scores.map(dash));
-        out.push(cells);
-    }
-    out
+    let history = History::of(&run.events);
+    let row = |track: &Track| {
+        let mut cells = vec![name(&track.info), track.epochs_done().to_string(), format!("{:.3}", track.info.density)];
+        let of = |s: &Evaluation| {
+            [Some(s.test), s.test_easy, s.test_hard, s.by_hardness.corrupted, s.by_hardness.robust.map(|robust| robust.test)]
+        };
+        cells.extend(track.latest().map_or([None; 5], of).map(dash));
+        cells
+    };
+    history.tracks.iter().map(row).collect()
 }
 
 /// The last scores of several runs: what, and its value in each; what nobody has is left out.
@@ -156,25 +106,14 @@ pub fn side_by_side(runs: &[&RunFile]) -> Vec<Vec<String>> {
     out
 }
 
-/// A setting as text.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
-        other => serde_json::to_string(other).unwrap_or_default(),
-    }
-}
-
 /// The settings in which runs differ: name, and its value in each.
 pub fn differing(runs: &[&RunFile]) -> Vec<Vec<String>> {
     let fields: Vec<_> = runs.iter().map(|run| run.config.fields().unwrap_or_default()).collect();
-    let Some(first) = fields.first() else { return Vec::new() };
-    let differs = |name: &&String| fields.iter().any(|of| of.get(*name) != first.get(*name));
-    let row = |name: &String| {
-        let values = fields.iter().map(|of| of.get(name).map_or_else(String::new, plain));
-        std::iter::once(name.clone()).chain(values).collect()
+    let row = |(name, values): Differing| {
+        let values = values.into_iter().map(|value| value.map_or_else(String::new, plain));
+        std::iter::once(name.to_owned()).chain(values).collect()
     };
-    first.keys().filter(differs).map(row).collect()
+    settings::differing(&fields.iter().collect::<Vec<_>>()).into_iter().map(row).collect()
 }
 
 /// The run card: everything a result must carry, as text.
@@ -196,7 +135,7 @@ pub fn card(run: &RunFile) -> String {
     let commit = if run.commit.is_empty() { String::new() } else { format!(" ({})", run.commit) };
     line("Program", &format!("sparring {}{commit}", run.version));
     line("Configuration", &run.config_hash);
-    for info in learners(run) {
+    for Track { info, .. } in &History::of(&run.events).tracks {
         let text = format!(
             "{}: {} of {} parameters, {} images",
             info.name,
@@ -264,13 +203,13 @@ mod tests {
         assert!(lines[5].starts_with("'=1+1,"), "{}", lines[5]);
         let columns = lines[0].split(',').count();
         assert!(lines[5..].iter().all(|l| l.split(',').count() == columns), "{text}");
-        assert!(lines[3].contains(",dense,false,el2n-hard:0.5,0.2,2,0.1,") && lines[3].ends_with(",0.6,0.9,0.5,,"), "{}", lines[3]);
+        assert!(lines[3].contains(",dense,false,el2n-hard:0.5,1,2,0.1,") && lines[3].ends_with(",0.6,0.9,0.5,,"), "{}", lines[3]);
     }
 
     #[test]
     fn a_comparison_has_last_numbers_and_differing_settings() {
         let (a, b) = (run("a", 2), run("b", 1));
-        assert_eq!(results(&a)[0], ["Dense", "2", "0.200", "60.0%", "90.0%", "50.0%", "\u{2013}", "\u{2013}"]);
+        assert_eq!(results(&a)[0], ["Dense", "2", "1.000", "60.0%", "90.0%", "50.0%", "\u{2013}", "\u{2013}"]);
         assert_eq!(results(&b)[1][..2], ["SET 0.2, random", "1"]);
         assert!(results(&a).iter().all(|row| row.len() == RESULTS.len()));
         let both = side_by_side(&[&a, &b]);

@@ -68,6 +68,16 @@ pub enum Wait {
     Race,
 }
 
+impl Wait {
+    /// What to do, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Answer => words::WAITS_ANSWER,
+            Self::Race => words::WAITS_RACE,
+        }
+    }
+}
+
 impl Step {
     /// What is missing to go on.
     pub fn waits(&self, chosen: Option<usize>, finished: bool) -> Option<Wait> {
@@ -83,7 +93,7 @@ impl Step {
         let mut out = String::new();
         paragraphs(&mut out, &self.text);
         if !self.load.is_empty() {
-            let _ = write!(out, "<p><button type=\"button\" data-do=\"load\" data-testid=\"lesson-load\">{}</button></p>", words::LOAD);
+            let _ = write!(out, "<p><button type=\"button\" data-act=\"load\" data-testid=\"lesson-load\">{}</button></p>", words::LOAD);
         }
         if let Some(question) = &self.question {
             let _ = write!(out, "<fieldset class=\"predict\"><legend>{}</legend>", escape(&question.text));

@@ -4,20 +4,7 @@ use sparring_core::config::ExperimentConfig;
 use sparring_core::device::info::DeviceChoice;
 
 use crate::link;
-use crate::words::presets::PRESETS;
-
-/// An experiment with a name.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Preset {
-    /// In links.
-    pub name: &'static str,
-    /// What the select says.
-    pub label: &'static str,
-    /// One plain sentence.
-    pub about: &'static str,
-    /// What differs from the defaults, as in a link.
-    pub query: &'static str,
-}
+pub use crate::words::presets::{PRESETS, Preset};
 
 impl Preset {
     /// What suits a device without a GPU.

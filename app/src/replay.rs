@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use sparring_core::Event;
 use sparring_core::config::{Adversarial, ExperimentConfig};
-use sparring_core::run_file::RunFile;
+use sparring_core::record::run_file::RunFile;
 
 use crate::race::Race;
+use crate::words::runs as words;
 
 /// How long a replay lasts at speed 1, seconds.
 pub const LENGTH: f64 = 30.0;
@@ -26,6 +27,25 @@ pub enum Source {
     Kept,
     /// A file that was brought.
     Imported,
+}
+
+impl Source {
+    /// In a word.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Recorded => words::RECORDED,
+            Self::Kept => words::KEPT,
+            Self::Imported => words::IMPORTED,
+        }
+    }
+    /// Whose numbers these are, in a sentence.
+    pub fn origin(self, device: &str, date: &str) -> String {
+        match self {
+            Self::Recorded => words::recorded_on(device, date),
+            Self::Kept => words::kept_from(device, date),
+            Self::Imported => words::brought_from(device, date),
+        }
+    }
 }
 
 /// A run on the way through its events, or none.
@@ -140,10 +160,10 @@ impl Player {
             *race = Race::default();
             self.heard = 0;
         }
-        run.events[self.heard..end].iter().for_each(|event| race.apply(event.clone()));
+        run.events[self.heard..end].iter().for_each(|event| race.apply(event));
         self.heard = end;
         // It is not this device's memory that is taken.
-        race.device_bytes = 0;
+        race.forget_memory();
     }
 }
 
@@ -202,24 +222,24 @@ mod tests {
     fn half_of_the_time_is_the_first_epoch_and_the_end_is_all_of_it() {
         let (mut player, mut race) = (Player::new(run(100.0), Source::Recorded), Race::default());
         player.seek(0.0, &mut race);
-        assert_eq!((race.learners.len(), race.reports, race.device_bytes), (2, 0, 0));
+        assert_eq!((race.tracks.len(), race.reports, race.device_bytes), (2, 0, 0));
         player.seek(0.5, &mut race);
         assert_eq!((race.common_epoch(), race.summary.is_some()), (Some(1), false));
         player.seek(1.0, &mut race);
         assert_eq!((race.common_epoch(), race.progress()), (Some(2), 1.0));
-        let all = race.learners[1].points(Series::Hard);
+        let all = race.learner(1).unwrap().points(Series::Hard);
         // Back and forth leads to the same place.
         player.seek(0.3, &mut race);
         assert_eq!(race.common_epoch(), None);
         player.seek(1.0, &mut race);
-        assert_eq!(race.learners[1].points(Series::Hard), all);
+        assert_eq!(race.learner(1).unwrap().points(Series::Hard), all);
     }
 
     #[test]
     fn it_plays_at_its_speed_to_its_end_and_again() {
         let (mut player, mut race) = (Player::new(run(1.0), Source::Kept), Race::default());
         player.tick(1.0, &mut race);
-        assert!(race.learners.is_empty(), "nothing plays before it is asked to");
+        assert!(race.tracks.is_empty(), "nothing plays before it is asked to");
         player.toggle(&mut race);
         player.tick(LENGTH / 4.0, &mut race);
         assert!((player.at() - 0.25).abs() < 1e-9 && player.playing());

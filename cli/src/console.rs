@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sparring_core::Device;
 use sparring_core::device::info::{DeviceChoice, DeviceInfo};
-use sparring_core::events::{Event, Score};
+use sparring_core::events::{Evaluation, Event, Score};
 use sparring_figures::number;
 
 /// Where words go.
@@ -254,7 +254,8 @@ impl Live {
                 }
                 self.overall(*learner, f64::from(*epoch) + *step as f64 / (*steps).max(1) as f64);
             }
-            Event::EpochEnd { learner, epoch, lr, train, test, test_easy, test_hard, by_hardness, seconds, .. } => {
+            Event::EpochEnd { learner, epoch, lr, scores, seconds, .. } => {
+                let Evaluation { train, test, test_easy, test_hard, by_hardness, .. } = &**scores;
                 let half = |name: &str, score: &Option<Score>| {
                     score.map_or_else(String::new, |s| format!("  {name} {}", number::percent(s.accuracy, 2)))
                 };

@@ -1,5 +1,7 @@
 //! `eval`: loss and accuracy of a checkpoint on a test set, in eval mode, without augmentation.
 
+mod corruptions;
+
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -9,18 +11,20 @@ use sparring_core::Device;
 use sparring_core::data::DatasetName;
 use sparring_core::data::batch::HostBatch;
 use sparring_core::data::{Dataset, Images};
+use sparring_core::events::Score;
 use sparring_core::formats::StateDict;
 use sparring_core::net::Io;
 use sparring_core::net::NetConfig;
 use sparring_core::net::scratch::Scratch;
 use sparring_core::net::{Graph, Net, Placement};
 use sparring_core::ops::OptimizerName;
+use sparring_core::train::tally::Tally;
 use sparring_figures::number;
 
 use crate::args::{DeviceFlag, Usage};
 use crate::console::{Console, open_device};
-use crate::corruptions::{Grid, Origin};
 use crate::{data, import, rundir, source};
+use corruptions::{Grid, Origin};
 
 /// Samples of a batch.
 const BATCH: usize = 100;
@@ -62,13 +66,6 @@ pub struct EvalArgs {
     json: bool,
 }
 
-/// Loss and right answers over a test set.
-pub struct Outcome {
-    pub loss: f64,
-    pub correct: usize,
-    pub samples: usize,
-}
-
 /// Loads, evaluates, prints.
 pub fn eval(args: &EvalArgs) -> Result<()> {
     let console = Console::new(args.json);
@@ -89,16 +86,15 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
     let start = Instant::now();
     let samples = args.limit.unwrap_or(usize::MAX).min(data.test.len());
     let mut evaluator = Evaluator::new(&mut device, graph, &state, &data, samples)?;
-    let outcome = pollster::block_on(evaluator.run(&data, &data.test, samples))?;
+    let score = pollster::block_on(evaluator.run(&data, &data.test, samples))?;
     let seconds = start.elapsed().as_secs_f64();
-    let accuracy = outcome.correct as f64 / outcome.samples.max(1) as f64;
     console.say(format_args!(
         "{model} ({normalization} normalisation) on {}: {} right of {}, accuracy {}, loss {:.4}, in {}",
         data.name,
-        outcome.correct,
-        outcome.samples,
-        number::percent(accuracy, 2),
-        outcome.loss,
+        right(&score),
+        score.samples,
+        number::percent(score.accuracy, 2),
+        score.loss,
         number::duration(seconds)
     ));
     let grid = if corrupted {
@@ -114,7 +110,7 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
             "mean corruption error (plain mean, not normalised): {} over the standard kinds, {} over all; clean error {}",
             number::percent(standard, 2),
             number::percent(all, 2),
-            number::percent(1.0 - accuracy, 2)
+            number::percent(1.0 - score.accuracy, 2)
         ));
         if let Some(path) = &args.csv {
             rundir::write(path, grid.csv().as_bytes())?;
@@ -130,15 +126,20 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
         "model": model,
         "normalization": normalization,
         "data": args.data,
-        "clean_accuracy": accuracy,
-        "correct": outcome.correct,
-        "samples": outcome.samples,
-        "loss": outcome.loss,
+        "clean_accuracy": score.accuracy,
+        "correct": right(&score),
+        "samples": score.samples,
+        "loss": score.loss,
         "seconds": seconds,
         "device": device.info(),
         "commit": env!("SPARRING_COMMIT"),
     }));
     Ok(())
+}
+
+/// Right answers.
+fn right(score: &Score) -> usize {
+    (score.accuracy * score.samples as f64).round() as usize
 }
 
 /// A network in eval mode, planned once for any number of test sets of one extent.
@@ -165,14 +166,14 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The first `samples` images through the network.
-    async fn run(&mut self, data: &Dataset, images: &Images, samples: usize) -> Result<Outcome, sparring_core::Error> {
+    async fn run(&mut self, data: &Dataset, images: &Images, samples: usize) -> Result<Score, sparring_core::Error> {
         let Self { device, io, net, batch } = self;
         let all: Vec<u32> = (0..samples as u32).collect();
         let whole = (0, f64::INFINITY);
         io.each_batch(device, batch, (data, images), (&all, BATCH, BATCH), whole, |device, step, _| net.eval_step(device, step)).await?;
         let records = io.records(device, samples).await?;
-        let loss = records.iter().map(|record| f64::from(record.loss) / samples as f64).sum();
-        let correct = records.iter().zip(&images.labels).filter(|(record, label)| record.predicted == **label).count();
-        Ok(Outcome { loss, correct, samples })
+        let mut tally = Tally::default();
+        records.iter().zip(&images.labels).for_each(|(record, label)| tally.add_sample(record, *label, true));
+        Ok(tally.score())
     }
 }

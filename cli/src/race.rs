@@ -1,5 +1,7 @@
 //! `race` and `train`: a session's events to the terminal and into a run folder, from the beginning or from a checkpoint.
 
+mod parents;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +14,7 @@ use sparring_core::data::Dataset;
 use sparring_core::formats::StateDict;
 use sparring_core::formats::{self, safetensors};
 use sparring_core::hardness::Scores;
+use sparring_core::record::{History, Track};
 use sparring_core::train::checkpoint::Checkpoint;
 use sparring_core::train::parent::Parents;
 use sparring_core::train::session::Best;
@@ -20,9 +23,9 @@ use sparring_figures::number;
 
 use crate::args::{ExperimentArgs, Usage, validate};
 use crate::console::{Console, Live, Outlook, Stopped, describe, open_device, stop_on_interrupt};
-use crate::history::{self, History};
+use crate::results;
 use crate::rundir::{self, Found, Note, RunDir};
-use crate::{clock, parents, report, source, table};
+use crate::{clock, report, source, table};
 
 /// Flags of `race` and `train`.
 #[derive(Clone, clap::Args)]
@@ -165,20 +168,20 @@ fn skip(console: Console, path: &Path, mut summary: Value) -> Result<()> {
 /// The table, failures, the verdict; the JSON where it was asked for; and, last, the path.
 fn say_results(console: Console, summary: &mut Value, path: &Path, main: bool) {
     console.say("");
-    console.say(table::render(&history::HEADER, &history::rows(summary)));
-    if let Some((header, rows)) = history::bins(summary) {
+    console.say(table::render(&results::HEADER, &results::rows(summary)));
+    if let Some((header, rows)) = results::bins(summary) {
         console.say("test accuracy by difficulty:");
         console.say(table::render(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
     }
-    if let Some((header, rows)) = history::corrupted_and_attacked(summary) {
+    if let Some((header, rows)) = results::corrupted_and_attacked(summary) {
         console.say("test images as they are, and made hard:");
         console.say(table::render(&header, &rows));
     }
-    if let Some((header, rows)) = history::best(summary) {
+    if let Some((header, rows)) = results::best(summary) {
         console.say("best epochs:");
         console.say(table::render(&header, &rows));
     }
-    for learner in history::learners(summary) {
+    for learner in results::learners(summary) {
         if let (Some(name), Some(reason)) = (learner["name"].as_str(), learner["failed"].as_str()) {
             console.say(format_args!("{name} failed: {reason}"));
         }
@@ -240,7 +243,7 @@ impl Race {
                     let message = format!("the run began on {began}: on another device numbers repeat within rounding only");
                     let event = Event::Warning { message };
                     live.event(&event);
-                    history.push(&event);
+                    history.apply(&event);
                     run.event(&event)?;
                 }
                 (session, history, note.seconds)
@@ -264,7 +267,7 @@ impl Race {
             }
             for event in self.session.advance().await? {
                 self.live.event(&event);
-                self.history.push(&event);
+                self.history.apply(&event);
                 self.run.event(&event)?;
             }
             let done = self.history.epochs_done();
@@ -306,14 +309,13 @@ impl Race {
             self.history.summary = Some(self.session.summary());
         }
         let (mut last, mut best) = (Vec::new(), Vec::new());
-        for (i, learner) in self.history.learners.iter().enumerate() {
+        for (i, learner) in self.history.tracks.iter().enumerate() {
             let name = &learner.info.name;
             let state = pollster::block_on(self.session.state(i)).with_context(|| format!("reading the weights of {name}"))?;
-            let epochs = learner.points.last().map_or(0, |p| p.epoch);
-            last.push(self.run.weights(name, "", &self.weights(learner, state, epochs)?)?);
+            last.push(self.run.weights(name, "", &self.weights(learner, state, learner.epochs_done())?)?);
         }
         for (learner, by, kept) in self.best() {
-            let suffix = if by == history::BEST_BY[0] { ".best" } else { ".best-robust" };
+            let suffix = if by == results::BEST_BY[0] { ".best" } else { ".best-robust" };
             best.push(self.run.weights(&learner.info.name, suffix, &self.weights(learner, kept.state.clone(), kept.epoch)?)?);
         }
         let mut summary = self.summary()?;
@@ -325,23 +327,23 @@ impl Race {
             let done = format!("stopped after epoch {} of {}", self.history.epochs_done(), self.config.epochs);
             bail!(Stopped(format!("{done}; the same command goes on from there")));
         }
-        if self.history.learners.iter().all(|l| l.failed.is_some()) {
+        if self.history.tracks.iter().all(|l| l.failed.is_some()) {
             bail!("every learner failed; the reasons are above and in {}", path.display());
         }
         Ok(())
     }
 
     /// The best states, each with its learner and what it is best by; one that is best by both comes twice.
-    fn best(&self) -> impl Iterator<Item = (&history::Learner, &'static str, &Best)> {
+    fn best(&self) -> impl Iterator<Item = (&Track, &'static str, &Best)> {
         let of = |(i, learner)| self.session.best_states(i).iter().map(move |best| (learner, best));
-        self.history.learners.iter().enumerate().flat_map(of).flat_map(|(learner, best)| {
-            let by = history::BEST_BY.into_iter().zip([best.clean, best.robust]);
+        self.history.tracks.iter().enumerate().flat_map(of).flat_map(|(learner, best)| {
+            let by = results::BEST_BY.into_iter().zip([best.clean, best.robust]);
             by.filter_map(move |(by, is_best)| is_best.then_some((learner, by, best)))
         })
     }
 
     /// The bytes of a file of weights after `epochs` epochs.
-    fn weights(&self, learner: &history::Learner, mut state: StateDict, epochs: u32) -> Result<Vec<u8>> {
+    fn weights(&self, learner: &Track, mut state: StateDict, epochs: u32) -> Result<Vec<u8>> {
         for (key, value) in [
             (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
             (formats::MODEL, self.config.model.to_string()),

@@ -15,23 +15,25 @@ use sparring_figures::scale::Scale;
 use sparring_figures::svg::{self, Svg, Told};
 use sparring_figures::{Tone, tone};
 
-use crate::history::{self, History, Point};
+use sparring_core::record::{Epoch, History};
+
+use crate::results;
 
 /// The look of every page the program writes, beside that of its figures.
 const STYLE: &str = include_str!("report.css");
 /// Labels are allowed for at the size that phones show them at.
 const FRAME: Frame = Frame { width: 520.0, height: 300.0, left: 58.0, right: 14.0, top: 12.0, bottom: 44.0, glyph: 9.8 };
 
-type Pick = fn(&Point) -> Option<f64>;
+type Pick = fn(&Epoch) -> Option<f64>;
 
 /// One chart: title, what it shows, and whether it is a share.
 const CHARTS: [(&str, Pick, bool); 6] = [
-    ("Test accuracy under attack", |p| p.robust.map(|s| s.accuracy), true),
-    ("Test accuracy, corrupted images", |p| p.corrupted.map(|s| s.accuracy), true),
-    ("Test accuracy, hard half", |p| p.test_hard.map(|s| s.accuracy), true),
-    ("Test accuracy, easy half", |p| p.test_easy.map(|s| s.accuracy), true),
-    ("Test accuracy, all", |p| Some(p.test.accuracy), true),
-    ("Test loss, all", |p| Some(p.test.loss), false),
+    ("Test accuracy under attack", |p| p.scores.by_hardness.robust.map(|robust| robust.test).map(|s| s.accuracy), true),
+    ("Test accuracy, corrupted images", |p| p.scores.by_hardness.corrupted.map(|s| s.accuracy), true),
+    ("Test accuracy, hard half", |p| p.scores.test_hard.map(|s| s.accuracy), true),
+    ("Test accuracy, easy half", |p| p.scores.test_easy.map(|s| s.accuracy), true),
+    ("Test accuracy, all", |p| Some(p.scores.test.accuracy), true),
+    ("Test loss, all", |p| Some(p.scores.test.loss), false),
 ];
 
 /// A page up to what it shows: its title, style sheets of its own, and the sentence that comes first.
@@ -54,7 +56,7 @@ pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> 
     let mut out = open(&format!("{} on {} {}", config.model, config.dataset, config.subset), "", verdict);
     out += "</header>\n";
     let classes = classes(history);
-    let entries = history.learners.iter().zip(&classes).map(|(l, classes)| html::key_entry(&svg::line_sample(classes), &l.info.name, None));
+    let entries = history.tracks.iter().zip(&classes).map(|(l, classes)| html::key_entry(&svg::line_sample(classes), &l.info.name, None));
     let _ = writeln!(out, "<ul class=\"legend\">\n{}\n</ul>", entries.collect::<Vec<_>>().join("\n"));
     out += "<section aria-label=\"Curves\">\n<input type=\"radio\" name=\"axis\" id=\"by-epochs\" checked><label for=\"by-epochs\">against epochs</label>\n<input type=\"radio\" name=\"axis\" id=\"by-flops\"><label for=\"by-flops\">against training FLOPs</label>\n";
     for (class, by_flops) in [("epochs", false), ("flops", true)] {
@@ -71,12 +73,12 @@ pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> 
     hard_images_table(&mut out, history, summary);
     bins_table(&mut out, history, summary);
     best_table(&mut out, history, summary);
-    for learner in history.learners.iter() {
+    for learner in history.tracks.iter() {
         if let Some(reason) = &learner.failed {
             let _ = writeln!(out, "<p class=\"note\"><b>{}</b> failed: {}</p>", escape(&learner.info.name), escape(reason));
         }
     }
-    for warning in &history.warnings {
+    for warning in history.warnings() {
         let _ = writeln!(out, "<p class=\"note\"><b>Warning:</b> {}</p>", escape(warning));
     }
     card(&mut out, config, summary);
@@ -85,16 +87,16 @@ pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> 
 
 /// Classes of the learners' colours, in their order. A control has the tone of what it controls.
 fn classes(history: &History) -> Vec<String> {
-    let learners = history.learners.iter().map(|l| &l.info);
+    let learners = history.tracks.iter().map(|l| &l.info);
     let tones = Tone::by_family(learners.clone().map(|info| (info.learner.as_str(), info.density >= 1.0)));
     tones.iter().zip(learners).map(|(tone, info)| tone.classes(info.control)).collect()
 }
 
 /// A chart of every learner; `None` where none has a value.
 fn chart(history: &History, classes: &[String], title: &str, pick: Pick, share: bool, by_flops: bool) -> Option<String> {
-    let x_of = |p: &Point| if by_flops { p.flops } else { f64::from(p.epoch) };
+    let x_of = |p: &Epoch| if by_flops { p.flops } else { f64::from(p.epoch) };
     let curves: Vec<Vec<(f64, f64)>> =
-        history.learners.iter().map(|l| l.points.iter().filter_map(|p| Some((x_of(p), pick(p)?))).collect()).collect();
+        history.tracks.iter().map(|l| l.epochs.iter().filter_map(|p| Some((x_of(p), pick(p)?))).collect()).collect();
     let known = || curves.iter().flatten().filter(|p| p.1.is_finite());
     let (low, high) = known().map(|p| (p.1, p.1)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
     let x_max = known().map(|p| p.0).fold(if by_flops { 0.0 } else { f64::from(history.epochs) }, f64::max);
@@ -107,7 +109,7 @@ fn chart(history: &History, classes: &[String], title: &str, pick: Pick, share: 
     FRAME.caption(&mut svg, if by_flops { "training FLOPs" } else { "epochs" });
     // Controls first, so that the learners themselves lie on top.
     for control in [true, false] {
-        for ((points, classes), learner) in curves.iter().zip(classes).zip(&history.learners).filter(|(_, l)| l.info.control == control) {
+        for ((points, classes), learner) in curves.iter().zip(classes).zip(&history.tracks).filter(|(_, l)| l.info.control == control) {
             axes.line(&mut svg, classes, points);
             if let Some(last) = points.last() {
                 axes.dot(&mut svg, classes, *last, if control { 2.5 } else { 3.5 });
@@ -124,19 +126,19 @@ fn chart(history: &History, classes: &[String], title: &str, pick: Pick, share: 
 
 fn result_table(out: &mut String, history: &History, summary: &Value) {
     let spread = |score: Score| (score.accuracy * (1.0 - score.accuracy) / score.samples.max(1) as f64).sqrt();
-    let last = history.learners.first().and_then(|l| l.points.last()).map(|last| {
+    let last = history.tracks.first().and_then(|l| l.epochs.last()).map(|last| {
         format!(
             "Accuracies are of the last epoch; with {} test samples their standard error is about {} points. One seed.",
-            last.test.samples,
-            number::fixed(100.0 * spread(last.test), 1)
+            last.scores.test.samples,
+            number::fixed(100.0 * spread(last.scores.test), 1)
         )
     });
-    learners_table(out, history, "Results", &history::HEADER, &history::rows(summary), &last.unwrap_or_default());
+    learners_table(out, history, "Results", &results::HEADER, &results::rows(summary), &last.unwrap_or_default());
 }
 
 /// Accuracy by difficulty bin, where the test set was cut into some.
 fn bins_table(out: &mut String, history: &History, summary: &Value) {
-    if let Some((header, rows)) = history::bins(summary) {
+    if let Some((header, rows)) = results::bins(summary) {
         let note = "Bins of equal size by the score that ranks the training samples, easiest first.";
         learners_table(out, history, "Test accuracy by difficulty", &header, &rows, note);
     }
@@ -144,7 +146,7 @@ fn bins_table(out: &mut String, history: &History, summary: &Value) {
 
 /// Accuracy on corrupted and attacked images, where there were some.
 fn hard_images_table(out: &mut String, history: &History, summary: &Value) {
-    if let Some((header, rows)) = history::corrupted_and_attacked(summary) {
+    if let Some((header, rows)) = results::corrupted_and_attacked(summary) {
         let note =
             "Robust: right before the attack and after it. Gap: robust accuracy on training samples less that on the test set, in points.";
         learners_table(out, history, "Images as they are, and made hard", &header, &rows, note);
@@ -153,7 +155,7 @@ fn hard_images_table(out: &mut String, history: &History, summary: &Value) {
 
 /// Epochs whose weights were kept.
 fn best_table(out: &mut String, history: &History, summary: &Value) {
-    if let Some((header, rows)) = history::best(summary) {
+    if let Some((header, rows)) = results::best(summary) {
         let note = "Chosen on the validation split, the first on ties; their weights lie beside this report.";
         learners_table(out, history, "Best epochs", &header, &rows, note);
     }
@@ -163,7 +165,7 @@ fn best_table(out: &mut String, history: &History, summary: &Value) {
 fn learners_table(out: &mut String, history: &History, title: &str, header: &[impl AsRef<str>], rows: &[Vec<String>], note: &str) {
     let classes = classes(history);
     // One that failed says so behind its name.
-    let of = |name: &str| history.learners.iter().position(|l| name == l.info.name || name == format!("{} (failed)", l.info.name));
+    let of = |name: &str| history.tracks.iter().position(|l| name == l.info.name || name == format!("{} (failed)", l.info.name));
     let class = |row: &Vec<String>| row.first().and_then(|name| of(name)).map(|i| classes[i].clone()).unwrap_or_default();
     table_section(out, title, header, rows.iter().map(|row| Row::of_words(class(row), row)));
     if !note.is_empty() {
@@ -210,7 +212,7 @@ fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::history::samples;
+    use crate::results::samples;
     use crate::rundir;
     use sparring_core::DeviceInfo;
 
@@ -238,8 +240,8 @@ mod tests {
     fn one_epoch_none_and_broken_numbers_are_drawn_too() {
         assert!(page(&samples::history(1)).contains("<circle"));
         let mut history = samples::history(3);
-        history.learners[0].points[1].test.loss = f64::NAN;
-        history.learners[1].failed = Some("loss became NaN at step 12".into());
+        history.tracks[0].epochs[1].scores.test.loss = f64::NAN;
+        history.tracks[1].failed = Some("loss became NaN at step 12".into());
         let html = page(&history);
         assert!(!html.contains("NaN,") && html.contains("loss became NaN at step 12"));
         assert!(!page(&History::default()).contains("<path"));
@@ -250,15 +252,15 @@ mod tests {
         let score = |accuracy: f64| serde_json::json!({ "loss": 1.0, "accuracy": accuracy, "samples": 10 });
         let mut out = String::new();
         let of = |by_hardness: Value| serde_json::json!({ "summary": { "learners": [{ "name": "a<b", "test": score(0.75), "by_hardness": by_hardness }] } });
-        hard_images_table(&mut out, &history::samples::history(1), &of(serde_json::json!({})));
+        hard_images_table(&mut out, &results::samples::history(1), &of(serde_json::json!({})));
         assert!(out.is_empty());
-        hard_images_table(&mut out, &history::samples::history(1), &of(serde_json::json!({ "corrupted": score(0.5) })));
+        hard_images_table(&mut out, &results::samples::history(1), &of(serde_json::json!({ "corrupted": score(0.5) })));
         assert!(out.contains("made hard</h2>") && out.contains("a&lt;b</th><td>75.00%</td><td>50.00%</td>"), "{out}");
     }
 
     #[test]
     fn best_epochs_have_a_row_each_in_their_learner_s_colour() {
-        let history = history::samples::history(1);
+        let history = results::samples::history(1);
         let best = |name: &str, by: &str| serde_json::json!({ "name": name, "by": by, "epoch": 1 });
         let both = [best("dense", "validation"), best("set@0.2", "validation"), best("set@0.2", "robust validation")];
         let mut out = String::new();

@@ -12,12 +12,12 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sparring_core::events::Event;
+use sparring_core::record::History;
 use sparring_core::train::checkpoint::differences;
 use sparring_core::{DeviceInfo, ExperimentConfig};
 
 use crate::args::read_config;
 use crate::clock;
-use crate::history::History;
 
 /// The configuration of a run.
 pub const CONFIG: &str = "config.toml";
@@ -234,7 +234,8 @@ impl RunDir {
         let text = fs::read_to_string(&file).with_context(reading)?;
         let mut history = History::default();
         for (number, line) in text.lines().enumerate() {
-            history.push(&Event::from_line(line).with_context(|| format!("{}, line {}; --again starts over", file.display(), number + 1))?);
+            history
+                .apply(&Event::from_line(line).with_context(|| format!("{}, line {}; --again starts over", file.display(), number + 1))?);
         }
         self.metrics = Some(BufWriter::new(metrics));
         Ok(history)
@@ -306,8 +307,8 @@ pub fn summary(config: &ExperimentConfig, history: &History, device: &DeviceInfo
         "stopped": stopped,
         "summary": history.summary,
         "epochs_done": history.epochs_done(),
-        "learners": history.learners.iter().map(|l| &l.info).collect::<Vec<_>>(),
-        "warnings": history.warnings,
+        "learners": history.tracks.iter().map(|track| &track.info).collect::<Vec<_>>(),
+        "warnings": history.warnings().collect::<Vec<_>>(),
         "seconds": seconds,
         "device": device,
         "device_bytes": history.device_bytes,
@@ -322,7 +323,7 @@ pub fn summary(config: &ExperimentConfig, history: &History, device: &DeviceInfo
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::history::samples;
+    use crate::results::samples;
 
     struct Scratch(PathBuf);
 
@@ -353,7 +354,7 @@ mod tests {
         let mut history = History::default();
         for event in samples::events(3) {
             run.event(&event).unwrap();
-            history.push(&event);
+            history.apply(&event);
         }
         assert_eq!(run.weights("set@0.2 on random", ".best", b"x").unwrap(), "set@0.2-on-random.best.safetensors");
         run.save(b"checkpoint", &summary(&config, &history, &device(), 1.0, true).unwrap()).unwrap();
@@ -446,7 +447,7 @@ mod tests {
         drop(run);
         let mut run = RunDir::open(&scratch.0).unwrap();
         let history = run.go_on(note).unwrap();
-        assert_eq!(history.learners.len(), 4);
+        assert_eq!(history.tracks.len(), 4);
         assert_eq!(fs::read(scratch.0.join(METRICS)).unwrap(), before);
         lost.iter().for_each(|e| run.event(e).unwrap());
         run.sync().unwrap();

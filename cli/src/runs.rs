@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use sparring_core::ExperimentConfig;
-use sparring_core::run_file::RunFile;
+use sparring_core::config::settings::{Differing, csv_cell, differing, plain};
+use sparring_core::record::run_file::RunFile;
 use sparring_figures::number;
 
 use crate::console::{Console, describe};
-use crate::{clock, history, rundir, table};
+use crate::{clock, results, rundir, table};
 
 /// Flags of `runs`.
 #[derive(clap::Args)]
@@ -117,24 +118,15 @@ impl Run {
     }
     /// Accuracies of the learners that are no controls.
     fn accuracies(&self, score: &str) -> String {
-        let racing = history::learners(&self.summary).iter().filter(|l| l["control"].as_bool() != Some(true));
-        let all: Vec<String> = racing.map(|l| history::accuracy(&l[score]).trim_end_matches(" %").to_owned()).collect();
+        let racing = results::learners(&self.summary).iter().filter(|l| l["control"].as_bool() != Some(true));
+        let all: Vec<String> = racing.map(|l| results::accuracy(&l[score]).trim_end_matches(" %").to_owned()).collect();
         if all.iter().all(|a| a == "-") { "-".into() } else { all.join(" / ") }
     }
     fn json(&self) -> Value {
         json!({
             "run": self.name, "path": self.path, "state": self.state, "date": self.date, "epochs_done": self.epochs_done(),
-            "config": self.config, "learners": history::learners(&self.summary), "best": self.summary["best"],
+            "config": self.config, "learners": results::learners(&self.summary), "best": self.summary["best"],
         })
-    }
-}
-
-/// A value without quotes; lists with commas.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
     }
 }
 
@@ -220,15 +212,15 @@ fn show(console: Console, run: &Run) -> Result<()> {
     if let Ok(device) = serde_json::from_value(run.summary["device"].clone()) {
         console.say(format_args!("device    {}", describe(&device)));
     }
-    let rows = history::rows(&run.summary);
+    let rows = results::rows(&run.summary);
     if rows.is_empty() {
         console.say("results   none yet");
     } else {
         console.say(format_args!("took      {}", number::duration(run.summary["seconds"].as_f64().unwrap_or(0.0))));
         console.say("");
-        console.say(table::render(&history::HEADER, &rows));
+        console.say(table::render(&results::HEADER, &rows));
     }
-    if let Some((header, rows)) = history::best(&run.summary) {
+    if let Some((header, rows)) = results::best(&run.summary) {
         console.say("best epochs:");
         console.say(table::render(&header, &rows));
     }
@@ -248,30 +240,30 @@ fn show(console: Console, run: &Run) -> Result<()> {
 }
 
 fn compare(console: Console, runs: &[Run], csv: Option<&Path>) -> Result<()> {
-    let mut fields: Vec<&String> = runs.iter().flat_map(|run| run.config.keys()).collect();
-    fields.sort();
-    fields.dedup();
-    fields.retain(|field| runs.iter().any(|run| run.config.get(*field) != runs[0].config.get(*field)));
+    let mut differing = differing(&runs.iter().map(|run| &run.config).collect::<Vec<_>>());
+    differing.sort_by_key(|(field, _)| *field);
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     let line =
         |first: &str, cell: &dyn Fn(&Run) -> String| std::iter::once(first.to_owned()).chain(runs.iter().map(cell)).collect::<Vec<_>>();
-    let settings: Vec<Vec<String>> = fields.iter().map(|field| line(field, &|run| run.setting(field))).collect();
+    let shown = |value: &Option<&Value>| value.map_or_else(|| "-".into(), plain);
+    let setting = |(field, values): &Differing| std::iter::once((*field).to_owned()).chain(values.iter().map(shown)).collect();
+    let settings: Vec<Vec<String>> = differing.iter().map(setting).collect();
 
     let mut learners: Vec<String> = Vec::new();
-    for learner in runs.iter().flat_map(|run| history::learners(&run.summary)) {
+    for learner in runs.iter().flat_map(|run| results::learners(&run.summary)) {
         let name = plain(&learner["name"]);
         if !learners.contains(&name) {
             learners.push(name);
         }
     }
     let score = |run: &Run, learner: &str, what: &str| {
-        let found = history::learners(&run.summary).iter().find(|l| l["name"].as_str() == Some(learner));
+        let found = results::learners(&run.summary).iter().find(|l| l["name"].as_str() == Some(learner));
         found.map_or(Value::Null, |l| l[what].clone())
     };
     let mut results = vec![line("state", &|run| run.state.to_owned()), line("epochs", &|run| run.epochs_done().unwrap_or(0).to_string())];
     for learner in &learners {
         for (what, label) in [("test", "test"), ("test_easy", "easy half"), ("test_hard", "hard half")] {
-            let cells = line(&format!("{learner}, {label}"), &|run| history::accuracy(&score(run, learner, what)));
+            let cells = line(&format!("{learner}, {label}"), &|run| results::accuracy(&score(run, learner, what)));
             if cells[1..].iter().any(|cell| cell != "-") {
                 results.push(cells);
             }
@@ -284,11 +276,11 @@ fn compare(console: Console, runs: &[Run], csv: Option<&Path>) -> Result<()> {
         console.say(table::render(&header("setting"), &settings));
     }
     console.say(table::render(&header("result"), &results));
-    let differing = fields.iter().map(|field| ((*field).clone(), json!(runs.iter().map(|run| run.config.get(*field)).collect::<Vec<_>>())));
     console.result(&json!({
         "runs": runs.iter().map(Run::json).collect::<Vec<_>>(),
-        "differing": differing.collect::<Map<_, _>>(),
+        "differing": differing.iter().map(|(field, values)| ((*field).to_owned(), json!(values))).collect::<Map<_, _>>(),
     }));
+    let fields: Vec<&str> = differing.iter().map(|(field, _)| *field).collect();
     write_csv(console, csv, &runs.iter().collect::<Vec<_>>(), &fields)
 }
 
@@ -312,15 +304,15 @@ fn export(console: Console, run: &Run, out: &Path, name: Option<&str>) -> Result
 }
 
 /// A row a learner of each run: results, and the settings `fields` beside those that are always there.
-fn write_csv(console: Console, path: Option<&Path>, runs: &[&Run], fields: &[&String]) -> Result<()> {
+fn write_csv(console: Console, path: Option<&Path>, runs: &[&Run], fields: &[&str]) -> Result<()> {
     const SETTINGS: [&str; 6] = ["dataset", "subset", "model", "seed", "epochs", "batch_size"];
     const RESULTS: [&str; 5] = ["name", "control", "density", "active_parameters", "ms_per_step"];
     const SCORES: [&str; 5] = ["train", "validation", "test", "test_easy", "test_hard"];
     let Some(path) = path else { return Ok(()) };
-    let fields: Vec<&str> = fields.iter().map(|f| f.as_str()).filter(|f| !SETTINGS.contains(f)).collect();
+    let fields: Vec<&str> = fields.iter().copied().filter(|f| !SETTINGS.contains(f)).collect();
     let mut text = String::new();
     let mut row = |cells: Vec<String>| {
-        let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
+        let cells: Vec<String> = cells.iter().map(|cell| csv_cell(cell)).collect();
         let _ = writeln!(text, "{}", cells.join(","));
     };
     let header = ["run", "state", "date", "epochs_done"].into_iter().chain(SETTINGS).chain(fields.iter().copied());
@@ -330,7 +322,7 @@ fn write_csv(console: Console, path: Option<&Path>, runs: &[&Run], fields: &[&St
         let done = run.epochs_done().map_or_else(String::new, |e| e.to_string());
         let mut first = vec![run.name.clone(), run.state.to_owned(), run.date.clone(), done];
         first.extend(SETTINGS.iter().chain(&fields).map(|field| run.config.get(*field).map_or_else(String::new, blank)));
-        for learner in history::learners(&run.summary) {
+        for learner in results::learners(&run.summary) {
             let mut cells = first.clone();
             cells.extend(RESULTS.iter().map(|field| blank(&learner[*field])));
             cells.extend(SCORES.iter().map(|score| blank(&learner[*score]["accuracy"])));
@@ -341,22 +333,4 @@ fn write_csv(console: Console, path: Option<&Path>, runs: &[&Run], fields: &[&St
     rundir::write(path, text.as_bytes())?;
     console.say(format_args!("output    {}", path.display()));
     Ok(())
-}
-
-/// A cell of a CSV file (RFC 4180).
-fn quoted(cell: &str) -> String {
-    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_are_quoted_where_they_must_be() {
-        for (cell, text) in [("a b", "a b"), ("a,b", "\"a,b\""), ("say \"x\"", "\"say \"\"x\"\"\""), ("", "")] {
-            assert_eq!(quoted(cell), text);
-        }
-        assert_eq!(plain(&json!(["dense", "set@0.2"])), "dense, set@0.2");
-    }
 }

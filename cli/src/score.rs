@@ -1,6 +1,5 @@
 //! `score`: scoring runs whose scores go to a file, or somebody else's scores in the form of ours.
 
-pub mod from;
 mod sheet;
 
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ use sparring_core::train::scoring::{Extra, SCORING_EPOCHS, scoring_config};
 
 use crate::args::{DeviceFlag, Usage, validate};
 use crate::console::{Console, stop_on_interrupt};
-use crate::{data, rundir, source, table};
+use crate::{data, rundir, score_file, source, table};
 
 /// Flags of `score`.
 #[derive(clap::Args)]
@@ -94,7 +93,7 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
     let stop = stop_on_interrupt()?;
     let dataset = Arc::new(source::exactly(console, args.dataset, args.difficulty, &args.place)?);
     let scores = match &args.from {
-        Some(path) => from::read(path, args.score, &dataset)?,
+        Some(path) => score_file::read(path, args.score, &dataset)?,
         None => {
             let wanted = |score| !args.skip.contains(&score);
             let extra = Extra { grand: wanted(ScoreName::Grand), forgetting: wanted(ScoreName::Forgetting) };
@@ -107,7 +106,7 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
     };
     let card: Value = serde_json::from_str(&scores.card).unwrap_or(Value::Null);
     rundir::write(&args.out, &scores.to_bytes()?)?;
-    rundir::write(&table_path, from::to_csv(&scores, &dataset, card["config_hash"].as_str().unwrap_or("")).as_bytes())?;
+    rundir::write(&table_path, score_file::to_csv(&scores, &dataset, card["config_hash"].as_str().unwrap_or("")).as_bytes())?;
     if let Some((path, page)) = &sheet {
         rundir::write(path, page.as_bytes())?;
     }

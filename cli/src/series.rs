@@ -16,7 +16,7 @@ use sparring_core::attack::PgdConfig;
 use sparring_core::config::{Scale, Scenario};
 use sparring_core::data::Dataset;
 use sparring_core::events::Summary;
-use sparring_core::train::compare::{Comparison, Difference, Estimate, Mean, Member, Metric};
+use sparring_core::record::comparison::{Comparison, Difference, Estimate, Mean, Member, Metric};
 use sparring_core::train::parent::needed;
 use sparring_figures::number;
 
@@ -24,7 +24,9 @@ use crate::args::validate;
 use crate::console::{Console, Outlook, Stopped, stop_on_interrupt};
 use crate::race::{self, RaceArgs, Role};
 use crate::rundir::{self, Found};
-use crate::{clock, series_report, source, table};
+use crate::{clock, source, table};
+
+mod report;
 
 /// Flags of `race`.
 #[derive(clap::Args)]
@@ -115,7 +117,7 @@ pub fn race(args: &SeriesArgs) -> Result<()> {
 }
 
 /// One run of a series and where it goes.
-pub struct Place {
+pub struct MemberRun {
     /// Its configuration.
     pub config: ExperimentConfig,
     /// Its folder.
@@ -131,7 +133,7 @@ struct Series<'a> {
     config: ExperimentConfig,
     seeds: Vec<u64>,
     fractions: Vec<f64>,
-    members: Vec<Place>,
+    members: Vec<MemberRun>,
     hash: String,
     path: PathBuf,
 }
@@ -159,7 +161,7 @@ impl<'a> Series<'a> {
                     Found::Finished(summary) => Some(summary),
                     Found::Nothing | Found::Unfinished => None,
                 };
-                self.members.push(Place { config, path, summary });
+                self.members.push(MemberRun { config, path, summary });
             }
         }
         self.hash = self.hash()?;
@@ -220,7 +222,7 @@ impl<'a> Series<'a> {
         let (console, count) = (self.console, self.members.len());
         for i in 0..count {
             let outlook = self.outlook(i, dataset);
-            let Place { config, path, summary } = &self.members[i];
+            let MemberRun { config, path, summary } = &self.members[i];
             let title = format!("run {} of {count}: seed {}, p_data {}", i + 1, config.seed, config.p_data);
             if summary.is_some() {
                 console.say(format_args!("series    {title}: finished already, {}", path.display()));
@@ -261,7 +263,7 @@ impl<'a> Series<'a> {
 
     /// How far the series is when member `next` begins.
     fn outlook(&self, next: usize, dataset: &Dataset) -> Outlook {
-        let work = |m: &Place| work(&m.config, dataset.train.len(), dataset.test.len());
+        let work = |m: &MemberRun| work(&m.config, dataset.train.len(), dataset.test.len());
         let mut outlook = Outlook { run: next + 1, runs: self.members.len(), ..Outlook::default() };
         for (i, member) in self.members.iter().enumerate() {
             match &member.summary {
@@ -303,7 +305,7 @@ impl<'a> Series<'a> {
             "version": env!("CARGO_PKG_VERSION"), "commit": env!("SPARRING_COMMIT"), "system": clock::system(), "date": clock::now(),
         });
         rundir::write(&self.path.join("series.csv"), csv(&comparison).as_bytes())?;
-        let page = series_report::render(self.args.scenario, &self.config, &comparison, &self.members, &self.path, &summary);
+        let page = report::render(self.args.scenario, &self.config, &comparison, &self.members, &self.path, &summary);
         rundir::write(&self.path.join(rundir::REPORT), page.as_bytes())?;
         rundir::write(&self.path.join(rundir::SUMMARY), format!("{summary:#}\n").as_bytes())?;
         Ok((summary, comparison))

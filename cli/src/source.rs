@@ -10,13 +10,11 @@ use anyhow::{Context, Result, bail};
 use sparring_core::ExperimentConfig;
 use sparring_core::data::Dataset;
 use sparring_core::data::DatasetName;
-use sparring_core::hardness::Subset;
 use sparring_core::hardness::{ScoreName, Scores};
-use sparring_core::train::scoring::{Extra, SCORING_EPOCHS, Scoring, mean, scoring_config};
+use sparring_core::train::scoring::{Extra, Made, SCORING_EPOCHS, ScorePolicy, Scoring, mean};
 
 use crate::console::{Console, Live, Stopped, open_device};
-use crate::score::from;
-use crate::{data, rundir};
+use crate::{data, rundir, score_file};
 
 /// CIFAR-10's scores, where the build found them.
 const SHIPPED: Option<&[u8]> = include!(concat!(env!("OUT_DIR"), "/scores.rs"));
@@ -45,47 +43,46 @@ fn tell(console: Console, dataset: &Dataset) {
 /// The scores of an experiment's images, made here where its subset cannot do without; `None` where nothing needs them
 /// and none are at hand.
 pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset>, stop: &AtomicBool) -> Result<Option<Scores>> {
-    let needed = match config.subset {
-        Subset::Ranked { score, .. } => Some(score),
-        _ => None,
-    };
+    let policy = ScorePolicy::of(config);
     if !config.scores.is_empty() {
         let path = Path::new(&config.scores);
-        let scores = from::read(path, needed.unwrap_or(ScoreName::El2n), dataset)?;
+        let scores = score_file::read(path, policy.needed.unwrap_or(ScoreName::El2n), dataset)?;
         let ranking = scores.ranking(config.subset).with_context(|| format!("the scores {}", path.display()))?;
         console.say(format_args!("scores    {}, from {}", ranking.score, path.display()));
         return Ok(Some(scores));
     }
-    if let Some(bytes) = SHIPPED.filter(|_| config.dataset == DatasetName::Cifar10 && needed.is_none_or(|n| n == ScoreName::El2n)) {
+    if let Some(bytes) = SHIPPED.filter(|_| policy.takes_shipped()) {
         let scores = Scores::from_bytes("the scores that ship with this program", bytes)?;
         scores.check(dataset)?;
         console.say("scores    EL2N, as shipped with this program");
         return Ok(Some(scores));
     }
-    let scoring = scoring_config(config, SCORING_EPOCHS);
-    let path = cached(&scoring)?;
-    let mut extra = Extra { grand: needed == Some(ScoreName::Grand), forgetting: needed == Some(ScoreName::Forgetting) };
-    match std::fs::read(&path) {
+    let path = cached(&policy.run)?;
+    let made = match std::fs::read(&path) {
         Ok(bytes) => {
             let scores = Scores::from_bytes(&path.display().to_string(), &bytes)?;
             scores.check(dataset)?;
-            if needed.is_none_or(|score| scores.get(score).is_ok()) {
-                console.say(format_args!("scores    {}, from {}", scores.ranking(config.subset)?.score, path.display()));
-                return Ok(Some(scores));
-            }
-            // What it has is made again, with what it lacks.
-            extra.grand |= scores.get(ScoreName::Grand).is_ok();
-            extra.forgetting |= scores.get(ScoreName::Forgetting).is_ok();
+            Some(scores)
         }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
         Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
+    };
+    match policy.after(made.as_ref()) {
+        Made::Without => Ok(None),
+        Made::Enough => {
+            let scores = made.unwrap_or_default();
+            console.say(format_args!("scores    {}, from {}", scores.ranking(config.subset)?.score, path.display()));
+            Ok(Some(scores))
+        }
+        Made::Make(extra) => {
+            let needed = policy.needed.unwrap_or(ScoreName::El2n);
+            console.say(format_args!("scores    no {needed} yet for these images: a scoring run of {SCORING_EPOCHS} epochs comes first"));
+            let scores = run(console, policy.run, dataset, extra, 1, stop)?;
+            rundir::write(&path, &scores.to_bytes()?)?;
+            console.say(format_args!("scores    kept in {}", path.display()));
+            Ok(Some(scores))
+        }
     }
-    let Some(needed) = needed else { return Ok(None) };
-    console.say(format_args!("scores    no {needed} yet for these images: a scoring run of {SCORING_EPOCHS} epochs comes first"));
-    let scores = run(console, scoring, dataset, extra, 1, stop)?;
-    rundir::write(&path, &scores.to_bytes()?)?;
-    console.say(format_args!("scores    kept in {}", path.display()));
-    Ok(Some(scores))
 }
 
 /// Scoring runs, one after the other, and the mean of their scores.

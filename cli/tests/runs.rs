@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use common::{Folder, sparring, stderr, stdout};
 use serde_json::Value;
 use sparring_core::Event;
-use sparring_core::run_file::RunFile;
+use sparring_core::record::run_file::RunFile;
 use sparring_core::train::checkpoint::Checkpoint;
 
 fn json(path: &Path) -> Value {

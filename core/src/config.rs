@@ -20,6 +20,7 @@ use crate::ops::OptimizerName;
 pub const FORMAT_VERSION: u32 = 1;
 
 mod learner;
+pub mod settings;
 pub use learner::{Allocation, Dynamics, LearnerConfig, Method, Recipe, Semantics, Start};
 mod preset;
 pub use preset::Preset;

@@ -93,6 +93,26 @@ pub struct Robust {
     pub test: Score,
 }
 
+/// What an evaluation gave.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// On the training batches as they were seen.
+    pub train: Score,
+    /// Validation split.
+    pub validation: Score,
+    /// Test set.
+    pub test: Score,
+    /// The easier half of the test set by the same score as the subset, where there is one.
+    #[serde(default)]
+    pub test_easy: Option<Score>,
+    /// The harder half.
+    #[serde(default)]
+    pub test_hard: Option<Score>,
+    /// By kind of hardness.
+    #[serde(default)]
+    pub by_hardness: ByHardness,
+}
+
 /// What one topology update did to one layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerChange {
@@ -189,20 +209,9 @@ pub enum Event {
         epoch: u32,
         /// Learning rate that was used.
         lr: f32,
-        /// On the training batches as they were seen.
-        train: Score,
-        /// Validation split.
-        validation: Score,
-        /// Test set.
-        test: Score,
-        /// The easier half of the test set by the same score, where there is one.
-        #[serde(default)]
-        test_easy: Option<Score>,
-        /// The harder half.
-        #[serde(default)]
-        test_hard: Option<Score>,
-        /// By kind of hardness.
-        by_hardness: ByHardness,
+        /// What the evaluation gave.
+        #[serde(flatten)]
+        scores: Box<Evaluation>,
         /// Cumulative training FLOPs.
         flops: f64,
         /// Seconds of training (without evaluation) so far.
@@ -318,21 +327,9 @@ pub struct LearnerSummary {
     pub flops_per_step: u64,
     /// Median measured milliseconds a step.
     pub ms_per_step: f64,
-    /// Last evaluation.
-    pub train: Score,
-    /// Last evaluation.
-    pub validation: Score,
-    /// Last evaluation.
-    pub test: Score,
-    /// Easier half.
-    #[serde(default)]
-    pub test_easy: Option<Score>,
-    /// Harder half.
-    #[serde(default)]
-    pub test_hard: Option<Score>,
-    /// Last evaluation, by kind of hardness.
-    #[serde(default)]
-    pub by_hardness: ByHardness,
+    /// The last evaluation.
+    #[serde(flatten)]
+    pub scores: Evaluation,
     /// Why it stopped early, if it did.
     #[serde(default)]
     pub failed: Option<String>,

@@ -22,8 +22,8 @@ pub mod net;
 pub mod ops;
 
 pub mod platform;
+pub mod record;
 pub mod rng;
-pub mod run_file;
 pub mod sparse;
 pub mod train;
 

@@ -11,6 +11,7 @@ use sparring_core::data::batch::HostBatch;
 use sparring_core::data::builtin::builtin;
 use sparring_core::device::Program;
 use sparring_core::device::info::DeviceChoice;
+use sparring_core::events::Evaluation;
 use sparring_core::formats::StateDict;
 use sparring_core::hardness::Subset;
 use sparring_core::net::scratch::Scratch;
@@ -299,7 +300,8 @@ fn adversarial_runs_report_clean_and_robust_accuracy_everywhere() {
         let (events, _) = run(adversarial(norm, eps));
         let mut ends = 0;
         for event in &events {
-            let Event::EpochEnd { epoch, validation, test, train, by_hardness, .. } = event else { continue };
+            let Event::EpochEnd { epoch, scores, .. } = event else { continue };
+            let Evaluation { validation, test, train, by_hardness, .. } = scores.as_ref();
             let robust = by_hardness.robust.unwrap();
             for (clean, attacked) in [(validation, robust.validation), (test, robust.test)] {
                 assert_eq!(clean.samples, attacked.samples);
@@ -314,7 +316,7 @@ fn adversarial_runs_report_clean_and_robust_accuracy_everywhere() {
         }
         assert_eq!(ends, 4);
         let Some(Event::Finished { summary }) = events.last() else { panic!() };
-        assert!(summary.learners.iter().all(|l| l.by_hardness.robust.is_some_and(|r| r.test.samples == 60)));
+        assert!(summary.learners.iter().all(|l| l.scores.by_hardness.robust.is_some_and(|r| r.test.samples == 60)));
     }
 }
 
@@ -338,7 +340,8 @@ fn an_adversarial_run_resumes_to_the_same_numbers() {
     let (events, states) = run(config.clone());
     let ends = |events: &[Event]| -> Vec<String> {
         let numbers = |event: &Event| match event {
-            Event::EpochEnd { epoch, train, validation, test, by_hardness, .. } => {
+            Event::EpochEnd { epoch, scores, .. } => {
+                let Evaluation { train, validation, test, by_hardness, .. } = scores.as_ref();
                 Some(format!("{epoch} {train:?} {validation:?} {test:?} {by_hardness:?}"))
             }
             _ => None,

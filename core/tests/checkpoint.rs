@@ -5,6 +5,7 @@
 use sparring_core::data::DatasetName;
 use sparring_core::device::info::DeviceChoice;
 use sparring_core::error::ErrorKind;
+use sparring_core::events::Evaluation;
 use sparring_core::formats::StateDict;
 use sparring_core::hardness::Subset;
 use sparring_core::ops::OptimizerName;
@@ -65,7 +66,8 @@ fn numbers(events: &[Event]) -> BTreeMap<usize, Vec<String>> {
     let mut out: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for event in events {
         match event.clone() {
-            Event::EpochEnd { learner, epoch, lr, train, validation, test, test_easy, test_hard, by_hardness, flops, .. } => {
+            Event::EpochEnd { learner, epoch, lr, flops, scores, .. } => {
+                let Evaluation { train, validation, test, test_easy, test_hard, by_hardness } = *scores;
                 let text =
                     format!("{epoch} {lr:?} {train:?} {validation:?} {test:?} {test_easy:?} {test_hard:?} {by_hardness:?} {flops:?}");
                 out.entry(learner).or_default().push(text);
@@ -207,11 +209,11 @@ fn the_best_state_is_the_first_of_the_highest_validation_accuracy() {
     for index in 0..4 {
         let mut best: Option<(u32, f64)> = None;
         for event in &events {
-            if let Event::EpochEnd { learner, epoch, validation, .. } = event
+            if let Event::EpochEnd { learner, epoch, scores, .. } = event
                 && *learner == index
-                && best.is_none_or(|(_, accuracy)| validation.accuracy > accuracy)
+                && best.is_none_or(|(_, accuracy)| scores.validation.accuracy > accuracy)
             {
-                best = Some((*epoch, validation.accuracy));
+                best = Some((*epoch, scores.validation.accuracy));
             }
         }
         let [kept] = session.best_states(index) else { panic!("one state") };
@@ -243,8 +245,8 @@ fn an_adversarial_run_keeps_its_best_states_by_clean_and_by_robust_validation_ac
     let mut expected: BTreeMap<(usize, bool), (u32, f64, StateDict)> = BTreeMap::new();
     while !session.finished() {
         for event in block_on(session.advance()).unwrap() {
-            let Event::EpochEnd { learner, epoch, validation, by_hardness, .. } = event else { continue };
-            for (robust, score) in [(false, validation), (true, by_hardness.robust.unwrap().validation)] {
+            let Event::EpochEnd { learner, epoch, scores, .. } = event else { continue };
+            for (robust, score) in [(false, scores.validation), (true, scores.by_hardness.robust.unwrap().validation)] {
                 let state = block_on(session.state(learner)).unwrap();
                 let best = expected.entry((learner, robust)).or_insert((epoch, -1.0, state.clone()));
                 if score.accuracy > best.1 {

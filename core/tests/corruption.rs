@@ -8,6 +8,7 @@ use sparring_core::config::LearnerConfig;
 use sparring_core::data::Dataset;
 use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
+use sparring_core::events::Evaluation;
 use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Model;
 use sparring_core::train::checkpoint::Checkpoint;
@@ -41,7 +42,8 @@ fn start(config: &ExperimentConfig) -> Session {
 /// The evaluations, sorted, without times.
 fn numbers(events: &[Event]) -> Vec<String> {
     let of = |e: &Event| match e {
-        Event::EpochEnd { learner, epoch, train, validation, test, by_hardness, .. } => {
+        Event::EpochEnd { learner, epoch, scores, .. } => {
+            let Evaluation { train, validation, test, by_hardness, .. } = scores.as_ref();
             Some(format!("{learner} {epoch} {train:?} {validation:?} {test:?} {by_hardness:?}"))
         }
         _ => None,
@@ -67,7 +69,8 @@ fn a_race_on_corrupted_images_reports_clean_and_corrupted() {
     assert_eq!(numbers(&corrupted), numbers(&finish(&mut start(&config("contrast,gaussian-noise", "5")))), "it repeats itself");
     let mut ends = 0;
     for event in &corrupted {
-        if let Event::EpochEnd { test, by_hardness, .. } = event {
+        if let Event::EpochEnd { scores, .. } = event {
+            let Evaluation { test, by_hardness, .. } = scores.as_ref();
             let score = by_hardness.corrupted.unwrap();
             assert_eq!((score.samples, test.samples), (60, 60));
             assert_ne!(score.loss, test.loss, "the test set is evaluated clean too");
@@ -75,7 +78,7 @@ fn a_race_on_corrupted_images_reports_clean_and_corrupted() {
         }
     }
     assert_eq!(ends, 4);
-    let is_clean = |e: &Event| matches!(e, Event::EpochEnd { by_hardness, .. } if by_hardness.corrupted.is_none());
+    let is_clean = |e: &Event| matches!(e, Event::EpochEnd { scores, .. } if scores.by_hardness.corrupted.is_none());
     assert_eq!(clean.iter().filter(|e| is_clean(e)).count(), 4);
 }
 
@@ -94,7 +97,8 @@ fn images_that_no_corruption_changes_train_the_same() {
     let (without, with) = (grey("none"), grey("saturate"));
     assert_eq!(strip(&without), strip(&with));
     for event in &with {
-        if let Event::EpochEnd { test, by_hardness, .. } = event {
+        if let Event::EpochEnd { scores, .. } = event {
+            let Evaluation { test, by_hardness, .. } = scores.as_ref();
             assert_eq!(by_hardness.corrupted.unwrap(), *test);
         }
     }

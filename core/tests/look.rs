@@ -8,6 +8,7 @@ use sparring_core::attack::{Norm, PgdConfig};
 use sparring_core::config::{Adversarial, LearnerConfig};
 use sparring_core::data::Dataset;
 use sparring_core::data::builtin::builtin;
+use sparring_core::events::Evaluation;
 use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Model;
 use sparring_core::train::session::look::{Answer, HISTOGRAM_BINS};
@@ -62,7 +63,7 @@ fn answers_and_probabilities_are_those_of_the_evaluation() {
         for learner in 0..3 {
             let answers = all_answers(&mut session, learner).await;
             let right = answers.iter().zip(&data.test.labels).filter(|(a, label)| a.class == **label).count();
-            assert_eq!((answers.len(), right as f64 / 90.0), (90, session.summary().learners[learner].test.accuracy));
+            assert_eq!((answers.len(), right as f64 / 90.0), (90, session.summary().learners[learner].scores.test.accuracy));
             let records = session.sample_records(learner, true).await.unwrap();
             for (i, (answer, record)) in answers.iter().zip(&records).enumerate().step_by(9) {
                 let (bytes, label) = picture(&data, i);
@@ -92,7 +93,8 @@ fn a_race_that_is_looked_at_gives_the_same_bits() {
                     // One step at a time: looks then fall between the batches of an evaluation as well.
                     let events = session.step_once().await.unwrap();
                     log.extend(events.into_iter().filter_map(|event| match event {
-                        Event::EpochEnd { learner, epoch, train, validation, test, by_hardness, .. } => {
+                        Event::EpochEnd { learner, epoch, scores, .. } => {
+                            let Evaluation { train, validation, test, by_hardness, .. } = scores.as_ref();
                             Some(format!("{learner} {epoch} {train:?} {validation:?} {test:?} {:?}", by_hardness.robust))
                         }
                         Event::TopologyChanged { learner, layers, .. } => Some(format!("{learner} {layers:?}")),
@@ -129,7 +131,8 @@ fn looks_between_the_slices_of_an_evaluation_leave_its_records_alone() {
             let mut last = String::new();
             while !session.finished() {
                 for event in session.advance().await.unwrap() {
-                    if let Event::EpochEnd { validation, test, .. } = event {
+                    if let Event::EpochEnd { scores, .. } = event {
+                        let Evaluation { validation, test, .. } = scores.as_ref();
                         last = format!("{validation:?} {test:?}");
                     }
                 }

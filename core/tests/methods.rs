@@ -8,7 +8,7 @@ use sparring_core::config::{Allocation, LearnerConfig};
 use sparring_core::data::Dataset;
 use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
-use sparring_core::events::{LearnerInfo, TopologyReport};
+use sparring_core::events::{Evaluation, LearnerInfo, TopologyReport};
 use sparring_core::formats::StateDict;
 use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Model;
@@ -89,7 +89,10 @@ fn active(state: &StateDict) -> (usize, usize) {
 
 fn losses(race: &Race) -> Vec<String> {
     let of = |e: &Event| match e {
-        Event::EpochEnd { learner, epoch, train, test, .. } => Some(format!("{learner} {epoch} {train:?} {test:?}")),
+        Event::EpochEnd { learner, epoch, scores, .. } => {
+            let Evaluation { train, test, .. } = scores.as_ref();
+            Some(format!("{learner} {epoch} {train:?} {test:?}"))
+        }
         Event::TopologyChanged { .. } => Some(format!("{e:?}")),
         _ => None,
     };
@@ -294,7 +297,7 @@ fn a_held_session_stops_every_learner_at_the_epochs_end_and_goes_on_to_the_same_
     });
     let scores = |events: &[Event]| -> Vec<(usize, u32, u64)> {
         let of = |e: &Event| match e {
-            Event::EpochEnd { learner, epoch, test, .. } => Some((*learner, *epoch, test.loss.to_bits())),
+            Event::EpochEnd { learner, epoch, scores, .. } => Some((*learner, *epoch, scores.test.loss.to_bits())),
             _ => None,
         };
         let mut scores: Vec<_> = events.iter().filter_map(of).collect();

@@ -9,6 +9,7 @@ use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
 use sparring_core::data::{Dataset, Transforms};
 use sparring_core::device::info::DeviceChoice;
+use sparring_core::events::Evaluation;
 use sparring_core::hardness::ScoreName;
 use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Model;
@@ -47,7 +48,8 @@ fn run(config: &ExperimentConfig) -> (Vec<Event>, Session) {
 /// What must not depend on the clock: everything but progress, times, and whose turn it was.
 fn numbers(events: &[Event]) -> Vec<(usize, String)> {
     let of = |e: &Event| match e {
-        Event::EpochEnd { learner, epoch, train, validation, test, .. } => {
+        Event::EpochEnd { learner, epoch, scores, .. } => {
+            let Evaluation { train, validation, test, .. } = scores.as_ref();
             Some((*learner, format!("{epoch} {train:?} {validation:?} {test:?}")))
         }
         Event::TopologyChanged { learner, .. } => Some((*learner, format!("{e:?}"))),
@@ -72,7 +74,7 @@ fn a_race_learns_and_repeats_itself() {
     assert!(learners[1].weight_bytes < learners[0].weight_bytes);
     let Some(Event::Finished { summary }) = events.last() else { panic!() };
     for l in &summary.learners {
-        assert!(l.test.accuracy > 0.2, "{} has {}", l.name, l.test.accuracy);
+        assert!(l.scores.test.accuracy > 0.2, "{} has {}", l.name, l.scores.test.accuracy);
         assert!(l.failed.is_none());
     }
     // Two updates in three epochs for each of three dynamic learners, none after the last epoch.
@@ -101,7 +103,8 @@ fn sparse_and_masked_with_reset_agree_until_the_first_update() {
     let (events, _) = run(&config);
     let mut losses = [Vec::new(), Vec::new()];
     for e in &events {
-        if let Event::EpochEnd { learner, train, .. } = e {
+        if let Event::EpochEnd { learner, scores, .. } = e {
+            let Evaluation { train, .. } = scores.as_ref();
             losses[*learner].push(train.loss);
         }
     }
@@ -159,12 +162,12 @@ fn scores_made_by_a_run_choose_subsets_with_a_control() {
         assert!(learners.iter().all(|l| l.samples == 180));
         let Some(Event::Finished { summary }) = events.last() else { panic!() };
         for l in &summary.learners {
-            let (easy, hard) = (l.test_easy.unwrap(), l.test_hard.unwrap());
+            let (easy, hard) = (l.scores.test_easy.unwrap(), l.scores.test_hard.unwrap());
             assert_eq!((easy.samples, hard.samples), (50, 50));
-            let bins = &l.by_hardness.bins;
+            let bins = &l.scores.by_hardness.bins;
             assert!(bins.len() == 5 && bins.iter().all(|b| b.samples == 20));
             let right: f64 = bins.iter().map(|b| b.accuracy * b.samples as f64).sum();
-            assert!((right - l.test.accuracy * 100.0).abs() < 1e-6, "every test sample is in one bin");
+            assert!((right - l.scores.test.accuracy * 100.0).abs() < 1e-6, "every test sample is in one bin");
         }
         assert!(summary.verdict.contains("control"), "{}", summary.verdict);
     });
@@ -182,7 +185,10 @@ fn a_batch_in_parts_is_the_same_race_without_batchnorm() {
         let mut all: Vec<_> = events
             .iter()
             .filter_map(|e| match e {
-                Event::EpochEnd { learner, epoch, train, test, .. } => Some((*learner, *epoch, train.loss, test.loss, train.samples)),
+                Event::EpochEnd { learner, epoch, scores, .. } => {
+                    let Evaluation { train, test, .. } = scores.as_ref();
+                    Some((*learner, *epoch, train.loss, test.loss, train.samples))
+                }
                 _ => None,
             })
             .collect();
@@ -220,7 +226,10 @@ fn a_gpu_runs_the_same_race() {
     assert_eq!(a, b, "masks, counts and costs do not depend on the device");
     let losses = |events: &[Event]| -> Vec<(usize, u32, f64, f64)> {
         let of = |e: &Event| match e {
-            Event::EpochEnd { learner, epoch, train, test, .. } => Some((*learner, *epoch, train.loss, test.loss)),
+            Event::EpochEnd { learner, epoch, scores, .. } => {
+                let Evaluation { train, test, .. } = scores.as_ref();
+                Some((*learner, *epoch, train.loss, test.loss))
+            }
             _ => None,
         };
         let mut all: Vec<_> = events.iter().filter_map(of).collect();
@@ -264,7 +273,7 @@ fn what_a_dataset_allows_is_what_augmentation_does() {
             while !session.finished() {
                 session.advance().await.unwrap();
             }
-            session.summary().learners[0].train.loss
+            session.summary().learners[0].scores.train.loss
         })
     };
     let (plain, flipped, rotated) = (trained(false, false), trained(true, false), trained(true, true));

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::browser;
+use crate::layers;
 use crate::page;
 use crate::process;
 use crate::setup::{self, WasmCompiler};
@@ -47,6 +48,7 @@ pub fn golden_native(ws: &Workspace, dir: &Path, device: &str) -> Result<Counts>
 
 fn all_tests(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
     stages.check("format", "", || one(ws.cargo().args(["fmt", "--all", "--check"])));
+    stages.check("layers", "", || layers::check(ws));
     let chromium = setup::test_tools(ws, stages)?;
     let compiler = setup::page_tools(ws, stages)?;
 

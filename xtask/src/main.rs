@@ -1,13 +1,14 @@
 //! `cargo xtask`: the one door to setting up, building, serving, testing and measuring Sparring.
 //!
 //! It exists so that a fresh machine with Rust and Node needs no instructions beyond one command, and so that what CI
-//! runs is exactly what a person can run. Only `anyhow` is used: it must build in seconds.
+//! runs is exactly what a person can run. It must build in seconds: `anyhow`, and `proc-macro2` to read imports.
 
 #[path = "../../core/bare.rs"]
 mod bare;
 mod browser;
 mod checks;
 mod dist;
+mod layers;
 mod offline;
 mod page;
 mod process;
@@ -34,6 +35,7 @@ cargo xtask COMMAND
                         build, and write the page as static files for a server that shows it at PATH (default / and target/site)
   serve [--port N]      setup, build, and serve the page on http://127.0.0.1:8080
   test                  install what the tests need and run all of them, the page in headless Chromium included
+  layers                whether an import runs up the layers or closes a circle of modules; seconds
   e2e [NAME...]         only the page in headless Chromium, with the page that is in dist/; only tests/e2e/NAME*.test.mjs
   components            only the tests of the page's controls, each alone in headless Chromium
   validate              test, then clippy for wasm, documentation and cargo-deny, warnings denied
@@ -125,6 +127,10 @@ fn run(args: &[String]) -> Result<()> {
         "test" => {
             Options::parse(rest, &[])?;
             return checks::test(&ws, &mut stages);
+        }
+        "layers" => {
+            Options::parse(rest, &[])?;
+            return layers::check(&ws).map(|_| ());
         }
         "e2e" => {
             let chromium = setup::browser_tools(&ws, &mut stages)?;

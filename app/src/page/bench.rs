@@ -17,7 +17,7 @@ use super::kit::{self, Input, holds, never, told, words as fixed};
 use super::lab::Lab;
 use super::look::{Raster, Stamp, context, learners, pixels, stamp};
 use super::tag::tag;
-use crate::examine::{Change, GROUPS, Setup, answer, magnified, planes, rgba, worth_a_bar};
+use crate::examine::{Change, GROUPS, Said, Setup, answer, magnified, planes, rgba, sentence, worth_a_bar};
 use crate::protocol::{AttackSettings, Command, Examination, Message, Picture};
 use crate::words::bench as words;
 
@@ -271,10 +271,10 @@ pub fn bench(lab: Lab) -> AnyView {
                     .map(|(i, ((_, learner), p))| {
                         let now = answer(p);
                         let before = before.and_then(|b| b.probabilities.get(i)).map(|p| answer(p));
-                        words::Said { learner, before, now, probability: p.get(now).copied().unwrap_or(0.0) }
+                        Said { learner, before, now, probability: p.get(now).copied().unwrap_or(0.0) }
                     })
                     .collect();
-                words::sentence(&said, &shown.classes, shown.truth, shown.question.attack.is_some())
+                sentence(&said, &shown.classes, shown.truth, shown.question.attack.is_some())
             })
             .unwrap_or_default()
     });
@@ -419,7 +419,12 @@ fn card(bench: Bench, index: usize, tone: &'static str, name: String) -> AnyView
             Some(a.raster(&magnified(a.picture(1)?, a.picture(2 + index)?, a.factor())))
         })
     });
-    let changed = told(move || bench.shown.with(|a| a.as_ref().and_then(|a| a.change(index)).map(words::changed)).unwrap_or_default());
+    let changed = told(move || {
+        bench
+            .shown
+            .with(|a| a.as_ref().and_then(|a| a.change(index)).map(|c| words::changed(c.most, c.share, c.length)))
+            .unwrap_or_default()
+    });
     let (of, of_change) = (name.clone(), name.clone());
     let bars = told(move || bench.told(|shown, before| bars(&of, index, shown, before)).unwrap_or_default());
     let label = fixed(words::saw(&name));

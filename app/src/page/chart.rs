@@ -4,35 +4,12 @@ use leptos::prelude::*;
 use sparring_figures::number;
 use wasm_bindgen::JsCast;
 
-use super::kit::{self, Input, holds, never, told, words};
+use super::kit::{self, Holder, Input, holds, measured_width, never, told, words};
 use super::lab::Lab;
 use super::tag::tag;
 use crate::chart::{self, Figure, LEFT, Look, RIGHT};
 use crate::race::{Race, Series};
 use crate::words::ring as say;
-
-/// Where the drawing lies, once it is there.
-pub type Holder = RwSignal<Option<web_sys::Element>, LocalStorage>;
-
-/// The width that the chart has on this screen, in CSS pixels.
-pub fn measured_width(target: Holder) -> RwSignal<f64> {
-    let width = RwSignal::new(640.0);
-    let measure = move || {
-        if let Some(element) = target.get_untracked() {
-            let now = f64::from(element.client_width());
-            if now > 0.0 && (now - width.get_untracked()).abs() > 0.5 {
-                width.set(now);
-            }
-        }
-    };
-    kit::effect(move || {
-        target.track();
-        measure();
-    });
-    let on_resize = window_event_listener(leptos::ev::resize, move |_| measure());
-    on_cleanup(move || on_resize.remove());
-    width
-}
 
 /// The figure of the race that is shown, with those of its other seeds.
 pub fn figure(lab: Lab, look: Look) -> Figure {
@@ -110,7 +87,7 @@ pub fn chart(lab: Lab) -> AnyView {
     };
     let chip = move |s: Series| {
         // What only some races measure is offered by those.
-        let hidden = holds(move || matches!(s, Series::Robust | Series::Corrupted) && !lab.race.with(|r| r.has(s)));
+        let hidden = holds(move || matches!(s, Series::Robust | Series::Corrupted) && !lab.race.with(|r| r.shows(s)));
         let down = holds(move || now.get().series == s);
         let chip = kit::toggle("chip", s.name(), words(s.label()), down, move || lab.series.set(Some(s)));
         tag("span").flag("hidden", hidden).put(chip).view()
@@ -133,9 +110,19 @@ pub fn chart(lab: Lab) -> AnyView {
     let smooth = kit::when(live, "smooth", vec![kit::field("field", words(say::SMOOTH), shown, "", smooth)]);
     let key = told(move || figure.with(|f| f.key(cross.get())));
     let empty = told(move || {
-        let evaluated = lab.race.with(|r| r.has(Series::Test));
-        let nothing = figure.with(|f| f.count() == 0);
-        if nothing { say::empty(lab.started.with(Option::is_some), evaluated, now.get().series).into() } else { String::new() }
+        let evaluated = lab.race.with(|r| r.shows(Series::Test));
+        let nobody = lab.started.with(Option::is_none) && lab.race.with(|r| r.tracks.is_empty());
+        if figure.with(|f| f.count() > 0) {
+            return String::new();
+        }
+        match now.get().series {
+            _ if nobody => say::EMPTY_BEFORE,
+            Series::Train | Series::Loss => say::EMPTY_STEPS,
+            _ if !evaluated => say::EMPTY_EPOCH,
+            Series::Gap => say::EMPTY_GAP,
+            _ => say::EMPTY_NEVER,
+        }
+        .to_owned()
     });
     let bins = kit::memo(move || lab.race.with(|r| chart::bins(r, say::BINS_CAPTION)));
     let at = |event: &web_sys::Event| event.dyn_ref::<web_sys::PointerEvent>().map_or(0, |e| e.client_x());

@@ -7,9 +7,8 @@ use sparring_figures::html::escape;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlInputElement, HtmlSelectElement, HtmlTextAreaElement};
 
-use super::kit::{self, never, told};
+use super::kit::{self, heard, never, told};
 use super::lab::{Lab, address};
-use super::lessons::heard;
 use crate::teacher::{MOST_TEXT, PARTS, Teacher};
 use crate::words::teacher as words;
 

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use sparring_core::run_file::RunFile;
+use sparring_core::record::run_file::RunFile;
 use sparring_figures::html::{escape, table};
 
-use super::chart::{Holder, measured_width};
-use super::kit::{self, holds, told, words as fixed};
-use super::runs::Entry;
+use super::entries::Entry;
+use super::kit::{self, Holder, holds, measured_width, told, words as fixed};
 use super::tag::tag;
 use crate::chart::{Figure, Look};
 use crate::export;
@@ -49,12 +48,7 @@ pub fn comparison(runs: RwSignal<Vec<Entry>>, chosen: RwSignal<Vec<String>>) -> 
     kit::effect(move || {
         let of = |run: &String| runs.with(|runs| runs.iter().find(|e| e.run == *run).and_then(|e| e.file.clone().ok()));
         let files: Vec<Arc<RunFile>> = chosen.with(|chosen| chosen.iter().filter_map(of).collect());
-        let race = |file: &Arc<RunFile>| {
-            let mut race = Race::default();
-            file.events.iter().for_each(|event| race.apply(event.clone()));
-            race
-        };
-        races.set(files.iter().map(race).collect());
+        races.set(files.iter().map(|file| Race::of(&file.events)).collect());
         said.set(tables(&files));
     });
     let several = holds(move || races.with(|races| races.len() > 1));
@@ -68,7 +62,7 @@ pub fn comparison(runs: RwSignal<Vec<Entry>>, chosen: RwSignal<Vec<String>>) -> 
         };
         let figure = kit::memo(move || races.with(|races| Figure::overlaid(races, Look::at(series()))));
         let chip = |s: Series| {
-            let absent = holds(move || !matches!(s, Series::Train | Series::Loss) && !races.with(|r| r.iter().any(|r| r.has(s.judged(r)))));
+            let absent = holds(move || !matches!(s, Series::Train | Series::Loss) && !races.with(|r| r.iter().any(|r| r.shows(s))));
             let chip = kit::toggle("chip", s.name(), fixed(s.label()), holds(move || series() == s), move || picked.set(Some(s)));
             tag("span").flag("hidden", absent).put(chip).view()
         };

@@ -12,8 +12,7 @@ pub fn sentence(lab: Lab) -> Signal<String> {
     told(move || {
         let Some(work) = work.get() else { return String::new() };
         let measured = lab.race.with(|r| {
-            let rates =
-                r.corners().filter_map(|l| Some(l.info.flops_per_step as f64 / (l.ms_per_step? / 1000.0))).filter(|r| r.is_finite());
+            let rates = r.corners().filter_map(|l| Some(l.now.flops_per_step as f64 / (l.ms_per_step? / 1000.0))).filter(|r| r.is_finite());
             rates.reduce(f64::min)
         });
         let guess = || lab.device.with(|d| d.as_ref().map(|d| estimate::guess(&d.info.backend, d.info.software)));

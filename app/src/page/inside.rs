@@ -41,35 +41,35 @@ fn short(name: &str) -> &str {
     name.strip_suffix(".weight").unwrap_or(name)
 }
 
-fn is_sparse(learner: &Learner) -> bool {
+fn is_sparse(learner: Learner) -> bool {
     learner.info.learner != "dense"
 }
 
 impl Inside {
     fn learner(self) -> usize {
-        let count = self.lab.race.with(|r| r.learners.len());
+        let count = self.lab.race.with(|r| r.tracks.len());
         let chosen = self.chosen.get().filter(|i| *i < count);
-        chosen.unwrap_or_else(|| self.lab.race.with(|r| r.learners.iter().position(is_sparse).unwrap_or(0)))
+        chosen.unwrap_or_else(|| self.lab.race.with(|r| r.learners().position(is_sparse).unwrap_or(0)))
     }
     fn layer(self) -> usize {
         let chosen = self.layer.get();
-        let of = |l: &Learner| {
-            let layers = &l.info.layers;
+        let of = |l: Learner| {
+            let layers = &l.now.layers;
             chosen.filter(|i| *i < layers.len()).or_else(|| layers.iter().position(|l| l.active < l.total))
         };
         self.with(of).flatten().unwrap_or(0)
     }
     /// Tells of the chosen learner.
-    fn with<T>(self, tell: impl Fn(&Learner) -> T) -> Option<T> {
+    fn with<T>(self, tell: impl Fn(Learner) -> T) -> Option<T> {
         let learner = self.learner();
-        self.lab.race.with(|r| r.learners.get(learner).map(tell))
+        self.lab.race.with(|r| r.learner(learner).map(tell))
     }
     fn layer_name(self) -> String {
         let layer = self.layer();
-        self.with(|l| l.info.layers.get(layer).map(|l| short(&l.name).to_owned())).flatten().unwrap_or_default()
+        self.with(|l| l.now.layers.get(layer).map(|l| short(&l.name).to_owned())).flatten().unwrap_or_default()
     }
     fn label(self) -> String {
-        self.with(Learner::name).unwrap_or_default()
+        self.with(|l| l.name()).unwrap_or_default()
     }
     fn wanted(self) -> Option<(usize, usize, Stamp)> {
         Some((self.learner(), self.layer(), self.stamp.get()?))
@@ -117,7 +117,7 @@ pub fn inside(lab: Lab) -> AnyView {
     lab.listen(move |message, _| inside.hear(message));
     on_cleanup(move || lab.listen(|_, _| {}));
     kit::effect(move || inside.ask(inside.wanted()));
-    let somebody = holds(move || lab.race.with(|r| !r.learners.is_empty()));
+    let somebody = holds(move || lab.race.with(|r| !r.tracks.is_empty()));
     let sparse = holds(move || inside.with(is_sparse).unwrap_or(false));
     let tone = told(move || format!("inside {}", inside.with(|l| l.tone.class()).unwrap_or_default()));
     let nobody = holds(move || inside.stamp.with(Option::is_none));
@@ -143,12 +143,12 @@ fn choice(inside: Inside) -> AnyView {
     };
     // Sparse ones first; values are indices into the race.
     let learners = told(move || {
-        let all: Vec<_> = inside.lab.race.with(|r| r.learners.iter().enumerate().map(|(i, l)| (!is_sparse(l), (i, l.name()))).collect());
+        let all: Vec<_> = inside.lab.race.with(|r| r.learners().enumerate().map(|(i, l)| (!is_sparse(l), (i, l.name()))).collect());
         let of = |dense: bool| all.iter().filter(move |l| l.0 == dense).map(|l| l.1.clone());
         numbered(of(false).chain(of(true)).collect())
     });
     let layers = told(move || {
-        let names = inside.with(|l| l.info.layers.iter().map(|l| short(&l.name).to_owned()).enumerate().collect());
+        let names = inside.with(|l| l.now.layers.iter().map(|l| short(&l.name).to_owned()).enumerate().collect());
         numbered(names.unwrap_or_default())
     });
     let learner = kit::select("", "inside-learner", learners, told(move || inside.learner().to_string()), never(), move |i| {
@@ -187,8 +187,8 @@ fn mask(inside: Inside) -> AnyView {
     let change = move || {
         let layer = inside.layer();
         inside.with(|l| {
-            let name = l.info.layers.get(layer).map(|l| l.name.as_str()).unwrap_or_default();
-            let full = l.info.layers.get(layer).is_some_and(|l| l.active == l.total);
+            let name = l.now.layers.get(layer).map(|l| l.name.as_str()).unwrap_or_default();
+            let full = l.now.layers.get(layer).is_some_and(|l| l.active == l.total);
             match l.changes.iter().find(|c| c.name == name) {
                 Some(c) => words::change(l.updates, c.grown, c.pruned, c.explored),
                 None if full => words::FULL.into(),
@@ -223,7 +223,7 @@ fn mask(inside: Inside) -> AnyView {
 
 /// Bars of the layers against two allocations: a table whose rows choose a layer.
 fn densities_of(inside: Inside) -> AnyView {
-    let layers = kit::memo(move || inside.with(|l| l.info.layers.clone()).unwrap_or_default());
+    let layers = kit::memo(move || inside.with(|l| l.now.layers.clone()).unwrap_or_default());
     let label = kit::memo(move || inside.label());
     let erk = kit::memo(move || inside.lab.started.with(|c| c.as_ref().and_then(|c| layers.with(|l| as_erk(c, l)))));
     let compared = move || words::compared(&label.get(), layers.with(|l| overall(l)));
@@ -267,7 +267,8 @@ fn explored(inside: Inside) -> AnyView {
     let points = kit::memo(move || {
         let layer = inside.layer();
         let points = inside.with(|l| {
-            let of = |e: &crate::race::Explored| (f64::from(e.epoch), e.all, e.layers.get(layer).copied().unwrap_or(1.0));
+            let of =
+                |e: &sparring_core::record::history::Explored| (f64::from(e.epoch), e.all, e.layers.get(layer).copied().unwrap_or(1.0));
             l.explored.iter().map(of).collect::<Vec<_>>()
         });
         points.unwrap_or_default()

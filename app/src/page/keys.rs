@@ -6,9 +6,8 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlDialogElement, HtmlInputElement, KeyboardEvent};
 
-use super::kit::{self, never};
+use super::kit::{self, acted, heard, never};
 use super::lab::{Lab, Phase};
-use super::lessons::{heard, said};
 use super::place::Place;
 use super::tag::tag;
 use crate::words::keys as words;
@@ -91,7 +90,7 @@ fn html() -> String {
     }
     out.push_str(&format!(
         "</tbody></table><label class=\"check\"><input type=\"checkbox\" data-testid=\"keys-on\"{}><span>{}</span></label>\
-         <button type=\"button\" data-do=\"close\" data-testid=\"keys-close\">{}</button>",
+         <button type=\"button\" data-act=\"close\" data-testid=\"keys-close\">{}</button>",
         if is_on() { " checked" } else { "" },
         words::ON,
         words::CLOSE
@@ -105,7 +104,7 @@ pub fn keys(lab: Lab) -> AnyView {
     let listener = window_event_listener(leptos::ev::keydown, move |event| press(lab, on.get_value(), &event));
     on_cleanup(move || listener.remove());
     let hear = move |event: &web_sys::Event| {
-        if said(event).is_some()
+        if acted(event).is_some()
             && let Some(dialog) = dialog()
         {
             dialog.close();

@@ -4,56 +4,17 @@
 //! compiled again, with all that builds and updates it, wherever it differs, and the page has to stay small. What is only read is text
 //! (`sparring_figures::html`), put in by [`html`].
 
+use std::rc::Rc;
+
 use leptos::prelude::*;
 use sparring_figures::html::escape;
 use wasm_bindgen::JsCast;
+use web_sys::Element;
 
+pub use super::signals::{effect, holds, memo, never, told, words};
 use super::tag::{self, Hear, Tag, tag};
 
 const WHY: &str = "Why?";
-
-/// A condition that never changes.
-pub fn never() -> Signal<bool> {
-    Signal::stored(false)
-}
-
-/// Text that never changes.
-pub fn words(text: impl Into<String>) -> Signal<String> {
-    Signal::stored(text.into())
-}
-
-/// Text that follows what it reads.
-pub fn told(text: impl Fn() -> String + Send + Sync + 'static) -> Signal<String> {
-    derived(Box::new(text))
-}
-
-// One closure type for all of them: the signal around it is compiled once.
-fn derived(text: Box<dyn Fn() -> String + Send + Sync>) -> Signal<String> {
-    Signal::derive(text)
-}
-
-/// A condition that follows what it reads.
-pub fn holds(condition: impl Fn() -> bool + Send + Sync + 'static) -> Signal<bool> {
-    memo(condition).into()
-}
-
-/// A value that is worked out again when what it read has changed, and that tells when it is another.
-pub fn memo<T: PartialEq + Send + Sync + 'static>(value: impl Fn() -> T + Send + Sync + 'static) -> Memo<T> {
-    worked_out(Box::new(value))
-}
-
-fn worked_out<T: PartialEq + Send + Sync + 'static>(value: Box<dyn Fn() -> T + Send + Sync>) -> Memo<T> {
-    Memo::new(move |_| value())
-}
-
-/// What is done now, and again whenever something that it read has changed.
-pub fn effect(act: impl Fn() + 'static) {
-    done_again(Box::new(act));
-}
-
-fn done_again(act: Box<dyn Fn()>) {
-    Effect::new(act);
-}
 
 /// A button.
 pub fn button(
@@ -271,4 +232,41 @@ pub fn made_when(condition: Signal<bool>, make: impl Fn() -> AnyView + Send + 's
 /// What is made anew whenever something that it reads has changed.
 pub fn made(make: Box<dyn Fn() -> AnyView + Send>) -> AnyView {
     make.into_any()
+}
+
+/// HTML put in whole, whose clicks and entries are heard by delegation.
+pub fn heard(class: &'static str, testid: &'static str, content: Signal<String>, hear: impl Fn(&web_sys::Event) + 'static) -> AnyView {
+    let hear = Rc::new(hear);
+    let entered = hear.clone();
+    let part = tag("div").is("class", class).is("data-testid", testid).html(content);
+    part.on("click", move |event| hear(&event)).on("input", move |event| entered(&event)).view()
+}
+
+/// What was pressed or moved among text: its act, and the element that has it.
+pub fn acted(ev: &web_sys::Event) -> Option<(String, Element)> {
+    let element = ev.target()?.dyn_into::<Element>().ok()?.closest("[data-act]").ok()??;
+    Some((element.get_attribute("data-act")?, element))
+}
+
+/// Where the drawing lies, once it is there.
+pub type Holder = RwSignal<Option<web_sys::Element>, LocalStorage>;
+
+/// The width that the chart has on this screen, in CSS pixels.
+pub fn measured_width(target: Holder) -> RwSignal<f64> {
+    let width = RwSignal::new(640.0);
+    let measure = move || {
+        if let Some(element) = target.get_untracked() {
+            let now = f64::from(element.client_width());
+            if now > 0.0 && (now - width.get_untracked()).abs() > 0.5 {
+                width.set(now);
+            }
+        }
+    };
+    effect(move || {
+        target.track();
+        measure();
+    });
+    let on_resize = window_event_listener(leptos::ev::resize, move |_| measure());
+    on_cleanup(move || on_resize.remove());
+    width
 }

@@ -8,8 +8,8 @@ use sparring_figures::number;
 use wasm_bindgen::JsValue;
 
 use super::bridge::Bridge;
+use super::entries::{self, Entry};
 use super::place::Place;
-use super::runs::{self, Entry};
 use crate::chart::Look;
 use crate::examine::Setup;
 use crate::link;
@@ -221,7 +221,7 @@ impl Lab {
                 self.race.update(|race| {
                     for event in events {
                         finished |= matches!(event, sparring_core::Event::Finished { .. });
-                        race.apply(event);
+                        race.apply(&event);
                     }
                 });
                 if finished {
@@ -232,7 +232,7 @@ impl Lab {
             Message::Resumed => self.phase.set(Phase::Training),
             Message::Paused => self.phase.set(Phase::Paused),
             Message::Stopped => {
-                self.phase.set(if self.race.with_untracked(|r| r.learners.is_empty()) { Phase::Ready } else { Phase::Stopped })
+                self.phase.set(if self.race.with_untracked(|r| r.tracks.is_empty()) { Phase::Ready } else { Phase::Stopped })
             }
             Message::ArchiveKept { train, test, refused } => {
                 self.remark.set(Some(refused.unwrap_or_else(|| {
@@ -246,7 +246,7 @@ impl Lab {
             }
             // A long run is a long text, which is read where it is looked at, and else once the race is over.
             Message::Kept { .. } if self.place.get_untracked() == Place::Runs || !self.phase.with_untracked(Phase::busy) => {
-                runs::refresh(self);
+                entries::refresh(self.runs);
             }
             Message::Kept { .. } => {}
             Message::NotKept { why } => self.remark.set(Some(crate::words::runs::not_kept(&why))),
@@ -264,7 +264,7 @@ impl Lab {
                 failure.ways.retain(|way| !small || *way != WayOn::UseSmallBatch);
                 self.phase.set(Phase::Failed(failure));
                 // What can be gone on with.
-                runs::refresh(self);
+                entries::refresh(self.runs);
             }
         }
     }
@@ -405,7 +405,7 @@ impl Lab {
     pub fn set_density(self, corner: usize, density: f64) {
         let of = |r: &Race| {
             let learner = r.corners().nth(corner).map(|l| l.info.learner.clone());
-            (0..r.learners.len()).filter(|i| Some(&r.learners[*i].info.learner) == learner.as_ref()).collect::<Vec<_>>()
+            (0..r.tracks.len()).filter(|i| Some(&r.tracks[*i].info.learner) == learner.as_ref()).collect::<Vec<_>>()
         };
         for learner in self.race.with_untracked(of) {
             self.send(&Command::SetDensity { learner, density });

@@ -3,8 +3,6 @@
 //! Where a visitor stands in a lesson is part of the address (`Lab::teacher`), so a reload or a link comes back to the same step. Texts
 //! are HTML put in whole; their buttons and choices are heard by delegation.
 
-use std::rc::Rc;
-
 use leptos::prelude::*;
 use sparring_core::config::ExperimentConfig;
 use sparring_figures::html::escape;
@@ -13,11 +11,11 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Element, HtmlElement, HtmlInputElement, Response};
 
 use super::classroom::{builder, form};
-use super::kit::{self, holds, never, told};
+use super::kit::{self, acted, heard, holds, never, told};
 use super::lab::{Lab, Phase};
 use super::place::Place;
 use super::tag::tag;
-use crate::lesson::{self, Lesson, Step};
+use crate::lesson::{self, Lesson, Step, Wait};
 use crate::link;
 use crate::teacher::Teacher;
 use crate::words::lessons as words;
@@ -139,7 +137,7 @@ impl Class {
             Text::Here(_) => here(),
             Text::Missing(why) => {
                 let why = escape(&words::missing(why));
-                format!("<p>{why}</p><button type=\"button\" data-do=\"again\">{}</button>", words::AGAIN)
+                format!("<p>{why}</p><button type=\"button\" data-act=\"again\">{}</button>", words::AGAIN)
             }
             _ => format!("<p>{}</p>", words::FETCHING),
         })
@@ -230,22 +228,6 @@ fn later(work: impl FnOnce() + 'static) {
     set_timeout(work, std::time::Duration::from_millis(60));
 }
 
-/// HTML put in whole, whose clicks and entries are heard by delegation.
-pub fn heard(class: &'static str, testid: &'static str, content: Signal<String>, hear: impl Fn(&web_sys::Event) + 'static) -> AnyView {
-    let hear = Rc::new(hear);
-    let entered = hear.clone();
-    let part = tag("div").is("class", class).is("data-testid", testid).html(content);
-    part.on("click", move |event| hear(&event)).on("input", move |event| entered(&event)).view()
-}
-
-/// What a button of delegated HTML says: its `data-do` and `data-value`.
-pub fn said(event: &web_sys::Event) -> Option<(String, String)> {
-    let target: Element = event.target()?.dyn_into().ok()?;
-    let element = target.closest("[data-do]").ok()??;
-    (event.type_() == "click").then_some(())?;
-    Some((element.get_attribute("data-do")?, element.get_attribute("data-value").unwrap_or_default()))
-}
-
 /// The panel, where a lesson is open; and what follows from a teacher's link.
 pub fn panel(class: Class) -> AnyView {
     let lab = class.lab;
@@ -301,7 +283,7 @@ fn opened(class: Class) -> AnyView {
         if let Some(input) = input.filter(|i| i.name() == "predict") {
             class.chosen.set(input.value().parse().ok());
         }
-        match said(event).as_ref().map(|(what, _)| what.as_str()) {
+        match acted(event).as_ref().map(|(act, _)| act.as_str()) {
             Some("load") => class.load(),
             Some("again") => class.fetch(),
             _ => {}
@@ -325,7 +307,7 @@ fn opened(class: Class) -> AnyView {
         tag("h2").is("id", "lesson-title").is("tabindex", "-1").told(told(move || title.get())).view(),
         heard("", "lesson-text", body.into(), hear),
         tag("div").is("aria-live", "polite").is("data-testid", "lesson-reveal").html(told(move || reveal.get())).view(),
-        kit::says("quiet", "lesson-waits", told(move || words::waits(waits.get()).into())),
+        kit::says("quiet", "lesson-waits", told(move || waits.get().map_or("", Wait::words).into())),
         kit::part("row", row),
     ];
     tag("aside").is("class", "lesson card").is("aria-label", words::PANEL).is("data-testid", "lesson").all(content).view()
@@ -335,9 +317,9 @@ fn opened(class: Class) -> AnyView {
 pub fn lessons(class: Class) -> AnyView {
     let list =
         told(move || class.told(|| class.text.with(|text| if let Text::Here(lessons) = text { list(lessons) } else { String::new() })));
-    let hear = move |event: &web_sys::Event| match said(event) {
-        Some((what, value)) if what == "open" => class.open(value.parse().unwrap_or(0)),
-        Some((what, _)) if what == "again" => class.fetch(),
+    let hear = move |event: &web_sys::Event| match acted(event) {
+        Some((act, button)) if act == "open" => class.open(button.get_attribute("data-lesson").and_then(|i| i.parse().ok()).unwrap_or(0)),
+        Some((act, _)) if act == "again" => class.fetch(),
         _ => {}
     };
     let card = vec![kit::heading(words::TITLE), kit::says("wide", "", kit::words(words::ABOUT)), heard("", "lesson-list", list, hear)];
@@ -348,7 +330,7 @@ fn list(lessons: &[Lesson]) -> String {
     let mut out = String::from("<ol class=\"lesson-list\">");
     for (i, lesson) in lessons.iter().enumerate() {
         out.push_str(&format!(
-            "<li><h3>{}</h3><p>{}</p><button type=\"button\" data-do=\"open\" data-value=\"{i}\" aria-label=\"{}: {}\">{}</button></li>",
+            "<li><h3>{}</h3><p>{}</p><button type=\"button\" data-act=\"open\" data-lesson=\"{i}\" aria-label=\"{}: {}\">{}</button></li>",
             escape(&lesson.title),
             escape(&lesson.about),
             words::START,

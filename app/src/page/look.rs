@@ -29,17 +29,17 @@ pub fn stamp(lab: Lab) -> Memo<Option<Stamp>> {
     kit::memo(move || {
         let asleep = asleep.get()?;
         lab.race.with(|r| {
-            let evaluations = r.learners.iter().map(|l| l.evaluations.len()).sum();
-            let updates = r.learners.iter().map(|l| l.updates).sum();
+            let evaluations = r.tracks.iter().map(|track| track.epochs.len()).sum();
+            let updates = r.tracks.iter().map(|track| track.updates).sum();
             let reports = if asleep { r.reports } else { 0 };
-            (!r.learners.is_empty()).then(|| Stamp { race: r.config_hash.clone(), evaluations, updates, reports })
+            (!r.tracks.is_empty()).then(|| Stamp { race: r.config_hash.clone(), evaluations, updates, reports })
         })
     })
 }
 
 /// How the learners are drawn and called, in the race's order.
 pub fn learners(lab: Lab) -> Memo<Vec<(&'static str, String)>> {
-    kit::memo(move || lab.race.with(|r| r.learners.iter().map(|l| (l.tone.class(), l.name())).collect()))
+    kit::memo(move || lab.race.with(|r| r.learners().map(|l| (l.tone.class(), l.name())).collect()))
 }
 
 /// Says why there is nothing to see, and trains where that helps.

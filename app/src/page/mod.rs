@@ -9,6 +9,7 @@ mod classroom;
 mod compare;
 mod controls;
 mod device;
+mod entries;
 mod estimate;
 mod inside;
 mod keys;
@@ -16,6 +17,7 @@ pub mod kit;
 mod lab;
 mod lessons;
 mod look;
+mod menu;
 mod numbers;
 mod place;
 mod replay;
@@ -24,6 +26,7 @@ mod runs;
 mod samples;
 mod scoreboard;
 mod settings;
+mod signals;
 pub mod tag;
 mod theme;
 
@@ -54,7 +57,7 @@ fn Page() -> impl IntoView {
         Place::Runs => runs::runs(lab),
     }));
     let title = tag("h1").text("Sparr").put(tag("span").is("class", "ing").text("ing").view()).view();
-    let head = vec![title, tag("p").text(say::SLOGAN).view(), place::menu(lab), keys::keys(lab), theme::theme()];
+    let head = vec![title, tag("p").text(say::SLOGAN).view(), menu::menu(lab), keys::keys(lab), theme::theme()];
     let section = |class: &'static str, label: &'static str| tag("section").is("class", class).is("aria-label", label);
     let middle = section("ring", say::RING).is("id", "ring").is("tabindex", "-1").put(ring::ring(lab)).put(place).view();
     let before = vec![settings::hardness(lab), settings::corners(lab), device::this_device(lab)];

@@ -25,7 +25,7 @@ fn against_dense(learner: &Learner, dense: Option<&Learner>) -> String {
     if learner.tone == Tone::Dense {
         return "1".into();
     }
-    let ideal = dense.info.flops_per_step as f64 / learner.info.flops_per_step.max(1) as f64;
+    let ideal = dense.now.flops_per_step as f64 / learner.now.flops_per_step.max(1) as f64;
     match (dense.ms_per_step, learner.ms_per_step) {
         (Some(d), Some(l)) if l > 0.0 => format!("{:.1} of {ideal:.1}", d / l),
         _ => format!("{DASH} of {ideal:.1}"),
@@ -41,26 +41,26 @@ fn rows(race: &Race, batch: usize) -> Vec<Row> {
     let row = |name: &str, title: &'static str, f: &dyn Fn(&Learner) -> String| Row {
         name: name.to_owned(),
         title,
-        cells: race.corners().map(f).collect(),
+        cells: race.corners().map(|l| f(&l)).collect(),
     };
     // One unit for the whole row, so that the numbers compare at a glance and fit a phone.
-    let most = race.corners().map(|l| l.info.flops_per_step).max().unwrap_or(0);
+    let most = race.corners().map(|l| l.now.flops_per_step).max().unwrap_or(0);
     let (unit, size) = if most >= 10_000_000_000 { ("GFLOP", 1e9) } else { ("MFLOP", 1e6) };
     vec![
-        row("Parameters", "Parameters that exist", &|l| number::count(l.info.active_parameters)),
-        row("True density", "Weights that exist over all weights", &|l| format!("{:.3}", l.info.density)),
+        row("Parameters", "Parameters that exist", &|l| number::count(l.now.active_parameters)),
+        row("True density", "Weights that exist over all weights", &|l| format!("{:.3}", l.now.density)),
         row("ms a step", "Measured here, median of recent slices", &|l| measured(l, number::three)),
         row("Times faster, of ideal", "Measured speed-up over dense, and the one that the FLOPs alone would give", &|l| {
-            against_dense(l, race.dense())
+            against_dense(l, race.dense().as_ref())
         }),
         row(&format!("{unit} a step"), "Forward and both gradients at full batch, 2 a multiply-accumulate", &|l| {
-            number::three(l.info.flops_per_step as f64 / size)
+            number::three(l.now.flops_per_step as f64 / size)
         }),
-        row("GFLOP/s", "Work a step over measured time", &|l| measured(l, |ms| number::three(l.info.flops_per_step as f64 / ms / 1e6))),
+        row("GFLOP/s", "Work a step over measured time", &|l| measured(l, |ms| number::three(l.now.flops_per_step as f64 / ms / 1e6))),
         row("Images a second", "Batch size over measured time", &|l| {
             measured(l, |ms| number::count((batch as f64 / ms * 1e3).round() as u64))
         }),
-        row("Weights in memory", "Weights, gradients, moments and indices on the device", &|l| number::bytes(l.info.weight_bytes)),
+        row("Weights in memory", "Weights, gradients, moments and indices on the device", &|l| number::bytes(l.now.weight_bytes)),
     ]
 }
 
@@ -69,7 +69,7 @@ fn table(race: &Race, batch: usize) -> String {
     let mut out = String::from("<table class=\"numbers\" data-testid=\"learners-table\"><tbody><tr><td></td>");
     // Writing to a String cannot fail.
     for learner in race.corners() {
-        let _ = write!(out, "<th scope=\"col\" class=\"{}\">{}</th>", learner.tone.class(), escape(&learner.label));
+        let _ = write!(out, "<th scope=\"col\" class=\"{}\">{}</th>", learner.tone.class(), escape(learner.label));
     }
     for row in rows(race, batch) {
         let _ = write!(out, "</tr><tr><th scope=\"row\" title=\"{}\">{}</th>", row.title, row.name);
@@ -82,7 +82,7 @@ fn table(race: &Race, batch: usize) -> String {
 
 /// The card.
 pub fn honest_numbers(lab: Lab) -> AnyView {
-    let there = holds(move || lab.race.with(|r| !r.learners.is_empty()));
+    let there = holds(move || lab.race.with(|r| !r.tracks.is_empty()));
     // A run that is shown again was measured elsewhere.
     let batch = move || {
         let shown = lab.player.with(|p| p.run().map(|run| run.config.batch_size));

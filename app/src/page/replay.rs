@@ -7,36 +7,22 @@ use std::sync::Arc;
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use sparring_core::ExperimentConfig;
-use sparring_core::run_file::RunFile;
+use sparring_core::record::run_file::RunFile;
 use sparring_figures::html::escape;
 use sparring_figures::number;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlInputElement};
 
-use super::kit::{effect, memo};
+use super::entries::{self, day, recorded};
+use super::kit::{acted, effect, memo};
 use super::lab::{Lab, Phase};
 use super::tag::tag;
 use crate::replay::{LENGTH, Player, SPEEDS, Source, recording};
-use crate::trainer::fetch::{self, Missing};
 use crate::words::runs as words;
 
 /// Between two looks at the clock, milliseconds: charts redraw no more often.
 const TICK: u32 = 100;
-
-/// What fetching or reading a recorded run came to, in words where it did not.
-pub async fn recorded(file: &str) -> Result<RunFile, String> {
-    match fetch::get(&format!("runs/{file}"), &mut |_| true).await {
-        Ok(bytes) => RunFile::read(&bytes).map_err(|e| e.to_string()),
-        Err(Missing::Broken(words)) => Err(words),
-        Err(_) => Err("it is not on this server".into()),
-    }
-}
-
-/// The day of a date.
-pub fn day(run: &RunFile) -> &str {
-    run.date.get(..10).unwrap_or(&run.date)
-}
 
 fn play_words(player: &Player) -> &'static str {
     match (player.playing(), player.at() >= 1.0) {
@@ -64,7 +50,7 @@ fn markup(player: &Player, train: &str) -> String {
          <span class=\"quiet\">{pace}</span>\
          <button type=\"button\" data-act=\"train\" data-testid=\"replay-train\">{train}</button></div>",
         name = escape(&run.name),
-        origin = escape(&words::origin(player.source(), &run.device.name, day(run))),
+        origin = escape(&player.source().origin(&run.device.name, day(run))),
         play = play_words(player),
         at = player.at() * 1000.0,
         place = words::PLACE,
@@ -106,12 +92,6 @@ impl Lab {
     }
 }
 
-/// What was pressed or moved among text: its act, and the element that has it.
-pub fn acted(ev: &web_sys::Event) -> Option<(String, Element)> {
-    let element = ev.target()?.dyn_into::<Element>().ok()?.closest("[data-act]").ok()??;
-    Some((element.get_attribute("data-act")?, element))
-}
-
 async fn play(lab: Lab) {
     loop {
         TimeoutFuture::new(TICK).await;
@@ -141,7 +121,7 @@ pub fn replay(lab: Lab) -> AnyView {
             }
         });
     };
-    super::runs::refresh(lab);
+    entries::refresh(lab.runs);
     // Who chooses another scenario sees that one.
     let scenario = memo(move || lab.config.with(recording));
     let shows_recorded = move || lab.player.with_untracked(|p| p.run().is_some() && p.source() == Source::Recorded);

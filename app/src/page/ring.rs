@@ -107,8 +107,8 @@ fn failure(lab: Lab) -> AnyView {
 fn warnings(lab: Lab) -> String {
     let mut out = String::new();
     lab.race.with(|r| {
-        let failed = r.learners.iter().filter_map(|l| l.failed.as_ref().map(|why| format!("{} stopped: {why}", l.info.name)));
-        for line in r.warnings.iter().cloned().chain(failed) {
+        let failed = r.tracks.iter().filter_map(|l| l.failed.as_ref().map(|why| format!("{} stopped: {why}", l.info.name)));
+        for line in r.said().into_iter().chain(failed) {
             out.push_str(&format!("<li>{}</li>", escape(&line)));
         }
     });

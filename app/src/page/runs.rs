@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use sparring_core::ExperimentConfig;
-use sparring_core::run_file::{self, RunFile};
+use sparring_core::record::run_file::{self, RunFile};
 use sparring_figures::html::{escape, table};
 use sparring_figures::number;
 use wasm_bindgen::{JsCast, JsValue};
@@ -15,107 +15,21 @@ use web_sys::{Blob, DragEvent, File, FileList, HtmlCanvasElement, HtmlElement, H
 
 use super::chart;
 use super::compare::comparison;
-use super::kit::{self, holds, never, told, words as fixed};
+use super::entries::{Entry, IMPORTED, day, fetch_recorded, refresh};
+use super::kit::{self, acted, holds, never, told, words as fixed};
 use super::lab::{Lab, Phase};
 use super::look::{context, stamp};
-use super::replay::{acted, day, recorded};
 use super::tag::{self, tag};
 use crate::export;
 use crate::kept::{self, Shelf};
 use crate::protocol::{Command, Message};
-use crate::race::Learner;
+use crate::race::{Learner, Race};
 use crate::replay::Source;
-use crate::trainer::fetch;
 use crate::trainer::store::{Store, manager};
 use crate::words::runs as words;
 
-/// Marks the id of a run that came as a file.
-const IMPORTED: &str = "file";
 /// Of a chart that is taken away, in pixels.
 const CHART_WIDTH: f64 = 900.0;
-
-/// A run of the list.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// Its id, or the name of its file.
-    pub run: String,
-    /// Where it comes from.
-    pub source: Source,
-    /// The number under which it lies, to know it again.
-    number: u32,
-    /// Its size.
-    bytes: usize,
-    /// Whether it can be gone on with.
-    pub resumes: bool,
-    /// What it holds, or why it cannot be read.
-    pub file: Result<Arc<RunFile>, String>,
-}
-
-impl Entry {
-    fn name(&self) -> &str {
-        self.file.as_ref().map_or(self.run.as_str(), |file| file.name.as_str())
-    }
-}
-
-/// The newest state of a kept run that can be read.
-async fn read_kept(store: &Store, shelf: &Shelf) -> Entry {
-    let source = if shelf.run.ends_with(IMPORTED) { Source::Imported } else { Source::Kept };
-    let mut entry = Entry { run: shelf.run.clone(), source, number: 0, bytes: 0, resumes: false, file: Err(words::CANNOT_OPEN.to_owned()) };
-    for number in shelf.runs.iter().copied() {
-        let Some(bytes) = store.read(&kept::run_file(&shelf.run, number)).await else { continue };
-        (entry.number, entry.bytes) = (number, bytes.len());
-        match RunFile::read(&bytes) {
-            Ok(file) => {
-                entry.resumes = !file.extent().1 && shelf.checkpoint(number).is_some();
-                entry.file = Ok(Arc::new(file));
-                break;
-            }
-            Err(why) if entry.file.is_err() => entry.file = Err(why.to_string()),
-            Err(_) => {}
-        }
-    }
-    entry
-}
-
-/// Looks at what is kept; what is known is not read again.
-pub fn refresh(lab: Lab) {
-    spawn_local(async move {
-        let store = Store::open().await;
-        let shelves = kept::shelves(&store.names().await);
-        let known = lab.runs.get_untracked();
-        let mut list = Vec::new();
-        for shelf in &shelves {
-            let same =
-                |e: &&Entry| e.run == shelf.run && shelf.runs.first() == Some(&e.number) && e.resumes != shelf.checkpoints.is_empty();
-            list.push(match known.iter().find(same) {
-                Some(entry) => entry.clone(),
-                None => read_kept(&store, shelf).await,
-            });
-        }
-        list.extend(known.into_iter().filter(|e| e.source == Source::Recorded));
-        lab.runs.set(list);
-    });
-}
-
-/// Fetches the recorded runs that are not in the list yet.
-fn fetch_recorded(lab: Lab) {
-    if lab.runs.with_untracked(|runs| runs.iter().any(|e| e.source == Source::Recorded)) {
-        return;
-    }
-    spawn_local(async move {
-        let index = fetch::get("runs/index.json", &mut |_| true).await.unwrap_or_default();
-        let names: Vec<String> = std::str::from_utf8(&index).ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        for run in names {
-            let file = recorded(&run).await.map(Arc::new);
-            let entry = Entry { run, source: Source::Recorded, number: 0, bytes: 0, resumes: false, file };
-            lab.runs.update(|runs| {
-                if runs.iter().all(|e| e.run != entry.run) {
-                    runs.push(entry);
-                }
-            });
-        }
-    });
-}
 
 /// The list as a table.
 fn list(runs: &[Entry], chosen: &[String], busy: bool) -> String {
@@ -126,7 +40,7 @@ fn list(runs: &[Entry], chosen: &[String], busy: bool) -> String {
     let row = |entry: &Entry| {
         let run = &entry.run;
         let own = entry.source != Source::Recorded;
-        let (name, kind) = (escape(entry.name()), words::kind(entry.source));
+        let (name, kind) = (escape(entry.name()), entry.source.label());
         let delete = if own { button("delete", words::DELETE, run, false) } else { String::new() };
         let file = match &entry.file {
             Ok(file) => file,
@@ -164,15 +78,15 @@ fn list(runs: &[Entry], chosen: &[String], busy: bool) -> String {
 }
 
 /// Files of the learners that the trainer holds.
-fn weights(learners: &[Learner]) -> String {
-    let row = |(i, l): (usize, &Learner)| {
+fn weights(race: &Race) -> String {
+    let row = |(i, l): (usize, Learner)| {
         let button = |act: &str, words: &str| {
             format!("<button type=\"button\" class=\"small\" data-act=\"{act}\" data-learner=\"{i}\">{words}</button>")
         };
         let acts = format!("{}{}", button("weights", words::WEIGHTS), button("masks", words::MASKS));
         vec![escape(&l.name()), format!("<div class=\"row\">{acts}</div>")]
     };
-    let rows: Vec<Vec<String>> = learners.iter().enumerate().map(row).collect();
+    let rows: Vec<Vec<String>> = race.learners().enumerate().map(row).collect();
     table(words::HELD, &[words::LEARNER, words::FILES], rows)
 }
 
@@ -318,7 +232,7 @@ impl Lab {
                         store.remove(&file).await;
                     }
                     self.remark.set(Some(words::deleted(&name)));
-                    refresh(self);
+                    refresh(self.runs);
                 });
             }
             return;
@@ -360,8 +274,8 @@ async fn storage() -> Option<String> {
 
 /// The place.
 pub fn runs(lab: Lab) -> AnyView {
-    refresh(lab);
-    fetch_recorded(lab);
+    refresh(lab.runs);
+    fetch_recorded(lab.runs);
     let chosen = RwSignal::new(Vec::<String>::new());
     let used = RwSignal::new(String::new());
     kit::effect(move || {
@@ -380,7 +294,7 @@ pub fn runs(lab: Lab) -> AnyView {
     // What the trainer holds: nobody while a run is only shown again.
     let held = stamp(lab);
     let held = holds(move || held.with(Option::is_some));
-    let held = told(move || if held.get() { lab.race.with_untracked(|r| weights(&r.learners)) } else { String::new() });
+    let held = told(move || if held.get() { lab.race.with_untracked(weights) } else { String::new() });
     let clicked = move |ev: web_sys::Event| {
         let Some((act, element)) = acted(&ev) else { return };
         let of = |name: &str| element.get_attribute(name).unwrap_or_default();
@@ -433,7 +347,7 @@ pub fn runs(lab: Lab) -> AnyView {
         kit::heading(words::TITLE),
         kit::announces("remark", "runs-remark", told(move || lab.remark.get().unwrap_or_default())),
         kit::scrolled("", words::CAPTION, "runs-list", list.into()),
-        kit::part("row", vec![csv, json, kit::when(holds(move || lab.race.with(|r| !r.learners.is_empty())), "row", charts)]),
+        kit::part("row", vec![csv, json, kit::when(holds(move || lab.race.with(|r| !r.tracks.is_empty())), "row", charts)]),
         kit::field("field", fixed(words::BRING), fixed(""), "", chooser),
         kit::html("", "runs-held", held),
         kit::says("quiet", "", told(move || used.get())),

@@ -58,7 +58,7 @@ impl Place {
         let bytes = || js_sys::Uint8Array::new(attachment).to_vec();
         match message {
             Message::Samples { count, score, classes, extent, epoch } => {
-                let learners = self.lab.race.with_untracked(|r| r.learners.len());
+                let learners = self.lab.race.with_untracked(|r| r.tracks.len());
                 if let Some(samples) = Samples::read(&bytes(), *count, learners) {
                     let answered = Answered { samples, score: score.clone(), classes: classes.clone(), extent: *extent, epoch: *epoch };
                     self.answered.set(Some(answered));
@@ -114,7 +114,7 @@ fn url(pictures: &[(u32, String)], index: u32) -> String {
 /// The dense learner and the first sparse one: the two that are told apart. Without one of a kind, the first two.
 fn two(lab: Lab) -> (usize, usize) {
     lab.race.with(|r| {
-        let of = |dense: bool| r.learners.iter().position(|l| !l.info.control && (l.info.learner == "dense") == dense);
+        let of = |dense: bool| r.tracks.iter().position(|l| !l.info.control && (l.info.learner == "dense") == dense);
         let dense = of(true).unwrap_or(0);
         (dense, of(false).filter(|s| *s != dense).unwrap_or(1))
     })

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use leptos::prelude::*;
+use sparring_core::record::Metric;
 use sparring_figures::html::escape;
 use sparring_figures::{Tone, number};
 
@@ -19,24 +20,34 @@ fn corner(out: &mut String, tone: Tone, score: Option<String>, caption: &str) {
 }
 
 /// All at the same epoch, like the sentence below; one that stopped keeps its last.
-fn score(race: &Race, learner: &Learner) -> Option<String> {
+fn score(race: &Race, learner: Learner) -> Option<String> {
     let shown = match race.common_epoch().filter(|_| learner.failed.is_none()) {
-        Some(epoch) => learner.evaluations.iter().find(|e| e.epoch == epoch),
-        None => learner.evaluations.last().filter(|_| learner.failed.is_some()),
+        Some(epoch) => learner.at_epoch(epoch),
+        None => learner.latest().filter(|_| learner.failed.is_some()),
     };
-    shown?.score(race.deciding()).map(|s| number::percent(s.accuracy, 1))
+    race.deciding().score(shown?).map(|s| number::percent(s.accuracy, 1))
+}
+
+/// What decides, behind a learner's name.
+fn decided_by(metric: Metric) -> &'static str {
+    match metric {
+        Metric::RobustTest | Metric::RobustGap => say::DECIDED_ATTACKED,
+        Metric::Corrupted => say::DECIDED_CORRUPTED,
+        Metric::HardHalf | Metric::HardestBin => say::DECIDED_HARD,
+        Metric::Test => say::DECIDED_TEST,
+    }
 }
 
 fn corners(lab: Lab) -> String {
     let mut out = String::new();
     lab.race.with(|race| {
-        if race.learners.is_empty() {
+        if race.tracks.is_empty() {
             let learners = lab.learners();
             for (learner, tone) in learners.iter().zip(race::tones(&learners)) {
                 corner(&mut out, tone, None, &race::label(learner));
             }
         }
-        let decides = if race.common_epoch().is_some() { say::what_decides(race.deciding()) } else { "" };
+        let decides = if race.common_epoch().is_some() { decided_by(race.deciding()) } else { "" };
         for learner in race.corners() {
             corner(&mut out, learner.tone, score(race, learner), &format!("{}{decides}", learner.label));
         }
@@ -46,7 +57,7 @@ fn corners(lab: Lab) -> String {
 
 fn sentence(lab: Lab) -> String {
     lab.race.with(|race| match &race.summary {
-        _ if race.learners.is_empty() => say::SAME_START.to_owned(),
+        _ if race.tracks.is_empty() => say::SAME_START.to_owned(),
         Some(summary) if !summary.verdict.is_empty() => summary.verdict.clone(),
         _ => verdict::sentence(race),
     })
@@ -69,9 +80,7 @@ pub fn scoreboard(lab: Lab) -> AnyView {
 pub fn controls_line(lab: Lab) -> AnyView {
     let line = told(move || {
         lab.race.with(|race| {
-            let score = |l: &Learner| {
-                l.evaluations.last()?.score(race.deciding()).map(|s| format!("{} {}", l.label, number::percent(s.accuracy, 1)))
-            };
+            let score = |l: Learner| race.deciding().score(l.latest()?).map(|s| format!("{} {}", l.label, number::percent(s.accuracy, 1)));
             let parts: Vec<_> = race.controls().filter_map(score).collect();
             if parts.is_empty() { String::new() } else { say::controls_line(&parts.join(", ")) }
         })

@@ -333,7 +333,7 @@ fn corner(lab: Lab, index: usize) -> AnyView {
             edit(&|l| l.semantics = if on { Semantics::Masked } else { Semantics::Sparse });
         });
     let weights = told(move || {
-        lab.race.with(|r| r.corners().nth(index).map(|l| say::weights(l.info.active_parameters, l.info.parameters)).unwrap_or_default())
+        lab.race.with(|r| r.corners().nth(index).map(|l| say::weights(l.now.active_parameters, l.now.parameters)).unwrap_or_default())
     });
     let sparse = holds(move || learner.get().method != Method::Dense);
     // A corner of the race that runs: the form's density can be given to it.

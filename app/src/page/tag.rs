@@ -164,7 +164,7 @@ fn connect(element: Element, wiring: Rc<RefCell<Option<Wiring>>>) {
     }
     for wire in wiring.wires {
         let element = element.clone();
-        super::kit::effect(move || wire.follow(&element));
+        super::signals::effect(move || wire.follow(&element));
     }
     for (event, hear) in wiring.heard {
         let closure = Closure::<dyn Fn(Event)>::wrap(hear).into_js_value();

@@ -5,7 +5,7 @@
 use sparring_core::config::ExperimentConfig;
 use sparring_core::device::info::DeviceInfo;
 use sparring_core::events::Event;
-use sparring_core::run_file::{RUN_FILE_VERSION, RunFile, thin};
+use sparring_core::record::run_file::{RUN_FILE_VERSION, RunFile, thin};
 use sparring_core::train::Session;
 use sparring_core::train::checkpoint::Checkpoint;
 use wasm_bindgen::{JsCast, JsValue};

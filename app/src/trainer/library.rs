@@ -68,10 +68,7 @@ impl Library {
     }
 
     /// The scores that ship with the project, where the dataset has any.
-    pub async fn scores(&mut self, config: &ExperimentConfig, data: &Dataset, out: &Outbox) -> Result<Option<Arc<Scores>>, Halt> {
-        if config.dataset != DatasetName::Cifar10 {
-            return Ok(None);
-        }
+    pub async fn shipped_scores(&mut self, config: &ExperimentConfig, data: &Dataset, out: &Outbox) -> Result<Option<Arc<Scores>>, Halt> {
         if self.scores.is_none() {
             out.loading("Fetching the hardness scores", None).await;
             match fetch::get(SCORES, &mut |_| !out.cancelled()).await {

@@ -22,11 +22,10 @@ use sparring_core::device::Device;
 use sparring_core::device::info::DeviceChoice;
 use sparring_core::error::Error;
 use sparring_core::events::Event;
-use sparring_core::hardness::Subset;
-use sparring_core::hardness::{Column, ScoreName, Scores};
+use sparring_core::hardness::{Column, Scores};
 use sparring_core::train::Session;
 use sparring_core::train::parent::{self, Parents};
-use sparring_core::train::scoring::{Extra, SCORING_EPOCHS, Scoring, scoring_config};
+use sparring_core::train::scoring::{Extra, Made, ScorePolicy, Scoring};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
@@ -311,28 +310,17 @@ impl Trainer {
 
     /// The scores of a race's images: those that ship, or were made in this browser; made now where its subset cannot do without.
     async fn scores(&mut self, config: &ExperimentConfig, data: &Arc<Dataset>) -> Result<Option<Arc<Scores>>, Halt> {
-        let needed = match config.subset {
-            Subset::Ranked { score, .. } => Some(score),
-            _ => None,
-        };
-        if needed.is_none_or(|score| score == ScoreName::El2n)
-            && let Some(shipped) = self.library.scores(config, data, &self.out).await?
+        let policy = ScorePolicy::of(config);
+        if policy.takes_shipped()
+            && let Some(shipped) = self.library.shipped_scores(config, data, &self.out).await?
         {
             return Ok(Some(shipped));
         }
-        let run = scoring_config(config, SCORING_EPOCHS);
-        let mut extra = Extra { grand: needed == Some(ScoreName::Grand), forgetting: needed == Some(ScoreName::Forgetting) };
-        if let Some(kept) = self.library.kept_scores(&run, data).await? {
-            if needed.is_none_or(|score| kept.get(score).is_ok()) {
-                return Ok(Some(kept));
-            }
-            // What it has is made again, with what it lacks.
-            extra.grand |= kept.get(ScoreName::Grand).is_ok();
-            extra.forgetting |= kept.get(ScoreName::Forgetting).is_ok();
-        }
-        match needed {
-            Some(_) => Ok(Some(self.score(run, data, extra).await?)),
-            None => Ok(None),
+        let kept = self.library.kept_scores(&policy.run, data).await?;
+        match policy.after(kept.as_deref()) {
+            Made::Enough => Ok(kept),
+            Made::Without => Ok(None),
+            Made::Make(extra) => Ok(Some(self.score(policy.run, data, extra).await?)),
         }
     }
 

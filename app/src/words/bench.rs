@@ -4,8 +4,6 @@ use sparring_core::attack::Norm;
 use sparring_core::corrupt::Corruption;
 use sparring_figures::number;
 
-use crate::examine::{Change, Outcome};
-
 /// Heading.
 pub const TITLE: &str = "The test bench";
 /// Where nobody trained yet.
@@ -103,11 +101,11 @@ pub fn allowed(norm: Option<Norm>, eps_linf: u32, eps_l2: u32) -> String {
     }
 }
 /// What the attack did, in a sentence.
-pub fn changed(change: Change) -> String {
-    if change.most == 0 {
+pub fn changed(most: u8, share: f64, length: f64) -> String {
+    if most == 0 {
         return "Nothing was changed.".into();
     }
-    format!("Changed by at most {} of 255, in {} of the values; {:.2} long.", change.most, number::percent(change.share, 0), change.length)
+    format!("Changed by at most {most} of 255, in {} of the values; {length:.2} long.", number::percent(share, 0))
 }
 /// Caption of the magnified change.
 pub fn magnified(factor: u8) -> String {
@@ -141,43 +139,26 @@ pub fn true_class(class: &str) -> String {
 pub fn untouched(learner: &str) -> String {
     format!("{learner}, untouched")
 }
-/// What a learner says, without its stop.
-pub fn says(learner: &str, class: &str, probability: f32, outcome: Outcome, attacked: bool) -> String {
-    let answer = format!("{class} ({})", number::percent(probability.into(), 0));
-    match outcome {
-        Outcome::Right => format!("{learner} rightly says {answer}"),
-        Outcome::Wrong => format!("{learner} wrongly says {answer}"),
-        Outcome::Says => format!("{learner} says {answer}"),
-        Outcome::Still => format!("{learner} still says {answer}"),
-        Outcome::Changed if attacked => format!("{learner} was fooled into {answer}"),
-        Outcome::Changed => format!("{learner} now says {answer}"),
-        Outcome::StillWrong => format!("{learner} was wrong before and says {answer}"),
-        Outcome::Mended => format!("{learner} was wrong before and now rightly says {answer}"),
-    }
-}
+/// The true class, of an untouched picture.
+pub const RIGHT: &str = "rightly says";
+/// Another, of an untouched picture.
+pub const WRONG: &str = "wrongly says";
+/// Where nobody knows the truth.
+pub const SAYS: &str = "says";
+/// The same as before.
+pub const STILL: &str = "still says";
+/// Another than before, by an attack.
+pub const FOOLED: &str = "was fooled into";
+/// Another than before.
+pub const NOW: &str = "now says";
+/// Wrong before and now.
+pub const STILL_WRONG: &str = "was wrong before and says";
+/// Wrong before, right now.
+pub const MENDED: &str = "was wrong before and now rightly says";
 
-/// One learner in the sentence: its name, its answers before and now.
-pub struct Said<'a> {
-    /// The learner.
-    pub learner: &'a str,
-    /// The class that it gave the untouched picture; `None` where this is the untouched picture.
-    pub before: Option<usize>,
-    /// Its class now.
-    pub now: usize,
-    /// How likely it finds that.
-    pub probability: f32,
-}
-
-/// What happened, in one sentence.
-pub fn sentence(said: &[Said<'_>], classes: &[String], truth: Option<usize>, attacked: bool) -> String {
-    let mut out = String::new();
-    for (i, s) in said.iter().enumerate() {
-        out.push_str(if i == 0 { "" } else { "; " });
-        let class = classes.get(s.now).map_or("?", String::as_str);
-        out.push_str(&says(s.learner, class, s.probability, Outcome::of(truth, s.before, s.now), attacked));
-    }
-    out.push('.');
-    out
+/// What a learner says, without its stop; `how` is one of the above.
+pub fn says(learner: &str, how: &str, class: &str, probability: f32) -> String {
+    format!("{learner} {how} {class} ({:.0}%)", probability * 100.0)
 }
 
 #[cfg(test)]
@@ -185,30 +166,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_sentence_tells_every_learner() {
-        let classes = ["frog", "cat"].map(String::from);
-        let said = [
-            Said { learner: "SET 0.2", before: Some(0), now: 0, probability: 0.71 },
-            Said { learner: "Dense", before: Some(0), now: 1, probability: 0.9 },
-        ];
-        assert_eq!(sentence(&said, &classes, Some(0), true), "SET 0.2 still says frog (71%); Dense was fooled into cat (90%).");
-        let plain = [Said { learner: "Dense", before: None, now: 1, probability: 0.9 }];
-        assert_eq!(sentence(&plain, &classes, Some(0), false), "Dense wrongly says cat (90%).");
-        assert_eq!(sentence(&plain, &classes, None, false), "Dense says cat (90%).");
-    }
-
-    #[test]
     fn sentences_read_as_meant() {
-        assert_eq!(says("SET 0.2", "frog", 0.714, Outcome::Still, true), "SET 0.2 still says frog (71%)");
-        assert_eq!(says("Dense", "cat", 0.5, Outcome::Changed, true), "Dense was fooled into cat (50%)");
-        assert_eq!(says("Dense", "cat", 0.5, Outcome::Changed, false), "Dense now says cat (50%)");
+        assert_eq!(says("SET 0.2", STILL, "frog", 0.714), "SET 0.2 still says frog (71%)");
         assert_eq!(kind(Corruption::JpegCompression), "JPEG compression");
         assert_eq!(kind(Corruption::GaussianNoise), "Gaussian noise");
         assert_eq!(epsilon(Some(Norm::L2), 8, 21), "1.05");
         assert_eq!(allowed(Some(Norm::Linf), 8, 10), "Every channel of every pixel may change by at most 8 of 255.");
-        assert_eq!(
-            changed(Change { most: 8, share: 0.976, length: 1.239 }),
-            "Changed by at most 8 of 255, in 98% of the values; 1.24 long."
-        );
+        assert_eq!(changed(8, 0.976, 1.239), "Changed by at most 8 of 255, in 98% of the values; 1.24 long.");
     }
 }

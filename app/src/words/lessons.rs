@@ -1,7 +1,5 @@
 //! Lessons: what stands around their text, which is a file of its own (`public/lessons.txt`).
 
-use crate::lesson::Wait;
-
 /// Heading of the place.
 pub const TITLE: &str = "Lessons";
 /// Under it.
@@ -33,14 +31,10 @@ pub const PANEL: &str = "Lesson";
 pub fn step(number: usize, of: usize, lesson: &str) -> String {
     format!("Step {number} of {of}: {lesson}")
 }
-/// What a step waits for.
-pub fn waits(wait: Option<Wait>) -> &'static str {
-    match wait {
-        Some(Wait::Answer) => "Say what you expect, then go on.",
-        Some(Wait::Race) => "This goes on when the race has come to its end.",
-        None => "",
-    }
-}
+/// A step waits for a prediction.
+pub const WAITS_ANSWER: &str = "Say what you expect, then go on.";
+/// A step waits for the end of a race.
+pub const WAITS_RACE: &str = "This goes on when the race has come to its end.";
 /// What was predicted, and, where one answer is right whatever happens, which.
 pub fn predicted(answer: &str, right: Option<(bool, &str)>) -> String {
     match right {

@@ -1,6 +1,17 @@
 //! The presets.
 
-use crate::presets::Preset;
+/// An experiment with a name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Preset {
+    /// In links.
+    pub name: &'static str,
+    /// What the select says.
+    pub label: &'static str,
+    /// One plain sentence.
+    pub about: &'static str,
+    /// What differs from the defaults, as in a link.
+    pub query: &'static str,
+}
 
 /// In the order of the select; the first is the default experiment.
 pub const PRESETS: &[Preset] = &[

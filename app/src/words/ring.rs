@@ -1,7 +1,5 @@
 //! The ring: controls, standing, score, chart, numbers, device.
 
-use crate::race::Series;
-
 /// The slogan.
 pub const SLOGAN: &str = "Who learns the hard ones better?";
 /// Link for keys.
@@ -94,26 +92,24 @@ pub const COPY_LINK: &str = "Copy link";
 /// Button.
 pub const COPY_COMMAND: &str = "Copy as command";
 
-/// Why the chart is empty.
-pub fn empty(started: bool, evaluated: bool, series: Series) -> &'static str {
-    match (started, series) {
-        (false, _) => "Press Train and the curves grow here.",
-        (true, Series::Train | Series::Loss) => "The first steps are under way.",
-        (true, Series::Gap) if evaluated => "There is no dense learner to compare with.",
-        (true, _) if evaluated => "This race does not measure this.",
-        (true, _) => "This is measured at the end of each epoch; Train and Loss move before.",
-    }
-}
+/// Why the chart is empty: nobody trains, ...
+pub const EMPTY_BEFORE: &str = "Press Train and the curves grow here.";
+/// ... no step was reported yet, ...
+pub const EMPTY_STEPS: &str = "The first steps are under way.";
+/// ... no epoch has ended, ...
+pub const EMPTY_EPOCH: &str = "This is measured at the end of each epoch; Train and Loss move before.";
+/// ... there is nobody to take the gap from, ...
+pub const EMPTY_GAP: &str = "There is no dense learner to compare with.";
+/// ... or it is not measured.
+pub const EMPTY_NEVER: &str = "This race does not measure this.";
 /// What decides, behind a learner's name.
-pub fn what_decides(series: Series) -> &'static str {
-    match series {
-        Series::Robust => ", attacked test set",
-        Series::Corrupted => ", corrupted test set",
-        Series::Hard => ", hard half of the test set",
-        Series::Test => ", test set",
-        _ => "",
-    }
-}
+pub const DECIDED_ATTACKED: &str = ", attacked test set";
+/// The same.
+pub const DECIDED_CORRUPTED: &str = ", corrupted test set";
+/// The same.
+pub const DECIDED_HARD: &str = ", hard half of the test set";
+/// The same.
+pub const DECIDED_TEST: &str = ", test set";
 /// The random controls' results.
 pub fn controls_line(results: &str) -> String {
     format!("On a random subset of the same size instead: {results}.")

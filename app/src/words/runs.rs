@@ -1,14 +1,16 @@
 //! Recorded, kept and imported runs.
 
-use crate::replay::Source;
-
 /// What a shown run is, and why its numbers are not this machine's.
-pub fn origin(source: Source, device: &str, date: &str) -> String {
-    match source {
-        Source::Recorded => format!("Recorded on {device}, {date}: not your machine."),
-        Source::Kept => format!("Kept in this browser, trained on {device}, {date}."),
-        Source::Imported => format!("From a file: trained on {device}, {date}. Not your machine, as far as this page knows."),
-    }
+pub fn recorded_on(device: &str, date: &str) -> String {
+    format!("Recorded on {device}, {date}: not your machine.")
+}
+/// The same of a kept one.
+pub fn kept_from(device: &str, date: &str) -> String {
+    format!("Kept in this browser, trained on {device}, {date}.")
+}
+/// The same of one that was brought.
+pub fn brought_from(device: &str, date: &str) -> String {
+    format!("From a file: trained on {device}, {date}. Not your machine, as far as this page knows.")
 }
 /// How long it took, and how long it plays.
 pub fn pace(trained: &str, played: &str) -> String {
@@ -53,13 +55,11 @@ pub fn about(kind: &str, epochs: u32, of: u32, device: &str, date: &str) -> Stri
     format!("{kind}, {epochs} of {of} epochs on {device}, {date}")
 }
 /// Where a run comes from, in a word.
-pub fn kind(source: Source) -> &'static str {
-    match source {
-        Source::Recorded => "Recorded",
-        Source::Kept => "Kept here",
-        Source::Imported => "From a file",
-    }
-}
+pub const RECORDED: &str = "Recorded";
+/// The same.
+pub const KEPT: &str = "Kept here";
+/// The same.
+pub const IMPORTED: &str = "From a file";
 /// A kept run whose files cannot be opened.
 pub const CANNOT_OPEN: &str = "the browser cannot open its file";
 /// A run that cannot be read.

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use super::fetch::{Remote, Sources, run_watched};
 use super::store::Temporary;
 use super::*;
-use sparring_core::data::cifar::{self, Form, IMAGE_BYTES, RECORD_BYTES};
+use sparring_core::data::IMAGE_BYTES;
+use sparring_core::data::cifar::{self, Form, RECORD_BYTES};
 use sparring_core::data::cifar100;
 
 const SMALL: Form = Form { train_batches: 1, batch: 2, sha256: None };

@@ -219,7 +219,14 @@ impl AutoAttack {
         let begun = Instant::now();
         let to = (self.through + arena.lanes()).min(self.standing.len());
         let samples = self.standing[self.through..to].to_vec();
-        let broken = arena.attack(device, &self.config, (part, rank), data, images, &samples).await?;
+        let run = arena.begin(device, &self.config, (part, rank), (data, images), &samples).await?;
+        let answer = match part {
+            Part::Clean => arena.clean(),
+            Part::ApgdCe | Part::ApgdT => apgd::run(&run, device, part, rank).await?,
+            Part::FabT => fab::run(&run, device).await?,
+            Part::Square => square::run(&run, device).await?,
+        };
+        let broken = run.verify(device, part, answer).await?;
         if part == Part::Clean && self.through == 0 {
             self.warnings.extend(arena.doubts(device, data, images, &samples).await?);
         }

@@ -52,34 +52,64 @@ pub struct WeightGrad<'a, T> {
     pub dw: &'a mut [T],
 }
 
+/// A number type with its convolution: the plain loops, but where it has a faster one.
+pub trait Convolve: Real {
+    /// See [`plain::forward`].
+    fn forward(index: Index<'_>, args: Forward<'_, Self>) {
+        plain::forward(index, args);
+    }
+    /// See [`plain::input_grad`].
+    fn input_grad(index: Index<'_>, args: InputGrad<'_, Self>) {
+        plain::input_grad(index, args);
+    }
+    /// See [`plain::weight_grad`].
+    fn weight_grad(index: Index<'_>, args: WeightGrad<'_, Self>) {
+        plain::weight_grad(index, args);
+    }
+}
+
+impl Convolve for f64 {}
+
+impl Convolve for f32 {
+    fn forward(index: Index<'_>, args: Forward<'_, Self>) {
+        fast::forward(index, args);
+    }
+    fn input_grad(index: Index<'_>, args: InputGrad<'_, Self>) {
+        fast::input_grad(index, args);
+    }
+    fn weight_grad(index: Index<'_>, args: WeightGrad<'_, Self>) {
+        fast::weight_grad(index, args);
+    }
+}
+
 /// `y = conv(x, w) (+ bias on the valid lanes)`.
-fn conv_forward<T: Real>(args: Forward<'_, T>) {
-    T::conv_forward(Index::Dense, args);
+fn conv_forward<T: Convolve>(args: Forward<'_, T>) {
+    T::forward(Index::Dense, args);
 }
 
 /// The same at the weights of an index whose rows are output channels.
-fn sparse_conv_forward<T: Real>(csr: Csr<'_>, args: Forward<'_, T>) {
-    T::conv_forward(Index::Sparse(csr), args);
+fn sparse_conv_forward<T: Convolve>(csr: Csr<'_>, args: Forward<'_, T>) {
+    T::forward(Index::Sparse(csr), args);
 }
 
 /// `dx (+)= the transposed convolution of dy`.
-fn conv_input_grad<T: Real>(args: InputGrad<'_, T>) {
-    T::conv_input_grad(Index::Dense, args);
+fn conv_input_grad<T: Convolve>(args: InputGrad<'_, T>) {
+    T::input_grad(Index::Dense, args);
 }
 
 /// The same at the weights of an index whose rows are input channels.
-fn sparse_conv_input_grad<T: Real>(csr: Csr<'_>, args: InputGrad<'_, T>) {
-    T::conv_input_grad(Index::Sparse(csr), args);
+fn sparse_conv_input_grad<T: Convolve>(csr: Csr<'_>, args: InputGrad<'_, T>) {
+    T::input_grad(Index::Sparse(csr), args);
 }
 
 /// `dw = sum of dy * x`.
-fn conv_weight_grad<T: Real>(args: WeightGrad<'_, T>) {
-    T::conv_weight_grad(Index::Dense, args);
+fn conv_weight_grad<T: Convolve>(args: WeightGrad<'_, T>) {
+    T::weight_grad(Index::Dense, args);
 }
 
 /// The same at the weights of an index whose rows are output channels: a sampled product.
-fn sparse_conv_weight_grad<T: Real>(csr: Csr<'_>, args: WeightGrad<'_, T>) {
-    T::conv_weight_grad(Index::Sparse(csr), args);
+fn sparse_conv_weight_grad<T: Convolve>(csr: Csr<'_>, args: WeightGrad<'_, T>) {
+    T::weight_grad(Index::Sparse(csr), args);
 }
 
 /// The index by which a kernel walks the weights of an output channel.
@@ -87,7 +117,7 @@ pub fn rows<'a, T>(shape: &ConvShape, lent: &Lent<'a, T>) -> Result<Csr<'a>> {
     Csr::forward(shape, lent.index("row_ptr")?, lent.index("index")?)
 }
 
-impl<T: Real> Run<T> for ConvForward {
+impl<T: Convolve> Run<T> for ConvForward {
     fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
         let args = Forward {
             shape: self.shape,
@@ -105,7 +135,7 @@ impl<T: Real> Run<T> for ConvForward {
     }
 }
 
-impl<T: Real> Run<T> for ConvInputGrad {
+impl<T: Convolve> Run<T> for ConvInputGrad {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
         let args = InputGrad {
             shape: self.shape,
@@ -125,7 +155,7 @@ impl<T: Real> Run<T> for ConvInputGrad {
     }
 }
 
-impl<T: Real> Run<T> for ConvWeightGrad {
+impl<T: Convolve> Run<T> for ConvWeightGrad {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
         let args = WeightGrad { shape: self.shape, x: lent.read("x")?, dy: lent.read("dy")?, dw: lent.write("dw")? };
         match self.topology {

@@ -21,6 +21,7 @@ mod sample_norm;
 #[cfg(test)]
 mod tests;
 
+pub use conv::Convolve;
 pub use real::Real;
 
 use crate::device::info::DeviceInfo;
@@ -78,7 +79,7 @@ fn range(id: BufferId, offset: usize, words: usize, len: usize) -> Result<std::o
     }
 }
 
-impl<T: Real> CpuDevice<T> {
+impl<T: Convolve> CpuDevice<T> {
     /// An empty device.
     pub fn new() -> Self {
         Self::default()

@@ -1,15 +1,12 @@
 //! The two number types a CPU device can compute in: f32, the backend, and f64, the oracle.
 //!
-//! Kernels are written once over [`Real`]; where f32 has a faster convolution than the plain loops, the trait's
-//! provided methods are overridden. Transcendentals come from `libm`, so their bits are the same everywhere.
+//! Kernels are written once over [`Real`]. Transcendentals come from `libm`, so their bits are the same everywhere.
 
 use std::fmt::Debug;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub};
 
 use super::aligned::Word;
-use super::conv::index::Index;
-use super::conv::{Forward, InputGrad, WeightGrad, fast, plain};
 
 /// A floating-point number that the CPU kernels can work on.
 pub trait Real:
@@ -52,18 +49,6 @@ pub trait Real:
     fn sqrt(self) -> Self;
     /// Neither NaN nor infinite.
     fn finite(self) -> bool;
-    /// See [`plain::forward`].
-    fn conv_forward(index: Index<'_>, args: Forward<'_, Self>) {
-        plain::forward(index, args);
-    }
-    /// See [`plain::input_grad`].
-    fn conv_input_grad(index: Index<'_>, args: InputGrad<'_, Self>) {
-        plain::input_grad(index, args);
-    }
-    /// See [`plain::weight_grad`].
-    fn conv_weight_grad(index: Index<'_>, args: WeightGrad<'_, Self>) {
-        plain::weight_grad(index, args);
-    }
 }
 
 impl Real for f64 {
@@ -139,14 +124,5 @@ impl Real for f32 {
     #[inline(always)]
     fn finite(self) -> bool {
         self.is_finite()
-    }
-    fn conv_forward(index: Index<'_>, args: Forward<'_, Self>) {
-        fast::forward(index, args);
-    }
-    fn conv_input_grad(index: Index<'_>, args: InputGrad<'_, Self>) {
-        fast::input_grad(index, args);
-    }
-    fn conv_weight_grad(index: Index<'_>, args: WeightGrad<'_, Self>) {
-        fast::weight_grad(index, args);
     }
 }

@@ -9,11 +9,9 @@ use std::ops::RangeInclusive;
 use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
-use super::{Dataset, Images, Normalization, Transforms, Validation, archive, hex, sheets};
+use super::{Dataset, IMAGE_BYTES, Images, Normalization, Transforms, Validation, archive, hex, sheets};
 use crate::error::{Error, Result};
 
-/// Bytes of one image: three planes of 32x32.
-pub const IMAGE_BYTES: usize = 3 * 32 * 32;
 /// Bytes of one record: the label and the image.
 pub const RECORD_BYTES: usize = 1 + IMAGE_BYTES;
 /// Class names by label.

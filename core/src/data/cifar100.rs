@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 
-use super::cifar::IMAGE_BYTES;
+use super::IMAGE_BYTES;
 use super::{Dataset, Images, Normalization, Transforms, Validation, archive};
 use crate::error::{Error, Result};
 

@@ -28,6 +28,9 @@ pub use bytes::{Bytes, Whole};
 pub use name::DatasetName;
 pub use report::Skipped;
 
+/// Bytes of an image of CIFAR: three planes of 32x32.
+pub const IMAGE_BYTES: usize = 3 * 32 * 32;
+
 /// Images of one extent and their labels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Images {

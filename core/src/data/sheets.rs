@@ -6,7 +6,7 @@
 use std::io::Cursor;
 
 #[cfg(feature = "sheets")]
-use super::cifar::IMAGE_BYTES;
+use super::IMAGE_BYTES;
 use crate::error::{Error, Result};
 
 /// The page does without a PNG decoder.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ScoreName;
-use super::Subset;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::formats::safetensors::{Content, Entry, write_entries};
@@ -142,17 +141,6 @@ impl Scores {
         })
     }
 
-    /// The score that ranks the test samples of a race: that of its subset, else EL2N, else the first there is.
-    ///
-    /// # Errors
-    /// `Config` where there is none.
-    pub fn ranking(&self, subset: Subset) -> Result<&Column> {
-        match subset {
-            Subset::Ranked { score, .. } => self.get(score),
-            _ => self.get(ScoreName::El2n).or_else(|e| self.columns.first().ok_or(e)),
-        }
-    }
-
     /// Checks that there is one score a sample of this dataset.
     ///
     /// # Errors
@@ -259,17 +247,5 @@ mod tests {
         let read = Scores::from_bytes("old", &file).unwrap();
         assert_eq!(read.columns, [Column { score: ScoreName::El2n, train: vec![0.5, 1.25, 0.0], test: vec![2.0, 1.0] }]);
         assert_eq!((read.answers, read.card.as_str()), (None, "c"));
-    }
-
-    #[test]
-    fn the_subset_says_which_score_ranks() {
-        let loss: Subset = "loss-hard:0.5".parse().unwrap();
-        assert_eq!(scores().ranking(loss).unwrap().score, ScoreName::Loss);
-        assert_eq!(scores().ranking(Subset::All).unwrap().score, ScoreName::El2n);
-        let only_loss = Scores { columns: scores().columns.split_off(1), ..Scores::default() };
-        assert_eq!(only_loss.ranking(Subset::All).unwrap().score, ScoreName::Loss);
-        let message = only_loss.ranking("grand-easy:0.5".parse().unwrap()).unwrap_err().to_string();
-        assert!(message.contains("no score 'grand'") && message.contains("only: loss"), "{message}");
-        assert!(Scores::default().ranking(Subset::All).is_err());
     }
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Part, ScoreName, Scores};
+use super::{Column, Part, ScoreName, Scores};
 use crate::argsort::{argsort, ascending};
 use crate::error::{Error, Result};
 use crate::names::serde_as_text;
@@ -49,6 +49,19 @@ impl Subset {
     /// Whether hardness scores are needed to select it.
     pub fn needs_scores(self) -> bool {
         matches!(self, Self::Ranked { .. })
+    }
+}
+
+impl Scores {
+    /// The score that ranks the test samples of a race: that of its subset, else EL2N, else the first there is.
+    ///
+    /// # Errors
+    /// `Config` where there is none.
+    pub fn ranking(&self, subset: Subset) -> Result<&Column> {
+        match subset {
+            Subset::Ranked { score, .. } => self.get(score),
+            _ => self.get(ScoreName::El2n).or_else(|e| self.columns.first().ok_or(e)),
+        }
     }
 }
 
@@ -356,5 +369,19 @@ mod tests {
         assert_ne!(of(Subset::Random(0.5)), of(Subset::el2n_hard(0.5)));
         let short = super::super::select(Subset::Random(0.5), &first(20), Some(&labels[..5]), None, 1, 0);
         assert!(short.unwrap_err().to_string().contains("has no label"));
+    }
+
+    #[test]
+    fn the_subset_says_which_score_ranks() {
+        let column = |score| Column { score, train: Vec::new(), test: Vec::new() };
+        let both = Scores { columns: vec![column(ScoreName::El2n), column(ScoreName::Loss)], ..Scores::default() };
+        let loss: Subset = "loss-hard:0.5".parse().unwrap();
+        assert_eq!(both.ranking(loss).unwrap().score, ScoreName::Loss);
+        assert_eq!(both.ranking(Subset::All).unwrap().score, ScoreName::El2n);
+        let only_loss = Scores { columns: vec![column(ScoreName::Loss)], ..Scores::default() };
+        assert_eq!(only_loss.ranking(Subset::All).unwrap().score, ScoreName::Loss);
+        let message = only_loss.ranking("grand-easy:0.5".parse().unwrap()).unwrap_err().to_string();
+        assert!(message.contains("no score 'grand'") && message.contains("only: loss"), "{message}");
+        assert!(Scores::default().ranking(Subset::All).is_err());
     }
 }

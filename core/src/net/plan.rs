@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::formats::{StateDict, Tensor};
 use crate::ops::{BufferId, Dtype, OptimizerName, StepParams, Weight};
 use crate::sparse::csr::{gather, positions_mask};
-use crate::sparse::{Csr, upload};
+use crate::sparse::{Csr, PositionSet, upload};
 use training::TrainPrograms;
 
 /// How a weight tensor is held. Positions are flat indices into the dense tensor, increasing.
@@ -306,6 +306,15 @@ impl Net {
 }
 
 impl WeightSlot {
+    /// The positions that are active.
+    pub fn active_set(&self) -> PositionSet {
+        let mut set = PositionSet::new(self.info.shape.weights());
+        match &self.placement {
+            Placement::Dense => set.fill(),
+            Placement::Sparse(positions) | Placement::Masked(positions) => set.mark(positions),
+        }
+        set
+    }
     /// Holds what a dense state has of this tensor; moments are zero.
     fn from_state(device: &mut Device, info: WeightInfo, placement: Placement, state: &StateDict, training: Training) -> Result<Self> {
         let dense = &find(state, &info.name, info.shape.weights())?.data;

@@ -88,9 +88,6 @@ pub trait Contract {
     }
 }
 
-/// The most words of a tensor: kernels count in 32 bits.
-const MOST_WORDS: usize = u32::MAX as usize;
-
 impl Shape {
     /// Whether kernels can work on this extent: nothing empty, whole vectors of lanes, and no more words than they can count.
     ///
@@ -98,7 +95,7 @@ impl Shape {
     /// A mismatch of `tensor`.
     pub fn check(self, tensor: &'static str) -> Check {
         let len = [self.c, self.h, self.w, self.n].into_iter().try_fold(1usize, usize::checked_mul);
-        let holds = len.is_some_and(|len| (1..=MOST_WORDS).contains(&len)) && self.n.is_multiple_of(4);
+        let holds = len.is_some_and(|len| len > 0 && u32::try_from(len).is_ok()) && self.n.is_multiple_of(4);
         require(holds, tensor, "a non-empty extent with n a multiple of 4", self)
     }
 }
@@ -108,7 +105,7 @@ impl Shape {
 /// # Errors
 /// A mismatch of `tensor`.
 pub fn check_len(tensor: &'static str, len: usize) -> Check {
-    require(len <= MOST_WORDS, tensor, "at most 2^32 - 1 words", len)
+    require(u32::try_from(len).is_ok(), tensor, "at most 2^32 - 1 words", len)
 }
 
 /// What a device holds under an id: the type of its words, where the device knows it, and their number.

@@ -8,6 +8,7 @@ pub mod density;
 pub mod grow;
 pub mod magnitude;
 pub mod mask;
+pub mod positions;
 pub mod prune;
 pub mod redistribute;
 pub mod update;
@@ -15,6 +16,7 @@ pub mod upload;
 
 pub use csr::{Csr, WeightShape};
 pub use grow::{Grow, Growth};
+pub use positions::PositionSet;
 pub use prune::{Prune, PruneRule};
 pub use redistribute::Redistribution;
-pub use update::{Change, PositionSet, SparseLayer};
+pub use update::{Change, SparseLayer};

@@ -3,8 +3,6 @@
 //! Rates, order and what survives follow the paper's code: a weight pruned and regrown in the same update keeps its value
 //! and moments, any other regrown weight starts at zero.
 
-mod words;
-
 use super::csr::check_positions;
 use super::grow::{Growth, choose};
 use super::prune::{PruneRule, keep};
@@ -89,59 +87,6 @@ fn sources(new: &[u32], old: &[u32]) -> Vec<Option<usize>> {
 
 fn common(a: &[u32], b: &[u32]) -> usize {
     sources(a, b).into_iter().flatten().count()
-}
-
-/// A set of positions of a layer, a bit each: which are active, or were ever (in-time over-parametrisation, ITOP, Liu et al. 2021).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PositionSet {
-    bits: Vec<u64>,
-    n: usize,
-}
-
-impl PositionSet {
-    /// The empty set over a layer of `n` positions.
-    pub fn new(n: usize) -> Self {
-        Self { bits: vec![0; n.div_ceil(64)], n }
-    }
-    /// The set of these positions.
-    pub fn of(n: usize, positions: &[u32]) -> Self {
-        let mut set = Self::new(n);
-        set.mark(positions);
-        set
-    }
-    /// Adds positions; those outside the layer are ignored.
-    pub fn mark(&mut self, positions: &[u32]) {
-        for &p in positions.iter().filter(|p| (**p as usize) < self.n) {
-            self.bits[p as usize / 64] |= 1 << (p % 64);
-        }
-    }
-    /// Adds every position.
-    pub fn fill(&mut self) {
-        self.bits.fill(u64::MAX);
-        if let (Some(last), rest @ 1..) = (self.bits.last_mut(), self.n % 64) {
-            *last = (1 << rest) - 1;
-        }
-    }
-    /// Whether a position belongs to it.
-    pub fn contains(&self, position: u32) -> bool {
-        self.bits.get(position as usize / 64).is_some_and(|word| word >> (position % 64) & 1 == 1)
-    }
-    /// Number of positions in it.
-    pub fn count(&self) -> usize {
-        self.bits.iter().map(|b| b.count_ones() as usize).sum()
-    }
-    /// Number of positions that belong to one of the two sets and not to the other.
-    pub fn differences(&self, other: &Self) -> usize {
-        self.bits.iter().zip(&other.bits).map(|(a, b)| (a ^ b).count_ones() as usize).sum()
-    }
-    /// Number of positions of the layer.
-    pub fn len(&self) -> usize {
-        self.n
-    }
-    /// True for a layer without positions.
-    pub fn is_empty(&self) -> bool {
-        self.n == 0
-    }
 }
 
 #[cfg(test)]
@@ -263,20 +208,6 @@ mod tests {
     fn mismatched_arrays_are_errors() {
         assert!(update(SET, &[0, 1], &[1.0], 4).is_err());
         assert!(update(SET, &[4], &[1.0], 4).is_err());
-    }
-
-    #[test]
-    fn position_sets_count_once() {
-        let mut seen = PositionSet::of(130, &[0, 64, 129, 500]);
-        seen.mark(&[64, 65]);
-        assert_eq!(seen.count(), 4);
-        assert!(seen.contains(65) && !seen.contains(66) && !seen.contains(500));
-        assert_eq!(seen.differences(&PositionSet::of(130, &[0, 1])), 4);
-        for n in [0, 1, 63, 64, 65, 128] {
-            let mut all = PositionSet::new(n);
-            all.fill();
-            assert_eq!(all.count(), n);
-        }
     }
 
     #[test]

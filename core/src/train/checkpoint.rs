@@ -9,12 +9,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::learner::Latest;
 use crate::config::ExperimentConfig;
+use crate::config::settings::{Differing, differing};
 use crate::data::{Dataset, Images, sha256};
 use crate::device::info::DeviceInfo;
 use crate::error::{Difference, Error, Refusal, Result};
-use crate::events::{ByHardness, Robust, Score};
+use crate::events::{ByHardness, Evaluation, Robust, Score};
 use crate::formats::safetensors::{Content, Entry, write_entries};
 
 /// Version of the record and of the names of arrays. A change of either is a new version.
@@ -29,12 +29,12 @@ const FINGERPRINT_IMAGES: usize = 256;
 /// The settings in which two configurations (as [`ExperimentConfig::canonical_json`] writes them) differ.
 pub fn differences(saved: &str, now: &str) -> Vec<Difference> {
     let parse = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).unwrap_or_default();
+    let show = |value: Option<&serde_json::Value>| value.map_or_else(|| "not set".to_owned(), ToString::to_string);
     let (saved, now) = (parse(saved), parse(now));
-    let fields: std::collections::BTreeSet<&String> = saved.keys().chain(now.keys()).collect();
-    let show =
-        |value: Option<&serde_json::Value>| value.map_or_else(|| "not set".to_owned(), |v| serde_json::to_string(v).unwrap_or_default());
-    let differing = fields.into_iter().filter(|field| saved.get(*field) != now.get(*field));
-    differing.map(|field| Difference { field: field.clone(), saved: show(saved.get(field)), now: show(now.get(field)) }).collect()
+    let row = |(field, values): Differing| Difference { field: field.to_owned(), saved: show(values[0]), now: show(values[1]) };
+    let mut rows: Vec<Difference> = differing(&[&saved, &now]).into_iter().map(row).collect();
+    rows.sort_by(|a, b| a.field.cmp(&b.field));
+    rows
 }
 
 /// A float that survives JSON bit for bit: as text, since JSON has no NaN and its reader may lose the last digit.
@@ -81,7 +81,7 @@ impl From<SavedScore> for Score {
     }
 }
 
-/// A [`Latest`] with exact floats.
+/// An [`Evaluation`] with exact floats.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SavedLatest {
     train: SavedScore,
@@ -96,8 +96,8 @@ pub struct SavedLatest {
     clean_train: Option<SavedScore>,
 }
 
-impl From<Latest> for SavedLatest {
-    fn from(l: Latest) -> Self {
+impl From<Evaluation> for SavedLatest {
+    fn from(l: Evaluation) -> Self {
         let half = |score: Option<Score>| score.map(Into::into);
         Self {
             train: l.train.into(),
@@ -113,7 +113,7 @@ impl From<Latest> for SavedLatest {
     }
 }
 
-impl From<SavedLatest> for Latest {
+impl From<SavedLatest> for Evaluation {
     fn from(l: SavedLatest) -> Self {
         let half = |score: Option<SavedScore>| score.map(Into::into);
         Self {

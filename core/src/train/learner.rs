@@ -7,16 +7,17 @@ mod saved;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::corner::Corner;
 use super::placing::{Places, place};
 use super::schedule;
-use super::topology::active_set;
-use super::workspace::{Ring, Workspace};
+use super::tally::Tally;
+use super::workspace::{Ring, Workspace, add_gradients};
 use crate::argsort::{argsort, ascending};
 use crate::attack::Programs;
 use crate::config::{ExperimentConfig, LearnerConfig, Start};
 use crate::data::batch::order;
 use crate::error::{Error, Result};
-use crate::events::{ByHardness, Event, LayerDensity, LearnerInfo, LearnerSummary, Score};
+use crate::events::{Evaluation, Event, LayerDensity, LearnerInfo, LearnerSummary};
 use crate::formats::StateDict;
 use crate::hardness::Subset;
 use crate::net::{Graph, Net, NetConfig};
@@ -25,35 +26,6 @@ use crate::sparse::PositionSet;
 
 /// How many recent slices the step time is the median of.
 const RECENT: usize = 15;
-
-/// Sums over samples.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    loss: f64,
-    correct: f64,
-    count: f64,
-}
-
-impl Tally {
-    /// Adds what a read-back of `totals` has grown by.
-    pub fn add_difference(&mut self, now: &[f32], before: &[f32]) {
-        let grown = |i: usize| f64::from(now[i]) - f64::from(before[i]);
-        self.loss += grown(0);
-        self.correct += grown(1);
-        self.count += grown(2);
-    }
-    /// Adds one sample.
-    pub fn add_sample(&mut self, loss: f32, correct: bool) {
-        self.loss += f64::from(loss);
-        self.correct += f64::from(u8::from(correct));
-        self.count += 1.0;
-    }
-    /// Means.
-    pub fn score(&self) -> Score {
-        let n = self.count.max(1.0);
-        Score { loss: self.loss / n, accuracy: self.correct / n, samples: self.count as usize }
-    }
-}
 
 /// What a learner does next.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,49 +38,13 @@ pub enum Phase {
     Done,
 }
 
-/// The latest evaluation.
-#[derive(Clone, Debug, Default)]
-pub struct Latest {
-    /// On the training batches as they were seen.
-    pub train: Score,
-    /// Validation split.
-    pub validation: Score,
-    /// Test set.
-    pub test: Score,
-    /// Its easier half.
-    pub test_easy: Option<Score>,
-    /// Its harder half.
-    pub test_hard: Option<Score>,
-    /// By kind of hardness.
-    pub by_hardness: ByHardness,
-}
-
 /// An evaluation under way: scores so far, and which samples of the clean part before were right.
 #[derive(Clone, Debug, Default)]
 pub struct Pending {
     /// What is done.
-    pub scores: Latest,
+    pub scores: Evaluation,
     /// By sample.
     pub right: Vec<bool>,
-}
-
-/// Who stands in a corner, and what it trains on.
-pub struct Corner {
-    /// How its weights live.
-    pub config: LearnerConfig,
-    /// The subset, by name.
-    pub subset: Subset,
-    /// Whether it is the random control of another.
-    pub control: bool,
-    /// The subset, by index into the training file.
-    pub indices: Arc<Vec<u32>>,
-}
-
-impl Corner {
-    /// Display name.
-    pub fn name(&self) -> String {
-        if self.control { format!("{} on random", self.config) } else { self.config.to_string() }
-    }
 }
 
 /// A learner.
@@ -128,7 +64,7 @@ pub struct Learner {
     /// What it does next.
     pub phase: Phase,
     /// The latest evaluation.
-    pub latest: Latest,
+    pub latest: Evaluation,
     /// The one under way.
     pub(super) pending: Pending,
     /// Why it stopped early, if it did.
@@ -182,7 +118,7 @@ impl Learner {
         let work = &mut *ring.work;
         let (n, training) = (work.lanes, work.training(ring.config));
         let net = Net::plan(&mut work.device, &mut work.scratch, work.io, weights, NetConfig { graph, n, placements, training })?;
-        let sets: Vec<PositionSet> = net.weights.iter().map(|w| active_set(&w.placement, w.info.shape.weights())).collect();
+        let sets: Vec<PositionSet> = net.weights.iter().map(|w| w.active_set()).collect();
         let order = order(ring.config.seed, 0, &corner.indices);
         let mut learner = Self {
             name: corner.name(),
@@ -192,7 +128,7 @@ impl Learner {
             net,
             under_attack: None,
             phase: Phase::Train,
-            latest: Latest::default(),
+            latest: Evaluation::default(),
             pending: Pending::default(),
             failed: None,
             epoch: 0,
@@ -235,7 +171,6 @@ impl Learner {
     /// As the summary has it.
     pub fn summary(&self, config: &ExperimentConfig, work: &Workspace) -> LearnerSummary {
         let info = self.info(config.batch_size, work);
-        let Latest { train, validation, test, test_easy, test_hard, by_hardness } = self.latest.clone();
         LearnerSummary {
             name: info.name,
             subset: info.subset,
@@ -244,12 +179,7 @@ impl Learner {
             active_parameters: info.active_parameters,
             flops_per_step: info.flops_per_step,
             ms_per_step: self.ms_per_step(),
-            train,
-            validation,
-            test,
-            test_easy,
-            test_hard,
-            by_hardness,
+            scores: self.latest.clone(),
             failed: self.failed.clone(),
         }
     }
@@ -416,18 +346,6 @@ impl Learner {
             self.net.train_part(&mut ring.work.device, &step, last)?;
         }
         Ok(batch)
-    }
-}
-
-/// Adds the gradients of one part of a batch to those of the parts before.
-pub(super) fn add_gradients(sum: &mut Option<Vec<Vec<f32>>>, part: Vec<Vec<f32>>) {
-    match sum {
-        None => *sum = Some(part),
-        Some(sum) => {
-            for (sum, part) in sum.iter_mut().flatten().zip(part.iter().flatten()) {
-                *sum += part;
-            }
-        }
     }
 }
 

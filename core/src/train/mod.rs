@@ -4,19 +4,18 @@
 //! responsive, a terminal can draw, and pausing is not calling.
 
 pub mod checkpoint;
-pub mod compare;
+pub mod corner;
 #[cfg(feature = "oracle")]
 pub mod grasp;
 pub mod learner;
-pub mod metric;
 pub mod parent;
 pub mod placing;
 pub mod saliency;
 pub mod schedule;
 pub mod scoring;
 pub mod session;
+pub mod tally;
 mod topology;
-pub mod verdict;
 pub mod workspace;
 
 pub use session::Session;

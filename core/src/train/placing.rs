@@ -2,7 +2,7 @@
 //!
 //! The masks depend on the configuration and the images alone, so learners of a race that share a rule share its masks.
 
-use super::learner::Corner;
+use super::corner::Corner;
 use super::saliency;
 use super::workspace::Ring;
 use crate::config::{Allocation, Dynamics, Method, Semantics};

@@ -3,8 +3,7 @@
 //! Both ask for gradients at weights that a sparse learner does not have, so they plan a dense network of their own, use it
 //! once and give it back.
 
-use super::learner::add_gradients;
-use super::workspace::Ring;
+use super::workspace::{Ring, add_gradients};
 use crate::data::batch::order;
 use crate::error::{Error, Result};
 use crate::net::NetConfig;

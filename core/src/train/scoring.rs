@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Session;
 use crate::config::{ExperimentConfig, LearnerConfig, LrSchedule};
-use crate::data::Dataset;
+use crate::data::{Dataset, DatasetName};
 use crate::device::Device;
 use crate::device::info::DeviceInfo;
 use crate::error::{Error, Result};
@@ -71,6 +71,56 @@ pub fn scoring_config(config: &ExperimentConfig, epochs: u32) -> ExperimentConfi
         lr_schedule: LrSchedule::Constant,
         lr: 0.05,
         ..ExperimentConfig::default()
+    }
+}
+
+/// Where the scores of an experiment's images come from. The order is one everywhere: a file that the configuration names, what ships
+/// with the program, what was made before, a scoring run.
+#[derive(Clone, Debug)]
+pub struct ScorePolicy {
+    /// The score that the subset ranks by; none where it can do without.
+    pub needed: Option<ScoreName>,
+    /// The scoring run that would make them; its hash names what was made before.
+    pub run: ExperimentConfig,
+}
+
+/// What to do once it is known what was made before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// It has what is needed.
+    Enough,
+    /// Nothing is needed, and nothing is there.
+    Without,
+    /// A scoring run has to make these besides the cheap ones.
+    Make(Extra),
+}
+
+impl ScorePolicy {
+    /// That of an experiment.
+    pub fn of(config: &ExperimentConfig) -> Self {
+        let needed = match config.subset {
+            Subset::Ranked { score, .. } => Some(score),
+            Subset::All | Subset::Random(_) => None,
+        };
+        Self { needed, run: scoring_config(config, SCORING_EPOCHS) }
+    }
+    /// Whether what ships (EL2N of CIFAR-10) will do.
+    pub fn takes_shipped(&self) -> bool {
+        self.run.dataset == DatasetName::Cifar10 && self.needed.is_none_or(|needed| needed == ScoreName::El2n)
+    }
+    /// What is left to do with what was made before.
+    pub fn after(&self, made: Option<&Scores>) -> Made {
+        let has = |score| made.is_some_and(|scores| scores.get(score).is_ok());
+        match self.needed {
+            None if made.is_some() => Made::Enough,
+            None => Made::Without,
+            Some(needed) if has(needed) => Made::Enough,
+            // What it has is made again, with what it lacks.
+            Some(needed) => Made::Make(Extra {
+                grand: needed == ScoreName::Grand || has(ScoreName::Grand),
+                forgetting: needed == ScoreName::Forgetting || has(ScoreName::Forgetting),
+            }),
+        }
     }
 }
 

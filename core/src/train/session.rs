@@ -12,20 +12,21 @@ mod steer;
 use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, DataIdentity};
-use super::learner::{Corner, Latest, Learner, Phase};
+use super::corner::Corner;
+use super::learner::{Learner, Phase};
 use super::parent::Parents;
-use super::verdict::verdict;
 use super::workspace::{Ring, Workspace};
 use crate::config::ExperimentConfig;
 use crate::corrupt::Plan;
 use crate::data::{Dataset, train_validation_split};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::events::{Event, LearnerSummary, Summary};
+use crate::events::{self, Event, LearnerSummary, Summary};
 use crate::formats::StateDict;
 use crate::hardness::{Scores, data_fraction, select};
 use crate::net::init;
 use crate::net::zoo::Input;
+use crate::record::verdict::verdict;
 use evaluation::Evaluation;
 use steer::Steering;
 
@@ -42,7 +43,7 @@ pub struct Best {
     /// Epochs it had completed.
     pub epoch: u32,
     /// The evaluation after them.
-    pub scores: Latest,
+    pub scores: events::Evaluation,
     /// Its weights then, as [`Session::state`] gives them.
     pub state: StateDict,
 }

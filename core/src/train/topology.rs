@@ -30,16 +30,6 @@ struct Layer {
     values: Vec<f32>,
 }
 
-/// Which positions of a layer are active.
-pub(super) fn active_set(placement: &Placement, n: usize) -> PositionSet {
-    let mut set = PositionSet::new(n);
-    match placement {
-        Placement::Dense => set.fill(),
-        Placement::Sparse(positions) | Placement::Masked(positions) => set.mark(positions),
-    }
-    set
-}
-
 impl Learner {
     /// Whether the epoch under way ends with a topology update. The last epoch never does: nothing would train the new weights.
     pub(super) fn update_due(&self, config: &ExperimentConfig) -> bool {
@@ -87,7 +77,7 @@ impl Learner {
     fn begin_update(&mut self) {
         self.updates += 1;
         for (previous, slot) in self.previous.iter_mut().zip(&self.net.weights) {
-            *previous = active_set(&slot.placement, slot.info.shape.weights());
+            *previous = slot.active_set();
         }
     }
 
@@ -250,7 +240,7 @@ impl Learner {
         let mut layers = Vec::new();
         for (i, slot) in self.net.weights.iter().enumerate() {
             let n = slot.info.shape.weights();
-            let now = active_set(&slot.placement, n);
+            let now = slot.active_set();
             from_first.add(&now, &self.first[i]);
             from_previous.add(&now, &self.previous[i]);
             let ever = self.explored[i].count();

@@ -85,3 +85,15 @@ pub struct Ring<'a> {
     /// Where it works.
     pub work: &'a mut Workspace,
 }
+
+/// Adds the gradients of one part of a batch to those of the parts before.
+pub fn add_gradients(sum: &mut Option<Vec<Vec<f32>>>, part: Vec<Vec<f32>>) {
+    match sum {
+        None => *sum = Some(part),
+        Some(sum) => {
+            for (sum, part) in sum.iter_mut().flatten().zip(part.iter().flatten()) {
+                *sum += part;
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! AutoAttack's buffers and programs for one network, and a batch's way through one part.
 
-use super::{AutoAttackConfig, Broken, Part, apgd, fab, square};
+use super::{AutoAttackConfig, Broken, Part};
 use crate::attack::AttackIo;
 use crate::attack::Norm;
 use crate::data::batch::HostBatch;
@@ -124,28 +124,25 @@ impl Arena {
         self.shape.n
     }
 
-    /// Takes a batch of samples through one part; which of them broke, with their images.
-    pub(super) async fn attack(
-        &self,
+    /// Puts samples into the batch buffers and aims targeted parts at the class of this rank.
+    pub(super) async fn begin<'a>(
+        &'a self,
         device: &mut Device,
-        config: &AutoAttackConfig,
+        config: &'a AutoAttackConfig,
         (part, rank): (Part, usize),
-        data: &Dataset,
-        images: &Images,
-        samples: &[u32],
-    ) -> Result<Vec<Broken>> {
+        (data, images): (&Dataset, &Images),
+        samples: &'a [u32],
+    ) -> Result<Run<'a>> {
         let step = self.load(device, data, images, samples)?;
         if matches!(part, Part::ApgdT | Part::FabT) {
             self.aim(device, images, samples, rank, &step).await?;
         }
-        let run = Run { arena: self, config, samples, step };
-        let answer = match part {
-            Part::Clean => self.io.clean.buffer(),
-            Part::ApgdCe | Part::ApgdT => apgd::run(&run, device, part, rank).await?,
-            Part::FabT => fab::run(&run, device).await?,
-            Part::Square => square::run(&run, device).await?,
-        };
-        self.verify(device, config, part, samples, answer, &step).await
+        Ok(Run { arena: self, config, samples, step })
+    }
+
+    /// The clean images.
+    pub(super) fn clean(&self) -> BufferId {
+        self.io.clean.buffer()
     }
 
     /// Puts samples into the batch buffers and their pixels into every image.
@@ -172,35 +169,6 @@ impl Arena {
             targets[lane] = others.get(rank).map_or(0, |class| *class as u32);
         }
         device.write_u32(self.buffers.targets, 0, &targets)
-    }
-
-    /// Which lanes an answer breaks: those whose image is in the ball and in the box, and is classified wrong.
-    async fn verify(
-        &self,
-        device: &mut Device,
-        config: &AutoAttackConfig,
-        part: Part,
-        samples: &[u32],
-        answer: BufferId,
-        step: &StepParams,
-    ) -> Result<Vec<Broken>> {
-        let (n, len) = (self.lanes(), self.shape.len());
-        let clean = device.read_f32(self.io.clean.buffer(), 0, len).await?;
-        let mut pixels = device.read_f32(answer, 0, len).await?;
-        let image = |pixels: &[f32], lane: usize| -> Vec<f32> { pixels.iter().skip(lane).step_by(n).copied().collect() };
-        for lane in 0..n {
-            let (before, after) = (image(&clean, lane), image(&pixels, lane));
-            let inside = config.norm.length(&before, &after) <= f64::from(config.eps) && after.iter().all(|v| (0.0..=1.0).contains(v));
-            if !inside {
-                pixels.iter_mut().skip(lane).step_by(n).zip(before).for_each(|(to, from)| *to = from);
-            }
-        }
-        self.io.adversarial.upload(device, &pixels)?;
-        device.run(&self.programs.look, step)?;
-        device.sync().await?;
-        let values = device.read_f32(self.buffers.values, 0, VALUE_ROWS * n).await?;
-        let broken = samples.iter().enumerate().filter(|(lane, _)| values[n + lane] != 0.0);
-        Ok(broken.map(|(lane, &sample)| Broken { sample, part, image: image(&pixels, lane) }).collect())
     }
 
     /// The authors' checks on a batch of clean images: a network that answers differently each time, and gradients that vanish.
@@ -254,6 +222,27 @@ impl Run<'_> {
         }
         device.write_f32(self.arena.io.adversarial.buffer(), 0, &values)?;
         device.run(&self.arena.programs.start, &self.step)
+    }
+    /// Which lanes an answer breaks: those whose image is in the ball and in the box, and is classified wrong.
+    pub async fn verify(&self, device: &mut Device, part: Part, answer: BufferId) -> Result<Vec<Broken>> {
+        let Self { arena, config, samples, step } = *self;
+        let (n, len) = (arena.lanes(), arena.shape.len());
+        let clean = device.read_f32(arena.io.clean.buffer(), 0, len).await?;
+        let mut pixels = device.read_f32(answer, 0, len).await?;
+        let image = |pixels: &[f32], lane: usize| -> Vec<f32> { pixels.iter().skip(lane).step_by(n).copied().collect() };
+        for lane in 0..n {
+            let (before, after) = (image(&clean, lane), image(&pixels, lane));
+            let inside = config.norm.length(&before, &after) <= f64::from(config.eps) && after.iter().all(|v| (0.0..=1.0).contains(v));
+            if !inside {
+                pixels.iter_mut().skip(lane).step_by(n).zip(before).for_each(|(to, from)| *to = from);
+            }
+        }
+        arena.io.adversarial.upload(device, &pixels)?;
+        device.run(&arena.programs.look, &step)?;
+        device.sync().await?;
+        let values = device.read_f32(arena.buffers.values, 0, VALUE_ROWS * n).await?;
+        let broken = samples.iter().enumerate().filter(|(lane, _)| values[n + lane] != 0.0);
+        Ok(broken.map(|(lane, &sample)| Broken { sample, part, image: image(&pixels, lane) }).collect())
     }
     /// Runs a program; waits for the device now and then.
     pub async fn pass(&self, device: &mut Device, program: &Program, number: u32) -> Result<()> {

@@ -30,7 +30,7 @@ impl Layer {
     fn values(&self) -> usize {
         self.mask.as_ref().map_or(self.shape.weights(), |mask| mask.iter().filter(|&&m| m).count())
     }
-    fn weight<T: Real>(&self, bench: &mut Bench<T>, values: BufferId) -> Weight {
+    fn weight<T: Convolve>(&self, bench: &mut Bench<T>, values: BufferId) -> Weight {
         let Some(mask) = &self.mask else { return Weight::Dense { values } };
         let s = &self.shape;
         let taps = s.kh * s.kw;
@@ -62,7 +62,7 @@ impl Layer {
         Weight::Sparse { values, topology }
     }
     /// Output, input gradient (overwritten, and added to a second time), weight gradient, bias gradient.
-    fn run<T: Real>(&self) -> [Vec<f64>; 5] {
+    fn run<T: Convolve>(&self) -> [Vec<f64>; 5] {
         let (s, mut stream, mut bench) = (self.shape, stream(5), Bench::<T>::new(self.n_valid));
         let x = bench.put(&activation(&mut stream, s.input(), self.n_valid));
         let dy = bench.put(&activation(&mut stream, s.output(), self.n_valid));

@@ -8,7 +8,7 @@ mod conv;
 mod device;
 mod ops;
 
-use super::{CpuDevice, Real};
+use super::{Convolve, CpuDevice};
 use crate::ops::{BufferId, Dtype, Op, Shape, StepParams};
 use crate::rng::{Purpose, Stream};
 
@@ -34,7 +34,7 @@ struct Bench<T> {
     step: StepParams,
 }
 
-impl<T: Real> Bench<T> {
+impl<T: Convolve> Bench<T> {
     fn new(n_valid: usize) -> Self {
         Self { device: CpuDevice::new(), step: StepParams { n_valid: n_valid as u32, ..Default::default() } }
     }

@@ -6,7 +6,7 @@ use crate::ops::*;
 const SHAPE: Shape = Shape { c: 5, h: 6, w: 7, n: 8 };
 
 /// One BatchNorm layer with ReLU and a residual: output, running statistics, daffine, dx, dresidual.
-fn batch_norm<T: Real>(x: &[f32], residual: &[f32], affine: &[f32], dy: &[f32], mode: [bool; 4], n_valid: usize) -> Vec<Vec<f64>> {
+fn batch_norm<T: Convolve>(x: &[f32], residual: &[f32], affine: &[f32], dy: &[f32], mode: [bool; 4], n_valid: usize) -> Vec<Vec<f64>> {
     let [eval, relu, in_place, accumulate] = mode;
     let (shape, pair, len) = (SHAPE, 2 * SHAPE.c, SHAPE.len());
     let mut bench = Bench::<T>::new(n_valid);
@@ -145,7 +145,7 @@ fn batch_norm_f32_agrees_and_works_in_place() {
     }
 }
 
-fn pool<T: Real>(shape: PoolShape, x: &[f32], dy: &[f32], average: bool) -> [Vec<f64>; 3] {
+fn pool<T: Convolve>(shape: PoolShape, x: &[f32], dy: &[f32], average: bool) -> [Vec<f64>; 3] {
     let (mut bench, len) = (Bench::<T>::new(4), shape.input.len());
     let [x, dy] = [x, dy].map(|v| bench.put(v));
     let [y, dx] = [bench.put(&vec![9.0; shape.output.len()]), bench.put(&vec![9.0; len])];

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Corner, Learner, Phase};
+use super::{Learner, Phase};
 use crate::data::batch::order;
 use crate::data::sha256;
 use crate::device::Device;
@@ -18,6 +18,7 @@ use crate::ops::TOTAL_WORDS;
 use crate::sparse::PositionSet;
 use crate::sparse::csr::check_positions;
 use crate::train::checkpoint::{Array, Checkpoint, Exact, SavedLearner, SavedPhase, SavedPlacement, damaged};
+use crate::train::corner::Corner;
 use crate::train::workspace::Ring;
 
 impl Learner {

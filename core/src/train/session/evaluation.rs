@@ -8,10 +8,11 @@ use super::{SLICE_MS, Session};
 use crate::config::ExperimentConfig;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::events::{Event, Score};
+use crate::events::{self, Event, Score};
 use crate::hardness::{Column, Scores, difficulty_bins};
 use crate::net::SampleRecord;
-use crate::train::learner::{Latest, Learner, Pending, Phase, Tally};
+use crate::train::learner::{Learner, Pending, Phase};
+use crate::train::tally::Tally;
 
 /// Images that are evaluated.
 #[derive(Clone, Copy)]
@@ -181,28 +182,15 @@ impl Session {
         Ok(events)
     }
 
-    fn end_epoch(&mut self, index: usize, latest: Latest) -> Vec<Event> {
+    fn end_epoch(&mut self, index: usize, scores: events::Evaluation) -> Vec<Event> {
         let learner = &mut self.learners[index];
-        learner.latest = Latest { train: learner.latest.train, ..latest };
+        learner.latest = events::Evaluation { train: learner.latest.train, ..scores };
         let lr = self.steering.lr.unwrap_or_else(|| learner.lr(&self.config));
         learner.next_epoch(&self.config);
-        let Latest { train, validation, test, test_easy, test_hard, by_hardness } = learner.latest.clone();
         let (epoch, flops, seconds) = (learner.epoch, learner.flops, learner.seconds);
         let report = learner.topology_report(&self.config, &self.work);
         let mut events: Vec<Event> = report.map(|report| Event::Topology { learner: index, epoch, report }).into_iter().collect();
-        events.push(Event::EpochEnd {
-            learner: index,
-            epoch,
-            lr,
-            train,
-            validation,
-            test,
-            test_easy,
-            test_hard,
-            by_hardness,
-            flops,
-            seconds,
-        });
+        events.push(Event::EpochEnd { learner: index, epoch, lr, scores: Box::new(learner.latest.clone()), flops, seconds });
         events
     }
 
@@ -240,7 +228,7 @@ fn score(records: &[SampleRecord], labels: &[u16], keep: impl Fn(usize) -> bool,
     let mut tally = Tally::default();
     for (i, (record, label)) in records.iter().zip(labels).enumerate() {
         if keep(i) {
-            tally.add_sample(record.loss, record.predicted == *label && may_be_right(i));
+            tally.add_sample(record, *label, may_be_right(i));
         }
     }
     tally.score()

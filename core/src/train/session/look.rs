@@ -15,7 +15,6 @@ use crate::net::plan::Placement;
 use crate::net::tape::Mode;
 use crate::ops::{BufferId, Dtype, Shape, StepParams, padded_batch};
 use crate::sparse::csr::gather;
-use crate::train::topology::active_set;
 use crate::train::workspace::Workspace;
 
 /// Lanes of a single picture's batch: the least that the layout allows.
@@ -196,7 +195,7 @@ impl Session {
             return Err(Error::config(format!("there is no layer {layer}; there are {}", l.net.weights.len())));
         };
         let (total, rows) = (slot.info.shape.weights(), slot.info.shape.c_out);
-        let (before, now) = (&l.previous[layer], active_set(&slot.placement, total));
+        let (before, now) = (&l.previous[layer], slot.active_set());
         let all = || 0..total as u32;
         let values = self.work.device.read_f32(slot.values(), 0, slot.words()).await?;
         let (active, values) = match &slot.placement {

@@ -8,12 +8,12 @@ use crate::config::ExperimentConfig;
 use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::events::Evaluation;
 use crate::formats::{StateDict, Tensor};
 use crate::hardness::Scores;
 use crate::net::plan::scatter;
 use crate::sparse::csr::check_positions;
 use crate::train::checkpoint::{Array, CHECKPOINT_VERSION, Checkpoint, DataIdentity, Exact, Record, SavedBest, damaged};
-use crate::train::learner::Latest;
 
 impl Session {
     /// The session as it stands between two calls of `advance`. `note` is the caller's own and comes back in the record: for
@@ -85,8 +85,8 @@ impl Session {
     pub(super) async fn keep_best(&mut self, index: usize) -> Result<()> {
         let (learner, kept) = (&self.learners[index], &mut self.best[index]);
         let (epoch, scores) = (learner.epoch, learner.latest.clone());
-        let clean_of = |scores: &Latest| scores.validation.accuracy;
-        let robust_of = |scores: &Latest| scores.by_hardness.robust.map_or(-1.0, |robust| robust.validation.accuracy);
+        let clean_of = |scores: &Evaluation| scores.validation.accuracy;
+        let robust_of = |scores: &Evaluation| scores.by_hardness.robust.map_or(-1.0, |robust| robust.validation.accuracy);
         let clean = kept.iter().all(|b| !b.clean || clean_of(&scores) > clean_of(&b.scores));
         let robust = robust_of(&scores) >= 0.0 && kept.iter().all(|b| !b.robust || robust_of(&scores) > robust_of(&b.scores));
         if clean || robust {

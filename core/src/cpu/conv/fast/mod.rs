@@ -7,6 +7,7 @@
 mod lattice;
 mod product;
 mod sampled;
+mod scratch;
 
 use super::index::Index;
 use super::plain::add_bias;

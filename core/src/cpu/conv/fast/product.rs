@@ -2,14 +2,12 @@
 
 #![expect(clippy::needless_range_loop, reason = "register tiles: constant bounds, several arrays by one index")]
 
-use std::cell::RefCell;
-
 use pulp::{Simd, WithSimd};
 
 use super::lattice::{Lattice, Segment};
 use super::sampled::Grouped;
+use super::scratch::{load, with_scratch};
 use super::{Index, Shared, Tiling};
-use crate::cpu::aligned::Aligned;
 use crate::platform::{parallel_for, threads};
 
 /// What is computed: `out (+)= weights * source` over a lattice.
@@ -133,18 +131,6 @@ fn pack_dense(lattice: &Lattice, tiling: &Tiling, rows: usize, values: &[f32], s
         }
     });
     packed
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
-}
-
-/// Lends this thread's scratch of at least `len` floats, aligned to cache lines, contents arbitrary.
-pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    SCRATCH.with_borrow_mut(|scratch| {
-        scratch.grow(len);
-        work(scratch)
-    })
 }
 
 /// Computes the product: segments in parallel, and groups of rows too where segments are few.
@@ -386,16 +372,6 @@ fn sparse_rows<S: Simd>(simd: S, place: &Place<'_>, rows: std::ops::Range<usize>
         place.flush(rows.clone(), col, width, sums);
         col += width;
     }
-}
-
-/// One vector from anywhere.
-///
-/// # Safety
-/// A vector of floats must be readable there.
-#[inline(always)]
-pub unsafe fn load<S: Simd>(from: *const f32) -> S::f32s {
-    // SAFETY: by the caller's promise; a vector of floats may hold any bits.
-    unsafe { from.cast::<S::f32s>().read_unaligned() }
 }
 
 /// `out[i][..] (+)= sum over k of values[k][i] * source[offsets[k]..]`.

@@ -8,7 +8,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::lattice::{Lattice, Segment};
-use super::product::{load, with_scratch};
+use super::scratch::{load, with_scratch};
 use super::{Shared, Tiling, chunks_mut};
 use crate::cpu::conv::Csr;
 use crate::platform::parallel::CHUNK;

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::history::History;
 pub use super::metric::Metric;
 use crate::config::Scenario;
 use crate::events::{LearnerSummary, Score};
@@ -25,11 +26,11 @@ struct Value {
 impl Value {
     /// A learner's; `None` where the metric was not evaluated.
     fn of(metric: Metric, learner: &LearnerSummary) -> Option<Self> {
-        let test = metric.score(learner)?;
+        let test = metric.score(&learner.scores)?;
         if metric != Metric::RobustGap {
             return Some(Self::new(test.accuracy, &[test]));
         }
-        let train = learner.by_hardness.robust.map(|robust| robust.train).filter(|train| train.samples > 0)?;
+        let train = learner.scores.by_hardness.robust.map(|robust| robust.train).filter(|train| train.samples > 0)?;
         Some(Self::new(train.accuracy - test.accuracy, &[train, test]))
     }
     fn new(value: f64, scores: &[Score]) -> Self {
@@ -153,7 +154,7 @@ pub struct Difference {
     pub outcome: Outcome,
 }
 
-/// One finished run of a series.
+/// One run of a series.
 #[derive(Clone, Debug)]
 pub struct Member {
     /// Its seed.
@@ -162,6 +163,15 @@ pub struct Member {
     pub fraction: f64,
     /// Its results.
     pub learners: Vec<LearnerSummary>,
+}
+
+impl Member {
+    /// A run as it stands at the last epoch that all its learners have completed; `None` before there is one.
+    pub fn under_way(seed: u64, fraction: f64, history: &History) -> Option<Self> {
+        let epoch = history.common_epoch()?;
+        let learners = history.tracks.iter().filter_map(|track| track.summary_at(epoch)).collect();
+        Some(Self { seed, fraction, learners })
+    }
 }
 
 /// What a series says.
@@ -201,7 +211,7 @@ impl Comparison {
             Scenario::Corruption => Metric::Corrupted,
             Scenario::Attack => Metric::RobustTest,
         });
-        let deciding = wanted.filter(|metric| present.contains(metric)).unwrap_or_else(|| Metric::deciding(all));
+        let deciding = wanted.filter(|metric| present.contains(metric)).unwrap_or_else(|| Metric::deciding(all.map(|l| &l.scores)));
         let (mut means, mut differences) = (Vec::new(), Vec::new());
         for &fraction in &fractions {
             let mut here: Vec<&Member> = members.iter().filter(|m| m.fraction == fraction).collect();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::events::{ByHardness, LayerTopology, LearnerInfo, Summary, TopologyReport};
+use crate::events::{ByHardness, Evaluation, LayerTopology, LearnerInfo, Summary, TopologyReport};
 
 fn device() -> DeviceInfo {
     DeviceInfo { name: "Test device".into(), backend: "cpu".into(), driver: String::new(), software: false }
@@ -74,12 +74,14 @@ fn events(epochs: u32, reports: usize) -> Vec<Event> {
                 learner,
                 epoch: epoch + 1,
                 lr: 0.1,
-                train: score(0.123_456_789),
-                validation: score(0.5),
-                test: score(0.4999),
-                test_easy: Some(score(0.7)),
-                test_hard: Some(score(0.3)),
-                by_hardness: ByHardness { bins: vec![score(0.51); 5], ..Default::default() },
+                scores: Box::new(Evaluation {
+                    train: score(0.123_456_789),
+                    validation: score(0.5),
+                    test: score(0.4999),
+                    test_easy: Some(score(0.7)),
+                    test_hard: Some(score(0.3)),
+                    by_hardness: ByHardness { bins: vec![score(0.51); 5], ..Default::default() },
+                }),
                 flops: 1e12,
                 seconds: 12.345_678,
             });

@@ -9,23 +9,23 @@ use std::path::Path;
 use serde_json::Value;
 use sparring_core::ExperimentConfig;
 use sparring_core::config::Scenario;
-use sparring_core::train::compare::{Comparison, Difference, Estimate, Mean, Metric, Outcome};
+use sparring_core::record::comparison::{Comparison, Difference, Estimate, Mean, Metric, Outcome};
 use sparring_figures::forest::{self, Columns, Forest};
 use sparring_figures::html::{self, Row, escape};
 use sparring_figures::{Tone, number, svg};
 
+use super::{MemberRun, points};
 use crate::report::{self, card_section, table_section, words};
 use crate::rundir;
-use crate::series::{Place, points};
 
-const STYLE: &str = include_str!("series_report.css");
+const STYLE: &str = include_str!("report.css");
 
 /// The whole page, to stand in the folder `at`.
 pub fn render(
     scenario: Option<Scenario>,
     config: &ExperimentConfig,
     comparison: &Comparison,
-    members: &[Place],
+    members: &[MemberRun],
     at: &Path,
     summary: &Value,
 ) -> String {
@@ -204,8 +204,8 @@ fn mean_table(out: &mut String, comparison: &Comparison, styles: &Styles) {
     table_section(out, "Means over seeds", &heads, means.iter().map(row));
 }
 
-fn runs(out: &mut String, members: &[Place], at: &Path) {
-    let row = |member: &Place| {
+fn runs(out: &mut String, members: &[MemberRun], at: &Path) {
+    let row = |member: &MemberRun| {
         let name = escape(&member.path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()));
         let link = member.summary.as_ref().and_then(|_| relative(at, &member.path.join(rundir::REPORT)));
         let name = link.map_or_else(|| name.clone(), |link| format!("<a href=\"{link}\">{name}</a>"));
@@ -260,9 +260,9 @@ fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::history::samples;
+    use crate::results::samples;
     use serde_json::json;
-    use sparring_core::train::compare::Member;
+    use sparring_core::record::comparison::Member;
 
     fn page(fractions: &[f64], seeds: u64) -> String {
         let mut members = Vec::new();
@@ -271,19 +271,19 @@ mod tests {
                 let mut learners = samples::history(20).summary.unwrap().learners;
                 for (l, learner) in learners.iter_mut().enumerate() {
                     let wobble = 0.01 * (seed as f64 * 1.7 + l as f64).sin();
-                    learner.test.accuracy += 0.05 * f as f64 + wobble;
-                    learner.test_hard = Some(learner.test);
+                    learner.scores.test.accuracy += 0.05 * f as f64 + wobble;
+                    learner.scores.test_hard = Some(learner.scores.test);
                 }
                 members.push(Member { seed, fraction, learners });
             }
         }
         let comparison = Comparison::new(Some(Scenario::Nature), &members);
-        let places = members.iter().map(|m| Place {
+        let places = members.iter().map(|m| MemberRun {
             config: ExperimentConfig { seed: m.seed, p_data: m.fraction, ..Default::default() },
             path: Path::new("runs").join(format!("a<b-{}", m.seed)),
             summary: (m.seed == 1).then(|| json!({ "seconds": 3.0 })),
         });
-        let places: Vec<Place> = places.collect();
+        let places: Vec<MemberRun> = places.collect();
         render(Some(Scenario::Nature), &ExperimentConfig::default(), &comparison, &places, Path::new("series/x"), &json!({ "date": "now" }))
     }
 

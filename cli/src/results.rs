@@ -1,102 +1,12 @@
-//! What a session said so far, in the form that the table, the summary and the report read.
+//! Tables of results, from a summary (`summary.json`'s form): what is missing is a dash, so that the files of any version can be shown.
 
 use serde_json::Value;
-use sparring_core::device::info::DeviceInfo;
-use sparring_core::events::{Event, LearnerInfo, Score, Summary};
 use sparring_figures::number;
-
-/// One evaluated epoch of one learner.
-#[derive(Clone, Debug)]
-pub struct Point {
-    pub epoch: u32,
-    pub flops: f64,
-    pub test: Score,
-    pub test_easy: Option<Score>,
-    pub test_hard: Option<Score>,
-    pub corrupted: Option<Score>,
-    pub robust: Option<Score>,
-}
-
-/// One learner and how it went.
-#[derive(Clone, Debug)]
-pub struct Learner {
-    pub info: LearnerInfo,
-    pub points: Vec<Point>,
-    pub ms_per_step: f64,
-    pub failed: Option<String>,
-}
-
-/// Everything, by learner.
-#[derive(Clone, Debug, Default)]
-pub struct History {
-    pub learners: Vec<Learner>,
-    pub device: Option<DeviceInfo>,
-    pub device_bytes: u64,
-    pub epochs: u32,
-    pub warnings: Vec<String>,
-    pub summary: Option<Summary>,
-}
-
-impl History {
-    /// Takes in one event.
-    pub fn push(&mut self, event: &Event) {
-        match event {
-            Event::Started { learners, device, epochs, device_bytes, .. } => {
-                self.learners = learners
-                    .iter()
-                    .map(|info| Learner { info: info.clone(), points: Vec::new(), ms_per_step: 0.0, failed: None })
-                    .collect();
-                self.device = Some(device.clone());
-                self.epochs = *epochs;
-                self.device_bytes = *device_bytes;
-            }
-            Event::Progress { learner, ms_per_step, .. } => {
-                if let Some(l) = self.learners.get_mut(*learner) {
-                    l.ms_per_step = *ms_per_step;
-                }
-            }
-            Event::EpochEnd { learner, epoch, test, test_easy, test_hard, by_hardness, flops, .. } => {
-                if let Some(l) = self.learners.get_mut(*learner) {
-                    l.points.push(Point {
-                        epoch: *epoch,
-                        flops: *flops,
-                        test: *test,
-                        test_easy: *test_easy,
-                        test_hard: *test_hard,
-                        corrupted: by_hardness.corrupted,
-                        robust: by_hardness.robust.map(|robust| robust.test),
-                    });
-                }
-            }
-            Event::LearnerFailed { learner, reason } => {
-                if let Some(l) = self.learners.get_mut(*learner) {
-                    l.failed = Some(reason.clone());
-                }
-            }
-            Event::Warning { message } => self.warnings.push(message.clone()),
-            Event::Finished { summary } => {
-                for (learner, last) in self.learners.iter_mut().zip(&summary.learners) {
-                    learner.ms_per_step = last.ms_per_step;
-                    learner.failed.clone_from(&last.failed);
-                }
-                self.summary = Some(summary.clone());
-            }
-            Event::TopologyChanged { .. } | Event::Topology { .. } | Event::Changed { .. } | Event::SamplesScored { .. } => {}
-        }
-    }
-
-    /// Epochs that every learner has completed, but for those that failed.
-    pub fn epochs_done(&self) -> u32 {
-        let done = |l: &Learner| l.points.last().map_or(0, |p| p.epoch);
-        self.learners.iter().filter(|l| l.failed.is_none()).map(done).min().unwrap_or(0)
-    }
-}
 
 /// Titles of [`rows`].
 pub const HEADER: [&str; 9] = ["learner", "density", "parameters", "ms/step", "FLOPs/step", "train", "test", "easy half", "hard half"];
 
-/// The result table of a summary (`summary.json`'s form), one row a learner. What is missing is a dash, so that the files of
-/// any version can be shown.
+/// The result table, one row a learner.
 pub fn rows(summary: &Value) -> Vec<Vec<String>> {
     let of = |value: &Value, form: &dyn Fn(f64) -> String| value.as_f64().map_or_else(|| "-".into(), form);
     let row = |l: &Value| {
@@ -200,8 +110,9 @@ pub fn accuracy(score: &Value) -> String {
 #[cfg(test)]
 pub mod samples {
     //! A made-up race for tests of what is shown and written.
-    use super::*;
-    use sparring_core::events::LearnerSummary;
+    use sparring_core::device::info::DeviceInfo;
+    use sparring_core::events::{Evaluation, Event, LearnerInfo, LearnerSummary, Score, Summary};
+    use sparring_core::record::History;
 
     fn score(loss: f64, accuracy: f64) -> Score {
         Score { loss, accuracy, samples: 5000 }
@@ -260,12 +171,14 @@ pub mod samples {
                     learner: i,
                     epoch,
                     lr: 0.1,
-                    train,
-                    validation: test,
-                    test,
-                    test_easy: Some(score(test.loss * 0.5, (accuracy + 0.15).min(0.99))),
-                    test_hard: Some(score(test.loss * 1.5, accuracy - 0.15)),
-                    by_hardness: Default::default(),
+                    scores: Box::new(Evaluation {
+                        train,
+                        validation: test,
+                        test,
+                        test_easy: Some(score(test.loss * 0.5, (accuracy + 0.15).min(0.99))),
+                        test_hard: Some(score(test.loss * 1.5, accuracy - 0.15)),
+                        by_hardness: Default::default(),
+                    }),
                     flops: f64::from(epoch) * 176.0 * l.flops_per_step as f64,
                     seconds: f64::from(epoch) * 20.0,
                 });
@@ -280,12 +193,7 @@ pub mod samples {
             active_parameters: l.active_parameters,
             flops_per_step: l.flops_per_step,
             ms_per_step: 90.0 * (0.4 + 0.6 * l.density),
-            train: *train,
-            validation: *test,
-            test: *test,
-            test_easy: None,
-            test_hard: None,
-            by_hardness: Default::default(),
+            scores: Evaluation { train: *train, validation: *test, test: *test, ..Evaluation::default() },
             failed: None,
         });
         let verdict =
@@ -296,9 +204,7 @@ pub mod samples {
 
     /// Their history.
     pub fn history(epochs: u32) -> History {
-        let mut history = History::default();
-        events(epochs).iter().for_each(|e| history.push(e));
-        history
+        History::of(&events(epochs))
     }
 }
 
@@ -314,7 +220,7 @@ mod tests {
         assert_eq!(rows.len(), 4);
         assert_eq!(rows[0].len(), HEADER.len());
         assert_eq!(rows[1][0], "set@0.2");
-        assert_eq!(rows[1][6], number::percent(history.learners[1].points[4].test.accuracy, 2));
+        assert_eq!(rows[1][6], number::percent(history.tracks[1].epochs[4].scores.test.accuracy, 2));
         assert_eq!(rows[1][7], "-");
         assert!(super::rows(&Value::Null).is_empty());
         assert_eq!(super::rows(&serde_json::json!({ "summary": { "learners": [1] } }))[0][0], "?");
@@ -332,16 +238,6 @@ mod tests {
         assert_eq!(rows, [["dense", "90.00%", "50.00%", "25.00%"], ["old", "-", "-", "-"]]);
         assert!(bins(&Value::Null).is_none());
         assert!(bins(&serde_json::json!({ "summary": { "learners": [{ "name": "x", "by_hardness": { "bins": [] } }] } })).is_none());
-    }
-
-    #[test]
-    fn the_slowest_learner_says_how_many_epochs_are_done() {
-        let mut history = samples::history(5);
-        assert_eq!(history.epochs_done(), 5);
-        history.learners[2].points.truncate(2);
-        assert_eq!(history.epochs_done(), 2);
-        history.learners[2].failed = Some("x".into());
-        assert_eq!((history.epochs_done(), History::default().epochs_done()), (5, 0));
     }
 
     #[test]

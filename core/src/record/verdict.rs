@@ -7,18 +7,33 @@ use super::metric::Metric;
 use crate::config::ExperimentConfig;
 use crate::events::{LearnerSummary, Score};
 
-/// Standard error of the difference of two accuracies, as if their samples were independent (an upper bound for the same images).
-pub fn standard_error(a: &Score, b: &Score) -> f64 {
-    let variance = |s: &Score| s.accuracy * (1.0 - s.accuracy) / s.samples.max(1) as f64;
-    (variance(a) + variance(b)).sqrt()
+/// One accuracy beside another, in points.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lead {
+    /// The first minus the second.
+    pub points: f64,
+    /// Two standard errors of the difference, as if the samples were independent (an upper bound for the same images).
+    pub noise: f64,
+}
+
+impl Lead {
+    /// Of `a` over `b`.
+    pub fn between(a: &Score, b: &Score) -> Self {
+        let variance = |s: &Score| s.accuracy * (1.0 - s.accuracy) / s.samples.max(1) as f64;
+        Self { points: 100.0 * (a.accuracy - b.accuracy), noise: 200.0 * (variance(a) + variance(b)).sqrt() }
+    }
+    /// Whether it is more than the noise of the test set.
+    pub fn is_clear(self) -> bool {
+        self.points.abs() > self.noise
+    }
 }
 
 /// Who leads among the learners that are not controls, by what the run is about.
 pub fn verdict(config: &ExperimentConfig, learners: &[LearnerSummary]) -> String {
-    let metric = Metric::deciding(learners.iter());
+    let metric = Metric::deciding(learners.iter().map(|l| &l.scores));
     let judged = |control: bool| {
         let standing = learners.iter().filter(move |l| l.control == control && l.failed.is_none());
-        standing.filter_map(|l| Some((l, metric.score(l)?))).collect::<Vec<_>>()
+        standing.filter_map(|l| Some((l, metric.score(&l.scores)?))).collect::<Vec<_>>()
     };
     let racing = judged(false);
     let best = |sparse: Option<bool>| {
@@ -28,10 +43,10 @@ pub fn verdict(config: &ExperimentConfig, learners: &[LearnerSummary]) -> String
     let mut text = format!("Judged by {}, ", metric.doc());
     match (best(Some(false)), best(Some(true)), best(None)) {
         (Some((dense, d)), Some((sparse, s)), _) => {
-            let (lead, noise) = (100.0 * (s.accuracy - d.accuracy), 200.0 * standard_error(s, d));
-            let (leader, other) = if lead >= 0.0 { (&sparse.name, &dense.name) } else { (&dense.name, &sparse.name) };
-            let size = lead.abs();
-            text += &if size <= noise {
+            let lead = Lead::between(s, d);
+            let (leader, other) = if lead.points >= 0.0 { (&sparse.name, &dense.name) } else { (&dense.name, &sparse.name) };
+            let (size, noise) = (lead.points.abs(), lead.noise);
+            text += &if !lead.is_clear() {
                 format!("{leader} and {other} cannot be told apart: {size:.1} points lie within the noise of {noise:.1}.")
             } else {
                 format!(
@@ -45,7 +60,7 @@ pub fn verdict(config: &ExperimentConfig, learners: &[LearnerSummary]) -> String
     }
     for (control, score) in judged(true) {
         if let Some((_, twin)) = racing.iter().find(|(l, _)| control.name.starts_with(&format!("{} on", l.name))) {
-            let gap = 100.0 * (score.accuracy - twin.accuracy);
+            let gap = Lead::between(&score, twin).points;
             let word = if gap >= 0.0 { "above" } else { "below" };
             text += &format!(" The control {} ends {:.1} points {word} training on {}.", control.name, gap.abs(), config.subset);
         }
@@ -57,7 +72,7 @@ pub fn verdict(config: &ExperimentConfig, learners: &[LearnerSummary]) -> String
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::events::{ByHardness, Robust};
+    use crate::events::{Evaluation, Robust};
 
     fn score(accuracy: f64) -> Score {
         Score { loss: 1.0, accuracy, samples: 1000 }
@@ -73,12 +88,7 @@ mod tests {
             active_parameters: 1,
             flops_per_step: 1,
             ms_per_step: 1.0,
-            train: score(test),
-            validation: score(test),
-            test: score(test),
-            test_easy: None,
-            test_hard: None,
-            by_hardness: ByHardness::default(),
+            scores: Evaluation { train: score(test), validation: score(test), test: score(test), ..Evaluation::default() },
             failed: None,
         }
     }
@@ -99,17 +109,17 @@ mod tests {
             "Judged by accuracy on all test samples, set@0.2 and dense cannot be told apart: 0.0 points lie within the noise of 4.5."
         );
         // Each measure that is added decides over the ones before: sparse by 60 points, dense by 60, sparse by 60.
-        let hard = judged(&|l, a| l.test_hard = Some(score(a)));
+        let hard = judged(&|l, a| l.scores.test_hard = Some(score(a)));
         assert!(hard.starts_with("Judged by accuracy on the hard half of the test set, set@0.2 leads dense by 60.0 points"), "{hard}");
-        let corrupted = judged(&|l, a| l.by_hardness.corrupted = Some(score(1.2 - a)));
+        let corrupted = judged(&|l, a| l.scores.by_hardness.corrupted = Some(score(1.2 - a)));
         assert!(corrupted.starts_with("Judged by accuracy on the corrupted test set, dense leads set@0.2 by 60.0 points"), "{corrupted}");
-        let robust = judged(&|l, a| l.by_hardness.robust = Some(Robust { test: score(a), ..Robust::default() }));
+        let robust = judged(&|l, a| l.scores.by_hardness.robust = Some(Robust { test: score(a), ..Robust::default() }));
         assert!(robust.starts_with("Judged by robust accuracy on the test set, set@0.2 leads dense by 60.0 points"), "{robust}");
     }
 
     #[test]
     fn nothing_is_said_of_what_was_not_evaluated() {
-        let nothing = |name: &str, density| LearnerSummary { test: Score::default(), ..learner(name, density, 0.0) };
+        let nothing = |name: &str, density| LearnerSummary { scores: Evaluation::default(), ..learner(name, density, 0.0) };
         let mut learners = [nothing("dense", 1.0), nothing("set@0.2", 0.2), nothing("dense on random", 1.0)];
         assert_eq!(of(&learners), "Stopped before the first evaluation.");
         learners[0].failed = Some("diverged".into());
@@ -123,8 +133,8 @@ mod tests {
     #[test]
     fn a_control_is_told_by_the_same_measure() {
         let mut learners = [learner("dense", 1.0, 0.5), learner("dense on random", 1.0, 0.9)];
-        learners[0].test_hard = Some(score(0.4));
-        learners[1].test_hard = Some(score(0.35));
+        learners[0].scores.test_hard = Some(score(0.4));
+        learners[1].scores.test_hard = Some(score(0.35));
         let text = of(&learners);
         assert!(text.ends_with(" The control dense on random ends 5.0 points below training on el2n-hard:0.5."), "{text}");
     }

@@ -6,9 +6,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::history::History;
 use crate::config::ExperimentConfig;
 use crate::device::info::DeviceInfo;
-use crate::events::{Event, LearnerSummary, Score};
+use crate::events::{Evaluation, Event, LearnerSummary, Robust, Score};
 
 /// Version of the file's form; a change of it or of the events is a new version.
 pub const RUN_FILE_VERSION: u32 = 1;
@@ -174,18 +175,8 @@ impl RunFile {
 
     /// Epochs that the slowest learner has completed, and whether all of it is there.
     pub fn extent(&self) -> (u32, bool) {
-        let finished = matches!(self.events.last(), Some(Event::Finished { .. }));
-        let mut done: Vec<u32> = Vec::new();
-        for event in &self.events {
-            match event {
-                Event::Started { learners, .. } => done = vec![0; learners.len()],
-                Event::EpochEnd { learner, epoch, .. } => done.iter_mut().skip(*learner).take(1).for_each(|e| *e = *epoch),
-                // One that stopped keeps nobody waiting.
-                Event::LearnerFailed { learner, .. } => done.iter_mut().skip(*learner).take(1).for_each(|e| *e = u32::MAX),
-                _ => {}
-            }
-        }
-        (done.iter().copied().filter(|e| *e < u32::MAX).min().unwrap_or(0), finished)
+        let history = History::of(&self.events);
+        (history.epochs_done(), history.summary.is_some())
     }
 
     fn check(&self) -> Result<(), Unreadable> {
@@ -280,14 +271,12 @@ fn round_score(score: &mut Score) {
     round(&mut score.accuracy, 1e5);
 }
 
-fn round_scores<'a>(scores: impl Iterator<Item = &'a mut Score>) {
-    scores.for_each(round_score);
-}
-
-fn round_hardness(by: &mut crate::events::ByHardness) {
-    round_scores(by.bins.iter_mut().chain(&mut by.corrupted));
-    if let Some(robust) = &mut by.robust {
-        round_scores([&mut robust.train, &mut robust.validation, &mut robust.test].into_iter().chain(&mut robust.clean_train));
+fn round_scores(scores: &mut Evaluation) {
+    let Evaluation { train, validation, test, test_easy, test_hard, by_hardness } = scores;
+    let parts = [train, validation, test].into_iter().chain(test_easy).chain(test_hard);
+    parts.chain(&mut by_hardness.bins).chain(&mut by_hardness.corrupted).for_each(round_score);
+    if let Some(Robust { train, clean_train, validation, test }) = &mut by_hardness.robust {
+        [train, validation, test].into_iter().chain(clean_train).for_each(round_score);
     }
 }
 
@@ -299,9 +288,8 @@ fn round_event(event: &mut Event) {
             round(accuracy, 1e4);
             round(ms_per_step, 1e3);
         }
-        Event::EpochEnd { train, validation, test, test_easy, test_hard, by_hardness, seconds, .. } => {
-            round_scores([train, validation, test].into_iter().chain(test_easy).chain(test_hard));
-            round_hardness(by_hardness);
+        Event::EpochEnd { scores, seconds, .. } => {
+            round_scores(scores);
             round(seconds, 1e2);
         }
         Event::TopologyChanged { death_rate, layers, .. } => {
@@ -315,9 +303,8 @@ fn round_event(event: &mut Event) {
                 .for_each(|share| round(share, 1e5));
         }
         Event::Finished { summary } => {
-            for LearnerSummary { train, validation, test, test_easy, test_hard, by_hardness, ms_per_step, .. } in &mut summary.learners {
-                round_scores([train, validation, test].into_iter().chain(test_easy).chain(test_hard));
-                round_hardness(by_hardness);
+            for LearnerSummary { scores, ms_per_step, .. } in &mut summary.learners {
+                round_scores(scores);
                 round(ms_per_step, 1e3);
             }
         }

@@ -12,9 +12,9 @@ use sparring_core::formats::StateDict;
 use sparring_core::hardness::Subset;
 use sparring_core::train::parent::{Parents, needed, parent_config};
 
+use super::{RaceArgs, Role, Samples, perform};
 use crate::console::Console;
 use crate::import::read_checkpoint;
-use crate::race::{RaceArgs, Role, Samples, perform};
 use crate::rundir::{self, Found};
 
 /// The parents that an experiment needs; `folder` is the experiment's own.

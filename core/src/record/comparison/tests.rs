@@ -1,7 +1,7 @@
 //! Hand-computed series.
 #![allow(clippy::unwrap_used, reason = "tests")]
 use super::*;
-use crate::events::{ByHardness, Robust};
+use crate::events::{ByHardness, Evaluation, Robust};
 
 fn score(accuracy: f64, samples: usize) -> Score {
     Score { loss: 1.0, accuracy, samples }
@@ -17,12 +17,13 @@ fn learner(name: &str, density: f64, test: f64) -> LearnerSummary {
         active_parameters: 1,
         flops_per_step: 1,
         ms_per_step: 1.0,
-        train: score(test, 1000),
-        validation: score(test, 1000),
-        test: score(test, 1000),
-        test_easy: None,
-        test_hard: Some(score(test - 0.1, 500)),
-        by_hardness: ByHardness::default(),
+        scores: Evaluation {
+            train: score(test, 1000),
+            validation: score(test, 1000),
+            test: score(test, 1000),
+            test_hard: Some(score(test - 0.1, 500)),
+            ..Evaluation::default()
+        },
         failed: None,
     }
 }
@@ -118,7 +119,7 @@ fn the_scenario_decides_by_what_was_evaluated_and_a_small_gap_wins() {
         for (l, learner) in member.learners.iter_mut().enumerate() {
             let robust = |accuracy| score(accuracy, 1000);
             let train = robust([0.5, 0.35][l] + 0.001 * i as f64);
-            learner.by_hardness = ByHardness {
+            learner.scores.by_hardness = ByHardness {
                 bins: vec![robust(0.9), robust(0.1)],
                 corrupted: Some(robust(0.4)),
                 robust: Some(Robust { train, clean_train: None, validation: train, test: robust(0.3) }),

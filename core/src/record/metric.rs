@@ -3,7 +3,7 @@
 //! A run is about what makes its samples hard, and the hardest images that were evaluated say so: attacked ones, else corrupted
 //! ones, else the hard half of the test set.
 
-use crate::events::{LearnerSummary, Score};
+use crate::events::{Evaluation, Score};
 use crate::names::named_enum;
 
 named_enum! {
@@ -26,11 +26,11 @@ named_enum! {
 
 impl Metric {
     /// Its score in the last evaluation (of the gap that on the test set); `None` where there was none.
-    pub fn score(self, learner: &LearnerSummary) -> Option<Score> {
-        let hard = &learner.by_hardness;
+    pub fn score(self, scores: &Evaluation) -> Option<Score> {
+        let hard = &scores.by_hardness;
         let score = match self {
-            Self::Test => Some(learner.test),
-            Self::HardHalf => learner.test_hard,
+            Self::Test => Some(scores.test),
+            Self::HardHalf => scores.test_hard,
             Self::HardestBin => hard.bins.last().copied(),
             Self::Corrupted => hard.corrupted,
             Self::RobustTest | Self::RobustGap => hard.robust.map(|robust| robust.test),
@@ -43,9 +43,9 @@ impl Metric {
         self != Self::RobustGap
     }
 
-    /// What decides: the hardest images on which any of the learners was evaluated.
-    pub fn deciding<'a>(learners: impl Iterator<Item = &'a LearnerSummary> + Clone) -> Self {
-        let evaluated = |metric: &Self| learners.clone().any(|l| metric.score(l).is_some());
+    /// What decides: the hardest images on which anybody was evaluated.
+    pub fn deciding<'a>(evaluations: impl Iterator<Item = &'a Evaluation> + Clone) -> Self {
+        let evaluated = |metric: &Self| evaluations.clone().any(|scores| metric.score(scores).is_some());
         [Self::RobustTest, Self::Corrupted, Self::HardHalf].into_iter().find(evaluated).unwrap_or(Self::Test)
     }
 }

@@ -11,9 +11,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use sparring_core::corrupt::{Corruption, Severity, corrupt_all};
 use sparring_core::data::{Dataset, Images};
+use sparring_core::events::Score;
 use sparring_figures::number;
 
-use crate::eval::Outcome;
+use super::right;
 use crate::npy::Npy;
 use crate::table;
 
@@ -29,7 +30,7 @@ pub enum Origin<'a> {
 }
 
 /// What every kind at every severity gave.
-pub struct Grid(Vec<(Corruption, Vec<Outcome>)>);
+pub struct Grid(Vec<(Corruption, Vec<Score>)>);
 
 impl Grid {
     /// Evaluates `limit` images of every cell. `evaluate` is told images and how many there are.
@@ -38,7 +39,7 @@ impl Grid {
         origin: &Origin<'_>,
         limit: usize,
         said: impl Fn(&str),
-        mut evaluate: impl FnMut(&Images) -> Result<Outcome>,
+        mut evaluate: impl FnMut(&Images) -> Result<Score>,
     ) -> Result<Self> {
         let mut grid = Vec::new();
         let labels = match origin {
@@ -48,7 +49,7 @@ impl Grid {
             }
         };
         for kind in Corruption::ALL.iter().copied() {
-            let mut outcomes = Vec::new();
+            let mut scores = Vec::new();
             let archived = match origin {
                 Origin::Made(_) => None,
                 Origin::Archive(path) => match open(path, &kind.file_stem())? {
@@ -69,11 +70,11 @@ impl Grid {
                     (_, Some(npy)) => cut(kind, npy, &labels, data, severity, limit)?,
                     (_, None) => continue,
                 };
-                outcomes.push(evaluate(&images)?);
+                scores.push(evaluate(&images)?);
             }
-            let errors: Vec<String> = outcomes.iter().map(|o| number::percent(error(o), 2)).collect();
+            let errors: Vec<String> = scores.iter().map(|o| number::percent(error(o), 2)).collect();
             said(&format!("{:<18} error {}", kind.name(), errors.join("  ")));
-            grid.push((kind, outcomes));
+            grid.push((kind, scores));
         }
         if grid.is_empty() {
             bail!("no corruption's file was found");
@@ -93,9 +94,9 @@ impl Grid {
 
     /// Errors for people: a row a kind.
     pub fn table(&self) -> String {
-        let row = |(kind, outcomes): &(Corruption, Vec<Outcome>)| {
-            let errors = outcomes.iter().map(error);
-            let mean = errors.clone().sum::<f64>() / outcomes.len().max(1) as f64;
+        let row = |(kind, scores): &(Corruption, Vec<Score>)| {
+            let errors = scores.iter().map(error);
+            let mean = errors.clone().sum::<f64>() / scores.len().max(1) as f64;
             std::iter::once(kind.name().to_owned()).chain(errors.chain([mean]).map(|error| number::percent(error, 2))).collect()
         };
         table::render(&["error", "1", "2", "3", "4", "5", "mean"], &self.0.iter().map(row).collect::<Vec<_>>())
@@ -104,10 +105,10 @@ impl Grid {
     /// A line a cell.
     pub fn csv(&self) -> String {
         let mut out = "corruption,severity,samples,correct,error,loss\n".to_owned();
-        for (kind, outcomes) in &self.0 {
-            for (outcome, severity) in outcomes.iter().zip(Severity::ALL) {
-                let Outcome { loss, correct, samples } = outcome;
-                out += &format!("{},{},{samples},{correct},{},{loss}\n", kind.file_stem(), severity.number(), error(outcome));
+        for (kind, scores) in &self.0 {
+            for (score, severity) in scores.iter().zip(Severity::ALL) {
+                let Score { loss, samples, .. } = score;
+                out += &format!("{},{},{samples},{},{},{loss}\n", kind.file_stem(), severity.number(), right(score), error(score));
             }
         }
         out
@@ -121,8 +122,8 @@ impl Grid {
     }
 }
 
-fn error(outcome: &Outcome) -> f64 {
-    1.0 - outcome.correct as f64 / outcome.samples.max(1) as f64
+fn error(score: &Score) -> f64 {
+    1.0 - score.accuracy
 }
 
 /// A file of an archive, by its name without `.npy`; `None` where it is not there.

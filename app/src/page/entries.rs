@@ -1,0 +1,114 @@
+//! The list of runs that can be shown: recorded ones, those kept in this browser, those brought as files.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use sparring_core::record::run_file::RunFile;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::kept::{self, Shelf};
+use crate::replay::Source;
+use crate::trainer::fetch::{self, Missing};
+use crate::trainer::store::Store;
+use crate::words::runs as words;
+
+/// Marks the id of a run that came as a file.
+pub const IMPORTED: &str = "file";
+
+/// A run of the list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its id, or the name of its file.
+    pub run: String,
+    /// Where it comes from.
+    pub source: Source,
+    /// The number under which it lies, to know it again.
+    number: u32,
+    /// Its size.
+    bytes: usize,
+    /// Whether it can be gone on with.
+    pub resumes: bool,
+    /// What it holds, or why it cannot be read.
+    pub file: Result<Arc<RunFile>, String>,
+}
+
+impl Entry {
+    /// What the run is called, or its file.
+    pub fn name(&self) -> &str {
+        self.file.as_ref().map_or(self.run.as_str(), |file| file.name.as_str())
+    }
+}
+
+/// The newest state of a kept run that can be read.
+async fn read_kept(store: &Store, shelf: &Shelf) -> Entry {
+    let source = if shelf.run.ends_with(IMPORTED) { Source::Imported } else { Source::Kept };
+    let mut entry = Entry { run: shelf.run.clone(), source, number: 0, bytes: 0, resumes: false, file: Err(words::CANNOT_OPEN.to_owned()) };
+    for number in shelf.runs.iter().copied() {
+        let Some(bytes) = store.read(&kept::run_file(&shelf.run, number)).await else { continue };
+        (entry.number, entry.bytes) = (number, bytes.len());
+        match RunFile::read(&bytes) {
+            Ok(file) => {
+                entry.resumes = !file.extent().1 && shelf.checkpoint(number).is_some();
+                entry.file = Ok(Arc::new(file));
+                break;
+            }
+            Err(why) if entry.file.is_err() => entry.file = Err(why.to_string()),
+            Err(_) => {}
+        }
+    }
+    entry
+}
+
+/// Looks at what is kept; what is known is not read again.
+pub fn refresh(runs: RwSignal<Vec<Entry>>) {
+    spawn_local(async move {
+        let store = Store::open().await;
+        let shelves = kept::shelves(&store.names().await);
+        let known = runs.get_untracked();
+        let mut list = Vec::new();
+        for shelf in &shelves {
+            let same =
+                |e: &&Entry| e.run == shelf.run && shelf.runs.first() == Some(&e.number) && e.resumes != shelf.checkpoints.is_empty();
+            list.push(match known.iter().find(same) {
+                Some(entry) => entry.clone(),
+                None => read_kept(&store, shelf).await,
+            });
+        }
+        list.extend(known.into_iter().filter(|e| e.source == Source::Recorded));
+        runs.set(list);
+    });
+}
+
+/// Fetches the recorded runs that are not in the list yet.
+pub fn fetch_recorded(runs: RwSignal<Vec<Entry>>) {
+    if runs.with_untracked(|runs| runs.iter().any(|e| e.source == Source::Recorded)) {
+        return;
+    }
+    spawn_local(async move {
+        let index = fetch::get("runs/index.json", &mut |_| true).await.unwrap_or_default();
+        let names: Vec<String> = std::str::from_utf8(&index).ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        for run in names {
+            let file = recorded(&run).await.map(Arc::new);
+            let entry = Entry { run, source: Source::Recorded, number: 0, bytes: 0, resumes: false, file };
+            runs.update(|runs| {
+                if runs.iter().all(|e| e.run != entry.run) {
+                    runs.push(entry);
+                }
+            });
+        }
+    });
+}
+
+/// What fetching or reading a recorded run came to, in words where it did not.
+pub async fn recorded(file: &str) -> Result<RunFile, String> {
+    match fetch::get(&format!("runs/{file}"), &mut |_| true).await {
+        Ok(bytes) => RunFile::read(&bytes).map_err(|e| e.to_string()),
+        Err(Missing::Broken(words)) => Err(words),
+        Err(_) => Err("it is not on this server".into()),
+    }
+}
+
+/// The day of a date.
+pub fn day(run: &RunFile) -> &str {
+    run.date.get(..10).unwrap_or(&run.date)
+}

@@ -1,0 +1,29 @@
+//! What both kinds of product stand on: a thread's scratch, and a vector from anywhere.
+
+use std::cell::RefCell;
+
+use pulp::Simd;
+
+use crate::cpu::aligned::Aligned;
+
+thread_local! {
+    static SCRATCH: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
+}
+
+/// Lends this thread's scratch of at least `len` floats, aligned to cache lines, contents arbitrary.
+pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.grow(len);
+        work(scratch)
+    })
+}
+
+/// One vector from anywhere.
+///
+/// # Safety
+/// A vector of floats must be readable there.
+#[inline(always)]
+pub unsafe fn load<S: Simd>(from: *const f32) -> S::f32s {
+    // SAFETY: by the caller's promise; a vector of floats may hold any bits.
+    unsafe { from.cast::<S::f32s>().read_unaligned() }
+}

@@ -1,0 +1,15 @@
+//! What is known of runs: everything that terminal, report and page say of one or of several is derived here, by one rule each.
+//!
+//! It reads events and configurations alone, so that a run that trains, one that was kept and one that somebody sent are told alike.
+
+pub mod comparison;
+pub mod history;
+pub mod metric;
+pub mod run_file;
+pub mod verdict;
+
+pub use comparison::Comparison;
+pub use history::{Epoch, History, Note, Track};
+pub use metric::Metric;
+pub use run_file::RunFile;
+pub use verdict::Lead;

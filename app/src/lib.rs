@@ -18,6 +18,7 @@ mod kept;
 mod lesson;
 mod link;
 mod mask;
+mod offers;
 mod plot;
 mod presets;
 mod race;

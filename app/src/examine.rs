@@ -9,18 +9,6 @@ use sparring_core::corrupt::Corruption;
 use crate::protocol::AttackSettings;
 use crate::words::bench as words;
 
-/// The corruptions by group, in the order of the published benchmark. Names of groups are words of the page.
-pub const GROUPS: [&[Corruption]; 5] = {
-    use Corruption as C;
-    [
-        &[C::GaussianNoise, C::ShotNoise, C::ImpulseNoise],
-        &[C::DefocusBlur, C::GlassBlur, C::MotionBlur, C::ZoomBlur],
-        &[C::Snow, C::Frost, C::Fog, C::Brightness],
-        &[C::Contrast, C::ElasticTransform, C::Pixelate, C::JpegCompression],
-        &[C::GaussianBlur, C::Saturate, C::Spatter, C::SpeckleNoise],
-    ]
-};
-
 /// Where the bench's controls stand. Radii of both norms are kept, so that a change of norm and back changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Setup {
@@ -227,16 +215,6 @@ pub fn sentence(said: &[Said<'_>], classes: &[String], truth: Option<usize>, att
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-
-    #[test]
-    fn every_corruption_is_in_exactly_one_group() {
-        let mut all: Vec<Corruption> = GROUPS.concat();
-        assert_eq!(all.len(), Corruption::ALL.len());
-        all.sort_by_key(|c| *c as usize);
-        all.dedup();
-        assert_eq!(all.len(), Corruption::ALL.len());
-        assert!(GROUPS[4].iter().all(|c| *c as usize >= Corruption::STANDARD), "the last group is the extra ones");
-    }
 
     #[test]
     fn a_setup_asks_for_what_its_controls_say() {

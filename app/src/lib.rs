@@ -17,6 +17,7 @@ mod kept;
 mod lesson;
 mod link;
 mod mask;
+mod offers;
 mod presets;
 mod race;
 mod replay;

@@ -188,7 +188,9 @@ impl Learner<'_> {
         match series {
             Series::Train => self.live.iter().map(|p| (p.epoch, p.accuracy)).collect(),
             Series::Loss => self.live.iter().map(|p| (p.epoch, p.loss)).collect(),
-            _ => self.epochs.iter().filter_map(|e| Some((f64::from(e.epoch), series.value(&e.scores)?))).collect(),
+            Series::Robust | Series::Corrupted | Series::Hard | Series::Easy | Series::Gap | Series::Test => {
+                self.epochs.iter().filter_map(|e| Some((f64::from(e.epoch), series.value(&e.scores)?))).collect()
+            }
         }
     }
     /// The value of a series after an epoch.

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use sparring_core::ExperimentConfig;
-use sparring_core::config::{Adversarial, DeathSchedule, LearnerConfig, LrSchedule, Preset};
+use sparring_core::config::{Adversarial, Allocation, DeathSchedule, LearnerConfig, LrSchedule, Method, Preset};
 use sparring_core::corrupt::{CorruptionSet, Severities};
 use sparring_core::data::DatasetName;
 use sparring_core::device::info::DeviceChoice;
 use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::{Model, Stem};
 use sparring_core::ops::OptimizerName;
+use sparring_core::sparse::{Grow, Prune, Redistribution};
 
 /// A mistake in what was asked for, not in doing it: exit code 2.
 #[derive(Debug)]
@@ -48,7 +49,31 @@ impl From<DeviceFlag> for DeviceChoice {
 }
 
 /// What `--learners` takes.
-const LEARNERS: &str = "Who is in the ring, comma separated: METHOD[@DENSITY][+OPTION]... with METHOD dense, static, set, rigl, snip, snip-mask, grasp, gmp, omp, lth or pre-erk; options: an allocation (erk, uniform, global-magnitude, uniform-pre, half-pre, snip, snip-mask, grasp), masked, prune=magnitude|set|taylor|threshold, grow=random|random-unfired|gradient|momentum|momentum-neuron, redistribute=momentum|magnitude|nonzeros [default: dense,set@0.2]";
+fn learners_help() -> String {
+    let names = |all: Vec<&'static str>, between: &str| all.join(between);
+    let methods: Vec<_> = Method::ALL.iter().map(|m| m.name()).collect();
+    let allocations = Allocation::ALL.iter().map(|a| a.name()).collect();
+    let prune = Prune::ALL.iter().map(|p| p.name()).collect();
+    let grow = Grow::ALL.iter().map(|g| g.name()).collect();
+    let redistribute = Redistribution::ALL.iter().filter(|r| **r != Redistribution::None).map(|r| r.name()).collect();
+    format!(
+        "Who is in the ring, comma separated: METHOD[@DENSITY][+OPTION]... with METHOD {}; options: an allocation ({}), masked, \
+         prune={}, grow={}, redistribute={} [default: dense,set@0.2]",
+        one_of(&methods),
+        names(allocations, ", "),
+        names(prune, "|"),
+        names(grow, "|"),
+        names(redistribute, "|")
+    )
+}
+
+/// "a, b or c".
+fn one_of(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => names.concat(),
+    }
+}
 
 /// Defines the flags and how they replace fields, from one list.
 macro_rules! experiment_flags {
@@ -64,7 +89,7 @@ macro_rules! experiment_flags {
             #[arg(long, value_name = "NAME", conflicts_with = "config")]
             pub preset: Option<Preset>,
             $($(#[$meta])* #[arg(long)] pub $field: Option<$type>,)+
-            #[arg(long, alias = "learner", value_delimiter = ',', help = LEARNERS)]
+            #[arg(long, alias = "learner", value_delimiter = ',', help = learners_help())]
             pub learners: Vec<LearnerConfig>,
             /// Where to compute [default: auto]
             #[arg(long)]
@@ -260,9 +285,7 @@ mod tests {
 
     #[test]
     fn the_help_names_every_method_and_rule() {
-        use sparring_core::config::{Allocation, Method};
-        use sparring_core::sparse::{Grow, Prune, Redistribution};
-        let help = LEARNERS;
+        let help = learners_help();
         let names = |all: Vec<&'static str>| all.into_iter().for_each(|name| assert!(help.contains(name), "{name}"));
         names(Method::ALL.iter().map(|m| m.name()).collect());
         names(Allocation::ALL.iter().map(|m| m.name()).collect());

@@ -17,7 +17,8 @@ use super::kit::{self, Input, holds, never, told, words as fixed};
 use super::lab::Lab;
 use super::look::{Raster, Stamp, context, learners, pixels, stamp};
 use super::tag::tag;
-use crate::examine::{Change, GROUPS, Said, Setup, answer, magnified, planes, rgba, sentence, worth_a_bar};
+use crate::examine::{Change, Said, Setup, answer, magnified, planes, rgba, sentence, worth_a_bar};
+use crate::offers;
 use crate::protocol::{AttackSettings, Command, Examination, Message, Picture};
 use crate::words::bench as words;
 
@@ -373,11 +374,7 @@ fn doing(legend: &'static str, content: Vec<AnyView>) -> AnyView {
 
 fn corrupting(bench: Bench) -> AnyView {
     let setup = bench.setup;
-    let groups = words::GROUPS.into_iter().zip(GROUPS);
-    let kinds: Vec<_> = groups
-        .flat_map(|(name, kinds)| [("", name.to_owned())].into_iter().chain(kinds.iter().map(|k| (k.name(), words::kind(*k)))))
-        .collect();
-    let kinds = kit::options(kinds.iter().map(|(value, label)| (*value, label.as_str())));
+    let kinds = kit::choices(&offers::corruptions());
     let kind = kit::select("", "bench-kind", fixed(kinds), told(move || setup.with(|s| s.kind.name().into())), never(), move |name| {
         if let Ok(kind) = name.parse() {
             // A kind at no severity would show nothing of it.

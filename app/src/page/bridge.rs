@@ -40,7 +40,8 @@ impl Bridge {
     pub fn open(hear: impl Fn(Message, JsValue) + 'static) -> Result<Self, String> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let worker = Worker::new_with_options("./page_loader.js", &options).map_err(|e| format!("The browser refused a worker: {e:?}"))?;
+        let worker =
+            Worker::new_with_options("./trainer_loader.js", &options).map_err(|e| format!("The browser refused a worker: {e:?}"))?;
         let line = Rc::new(Line { worker: Some(worker.clone()), waiting: RefCell::new(Some(Vec::new())), dead: Cell::new(false) });
         let hear = Rc::new(hear);
 

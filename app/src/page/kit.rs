@@ -69,6 +69,11 @@ pub fn options<'a>(all: impl IntoIterator<Item = (&'a str, &'a str)>) -> String 
     if group { out + "</optgroup>" } else { out }
 }
 
+/// The same of what the page offers.
+pub fn choices(all: &[(&'static str, String)]) -> String {
+    options(all.iter().map(|(value, label)| (*value, label.as_str())))
+}
+
 /// A select over the text of its options.
 pub fn select(
     label: &'static str,

@@ -16,6 +16,7 @@ use super::kit::{self, Input, holds, never, told, words};
 use super::lab::{Lab, Phase};
 use super::tag::tag;
 use crate::link;
+use crate::offers;
 use crate::presets::Preset;
 use crate::race;
 use crate::teacher::MOST_SEEDS;
@@ -24,19 +25,6 @@ use crate::words::ring;
 use crate::words::settings::{self as say, Kind, Setting};
 
 const OWN: &str = "own";
-/// The methods that the page offers: GraSP needs double precision, which only the native program carries.
-const METHODS: [Method; 10] = [
-    Method::Dense,
-    Method::Static,
-    Method::Set,
-    Method::RigL,
-    Method::Snip,
-    Method::SnipMask,
-    Method::Gmp,
-    Method::Omp,
-    Method::Lth,
-    Method::PreErk,
-];
 /// More than this no chart can show calmly.
 const MOST_LEARNERS: usize = 4;
 
@@ -91,8 +79,11 @@ fn setting(lab: Lab, of: &'static Setting) -> AnyView {
                 write(if on { "true" } else { "false" });
             });
         }
-        Kind::Choice(all) => {
-            let options = kit::options(all.iter().copied());
+        Kind::Choice(all) | Kind::Corruptions(all) => {
+            let mut options = kit::options(all.iter().copied());
+            if matches!(of.kind, Kind::Corruptions(_)) {
+                options.push_str(&kit::choices(&offers::corruptions()));
+            }
             let select = kit::select("", of.name, words(options), value, never(), move |text| {
                 write(&text);
             });
@@ -164,10 +155,16 @@ fn subset(lab: Lab) -> Vec<AnyView> {
         kit::select("", "subset-select", words(kit::options(say::PARTS)), told(move || parts_of(now()).0.into()), never(), move |part| {
             change(&|_, score, fraction| subset_of(&part, score, if fraction >= 1.0 { 0.5 } else { fraction }));
         });
-    let score =
-        kit::select("", "score-select", words(kit::options(say::SCORES)), told(move || parts_of(now()).1.into()), never(), move |score| {
+    let score = kit::select(
+        "",
+        "score-select",
+        words(kit::choices(&offers::scores())),
+        told(move || parts_of(now()).1.into()),
+        never(),
+        move |score| {
             change(&|part, _, fraction| subset_of(part, &score, fraction));
-        });
+        },
+    );
     let slider = Input { kind: "range", label: "", testid: "share-slider", min: "5", max: "100", step: "5" };
     let shown = told(move || share(now()));
     let much = kit::input(slider, told(move || format!("{:.0}", now().fraction() * 100.0)), shown, never(), move |text| {
@@ -292,7 +289,7 @@ fn corner(lab: Lab, index: usize) -> AnyView {
     let edit = move |change: &dyn Fn(&mut LearnerConfig)| {
         config.update(|c| c.learners.get_mut(index).into_iter().for_each(change));
     };
-    let methods = kit::options(METHODS.iter().map(|m| (m.name(), m.title())));
+    let methods = kit::choices(&offers::methods());
     let method =
         kit::select(say::METHOD, "method-select", words(methods), told(move || learner.get().method.name().into()), never(), move |name| {
             if let Ok(method) = name.parse::<Method>() {
@@ -325,7 +322,8 @@ fn corner(lab: Lab, index: usize) -> AnyView {
         density.is_some()
     });
     let shared = told(move || learner.get().allocation.map_or("as", Allocation::name).into());
-    let allocation = kit::select("", "allocation-select", words(kit::options(say::ALLOCATIONS)), shared, never(), move |name| {
+    let allocations = format!("{}{}", kit::options([("as", say::ALLOCATION_OWN)]), kit::choices(&offers::allocations()));
+    let allocation = kit::select("", "allocation-select", words(allocations), shared, never(), move |name| {
         edit(&|l| l.allocation = name.parse().ok());
     });
     let masked =

@@ -1,7 +1,6 @@
 //! The test bench.
 
 use sparring_core::attack::Norm;
-use sparring_core::corrupt::Corruption;
 use sparring_figures::number;
 
 /// Heading.
@@ -55,17 +54,6 @@ pub const TABLE: &str = "Probability of every class: of the untouched picture, t
 /// What the thin line on a bar is.
 pub const TICK: &str = "A thin line on a bar: how likely the class was for the untouched picture.";
 
-/// Groups of corruptions.
-pub const GROUPS: [&str; 5] = ["Noise", "Blur", "Weather", "Digital", "Extra, beyond the standard fifteen"];
-
-/// A corruption's name, e.g. "Gaussian noise".
-pub fn kind(kind: Corruption) -> String {
-    let mut name = kind.name().replace('-', " ").replace("jpeg", "JPEG");
-    if let Some(first) = name.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    name
-}
 /// E.g. "3 of 5".
 pub fn severity(number: u32) -> String {
     if number == 0 { "none".into() } else { format!("{number} of 5") }
@@ -168,8 +156,6 @@ mod tests {
     #[test]
     fn sentences_read_as_meant() {
         assert_eq!(says("SET 0.2", STILL, "frog", 0.714), "SET 0.2 still says frog (71%)");
-        assert_eq!(kind(Corruption::JpegCompression), "JPEG compression");
-        assert_eq!(kind(Corruption::GaussianNoise), "Gaussian noise");
         assert_eq!(epsilon(Some(Norm::L2), 8, 21), "1.05");
         assert_eq!(allowed(Some(Norm::Linf), 8, 10), "Every channel of every pixel may change by at most 8 of 255.");
         assert_eq!(changed(8, 0.976, 1.239), "Changed by at most 8 of 255, in 98% of the values; 1.24 long.");

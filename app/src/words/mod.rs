@@ -1,9 +1,12 @@
 //! What the page says, by place, so that it can be translated here alone.
+//!
+//! Words import nothing of the page: whoever translates meets no type, and no module that speaks stands in a circle with them.
 
 pub mod bench;
 pub mod inside;
 pub mod keys;
 pub mod lessons;
+pub mod offers;
 pub mod places;
 pub mod presets;
 pub mod ring;

@@ -1,6 +1,6 @@
 //! The settings: one line a field of the configuration, under its own name.
 
-use Kind::{Check, Choice, Eps, Real, Share, Whole};
+use Kind::{Check, Choice, Corruptions, Eps, Real, Share, Whole};
 use sparring_figures::number;
 
 /// How a field is asked for.
@@ -18,6 +18,8 @@ pub enum Kind {
     Check,
     /// One of these: value and label.
     Choice(&'static [(&'static str, &'static str)]),
+    /// One of these, or of the kinds of corruption.
+    Corruptions(&'static [(&'static str, &'static str)]),
 }
 
 /// A field of the configuration.
@@ -54,33 +56,7 @@ pub const DATA: Setting = of(
 pub const CORRUPTION: Setting = of(
     "corruption",
     "Corrupted by",
-    Choice(&[
-        ("standard", "any of the 15 standard kinds"),
-        ("all", "any of all 19 kinds"),
-        ("", "Noise"),
-        ("gaussian-noise", "Gaussian noise"),
-        ("shot-noise", "Shot noise"),
-        ("impulse-noise", "Impulse noise"),
-        ("speckle-noise", "Speckle noise"),
-        ("", "Blur"),
-        ("defocus-blur", "Defocus blur"),
-        ("glass-blur", "Glass blur"),
-        ("motion-blur", "Motion blur"),
-        ("zoom-blur", "Zoom blur"),
-        ("gaussian-blur", "Gaussian blur"),
-        ("", "Weather"),
-        ("snow", "Snow"),
-        ("frost", "Frost"),
-        ("fog", "Fog"),
-        ("brightness", "Brightness"),
-        ("spatter", "Spatter"),
-        ("", "Digital"),
-        ("contrast", "Contrast"),
-        ("elastic-transform", "Elastic transform"),
-        ("pixelate", "Pixelate"),
-        ("jpeg-compression", "JPEG compression"),
-        ("saturate", "Saturation"),
-    ]),
+    Corruptions(&[("standard", "any of the 15 standard kinds"), ("all", "any of all 19 kinds")]),
     "Every training image gets one of these kinds, and the test set is looked at clean and corrupted.",
 );
 /// How strongly.
@@ -192,16 +168,6 @@ pub const PARTS: [(&str, &str); 5] =
 pub const PART_WHY: &str = "The question of the paper is who learns the hardest best. The others are there to compare.";
 /// Label.
 pub const SCORE: &str = "Hardness by";
-/// Its options.
-pub const SCORES: [(&str, &str); 7] = [
-    ("el2n", "EL2N: error early in training"),
-    ("el2n-norm", "EL2N, as a norm"),
-    ("grand", "GraNd: size of the gradient"),
-    ("forgetting", "Forgetting: learnt and lost again"),
-    ("uncertainty", "Uncertainty of the answer"),
-    ("loss", "Loss"),
-    ("random", "A random score"),
-];
 /// Why.
 pub const SCORE_WHY: &str = "EL2N of CIFAR-10 comes with the page. Other scores are measured by a short run first.";
 /// Label.
@@ -224,13 +190,8 @@ pub const DENSITY_WHY: &str = "The share of the weights that exist. The others t
 pub const DENSITY_NOW: &str = "Use it in the race that runs";
 /// Label.
 pub const ALLOCATION: &str = "Shared among layers";
-/// Its options.
-pub const ALLOCATIONS: [(&str, &str); 4] = [
-    ("as", "as the method has it"),
-    ("erk", "by ERK: small layers denser"),
-    ("uniform", "the same everywhere"),
-    ("global-magnitude", "by magnitude, all layers together"),
-];
+/// The option that changes nothing.
+pub const ALLOCATION_OWN: &str = "as the method has it";
 /// Why.
 pub const ALLOCATION_WHY: &str = "Layers differ in how many weights they can spare.";
 /// Box.

@@ -31,16 +31,34 @@ pub enum Kind {
     TinyImageNet,
 }
 
-impl Kind {
-    /// The archive that a dataset is read from.
-    pub fn of(name: DatasetName) -> Option<Self> {
+/// Who provides a dataset's images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// A server that publishes them.
+    Server(Kind),
+    /// A folder of IDX files.
+    IdxFolder,
+    /// A folder of pictures in class folders.
+    PictureFolder,
+    /// This program.
+    Code,
+}
+
+impl Provider {
+    /// Of a dataset.
+    pub fn of(name: DatasetName) -> Self {
         match name {
-            DatasetName::Cifar10 => Some(Self::Cifar10),
-            DatasetName::Cifar100 | DatasetName::Cifar100Coarse => Some(Self::Cifar100),
-            DatasetName::TinyImageNet => Some(Self::TinyImageNet),
-            DatasetName::Mnist | DatasetName::Folder | DatasetName::BuiltIn | DatasetName::BuiltInGrey => None,
+            DatasetName::Cifar10 => Self::Server(Kind::Cifar10),
+            DatasetName::Cifar100 | DatasetName::Cifar100Coarse => Self::Server(Kind::Cifar100),
+            DatasetName::TinyImageNet => Self::Server(Kind::TinyImageNet),
+            DatasetName::Mnist => Self::IdxFolder,
+            DatasetName::Folder => Self::PictureFolder,
+            DatasetName::BuiltIn | DatasetName::BuiltInGrey => Self::Code,
         }
     }
+}
+
+impl Kind {
     /// The name of its packed file, and of the dataset in it.
     pub fn name(self) -> &'static str {
         match self {

@@ -24,7 +24,7 @@ use sparring_core::data::pictures::Damaged;
 use sparring_core::data::{Dataset, Skipped, builtin, chunks};
 
 use crate::args::Usage;
-use fetch::{Fetcher, Interrupted, Kind};
+use fetch::{Fetcher, Interrupted, Kind, Provider};
 pub use store::data_folder;
 use store::{Store, Stored, megabytes, write_atomic};
 
@@ -169,14 +169,14 @@ pub fn run(command: &DataCommand, json: bool) -> Result<()> {
 /// Where it cannot be had: nothing else takes its place (evaluation must not be about other images).
 pub fn require_dataset(wanted: &Wanted) -> Result<Dataset> {
     let name = wanted.name;
-    if let Some(kind) = Kind::of(name) {
-        return labelled(Fetcher::open()?.fetch(kind, None)?, name);
-    }
-    match name {
-        DatasetName::Mnist => local::mnist(&wanted.folder()?),
-        DatasetName::Folder => Ok(local::folder(&Store::open()?, &wanted.folder()?, wanted.place.image_size, None)?.dataset),
-        DatasetName::BuiltInGrey => Ok(builtin::builtin_grey(wanted.difficulty, builtin::TRAIN, builtin::TEST, builtin::SEED)),
-        _ => Ok(builtin::builtin(wanted.difficulty, builtin::TRAIN, builtin::TEST, builtin::SEED)),
+    match Provider::of(name) {
+        Provider::Server(kind) => labelled(Fetcher::open()?.fetch(kind, None)?, name),
+        Provider::IdxFolder => local::mnist(&wanted.folder()?),
+        Provider::PictureFolder => Ok(local::folder(&Store::open()?, &wanted.folder()?, wanted.place.image_size, None)?.dataset),
+        Provider::Code => {
+            let make = if name == DatasetName::BuiltInGrey { builtin::builtin_grey } else { builtin::builtin };
+            Ok(make(wanted.difficulty, builtin::TRAIN, builtin::TEST, builtin::SEED))
+        }
     }
 }
 
@@ -206,17 +206,18 @@ fn labelled(stored: Stored, name: DatasetName) -> Result<Dataset> {
 }
 
 fn fetch(wanted: &Wanted, from: Option<&Path>, damaged: Option<Damaged>) -> Result<()> {
-    if let Some(kind) = Kind::of(wanted.name) {
-        let fetcher = Fetcher { damaged: damaged.unwrap_or(Damaged::Fail), ..Fetcher::open()? };
-        return fetcher.fetch(kind, from).map(drop);
-    }
-    if from.is_some() {
+    let provider = Provider::of(wanted.name);
+    if from.is_some() && !matches!(provider, Provider::Server(_)) {
         return Err(Usage(format!("--from is for archives, and {} comes as none; see --folder", wanted.name)).into());
     }
-    if wanted.name == DatasetName::Folder {
-        local::folder(&Store::open()?, &wanted.folder()?, wanted.place.image_size, damaged)?;
+    match provider {
+        Provider::Server(kind) => {
+            let fetcher = Fetcher { damaged: damaged.unwrap_or(Damaged::Fail), ..Fetcher::open()? };
+            fetcher.fetch(kind, from).map(drop)
+        }
+        Provider::PictureFolder => local::folder(&Store::open()?, &wanted.folder()?, wanted.place.image_size, damaged).map(drop),
+        Provider::IdxFolder | Provider::Code => Ok(()),
     }
-    Ok(())
 }
 
 /// One line of `list` and `verify`.
@@ -252,8 +253,8 @@ fn built_in(name: DatasetName) -> Status {
 
 fn verify(wanted: &Wanted) -> Result<Status> {
     let name = wanted.name;
-    let stored = match (Kind::of(name), name) {
-        (Some(kind), _) => {
+    let stored = match Provider::of(name) {
+        Provider::Server(kind) => {
             let fetcher = Fetcher::open()?;
             let missing = || format!("{} is not there; run `sparring data fetch {name}`", fetcher.store.packed(kind.name()).display());
             let stored = fetcher.stored(kind)?.with_context(missing)?;
@@ -262,12 +263,12 @@ fn verify(wanted: &Wanted) -> Result<Status> {
             }
             stored
         }
-        (None, DatasetName::Folder) => {
+        Provider::PictureFolder => {
             let (folder, side) = (wanted.folder()?, wanted.place.image_size);
             let missing = || format!("{} is not packed; run `sparring data fetch folder` with the same flags", folder.display());
             local::current(&Store::open()?, &folder, side)?.with_context(missing)?
         }
-        (None, DatasetName::Mnist) => {
+        Provider::IdxFolder => {
             let folder = wanted.folder()?;
             let data = local::mnist(&folder)?;
             let found = format!(
@@ -278,7 +279,7 @@ fn verify(wanted: &Wanted) -> Result<Status> {
             );
             return Ok(Status::new(name.name(), "verified", folder.display(), found));
         }
-        _ => return Ok(built_in(name)),
+        Provider::Code => return Ok(built_in(name)),
     };
     stored.verify()?;
     let sums = if name == DatasetName::Cifar10 { "SHA-256 as published" } else { "SHA-256 as when it was stored" };
@@ -305,9 +306,9 @@ fn list() -> Result<Vec<Status>> {
     };
     let mut out = Vec::new();
     for &name in DatasetName::ALL {
-        match (Kind::of(name), name) {
-            (Some(kind), _) => out.push(described(name, kind.name())),
-            (None, DatasetName::Mnist) => {
+        match Provider::of(name) {
+            Provider::Server(kind) => out.push(described(name, kind.name())),
+            Provider::IdxFolder => {
                 let folder = store.folder.join(name.name());
                 out.push(match local::mnist(&folder) {
                     Ok(data) => {
@@ -316,7 +317,7 @@ fn list() -> Result<Vec<Status>> {
                     Err(_) => Status::new(name.name(), "absent", folder.display(), "put its four IDX files there, or use --folder".into()),
                 });
             }
-            (None, DatasetName::Folder) => {
+            Provider::PictureFolder => {
                 let files =
                     fs::read_dir(&store.folder).into_iter().flatten().flatten().map(|f| f.file_name().to_string_lossy().into_owned());
                 let mut names: Vec<String> =
@@ -333,7 +334,7 @@ fn list() -> Result<Vec<Status>> {
                 }
                 out.extend(names.iter().map(|file| described(name, file)));
             }
-            _ => out.push(built_in(name)),
+            Provider::Code => out.push(built_in(name)),
         }
     }
     Ok(out)

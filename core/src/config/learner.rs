@@ -306,7 +306,7 @@ impl FromStr for LearnerConfig {
         let base = method.recipe();
         let (prune, grow) = match base.dynamics {
             Dynamics::PruneGrow { prune, grow } => (Some(prune), Some(grow)),
-            _ => (None, None),
+            Dynamics::Static | Dynamics::Gradual => (None, None),
         };
         for part in parts {
             match part.split_once('=') {

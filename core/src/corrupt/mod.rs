@@ -65,9 +65,36 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// Kinds of corruption that are alike.
+    pub enum Family ("family of corruptions") {
+        /// Values of pixels are off by chance.
+        Noise = "noise",
+        /// Neighbouring pixels run into each other.
+        Blur = "blur",
+        /// As if taken outdoors.
+        Weather = "weather",
+        /// What processing does.
+        Digital = "digital",
+    }
+}
+
 impl Corruption {
     /// How many of [`Self::ALL`], from the first, make up the standard benchmark.
     pub const STANDARD: usize = 15;
+    /// What it is like.
+    pub fn family(self) -> Family {
+        match self {
+            Self::GaussianNoise | Self::ShotNoise | Self::ImpulseNoise | Self::SpeckleNoise => Family::Noise,
+            Self::DefocusBlur | Self::GlassBlur | Self::MotionBlur | Self::ZoomBlur | Self::GaussianBlur => Family::Blur,
+            Self::Snow | Self::Frost | Self::Fog | Self::Brightness | Self::Spatter => Family::Weather,
+            Self::Contrast | Self::ElasticTransform | Self::Pixelate | Self::JpegCompression | Self::Saturate => Family::Digital,
+        }
+    }
+    /// Whether it is one of the four beyond the standard benchmark.
+    pub fn is_extra(self) -> bool {
+        self as usize >= Self::STANDARD
+    }
     /// The name of its file in CIFAR-C's archives, without `.npy`.
     pub fn file_stem(self) -> String {
         self.name().replace('-', "_")

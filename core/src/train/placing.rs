@@ -57,14 +57,9 @@ pub async fn place(ring: &mut Ring<'_>, corner: &Corner, graph: &Graph, weights:
             random(&density::erk(&extents, density)?)
         }
         Allocation::Uniform => random(&vec![density; sizes.len()]),
-        rule @ (Allocation::GlobalMagnitude | Allocation::UniformPre | Allocation::HalfPre) => {
-            let views = views(graph, weights)?;
-            match rule {
-                Allocation::UniformPre => magnitude::by_layer(&views, density),
-                Allocation::HalfPre => magnitude::by_half(&views, density),
-                _ => magnitude::global(&views, density),
-            }
-        }
+        Allocation::GlobalMagnitude => magnitude::global(&views(graph, weights)?, density),
+        Allocation::UniformPre => magnitude::by_layer(&views(graph, weights)?, density),
+        Allocation::HalfPre => magnitude::by_half(&views(graph, weights)?, density),
         Allocation::SnipMask => top(&saliency::snip(ring, graph, &corner.indices).await?, keep),
         Allocation::Snip => {
             let counts: Vec<usize> = top(&saliency::snip(ring, graph, &corner.indices).await?, keep).iter().map(Vec::len).collect();

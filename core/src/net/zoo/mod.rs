@@ -99,7 +99,22 @@ impl Model {
     pub fn usual_extent(self) -> (usize, usize, usize) {
         match self {
             Self::LeNet300 | Self::LeNet5 => (1, 28, 28),
-            _ => (3, 32, 32),
+            Self::Tiny
+            | Self::ResNet20
+            | Self::ResNet32
+            | Self::ResNet44
+            | Self::ResNet56
+            | Self::ResNet18
+            | Self::ResNet34
+            | Self::ResNet50
+            | Self::Wide { .. }
+            | Self::Vgg16
+            | Self::Vgg16C
+            | Self::Vgg16Like
+            | Self::Vgg19
+            | Self::AlexNetS
+            | Self::AlexNetB
+            | Self::Mlp => (3, 32, 32),
         }
     }
     /// The text forms of [`Self::ALL`] and the rule for the rest, for help texts and messages.
@@ -212,44 +227,48 @@ impl Architecture {
         }
         let mut graph = Graph::new(input.extent, input.classes, input.mean, input.std);
         let g = &mut graph;
-        let residual = match self.model {
-            Model::ResNet20 => Some(resnet::option_a(g, self, 3)),
-            Model::ResNet32 => Some(resnet::option_a(g, self, 5)),
-            Model::ResNet44 => Some(resnet::option_a(g, self, 7)),
-            Model::ResNet56 => Some(resnet::option_a(g, self, 9)),
-            Model::ResNet18 => Some(resnet::projected(g, self, [2, 2, 2, 2], false)),
-            Model::ResNet34 => Some(resnet::projected(g, self, [3, 4, 6, 3], false)),
-            Model::ResNet50 => Some(resnet::projected(g, self, [3, 4, 6, 3], true)),
-            Model::Wide { depth, factor } => Some(resnet::wide(g, self, usize::from(depth).saturating_sub(4) / 6, factor.into())),
-            _ => None,
-        };
-        match (residual, self.stem) {
-            (Some(built), _) => built?,
-            (None, Stem::Auto) => self.chain(g)?,
-            (None, stem) => {
-                return Err(Error::config(format!("stem {stem}: only ResNets have a choice, and {} is none; use auto", self.model)));
+        let residual = matches!(
+            self.model,
+            Model::ResNet20
+                | Model::ResNet32
+                | Model::ResNet44
+                | Model::ResNet56
+                | Model::ResNet18
+                | Model::ResNet34
+                | Model::ResNet50
+                | Model::Wide { .. }
+        );
+        if self.stem != Stem::Auto && !residual {
+            let Self { model, stem, .. } = self;
+            return Err(Error::config(format!("stem {stem}: only ResNets have a choice, and {model} is none; use auto")));
+        }
+        match self.model {
+            Model::Tiny => small::tiny(g, self)?,
+            Model::ResNet20 => resnet::option_a(g, self, 3)?,
+            Model::ResNet32 => resnet::option_a(g, self, 5)?,
+            Model::ResNet44 => resnet::option_a(g, self, 7)?,
+            Model::ResNet56 => resnet::option_a(g, self, 9)?,
+            Model::ResNet18 => resnet::projected(g, self, [2, 2, 2, 2], false)?,
+            Model::ResNet34 => resnet::projected(g, self, [3, 4, 6, 3], false)?,
+            Model::ResNet50 => resnet::projected(g, self, [3, 4, 6, 3], true)?,
+            Model::Wide { depth, factor } => resnet::wide(g, self, usize::from(depth).saturating_sub(4) / 6, factor.into())?,
+            Model::Vgg16 => vgg::vgg16(g, self, vgg::Vgg16::D)?,
+            Model::Vgg16C => vgg::vgg16(g, self, vgg::Vgg16::C)?,
+            Model::Vgg16Like => vgg::vgg16(g, self, vgg::Vgg16::Like)?,
+            Model::Vgg19 => vgg::vgg19(g, self)?,
+            Model::AlexNetS => small::alexnet(g, self, 1024)?,
+            Model::AlexNetB => small::alexnet(g, self, 2048)?,
+            Model::LeNet5 => {
+                small::mnist_only(g, self.model)?;
+                small::lenet_5(g, self)?;
             }
+            Model::LeNet300 => {
+                small::mnist_only(g, self.model)?;
+                small::mlp(g, self, &[300, 100]);
+            }
+            Model::Mlp => small::mlp(g, self, &[1024, 512]),
         }
         Ok(graph)
-    }
-
-    /// The models that are no ResNets.
-    fn chain(&self, g: &mut Graph) -> Result<()> {
-        match self.model {
-            Model::Vgg16 => vgg::vgg16(g, self, vgg::Vgg16::D),
-            Model::Vgg16C => vgg::vgg16(g, self, vgg::Vgg16::C),
-            Model::Vgg16Like => vgg::vgg16(g, self, vgg::Vgg16::Like),
-            Model::Vgg19 => vgg::vgg19(g, self),
-            Model::AlexNetS => small::alexnet(g, self, 1024),
-            Model::AlexNetB => small::alexnet(g, self, 2048),
-            Model::LeNet5 => small::mnist_only(g, self.model).and_then(|()| small::lenet_5(g, self)),
-            Model::LeNet300 => small::mnist_only(g, self.model).map(|()| small::mlp(g, self, &[300, 100])),
-            Model::Mlp => {
-                small::mlp(g, self, &[1024, 512]);
-                Ok(())
-            }
-            _ => small::tiny(g, self),
-        }
     }
 }
 

@@ -2,30 +2,50 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Bench, trained } from './bench.mjs';
-import { TINY, violations, withLab } from './lab.mjs';
+import { TINY, withLab } from './page/lab.mjs';
 
 const cpu = { webgpu: 'no-adapter', config: TINY };
 
 const largest = (a, b) => a.bytes.reduce((most, v, i) => Math.max(most, Math.abs(v - b.bytes[i])), 0);
 
+/** The bench, with learners that have trained. */
+async function atBench(options, work) {
+  await withLab(options, async (lab) => {
+    await lab.race();
+    await lab.bench.open();
+    await work(lab.bench, lab);
+  });
+}
+
 test('before anybody trained the bench says so, and its button trains', async () => {
   await withLab(cpu, async (lab) => {
     await lab.reach('ready');
     await lab.page.goto(`${lab.page.url()}#bench`);
-    await lab.page.getByText('There has to be a learner first').waitFor();
-    await lab.page.getByTestId('place-train').click();
+    await lab.says('There has to be a learner first');
+    await lab.trainHere.click();
     await lab.reach('finished');
-    await lab.page.getByText(/says/).first().waitFor();
+    await lab.says(/says/);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('kinds of corruption stand by family, in the form and at the bench; those beyond the usual fifteen say so', async () => {
+  await atBench(cpu, async (bench, lab) => {
+    const kinds = await bench.kinds();
+    assert.deepEqual(kinds.map(([family]) => family), ['Noise', 'Blur', 'Weather', 'Digital']);
+    const labels = kinds.flatMap(([, labels]) => labels);
+    assert.equal(labels.length, 19);
+    assert.equal(new Set(labels).size, 19);
+    const extra = labels.filter((label) => label.endsWith(' (extra)')).map((label) => label.replace(' (extra)', '')).sort();
+    assert.deepEqual(extra, ['Gaussian blur', 'Saturate', 'Spatter', 'Speckle noise']);
+    const offered = await lab.settings.corruptions();
+    assert.deepEqual(offered.filter(([family]) => family), kinds);
     assert.deepEqual(lab.errors, []);
   });
 });
 
 test('corruption and attack do what their sliders say', async () => {
-  await withLab(cpu, async (lab) => {
-    await trained(lab);
-    const bench = new Bench(lab);
-    await bench.open();
+  await atBench(cpu, async (bench, lab) => {
     assert.equal(await bench.learners.count(), 2);
 
     // Untouched: the sentence, the bars and the table agree.
@@ -59,7 +79,7 @@ test('corruption and attack do what their sliders say', async () => {
       const saw = await bench.saw(learner);
       const most = largest(saw, clean);
       assert.ok(most > 0 && most <= 8, `learner ${learner} saw a change of ${most} of 255`);
-      assert.match(await bench.changed(learner), new RegExp(`at most ${most} of 255`));
+      assert.match(await bench.changed(learner), new RegExp(`at most ${most} of 255, in \\d+% of the values`));
       const factor = await bench.factor(learner);
       assert.ok(factor > 1);
       const change = await bench.change(learner);
@@ -85,43 +105,38 @@ test('corruption and attack do what their sliders say', async () => {
 });
 
 test('the keyboard alone chooses a picture and attacks it', async () => {
-  await withLab(cpu, async (lab) => {
-    await trained(lab);
-    const bench = new Bench(lab);
-    await bench.open();
+  await atBench(cpu, async (bench, lab) => {
+    const { keyboard } = lab.page;
     const first = await bench.before();
     await bench.next.focus();
-    await bench.answered(() => lab.page.keyboard.press('Enter'));
+    await bench.answered(() => keyboard.press('Enter'));
     assert.equal(await bench.index.inputValue(), '1');
     assert.notDeepEqual((await bench.before()).bytes, first.bytes);
     await bench.answered(async () => {
       await bench.previous.focus();
-      await lab.page.keyboard.press('Space');
-      await lab.page.keyboard.press('Space');
+      await keyboard.press('Space');
+      await keyboard.press('Space');
     });
     assert.equal(await bench.index.inputValue(), '31', 'before the first comes the last of 32');
     await bench.severity.focus();
-    await bench.answered(() => lab.page.keyboard.press('ArrowRight'));
+    await bench.answered(() => keyboard.press('ArrowRight'));
     assert.equal(await bench.severity.getAttribute('aria-valuetext'), '1 of 5');
     assert.ok(await bench.epsilon.isDisabled());
     await bench.norm.focus();
-    await bench.answered(() => lab.page.keyboard.press('End'));
+    await bench.answered(() => keyboard.press('End'));
     assert.equal(await bench.norm.inputValue(), 'l2');
     await bench.epsilon.focus();
-    await bench.answered(() => lab.page.keyboard.press('ArrowRight'));
+    await bench.answered(() => keyboard.press('ArrowRight'));
     assert.equal(await bench.epsilon.getAttribute('aria-valuetext'), '0.55');
     assert.deepEqual(lab.errors, []);
   });
 });
 
 test('an own picture is shown as it is, and a file that is none is refused in words', async () => {
-  await withLab(cpu, async (lab) => {
-    await trained(lab);
-    const bench = new Bench(lab);
-    await bench.open();
-    await lab.page.getByText('Your own picture', { exact: true }).click();
-    await bench.file.setInputFiles({ name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no picture') });
-    await lab.page.getByText('cannot read that file as a picture').waitFor();
+  await atBench(cpu, async (bench, lab) => {
+    await bench.unfoldOwn();
+    await bench.bring('notes.txt', 'text/plain', 'no picture');
+    await lab.says('cannot read that file as a picture');
     // Twice as wide as high, green but for its left and right quarters, which are cut away.
     const png = await lab.page.evaluate(() => {
       const canvas = document.createElement('canvas');
@@ -133,13 +148,13 @@ test('an own picture is shown as it is, and a file that is none is refused in wo
       context.fillRect(64, 0, 128, 128);
       return canvas.toDataURL().split(',')[1];
     });
-    await bench.answered(() => bench.file.setInputFiles({ name: 'own.png', mimeType: 'image/png', buffer: Buffer.from(png, 'base64') }));
+    await bench.answered(() => bench.bring('own.png', 'image/png', Buffer.from(png, 'base64')));
     const { width, height, bytes } = await bench.before();
     assert.deepEqual([width, height], [32, 32]);
     const middle = 4 * (16 * 32 + 16);
     assert.deepEqual(bytes.slice(middle, middle + 4), [0, 0xaa, 0, 255]);
     assert.match(await bench.sentence.innerText(), /^Dense says .+; SET 0\.2 says /);
-    await lab.page.getByText('nobody knows its class').waitFor();
+    await lab.says('nobody knows its class');
     await bench.answered(() => bench.norm.selectOption('linf'));
     assert.ok(largest(await bench.saw(0), await bench.before()) <= 8);
     assert.deepEqual(lab.errors, []);
@@ -148,13 +163,10 @@ test('an own picture is shown as it is, and a file that is none is refused in wo
 
 for (const colorScheme of ['light', 'dark']) {
   test(`no accessibility rule is broken at the bench, ${colorScheme}`, async () => {
-    await withLab({ ...cpu, context: { colorScheme, bypassCSP: true } }, async (lab) => {
-      await trained(lab);
-      const bench = new Bench(lab);
-      await bench.open();
+    await atBench({ ...cpu, context: { colorScheme, bypassCSP: true } }, async (bench, lab) => {
       await bench.answered(() => bench.norm.selectOption('linf'));
-      await lab.page.getByText('The numbers behind the bars').click();
-      assert.deepEqual(await violations(lab.page), []);
+      await bench.unfoldNumbers();
+      assert.deepEqual(await lab.violations(), []);
     });
   });
 }

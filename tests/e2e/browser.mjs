@@ -4,6 +4,7 @@
 // made-up host name.
 import { chromium } from 'playwright-core';
 
+const INSECURE_HOST = 'sparring.test';
 const FLAGS = [
   '--headless=new',
   '--no-sandbox',
@@ -12,10 +13,10 @@ const FLAGS = [
   '--disable-sync',
   '--no-first-run',
   '--disable-quic',
+  `--host-resolver-rules=MAP ${INSECURE_HOST} 127.0.0.1`,
 ];
 // Never --disable-gpu: it takes the software adapter away as well.
 const SOFTWARE_GPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
-const INSECURE_HOST = 'sparring.test';
 
 function required(name) {
   const value = process.env[name];
@@ -26,19 +27,51 @@ function required(name) {
 /** Where the page is served, ends with '/'. */
 export const baseUrl = () => required('SPARRING_URL');
 
-/**
- * Starts a browser. `webgpu` is 'software', 'no-adapter' or 'absent'; the result's `url` is the page's address for it.
- */
-export async function launch(webgpu = 'software') {
-  const args = [...FLAGS];
+/** The page's address for a browser in which WebGPU is 'software', 'no-adapter' or 'absent'. */
+function address(webgpu) {
   const url = new URL(baseUrl());
-  if (webgpu === 'software') args.push(...SOFTWARE_GPU);
-  if (webgpu === 'absent') {
-    args.push(`--host-resolver-rules=MAP ${INSECURE_HOST} ${url.hostname}`);
-    url.hostname = INSECURE_HOST;
+  if (webgpu === 'absent') url.hostname = INSECURE_HOST;
+  return url.href;
+}
+
+/** A browser of one's own. */
+export function launch(webgpu = 'software') {
+  return chromium.launch({ executablePath: required('CHROMIUM'), args: webgpu === 'software' ? [...FLAGS, ...SOFTWARE_GPU] : FLAGS });
+}
+
+/** Browsers that are shared: with a software adapter, and without. */
+const shared = new Map();
+/** Milliseconds after which a browser that nobody has is closed. */
+const IDLE = 500;
+
+/**
+ * Lends a browser that others have too: whoever wants to be alone opens a context. The result's `url` is the page's address for it.
+ */
+export async function lend(webgpu = 'software') {
+  const kind = webgpu === 'software' ? 'software' : 'no-adapter';
+  let entry = shared.get(kind);
+  if (!entry) {
+    entry = { starting: launch(kind), users: 0, timer: undefined };
+    shared.set(kind, entry);
   }
-  const browser = await chromium.launch({ executablePath: required('CHROMIUM'), args });
-  return { browser, url: url.href, close: () => browser.close() };
+  clearTimeout(entry.timer);
+  entry.users += 1;
+  const forget = () => shared.get(kind) === entry && shared.delete(kind);
+  const browser = await entry.starting.catch((error) => {
+    forget();
+    throw error;
+  });
+  // A browser that has died is not lent again.
+  browser.once('disconnected', forget);
+  const giveBack = () => {
+    entry.users -= 1;
+    if (entry.users > 0) return;
+    entry.timer = setTimeout(() => {
+      forget();
+      browser.close();
+    }, IDLE);
+  };
+  return { browser, url: address(webgpu), giveBack };
 }
 
 /** Everything that goes wrong on a page or in its workers, as text. Empty on a good page. */

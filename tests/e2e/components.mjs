@@ -20,7 +20,7 @@ const server = spawn(runner, [module], {
   env: { ...process.env, NO_HEADLESS: '1', WASM_BINDGEN_TEST_ADDRESS: address },
   stdio: ['ignore', 'ignore', 'inherit'],
 });
-const { browser, close } = await launch('no-adapter');
+const browser = await launch('no-adapter');
 try {
   const page = await browser.newPage();
   const errors = watchErrors(page);
@@ -43,6 +43,6 @@ try {
   for (const error of errors) console.log(error);
   process.exitCode = errors.length || !/test result: ok/.test(text) ? 1 : 0;
 } finally {
-  await close();
+  await browser.close();
   server.kill();
 }

@@ -1,7 +1,7 @@
 // The golden cases in Chromium, on the CPU backend compiled to wasm and on WebGPU. Closes with `N passed, N failed`.
 import { baseUrl, launch, watchErrors } from './browser.mjs';
 
-const { browser, close } = await launch('software');
+const browser = await launch('software');
 let passed = 0;
 let failed = 0;
 try {
@@ -26,7 +26,7 @@ try {
     await page.close();
   }
 } finally {
-  await close();
+  await browser.close();
 }
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

@@ -2,35 +2,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Inside, trained } from './bench.mjs';
-import { TINY, violations, withLab } from './lab.mjs';
+import { TINY, withLab } from './page/lab.mjs';
+import { overhear } from './trainer.mjs';
 
 const cpu = { webgpu: 'no-adapter', config: { ...TINY, epochs: '3' } };
 
-/** Keeps what the worker says: the events as they come. */
-async function overhear(page) {
-  await page.addInitScript(() => {
-    window.overheard = [];
-    const Plain = window.Worker;
-    window.Worker = class extends Plain {
-      constructor(...args) {
-        super(...args);
-        this.addEventListener('message', (event) => {
-          const message = JSON.parse(event.data[0]);
-          if (message.events) window.overheard.push(...message.events);
-        });
-      }
-    };
-  });
-  await page.reload();
-}
-
 test('densities are those of the events, and the mask has as many weights as it says', async () => {
   await withLab(cpu, async (lab) => {
-    await overhear(lab.page);
-    await trained(lab);
-    const events = await lab.page.evaluate(() => window.overheard);
-    const inside = new Inside(lab);
+    const heard = await overhear(lab.page);
+    await lab.race();
+    const events = await heard();
+    const { inside } = lab;
     await inside.open();
 
     const learners = events.find((e) => e.started).started.learners;
@@ -66,54 +48,50 @@ test('densities are those of the events, and the mask has as many weights as it 
       }
       if (change) {
         const words = `Update ${last.update}: grown ${change.grown.toLocaleString('en-US')}, pruned ${change.pruned.toLocaleString('en-US')}; `;
-        assert.ok((await inside.change.innerText()).startsWith(words), `${await inside.change.innerText()} against ${words}`);
+        const said = await inside.change.innerText();
+        assert.ok(said.startsWith(words), `${said} against ${words}`);
       }
-      const weights = await inside.bins
-        .locator('tbody tr')
-        .evaluateAll((bins) => bins.reduce((sum, r) => sum + Number(r.cells[2].textContent.replaceAll(',', '')), 0));
-      assert.equal(weights, active, `${name}: the histogram counts every weight once`);
+      assert.equal(await inside.counted(), active, `${name}: the histogram counts every weight once`);
     }
-    assert.equal(await inside.explored.locator('svg path').count(), 2);
+    assert.equal(await inside.curves(), 2);
 
     // The dense learner has weights and no mask.
     await inside.learner.selectOption(String(learners.findIndex((l) => l.learner === 'dense')));
-    await lab.page.getByText('This learner is dense').waitFor();
+    await lab.says('This learner is dense');
     assert.equal(await inside.densities.count(), 0);
-    await inside.histogram.locator('svg').waitFor();
+    await inside.drawn();
     assert.deepEqual(lab.errors, []);
   });
 });
 
 test('the mask moves with the training', async () => {
   await withLab({ ...cpu, config: { ...TINY, epochs: '300' } }, async (lab) => {
+    const { inside } = lab;
     await lab.reach('ready');
-    await lab.trainButton.click();
-    const inside = new Inside(lab);
+    await lab.train();
     await inside.open();
     await inside.says(inside.change, /Update \d+:/);
-    const update = async () => Number((await inside.change.innerText()).match(/Update (\d+):/)[1]);
-    const image = () => inside.mask.evaluate((c) => c.toDataURL());
-    const [first, picture] = [await update(), await image()];
+    const [first, picture] = [await inside.update(), await inside.picture()];
     await inside.says(inside.change, new RegExp(`Update (?!${first}:)\\d+:`));
-    assert.ok((await update()) > first);
-    await lab.page.waitForFunction((old) => document.querySelector('[data-testid="inside-mask"]').toDataURL() !== old, picture);
+    assert.ok((await inside.update()) > first);
+    await inside.otherPictureThan(picture);
     assert.deepEqual(lab.errors, []);
   });
 });
 
 test('the keyboard alone chooses a layer', async () => {
   await withLab(cpu, async (lab) => {
-    await trained(lab);
-    const inside = new Inside(lab);
+    const { inside } = lab;
+    const { keyboard } = lab.page;
+    await lab.race();
     await inside.open();
-    const second = inside.densities.locator('button').nth(1);
-    await second.focus();
-    await lab.page.keyboard.press('Enter');
+    await inside.layerButton(1).focus();
+    await keyboard.press('Enter');
     assert.equal(await inside.layer.inputValue(), '1');
-    assert.equal(await inside.densities.locator('button').nth(1).getAttribute('aria-pressed'), 'true');
+    assert.equal(await inside.isPressed(1), 'true');
     await inside.layer.focus();
-    await lab.page.keyboard.press('ArrowUp');
-    assert.equal(await inside.densities.locator('button').nth(0).getAttribute('aria-pressed'), 'true');
+    await keyboard.press('ArrowUp');
+    assert.equal(await inside.isPressed(0), 'true');
     assert.deepEqual(lab.errors, []);
   });
 });
@@ -121,11 +99,10 @@ test('the keyboard alone chooses a layer', async () => {
 for (const colorScheme of ['light', 'dark']) {
   test(`no accessibility rule is broken inside, ${colorScheme}`, async () => {
     await withLab({ ...cpu, context: { colorScheme, bypassCSP: true } }, async (lab) => {
-      await trained(lab);
-      const inside = new Inside(lab);
-      await inside.open();
-      for (const summary of await lab.page.getByText('The numbers behind it').all()) await summary.click();
-      assert.deepEqual(await violations(lab.page), []);
+      await lab.race();
+      await lab.inside.open();
+      await lab.inside.unfoldNumbers();
+      assert.deepEqual(await lab.violations(), []);
     });
   });
 }

@@ -1,50 +1,23 @@
-// Runs: a recorded one plays at once, a race survives a reload, and runs are renamed, compared, taken away, brought back, deleted.
+// Runs: a race survives a reload, and runs are renamed, compared, taken away, brought back, deleted.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 
-import { TINY, withLab } from './lab.mjs';
-import { Runs } from './runs.mjs';
+import { TINY, withLab } from './page/lab.mjs';
+import { crash, quota } from './trainer.mjs';
+import { goesOnWhereItWas } from './races.mjs';
 
-const axe = await readFile(new URL('./node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 const CPU = { ...TINY, device: 'cpu' };
-
-test('a first visit sees a recorded run play within five seconds, and that it is not its machine', async () => {
-  for (const webgpu of ['software', 'absent']) {
-    await withLab({ webgpu }, async (lab) => {
-      const runs = new Runs(lab);
-      await runs.play.waitFor({ timeout: 5000 });
-      await lab.morePointsThan(3, 5000);
-      assert.match(await runs.bar.innerText(), /recorded on .+: not your machine/i);
-      // Hold holds; the end is everything, with who leads.
-      await runs.play.click();
-      const held = await lab.points();
-      await lab.page.waitForTimeout(500);
-      assert.equal(await lab.points(), held);
-      await runs.place.fill('1000');
-      await lab.page.waitForFunction((points) => Number(document.querySelector('[data-testid="chart"]').dataset.points) > points, held);
-      await lab.page.getByText(/leads|told apart/i).first().waitFor();
-      await runs.place.fill('100');
-      assert.ok((await lab.rows()).length >= 2);
-      assert.match(await runs.trainThis.innerText(), /train this/i);
-      await lab.reach('ready');
-      assert.deepEqual(lab.errors, []);
-    });
-  }
-});
 
 test('who chooses another scenario sees its recorded run; training one of one\'s own ends the replay', async () => {
   await withLab({}, async (lab) => {
-    const runs = new Runs(lab);
-    await runs.bar.getByText('Hard by nature').waitFor();
-    const attack = lab.presets.locator('option', { hasText: /attack/i }).first();
-    await lab.presets.selectOption(await attack.getAttribute('value'));
-    await runs.bar.getByText('Hard by attack').waitFor();
-    await lab.presets.selectOption('quick-look');
+    await lab.replay.shows('Hard by nature');
+    await lab.settings.choosePreset(/attack/i);
+    await lab.replay.shows('Hard by attack');
+    await lab.settings.presets.selectOption('quick-look');
     await lab.reach('ready');
-    await lab.trainButton.click();
+    await lab.train();
     await lab.reach('training');
-    await runs.play.waitFor({ state: 'detached' });
+    await lab.replay.play.waitFor({ state: 'detached' });
     await lab.morePointsThan(0);
     assert.deepEqual(lab.errors, []);
   });
@@ -52,119 +25,85 @@ test('who chooses another scenario sees its recorded run; training one of one\'s
 
 test('a reload in mid-training loses at most the epoch under way, and the race goes on', async () => {
   await withLab({ config: { ...CPU, epochs: '400' } }, async (lab) => {
-    const runs = new Runs(lab);
     await lab.reach('ready');
-    await lab.trainButton.click();
-    await lab.page.waitForFunction(() => /Epoch [3-9]/.test(document.querySelector('[data-testid="status"]').textContent), null, { timeout: 120_000 });
-    await lab.page.reload();
-    await lab.reach('ready');
-    await runs.resume.waitFor({ timeout: 10_000 });
-    const epoch = Number((await runs.resume.innerText()).match(/epoch (\d+)/i)[1]);
+    await lab.train();
+    await lab.stands(/Epoch [3-9]/, 120_000);
+    await lab.reload();
+    await lab.replay.resume.waitFor({ timeout: 10_000 });
+    const epoch = Number((await lab.replay.resume.innerText()).match(/epoch (\d+)/i)[1]);
     assert.ok(epoch >= 1, `epochs were kept: ${epoch}`);
-    await runs.resume.click();
+    await lab.replay.resume.click();
     await lab.reach('training');
     // The curves before the reload are there, and grow.
     await lab.morePointsThan(await lab.morePointsThan(epoch));
-    await lab.pauseButton.click();
+    await lab.pause();
     await lab.reach('paused');
-    await runs.open();
-    assert.equal(await runs.kept().count(), 1, 'it is still one run');
+    await lab.runs.open();
+    assert.equal(await lab.runs.kept.count(), 1, 'it is still one run');
     assert.deepEqual(lab.errors, []);
   });
 });
 
-test('a trainer that stopped and a GPU that was lost cost at most the epoch under way', async () => {
-  for (const device of ['cpu', 'gpu']) {
-    await withLab({ config: { ...TINY, device, epochs: '400', limit_train: '32' } }, async (lab) => {
-      const runs = new Runs(lab);
-      await lab.reach('ready');
-      const worker = lab.page.workers()[0] ?? (await lab.page.waitForEvent('worker'));
-      if (device === 'gpu') {
-        await worker.evaluate(() => {
-          const { createBuffer } = GPUDevice.prototype;
-          GPUDevice.prototype.createBuffer = function remember(...args) {
-            self.lent = this;
-            return createBuffer.apply(this, args);
-          };
-        });
-      }
-      await lab.trainButton.click();
-      await lab.reach('training');
-      await runs.keeps();
-      await worker.evaluate((device) => {
-        if (device === 'gpu') self.lent.destroy();
-        else setTimeout(() => { throw new Error('provoked'); });
-      }, device);
-      await runs.resume.waitFor({ timeout: 60_000 });
-      assert.equal(await lab.phase(), 'failed');
-      assert.match(await runs.resume.innerText(), /Resume from epoch [1-9]/);
-      await runs.resume.click();
-      await lab.reach('training');
-      await lab.morePointsThan(await lab.points());
-      assert.deepEqual(lab.errors.filter((e) => !/provoked/.test(e)), []);
-    });
-  }
+test('a trainer that stopped costs at most the epoch under way', async () => {
+  await withLab({ config: { ...CPU, epochs: '400', limit_train: '32' } }, async (lab) => {
+    await lab.reach('ready');
+    await lab.train();
+    await lab.reach('training');
+    await lab.runs.keeps();
+    await crash(lab.page);
+    await goesOnWhereItWas(lab);
+    assert.deepEqual(lab.errors.filter((e) => !/provoked/.test(e)), []);
+  });
 });
 
 test('a finished run is renamed, compared, taken away, deleted, and brought back from its file', async () => {
   await withLab({ config: { ...CPU, epochs: '2' } }, async (lab) => {
-    const runs = new Runs(lab);
-    await lab.reach('ready');
-    await lab.trainButton.click();
-    await lab.reach('finished');
+    const { runs } = lab;
+    await lab.race();
     await runs.open();
-    await runs.kept().waitFor();
+    await runs.kept.waitFor();
     assert.equal((await runs.files()).length, 1, 'a finished run needs no checkpoint');
 
     // What the trainer holds: weights as the program writes them, and masks with scores.
-    const held = lab.page.getByTestId('runs-held').locator('tr', { hasText: 'SET 0.2' });
     const header = ({ bytes }) => JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString());
-    const weights = await runs.file(held.getByRole('button', { name: 'Weights' }));
+    const weights = await runs.file(runs.held('Weights', 'SET 0.2'));
     assert.equal(weights.name, 'set@0.2.safetensors');
     assert.deepEqual([header(weights).__metadata__.model, header(weights).__metadata__.format], ['tiny', 'sparring-1']);
-    const masks = await runs.file(held.getByRole('button', { name: 'Masks and scores' }));
+    const masks = await runs.file(runs.held('Masks and scores', 'SET 0.2'));
     const mask = Object.entries(header(masks)).find(([name]) => name.startsWith('mask.'));
     assert.ok(mask && weights.bytes.length > 10_000, JSON.stringify(mask));
 
-    lab.page.once('dialog', (dialog) => dialog.accept('My run & <b>'));
-    await runs.press(runs.kept(), 'Rename');
+    await runs.rename(runs.kept, 'My run & <b>');
     await runs.row('My run & <b>').waitFor();
 
-    const file = await runs.file(runs.kept().getByRole('button', { name: 'Save file' }));
+    const file = await runs.file(runs.button(runs.kept, 'Save file'));
     const run = JSON.parse(file.text);
     assert.deepEqual([run.sparring_run, run.name, run.config.epochs, run.config.model], [1, 'My run & <b>', 2, 'tiny']);
     assert.ok(file.text.length < 150_000 && run.device.backend === 'cpu' && /\d/.test(run.date) && run.system);
-    const card = await runs.file(runs.kept().getByRole('button', { name: 'Run card' }));
+    const card = await runs.file(runs.button(runs.kept, 'Run card'));
     assert.match(card.text, /My run & <b>\n[^]*2 of 2 epochs[^]*limit_train = 64/);
 
-    for (const name of ['My run', 'Hard by nature']) await runs.row(name).getByRole('checkbox').check();
+    await runs.compare('My run', 'Hard by nature');
     assert.match(await runs.comparison.innerText(), /SET 0\.2: test[^]*limit_train/);
     assert.match(await runs.comparison.innerText(), /A · My run[^]*B · Hard by nature/);
     // Both in one drawing: each line ends in the letter of its run, and a chip draws something else.
-    const overlay = lab.page.getByTestId('overlay');
-    const letters = async () => (await overlay.locator('text').allTextContents()).filter((text) => /^[A-Z]$/.test(text)).sort().join('');
-    assert.match(await letters(), /^AAB{3,}$/, 'two learners of one, and those of the recorded run');
-    const before = await overlay.innerHTML();
-    await lab.page.locator('.runs').getByTestId('loss').click();
-    await lab.page.waitForFunction((old) => document.querySelector('[data-testid="overlay"]').innerHTML !== old, before);
-    assert.match(await overlay.getAttribute('aria-label'), /training loss[^]*2 runs/);
-    const csv = await runs.file(lab.page.getByTestId('runs-csv'));
+    assert.match(await runs.letters(), /^AAB{3,}$/, 'two learners of one, and those of the recorded run');
+    await runs.overlayShows('loss');
+    assert.match(await runs.overlay.getAttribute('aria-label'), /training loss[^]*2 runs/);
+    const csv = await runs.file(runs.csv);
     const rows = csv.text.trim().split('\n').filter((line) => line.startsWith('My run'));
     assert.equal(rows.length, 4, 'two learners, two epochs');
-    const all = await runs.file(lab.page.getByTestId('runs-json'));
+    const all = await runs.file(runs.json);
     assert.deepEqual(JSON.parse(all.text).map((r) => r.name).sort(), ['Hard by nature', 'My run & <b>'].sort());
 
-    lab.page.once('dialog', (dialog) => dialog.accept());
-    await runs.press(runs.kept(), 'Delete');
-    await runs.kept().waitFor({ state: 'detached' });
+    await runs.delete(runs.kept);
+    await runs.gone(runs.kept);
     assert.deepEqual(await runs.files(), []);
 
     await runs.bring([{ name: 'all.json', text: all.text }]);
-    const back = runs.row('From a file');
-    await back.nth(1).waitFor();
-    lab.page.once('dialog', (dialog) => dialog.accept());
-    await runs.press(back.filter({ hasText: 'Hard by nature' }), 'Delete');
-    await back.nth(1).waitFor({ state: 'detached' });
+    await runs.brought.nth(1).waitFor();
+    await runs.delete(runs.brought.filter({ hasText: 'Hard by nature' }));
+    await runs.gone(runs.brought.nth(1));
     // The files of a native run's folder, as the program writes them: a summary, and an event a line.
     const { events, name: _, sparring_run: __, ...summary } = run;
     const lines = events.map((event) => Object.entries(event)[0]).map(([event, fields]) => JSON.stringify({ event, ...fields }));
@@ -174,10 +113,10 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
       { name: 'summary.json', text: JSON.stringify({ stopped: false, ...summary }) },
     ]);
     await runs.row('Dense against SET 0.2 on builtin').waitFor();
-    assert.equal(await runs.row('From a file').count(), 2);
-    await runs.press(back.filter({ hasText: 'My run' }), 'Open');
-    await runs.bar.getByText('My run & <b>').waitFor();
-    await runs.place.fill('1000');
+    assert.equal(await runs.brought.count(), 2);
+    await runs.press(runs.brought.filter({ hasText: 'My run' }), 'Open');
+    await lab.replay.shows('My run & <b>');
+    await lab.replay.seek(1);
     await lab.morePointsThan(0);
     assert.deepEqual(lab.errors, []);
   });
@@ -185,17 +124,15 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
 
 test('what is no run, and a kept run that is damaged, have their own plain words and harm no other', async () => {
   await withLab({ config: { ...CPU, epochs: '1' } }, async (lab) => {
-    const runs = new Runs(lab);
-    await lab.reach('ready');
-    await lab.trainButton.click();
-    await lab.reach('finished');
+    const { runs } = lab;
+    await lab.race();
     await runs.write('run-1700000000000-abc.1.json', '{"sparring_run":1,"name":"half');
     await runs.write('run-1700000000001-abc.1.json', '{"sparring_run":7}');
     await runs.open();
     await runs.row('damaged').waitFor();
     await runs.row('format 7').waitFor();
-    await runs.press(runs.kept(), 'Open');
-    await runs.bar.getByText('SET 0.2').first().waitFor();
+    await runs.press(runs.kept, 'Open');
+    await lab.replay.shows('SET 0.2');
     await runs.open();
 
     for (const [name, text, words] of [
@@ -204,30 +141,23 @@ test('what is no run, and a kept run that is damaged, have their own plain words
       ['metrics.jsonl', '{}', /both together/],
     ]) {
       await runs.bring([{ name, text }]);
-      await lab.page.waitForFunction(
-        (source) => new RegExp(source).test(document.querySelector('[data-testid="runs-remark"]').textContent),
-        words.source,
-      );
+      await runs.remarks(words);
     }
-    lab.page.once('dialog', (dialog) => dialog.accept());
-    await runs.press(runs.row('damaged'), 'Delete');
-    await runs.row('damaged').waitFor({ state: 'detached' });
+    await runs.delete(runs.row('damaged'));
+    await runs.gone(runs.row('damaged'));
     assert.deepEqual(lab.errors, []);
   });
 });
 
 test('where the browser keeps no more, the race says so, goes on to its end, and can be taken away', async () => {
   await withLab({ config: { ...CPU, epochs: '2' } }, async (lab) => {
-    const runs = new Runs(lab);
     await lab.reach('ready');
-    const devtools = await lab.page.context().newCDPSession(lab.page);
-    await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(lab.page.url()).origin, quotaSize: 100 });
-    await lab.trainButton.click();
-    await lab.reach('finished');
-    await lab.page.getByText(/storage is full/).first().waitFor();
-    assert.deepEqual(await runs.files(), [], 'nothing half-written is left');
-    await runs.open();
-    const weights = await runs.file(lab.page.getByTestId('runs-held').getByRole('button', { name: 'Weights' }).first());
+    await quota(lab.page, 100);
+    await lab.race();
+    await lab.says(/storage is full/);
+    assert.deepEqual(await lab.runs.files(), [], 'nothing half-written is left');
+    await lab.runs.open();
+    const weights = await lab.runs.file(lab.runs.held('Weights'));
     assert.ok(weights.bytes.length > 10_000);
     assert.deepEqual(lab.errors, []);
   });
@@ -235,13 +165,13 @@ test('where the browser keeps no more, the race says so, goes on to its end, and
 
 test('the chart is taken away as a drawing and as pixels', async () => {
   await withLab({}, async (lab) => {
-    const runs = new Runs(lab);
-    await runs.play.waitFor();
-    await runs.place.fill('1000');
+    const { runs } = lab;
+    await lab.replay.play.waitFor();
+    await lab.replay.seek(1);
     await runs.open();
-    const svg = await runs.file(lab.page.getByTestId('chart-svg'));
+    const svg = await runs.file(runs.svg);
     assert.match(svg.text, /^<svg xmlns=[^]*Hard by nature[^]*<\/svg>$/);
-    const png = await runs.file(lab.page.getByTestId('chart-png'));
+    const png = await runs.file(runs.png);
     assert.equal(png.bytes.subarray(1, 4).toString(), 'PNG');
     assert.equal(png.bytes.readUInt32BE(16), 1800, 'twice as wide as the drawing');
     assert.ok(png.bytes.length > 10_000, `there is something on it: ${png.bytes.length} bytes`);
@@ -252,21 +182,14 @@ test('the chart is taken away as a drawing and as pixels', async () => {
 for (const colorScheme of ['light', 'dark']) {
   test(`no accessibility rule is broken by replay, resume and the list, ${colorScheme}`, async () => {
     await withLab({ context: { colorScheme, bypassCSP: true } }, async (lab) => {
-      const runs = new Runs(lab);
       await lab.reach('ready');
-      await runs.play.waitFor();
-      assert.deepEqual(await violations(lab), []);
-      await runs.open();
-      for (const name of ['Hard by attack', 'Hard by nature']) await runs.row(name).getByRole('checkbox').check();
-      await lab.page.getByTestId('overlay').waitFor();
-      await runs.comparison.waitFor();
-      assert.deepEqual(await violations(lab), []);
+      await lab.replay.play.waitFor();
+      assert.deepEqual(await lab.violations(), []);
+      await lab.runs.open();
+      await lab.runs.compare('Hard by attack', 'Hard by nature');
+      await lab.runs.overlay.waitFor();
+      await lab.runs.comparison.waitFor();
+      assert.deepEqual(await lab.violations(), []);
     });
   });
-}
-
-async function violations(lab) {
-  await lab.page.evaluate(axe);
-  const { violations } = await lab.page.evaluate(() => window.axe.run());
-  return violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html).join(' ')}`);
 }

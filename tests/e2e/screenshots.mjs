@@ -1,7 +1,7 @@
 // Pictures of the page after a short race: node screenshots.mjs FOLDER
 import path from 'node:path';
 
-import { TINY, withLab } from './lab.mjs';
+import { TINY, withLab } from './page/lab.mjs';
 
 const out = process.argv[2];
 const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
@@ -14,7 +14,7 @@ for (const [name, viewport] of Object.entries(sizes)) {
       await lab.reach('ready');
       const file = (moment) => path.join(out, `${name}-${colorScheme}-${moment}.png`);
       await lab.page.screenshot({ path: file('ready'), fullPage: true });
-      await lab.trainButton.click();
+      await lab.train();
       await lab.reach('finished', 300_000);
       await lab.page.screenshot({ path: file('finished'), fullPage: true });
       console.log(file('finished'));

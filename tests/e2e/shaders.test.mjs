@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 
-import { launch } from './browser.mjs';
+import { lend } from './browser.mjs';
 
 /** Of each shader's permutations: the first, the last and two between. */
 function sample(permutations) {
@@ -18,9 +18,9 @@ function sample(permutations) {
 test('every shader compiles in the browser', async () => {
   const permutations = JSON.parse(await readFile(process.env.SPARRING_SHADERS_JSON, 'utf8'));
   const chosen = sample(permutations);
-  const { browser, url, close } = await launch('software');
+  const { browser, url, giveBack } = await lend('software');
+  const page = await browser.newPage();
   try {
-    const page = await browser.newPage();
     await page.goto(url);
     const result = await page.evaluate(async (all) => {
       const adapter = await navigator.gpu.requestAdapter();
@@ -45,6 +45,7 @@ test('every shader compiles in the browser', async () => {
     assert.deepEqual(result.problems, []);
     assert.ok(result.shaders >= 25 && result.pipelines > result.shaders);
   } finally {
-    await close();
+    await page.close();
+    giveBack();
   }
 });

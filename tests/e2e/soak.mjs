@@ -4,8 +4,8 @@
 // only), and the page's elements without the table of epochs, which has a row for each.
 import { readFile } from 'node:fs/promises';
 
-import { launch, watchErrors } from './browser.mjs';
-import { Lab, TINY } from './lab.mjs';
+import { baseUrl, launch, watchErrors } from './browser.mjs';
+import { Lab, TINY } from './page/lab.mjs';
 
 const minutes = Number(process.argv[2] ?? 30);
 if (!(minutes > 0)) throw new Error(`minutes must be a number above 0, found ${process.argv[2]}`);
@@ -22,16 +22,16 @@ async function resident(session) {
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
-const { browser, url, close } = await launch('no-adapter');
+const browser = await launch('no-adapter');
 try {
   const page = await browser.newPage();
   const errors = watchErrors(page);
   const lab = new Lab(page, errors);
-  await page.goto(`${url}?${new URLSearchParams({ ...TINY, device: 'cpu', limit_train: '512', epochs: '1000000' })}`);
+  await page.goto(`${baseUrl()}?${new URLSearchParams({ ...TINY, device: 'cpu', limit_train: '512', epochs: '1000000' })}`);
   await lab.reach('ready');
   const cdp = await page.context().newCDPSession(page);
   const system = await browser.newBrowserCDPSession();
-  await lab.trainButton.click();
+  await lab.train();
   await lab.reach('training');
   const rows = [];
   const began = Date.now();
@@ -41,7 +41,7 @@ try {
     if ((await lab.phase()) !== 'training') throw new Error(`the page is ${await lab.phase()}; errors: ${errors.join('\n')}`);
     await cdp.send('HeapProfiler.collectGarbage');
     const { usedSize } = await cdp.send('Runtime.getHeapUsage');
-    const elements = await page.evaluate(() => document.querySelectorAll('*').length - document.querySelectorAll('details.table *').length);
+    const elements = await lab.elements();
     const epoch = Number((await lab.status.innerText()).match(/Epoch (\d+)/)?.[1] ?? 0);
     const row = { heap: usedSize, resident: await resident(system), elements, epoch };
     rows.push(row);
@@ -61,5 +61,5 @@ try {
   if (grown.length) throw new Error(`grew: ${grown.join(', ')}`);
   console.log('no growth');
 } finally {
-  await close();
+  await browser.close();
 }

@@ -1,0 +1,231 @@
+// The page as a person uses it: what is there in every place, and the way to each place. Tests speak of training and curves; only the
+// files of this folder know how the page is marked up.
+import { readFile } from 'node:fs/promises';
+
+import { lend, watchErrors } from '../browser.mjs';
+import { Bench } from './bench.mjs';
+import { Inside } from './inside.mjs';
+import { Keys } from './keys.mjs';
+import { Lessons } from './lessons.mjs';
+import { mark, until } from './mark.mjs';
+import { Replay } from './replay.mjs';
+import { Chart, Numbers, Score } from './ring.mjs';
+import { Runs } from './runs.mjs';
+import { Samples } from './samples.mjs';
+import { Device, Settings } from './settings.mjs';
+import { Teacher } from './teacher.mjs';
+
+export { until };
+
+/** A race of two learners that a software GPU can train: the built-in images, the tiny network. */
+export const TINY = {
+  dataset: 'builtin',
+  model: 'tiny',
+  subset: 'all',
+  control: 'false',
+  learners: 'dense,set@0.2',
+  limit_train: '64',
+  limit_test: '32',
+  batch_size: '16',
+  update_frequency: '1',
+  epochs: '2',
+};
+
+/**
+ * Opens the page in a context of its own, hands it to `work`, and closes it. `webgpu` is what the browser has of it, `config` stands in
+ * the link, `context` are Playwright's options; `at` is where the page is served, if not at the root of the tests' server, and
+ * `before` comes before the page is opened.
+ */
+export async function withLab({ webgpu = 'software', config = {}, context = {}, at = (url) => url, before = () => {} }, work) {
+  const { browser, url, giveBack } = await lend(webgpu);
+  try {
+    const own = await browser.newContext(context);
+    try {
+      const page = await own.newPage();
+      const lab = new Lab(page, watchErrors(page));
+      await before(lab);
+      await page.goto(`${at(url)}?${new URLSearchParams(config)}`);
+      await work(lab);
+    } finally {
+      await own.close();
+    }
+  } finally {
+    giveBack();
+  }
+}
+
+export class Lab {
+  constructor(page, errors) {
+    this.page = page;
+    /** Whatever went wrong on the page or in its workers. */
+    this.errors = errors;
+    this.trainButton = mark(page, 'train-button');
+    this.pauseButton = mark(page, 'pause-button');
+    this.stepButton = mark(page, 'step-button');
+    this.resetButton = mark(page, 'reset-button');
+    this.stride = mark(page, 'stride-select');
+    this.load = mark(page, 'load-slider');
+    this.status = mark(page, 'status');
+    this.errorPanel = mark(page, 'error-panel');
+    this.warnings = mark(page, 'warnings');
+    this.settings = new Settings(page);
+    this.device = new Device(page);
+    this.chart = new Chart(page);
+    this.score = new Score(page);
+    this.numbers = new Numbers(page);
+    this.replay = new Replay(page);
+    this.keys = new Keys(page);
+    this.teacher = new Teacher(page);
+    this.samples = new Samples(this);
+    this.bench = new Bench(this);
+    this.inside = new Inside(this);
+    this.lessons = new Lessons(this);
+    this.runs = new Runs(this);
+  }
+
+  // Where it stands.
+
+  /** starting, loading, ready, training, paused, stopped, finished or failed. */
+  phase() {
+    return this.status.getAttribute('data-phase');
+  }
+
+  /** Waits for one of these phases; a failure on the page ends the wait with the page's own words. */
+  async reach(phases, timeout = 120_000) {
+    const wanted = [phases].flat();
+    let phase = 'not mounted';
+    const reached = async () => {
+      phase = (await this.status.count()) ? await this.phase() : 'not mounted';
+      if (phase === 'failed' && !wanted.includes(phase)) throw new Error(`the page failed: ${await this.errorPanel.innerText()}`);
+      return wanted.includes(phase) && phase;
+    };
+    return until(wanted.join(' or '), reached, timeout).catch((error) => {
+      const seen = this.errors.length ? `; errors: ${this.errors.join('\n')}` : '';
+      throw new Error(`${error.message}; the page is ${phase}${seen}`);
+    });
+  }
+
+  /** Waits until the line under the buttons matches. */
+  async stands(pattern, timeout) {
+    return until(`a line like ${pattern}`, async () => pattern.test(await this.status.innerText()), timeout);
+  }
+
+  /** Points that were reported for the curves. */
+  points() {
+    return this.chart.points();
+  }
+
+  /** Waits until there are more than `count` points. */
+  async morePointsThan(count, timeout = 120_000) {
+    return until(`more than ${count} points`, async () => {
+      const points = await this.points();
+      if (points > count) return points;
+      if ((await this.phase()) === 'failed') throw new Error(`the page failed: ${await this.errorPanel.innerText()}`);
+      return 0;
+    }, timeout);
+  }
+
+  // What a person does.
+
+  /** Begins a race, or goes on with it. */
+  train() {
+    return this.trainButton.click();
+  }
+  pause() {
+    return this.pauseButton.click();
+  }
+  reset() {
+    return this.resetButton.click();
+  }
+  /** One step; `stride` is batch, epoch or update, if not as before. */
+  async step(stride) {
+    if (stride) await this.stride.selectOption(stride);
+    await this.stepButton.click();
+  }
+  /** A race from its beginning to its end. */
+  async race(timeout = 120_000) {
+    await this.reach(['ready', 'finished']);
+    await this.train();
+    await this.reach('finished', timeout);
+  }
+  /** Comes back to the same address. */
+  async reload() {
+    await this.page.reload();
+    await this.reach('ready');
+  }
+
+  // Where one is.
+
+  /** The way to a place in the menu. */
+  way(place) {
+    return mark(this.page, `place-${place}`);
+  }
+  /** Goes to a place. */
+  async goTo(place) {
+    await this.way(place).click();
+    await this.isAt(place);
+  }
+  /** Waits until the page shows a place. */
+  async isAt(place) {
+    return until(`the place ${place}`, async () => (await this.place()) === place);
+  }
+  /** The place that is shown. */
+  place() {
+    return this.page.locator('main').getAttribute('data-place');
+  }
+  /** The button of a place that needs a learner first. */
+  get trainHere() {
+    return mark(this.page, 'place-train');
+  }
+  /** Waits until the page says this. */
+  says(words) {
+    return this.page.getByText(words).first().waitFor();
+  }
+
+  // When something goes wrong.
+
+  /** Waits for the page's words about a failure. */
+  async failure(timeout = 120_000) {
+    await this.errorPanel.waitFor({ timeout });
+    return this.errorPanel.innerText();
+  }
+  /** The buttons that offer a way on. */
+  get waysOn() {
+    return this.errorPanel.getByRole('button');
+  }
+  /** Takes a way on that is offered. */
+  goOn(words) {
+    return this.errorPanel.getByRole('button', { name: words }).click();
+  }
+  /** The offer of a new version. */
+  get newVersion() {
+    return this.page.locator('#new-version');
+  }
+
+  /** What axe finds wrong. Its context must bypass the page's security policy, which forbids scripts from outside. */
+  async violations() {
+    await this.page.evaluate(await readFile(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8'));
+    const found = await this.page.evaluate(() => window.axe.run());
+    return found.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html).join(' ')}`);
+  }
+
+  /** Whether what has the focus is seen to have it; the document itself needs no frame. */
+  focusIsSeen() {
+    return this.page.evaluate(() => {
+      const style = getComputedStyle(document.activeElement);
+      return document.activeElement === document.body || (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2);
+    });
+  }
+  /** How many elements the page has, without the tables behind drawings, which have a row an epoch. */
+  elements() {
+    return this.page.evaluate(() => document.querySelectorAll('*').length - document.querySelectorAll('details.table *').length);
+  }
+  /** Presses Tab until this has the focus. */
+  async tabTo(target) {
+    for (let i = 0; i < 80; i += 1) {
+      if (await target.evaluate((element) => element === document.activeElement)) return;
+      await this.page.keyboard.press('Tab');
+    }
+    throw new Error(`Tab never reaches ${target}`);
+  }
+}

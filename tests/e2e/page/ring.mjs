@@ -1,0 +1,80 @@
+// The ring: curves, score, measured numbers.
+import { mark } from './mark.mjs';
+
+export class Chart {
+  constructor(page) {
+    this.page = page;
+    this.drawing = mark(page, 'chart');
+    this.key = mark(page, 'chart-key');
+    this.smoothing = mark(page, 'chart-smooth');
+    this.logarithm = mark(page, 'chart-log');
+    this.whole = mark(page, 'chart-whole');
+  }
+
+  /** Points that were reported; 0 where there is no chart. */
+  async points() {
+    return (await this.drawing.count()) ? Number(await this.drawing.getAttribute('data-points')) : 0;
+  }
+  /** Draws what this chip says: train, loss, test, gap... */
+  show(series) {
+    return mark(this.page, series).click();
+  }
+  /** What is drawn, in words. */
+  series() {
+    return this.drawing.getAttribute('data-series');
+  }
+  /** The course of a kind of learner: dense or sparse. */
+  course(kind) {
+    return this.drawing.locator(`path.line.${kind}:not(.control)`).getAttribute('d');
+  }
+  /** How many lines of a kind of learner there are. */
+  lines(kind) {
+    return this.drawing.locator(`path.line.${kind}`).count();
+  }
+  /** How many bands of several seeds there are. */
+  bands() {
+    return this.drawing.locator('path.band').count();
+  }
+  /** How many lines and lone points of learners there are. */
+  drawn() {
+    return this.drawing.locator('path.line[d^=M], circle').count();
+  }
+  /** What stands in the chart where it has nothing to draw; else nothing. */
+  async why() {
+    const words = this.page.locator('.chart .empty');
+    return (await words.isVisible()) ? words.innerText() : '';
+  }
+  /** Draws out a part of the x axis, from one share of the width to another. */
+  async drag(from, to) {
+    const { x, y, width } = await this.drawing.boundingBox();
+    await this.page.mouse.move(x + width * from, y + 100);
+    await this.page.mouse.down();
+    await this.page.mouse.move(x + width * to, y + 100);
+    await this.page.mouse.up();
+  }
+}
+
+export class Score {
+  constructor(page) {
+    this.board = mark(page, 'scoreboard');
+    this.verdict = mark(page, 'verdict');
+    this.overSeeds = mark(page, 'over-seeds');
+  }
+}
+
+export class Numbers {
+  constructor(page) {
+    this.card = mark(page, 'honest-numbers');
+    this.table = mark(page, 'learners-table');
+  }
+
+  /** The table as rows of cells, the first with the learners' names. */
+  async rows() {
+    const rows = await this.table.locator('tbody tr').all();
+    return Promise.all(rows.map(async (row) => (await row.locator('th, td').allInnerTexts()).map((cell) => cell.trim())));
+  }
+  /** The row of this name: a cell a learner. */
+  async row(name) {
+    return (await this.rows()).find(([head]) => head === name)?.slice(1) ?? [];
+  }
+}

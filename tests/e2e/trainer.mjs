@@ -1,0 +1,100 @@
+// The trainer's thread and what can befall it; the page's own thread; the browser's copy of the page.
+
+/** The trainer's thread, once there is one. */
+export async function trainer(page) {
+  return page.workers()[0] ?? page.waitForEvent('worker');
+}
+
+/** Makes the trainer crash. */
+export async function crash(page) {
+  await (await trainer(page)).evaluate(() => {
+    setTimeout(() => {
+      throw new Error('provoked');
+    });
+  });
+}
+
+/** Has the trainer remember the GPU that it will use; call the result to take it away. */
+export async function holdGpu(page) {
+  const worker = await trainer(page);
+  await worker.evaluate(() => {
+    const { createBuffer } = GPUDevice.prototype;
+    GPUDevice.prototype.createBuffer = function remember(...args) {
+      self.lent = this;
+      return createBuffer.apply(this, args);
+    };
+  });
+  return () => worker.evaluate(() => self.lent.destroy());
+}
+
+/** The trainer's GPU will say once that it has too little memory. */
+export async function runOutOfMemory(page) {
+  await (await trainer(page)).evaluate(() => {
+    let once = true;
+    const { createBuffer } = GPUDevice.prototype;
+    GPUDevice.prototype.createBuffer = function give(...args) {
+      const buffer = createBuffer.apply(this, args);
+      if (once) {
+        once = false;
+        const error = new GPUOutOfMemoryError('provoked');
+        this.dispatchEvent(new GPUUncapturedErrorEvent('uncapturederror', { error }));
+      }
+      return buffer;
+    };
+  });
+}
+
+/** Keeps what the trainer says from a reload on; call the result for the events. */
+export async function overhear(page) {
+  await page.addInitScript(() => {
+    window.overheard = [];
+    const Plain = window.Worker;
+    window.Worker = class extends Plain {
+      constructor(...args) {
+        super(...args);
+        this.addEventListener('message', (event) => {
+          const message = JSON.parse(event.data[0]);
+          if (message.events) window.overheard.push(...message.events);
+        });
+      }
+    };
+  });
+  await page.reload();
+  return () => page.evaluate(() => window.overheard);
+}
+
+/** The page's origin may keep so many bytes from here on. */
+export async function quota(page, bytes) {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(page.url()).origin, quotaSize: bytes });
+}
+
+/** Watches for tasks of the page's main thread that take longer than 50 ms; call the result for their lengths since. */
+export async function watchLongTasks(page) {
+  await page.evaluate(() => {
+    window.longTasks = [];
+    new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((e) => Math.round(e.duration)))).observe({
+      type: 'longtask',
+    });
+  });
+  return () => page.evaluate(() => window.longTasks.splice(0));
+}
+
+/** The service worker has kept the whole page and serves it. */
+export async function kept(page) {
+  await page.waitForFunction(async () => (await navigator.serviceWorker.ready) && navigator.serviceWorker.controller !== null);
+}
+
+/** Names of the versions of the page that the browser keeps. */
+export const versions = (page) => page.evaluate(() => caches.keys());
+
+/** Holds back what is fetched from such an address, from here on; call the result to let it come. */
+export async function holdBack(page, address) {
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  await page.route(address, async (route) => {
+    await released;
+    await route.continue();
+  });
+  return release;
+}

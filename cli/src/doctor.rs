@@ -70,7 +70,7 @@ fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, 
     // A GPU is checked against the CPU, the CPU against plain loops in float64.
     let mut twin = if matches!(device, Device::Gpu(_)) { Device::cpu() } else { Device::oracle() };
     let outcomes = pollster::block_on(selftest::run(device, &mut twin));
-    let row = |o: &selftest::Outcome| {
+    let row = |o: &selftest::Check| {
         let error = o.error.map_or_else(|| "-".into(), |e| format!("{e:.1e}"));
         vec![o.kernel.to_owned(), error, o.problem.clone().unwrap_or_else(|| "right".into())]
     };

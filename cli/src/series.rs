@@ -144,12 +144,12 @@ impl<'a> Series<'a> {
         fractions.dedup();
         let console = Console::new(args.race.json);
         let mut series = Self { console, args, config, seeds, fractions, members: Vec::new(), hash: String::new(), path: PathBuf::new() };
-        series.look()?;
+        series.find_members()?;
         Ok(series)
     }
 
     /// Finds out what stands in every member's folder; one that cannot be used is found before hours of training.
-    fn look(&mut self) -> Result<()> {
+    fn find_members(&mut self) -> Result<()> {
         self.members.clear();
         // A whole round of fractions before the next seed: what there is after a stop can be read.
         for &seed in &self.seeds {
@@ -157,7 +157,7 @@ impl<'a> Series<'a> {
                 let config = ExperimentConfig { seed, p_data, ..self.config.clone() };
                 validate(&config)?;
                 let path = rundir::path(None, &config)?;
-                let summary = match rundir::look(&path, &config, self.args.race.again)? {
+                let summary = match rundir::find(&path, &config, self.args.race.again)? {
                     Found::Finished(summary) => Some(summary),
                     Found::Nothing | Found::Unfinished => None,
                 };
@@ -207,7 +207,7 @@ impl<'a> Series<'a> {
             let asked = self.config.dataset;
             let dataset = source::images(console, &mut self.config)?;
             if self.config.dataset != asked {
-                self.look()?;
+                self.find_members()?;
                 console.say(format_args!("output    {}", self.path.display()));
             }
             self.train(&dataset, &stop)?;

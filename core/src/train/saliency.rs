@@ -56,7 +56,7 @@ pub async fn snip(ring: &mut Ring<'_>, graph: &Graph, indices: &[u32]) -> Result
     let gradients = async {
         let mut sum = None;
         for part in batch.chunks(config.samples_a_pass()) {
-            ring.work.load(config, ring.data, part, 0)?;
+            ring.work.upload(config, ring.data, part, 0)?;
             let step = StepParams { n_valid: part.len() as u32, batch: batch.len() as u32, ..StepParams::default() };
             add_gradients(&mut sum, net.dense_gradients(&mut ring.work.device, &mut ring.work.scratch, &all, &step).await?);
         }

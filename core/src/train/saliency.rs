@@ -1,7 +1,7 @@
-//! Scores of single connections before training: SNIP and GraSP.
+//! Scores of single connections before training: SNIP. GraSP has its own module, since it runs on the float64 device.
 //!
-//! Both ask for gradients at weights that a sparse learner does not have, so they plan a dense network of their own, use it
-//! once and give it back.
+//! SNIP asks for gradients at weights that a sparse learner does not have, so it plans a dense network of its own on the training device,
+//! uses it for one batch and gives it back.
 
 use super::workspace::{Ring, add_gradients};
 use crate::data::batch::order;

@@ -121,7 +121,7 @@ mod tests {
             over_seeds(&[first], &second).as_deref(),
             Some(
                 "Judged by accuracy on the hard half of the test set, over 2 seeds: SET 0.2 cannot be told apart from Dense: +4.0 points \
-                 (95 % interval -21.4 to +29.4)."
+                 (95% interval -21.4 to +29.4)."
             )
         );
     }

@@ -1,4 +1,4 @@
-//! `doctor`: what this machine offers, whether every kernel computes rightly on it, and how fast.
+//! `doctor`: what this machine offers, whether every kernel of training computes rightly on it, and how fast.
 
 use std::collections::BTreeMap;
 

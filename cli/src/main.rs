@@ -73,7 +73,7 @@ enum Command {
     Score(score::ScoreArgs),
     /// Show and export which samples a subset has, with its random control
     Subset(subset::SubsetArgs),
-    /// What this machine offers, whether every kernel computes rightly on it, and how fast
+    /// What this machine offers, whether every kernel of training computes rightly on it, and how fast
     Doctor(doctor::DoctorArgs),
     /// Measure layers and whole steps, dense and sparse
     Bench(bench::BenchArgs),

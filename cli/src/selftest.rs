@@ -1,4 +1,4 @@
-//! The self-test of a device: every kernel on small random tensors, against its twin on the other backend.
+//! The self-test of a device: every kernel of a training step on small random tensors, against its twin on the other backend.
 //!
 //! A GPU driver with a fault, or a processor with one, shows here before it shows as a network that does not learn.
 

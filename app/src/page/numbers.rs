@@ -60,7 +60,7 @@ fn rows(race: &Race, batch: usize) -> Vec<Row> {
         row("Images a second", "Batch size over measured time", &|l| {
             measured(l, |ms| number::count((batch as f64 / ms * 1e3).round() as u64))
         }),
-        row("Weights in memory", "Weights, gradients, moments and indices on the device", &|l| number::bytes(l.now.weight_bytes)),
+        row("Weights in memory", "Weights, moments, masks and indices on the device", &|l| number::bytes(l.now.weight_bytes)),
     ]
 }
 

@@ -11,7 +11,7 @@ use sparring_figures::scale::Scale;
 use sparring_figures::svg::{Anchor, Svg, line_sample};
 use sparring_figures::{Tone, number};
 
-use crate::race::{Learner, Race, Series};
+use crate::race::{Curve, LearnerView, Race};
 
 /// Room beside the drawing for the numbers of the axes.
 pub const LEFT: f64 = 54.0;
@@ -27,9 +27,9 @@ fn height(width: f64) -> f64 {
 
 /// How the chart is looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Look {
+pub struct View {
     /// What is drawn.
-    pub series: Series,
+    pub series: Curve,
     /// The x axis counts training FLOPs, not epochs.
     pub flops: bool,
     /// Equal factors are equal distances on the y axis.
@@ -40,14 +40,14 @@ pub struct Look {
     pub zoom: (f64, f64),
 }
 
-impl Look {
+impl View {
     /// All of a series, as it is.
-    pub fn at(series: Series) -> Self {
+    pub fn at(series: Curve) -> Self {
         Self { series, flops: false, log: false, smooth: 0.0, zoom: (0.0, 1.0) }
     }
     /// A difference can be below zero, which no logarithmic axis has.
     fn is_log(&self) -> bool {
-        self.log && self.series != Series::Gap
+        self.log && self.series != Curve::Gap
     }
 }
 
@@ -66,7 +66,7 @@ struct Line {
 /// Everything that is drawn, in data units.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    look: Look,
+    view: View,
     lines: Vec<Line>,
     /// The end of all of the x axis.
     x_max: f64,
@@ -75,7 +75,7 @@ pub struct Figure {
 }
 
 /// Values of a learner's series after epochs, less those of `base`.
-fn evaluated(learner: &Learner, series: Series, base: Option<&Learner>) -> Vec<(f64, f64)> {
+fn evaluated(learner: &LearnerView, series: Curve, base: Option<&LearnerView>) -> Vec<(f64, f64)> {
     let of = |epoch: u32| Some(learner.value(epoch, series)? - base.map_or(Some(0.0), |b| b.value(epoch, series))?);
     learner.epochs.iter().filter_map(|e| Some((f64::from(e.epoch), of(e.epoch)?))).collect()
 }
@@ -92,16 +92,16 @@ fn smoothed(points: Vec<(f64, f64)>, share: f64) -> Vec<(f64, f64)> {
 }
 
 /// A learner's line: over several seeds the mean of those that have a value, with what they span.
-fn line<'a>(races: &[&'a Race], learner: Learner<'a>, look: Look) -> Line {
+fn line<'a>(races: &[&'a Race], learner: LearnerView<'a>, view: View) -> Line {
     let label = learner.name();
     let same = |race: &&'a Race| race.learners().find(|l| l.name() == label);
-    let all: Vec<(&'a Race, Learner<'a>)> = races.iter().filter_map(|r| Some((*r, same(r)?))).collect();
-    let of = |(race, l): &(&Race, Learner)| match look.series {
-        Series::Train | Series::Loss => smoothed(l.points(look.series), look.smooth),
-        Series::Gap => evaluated(l, race.deciding().into(), race.dense().as_ref()),
+    let all: Vec<(&'a Race, LearnerView<'a>)> = races.iter().filter_map(|r| Some((*r, same(r)?))).collect();
+    let of = |(race, l): &(&Race, LearnerView)| match view.series {
+        Curve::Train | Curve::Loss => smoothed(l.points(view.series), view.smooth),
+        Curve::Gap => evaluated(l, race.deciding().into(), race.dense().as_ref()),
         series => evaluated(l, series, None),
     };
-    let live = matches!(look.series, Series::Train | Series::Loss);
+    let live = matches!(view.series, Curve::Train | Curve::Loss);
     let (mut points, mut band) = (all.last().map(of).unwrap_or_default(), Vec::new());
     if all.len() > 1 && !live {
         let each: Vec<Vec<(f64, f64)>> = all.iter().map(of).collect();
@@ -115,14 +115,14 @@ fn line<'a>(races: &[&'a Race], learner: Learner<'a>, look: Look) -> Line {
             band.push((low, high));
         }
     }
-    if look.flops {
+    if view.flops {
         points.iter_mut().for_each(|p| p.0 = learner.flops_at(p.0));
     }
     Line { tone: learner.tone, control: learner.info.control, label, mark: None, points, band }
 }
 
 /// The y axis that fits what is seen of the lines.
-fn y_axis(lines: &[Line], x: Scale, look: Look) -> Scale {
+fn y_axis(lines: &[Line], x: Scale, view: View) -> Scale {
     let seen = |l: &Line| {
         let at = |i: usize| l.band.get(i).copied().unwrap_or((l.points[i].1, l.points[i].1));
         (0..l.points.len())
@@ -133,12 +133,12 @@ fn y_axis(lines: &[Line], x: Scale, look: Look) -> Scale {
     };
     let (low, high) = lines.iter().map(seen).fold((f64::INFINITY, f64::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1)));
     let known = low.is_finite();
-    let log = look.is_log();
-    let (low, high) = match look.series {
-        Series::Loss if known => (if log { low.max(1e-4) } else { 0.0 }, high.max(low + 0.1)),
-        Series::Loss => (if log { 0.1 } else { 0.0 }, 2.5),
-        Series::Gap if known => (low.min(-0.01), high.max(0.01)),
-        Series::Gap => (-0.1, 0.1),
+    let log = view.is_log();
+    let (low, high) = match view.series {
+        Curve::Loss if known => (if log { low.max(1e-4) } else { 0.0 }, high.max(low + 0.1)),
+        Curve::Loss => (if log { 0.1 } else { 0.0 }, 2.5),
+        Curve::Gap if known => (low.min(-0.01), high.max(0.01)),
+        Curve::Gap => (-0.1, 0.1),
         _ if known => (low, high.max(low + 0.1)),
         _ => (0.0, 1.0),
     };
@@ -146,34 +146,34 @@ fn y_axis(lines: &[Line], x: Scale, look: Look) -> Scale {
         return Scale::log(low.max(1e-3) * 0.9, high * 1.1);
     }
     let scale = Scale::rounded(low, high, 5);
-    if matches!(look.series, Series::Loss | Series::Gap) { scale } else { scale.within(0.0, 1.0) }
+    if matches!(view.series, Curve::Loss | Curve::Gap) { scale } else { scale.within(0.0, 1.0) }
 }
 
 impl Figure {
     /// The races of several seeds, the one that is shown last; `epochs` to go.
-    pub fn of(races: &[&Race], look: Look, epochs: u32) -> Self {
+    pub fn of(races: &[&Race], view: View, epochs: u32) -> Self {
         let learners = || races.last().into_iter().flat_map(|r| r.learners());
-        let shown = learners().filter(|l| look.series != Series::Gap || l.tone != Tone::Dense);
-        let lines: Vec<Line> = shown.map(|l| line(races, l, look)).collect();
+        let shown = learners().filter(|l| view.series != Curve::Gap || l.tone != Tone::Dense);
+        let lines: Vec<Line> = shown.map(|l| line(races, l, view)).collect();
         let end = f64::from(epochs.max(1));
-        let x_max = if look.flops { learners().map(|l| l.flops_at(f64::from(epochs))).fold(1.0, f64::max) } else { end };
-        Self::around(lines, x_max, look)
+        let x_max = if view.flops { learners().map(|l| l.flops_at(f64::from(epochs))).fold(1.0, f64::max) } else { end };
+        Self::around(lines, x_max, view)
     }
     /// Several runs in one drawing, over epochs; the lines of each end in its letter.
-    pub fn overlaid(races: &[Race], look: Look) -> Self {
+    pub fn overlaid(races: &[Race], view: View) -> Self {
         let mut lines = Vec::new();
         for (race, mark) in races.iter().zip('A'..='Z') {
-            let shown = race.learners().filter(|l| look.series != Series::Gap || l.tone != Tone::Dense);
-            lines.extend(shown.map(|l| Line { label: format!("{mark} \u{b7} {}", l.name()), mark: Some(mark), ..line(&[race], l, look) }));
+            let shown = race.learners().filter(|l| view.series != Curve::Gap || l.tone != Tone::Dense);
+            lines.extend(shown.map(|l| Line { label: format!("{mark} \u{b7} {}", l.name()), mark: Some(mark), ..line(&[race], l, view) }));
         }
         let epochs = races.iter().map(|r| r.epochs).max().unwrap_or(1).max(1);
-        Self::around(lines, f64::from(epochs), look)
+        Self::around(lines, f64::from(epochs), view)
     }
     /// With axes that fit.
-    fn around(lines: Vec<Line>, x_max: f64, look: Look) -> Self {
-        let x = Scale::linear(look.zoom.0 * x_max, look.zoom.1 * x_max, 6);
-        let x = if look.flops || x.high() - x.low() < 3.0 { x } else { x.whole() };
-        Self { look, x_max, x, y: y_axis(&lines, x, look), lines }
+    fn around(lines: Vec<Line>, x_max: f64, view: View) -> Self {
+        let x = Scale::linear(view.zoom.0 * x_max, view.zoom.1 * x_max, 6);
+        let x = if view.flops || x.high() - x.low() < 3.0 { x } else { x.whole() };
+        Self { view, x_max, x, y: y_axis(&lines, x, view), lines }
     }
     /// How many points there are.
     pub fn count(&self) -> usize {
@@ -192,13 +192,13 @@ impl Figure {
         Axes { frame, x: self.x, y: self.y }
     }
     fn x_label(&self, x: f64) -> String {
-        if self.look.flops { self.x.si(x, "FLOP") } else { self.x.label(x) }
+        if self.view.flops { self.x.si(x, "FLOP") } else { self.x.label(x) }
     }
     fn y_label(&self, y: f64) -> String {
-        match self.look.series {
-            Series::Loss => self.y.label(y),
-            Series::Gap if y == 0.0 => "0".into(),
-            Series::Gap => number::points(y, self.y.decimals().saturating_sub(2)),
+        match self.view.series {
+            Curve::Loss => self.y.label(y),
+            Curve::Gap if y == 0.0 => "0".into(),
+            Curve::Gap => number::points(y, self.y.decimals().saturating_sub(2)),
             _ => self.y.percent(y),
         }
     }
@@ -212,10 +212,10 @@ impl Figure {
     }
     /// In a sentence.
     pub fn summary(&self) -> String {
-        let against = if self.look.flops { "training FLOPs" } else { "epochs" };
+        let against = if self.view.flops { "training FLOPs" } else { "epochs" };
         format!(
             "{} against {against}. Arrow keys move the reading, plus and minus zoom; the table below has the numbers.",
-            self.look.series.about()
+            self.view.series.about()
         )
     }
 
@@ -269,12 +269,12 @@ impl Figure {
             html::key_entry(&line_sample(&line.classes()), &line.label, Some(&self.shown(point)))
         };
         let entries: String = self.lines.iter().map(entry).collect();
-        let place = cross.map(|x| if self.look.flops { format!("at {}", number::flops(x)) } else { format!("at epoch {x:.1}") });
+        let place = cross.map(|x| if self.view.flops { format!("at {}", number::flops(x)) } else { format!("at epoch {x:.1}") });
         format!("{entries}<li class=\"place\">{}</li>", escape(&place.unwrap_or_default()))
     }
     /// The value of a point.
     fn shown(&self, point: Option<(f64, f64)>) -> String {
-        point.map(|p| self.look.series.show(p.1)).unwrap_or_default()
+        point.map(|p| self.view.series.show(p.1)).unwrap_or_default()
     }
 }
 
@@ -309,13 +309,13 @@ fn nearest(points: &[(f64, f64)], x: f64) -> Option<(f64, f64)> {
 }
 
 /// The numbers of the completed epochs, latest first.
-pub fn table(race: &Race, series: Series, caption: &str) -> String {
-    let learners: Vec<Learner> = race.learners().collect();
-    let names: Vec<String> = learners.iter().map(Learner::name).collect();
+pub fn table(race: &Race, series: Curve, caption: &str) -> String {
+    let learners: Vec<LearnerView> = race.learners().collect();
+    let names: Vec<String> = learners.iter().map(LearnerView::name).collect();
     let heads: Vec<&str> = ["Epoch", "Learning rate"].into_iter().chain(names.iter().map(String::as_str)).collect();
     let last = learners.iter().map(|l| l.epochs_done()).max().unwrap_or(0);
-    let value = |l: &Learner, epoch| match series {
-        Series::Gap => Some(l.value(epoch, race.deciding().into())? - race.dense()?.value(epoch, race.deciding().into())?),
+    let value = |l: &LearnerView, epoch| match series {
+        Curve::Gap => Some(l.value(epoch, race.deciding().into())? - race.dense()?.value(epoch, race.deciding().into())?),
         _ => l.value(epoch, series),
     };
     let rows: Vec<Vec<String>> = (1..=last)
@@ -331,8 +331,8 @@ pub fn table(race: &Race, series: Series, caption: &str) -> String {
 
 /// Accuracy by difficulty at the last evaluation, easiest bin first; `None` where the test set has no bins.
 pub fn bins(race: &Race, caption: &str) -> Option<(String, String)> {
-    let scores = |l: &Learner| l.latest().map(|scores| scores.by_hardness.bins.clone()).unwrap_or_default();
-    let binned: Vec<Learner> = race.learners().filter(|l| !scores(l).is_empty()).collect();
+    let scores = |l: &LearnerView| l.latest().map(|scores| scores.by_hardness.bins.clone()).unwrap_or_default();
+    let binned: Vec<LearnerView> = race.learners().filter(|l| !scores(l).is_empty()).collect();
     let count = binned.iter().map(|l| scores(l).len()).max()?;
     let classes: Vec<String> = binned.iter().map(|l| l.tone.classes(l.info.control)).collect();
     let lines: Vec<(&str, Vec<(f64, f64)>)> = binned
@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn lines_go_through_their_points_and_the_axes_fit_them() {
         let race = race([0.4, 0.5]);
-        let figure = Figure::of(&[&race], Look::at(Series::Hard), 2);
+        let figure = Figure::of(&[&race], View::at(Curve::Hard), 2);
         assert_eq!((figure.count(), figure.x.high(), figure.y.low(), figure.y.high()), (4, 2.0, 0.4, 0.6));
         let svg = figure.svg(466.0, Some(1.0));
         // 400 units for two epochs: the first is in the middle; 0.4 is the bottom, the height of the axis is 242.3 - 26.
@@ -381,17 +381,17 @@ mod tests {
 
     #[test]
     fn the_gap_is_sparse_minus_dense() {
-        let figure = Figure::of(&[&race([0.4, 0.45])], Look::at(Series::Gap), 2);
+        let figure = Figure::of(&[&race([0.4, 0.45])], View::at(Curve::Gap), 2);
         assert_eq!(figure.lines.len(), 1);
         assert!((figure.lines[0].points[1].1 - 0.05).abs() < 1e-12);
         assert!(figure.key(None).contains("+5.0"), "{}", figure.key(None));
-        assert!(table(&race([0.4, 0.45]), Series::Gap, "t").contains("+5.0"));
+        assert!(table(&race([0.4, 0.45]), Curve::Gap, "t").contains("+5.0"));
     }
 
     #[test]
     fn seeds_make_a_band_around_their_mean() {
         let (a, b) = (race([0.4, 0.5]), race([0.2, 0.7]));
-        let figure = Figure::of(&[&a, &b], Look::at(Series::Hard), 2);
+        let figure = Figure::of(&[&a, &b], View::at(Curve::Hard), 2);
         assert!((figure.lines[0].points[0].1 - 0.3).abs() < 1e-12);
         assert_eq!((figure.lines[0].band[0], figure.lines[1].band[0]), ((0.2, 0.4), (0.5, 0.7)));
         assert!(figure.svg(466.0, None).contains("<path class=\"band dense\""));
@@ -400,20 +400,20 @@ mod tests {
     #[test]
     fn a_zoomed_chart_shows_its_part_and_scales_to_it() {
         let race = race([0.4, 0.5]);
-        let whole = Figure::of(&[&race], Look::at(Series::Hard), 2);
+        let whole = Figure::of(&[&race], View::at(Curve::Hard), 2);
         let zoom = whole.zoom_to(2.0, 1.5);
         assert_eq!(zoom, (0.75, 1.0));
-        let figure = Figure::of(&[&race], Look { zoom, ..Look::at(Series::Hard) }, 2);
+        let figure = Figure::of(&[&race], View { zoom, ..View::at(Curve::Hard) }, 2);
         assert_eq!((figure.x.low(), figure.x.high(), figure.stops()), (1.5, 2.0, vec![2.0]));
         assert!(figure.y.low() >= 0.5, "what is outside does not count: {:?}", figure.y);
     }
 
     #[test]
     fn a_loss_can_have_a_log_axis_and_a_difference_cannot() {
-        let log = |series| Figure::of(&[], Look { log: true, ..Look::at(series) }, 2);
-        let ticks = log(Series::Loss).y.ticks();
+        let log = |series| Figure::of(&[], View { log: true, ..View::at(series) }, 2);
+        let ticks = log(Curve::Loss).y.ticks();
         assert!(ticks.contains(&1.0) && ticks.contains(&0.2), "{ticks:?}");
-        assert!(log(Series::Gap).y.low() < 0.0);
+        assert!(log(Curve::Gap).y.low() < 0.0);
     }
 
     #[test]
@@ -425,19 +425,19 @@ mod tests {
     #[test]
     fn runs_in_one_drawing_have_their_letters() {
         let races = [race([0.4, 0.5]), race([0.3, 0.7])];
-        let figure = Figure::overlaid(&races, Look::at(Series::Hard));
+        let figure = Figure::overlaid(&races, View::at(Curve::Hard));
         assert_eq!(figure.count(), 8);
         let key = figure.key(None);
         assert!(key.contains("A \u{b7} Dense") && key.contains("B \u{b7} SET 0.2</span><b>80.0%"), "{key}");
         let svg = figure.svg(466.0, None);
         assert!(["A", "B"].iter().all(|l| svg.matches(&format!(">{l}</text>")).count() == 2), "{svg}");
-        assert_eq!(Figure::overlaid(&races, Look::at(Series::Gap)).lines.len(), 2);
-        assert_eq!(Figure::overlaid(&[], Look::at(Series::Hard)).count(), 0);
+        assert_eq!(Figure::overlaid(&races, View::at(Curve::Gap)).lines.len(), 2);
+        assert_eq!(Figure::overlaid(&[], View::at(Curve::Hard)).count(), 0);
     }
 
     #[test]
     fn a_kept_drawing_stands_alone() {
-        let document = Figure::of(&[&race([0.4, 0.5])], Look::at(Series::Hard), 2).document(640.0, "A <b> title");
+        let document = Figure::of(&[&race([0.4, 0.5])], View::at(Curve::Hard), 2).document(640.0, "A <b> title");
         assert!(document.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"") && document.ends_with("</svg>"));
         assert!(document.contains("A &lt;b&gt; title") && document.contains(">SET 0.2 60.0%</text>"), "{document}");
         assert_eq!(document.matches("<svg").count(), document.matches("</svg>").count());

@@ -50,7 +50,7 @@ impl Setup {
 
 /// How far one picture is from another.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Change {
+pub struct PixelChange {
     /// Largest change of a channel of a pixel, of 255.
     pub most: u8,
     /// Share of values that changed at all.
@@ -59,7 +59,7 @@ pub struct Change {
     pub length: f64,
 }
 
-impl Change {
+impl PixelChange {
     /// From `before` to `after`.
     pub fn between(before: &[u8], after: &[u8]) -> Self {
         let (mut most, mut changed, mut squares) = (0, 0u32, 0.0);
@@ -232,19 +232,19 @@ mod tests {
     #[test]
     fn a_change_is_measured_and_magnified_around_grey() {
         let (before, after) = ([10, 20, 30, 40], [10, 28, 26, 40]);
-        let change = Change::between(&before, &after);
+        let change = PixelChange::between(&before, &after);
         assert_eq!((change.most, change.share), (8, 0.5));
         assert!((change.length - 80f64.sqrt() / 255.0).abs() < 1e-12);
         assert_eq!(change.factor(), 10, "8 x 10 fits, 8 x 20 does not");
         assert_eq!(magnified(&before, &after, 10), [128, 208, 88, 128]);
         assert_eq!(magnified(&[0, 255], &[255, 0], 1), [255, 0], "the largest changes clip");
-        assert_eq!([0, 1, 127, 255].map(|most| Change { most, ..Change::default() }.factor()), [1, 100, 1, 1]);
+        assert_eq!([0, 1, 127, 255].map(|most| PixelChange { most, ..PixelChange::default() }.factor()), [1, 100, 1, 1]);
     }
 
     #[test]
     fn no_factor_clips_a_change_that_fits() {
         for most in 1..=127u8 {
-            let factor = Change { most, ..Change::default() }.factor();
+            let factor = PixelChange { most, ..PixelChange::default() }.factor();
             assert_eq!(magnified(&[100], &[100 + most], factor), [(128 + u32::from(most) * u32::from(factor)) as u8]);
         }
     }

@@ -8,7 +8,7 @@ use sparring_core::data::DatasetName;
 use sparring_core::events::LayerDensity;
 use sparring_core::net::zoo::Input;
 use sparring_core::sparse::density::erk;
-use sparring_core::train::session::look::LayerView;
+use sparring_core::train::session::inspection::LayerView;
 
 /// Extent and classes of a dataset's images; a folder's are not known beforehand.
 pub fn images(dataset: DatasetName) -> Option<((usize, usize, usize), usize)> {

@@ -11,7 +11,7 @@ use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use sparring_core::error::{Error, ErrorKind};
 use sparring_core::events::Event;
 use sparring_core::names::named_enum;
-use sparring_core::train::session::look::LayerView;
+use sparring_core::train::session::inspection::LayerView;
 
 /// From the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

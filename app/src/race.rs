@@ -52,7 +52,7 @@ pub fn against(config: &ExperimentConfig) -> String {
 
 /// What is drawn against the epochs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Series {
+pub enum Curve {
     /// Accuracy on the attacked test set.
     Robust,
     /// Accuracy on the corrupted test set.
@@ -71,7 +71,7 @@ pub enum Series {
     Loss,
 }
 
-impl Series {
+impl Curve {
     /// In the order of their chips.
     pub const ALL: [Self; 8] = [Self::Robust, Self::Corrupted, Self::Hard, Self::Easy, Self::Test, Self::Gap, Self::Train, Self::Loss];
     /// In links and data attributes.
@@ -143,7 +143,7 @@ impl Series {
     }
 }
 
-impl From<Metric> for Series {
+impl From<Metric> for Curve {
     fn from(metric: Metric) -> Self {
         match metric {
             Metric::Test => Self::Test,
@@ -156,14 +156,14 @@ impl From<Metric> for Series {
 
 /// How a learner is drawn, and called.
 #[derive(Clone, Debug)]
-struct Looks {
+struct Badge {
     tone: Tone,
     label: String,
 }
 
 /// One learner as the page shows it.
 #[derive(Clone, Copy)]
-pub struct Learner<'a> {
+pub struct LearnerView<'a> {
     track: &'a Track,
     /// How it is drawn.
     pub tone: Tone,
@@ -171,39 +171,39 @@ pub struct Learner<'a> {
     pub label: &'a str,
 }
 
-impl Deref for Learner<'_> {
+impl Deref for LearnerView<'_> {
     type Target = Track;
     fn deref(&self) -> &Track {
         self.track
     }
 }
 
-impl Learner<'_> {
+impl LearnerView<'_> {
     /// How it is called beside the others: a control says that it is one.
     pub fn name(&self) -> String {
         if self.info.control { format!("{}, random", self.label) } else { self.label.to_owned() }
     }
     /// Points of a series: (epochs, value).
-    pub fn points(&self, series: Series) -> Vec<(f64, f64)> {
+    pub fn points(&self, series: Curve) -> Vec<(f64, f64)> {
         match series {
-            Series::Train => self.live.iter().map(|p| (p.epoch, p.accuracy)).collect(),
-            Series::Loss => self.live.iter().map(|p| (p.epoch, p.loss)).collect(),
-            Series::Robust | Series::Corrupted | Series::Hard | Series::Easy | Series::Gap | Series::Test => {
+            Curve::Train => self.live.iter().map(|p| (p.epoch, p.accuracy)).collect(),
+            Curve::Loss => self.live.iter().map(|p| (p.epoch, p.loss)).collect(),
+            Curve::Robust | Curve::Corrupted | Curve::Hard | Curve::Easy | Curve::Gap | Curve::Test => {
                 self.epochs.iter().filter_map(|e| Some((f64::from(e.epoch), series.value(&e.scores)?))).collect()
             }
         }
     }
     /// The value of a series after an epoch.
-    pub fn value(&self, epoch: u32, series: Series) -> Option<f64> {
+    pub fn value(&self, epoch: u32, series: Curve) -> Option<f64> {
         series.value(self.at_epoch(epoch)?)
     }
 }
 
-/// A race: what its events have said, and how its learners look.
+/// A race: what its events have said, and how its learners view.
 #[derive(Clone, Debug, Default)]
 pub struct Race {
     history: History,
-    looks: Vec<Looks>,
+    badges: Vec<Badge>,
 }
 
 impl Deref for Race {
@@ -224,7 +224,7 @@ impl Race {
     pub fn apply(&mut self, event: &Event) {
         self.history.apply(event);
         if let Event::Started { learners, .. } = event {
-            self.looks = looks(learners);
+            self.badges = badges(learners);
         }
     }
     /// Forgets what it takes on a device: it is shown, and ran elsewhere.
@@ -232,23 +232,23 @@ impl Race {
         self.history.device_bytes = 0;
     }
     /// Its learners, in the session's order.
-    pub fn learners(&self) -> impl Iterator<Item = Learner<'_>> {
-        self.history.tracks.iter().zip(&self.looks).map(|(track, Looks { tone, label })| Learner { track, tone: *tone, label })
+    pub fn learners(&self) -> impl Iterator<Item = LearnerView<'_>> {
+        self.history.tracks.iter().zip(&self.badges).map(|(track, Badge { tone, label })| LearnerView { track, tone: *tone, label })
     }
     /// One of them.
-    pub fn learner(&self, index: usize) -> Option<Learner<'_>> {
+    pub fn learner(&self, index: usize) -> Option<LearnerView<'_>> {
         self.learners().nth(index)
     }
     /// The learners of the race itself, without their random controls.
-    pub fn corners(&self) -> impl Iterator<Item = Learner<'_>> {
+    pub fn corners(&self) -> impl Iterator<Item = LearnerView<'_>> {
         self.learners().filter(|l| !l.info.control)
     }
     /// The random controls.
-    pub fn controls(&self) -> impl Iterator<Item = Learner<'_>> {
+    pub fn controls(&self) -> impl Iterator<Item = LearnerView<'_>> {
         self.learners().filter(|l| l.info.control)
     }
     /// The learner that others are measured against: the first dense one.
-    pub fn dense(&self) -> Option<Learner<'_>> {
+    pub fn dense(&self) -> Option<LearnerView<'_>> {
         self.corners().find(|l| l.tone == Tone::Dense)
     }
     /// What a person should know, in words.
@@ -263,19 +263,19 @@ impl Race {
         self.notes.iter().map(say).collect()
     }
     /// Whether there is anything to draw of a series.
-    pub fn shows(&self, series: Series) -> bool {
+    pub fn shows(&self, series: Curve) -> bool {
         let series = series.judged(self);
         self.tracks.iter().filter_map(Track::latest).any(|scores| series.score(scores).is_some())
     }
     /// The series worth showing first: what decides where it is known, else what moves.
-    pub fn natural_series(&self) -> Series {
-        if self.shows(Series::Test) { self.deciding().into() } else { Series::Train }
+    pub fn natural_series(&self) -> Curve {
+        if self.shows(Curve::Test) { self.deciding().into() } else { Curve::Train }
     }
 }
 
-fn looks(infos: &[LearnerInfo]) -> Vec<Looks> {
+fn badges(infos: &[LearnerInfo]) -> Vec<Badge> {
     let parsed: Vec<LearnerConfig> = infos.iter().map(|i| i.learner.parse().unwrap_or(LearnerConfig::DENSE)).collect();
-    // A control looks like the learner it belongs to.
+    // A control badges like the learner it belongs to.
     let corners: Vec<LearnerConfig> = infos.iter().zip(&parsed).filter(|(i, _)| !i.control).map(|(_, p)| *p).collect();
     let tones = tones(&corners);
     let mut next = tones.iter().copied();
@@ -284,7 +284,7 @@ fn looks(infos: &[LearnerInfo]) -> Vec<Looks> {
         .zip(parsed)
         .map(|(info, config)| {
             let own = if info.control { corners.iter().position(|c| *c == config).map(|i| tones[i]) } else { next.next() };
-            Looks { tone: own.unwrap_or(Tone::Fourth), label: label(&config) }
+            Badge { tone: own.unwrap_or(Tone::Fourth), label: label(&config) }
         })
         .collect()
 }
@@ -367,12 +367,12 @@ pub(crate) mod tests {
     #[test]
     fn the_natural_series_is_what_decides() {
         let mut race = started(vec![info("dense", false)]);
-        assert_eq!(race.natural_series(), Series::Train);
+        assert_eq!(race.natural_series(), Curve::Train);
         race.apply(&epoch_end(0, 1, 0.4, 100));
-        assert_eq!(race.natural_series(), Series::Hard);
+        assert_eq!(race.natural_series(), Curve::Hard);
         let robust = sparring_core::events::Robust { test: Score { loss: 1.0, accuracy: 0.2, samples: 50 }, ..Default::default() };
         for (corrupted, robust, series) in
-            [(Some(robust.test), None, Series::Corrupted), (Some(robust.test), Some(robust), Series::Robust), (None, None, Series::Hard)]
+            [(Some(robust.test), None, Curve::Corrupted), (Some(robust.test), Some(robust), Curve::Robust), (None, None, Curve::Hard)]
         {
             let mut race = started(vec![info("dense", false)]);
             let mut end = epoch_end(0, 1, 0.4, 100);
@@ -380,10 +380,10 @@ pub(crate) mod tests {
                 (scores.by_hardness.corrupted, scores.by_hardness.robust) = (corrupted, robust);
             }
             race.apply(&end);
-            assert_eq!((Series::from(race.deciding()), race.natural_series()), (series, series));
+            assert_eq!((Curve::from(race.deciding()), race.natural_series()), (series, series));
         }
-        assert_eq!(race.learner(0).unwrap().points(Series::Hard), [(1.0, 0.4)]);
-        assert_eq!(race.learner(0).unwrap().value(1, Series::Easy), Some(0.9));
+        assert_eq!(race.learner(0).unwrap().points(Curve::Hard), [(1.0, 0.4)]);
+        assert_eq!(race.learner(0).unwrap().value(1, Curve::Easy), Some(0.9));
     }
 
     #[test]
@@ -427,12 +427,12 @@ pub(crate) mod tests {
             race.apply(&progress(0, step / 10, step as usize % 10));
         }
         assert_eq!(race.reports, 100_000);
-        let points = race.learner(0).unwrap().points(Series::Loss);
+        let points = race.learner(0).unwrap().points(Curve::Loss);
         assert!(points.len() <= 600 && points.len() > 150, "{}", points.len());
         assert!(points.iter().all(|(_, y)| (y - 2.0).abs() < 1e-9));
         assert!(points.windows(2).all(|w| w[0].0 < w[1].0));
         // What is drawn ten times a second stays small.
-        let svg = crate::chart::Figure::of(&[&race], crate::chart::Look::at(Series::Loss), 10_000).svg(1200.0, None);
+        let svg = crate::chart::Figure::of(&[&race], crate::chart::View::at(Curve::Loss), 10_000).svg(1200.0, None);
         assert!(svg.len() < 12_000, "{}", svg.len());
     }
 

@@ -171,7 +171,7 @@ impl Player {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::race::Series;
+    use crate::race::Curve;
     use crate::race::tests::{epoch_end, info};
     use sparring_core::device::info::DeviceInfo;
     use sparring_core::events::Summary;
@@ -227,12 +227,12 @@ mod tests {
         assert_eq!((race.common_epoch(), race.summary.is_some()), (Some(1), false));
         player.seek(1.0, &mut race);
         assert_eq!((race.common_epoch(), race.progress()), (Some(2), 1.0));
-        let all = race.learner(1).unwrap().points(Series::Hard);
+        let all = race.learner(1).unwrap().points(Curve::Hard);
         // Back and forth leads to the same place.
         player.seek(0.3, &mut race);
         assert_eq!(race.common_epoch(), None);
         player.seek(1.0, &mut race);
-        assert_eq!(race.learner(1).unwrap().points(Series::Hard), all);
+        assert_eq!(race.learner(1).unwrap().points(Curve::Hard), all);
     }
 
     #[test]

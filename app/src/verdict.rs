@@ -7,7 +7,7 @@ use sparring_core::record::comparison::Member;
 use sparring_core::record::{Comparison, Lead, Metric};
 use sparring_figures::number;
 
-use crate::race::{Learner, Race};
+use crate::race::{LearnerView, Race};
 
 /// Before "test images".
 fn kind(metric: Metric) -> &'static str {
@@ -28,7 +28,7 @@ pub fn sentence(race: &Race) -> String {
         };
     };
     let deciding = race.deciding();
-    let score = |l: Learner| deciding.score(l.at_epoch(epoch)?);
+    let score = |l: LearnerView| deciding.score(l.at_epoch(epoch)?);
     let scored: Vec<_> = race.corners().filter_map(|l| Some((l, score(l)?))).collect();
     let order = argsort(scored.iter().map(|(_, s)| descending(s.accuracy)));
     let [first, next, ..] = order.as_slice() else {
@@ -121,7 +121,7 @@ mod tests {
             over_seeds(&[first], &second).as_deref(),
             Some(
                 "Judged by accuracy on the hard half of the test set, over 2 seeds: SET 0.2 cannot be told apart from Dense: +4.0 points \
-                 (95 % interval -21.4 to +29.4)."
+                 (95% interval -21.4 to +29.4)."
             )
         );
     }

@@ -94,6 +94,8 @@ macro_rules! experiment_flags {
             /// Where to compute [default: auto]
             #[arg(long)]
             pub device: Option<DeviceFlag>,
+            #[arg(long, hide = true, value_parser = no_sparsity)]
+            sparsity: Option<String>,
         }
         impl ExperimentArgs {
             fn apply(&self, config: &mut ExperimentConfig) {
@@ -219,6 +221,19 @@ experiment_flags! {
     test_randinit: bool,
 }
 
+/// Others count the weights that are gone; here a learner is named by those that are there.
+fn no_sparsity(text: &str) -> Result<String, String> {
+    let density = text.parse::<f64>().ok().filter(|s| (0.0..=1.0).contains(s)).map(|s| ((1.0 - s) * 1e6).round() / 1e6);
+    Err(match density {
+        Some(density) => {
+            format!("weights are counted that exist: a sparsity of {text} is --density {density} of train, or set@{density} in --learners")
+        }
+        None => {
+            "weights are counted that exist: take --density of train, or METHOD@DENSITY in --learners, which is 1 minus the sparsity".into()
+        }
+    })
+}
+
 /// A number, or a fraction of two like `8/255`.
 pub fn fraction(text: &str) -> Result<f32, String> {
     let number = |part: &str| part.trim().parse::<f64>().ok().filter(|v| v.is_finite());
@@ -233,7 +248,8 @@ impl ExperimentArgs {
     /// The configuration these flags describe, on top of `base` where no file is given. It is not validated yet.
     pub fn resolve(&self, base: ExperimentConfig) -> Result<ExperimentConfig> {
         let mut config = match &self.config {
-            Some(path) => read_config(path)?,
+            // What stands in it was asked for as a flag is; that it cannot be read is a failure.
+            Some(path) => read_config(path).map_err(|e| if e.is::<toml::de::Error>() { Usage(format!("{e:#}")).into() } else { e })?,
             None => base,
         };
         if let Some(preset) = self.preset {

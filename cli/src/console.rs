@@ -14,6 +14,23 @@ use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use sparring_core::events::{Evaluation, Event, Score};
 use sparring_figures::number;
 
+/// Whether `--quiet` was given; said once, before anything else is.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From here on only results, warnings and errors are said.
+pub fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+fn quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Text as a terminal may see it: names come from files, and a control character in one could move the cursor or forge a line.
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// Where words go.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
@@ -25,13 +42,24 @@ impl Console {
     pub fn new(json: bool) -> Self {
         Self { json }
     }
-    /// A line for a person. A closed pipe is no failure of the run.
+    /// A line on the way to the result, which `--quiet` leaves out.
     pub fn say(self, text: impl std::fmt::Display) {
-        if self.json {
-            let _ = writeln!(std::io::stderr(), "{text}");
-        } else {
-            let _ = writeln!(std::io::stdout(), "{text}");
+        if !quiet() {
+            self.tell(text);
         }
+    }
+    /// A line of the result, or a warning. A closed pipe is no failure of the run.
+    pub fn tell(self, text: impl std::fmt::Display) {
+        let text = harmless(&text.to_string());
+        if !self.json {
+            let _ = writeln!(std::io::stdout(), "{text}");
+        } else if !quiet() {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+    /// Characters of a line, where a person sees it on a terminal.
+    pub fn width(self) -> Option<u16> {
+        terminal_size::terminal_size_of(std::io::stdout()).filter(|_| !self.json).map(|(width, _)| width.0)
     }
     /// The result itself, where JSON was asked for.
     pub fn result(self, value: &serde_json::Value) {
@@ -40,7 +68,7 @@ impl Console {
         }
     }
     fn terminal(self) -> bool {
-        std::io::stderr().is_terminal() && (self.json || std::io::stdout().is_terminal())
+        !quiet() && std::io::stderr().is_terminal() && (self.json || std::io::stdout().is_terminal())
     }
 }
 
@@ -193,9 +221,16 @@ impl Live {
     fn line(&self, text: &str) {
         match &self.bars {
             Some((all, _)) => {
-                let _ = all.println(text);
+                let _ = all.println(harmless(text));
             }
             None => self.console.say(text),
+        }
+    }
+    /// A line that `--quiet` leaves in.
+    fn loud(&self, text: &str) {
+        match &self.bars {
+            Some(_) => self.line(text),
+            None => self.console.tell(text),
         }
     }
     /// Milliseconds of a step of every learner; those not measured yet count as the others' mean.
@@ -244,9 +279,10 @@ impl Live {
                         bar.eta().as_secs_f64()
                     };
                     bar.set_message(format!(
-                        "epoch {}/{}  loss {loss:.3}  train {}  {} ms/step  ETA {}",
+                        "epoch {}/{}  loss {}  train {}  {} ms/step  ETA {}",
                         epoch + 1,
                         self.epochs,
+                        number::loss(*loss, 3),
                         number::percent(*accuracy, 2),
                         number::three(*ms_per_step),
                         number::about(left)
@@ -261,10 +297,10 @@ impl Live {
                 };
                 let width = self.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
                 self.line(&format!(
-                    "epoch {epoch:>3}/{}  {:<width$}  lr {lr:<7}  loss {:.4}  train {}  test {}{}{}{}{}  {} ms/step  {}",
+                    "epoch {epoch:>3}/{}  {:<width$}  lr {lr:<7}  loss {}  train {}  test {}{}{}{}{}  {} ms/step  {}",
                     self.epochs,
                     self.name(*learner),
-                    train.loss,
+                    number::loss(train.loss, 4),
                     number::percent(train.accuracy, 2),
                     number::percent(test.accuracy, 2),
                     half("easy", test_easy),
@@ -281,8 +317,8 @@ impl Live {
                 self.line(&format!("changed   {setting} to {value} by hand, at step {step}"));
             }
             Event::SamplesScored { score, samples } => self.line(&format!("scored    {samples} samples by {score}")),
-            Event::Warning { message } => self.line(&format!("warning   {message}")),
-            Event::LearnerFailed { learner, reason } => self.line(&format!("failed    {}: {reason}", self.name(*learner))),
+            Event::Warning { message } => self.loud(&format!("warning   {message}")),
+            Event::LearnerFailed { learner, reason } => self.loud(&format!("failed    {}: {reason}", self.name(*learner))),
             Event::Finished { .. } => self.close(),
             Event::TopologyChanged { learner, update, layers, .. } => {
                 let (pruned, grown) = layers.iter().fold((0, 0), |(p, g), l| (p + l.pruned, g + l.grown));
@@ -320,6 +356,11 @@ fn bar_style() -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_cannot_move_the_cursor() {
+        assert_eq!(harmless("a\u{1b}[2Jb\r\u{7}\tc\nd\u{9b}1m"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}\tc\nd\u{fffd}1m");
+    }
 
     #[test]
     fn a_series_is_estimated_by_the_work_that_is_done() {

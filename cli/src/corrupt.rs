@@ -30,7 +30,7 @@ pub struct CorruptArgs {
     #[arg(long, default_value_t = 0.5)]
     difficulty: f32,
     #[command(flatten)]
-    place: data::Place,
+    own: data::OwnImages,
     /// Which kinds: all (19), standard (15), or names as gaussian-noise,fog
     #[arg(long, default_value = "all")]
     corruption: CorruptionSet,
@@ -64,7 +64,7 @@ pub fn corrupt(args: &CorruptArgs) -> Result<()> {
     if kinds.is_empty() {
         return Err(Usage("--corruption none leaves nothing to do".into()).into());
     }
-    let data = source::exactly(console, args.dataset, args.difficulty, &args.place)?;
+    let data = source::exactly(console, args.dataset, args.difficulty, &args.own)?;
     let count = args.limit.unwrap_or(usize::MAX).min(data.test.len());
     let mut result = json!({ "dataset": args.dataset, "images": count, "seed": args.seed, "cpu": cpu_name(), "threads": threads() });
     if let Some(path) = &args.sheet {

@@ -1,4 +1,4 @@
-//! `doctor`: what this machine offers, whether every kernel computes rightly on it, and how fast.
+//! `doctor`: what this machine offers, whether every kernel of training computes rightly on it, and how fast.
 
 use std::collections::BTreeMap;
 
@@ -70,7 +70,7 @@ fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, 
     // A GPU is checked against the CPU, the CPU against plain loops in float64.
     let mut twin = if matches!(device, Device::Gpu(_)) { Device::cpu() } else { Device::oracle() };
     let outcomes = pollster::block_on(selftest::run(device, &mut twin));
-    let row = |o: &selftest::Outcome| {
+    let row = |o: &selftest::Check| {
         let error = o.error.map_or_else(|| "-".into(), |e| format!("{e:.1e}"));
         vec![o.kernel.to_owned(), error, o.problem.clone().unwrap_or_else(|| "right".into())]
     };

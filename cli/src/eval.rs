@@ -24,7 +24,7 @@ use sparring_figures::number;
 use crate::args::{DeviceFlag, Usage};
 use crate::console::{Console, open_device};
 use crate::{data, import, rundir, source};
-use corruptions::{Grid, Origin};
+use corruptions::{CorruptedFrom, Grid};
 
 /// Samples of a batch.
 const BATCH: usize = 100;
@@ -42,7 +42,7 @@ pub struct EvalArgs {
     #[arg(long, default_value_t = 0.5)]
     difficulty: f32,
     #[command(flatten)]
-    place: data::Place,
+    own: data::OwnImages,
     /// Only the first N test images
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -75,7 +75,7 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
     }
     let (mut state, architecture, normalization) = import::read_checkpoint(&args.checkpoint)?;
     let mut device = open_device(console, args.device.into())?;
-    let data = source::exactly(console, args.data, args.difficulty, &args.place)?;
+    let data = source::exactly(console, args.data, args.difficulty, &args.own)?;
     let classes = import::classes(architecture, data.extent, &state)?;
     if classes != data.classes.len() {
         bail!("{} has {classes} classes, but {} has {}", args.checkpoint.display(), data.name, data.classes.len());
@@ -98,7 +98,7 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
         number::duration(seconds)
     ));
     let grid = if corrupted {
-        let origin = args.cifar_c.as_deref().map_or(Origin::Made(args.seed), Origin::Archive);
+        let origin = args.cifar_c.as_deref().map_or(CorruptedFrom::Made(args.seed), CorruptedFrom::Archive);
         let say = |line: &str| console.say(line);
         let grid = Grid::run(&data, &origin, samples, say, |images| {
             let count = images.len().min(samples);

@@ -32,7 +32,8 @@ mod topology;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
 
 /// Sparse and dense networks in the ring with hard samples, on any GPU or the CPU.
 #[derive(Parser)]
@@ -40,6 +41,9 @@ use clap::{Parser, Subcommand};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Say only the result, warnings and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
 }
 
 const EXIT_CODES: &str =
@@ -73,22 +77,48 @@ enum Command {
     Score(score::ScoreArgs),
     /// Show and export which samples a subset has, with its random control
     Subset(subset::SubsetArgs),
-    /// What this machine offers, whether every kernel computes rightly on it, and how fast
+    /// What this machine offers, whether every kernel of training computes rightly on it, and how fast
     Doctor(doctor::DoctorArgs),
     /// Measure layers and whole steps, dense and sparse
     Bench(bench::BenchArgs),
     /// Methods, rules, models and datasets, as Markdown
     Catalog(catalog::CatalogArgs),
+    /// Write what makes a shell complete commands, flags and names: for bash, `sparring completions bash > FILE`, and source it
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
     /// Run the golden cases of a folder
     #[command(hide = true)]
     Golden(golden::GoldenArgs),
+}
+
+/// Takes command lines as people write them: a flag that is repeated counts as it stands last, a value may be a negative number (what is
+/// out of range is refused by its name), and the images are `--data` and `--dataset` everywhere.
+fn lenient(command: Clap) -> Clap {
+    let command = command.args_override_self(true).mut_args(|arg| {
+        let arg = match arg.get_long() {
+            Some("data") => arg.alias("dataset"),
+            Some("dataset") => arg.alias("data"),
+            _ => arg,
+        };
+        let takes_value = arg.get_action().takes_values();
+        if takes_value { arg.allow_negative_numbers(true) } else { arg }
+    });
+    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, lenient))
 }
 
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SPARRING_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,wgpu=error,naga=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
-    let result = match Cli::parse().command {
+    let cli = match Cli::from_arg_matches(&lenient(Cli::command()).get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    console::set_quiet(cli.quiet);
+    let result = match cli.command {
         Command::Race(args) => series::race(&args),
         Command::Train(args) => race::train(&args),
         Command::Runs(args) => runs::runs(&args),
@@ -102,6 +132,10 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Catalog(args) => catalog::catalog(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut lenient(Cli::command()), "sparring", &mut std::io::stdout());
+            Ok(())
+        }
         Command::Golden(args) => golden::golden(&args),
     };
     match result {
@@ -113,6 +147,59 @@ fn main() -> ExitCode {
             }
             eprintln!("error: {error:#}");
             ExitCode::from(if error.is::<args::Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, String> {
+        let matches = lenient(Cli::command()).try_get_matches_from(line.split(' ')).map_err(|e| e.to_string())?;
+        Cli::from_arg_matches(&matches).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_flags_are_sound() {
+        lenient(Cli::command()).debug_assert();
+    }
+
+    #[test]
+    fn images_are_data_and_dataset_everywhere() {
+        for command in ["race", "train", "score", "corrupt --sheet s.png", "subset", "eval --checkpoint f", "attack --checkpoint f"] {
+            for flag in ["--data", "--dataset"] {
+                let line = format!("sparring {command} {flag} CIFAR-10");
+                assert!(parse(&line).is_ok(), "{line}: {:?}", parse(&line).err());
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_flag_counts_and_a_negative_number_is_a_value() {
+        let Command::Race(args) = parse("sparring race --lr 0.1 --epochs 3 --lr -1 --epochs 4").unwrap().command else { panic!() };
+        let config = args.race.experiment.resolve(Default::default()).unwrap();
+        assert_eq!((config.lr, config.epochs), (-1.0, 4));
+        assert!(args::validate(&config).unwrap_err().to_string().contains("lr must be from 0 to 1000, found -1"));
+    }
+
+    #[test]
+    fn a_sparsity_is_answered_with_its_density() {
+        let wrong = parse("sparring train --method set --sparsity 0.9").err().unwrap();
+        assert!(wrong.contains("--density 0.1") && wrong.contains("set@0.1"), "{wrong}");
+        assert!(parse("sparring race --sparsity 90").err().unwrap().contains("1 minus the sparsity"));
+    }
+
+    #[test]
+    fn every_shell_completes_every_command() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell, Shell::Elvish] {
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut lenient(Cli::command()), "sparring", &mut out);
+            let text = String::from_utf8(out).unwrap();
+            for command in Cli::command().get_subcommands().filter(|c| !c.is_hide_set()) {
+                assert!(text.contains(command.get_name()), "{shell}: {}", command.get_name());
+            }
         }
     }
 }

@@ -129,14 +129,14 @@ pub fn perform(
     let device = open_device(console, config.device)?;
     let run = RunDir::open(path)?;
     // Another process may have finished it since it was looked at.
-    if let Found::Finished(summary) = rundir::look(path, &config, args.again)? {
+    if let Found::Finished(summary) = rundir::find(path, &config, args.again)? {
         return skip(console, path, summary);
     }
     if !resumes && config.learners.iter().any(|l| l.recipe().allocation == Allocation::Grasp) {
         console
             .say("planning  GraSP scores connections in double precision on the CPU: seconds for a small network, minutes for a large one");
     }
-    let mut race = pollster::block_on(Race::open(console, args, config, samples, &parents, device, run))?;
+    let mut race = pollster::block_on(Running::open(console, args, config, samples, &parents, device, run))?;
     if let Role::Member(outlook) = role {
         race.live.expect(outlook);
     }
@@ -149,7 +149,7 @@ pub fn perform(
 /// The run's folder; `None` where it holds the finished run already, whose results are then said.
 fn choose_place(console: Console, args: &RaceArgs, config: &ExperimentConfig) -> Result<Option<PathBuf>> {
     let path = rundir::path(args.out.as_deref(), config)?;
-    if let Found::Finished(summary) = rundir::look(&path, config, args.again)? {
+    if let Found::Finished(summary) = rundir::find(&path, config, args.again)? {
         skip(console, &path, summary)?;
         return Ok(None);
     }
@@ -198,7 +198,7 @@ fn say_results(console: Console, summary: &mut Value, path: &Path, main: bool) {
 }
 
 /// A race under way.
-struct Race {
+struct Running {
     console: Console,
     config: ExperimentConfig,
     /// The images' normalisation, by name.
@@ -214,7 +214,7 @@ struct Race {
     before: f64,
 }
 
-impl Race {
+impl Running {
     /// From the checkpoint in the folder, else from the beginning.
     async fn open(
         console: Console,

@@ -31,18 +31,66 @@ pub fn bins(summary: &Value) -> Option<(Vec<String>, Vec<Vec<String>>)> {
     let of = |l: &Value| l["by_hardness"]["bins"].as_array().cloned().unwrap_or_default();
     let learners = learners(summary);
     let most = learners.iter().map(|l| of(l).len()).max().filter(|n| *n > 0)?;
-    let title = |bin: usize| match bin {
-        1 => "easiest".to_owned(),
-        _ if bin == most => "hardest".to_owned(),
-        _ => format!("bin {bin}"),
-    };
-    let header = std::iter::once("learner".to_owned()).chain((1..=most).map(title)).collect();
+    let header = std::iter::once("learner".to_owned()).chain((1..=most).map(|bin| bin_title(bin, most))).collect();
     let row = |l: &Value| {
         let bins = of(l);
         let name = l["name"].as_str().unwrap_or("?").to_owned();
         std::iter::once(name).chain((0..most).map(|bin| accuracy(bins.get(bin).unwrap_or(&Value::Null)))).collect()
     };
     Some((header, learners.iter().map(row).collect()))
+}
+
+/// Something that a summary says of a learner: its title, where it stands, and how it is shown.
+pub struct Measure {
+    pub label: String,
+    pointer: String,
+    form: fn(&Value) -> String,
+}
+
+impl Measure {
+    /// Its value for a learner; a dash where there is none.
+    pub fn show(&self, learner: &Value) -> String {
+        (self.form)(learner.pointer(&self.pointer).unwrap_or(&Value::Null))
+    }
+}
+
+/// Every measure that a summary may have, with as many bins of difficulty as `learners` have.
+pub fn measures<'a>(learners: impl Iterator<Item = &'a Value>) -> Vec<Measure> {
+    fn counted(value: &Value) -> String {
+        value.as_f64().map_or_else(|| "-".into(), |n| number::si(n, ""))
+    }
+    fn timed(value: &Value) -> String {
+        value.as_f64().map_or_else(|| "-".into(), number::three)
+    }
+    let of = |label: &str, pointer: &str, form| Measure { label: label.to_owned(), pointer: pointer.to_owned(), form };
+    let bins = learners.filter_map(|l| l["by_hardness"]["bins"].as_array()).map(Vec::len).max().unwrap_or(0);
+    let mut all = vec![
+        of("train", "/train", accuracy),
+        of("validation", "/validation", accuracy),
+        of("test", "/test", accuracy),
+        of("easy half", "/test_easy", accuracy),
+        of("hard half", "/test_hard", accuracy),
+    ];
+    all.extend((0..bins).map(|bin| of(&bin_title(bin + 1, bins), &format!("/by_hardness/bins/{bin}"), accuracy)));
+    all.extend([
+        of("corrupted test", "/by_hardness/corrupted", accuracy),
+        of("robust validation", "/by_hardness/robust/validation", accuracy),
+        of("robust test", "/by_hardness/robust/test", accuracy),
+        of("robust train", "/by_hardness/robust/train", accuracy),
+        of("parameters", "/active_parameters", counted),
+        of("FLOPs/step", "/flops_per_step", counted),
+        of("ms/step", "/ms_per_step", timed),
+    ]);
+    all
+}
+
+/// What a bin of difficulty is called, counted from 1.
+fn bin_title(bin: usize, of: usize) -> String {
+    match bin {
+        1 => "easiest".to_owned(),
+        _ if bin == of => "hardest".to_owned(),
+        _ => format!("bin {bin}"),
+    }
 }
 
 /// The table of accuracy on corrupted and attacked images, one row a learner; `None` where neither was evaluated.

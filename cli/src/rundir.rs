@@ -64,7 +64,7 @@ pub fn path(out: Option<&Path>, config: &ExperimentConfig) -> Result<PathBuf> {
 ///
 /// # Errors
 /// Where it holds a run of another configuration (unless `again`), something that cannot be read, or no run but other files.
-pub fn look(path: &Path, config: &ExperimentConfig, again: bool) -> Result<Found> {
+pub fn find(path: &Path, config: &ExperimentConfig, again: bool) -> Result<Found> {
     let file = path.join(CONFIG);
     if !file.exists() {
         let entries = fs::read_dir(path).map(|entries| entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect());
@@ -358,7 +358,7 @@ mod tests {
         }
         assert_eq!(run.weights("set@0.2 on random", ".best", b"x").unwrap(), "set@0.2-on-random.best.safetensors");
         run.save(b"checkpoint", &summary(&config, &history, &device(), 1.0, true).unwrap()).unwrap();
-        assert_eq!(look(&scratch.0, &config, false).unwrap(), Found::Unfinished);
+        assert_eq!(find(&scratch.0, &config, false).unwrap(), Found::Unfinished);
         run.finish(&summary(&config, &history, &device(), 1.5, false).unwrap(), "<html>").unwrap();
         let mut names: Vec<_> = fs::read_dir(&scratch.0).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -370,7 +370,7 @@ mod tests {
         let kinds = |events: &[Event]| events.iter().map(std::mem::discriminant).collect::<Vec<_>>();
         assert_eq!(kinds(&events), kinds(&samples::events(3)));
         assert_eq!(events[0], samples::events(3)[0]);
-        let Found::Finished(value) = look(&scratch.0, &config, false).unwrap() else { panic!() };
+        let Found::Finished(value) = find(&scratch.0, &config, false).unwrap() else { panic!() };
         assert_eq!(value["config_hash"], json!(config.hash().unwrap()));
         assert_eq!(value["summary"]["learners"].as_array().unwrap().len(), 4);
         assert_eq!(value["epochs_done"], json!(3));
@@ -395,22 +395,22 @@ mod tests {
 
     #[test]
     fn what_stands_in_a_folder_is_never_taken_for_something_else() {
-        let scratch = Scratch::new("look");
+        let scratch = Scratch::new("find");
         let config = ExperimentConfig::default();
-        assert_eq!(look(&scratch.0, &config, false).unwrap(), Found::Nothing);
+        assert_eq!(find(&scratch.0, &config, false).unwrap(), Found::Nothing);
         let mut run = RunDir::open(&scratch.0).unwrap();
-        assert_eq!(look(&scratch.0, &config, false).unwrap(), Found::Nothing, "a lock is no run");
+        assert_eq!(find(&scratch.0, &config, false).unwrap(), Found::Nothing, "a lock is no run");
         run.begin(&config).unwrap();
-        assert_eq!(look(&scratch.0, &config, false).unwrap(), Found::Unfinished);
+        assert_eq!(find(&scratch.0, &config, false).unwrap(), Found::Unfinished);
         let other = ExperimentConfig { epochs: 7, ..config.clone() };
-        let message = look(&scratch.0, &other, false).unwrap_err().to_string();
+        let message = find(&scratch.0, &other, false).unwrap_err().to_string();
         assert!(message.contains("holds another run: epochs was 20 and is 7") && message.contains("--again"), "{message}");
-        assert!(look(&scratch.0, &other, true).is_ok());
+        assert!(find(&scratch.0, &other, true).is_ok());
         write(&scratch.0.join(SUMMARY), b"{ broken").unwrap();
-        assert!(format!("{:#}", look(&scratch.0, &config, false).unwrap_err()).contains("summary.json is damaged"));
+        assert!(format!("{:#}", find(&scratch.0, &config, false).unwrap_err()).contains("summary.json is damaged"));
         // Someone's folder.
         fs::remove_file(scratch.0.join(CONFIG)).unwrap();
-        assert!(look(&scratch.0, &config, true).unwrap_err().to_string().contains("and no run"));
+        assert!(find(&scratch.0, &config, true).unwrap_err().to_string().contains("and no run"));
     }
 
     #[test]

@@ -11,11 +11,14 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use sparring_core::ExperimentConfig;
 use sparring_core::config::settings::{Differing, csv_cell, differing, plain};
+use sparring_core::events::LearnerSummary;
+use sparring_core::record::Metric;
 use sparring_core::record::run_file::RunFile;
 use sparring_figures::number;
 
 use crate::console::{Console, describe};
-use crate::{clock, results, rundir, table};
+use crate::results::Measure;
+use crate::{clock, results, rundir, series, table};
 
 /// Flags of `runs`.
 #[derive(clap::Args)]
@@ -116,11 +119,15 @@ impl Run {
         let all = self.config.get("epochs").and_then(Value::as_u64);
         self.summary["epochs_done"].as_u64().or(if self.state == "finished" { all } else { None })
     }
-    /// Accuracies of the learners that are no controls.
-    fn accuracies(&self, score: &str) -> String {
-        let racing = results::learners(&self.summary).iter().filter(|l| l["control"].as_bool() != Some(true));
-        let all: Vec<String> = racing.map(|l| results::accuracy(&l[score]).trim_end_matches(" %").to_owned()).collect();
-        if all.iter().all(|a| a == "-") { "-".into() } else { all.join(" / ") }
+    /// What its learners are judged by, and the accuracies of those that are no controls, in per cent. Dashes where nothing was evaluated
+    /// yet, or by a version that wrote it otherwise.
+    fn judged(&self) -> (&'static str, String) {
+        let read = |l: &Value| serde_json::from_value::<LearnerSummary>(l.clone()).ok();
+        let learners: Vec<LearnerSummary> = results::learners(&self.summary).iter().filter_map(read).collect();
+        let metric = Metric::deciding(learners.iter().map(|l| &l.scores));
+        let of = |l: &LearnerSummary| metric.score(&l.scores).map_or_else(|| "-".into(), |s| number::fixed(100.0 * s.accuracy, 2));
+        let all: Vec<String> = learners.iter().filter(|l| !l.control).map(of).collect();
+        if all.iter().all(|a| a == "-") { ("-", "-".into()) } else { (metric.name(), all.join(" / ")) }
     }
     fn json(&self) -> Value {
         json!({
@@ -170,24 +177,43 @@ fn list(console: Console, folder: &Path, csv: Option<&Path>) -> Result<()> {
     let (runs, skipped) = read_all(folder)?;
     let row = |run: &Run| {
         let done = run.epochs_done().map_or_else(|| "0".into(), |e| e.to_string());
+        let (by, accuracies) = run.judged();
         vec![
             run.name.clone(),
             run.state.to_owned(),
+            run.setting("model"),
             run.setting("learners"),
             format!("{} {}", run.setting("dataset"), run.setting("subset")),
             format!("{done}/{}", run.setting("epochs")),
-            run.accuracies("test"),
-            run.accuracies("test_hard"),
-            run.date.clone(),
+            accuracies,
+            by.to_owned(),
+            run.date.chars().take(10).collect(),
         ]
     };
-    let header = ["run", "state", "learners", "data", "epochs", "test %", "hard half %", "date"];
-    console.say(table::render(&header, &runs.iter().map(row).collect::<Vec<_>>()));
+    let header = ["run", "state", "model", "learners", "data", "epochs", "accuracy %", "judged by", "date"];
+    console.tell(table::fit(&header, &runs.iter().map(row).collect::<Vec<_>>(), console.width()));
+    let series = series::listed(folder);
+    if !series.is_empty() {
+        console.tell("series:");
+        let row = |s: &series::Listed| {
+            vec![
+                s.name.clone(),
+                format!("{} of {}", s.finished, s.runs),
+                s.model.clone(),
+                s.learners.clone(),
+                s.verdict.clone(),
+                s.date.clone(),
+            ]
+        };
+        let header = ["series", "runs", "model", "learners", "verdict", "date"];
+        console.tell(table::fit(&header, &series.iter().map(row).collect::<Vec<_>>(), console.width()));
+    }
     for (path, why) in &skipped {
-        console.say(format_args!("skipped   {}: {why}", path.display()));
+        console.tell(format_args!("skipped   {}: {why}", path.display()));
     }
     let skipped: Vec<Value> = skipped.iter().map(|(path, why)| json!({ "path": path, "reason": why })).collect();
-    console.result(&json!({ "runs": runs.iter().map(Run::json).collect::<Vec<_>>(), "skipped": skipped }));
+    let series: Vec<Value> = series.iter().map(series::Listed::json).collect();
+    console.result(&json!({ "runs": runs.iter().map(Run::json).collect::<Vec<_>>(), "series": series, "skipped": skipped }));
     write_csv(console, csv, &runs.iter().collect::<Vec<_>>(), &[])
 }
 
@@ -205,31 +231,31 @@ fn show(console: Console, run: &Run) -> Result<()> {
     files.sort();
 
     let text = settings.iter().map(|(field, value)| format!("{field}={}", plain(value).replace(", ", ","))).collect::<Vec<_>>().join(" ");
-    console.say(format_args!("run       {}", run.path.display()));
+    console.tell(format_args!("run       {}", run.path.display()));
     let done = run.epochs_done().unwrap_or(0);
-    console.say(format_args!("state     {}, {done} of {} epochs, {}", run.state, run.setting("epochs"), run.date));
-    console.say(format_args!("settings  {}", if text.is_empty() { "all at their defaults" } else { &text }));
+    console.tell(format_args!("state     {}, {done} of {} epochs, {}", run.state, run.setting("epochs"), run.date));
+    console.tell(format_args!("settings  {}", if text.is_empty() { "all at their defaults" } else { &text }));
     if let Ok(device) = serde_json::from_value(run.summary["device"].clone()) {
-        console.say(format_args!("device    {}", describe(&device)));
+        console.tell(format_args!("device    {}", describe(&device)));
     }
     let rows = results::rows(&run.summary);
     if rows.is_empty() {
-        console.say("results   none yet");
+        console.tell("results   none yet");
     } else {
-        console.say(format_args!("took      {}", number::duration(run.summary["seconds"].as_f64().unwrap_or(0.0))));
-        console.say("");
-        console.say(table::render(&results::HEADER, &rows));
+        console.tell(format_args!("took      {}", number::duration(run.summary["seconds"].as_f64().unwrap_or(0.0))));
+        console.tell("");
+        console.tell(table::render(&results::HEADER, &rows));
     }
     if let Some((header, rows)) = results::best(&run.summary) {
-        console.say("best epochs:");
-        console.say(table::render(&header, &rows));
+        console.tell("best epochs:");
+        console.tell(table::render(&header, &rows));
     }
     if let Some(verdict) = run.summary["summary"]["verdict"].as_str() {
-        console.say(verdict);
+        console.tell(verdict);
     }
-    console.say("");
+    console.tell("");
     for (name, bytes) in &files {
-        console.say(format_args!("{:>9}  {}", number::bytes(*bytes), run.path.join(name).display()));
+        console.tell(format_args!("{:>9}  {}", number::bytes(*bytes), run.path.join(name).display()));
     }
     let mut value = run.json();
     value["settings"] = settings.into_iter().map(|(k, v)| (k.clone(), v.clone())).collect::<Map<_, _>>().into();
@@ -256,14 +282,15 @@ fn compare(console: Console, runs: &[Run], csv: Option<&Path>) -> Result<()> {
             learners.push(name);
         }
     }
-    let score = |run: &Run, learner: &str, what: &str| {
+    let of = |run: &Run, learner: &str, measure: &Measure| {
         let found = results::learners(&run.summary).iter().find(|l| l["name"].as_str() == Some(learner));
-        found.map_or(Value::Null, |l| l[what].clone())
+        found.map_or_else(|| "-".into(), |l| measure.show(l))
     };
+    let measures = results::measures(runs.iter().flat_map(|run| results::learners(&run.summary)));
     let mut results = vec![line("state", &|run| run.state.to_owned()), line("epochs", &|run| run.epochs_done().unwrap_or(0).to_string())];
     for learner in &learners {
-        for (what, label) in [("test", "test"), ("test_easy", "easy half"), ("test_hard", "hard half")] {
-            let cells = line(&format!("{learner}, {label}"), &|run| results::accuracy(&score(run, learner, what)));
+        for measure in &measures {
+            let cells = line(&format!("{learner}, {}", measure.label), &|run| of(run, learner, measure));
             if cells[1..].iter().any(|cell| cell != "-") {
                 results.push(cells);
             }
@@ -271,11 +298,11 @@ fn compare(console: Console, runs: &[Run], csv: Option<&Path>) -> Result<()> {
     }
     let header = |first| std::iter::once(first).chain(names.iter().copied()).collect::<Vec<_>>();
     if settings.is_empty() {
-        console.say("settings  the same in all of them\n");
+        console.tell("settings  the same in all of them\n");
     } else {
-        console.say(table::render(&header("setting"), &settings));
+        console.tell(table::render(&header("setting"), &settings));
     }
-    console.say(table::render(&header("result"), &results));
+    console.tell(table::render(&header("result"), &results));
     console.result(&json!({
         "runs": runs.iter().map(Run::json).collect::<Vec<_>>(),
         "differing": differing.iter().map(|(field, values)| ((*field).to_owned(), json!(values))).collect::<Map<_, _>>(),
@@ -297,8 +324,8 @@ fn export(console: Console, run: &Run, out: &Path, name: Option<&str>) -> Result
     rundir::write(out, text.as_bytes())?;
     let (epochs, finished) = file.extent();
     let state = if finished { "finished" } else { "stopped" };
-    console.say(format_args!("run       {} ({state}, {epochs} of {} epochs)", run.path.display(), file.config.epochs));
-    console.say(format_args!("output    {} ({})", out.display(), number::bytes(text.len() as u64)));
+    console.tell(format_args!("run       {} ({state}, {epochs} of {} epochs)", run.path.display(), file.config.epochs));
+    console.tell(format_args!("output    {} ({})", out.display(), number::bytes(text.len() as u64)));
     console.result(&json!({ "run": run.path, "out": out, "bytes": text.len(), "events": file.events.len() }));
     Ok(())
 }
@@ -331,6 +358,6 @@ fn write_csv(console: Console, path: Option<&Path>, runs: &[&Run], fields: &[&st
         }
     }
     rundir::write(path, text.as_bytes())?;
-    console.say(format_args!("output    {}", path.display()));
+    console.tell(format_args!("output    {}", path.display()));
     Ok(())
 }

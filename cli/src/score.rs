@@ -27,7 +27,7 @@ pub struct ScoreArgs {
     #[arg(long, default_value_t = 0.5)]
     difficulty: f32,
     #[command(flatten)]
-    place: data::Place,
+    own: data::OwnImages,
     /// The scoring network
     #[arg(long, default_value = "resnet20")]
     model: Model,
@@ -81,8 +81,8 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
     let base = ExperimentConfig {
         dataset: args.dataset,
         difficulty: args.difficulty,
-        folder: args.place.folder.clone(),
-        image_size: args.place.image_size,
+        folder: args.own.folder.clone(),
+        image_size: args.own.image_size,
         model: args.model,
         seed: args.seed,
         device: args.device.into(),
@@ -91,7 +91,7 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
     let config = scoring_config(&base, args.epochs);
     validate(&config)?;
     let stop = stop_on_interrupt()?;
-    let dataset = Arc::new(source::exactly(console, args.dataset, args.difficulty, &args.place)?);
+    let dataset = Arc::new(source::exactly(console, args.dataset, args.difficulty, &args.own)?);
     let scores = match &args.from {
         Some(path) => score_file::read(path, args.score, &dataset)?,
         None => {

@@ -1,4 +1,4 @@
-//! The self-test of a device: every kernel on small random tensors, against its twin on the other backend.
+//! The self-test of a device: every kernel of a training step on small random tensors, against its twin on the other backend.
 //!
 //! A GPU driver with a fault, or a processor with one, shows here before it shows as a network that does not learn.
 
@@ -18,7 +18,7 @@ const LANES: usize = 8;
 
 /// What became of one kernel.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Outcome {
+pub struct Check {
     pub kernel: &'static str,
     /// Relative error against the twin, where both ran.
     pub error: Option<f64>,
@@ -308,12 +308,12 @@ const CASES: &[(&str, Build)] = &[
 ];
 
 /// Runs every case on both devices.
-pub async fn run(device: &mut Device, twin: &mut Device) -> Vec<Outcome> {
-    let mut outcomes = Vec::new();
+pub async fn run(device: &mut Device, twin: &mut Device) -> Vec<Check> {
+    let mut checks = Vec::new();
     for (index, (kernel, build)) in CASES.iter().enumerate() {
         let ours = case(device, index as u64, *build).await;
         let theirs = case(twin, index as u64, *build).await;
-        let outcome = match (ours, theirs) {
+        let check = match (ours, theirs) {
             (Ok(ours), Ok(theirs)) => {
                 let error = ours
                     .iter()
@@ -322,14 +322,14 @@ pub async fn run(device: &mut Device, twin: &mut Device) -> Vec<Outcome> {
                     .fold(0.0, |worst: f64, e| if worst.is_nan() || e <= worst { worst } else { e });
                 // Written so that NaN is a problem.
                 let problem = if error <= TOLERANCE { None } else { Some(format!("relative error {error:.1e}, allowed {TOLERANCE:.0e}")) };
-                Outcome { kernel, error: Some(error), problem }
+                Check { kernel, error: Some(error), problem }
             }
-            (Err(e), _) => Outcome { kernel, error: None, problem: Some(e.to_string()) },
-            (_, Err(e)) => Outcome { kernel, error: None, problem: Some(format!("its twin: {e}")) },
+            (Err(e), _) => Check { kernel, error: None, problem: Some(e.to_string()) },
+            (_, Err(e)) => Check { kernel, error: None, problem: Some(format!("its twin: {e}")) },
         };
-        outcomes.push(outcome);
+        checks.push(check);
     }
-    outcomes
+    checks
 }
 
 async fn case(device: &mut Device, index: u64, build: Build) -> Result<Vec<Vec<f32>>> {
@@ -378,10 +378,10 @@ mod tests {
 
     #[test]
     fn the_cpu_agrees_with_the_oracle_on_every_kernel() {
-        let outcomes = pollster::block_on(run(&mut Device::cpu(), &mut Device::oracle()));
-        let problems: Vec<_> = outcomes.iter().filter(|o| o.problem.is_some()).collect();
+        let checks = pollster::block_on(run(&mut Device::cpu(), &mut Device::oracle()));
+        let problems: Vec<_> = checks.iter().filter(|o| o.problem.is_some()).collect();
         assert!(problems.is_empty(), "{problems:?}");
-        assert!(outcomes.iter().any(|o| o.error.is_some_and(|e| e > 0.0)), "float32 and float64 cannot agree to the last bit");
+        assert!(checks.iter().any(|o| o.error.is_some_and(|e| e > 0.0)), "float32 and float64 cannot agree to the last bit");
     }
 
     #[test]

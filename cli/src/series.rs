@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use sparring_core::ExperimentConfig;
 use sparring_core::attack::PgdConfig;
-use sparring_core::config::{Scale, Scenario};
+use sparring_core::config::{Scale, Scenario, settings};
 use sparring_core::data::Dataset;
 use sparring_core::events::Summary;
 use sparring_core::record::comparison::{Comparison, Difference, Estimate, Mean, Member, Metric};
@@ -46,7 +46,7 @@ pub struct SeriesArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "p_data")]
     fractions: Vec<f64>,
     #[command(flatten)]
-    race: RaceArgs,
+    pub race: RaceArgs,
 }
 
 /// `--seeds`: how many, or which.
@@ -144,12 +144,12 @@ impl<'a> Series<'a> {
         fractions.dedup();
         let console = Console::new(args.race.json);
         let mut series = Self { console, args, config, seeds, fractions, members: Vec::new(), hash: String::new(), path: PathBuf::new() };
-        series.look()?;
+        series.find_members()?;
         Ok(series)
     }
 
     /// Finds out what stands in every member's folder; one that cannot be used is found before hours of training.
-    fn look(&mut self) -> Result<()> {
+    fn find_members(&mut self) -> Result<()> {
         self.members.clear();
         // A whole round of fractions before the next seed: what there is after a stop can be read.
         for &seed in &self.seeds {
@@ -157,7 +157,7 @@ impl<'a> Series<'a> {
                 let config = ExperimentConfig { seed, p_data, ..self.config.clone() };
                 validate(&config)?;
                 let path = rundir::path(None, &config)?;
-                let summary = match rundir::look(&path, &config, self.args.race.again)? {
+                let summary = match rundir::find(&path, &config, self.args.race.again)? {
                     Found::Finished(summary) => Some(summary),
                     Found::Nothing | Found::Unfinished => None,
                 };
@@ -207,7 +207,7 @@ impl<'a> Series<'a> {
             let asked = self.config.dataset;
             let dataset = source::images(console, &mut self.config)?;
             if self.config.dataset != asked {
-                self.look()?;
+                self.find_members()?;
                 console.say(format_args!("output    {}", self.path.display()));
             }
             self.train(&dataset, &stop)?;
@@ -328,6 +328,48 @@ impl<'a> Series<'a> {
         console.say(format_args!("report    {}", self.path.join(rundir::REPORT).display()));
         console.say(format_args!("output    {}", self.path.display()));
     }
+}
+
+/// A series as a list shows it.
+pub struct Listed {
+    pub name: String,
+    /// Runs that are through, and runs in all.
+    pub finished: usize,
+    pub runs: usize,
+    pub model: String,
+    pub learners: String,
+    pub verdict: String,
+    pub date: String,
+}
+
+impl Listed {
+    /// The same for a program.
+    pub fn json(&self) -> Value {
+        json!({ "series": self.name, "finished": self.finished, "runs": self.runs, "model": self.model, "learners": self.learners,
+            "verdict": self.verdict, "date": self.date })
+    }
+}
+
+/// The series beside a folder of runs, newest first; what cannot be read is none.
+pub fn listed(runs: &Path) -> Vec<Listed> {
+    let read = |path: PathBuf| {
+        let summary = rundir::read_summary(&path).ok()??;
+        let all = summary["runs"].as_array().filter(|_| summary["series_hash"].is_string())?;
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        Some(Listed {
+            name: path.file_name()?.to_string_lossy().into_owned(),
+            finished: all.iter().filter(|run| run["finished"].as_bool() == Some(true)).count(),
+            runs: all.len(),
+            model: text(&summary["config"]["model"]),
+            learners: settings::plain(&summary["config"]["learners"]).replace(", ", ","),
+            verdict: text(&summary["comparison"]["verdict"]),
+            date: text(&summary["date"]).chars().take(10).collect(),
+        })
+    };
+    let folder = runs.with_file_name("series");
+    let mut all: Vec<Listed> = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|e| read(e.path())).collect();
+    all.sort_by(|a, b| b.date.cmp(&a.date).then_with(|| a.name.cmp(&b.name)));
+    all
 }
 
 /// What a run costs, in passes of one image through a learner: what makes estimates comparable between fractions.

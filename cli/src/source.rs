@@ -30,8 +30,8 @@ pub fn images(console: Console, config: &mut ExperimentConfig) -> Result<Arc<Dat
 }
 
 /// A dataset by name, and no other in its place.
-pub fn exactly(console: Console, name: DatasetName, difficulty: f32, place: &data::Place) -> Result<Dataset> {
-    let dataset = data::require_dataset(&data::Wanted::new(name, difficulty, place)?).with_context(|| format!("loading {name}"))?;
+pub fn exactly(console: Console, name: DatasetName, difficulty: f32, own: &data::OwnImages) -> Result<Dataset> {
+    let dataset = data::require_dataset(&data::Wanted::new(name, difficulty, own)?).with_context(|| format!("loading {name}"))?;
     tell(console, &dataset);
     Ok(dataset)
 }

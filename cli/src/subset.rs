@@ -29,7 +29,7 @@ pub struct SubsetArgs {
     #[arg(long, default_value_t = 0.5)]
     difficulty: f32,
     #[command(flatten)]
-    place: data::Place,
+    own: data::OwnImages,
     /// Which samples, as --subset of race names them
     #[arg(long, default_value = "el2n-hard:0.5")]
     subset: Subset,
@@ -70,8 +70,8 @@ pub fn subset(args: &SubsetArgs) -> Result<()> {
     let config = ExperimentConfig {
         dataset: args.dataset,
         difficulty: args.difficulty,
-        folder: args.place.folder.clone(),
-        image_size: args.place.image_size,
+        folder: args.own.folder.clone(),
+        image_size: args.own.image_size,
         subset: args.subset,
         balanced: args.balanced,
         p_data: args.p_data,
@@ -83,7 +83,7 @@ pub fn subset(args: &SubsetArgs) -> Result<()> {
     };
     validate(&config)?;
     let stop = stop_on_interrupt()?;
-    let dataset = Arc::new(source::exactly(console, args.dataset, args.difficulty, &args.place)?);
+    let dataset = Arc::new(source::exactly(console, args.dataset, args.difficulty, &args.own)?);
     let scores = source::scores(console, &config, &dataset, &stop)?;
     let selections = selections(&config, &dataset, scores.as_ref())?;
     let column = scores.as_ref().and_then(|s| s.ranking(config.subset).ok());

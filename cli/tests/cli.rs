@@ -68,7 +68,7 @@ fn a_configuration_file_with_a_wrong_field_says_so() {
     let path = folder.file("c.toml");
     std::fs::write(&path, "modle = \"tiny\"\n").unwrap();
     let output = sparring(&["race", "--config", &path]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("modle") && stderr(&output).contains("model"), "{}", stderr(&output));
 }
 

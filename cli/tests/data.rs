@@ -9,9 +9,9 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// A folder with a data folder and runs of its own, gone with the test.
-struct Place(PathBuf);
+struct Scratch(PathBuf);
 
-impl Place {
+impl Scratch {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("sparring-data-e2e-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
@@ -29,19 +29,19 @@ impl Place {
         serde_json::from_slice(&output.stdout).unwrap()
     }
     /// A short training run, and its weights evaluated on the same images: the same accuracy.
-    fn train_and_evaluate(&self, dataset: &str, place: &[&str]) {
+    fn train_and_evaluate(&self, dataset: &str, scratch: &[&str]) {
         let train = ["train", "--dataset", dataset, "--model", "tiny", "--learners", "set@0.3", "--subset", "all", "--device", "cpu"];
         let short = ["--epochs", "1", "--batch-size", "32", "--limit-train", "64", "--limit-test", "40", "--out", dataset];
-        let summary = self.json(&[&train, place, &short].concat());
+        let summary = self.json(&[&train, scratch, &short].concat());
         let accuracy = summary["summary"]["learners"][0]["test"]["accuracy"].as_f64().unwrap();
         let weights = self.0.join(dataset).join(summary["weights"][0].as_str().unwrap());
         let eval = ["eval", "--checkpoint", weights.to_str().unwrap(), "--data", dataset, "--limit", "40", "--device", "cpu"];
-        let result = self.json(&[&eval, place].concat());
+        let result = self.json(&[&eval, scratch].concat());
         assert!((result["clean_accuracy"].as_f64().unwrap() - accuracy).abs() < 1e-9, "{dataset}: {result} after {accuracy}");
     }
 }
 
-impl Drop for Place {
+impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -59,30 +59,30 @@ fn shared(name: &str) -> Option<String> {
 #[test]
 fn the_cifar100_part() {
     let Some(archive) = shared("cifar-100-binary-part.tar.gz") else { return };
-    let place = Place::new("cifar100");
-    let fetched = place.json(&["data", "fetch", "cifar100", "--from", &archive]);
+    let scratch = Scratch::new("cifar100");
+    let fetched = scratch.json(&["data", "fetch", "cifar100", "--from", &archive]);
     assert_eq!(fetched[0]["state"], "verified");
     assert!(fetched[0]["found"].as_str().unwrap().starts_with("10000 + 5000 images of 100 classes"));
-    place.train_and_evaluate("cifar100", &[]);
-    place.train_and_evaluate("cifar100-coarse", &[]);
-    let verified = place.json(&["data", "verify", "cifar100-coarse"]);
+    scratch.train_and_evaluate("cifar100", &[]);
+    scratch.train_and_evaluate("cifar100-coarse", &[]);
+    let verified = scratch.json(&["data", "verify", "cifar100-coarse"]);
     assert!(verified[0]["found"].as_str().unwrap().starts_with("10000 + 5000 images of 20 classes"));
 }
 
 #[test]
 fn the_tiny_imagenet_part() {
     let Some(archive) = shared("tiny-imagenet-200-part.zip") else { return };
-    let place = Place::new("tinyimagenet");
-    place.json(&["data", "fetch", "tinyimagenet", "--from", &archive]);
-    place.train_and_evaluate("tinyimagenet", &[]);
-    let numbers = place.json(&["data", "bench", "--from", &archive, "--seconds", "0"]);
+    let scratch = Scratch::new("tinyimagenet");
+    scratch.json(&["data", "fetch", "tinyimagenet", "--from", &archive]);
+    scratch.train_and_evaluate("tinyimagenet", &[]);
+    let numbers = scratch.json(&["data", "bench", "--from", &archive, "--seconds", "0"]);
     assert!(numbers["decode_images_per_second"].as_f64().unwrap() > 0.0 && numbers["extent"] == serde_json::json!([3, 64, 64]));
 }
 
 #[test]
 fn a_folder_of_pictures_and_a_folder_of_digits() {
-    let place = Place::new("own");
-    let pictures = place.0.join("pictures");
+    let scratch = Scratch::new("own");
+    let pictures = scratch.0.join("pictures");
     for i in 0..60u8 {
         let path = pictures.join(format!("{}/{i}.png", ["dark", "light"][usize::from(i % 2)]));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -92,17 +92,17 @@ fn a_folder_of_pictures_and_a_folder_of_digits() {
     }
     fs::write(pictures.join("dark/broken.png"), b"\x89PNG\r\n\x1a\n").unwrap();
     let flags = ["--folder", pictures.to_str().unwrap(), "--image-size", "16"];
-    let fetched = place.json(&[&["data", "fetch", "folder"], &flags[..]].concat());
+    let fetched = scratch.json(&[&["data", "fetch", "folder"], &flags[..]].concat());
     assert!(fetched[0]["found"].as_str().unwrap().contains("images of 2 classes"));
     assert_eq!(
         (fetched[0]["skipped"][0]["reason"].as_str(), fetched[0]["skipped"][0]["first"][0].as_str()),
         (Some("damaged"), Some("dark/broken.png"))
     );
-    place.train_and_evaluate("folder", &flags);
-    let failed = place.run(&[&["data", "fetch", "folder", "--damaged", "fail"], &flags[..]].concat());
+    scratch.train_and_evaluate("folder", &flags);
+    let failed = scratch.run(&[&["data", "fetch", "folder", "--damaged", "fail"], &flags[..]].concat());
     assert!(failed.status.code() == Some(1) && String::from_utf8_lossy(&failed.stderr).contains("dark/broken.png: expected a whole PNG"));
 
-    let digits = place.0.join("digits");
+    let digits = scratch.0.join("digits");
     fs::create_dir_all(&digits).unwrap();
     for (name, n) in [("train", 80u8), ("t10k", 40)] {
         let idx = |magic: u32, extents: &[u32], content: Vec<u8>| -> Vec<u8> {
@@ -112,7 +112,7 @@ fn a_folder_of_pictures_and_a_folder_of_digits() {
         fs::write(digits.join(format!("{name}-images-idx3-ubyte")), idx(0x803, &[u32::from(n), 28, 28], pixels)).unwrap();
         fs::write(digits.join(format!("{name}-labels-idx1-ubyte")), idx(0x801, &[u32::from(n)], (0..n).map(|i| i % 10).collect())).unwrap();
     }
-    place.train_and_evaluate("mnist", &["--folder", digits.to_str().unwrap()]);
-    let missing = place.run(&["train", "--dataset", "mnist", "--model", "tiny", "--learners", "dense", "--device", "cpu"]);
+    scratch.train_and_evaluate("mnist", &["--folder", digits.to_str().unwrap()]);
+    let missing = scratch.run(&["train", "--dataset", "mnist", "--model", "tiny", "--learners", "dense", "--device", "cpu"]);
     assert!(missing.status.code() == Some(1) && String::from_utf8_lossy(&missing.stderr).contains("say where they are with --folder"));
 }

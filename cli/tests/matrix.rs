@@ -8,13 +8,13 @@ use std::process::Command;
 use serde_json::Value;
 use sparring_core::config::Method;
 
-/// Runs in a folder of its own; `data` is where its images are, `None` the usual place.
-struct Place {
+/// Runs in a folder of its own; `data` is where its images are, `None` the usual scratch.
+struct Scratch {
     path: PathBuf,
     data: Option<PathBuf>,
 }
 
-impl Place {
+impl Scratch {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("sparring-matrix-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
@@ -68,7 +68,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.path);
     }
@@ -81,21 +81,21 @@ fn with_archive(dataset: &str, archive: &str) {
         println!("skipped: not present: {}", archive.display());
         return;
     }
-    let mut place = Place::new(dataset);
-    place.data = Some(place.path.join("data"));
-    place.json(&["data", "fetch", dataset, "--from", archive.to_str().unwrap()]);
-    place.train_everything(dataset);
+    let mut scratch = Scratch::new(dataset);
+    scratch.data = Some(scratch.path.join("data"));
+    scratch.json(&["data", "fetch", dataset, "--from", archive.to_str().unwrap()]);
+    scratch.train_everything(dataset);
 }
 
 #[test]
 fn every_method_trains_on_cifar10() {
-    let place = Place::new("cifar10");
-    let here = place.json(&["data", "list"]);
+    let scratch = Scratch::new("cifar10");
+    let here = scratch.json(&["data", "list"]);
     if !here.as_array().unwrap().iter().any(|d| d["dataset"] == "cifar10" && d["state"] == "present") {
         println!("skipped: not present: CIFAR-10");
         return;
     }
-    place.train_everything("cifar10");
+    scratch.train_everything("cifar10");
 }
 
 #[test]

@@ -11,22 +11,22 @@ use sparring_core::ops::{
 };
 use sparring_core::rng::{Purpose, Stream};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+type Fallible<T> = Result<T, Box<dyn Error>>;
 
-fn floats(device: &mut CpuDevice<f32>, stream: &mut Stream, len: usize) -> Outcome<BufferId> {
+fn floats(device: &mut CpuDevice<f32>, stream: &mut Stream, len: usize) -> Fallible<BufferId> {
     let id = device.alloc("floats", len, Dtype::F32)?;
     device.write_f32(id, 0, &(0..len).map(|_| stream.normal()).collect::<Vec<_>>())?;
     Ok(id)
 }
 
-fn integers(device: &mut CpuDevice<f32>, values: &[u32]) -> Outcome<BufferId> {
+fn integers(device: &mut CpuDevice<f32>, values: &[u32]) -> Fallible<BufferId> {
     let id = device.alloc("integers", values.len(), Dtype::U32)?;
     device.write_u32(id, 0, values)?;
     Ok(id)
 }
 
 /// A weight with exactly `count` non-zeros anywhere.
-fn sparse(device: &mut CpuDevice<f32>, stream: &mut Stream, s: &ConvShape, count: usize) -> Outcome<Weight> {
+fn sparse(device: &mut CpuDevice<f32>, stream: &mut Stream, s: &ConvShape, count: usize) -> Fallible<Weight> {
     let taps = s.kh * s.kw;
     let (mut row_ptr, mut index, mut row, mut transposed) = (vec![0u32; s.c_out + 1], vec![], vec![], vec![]);
     for at in stream.choose(s.weights(), count) {
@@ -53,7 +53,7 @@ fn sparse(device: &mut CpuDevice<f32>, stream: &mut Stream, s: &ConvShape, count
 }
 
 /// Least milliseconds of `repeats` runs.
-fn time(device: &mut CpuDevice<f32>, op: Op, n: usize, repeats: usize) -> Outcome<f64> {
+fn time(device: &mut CpuDevice<f32>, op: Op, n: usize, repeats: usize) -> Fallible<f64> {
     let step = StepParams { n_valid: n as u32, ..Default::default() };
     let mut least = f64::INFINITY;
     for _ in 0..repeats {
@@ -64,7 +64,7 @@ fn time(device: &mut CpuDevice<f32>, op: Op, n: usize, repeats: usize) -> Outcom
     Ok(least)
 }
 
-fn main() -> Outcome<()> {
+fn main() -> Fallible<()> {
     let mut args = std::env::args().skip(1).map(|a| a.parse::<usize>());
     let mut next = |default| args.next().unwrap_or(Ok(default));
     let (c_in, c_out, side, n) = (next(64)?, next(64)?, next(32)?, next(64)?);

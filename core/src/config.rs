@@ -280,8 +280,11 @@ impl ExperimentConfig {
         for attack in [self.train_attack(), self.test_attack()].into_iter().flatten() {
             attack.check()?;
         }
-        for learner in &self.learners {
+        for (index, learner) in self.learners.iter().enumerate() {
             learner.check()?;
+            if self.learners[..index].contains(learner) {
+                return fail(format!("learner '{learner}' stands there twice, and would train to the same numbers twice; name it once"));
+            }
             if learner.recipe().dynamics == Dynamics::Gradual && self.gradual_updates() == 0 {
                 return fail(format!(
                     "learner '{learner}' is pruned every {} epochs until {} of {} epochs, which is never; train longer or update more often",

@@ -32,7 +32,7 @@ pub struct LearnerInfo {
     pub flops_per_step: u64,
     /// Training samples of its subset.
     pub samples: usize,
-    /// Device bytes of weights, gradients, moments and indices.
+    /// Device bytes of weights, moments, masks and indices; gradients live in what a step shares.
     pub weight_bytes: u64,
     /// Layer name, weights, active weights.
     pub layers: Vec<LayerDensity>,
@@ -146,7 +146,7 @@ pub struct TopologyReport {
     pub macs: u64,
     /// FLOPs of a training step at full batch.
     pub flops_per_step: u64,
-    /// Device bytes of weights, gradients, moments and indices.
+    /// Device bytes of weights, moments, masks and indices; gradients live in what a step shares.
     pub weight_bytes: u64,
     /// In network order.
     pub layers: Vec<LayerTopology>,

@@ -1,7 +1,8 @@
 //! The engine of Sparring: it plans a network once, trains it dense or sparse on a GPU or the CPU, and reports events.
 //!
-//! No user interface lives here, and the only process-wide state is the text of shaders that a page has fetched, so the native binary and the page's worker
-//! share every number. Without this crate being UI-free, the two would drift apart.
+//! No user interface lives here, so the native program and the page's worker share every number; without that the two would drift apart.
+//! What the whole process shares changes no number: the text of shaders that a page has fetched, a table that is computed once (Poisson
+//! noise), the threads of the CPU backend and the memory that each of them packs into.
 
 pub mod argsort;
 pub mod attack;

@@ -42,13 +42,19 @@ macro_rules! named_enum {
     };
 }
 
-/// The place of a name among those that are valid. Names have hyphens; published code often writes underscores.
+/// The place of a name among those that are valid. Published code writes `cifar-10`, `cifar_10` and `CIFAR10`: hyphens, underscores and
+/// case tell no two names of ours apart (a test holds that).
 ///
 /// # Errors
 /// `UnknownName`, with the valid ones.
 pub fn named(kind: &'static str, given: &str, names: &[&str]) -> Result<usize> {
-    let name = given.replace('_', "-");
-    names.iter().position(|n| n.eq_ignore_ascii_case(&name)).ok_or_else(|| Error::unknown_name(kind, given, names.join(", ")))
+    let wanted = bare(given);
+    names.iter().position(|n| bare(n) == wanted).ok_or_else(|| Error::unknown_name(kind, given, names.join(", ")))
+}
+
+/// A name without what nobody remembers: its case, hyphens and underscores.
+pub(crate) fn bare(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// Serde's form of a type is its text form.
@@ -68,3 +74,41 @@ macro_rules! serde_as_text {
 }
 pub use crate::named_enum;
 pub(crate) use serde_as_text;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::config::{Allocation, Method};
+    use crate::corrupt::Corruption;
+    use crate::data::DatasetName;
+    use crate::hardness::ScoreName;
+    use crate::sparse::{Grow, Prune, Redistribution};
+
+    #[test]
+    fn no_two_names_differ_by_what_is_passed_over() {
+        fn check<T: std::fmt::Display>(all: &[T]) {
+            let mut names: Vec<String> = all.iter().map(|name| bare(&name.to_string())).collect();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), all.len());
+        }
+        check(Method::ALL);
+        check(Allocation::ALL);
+        check(Prune::ALL);
+        check(Grow::ALL);
+        check(Redistribution::ALL);
+        check(ScoreName::ALL);
+        check(Corruption::ALL);
+        check(DatasetName::ALL);
+    }
+
+    #[test]
+    fn names_are_understood_as_people_write_them() {
+        for text in ["cifar-10", "CIFAR10", "cifar_10", "Cifar-10"] {
+            assert_eq!(text.parse::<DatasetName>().unwrap(), DatasetName::Cifar10, "{text}");
+        }
+        assert_eq!("CIFAR-100-coarse".parse::<DatasetName>().unwrap(), DatasetName::Cifar100Coarse);
+        assert!("cifar11".parse::<DatasetName>().unwrap_err().to_string().contains("cifar10"));
+    }
+}

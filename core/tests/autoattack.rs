@@ -5,7 +5,7 @@
 use std::sync::{Arc, OnceLock};
 
 use pollster::block_on;
-use sparring_core::attack::autoattack::{Arena, AutoAttack, AutoAttackConfig, Broken, Part, rises_with_eps};
+use sparring_core::attack::autoattack::{Arena, Attack, AutoAttack, AutoAttackConfig, Broken, rises_with_eps};
 use sparring_core::attack::{AttackIo, Norm, Pgd, PgdConfig, Programs};
 use sparring_core::config::LearnerConfig;
 use sparring_core::data::Dataset;
@@ -89,9 +89,9 @@ impl Lab {
     }
     /// A whole run; broken samples in order.
     fn run(&mut self, config: AutoAttackConfig) -> (AutoAttack, Vec<Broken>) {
-        self.run_parts(config, Part::ALL)
+        self.run_parts(config, Attack::ALL)
     }
-    fn run_parts(&mut self, config: AutoAttackConfig, parts: &[Part]) -> (AutoAttack, Vec<Broken>) {
+    fn run_parts(&mut self, config: AutoAttackConfig, parts: &[Attack]) -> (AutoAttack, Vec<Broken>) {
         let arena = Arena::new(&mut self.device, &mut self.scratch, &self.net, self.io, &config).unwrap();
         let mut run = AutoAttack::new(config, self.net.graph.classes, (0..SAMPLES).collect()).unwrap().only(parts);
         let mut broken = Vec::new();
@@ -137,7 +137,7 @@ fn inside(lab: &Lab, broken: &[Broken], norm: Norm, eps: f32) {
         let length = norm.length(&clean, &b.image);
         assert!(length <= f64::from(eps), "{} moved sample {} by {length}, more than {eps}", b.part, b.sample);
         assert!(b.image.iter().all(|v| (0.0..=1.0).contains(v)), "{} left the box", b.part);
-        assert_eq!(b.part == Part::Clean, length == 0.0);
+        assert_eq!(b.part == Attack::Clean, length == 0.0);
     }
 }
 
@@ -155,7 +155,7 @@ fn nothing_survives_that_pgd_breaks_and_a_radius_of_zero_is_clean() {
         inside(&lab, &broken, norm, eps);
         let (none, broken) = lab.run(short(norm, 0.0));
         assert_eq!(none.robust().count(), right);
-        assert!(broken.iter().all(|b| b.part == Part::Clean));
+        assert!(broken.iter().all(|b| b.part == Attack::Clean));
         assert_eq!(none.clean_accuracy(), none.robust_accuracy());
         assert!(run.warnings.iter().all(|w| !w.contains("two passes")), "{:?}", run.warnings);
     }
@@ -165,18 +165,18 @@ fn nothing_survives_that_pgd_breaks_and_a_radius_of_zero_is_clean() {
 fn each_part_breaks_samples_on_its_own_and_stays_inside() {
     let mut lab = Lab::trained();
     for (norm, eps) in [(Norm::Linf, 0.1), (Norm::L2, 3.0)] {
-        for part in [Part::ApgdCe, Part::ApgdT, Part::FabT, Part::Square] {
+        for part in [Attack::ApgdCe, Attack::ApgdT, Attack::FabT, Attack::Square] {
             let (run, broken) = lab.run_parts(AutoAttackConfig { queries: 300, ..short(norm, eps) }, &[part]);
             inside(&lab, &broken, norm, eps);
             let report = run.reports.last().unwrap();
             assert_eq!((run.reports.len(), report.part), (2, part));
             // Random search over 300 windows is weaker than a gradient; the published version makes 5000.
-            let share = if part == Part::Square { 4 } else { 2 };
+            let share = if part == Attack::Square { 4 } else { 2 };
             assert!(share * report.broken >= report.before && report.before > 3, "{norm}: {:?}", run.reports);
             println!("{norm} {eps} {part}: {} of {}", report.broken, report.before);
         }
-        let of_first_images = lab.run_parts(AutoAttackConfig { queries: 0, ..short(norm, eps) }, &[Part::Square]).0.robust().count();
-        let of_proposals = lab.run_parts(AutoAttackConfig { queries: 300, ..short(norm, eps) }, &[Part::Square]).0.robust().count();
+        let of_first_images = lab.run_parts(AutoAttackConfig { queries: 0, ..short(norm, eps) }, &[Attack::Square]).0.robust().count();
+        let of_proposals = lab.run_parts(AutoAttackConfig { queries: 300, ..short(norm, eps) }, &[Attack::Square]).0.robust().count();
         assert!(of_proposals < of_first_images, "{norm}: proposals of Square leave {of_proposals}, its first images {of_first_images}");
     }
 }
@@ -184,13 +184,13 @@ fn each_part_breaks_samples_on_its_own_and_stays_inside() {
 #[test]
 fn more_steps_and_a_larger_radius_leave_fewer() {
     let mut lab = Lab::trained();
-    let left = |lab: &mut Lab, config, parts: &[Part]| lab.run_parts(config, parts).0.robust().count();
+    let left = |lab: &mut Lab, config, parts: &[Attack]| lab.run_parts(config, parts).0.robust().count();
     let apgd = |steps| AutoAttackConfig { apgd_steps: steps, ..short(Norm::Linf, 0.02) };
-    let found: Vec<usize> = [2, 10, 40].map(|steps| left(&mut lab, apgd(steps), &[Part::ApgdCe])).into();
+    let found: Vec<usize> = [2, 10, 40].map(|steps| left(&mut lab, apgd(steps), &[Attack::ApgdCe])).into();
     // One sample of noise: another number of steps is another path.
     assert!(found[1] <= found[0] + 1 && found[2] <= found[1] + 1, "{found:?}");
     let square = |queries| AutoAttackConfig { queries, ..short(Norm::Linf, 0.05) };
-    assert!(left(&mut lab, square(300), &[Part::Square]) <= left(&mut lab, square(20), &[Part::Square]) + 1);
+    assert!(left(&mut lab, square(300), &[Attack::Square]) <= left(&mut lab, square(20), &[Attack::Square]) + 1);
     let results: Vec<(f32, f64)> = [0.0, 0.01, 0.03, 0.1].map(|eps| (eps, lab.run(short(Norm::Linf, eps)).0.robust_accuracy())).into();
     assert_eq!(rises_with_eps(&results), Vec::<String>::new());
     assert!(results[3].1 < 0.5 * results[0].1, "{results:?}");

@@ -25,7 +25,7 @@ fn passes(mut device: Device) {
     let report = pollster::block_on(run(&read, &mut device)).unwrap();
     println!("{:?}", device.info());
     for case in &report.cases {
-        println!("{}: {:?}", case.name, case.outcome);
+        println!("{}: {:?}", case.name, case.finding);
     }
     println!("{report}");
     assert!(report.succeeded(), "{report}");

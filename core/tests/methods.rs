@@ -36,27 +36,27 @@ fn data() -> Arc<Dataset> {
     Arc::new(builtin(0.2, 200, 40, 1))
 }
 
-struct Race {
+struct Trained {
     events: Vec<Event>,
     session: Session,
 }
 
-fn race_with(config: &ExperimentConfig, parents: &Parents) -> Race {
+fn race_with(config: &ExperimentConfig, parents: &Parents) -> Trained {
     block_on(async {
         let mut session = Session::with_parents(config.clone(), data(), None, parents, Device::cpu()).await.unwrap();
         let mut events = Vec::new();
         while !session.finished() {
             events.extend(session.advance().await.unwrap());
         }
-        Race { events, session }
+        Trained { events, session }
     })
 }
 
-fn race(config: &ExperimentConfig) -> Race {
+fn race(config: &ExperimentConfig) -> Trained {
     race_with(config, &Parents::new())
 }
 
-impl Race {
+impl Trained {
     fn infos(&self) -> &[LearnerInfo] {
         let Event::Started { learners, .. } = &self.events[0] else { panic!("{:?}", self.events[0]) };
         learners
@@ -87,7 +87,7 @@ fn active(state: &StateDict) -> (usize, usize) {
     weights.fold((0, 0), |(a, n), t| (a + t.data.iter().filter(|v| **v != 0.0).count(), n + t.data.len()))
 }
 
-fn losses(race: &Race) -> Vec<String> {
+fn losses(race: &Trained) -> Vec<String> {
     let of = |e: &Event| match e {
         Event::EpochEnd { learner, epoch, scores, .. } => {
             let Evaluation { train, test, .. } = scores.as_ref();

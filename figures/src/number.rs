@@ -46,6 +46,11 @@ pub fn points(difference: f64, decimals: usize) -> String {
     signed(100.0 * difference, decimals)
 }
 
+/// A loss with so many decimals; one that has run away as "3.1e8", which a column can hold.
+pub fn loss(value: f64, decimals: usize) -> String {
+    if value.is_finite() && value.abs() >= 1e5 { format!("{value:.1e}") } else { fixed(value, decimals) }
+}
+
 /// Three significant digits, without an exponent: "0.12", "1.23", "12.3", "123", "1234".
 pub fn three(value: f64) -> String {
     // What rounds up to the next size has that size's digits.
@@ -114,6 +119,12 @@ pub fn about(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_loss_that_has_run_away_stays_short() {
+        assert_eq!([2.302_59, 99_999.0, 312_345_678.0, -1e30].map(|v| loss(v, 4)), ["2.3026", "99999.0000", "3.1e8", "-1.0e30"]);
+        assert_eq!([f64::NAN, f64::INFINITY].map(|v| loss(v, 4)), ["NaN", "inf"]);
+    }
 
     #[test]
     fn counts_are_grouped() {

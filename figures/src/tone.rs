@@ -22,11 +22,20 @@ pub enum Tone {
     Third,
     /// Violet, dotted.
     Fourth,
+    /// Teal, long dashes.
+    Fifth,
+    /// Magenta, dash and two dots.
+    Sixth,
+    /// Ochre, sparse dots.
+    Seventh,
+    /// Grey, long dash and two short ones.
+    Eighth,
 }
 
 impl Tone {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Dense, Self::Sparse, Self::Third, Self::Fourth];
+    pub const ALL: [Self; 8] =
+        [Self::Dense, Self::Sparse, Self::Third, Self::Fourth, Self::Fifth, Self::Sixth, Self::Seventh, Self::Eighth];
     /// The style sheet's class.
     pub fn class(self) -> &'static str {
         match self {
@@ -34,6 +43,10 @@ impl Tone {
             Self::Sparse => "sparse",
             Self::Third => "third",
             Self::Fourth => "fourth",
+            Self::Fifth => "fifth",
+            Self::Sixth => "sixth",
+            Self::Seventh => "seventh",
+            Self::Eighth => "eighth",
         }
     }
     /// The classes of a network of this tone, or of its control, which is drawn thinner and paler.
@@ -42,7 +55,8 @@ impl Tone {
     }
     /// The tone of a network that is not the dense one, by its place among those.
     pub fn other(place: usize) -> Self {
-        [Self::Sparse, Self::Third, Self::Fourth][place % 3]
+        let [_, others @ ..] = Self::ALL;
+        others[place % others.len()]
     }
     /// The tones of a list of networks, each told by its family's name and whether it is dense: one family has one tone.
     pub fn by_family<'a>(networks: impl IntoIterator<Item = (&'a str, bool)>) -> Vec<Self> {
@@ -110,7 +124,7 @@ mod tests {
     #[test]
     fn one_family_has_one_tone_and_dense_is_always_dense() {
         let networks = [("set@0.1", false), ("dense", true), ("rigl@0.1", false), ("set@0.1", false), ("snip", false), ("gmp", false)];
-        assert_eq!(Tone::by_family(networks), [Tone::Sparse, Tone::Dense, Tone::Third, Tone::Sparse, Tone::Fourth, Tone::Sparse]);
+        assert_eq!(Tone::by_family(networks), [Tone::Sparse, Tone::Dense, Tone::Third, Tone::Sparse, Tone::Fourth, Tone::Fifth]);
         assert_eq!((Tone::Dense.classes(false), Tone::Third.classes(true)), ("dense".into(), "third control".into()));
     }
 }

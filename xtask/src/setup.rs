@@ -17,6 +17,8 @@ use crate::workspace::Workspace;
 const TRUNK: &str = "0.21.14";
 /// npm's build of wasm-opt; Debian's version 108 silently breaks the module.
 const BINARYEN: &str = "132.0.0";
+/// Looks at licences and sources of the dependencies.
+const DENY: &str = "0.20.2";
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Debian packages from which the wasm standard library is built where rustup cannot fetch it.
 const DEBIAN_WASM: [&str; 5] = ["rustc-web", "rust-web-src", "rust-web-llvm", "rust-web-clippy", "lld-22"];
@@ -70,6 +72,11 @@ pub fn page_tools(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
     })?;
     stages.need("wasm-opt", "up to 1 min where it must be fetched", || wasm_opt(ws))?;
     Ok(compiler)
+}
+
+/// What looks at licences and sources of the dependencies.
+pub fn deny(ws: &Workspace, stages: &mut Stages) -> Result<()> {
+    stages.need("cargo-deny", "up to 8 min where it must be compiled", || cargo_tool(ws, "cargo-deny", "cargo-deny", DENY, true))
 }
 
 fn wasm_compiler(ws: &Workspace) -> Result<WasmCompiler> {

@@ -25,7 +25,7 @@ impl std::ops::AddAssign for Counts {
     }
 }
 
-enum Outcome {
+enum State {
     Done,
     Failed,
     Skipped(String),
@@ -34,7 +34,7 @@ enum Outcome {
 /// The stages of one command, in the order they ran.
 pub struct Stages {
     began: Instant,
-    done: Vec<(String, Duration, Outcome)>,
+    done: Vec<(String, Duration, State)>,
     counts: Counts,
 }
 
@@ -51,7 +51,7 @@ impl Stages {
         let result = work();
         let took = began.elapsed();
         println!("== {name}: {} in {}", if result.is_ok() { "done" } else { "FAILED" }, seconds(took));
-        self.done.push((name.to_owned(), took, if result.is_ok() { Outcome::Done } else { Outcome::Failed }));
+        self.done.push((name.to_owned(), took, if result.is_ok() { State::Done } else { State::Failed }));
         result
     }
 
@@ -73,7 +73,7 @@ impl Stages {
     /// Something that was not done, and why.
     pub fn skip(&mut self, name: &str, reason: &str) {
         println!("\n== {name}: skipped: {reason}");
-        self.done.push((name.to_owned(), Duration::ZERO, Outcome::Skipped(reason.to_owned())));
+        self.done.push((name.to_owned(), Duration::ZERO, State::Skipped(reason.to_owned())));
     }
 
     /// Prints every stage with its duration.
@@ -81,9 +81,9 @@ impl Stages {
         println!("\n{:<44} {:>10}", "stage", "took");
         for (name, took, outcome) in &self.done {
             match outcome {
-                Outcome::Done => println!("{name:<44} {:>10}", seconds(*took)),
-                Outcome::Failed => println!("{name:<44} {:>10}  FAILED", seconds(*took)),
-                Outcome::Skipped(reason) => println!("{name:<44} {:>10}  skipped: {reason}", "-"),
+                State::Done => println!("{name:<44} {:>10}", seconds(*took)),
+                State::Failed => println!("{name:<44} {:>10}  FAILED", seconds(*took)),
+                State::Skipped(reason) => println!("{name:<44} {:>10}  skipped: {reason}", "-"),
             }
         }
         println!("{:<44} {:>10}", "total", seconds(self.began.elapsed()));
@@ -92,7 +92,7 @@ impl Stages {
     /// The summary, and an error where a check failed. The last line counts tests and checks.
     pub fn verdict(&self) -> Result<()> {
         self.summary();
-        let failed: Vec<&str> = self.done.iter().filter(|(_, _, o)| matches!(o, Outcome::Failed)).map(|(n, _, _)| n.as_str()).collect();
+        let failed: Vec<&str> = self.done.iter().filter(|(_, _, o)| matches!(o, State::Failed)).map(|(n, _, _)| n.as_str()).collect();
         println!("\n{} passed, {} failed", self.counts.passed, self.counts.failed);
         if !failed.is_empty() {
             bail!("failed: {}", failed.join(", "));

@@ -13,11 +13,11 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{File, HtmlCanvasElement, ImageBitmap};
 
+use super::canvas::{Raster, Stamp, context, learners, pixels, stamp};
 use super::kit::{self, Input, holds, never, told, words as fixed};
 use super::lab::Lab;
-use super::look::{Raster, Stamp, context, learners, pixels, stamp};
 use super::tag::tag;
-use crate::examine::{Change, Said, Setup, answer, magnified, planes, rgba, sentence, worth_a_bar};
+use crate::examine::{PixelChange, Said, Setup, answer, magnified, planes, rgba, sentence, worth_a_bar};
 use crate::offers;
 use crate::protocol::{AttackSettings, Command, Examination, Message, Picture};
 use crate::words::bench as words;
@@ -64,13 +64,13 @@ impl Answer {
         let [channels, height, width] = self.extent;
         Raster { width, height, rgba: rgba(planes, channels) }
     }
-    fn change(&self, learner: usize) -> Option<Change> {
-        Some(Change::between(self.picture(1)?, self.picture(2 + learner)?))
+    fn change(&self, learner: usize) -> Option<PixelChange> {
+        Some(PixelChange::between(self.picture(1)?, self.picture(2 + learner)?))
     }
     /// One factor for all learners, so that their changes compare.
     fn factor(&self) -> u8 {
         let changes = (0..self.probabilities.len()).filter_map(|i| self.change(i));
-        changes.max_by_key(|c| c.most).map_or(1, Change::factor)
+        changes.max_by_key(|c| c.most).map_or(1, PixelChange::factor)
     }
 }
 
@@ -311,7 +311,7 @@ pub fn bench(lab: Lab) -> AnyView {
         )
     };
     let nobody = holds(move || !somebody.get());
-    let waits = kit::made_when(nobody, move || super::look::nobody(lab, words::NOBODY, words::SOON, words::TRAIN));
+    let waits = kit::made_when(nobody, move || super::canvas::nobody(lab, words::NOBODY, words::SOON, words::TRAIN));
     kit::part("card bench", vec![kit::heading(words::TITLE), waits, kit::made_when(somebody, shown)])
 }
 

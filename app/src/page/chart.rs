@@ -7,25 +7,25 @@ use wasm_bindgen::JsCast;
 use super::kit::{self, Holder, Input, holds, measured_width, never, told, words};
 use super::lab::Lab;
 use super::tag::tag;
-use crate::chart::{self, Figure, LEFT, Look, RIGHT};
-use crate::race::{Race, Series};
+use crate::chart::{self, Figure, LEFT, RIGHT, View};
+use crate::race::{Curve, Race};
 use crate::words::ring as say;
 
 /// The figure of the race that is shown, with those of its other seeds.
-pub fn figure(lab: Lab, look: Look) -> Figure {
+pub fn figure(lab: Lab, view: View) -> Figure {
     lab.past.with(|past| {
         lab.race.with(|race| {
             let epochs = if race.epochs > 0 { race.epochs } else { lab.config.with(|c| c.epochs) };
             let races: Vec<&Race> = past.iter().chain([race]).collect();
-            Figure::of(&races, look, epochs)
+            Figure::of(&races, view, epochs)
         })
     })
 }
 
 /// What the chart shows now.
-pub fn look(lab: Lab) -> Look {
+pub fn view(lab: Lab) -> View {
     let series = lab.series.get().unwrap_or_else(|| lab.race.with(Race::natural_series));
-    Look { series, ..lab.look.get() }
+    View { series, ..lab.view.get() }
 }
 
 /// The chart, its chips, its key and its table.
@@ -35,11 +35,11 @@ pub fn chart(lab: Lab) -> AnyView {
     let cross = RwSignal::new(None::<f64>);
     // Where a press began; moved away from, it draws out a part to zoom to.
     let pressed = StoredValue::new(None::<f64>);
-    let now = kit::memo(move || look(lab));
+    let now = kit::memo(move || view(lab));
     let figure = kit::memo(move || figure(lab, now.get()));
-    let change = move |edit: fn(&mut Look)| {
+    let change = move |edit: fn(&mut View)| {
         cross.set(None);
-        lab.look.update(edit);
+        lab.view.update(edit);
     };
     let place = move |client_x: i32| {
         let left = holder.get_untracked()?.get_bounding_client_rect().left();
@@ -49,7 +49,7 @@ pub fn chart(lab: Lab) -> AnyView {
     let zoom = move |a: f64, b: f64| {
         let to = figure.with_untracked(|f| f.zoom_to(a, b));
         if to.1 - to.0 > 0.01 {
-            lab.look.update(|l| l.zoom = to);
+            lab.view.update(|l| l.zoom = to);
         }
     };
     let released = move |client_x: i32| {
@@ -76,7 +76,7 @@ pub fn chart(lab: Lab) -> AnyView {
                 here
             }
             "-" => {
-                lab.look.update(|l| l.zoom = (0.0, 1.0));
+                lab.view.update(|l| l.zoom = (0.0, 1.0));
                 here
             }
             "Escape" => None,
@@ -85,14 +85,14 @@ pub fn chart(lab: Lab) -> AnyView {
         ev.prevent_default();
         cross.set(next);
     };
-    let chip = move |s: Series| {
+    let chip = move |s: Curve| {
         // What only some races measure is offered by those.
-        let hidden = holds(move || matches!(s, Series::Robust | Series::Corrupted) && !lab.race.with(|r| r.shows(s)));
+        let hidden = holds(move || matches!(s, Curve::Robust | Curve::Corrupted) && !lab.race.with(|r| r.shows(s)));
         let down = holds(move || now.get().series == s);
         let chip = kit::toggle("chip", s.name(), words(s.label()), down, move || lab.series.set(Some(s)));
         tag("span").flag("hidden", hidden).put(chip).view()
     };
-    let mut chips: Vec<AnyView> = Series::ALL.into_iter().map(chip).collect();
+    let mut chips: Vec<AnyView> = Curve::ALL.into_iter().map(chip).collect();
     chips.push(kit::toggle("chip", "chart-log", words(say::LOG), holds(move || now.get().log), move || change(|l| l.log = !l.log)));
     let flops = holds(move || now.get().flops);
     chips.push(kit::toggle("chip", "chart-flops", words(say::AGAINST_FLOPS), flops, move || change(|l| l.flops = !l.flops)));
@@ -103,23 +103,23 @@ pub fn chart(lab: Lab) -> AnyView {
     let shown = told(move || number::percent(now.get().smooth, 0));
     let smooth = kit::input(slider, at, shown, never(), move |text| {
         let share = sparring_core::platform::parse_f64(&text).map(|p| (p / 100.0).clamp(0.0, 0.95));
-        lab.look.update(|l| l.smooth = share.unwrap_or(l.smooth));
+        lab.view.update(|l| l.smooth = share.unwrap_or(l.smooth));
         share.is_some()
     });
-    let live = holds(move || matches!(now.get().series, Series::Train | Series::Loss));
+    let live = holds(move || matches!(now.get().series, Curve::Train | Curve::Loss));
     let smooth = kit::when(live, "smooth", vec![kit::field("field", words(say::SMOOTH), shown, "", smooth)]);
     let key = told(move || figure.with(|f| f.key(cross.get())));
     let empty = told(move || {
-        let evaluated = lab.race.with(|r| r.shows(Series::Test));
+        let evaluated = lab.race.with(|r| r.shows(Curve::Test));
         let nobody = lab.started.with(Option::is_none) && lab.race.with(|r| r.tracks.is_empty());
         if figure.with(|f| f.count() > 0) {
             return String::new();
         }
         match now.get().series {
             _ if nobody => say::EMPTY_BEFORE,
-            Series::Train | Series::Loss => say::EMPTY_STEPS,
+            Curve::Train | Curve::Loss => say::EMPTY_STEPS,
             _ if !evaluated => say::EMPTY_EPOCH,
-            Series::Gap => say::EMPTY_GAP,
+            Curve::Gap => say::EMPTY_GAP,
             _ => say::EMPTY_NEVER,
         }
         .to_owned()
@@ -139,7 +139,7 @@ pub fn chart(lab: Lab) -> AnyView {
             pressed.set_value(place(at(&event)));
         })
         .on("pointerup", move |event| released(at(&event)))
-        .on("dblclick", move |_| lab.look.update(|l| l.zoom = (0.0, 1.0)))
+        .on("dblclick", move |_| lab.view.update(|l| l.zoom = (0.0, 1.0)))
         .on("pointerleave", move |_| cross.set(None))
         .on("blur", move |_| cross.set(None))
         .on("keydown", move |event| event.dyn_ref().into_iter().for_each(by_key))

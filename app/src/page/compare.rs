@@ -9,9 +9,9 @@ use sparring_figures::html::{escape, table};
 use super::entries::Entry;
 use super::kit::{self, Holder, holds, measured_width, told, words as fixed};
 use super::tag::tag;
-use crate::chart::{Figure, Look};
+use crate::chart::{Figure, View};
 use crate::export;
-use crate::race::{Race, Series};
+use crate::race::{Curve, Race};
 use crate::words::runs as words;
 
 /// The letter of a run, by its place among those that are chosen.
@@ -55,18 +55,18 @@ pub fn comparison(runs: RwSignal<Vec<Entry>>, chosen: RwSignal<Vec<String>>) -> 
     let drawn = kit::made_when(several, move || {
         let holder: Holder = RwSignal::new_local(None);
         let width = measured_width(holder);
-        let picked = RwSignal::new(None::<Series>);
+        let picked = RwSignal::new(None::<Curve>);
         let series = move || {
-            let natural = || races.with(|races| races.first().map_or(Series::Train, Race::natural_series));
+            let natural = || races.with(|races| races.first().map_or(Curve::Train, Race::natural_series));
             picked.get().unwrap_or_else(natural)
         };
-        let figure = kit::memo(move || races.with(|races| Figure::overlaid(races, Look::at(series()))));
-        let chip = |s: Series| {
-            let absent = holds(move || !matches!(s, Series::Train | Series::Loss) && !races.with(|r| r.iter().any(|r| r.shows(s))));
+        let figure = kit::memo(move || races.with(|races| Figure::overlaid(races, View::at(series()))));
+        let chip = |s: Curve| {
+            let absent = holds(move || !matches!(s, Curve::Train | Curve::Loss) && !races.with(|r| r.iter().any(|r| r.shows(s))));
             let chip = kit::toggle("chip", s.name(), fixed(s.label()), holds(move || series() == s), move || picked.set(Some(s)));
             tag("span").flag("hidden", absent).put(chip).view()
         };
-        let chips = Series::ALL.into_iter().map(chip).collect();
+        let chips = Curve::ALL.into_iter().map(chip).collect();
         let drawing = tag("div").is("class", "drawing").is("role", "img").is("data-testid", "overlay");
         let drawing = drawing.says("aria-label", told(move || words::overlaid(series().about(), races.with(Vec::len))));
         let drawing = drawing.html(told(move || figure.with(|f| f.svg(width.get(), None)))).view();

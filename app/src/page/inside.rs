@@ -10,13 +10,13 @@ use sparring_figures::html::{escape, key_entry, table};
 use sparring_figures::number;
 use sparring_figures::svg::line_sample;
 
+use super::canvas::{Raster, Stamp, pixels, stamp};
 use super::kit::{self, holds, never, told, words as fixed};
 use super::lab::Lab;
-use super::look::{Raster, Stamp, pixels, stamp};
 use super::tag::tag;
 use crate::mask::{Grid, as_erk, colour, overall};
 use crate::protocol::{self, Command, Message};
-use crate::race::Learner;
+use crate::race::LearnerView;
 use crate::words::inside as words;
 
 /// Pixels of the mask's picture, across and down.
@@ -41,7 +41,7 @@ fn short(name: &str) -> &str {
     name.strip_suffix(".weight").unwrap_or(name)
 }
 
-fn is_sparse(learner: Learner) -> bool {
+fn is_sparse(learner: LearnerView) -> bool {
     learner.info.learner != "dense"
 }
 
@@ -53,14 +53,14 @@ impl Inside {
     }
     fn layer(self) -> usize {
         let chosen = self.layer.get();
-        let of = |l: Learner| {
+        let of = |l: LearnerView| {
             let layers = &l.now.layers;
             chosen.filter(|i| *i < layers.len()).or_else(|| layers.iter().position(|l| l.active < l.total))
         };
         self.with(of).flatten().unwrap_or(0)
     }
     /// Tells of the chosen learner.
-    fn with<T>(self, tell: impl Fn(Learner) -> T) -> Option<T> {
+    fn with<T>(self, tell: impl Fn(LearnerView) -> T) -> Option<T> {
         let learner = self.learner();
         self.lab.race.with(|r| r.learner(learner).map(tell))
     }
@@ -121,7 +121,7 @@ pub fn inside(lab: Lab) -> AnyView {
     let sparse = holds(move || inside.with(is_sparse).unwrap_or(false));
     let tone = told(move || format!("inside {}", inside.with(|l| l.tone.class()).unwrap_or_default()));
     let nobody = holds(move || inside.stamp.with(Option::is_none));
-    let waits = kit::made_when(nobody, move || super::look::nobody(lab, words::NOBODY, words::SOON, words::TRAIN));
+    let waits = kit::made_when(nobody, move || super::canvas::nobody(lab, words::NOBODY, words::SOON, words::TRAIN));
     let shown = kit::made_when(somebody, move || {
         let of_sparse = kit::made_when(sparse, move || kit::part("", vec![mask(inside), densities_of(inside), explored(inside)]));
         let dense = kit::says("quiet", "", told(move || if sparse.get() { String::new() } else { words::DENSE.into() }));

@@ -10,12 +10,12 @@ use wasm_bindgen::JsValue;
 use super::bridge::Bridge;
 use super::entries::{self, Entry};
 use super::place::Place;
-use crate::chart::Look;
+use crate::chart::View;
 use crate::examine::Setup;
 use crate::link;
 use crate::presets::Preset;
 use crate::protocol::{Command, Failure, Loading, Message, Picture, SMALL_BATCH, Stride, WayOn};
-use crate::race::{Race, Series};
+use crate::race::{Curve, Race};
 use crate::replay::Player;
 use crate::teacher::{self, Teacher};
 
@@ -103,9 +103,9 @@ pub struct State {
     /// A passing remark for the status line, e.g. "Link copied".
     pub remark: RwSignal<Option<String>>,
     /// The chart's series where a person chose one.
-    pub series: RwSignal<Option<Series>>,
+    pub series: RwSignal<Option<Curve>>,
     /// How the chart is looked at; its series is the one above, or the race's own.
-    pub look: RwSignal<Look>,
+    pub view: RwSignal<View>,
     /// Finished races of the same experiment with other seeds.
     pub past: RwSignal<Vec<Race>>,
     /// How far a step goes, by the protocol's names.
@@ -155,7 +155,7 @@ impl Lab {
             device: RwSignal::new(None),
             remark: RwSignal::new(None),
             series: RwSignal::new(None),
-            look: RwSignal::new(Look::at(Series::Train)),
+            view: RwSignal::new(View::at(Curve::Train)),
             past: RwSignal::new(Vec::new()),
             stride: RwSignal::new(Stride::Batch.name().into()),
             load: RwSignal::new(100),
@@ -191,8 +191,8 @@ impl Lab {
         self.resetting.set_value(false);
         self.device.set(None);
         let choice = self.config.get_untracked().device;
-        let outcome = Bridge::open(move |message, attachment| self.hear(message, &attachment));
-        match outcome {
+        let opened = Bridge::open(move |message, attachment| self.hear(message, &attachment));
+        match opened {
             Ok(bridge) => {
                 bridge.send(&Command::Open { device: choice });
                 bridge.send(&Command::Load { percent: self.load.get_untracked() });
@@ -341,7 +341,7 @@ impl Lab {
         }
         self.player.set(Player::default());
         self.race.set(Race::default());
-        self.look.update(|l| l.zoom = (0.0, 1.0));
+        self.view.update(|l| l.zoom = (0.0, 1.0));
         self.remark.set(None);
         self.started.set(Some(config));
         self.phase.set(Phase::Loading(Loading::unknown("Getting ready")));

@@ -4,6 +4,7 @@
 
 mod bench;
 mod bridge;
+mod canvas;
 mod chart;
 mod classroom;
 mod compare;
@@ -16,7 +17,6 @@ mod keys;
 pub mod kit;
 mod lab;
 mod lessons;
-mod look;
 mod menu;
 mod numbers;
 mod place;

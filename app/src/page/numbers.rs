@@ -8,7 +8,7 @@ use sparring_figures::{Tone, number};
 
 use super::kit::{self, holds, told};
 use super::lab::Lab;
-use crate::race::{Learner, Race};
+use crate::race::{LearnerView, Race};
 use crate::words::{ring as say, runs};
 
 struct Row {
@@ -20,7 +20,7 @@ struct Row {
 const DASH: &str = "\u{2013}";
 
 /// Measured speed over dense, and what the FLOPs alone would allow.
-fn against_dense(learner: &Learner, dense: Option<&Learner>) -> String {
+fn against_dense(learner: &LearnerView, dense: Option<&LearnerView>) -> String {
     let Some(dense) = dense else { return DASH.into() };
     if learner.tone == Tone::Dense {
         return "1".into();
@@ -33,12 +33,12 @@ fn against_dense(learner: &Learner, dense: Option<&Learner>) -> String {
 }
 
 /// What follows from the measured time; a dash before there is one.
-fn measured(learner: &Learner, show: impl Fn(f64) -> String) -> String {
+fn measured(learner: &LearnerView, show: impl Fn(f64) -> String) -> String {
     learner.ms_per_step.filter(|ms| *ms > 0.0).map_or_else(|| DASH.to_owned(), show)
 }
 
 fn rows(race: &Race, batch: usize) -> Vec<Row> {
-    let row = |name: &str, title: &'static str, f: &dyn Fn(&Learner) -> String| Row {
+    let row = |name: &str, title: &'static str, f: &dyn Fn(&LearnerView) -> String| Row {
         name: name.to_owned(),
         title,
         cells: race.corners().map(|l| f(&l)).collect(),
@@ -60,7 +60,7 @@ fn rows(race: &Race, batch: usize) -> Vec<Row> {
         row("Images a second", "Batch size over measured time", &|l| {
             measured(l, |ms| number::count((batch as f64 / ms * 1e3).round() as u64))
         }),
-        row("Weights in memory", "Weights, gradients, moments and indices on the device", &|l| number::bytes(l.now.weight_bytes)),
+        row("Weights in memory", "Weights, moments, masks and indices on the device", &|l| number::bytes(l.now.weight_bytes)),
     ]
 }
 

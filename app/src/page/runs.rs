@@ -13,17 +13,17 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Blob, DragEvent, File, FileList, HtmlCanvasElement, HtmlElement, HtmlImageElement, StorageEstimate};
 
+use super::canvas::{context, stamp};
 use super::chart;
 use super::compare::comparison;
 use super::entries::{Entry, IMPORTED, day, fetch_recorded, refresh};
 use super::kit::{self, acted, holds, never, told, words as fixed};
 use super::lab::{Lab, Phase};
-use super::look::{context, stamp};
 use super::tag::{self, tag};
 use crate::export;
 use crate::kept::{self, Shelf};
 use crate::protocol::{Command, Message};
-use crate::race::{Learner, Race};
+use crate::race::{LearnerView, Race};
 use crate::replay::Source;
 use crate::trainer::store::{Store, manager};
 use crate::words::runs as words;
@@ -79,7 +79,7 @@ fn list(runs: &[Entry], chosen: &[String], busy: bool) -> String {
 
 /// Files of the learners that the trainer holds.
 fn weights(race: &Race) -> String {
-    let row = |(i, l): (usize, Learner)| {
+    let row = |(i, l): (usize, LearnerView)| {
         let button = |act: &str, words: &str| {
             format!("<button type=\"button\" class=\"small\" data-act=\"{act}\" data-learner=\"{i}\">{words}</button>")
         };
@@ -129,8 +129,8 @@ async fn png(svg: &str) -> Result<String, JsValue> {
 
 /// The chart as it is set in the ring, as a file.
 fn take_chart(lab: Lab, as_png: bool) {
-    let look = untrack(move || chart::look(lab));
-    let (figure, name) = untrack(move || (chart::figure(lab, look), lab.race_name()));
+    let view = untrack(move || chart::view(lab));
+    let (figure, name) = untrack(move || (chart::figure(lab, view), lab.race_name()));
     let svg = figure.document(CHART_WIDTH, &name);
     if !as_png {
         download(lab, &file_name(&format!("{name}.svg")), &svg.into());

@@ -8,9 +8,9 @@ use sparring_figures::html::{escape, table};
 use sparring_figures::number;
 use wasm_bindgen::{JsCast, JsValue};
 
+use super::canvas::{Stamp, learners, stamp};
 use super::kit::{self, holds, never, told, words as fixed};
 use super::lab::Lab;
-use super::look::{Stamp, learners, stamp};
 use super::tag::tag;
 use crate::gallery::{self, Filter, History, Order, Samples, Who, picture};
 use crate::protocol::{Command, Message, Picture};
@@ -30,7 +30,7 @@ struct Answered {
 }
 
 #[derive(Clone, Copy)]
-struct Place {
+struct Browsing {
     lab: Lab,
     stamp: Memo<Option<Stamp>>,
     learners: Memo<Vec<(&'static str, String)>>,
@@ -46,7 +46,7 @@ struct Place {
     history: RwSignal<Option<History>>,
 }
 
-impl Place {
+impl Browsing {
     fn ask(self, wanted: Option<Stamp>) {
         let busy = self.flight.with_value(Option::is_some);
         if wanted.is_some() && !busy && self.known.with_value(|k| *k != wanted) {
@@ -120,10 +120,10 @@ fn two(lab: Lab) -> (usize, usize) {
     })
 }
 
-/// The place.
+/// The browsing.
 pub fn samples(lab: Lab) -> AnyView {
     let (dense, sparse) = untrack(move || two(lab));
-    let place = Place {
+    let browsing = Browsing {
         lab,
         stamp: stamp(lab),
         learners: learners(lab),
@@ -136,67 +136,67 @@ pub fn samples(lab: Lab) -> AnyView {
         asked: StoredValue::new(Vec::new()),
         history: RwSignal::new(None),
     };
-    lab.listen(move |message, attachment| place.hear(message, attachment));
+    lab.listen(move |message, attachment| browsing.hear(message, attachment));
     on_cleanup(move || {
         lab.listen(|_, _| {});
         lab.ask(&Command::Watch { picture: None }, JsValue::UNDEFINED);
     });
     kit::effect(move || {
         let two = two(lab);
-        place.filter.update_untracked(|f| (f.dense, f.sparse) = two);
-        place.ask(place.stamp.get());
+        browsing.filter.update_untracked(|f| (f.dense, f.sparse) = two);
+        browsing.ask(browsing.stamp.get());
     });
     // Another race may have other images.
     let race = kit::memo(move || lab.race.with(|r| r.config_hash.clone()));
     Effect::watch(
         move || race.track(),
         move |(), _, _| {
-            place.answered.set(None);
-            place.history.set(None);
-            place.pictures.set(Vec::new());
-            place.asked.set_value(Vec::new());
+            browsing.answered.set(None);
+            browsing.history.set(None);
+            browsing.pictures.set(Vec::new());
+            browsing.asked.set_value(Vec::new());
         },
         false,
     );
-    let shown = kit::memo(move || place.shown());
-    kit::effect(move || place.fetch(shown.with(|s| s.0.clone())));
-    let somebody = holds(move || place.stamp.with(Option::is_some));
+    let shown = kit::memo(move || browsing.shown());
+    kit::effect(move || browsing.fetch(shown.with(|s| s.0.clone())));
+    let somebody = holds(move || browsing.stamp.with(Option::is_some));
     let nobody = holds(move || !somebody.get());
-    let waits = kit::made_when(nobody, move || super::look::nobody(lab, words::NOBODY, words::SOON, words::TRAIN));
+    let waits = kit::made_when(nobody, move || super::canvas::nobody(lab, words::NOBODY, words::SOON, words::TRAIN));
     let gallery = told(move || {
-        let (tones, names) = place.names();
+        let (tones, names) = browsing.names();
         let of = |a: &Answered| {
-            place.pictures.with(|p| {
+            browsing.pictures.with(|p| {
                 let images: Vec<_> = shown.with(|s| s.0.iter().map(|i| (*i, url(p, *i))).collect());
                 gallery::page(&a.samples, &images, &a.classes, &tones, &names)
             })
         };
-        place.answered.with(|a| a.as_ref().map(of)).unwrap_or_default()
+        browsing.answered.with(|a| a.as_ref().map(of)).unwrap_or_default()
     });
     let found = told(move || {
         let of = |a: &Answered| words::found(shown.with(|s| s.1), a.samples.labels.len(), a.epoch);
-        place.answered.with(|a| a.as_ref().map(of)).unwrap_or_else(|| words::ASKING.into())
+        browsing.answered.with(|a| a.as_ref().map(of)).unwrap_or_else(|| words::ASKING.into())
     });
     let no_score = told(move || {
-        let without = place.answered.with(|a| a.as_ref().is_some_and(|a| a.score.is_empty()));
+        let without = browsing.answered.with(|a| a.as_ref().is_some_and(|a| a.score.is_empty()));
         if without { words::NO_SCORE.into() } else { String::new() }
     });
     let chosen = move |ev: web_sys::Event| {
         let button = ev.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok()).and_then(|e| e.closest("[data-image]").ok().flatten());
         if let Some(index) = button.and_then(|b| b.get_attribute("data-image")).and_then(|i| i.parse().ok()) {
-            place.choose(index);
+            browsing.choose(index);
         }
     };
     let body = move || {
         let pictures = kit::html("", "gallery", gallery);
-        let more = kit::button("", "samples-more", fixed(words::MORE), never(), move || place.most.update(|n| *n += PAGE));
+        let more = kit::button("", "samples-more", fixed(words::MORE), never(), move || browsing.most.update(|n| *n += PAGE));
         kit::part(
             "",
             vec![
-                filters(place),
+                filters(browsing),
                 kit::announces("quiet", "samples-found", found),
                 kit::says("quiet", "", no_score),
-                detail(place),
+                detail(browsing),
                 tag("div").on("click", chosen).put(pictures).view(),
                 kit::when(holds(move || shown.with(|s| s.1 > s.0.len())), "row", vec![more]),
                 kit::says("quiet", "", fixed(words::MARKS)),
@@ -208,15 +208,15 @@ pub fn samples(lab: Lab) -> AnyView {
 }
 
 /// What is shown first, and of which images.
-fn filters(place: Place) -> AnyView {
-    let filter = place.filter;
+fn filters(browsing: Browsing) -> AnyView {
+    let filter = browsing.filter;
     let change = move |edit: &dyn Fn(&mut Filter)| {
-        place.most.set(PAGE);
+        browsing.most.set(PAGE);
         filter.update(|f| edit(f));
     };
     let who = told(move || {
-        let (dense, sparse) = two(place.lab);
-        let (_, names) = place.names();
+        let (dense, sparse) = two(browsing.lab);
+        let (_, names) = browsing.names();
         let name = |i: usize| names.get(i).map_or("?", String::as_str);
         let all = words::who(name(sparse), name(dense));
         kit::options(all.iter().map(|(value, label)| (*value, label.as_str())))
@@ -225,7 +225,7 @@ fn filters(place: Place) -> AnyView {
         change(&|f| f.who = name.parse().unwrap_or(Who::All));
     });
     let classes = told(move || {
-        let names = place.answered.with(|a| a.as_ref().map(|a| a.classes.clone()).unwrap_or_default());
+        let names = browsing.answered.with(|a| a.as_ref().map(|a| a.classes.clone()).unwrap_or_default());
         let all: Vec<_> = names.iter().enumerate().map(|(i, name)| (i.to_string(), name)).collect();
         kit::options([("any", words::ANY_CLASS)].into_iter().chain(all.iter().map(|(i, name)| (i.as_str(), name.as_str()))))
     });
@@ -243,10 +243,10 @@ fn filters(place: Place) -> AnyView {
 }
 
 /// One image, through the epochs.
-fn detail(place: Place) -> AnyView {
+fn detail(browsing: Browsing) -> AnyView {
     let text = told(move || {
-        let (tones, names) = place.names();
-        let epochs = place.lab.race.with(|r| f64::from(r.epochs));
+        let (tones, names) = browsing.names();
+        let epochs = browsing.lab.race.with(|r| f64::from(r.epochs));
         let of = |a: &Answered, h: &History| {
             let i = h.index as usize;
             let truth = usize::from(a.samples.labels.get(i).copied().unwrap_or(0));
@@ -264,16 +264,16 @@ fn detail(place: Place) -> AnyView {
             format!(
                 "<h3>{}</h3><div class=\"sample\"><img src=\"{}\" alt=\"{}\" width=\"192\" height=\"192\"/><div><p>{}</p>{numbers}<p class=\"quiet\">{}</p>{chart}<p><a href=\"#bench\">{}</a></p></div></div>",
                 escape(&words::image(h.index, class)),
-                place.pictures.with(|p| url(p, h.index)),
+                browsing.pictures.with(|p| url(p, h.index)),
                 escape(class),
                 escape(&why),
                 escape(&words::probability(class)),
                 words::TO_BENCH
             )
         };
-        place.answered.with(|a| place.history.with(|h| Some(of(a.as_ref()?, h.as_ref()?)))).unwrap_or_default()
+        browsing.answered.with(|a| browsing.history.with(|h| Some(of(a.as_ref()?, h.as_ref()?)))).unwrap_or_default()
     });
     let text = kit::html("detail", "sample", text);
-    let is_open = holds(move || place.history.with(Option::is_some));
+    let is_open = holds(move || browsing.history.with(Option::is_some));
     tag("div").is("aria-live", "polite").flag("hidden", holds(move || !is_open.get())).put(text).view()
 }

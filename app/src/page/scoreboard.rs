@@ -9,7 +9,7 @@ use sparring_figures::{Tone, number};
 
 use super::kit::{self, told};
 use super::lab::Lab;
-use crate::race::{self, Learner, Race};
+use crate::race::{self, LearnerView, Race};
 use crate::verdict;
 use crate::words::ring as say;
 
@@ -20,7 +20,7 @@ fn corner(out: &mut String, tone: Tone, score: Option<String>, caption: &str) {
 }
 
 /// All at the same epoch, like the sentence below; one that stopped keeps its last.
-fn score(race: &Race, learner: Learner) -> Option<String> {
+fn score(race: &Race, learner: LearnerView) -> Option<String> {
     let shown = match race.common_epoch().filter(|_| learner.failed.is_none()) {
         Some(epoch) => learner.at_epoch(epoch),
         None => learner.latest().filter(|_| learner.failed.is_some()),
@@ -80,7 +80,8 @@ pub fn scoreboard(lab: Lab) -> AnyView {
 pub fn controls_line(lab: Lab) -> AnyView {
     let line = told(move || {
         lab.race.with(|race| {
-            let score = |l: Learner| race.deciding().score(l.latest()?).map(|s| format!("{} {}", l.label, number::percent(s.accuracy, 1)));
+            let score =
+                |l: LearnerView| race.deciding().score(l.latest()?).map(|s| format!("{} {}", l.label, number::percent(s.accuracy, 1)));
             let parts: Vec<_> = race.controls().filter_map(score).collect();
             if parts.is_empty() { String::new() } else { say::controls_line(&parts.join(", ")) }
         })

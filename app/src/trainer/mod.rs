@@ -3,9 +3,9 @@
 //! Everything runs in one task that alternates between the inbox and `advance`, so no state is ever shared with a handler.
 
 pub(crate) mod fetch;
+mod inspect;
 mod keep;
 mod library;
-mod look;
 pub(crate) mod store;
 pub(crate) mod stream;
 
@@ -30,9 +30,9 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
+use self::inspect::Inspections;
 use self::keep::Keeper;
 use self::library::Library;
-use self::look::Looks;
 use crate::protocol::{Amount, Command, Failure, Loading, Message, Stride, WayOn};
 
 /// A command and what came with it.
@@ -157,7 +157,7 @@ pub fn start() {
         load: 100,
         rest_until: 0.0,
         ranking: None,
-        looks: Looks::default(),
+        inspections: Inspections::default(),
         keeper: None,
     };
     spawn_local(trainer.run(inbox));
@@ -178,7 +178,7 @@ struct Trainer {
     rest_until: f64,
     /// The score that ranks the race's test images.
     ranking: Option<Column>,
-    looks: Looks,
+    inspections: Inspections,
     /// Keeps the race, until it is over.
     keeper: Option<Keeper>,
 }
@@ -186,7 +186,7 @@ struct Trainer {
 impl Trainer {
     async fn run(mut self, mut inbox: UnboundedReceiver<Letter>) {
         loop {
-            let letter = if self.running || self.looks.waiting() {
+            let letter = if self.running || self.inspections.waiting() {
                 inbox.try_recv().ok()
             } else {
                 match inbox.recv().await {
@@ -194,16 +194,16 @@ impl Trainer {
                     Err(_) => return,
                 }
             };
-            let outcome = match letter {
+            let done = match letter {
                 Some((command, attachment)) => self.obey(command, attachment).await,
-                None if self.looks.waiting() => self.look().await,
+                None if self.inspections.waiting() => self.inspect().await,
                 None if js_sys::Date::now() < self.rest_until => {
                     self.rest().await;
                     Ok(())
                 }
                 None => self.slice().await,
             };
-            match outcome {
+            match done {
                 Ok(()) | Err(Halt::Cancelled) => {}
                 Err(Halt::Failed(failure)) => {
                     self.drop_session();
@@ -445,7 +445,7 @@ impl Trainer {
             post(&Message::Events(events));
         }
         if let Some(session) = &self.session {
-            self.looks.epochs(session.epochs_done());
+            self.inspections.epochs(session.epochs_done());
             // A race that ended stays, to be looked at, until the next begins.
             self.running &= !session.finished();
         }
@@ -456,7 +456,7 @@ impl Trainer {
         self.running = false;
         self.session = None;
         self.keeper = None;
-        self.looks = Looks::default();
+        self.inspections = Inspections::default();
     }
 
     async fn keep(&mut self, file: Option<File>) -> Result<(), Halt> {

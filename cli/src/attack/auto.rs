@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sparring_core::Device;
-use sparring_core::attack::autoattack::{Arena, AutoAttack, AutoAttackConfig, Part};
+use sparring_core::attack::autoattack::{Arena, Attack, AutoAttack, AutoAttackConfig};
 use sparring_core::data::Dataset;
 use sparring_core::formats::StateDict;
 use sparring_core::net::Io;
@@ -20,7 +20,7 @@ use sparring_core::ops::OptimizerName;
 use sparring_core::ops::padded_batch;
 use sparring_figures::number;
 
-use super::victim::{Attacked, Outcome};
+use super::victim::{Attacked, Attempt};
 use crate::console::{Console, Stopped};
 use crate::rundir;
 
@@ -75,7 +75,7 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
     };
     let size: usize = data.image_bytes();
     let mut attacked =
-        Attacked { outcomes: vec![Outcome { clean: (0, true), attacked: 0, robust: true }; plan.count], ..Attacked::default() };
+        Attacked { attempts: vec![Attempt { clean: (0, true), attacked: 0, robust: true }; plan.count], ..Attacked::default() };
     if plan.keep {
         attacked.adversarial = data.test.bytes[..plan.count * size].iter().map(|b| f32::from(*b) / 255.0).collect();
     }
@@ -89,8 +89,8 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
         }
         for broken in pollster::block_on(run.advance(device, &arena, data, &data.test))? {
             let i = broken.sample as usize;
-            attacked.outcomes[i].robust = false;
-            attacked.outcomes[i].clean.1 &= broken.part != Part::Clean;
+            attacked.attempts[i].robust = false;
+            attacked.attempts[i].clean.1 &= broken.part != Attack::Clean;
             if plan.keep {
                 attacked.adversarial[i * size..][..size].copy_from_slice(&broken.image);
             }

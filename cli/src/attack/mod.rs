@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use sparring_core::attack::autoattack::{AutoAttackConfig, PartReport};
+use sparring_core::attack::autoattack::{AttackReport, AutoAttackConfig};
 use sparring_core::attack::{Norm, PgdConfig};
 use sparring_core::data::DatasetName;
 use sparring_figures::number;
@@ -67,7 +67,7 @@ pub struct AttackArgs {
     #[arg(long, default_value_t = 0.5)]
     difficulty: f32,
     #[command(flatten)]
-    place: data::Place,
+    own: data::OwnImages,
     /// fgsm (one step from the clean image), pgdN (N steps), or autoattack (APGD-CE, targeted APGD-DLR and FAB, Square)
     #[arg(long, default_value = "pgd20", value_name = "NAME")]
     attack: Kind,
@@ -162,7 +162,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     let console = Console::new(args.json);
     let (mut state, architecture, normalization) = import::read_checkpoint(&args.checkpoint)?;
     let stop = stop_on_interrupt()?;
-    let data = source::exactly(console, args.data, args.difficulty, &args.place)?;
+    let data = source::exactly(console, args.data, args.difficulty, &args.own)?;
     let classes = import::classes(architecture, data.extent, &state)?;
     if classes != data.classes.len() {
         bail!("{} has {classes} classes, but {} has {}", args.checkpoint.display(), data.name, data.classes.len());
@@ -198,7 +198,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         None => (share(result.clean()), share(result.robust())),
     };
     if let Some(run) = &parts {
-        let row = |r: &PartReport| vec![r.part.to_string(), r.before.to_string(), r.broken.to_string(), number::duration(r.seconds)];
+        let row = |r: &AttackReport| vec![r.part.to_string(), r.before.to_string(), r.broken.to_string(), number::duration(r.seconds)];
         console.say(table::render(&["part", "standing", "broken", "took"], &run.reports.iter().map(row).collect::<Vec<_>>()));
     }
     let eps255 = if args.norm == Norm::Linf { format!(" ({:.3}/255)", config.eps * 255.0) } else { String::new() };

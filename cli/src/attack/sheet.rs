@@ -22,8 +22,8 @@ pub struct Sheet {
 
 /// Draws the first samples that were right before the attack and wrong after it; where there are fewer, others.
 pub fn draw(result: &Attacked, data: &Dataset) -> Result<Sheet> {
-    let mut order: Vec<usize> = (0..result.outcomes.len()).collect();
-    order.sort_by_key(|&i| (result.outcomes[i].robust || !result.outcomes[i].clean.1, i));
+    let mut order: Vec<usize> = (0..result.attempts.len()).collect();
+    order.sort_by_key(|&i| (result.attempts[i].robust || !result.attempts[i].clean.1, i));
     order.truncate(COUNT);
     let (c, h, w) = data.extent;
     let (plane, size) = (h * w, c * h * w);
@@ -56,12 +56,12 @@ pub fn draw(result: &Attacked, data: &Dataset) -> Result<Sheet> {
             }
         }
         let name = |class: u16| data.classes.get(usize::from(class)).map_or("?", String::as_str);
-        let outcome = result.outcomes[i];
+        let attempt = result.attempts[i];
         lines.push(format!(
             "image {i}, a {}: taken for {} clean, for {} attacked",
             name(data.test.labels[i]),
-            name(outcome.clean.0),
-            name(outcome.attacked)
+            name(attempt.clean.0),
+            name(attempt.attacked)
         ));
     }
     let mut png = Vec::new();

@@ -18,7 +18,7 @@ use crate::console::{Console, Stopped};
 
 /// What became of one sample.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Outcome {
+pub struct Attempt {
     /// The answer to the clean image, and whether it is right.
     pub clean: (u16, bool),
     /// The answer to the adversarial image that was kept.
@@ -30,17 +30,17 @@ pub struct Outcome {
 /// What an attack came to.
 #[derive(Default)]
 pub struct Attacked {
-    pub outcomes: Vec<Outcome>,
+    pub attempts: Vec<Attempt>,
     /// `[sample][c][h][w]`, where it was asked for: the image that broke the sample, else that of the last restart.
     pub adversarial: Vec<f32>,
 }
 
 impl Attacked {
     pub fn clean(&self) -> usize {
-        self.outcomes.iter().filter(|o| o.clean.1).count()
+        self.attempts.iter().filter(|o| o.clean.1).count()
     }
     pub fn robust(&self) -> usize {
-        self.outcomes.iter().filter(|o| o.robust).count()
+        self.attempts.iter().filter(|o| o.robust).count()
     }
 }
 
@@ -87,9 +87,9 @@ impl<'a> Victim<'a> {
                 bail!(Stopped("stopped; an attack leaves nothing half-done".into()));
             }
             self.attack_batch(data, part, how, keep, &mut all).await?;
-            if said.elapsed().as_secs_f64() > 5.0 && all.outcomes.len() < count {
+            if said.elapsed().as_secs_f64() > 5.0 && all.attempts.len() < count {
                 said = std::time::Instant::now();
-                let done = all.outcomes.len();
+                let done = all.attempts.len();
                 let share = |n: usize| number::percent(n as f64 / done as f64, 2);
                 console.say(format_args!("{done:>6} of {count}  clean {}  robust {}", share(all.clean()), share(all.robust())));
             }
@@ -113,10 +113,10 @@ impl<'a> Victim<'a> {
         net.eval_step(device, &step)?;
         let labels: Vec<u16> = samples.iter().map(|&i| data.test.labels[i as usize]).collect();
         let clean = answers(device, io, samples.len()).await?;
-        let mut outcomes: Vec<Outcome> = clean
+        let mut attempts: Vec<Attempt> = clean
             .iter()
             .zip(&labels)
-            .map(|(&answer, &label)| Outcome { clean: (answer, answer == label), attacked: answer, robust: answer == label })
+            .map(|(&answer, &label)| Attempt { clean: (answer, answer == label), attacked: answer, robust: answer == label })
             .collect();
         let size = c * h * w;
         let mut images = vec![0.0; if keep { samples.len() * size } else { 0 }];
@@ -132,22 +132,22 @@ impl<'a> Victim<'a> {
                 true => nchw_from_chwn(&device.read_f32(attack.adversarial.buffer(), 0, size * n).await?, n, c, h * w)?,
                 false => Vec::new(),
             };
-            for (lane, (outcome, &answer)) in outcomes.iter_mut().zip(&answers).enumerate() {
+            for (lane, (attempt, &answer)) in attempts.iter_mut().zip(&answers).enumerate() {
                 // What is broken already keeps the image that broke it.
-                if restart > 0 && !outcome.robust {
+                if restart > 0 && !attempt.robust {
                     continue;
                 }
-                outcome.attacked = answer;
-                outcome.robust &= answer == labels[lane];
+                attempt.attacked = answer;
+                attempt.robust &= answer == labels[lane];
                 if keep {
                     images[lane * size..][..size].copy_from_slice(&pixels[lane * size..][..size]);
                 }
             }
-            if outcomes.iter().all(|outcome| !outcome.robust) {
+            if attempts.iter().all(|attempt| !attempt.robust) {
                 break;
             }
         }
-        all.outcomes.extend(outcomes);
+        all.attempts.extend(attempts);
         all.adversarial.extend(images);
         Ok(())
     }

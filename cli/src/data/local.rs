@@ -253,5 +253,4 @@ fn picture(path: &Path, name: String, label: u16) -> Result<Found, &'static str>
 }
 
 #[cfg(test)]
-#[path = "local_tests.rs"]
 mod tests;

@@ -43,7 +43,7 @@ pub enum DataCommand {
         #[arg(long)]
         damaged: Option<Damaged>,
         #[command(flatten)]
-        place: Place,
+        own: OwnImages,
     },
     /// Compare the stored images with their SHA-256 sums (CIFAR-10 with the published ones)
     Verify {
@@ -51,7 +51,7 @@ pub enum DataCommand {
         #[arg(default_value_t = DatasetName::Cifar10)]
         dataset: DatasetName,
         #[command(flatten)]
-        place: Place,
+        own: OwnImages,
     },
     /// Say which datasets there are, and where
     List,
@@ -67,7 +67,7 @@ pub enum DataCommand {
         #[arg(long, default_value_t = chunks::DEFAULT_CHUNK)]
         chunk: usize,
         #[command(flatten)]
-        place: Place,
+        own: OwnImages,
     },
     /// Measure how fast pictures are decoded and batches filled
     Bench {
@@ -82,7 +82,7 @@ pub enum DataCommand {
 
 /// Where images of one's own lie and what becomes of them.
 #[derive(clap::Args, Clone, Debug, Default)]
-pub struct Place {
+pub struct OwnImages {
     /// Where the images of mnist or folder lie, if not in their place in the data folder
     #[arg(long, value_name = "DIR", default_value = "", hide_default_value = true)]
     pub folder: String,
@@ -96,17 +96,17 @@ pub struct Place {
 pub struct Wanted {
     name: DatasetName,
     difficulty: f32,
-    place: Place,
+    own: OwnImages,
 }
 
 impl Wanted {
     /// Checks what a configuration checks.
-    pub fn new(name: DatasetName, difficulty: f32, place: &Place) -> Result<Self> {
+    pub fn new(name: DatasetName, difficulty: f32, own: &OwnImages) -> Result<Self> {
         let config = ExperimentConfig {
             dataset: name,
             difficulty,
-            folder: place.folder.clone(),
-            image_size: place.image_size,
+            folder: own.folder.clone(),
+            image_size: own.image_size,
             ..ExperimentConfig::default()
         };
         crate::args::validate(&config)?;
@@ -114,29 +114,29 @@ impl Wanted {
     }
 
     fn folder(&self) -> Result<PathBuf> {
-        Ok(if self.place.folder.is_empty() { data_folder()?.join(self.name.name()) } else { PathBuf::from(&self.place.folder) })
+        Ok(if self.own.folder.is_empty() { data_folder()?.join(self.name.name()) } else { PathBuf::from(&self.own.folder) })
     }
 }
 
 impl From<&ExperimentConfig> for Wanted {
     fn from(config: &ExperimentConfig) -> Self {
-        let place = Place { folder: config.folder.clone(), image_size: config.image_size };
-        Self { name: config.dataset, difficulty: config.difficulty, place }
+        let own = OwnImages { folder: config.folder.clone(), image_size: config.image_size };
+        Self { name: config.dataset, difficulty: config.difficulty, own }
     }
 }
 
 /// Runs a `data` subcommand; results go to standard output (as JSON where asked for), progress to standard error.
 pub fn run(command: &DataCommand, json: bool) -> Result<()> {
     let statuses = match command {
-        DataCommand::Fetch { dataset, from, damaged, place } => {
-            let wanted = Wanted::new(*dataset, 0.5, place)?;
+        DataCommand::Fetch { dataset, from, damaged, own } => {
+            let wanted = Wanted::new(*dataset, 0.5, own)?;
             fetch(&wanted, from.as_deref(), *damaged)?;
             vec![verify(&wanted)?]
         }
-        DataCommand::Verify { dataset, place } => vec![verify(&Wanted::new(*dataset, 0.5, place)?)?],
+        DataCommand::Verify { dataset, own } => vec![verify(&Wanted::new(*dataset, 0.5, own)?)?],
         DataCommand::List => list()?,
-        DataCommand::Pack { dataset, out, chunk, place } => {
-            let manifest = pack(&require_dataset(&Wanted::new(*dataset, 0.5, place)?)?, *chunk, out)?;
+        DataCommand::Pack { dataset, out, chunk, own } => {
+            let manifest = pack(&require_dataset(&Wanted::new(*dataset, 0.5, own)?)?, *chunk, out)?;
             let found = format!("{} chunks, {}", manifest.chunks.len(), megabytes(manifest.total_bytes()));
             vec![Status::new(dataset.name(), "packed", out.display(), found)]
         }
@@ -172,7 +172,7 @@ pub fn require_dataset(wanted: &Wanted) -> Result<Dataset> {
     match Provider::of(name) {
         Provider::Server(kind) => labelled(Fetcher::open()?.fetch(kind, None)?, name),
         Provider::IdxFolder => local::mnist(&wanted.folder()?),
-        Provider::PictureFolder => Ok(local::folder(&Store::open()?, &wanted.folder()?, wanted.place.image_size, None)?.dataset),
+        Provider::PictureFolder => Ok(local::folder(&Store::open()?, &wanted.folder()?, wanted.own.image_size, None)?.dataset),
         Provider::Code => {
             let make = if name == DatasetName::BuiltInGrey { builtin::builtin_grey } else { builtin::builtin };
             Ok(make(wanted.difficulty, builtin::TRAIN, builtin::TEST, builtin::SEED))
@@ -215,7 +215,7 @@ fn fetch(wanted: &Wanted, from: Option<&Path>, damaged: Option<Damaged>) -> Resu
             let fetcher = Fetcher { damaged: damaged.unwrap_or(Damaged::Fail), ..Fetcher::open()? };
             fetcher.fetch(kind, from).map(drop)
         }
-        Provider::PictureFolder => local::folder(&Store::open()?, &wanted.folder()?, wanted.place.image_size, damaged).map(drop),
+        Provider::PictureFolder => local::folder(&Store::open()?, &wanted.folder()?, wanted.own.image_size, damaged).map(drop),
         Provider::IdxFolder | Provider::Code => Ok(()),
     }
 }
@@ -264,7 +264,7 @@ fn verify(wanted: &Wanted) -> Result<Status> {
             stored
         }
         Provider::PictureFolder => {
-            let (folder, side) = (wanted.folder()?, wanted.place.image_size);
+            let (folder, side) = (wanted.folder()?, wanted.own.image_size);
             let missing = || format!("{} is not packed; run `sparring data fetch folder` with the same flags", folder.display());
             local::current(&Store::open()?, &folder, side)?.with_context(missing)?
         }

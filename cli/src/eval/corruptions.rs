@@ -22,7 +22,7 @@ use crate::table;
 const MAX_BYTES: usize = 1 << 30;
 
 /// Where the corrupted images come from.
-pub enum Origin<'a> {
+pub enum CorruptedFrom<'a> {
     /// Made from the test set with this seed.
     Made(u64),
     /// A folder or a `.tar` of `NAME.npy` and `labels.npy`.
@@ -36,23 +36,23 @@ impl Grid {
     /// Evaluates `limit` images of every cell. `evaluate` is told images and how many there are.
     pub fn run(
         data: &Dataset,
-        origin: &Origin<'_>,
+        origin: &CorruptedFrom<'_>,
         limit: usize,
         said: impl Fn(&str),
         mut evaluate: impl FnMut(&Images) -> Result<Score>,
     ) -> Result<Self> {
         let mut grid = Vec::new();
         let labels = match origin {
-            Origin::Made(_) => Vec::new(),
-            Origin::Archive(path) => {
+            CorruptedFrom::Made(_) => Vec::new(),
+            CorruptedFrom::Archive(path) => {
                 open(path, "labels")?.with_context(|| format!("{} has no labels.npy", path.display()))?.labels("labels.npy")?
             }
         };
         for kind in Corruption::ALL.iter().copied() {
             let mut scores = Vec::new();
             let archived = match origin {
-                Origin::Made(_) => None,
-                Origin::Archive(path) => match open(path, &kind.file_stem())? {
+                CorruptedFrom::Made(_) => None,
+                CorruptedFrom::Archive(path) => match open(path, &kind.file_stem())? {
                     None => {
                         said(&format!("{} has no {}.npy; that kind is left out", path.display(), kind.file_stem()));
                         continue;
@@ -62,7 +62,7 @@ impl Grid {
             };
             for severity in Severity::ALL {
                 let images = match (origin, &archived) {
-                    (Origin::Made(seed), _) => {
+                    (CorruptedFrom::Made(seed), _) => {
                         let bytes = &data.test.bytes[..limit * data.image_bytes()];
                         let bytes = corrupt_all(bytes, data.extent, kind, severity, *seed)?;
                         Images { bytes: bytes.into(), labels: data.test.labels[..limit].to_vec() }

@@ -66,7 +66,7 @@ fn trained(
     let parent = parent_config(config, subset);
     let name = rundir::path(None, &parent)?;
     let path = name.file_name().map_or_else(|| name.clone(), |name| folder.with_file_name(name));
-    match rundir::look(&path, &parent, false)? {
+    match rundir::find(&path, &parent, false)? {
         Found::Finished(_) => console.say(format_args!("parent    trained already: {}", path.display())),
         Found::Nothing | Found::Unfinished => {
             let children: Vec<String> = config.learners.iter().filter(|l| l.method.needs_parent()).map(ToString::to_string).collect();

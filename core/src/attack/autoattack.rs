@@ -81,7 +81,7 @@ impl AutoAttackConfig {
 
 crate::names::named_enum! {
     /// One part of AutoAttack.
-    pub enum Part ("attack") {
+    pub enum Attack ("attack") {
         /// The clean image: what is wrong already needs no attack.
         Clean = "clean",
         /// APGD on the cross-entropy.
@@ -97,9 +97,9 @@ crate::names::named_enum! {
 
 /// What a part did.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartReport {
+pub struct AttackReport {
     /// Which.
-    pub part: Part,
+    pub part: Attack,
     /// Samples that stood before it.
     pub before: usize,
     /// Samples it broke.
@@ -114,8 +114,8 @@ pub struct Broken {
     /// Its index among the images.
     pub sample: u32,
     /// What broke it.
-    pub part: Part,
-    /// The image that is classified wrong, `[c][h][w]`; the clean one for [`Part::Clean`].
+    pub part: Attack,
+    /// The image that is classified wrong, `[c][h][w]`; the clean one for [`Attack::Clean`].
     pub image: Vec<f32>,
 }
 
@@ -127,12 +127,12 @@ pub struct AutoAttack {
     /// Number of samples at the start.
     pub total: usize,
     /// What each part did so far, in order.
-    pub reports: Vec<PartReport>,
+    pub reports: Vec<AttackReport>,
     /// Doubts about the result, for a person to read.
     pub warnings: Vec<String>,
     classes: usize,
     /// Parts that are run after the clean one.
-    parts: Vec<Part>,
+    parts: Vec<Attack>,
     /// Which of [`Self::stages`] is under way.
     stage: usize,
     /// Samples that stood when it began.
@@ -159,7 +159,7 @@ impl AutoAttack {
             reports: Vec::new(),
             warnings: Vec::new(),
             classes,
-            parts: Part::ALL.to_vec(),
+            parts: Attack::ALL.to_vec(),
             stage: 0,
             standing: samples,
             through: 0,
@@ -169,19 +169,19 @@ impl AutoAttack {
 
     /// The same run with these parts alone, in the usual order; the clean image is always looked at. For a look at one of them: the
     /// result is not AutoAttack's.
-    pub fn only(mut self, parts: &[Part]) -> Self {
+    pub fn only(mut self, parts: &[Attack]) -> Self {
         self.parts = parts.to_vec();
         self
     }
 
     /// Parts, and the rank of the target class of targeted ones: each goes over the samples that still stand.
-    fn stages(&self) -> Vec<(Part, usize)> {
+    fn stages(&self) -> Vec<(Attack, usize)> {
         let targets = self.config.targets.min(self.classes - 1);
-        let mut stages = vec![(Part::Clean, 0), (Part::ApgdCe, 0)];
-        stages.extend((0..targets).map(|rank| (Part::ApgdT, rank)));
-        stages.extend((0..targets).map(|rank| (Part::FabT, rank)));
-        stages.push((Part::Square, 0));
-        stages.retain(|(part, _)| *part == Part::Clean || self.parts.contains(part));
+        let mut stages = vec![(Attack::Clean, 0), (Attack::ApgdCe, 0)];
+        stages.extend((0..targets).map(|rank| (Attack::ApgdT, rank)));
+        stages.extend((0..targets).map(|rank| (Attack::FabT, rank)));
+        stages.push((Attack::Square, 0));
+        stages.retain(|(part, _)| *part == Attack::Clean || self.parts.contains(part));
         stages
     }
 
@@ -197,7 +197,7 @@ impl AutoAttack {
 
     /// Share of all samples that are classified right without an attack; before the clean part is through, of those seen.
     pub fn clean_accuracy(&self) -> f64 {
-        let wrong = self.reports.iter().find(|r| r.part == Part::Clean).map_or(0, |r| r.broken);
+        let wrong = self.reports.iter().find(|r| r.part == Attack::Clean).map_or(0, |r| r.broken);
         (self.total - wrong) as f64 / self.total.max(1) as f64
     }
 
@@ -221,13 +221,13 @@ impl AutoAttack {
         let samples = self.standing[self.through..to].to_vec();
         let run = arena.begin(device, &self.config, (part, rank), (data, images), &samples).await?;
         let answer = match part {
-            Part::Clean => arena.clean(),
-            Part::ApgdCe | Part::ApgdT => apgd::run(&run, device, part, rank).await?,
-            Part::FabT => fab::run(&run, device).await?,
-            Part::Square => square::run(&run, device).await?,
+            Attack::Clean => arena.clean(),
+            Attack::ApgdCe | Attack::ApgdT => apgd::run(&run, device, part, rank).await?,
+            Attack::FabT => fab::run(&run, device).await?,
+            Attack::Square => square::run(&run, device).await?,
         };
         let broken = run.verify(device, part, answer).await?;
-        if part == Part::Clean && self.through == 0 {
+        if part == Attack::Clean && self.through == 0 {
             self.warnings.extend(arena.doubts(device, data, images, &samples).await?);
         }
         self.survivors.extend(samples.iter().filter(|sample| broken.iter().all(|b| b.sample != **sample)));
@@ -236,16 +236,16 @@ impl AutoAttack {
         if self.through == self.standing.len() {
             self.standing = std::mem::take(&mut self.survivors);
             (self.through, self.stage) = (0, self.stage + 1);
-            if part == Part::Square {
+            if part == Attack::Square {
                 self.doubt_gradients();
             }
         }
         Ok(broken)
     }
 
-    fn record(&mut self, part: Part, broken: usize, seconds: f64) {
+    fn record(&mut self, part: Attack, broken: usize, seconds: f64) {
         if self.reports.last().is_none_or(|r| r.part != part) {
-            self.reports.push(PartReport { part, before: self.standing.len(), broken: 0, seconds: 0.0 });
+            self.reports.push(AttackReport { part, before: self.standing.len(), broken: 0, seconds: 0.0 });
         }
         if let Some(report) = self.reports.last_mut() {
             report.broken += broken;
@@ -255,7 +255,7 @@ impl AutoAttack {
 
     /// Square uses no gradient; where it breaks what the others could not, gradients may be masked.
     fn doubt_gradients(&mut self) {
-        let broken = self.reports.last().filter(|r| r.part == Part::Square).map_or(0, |r| r.broken);
+        let broken = self.reports.last().filter(|r| r.part == Attack::Square).map_or(0, |r| r.broken);
         if broken as f64 > 0.002 * self.total as f64 {
             self.warnings.push(format!(
                 "Square, which uses no gradient, broke {broken} of {} samples that the gradient attacks left: gradients may be masked, \
@@ -287,6 +287,6 @@ pub fn rises_with_eps(results: &[(f32, f64)]) -> Vec<String> {
 }
 
 /// The stream of a sample in an iteration of a part.
-fn stream(seed: u64, part: Part, iteration: u32, sample: u32) -> Stream {
+fn stream(seed: u64, part: Attack, iteration: u32, sample: u32) -> Stream {
     Stream::new(seed, Purpose::AutoAttack, (part as u64) << 32 | u64::from(iteration), u64::from(sample))
 }

@@ -9,7 +9,7 @@ pub mod autoattack;
 mod pgd;
 
 pub use adversary::{Adversary, Programs};
-pub use pgd::{Pgd, PgdConfig, Start};
+pub use pgd::{Pgd, PgdConfig, StartPoint};
 
 use crate::device::Device;
 use crate::error::{Error, Result};

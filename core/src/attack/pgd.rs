@@ -59,7 +59,7 @@ impl PgdConfig {
 
 /// Where an attack starts.
 #[derive(Clone, Copy, Debug)]
-pub enum Start<'a> {
+pub enum StartPoint<'a> {
     /// At the clean image.
     Clean,
     /// At the clean image plus this, `[c][h][w][n]`, projected.
@@ -129,17 +129,17 @@ impl Pgd {
     ///
     /// # Errors
     /// What the device says.
-    pub fn run(&self, device: &mut Device, gradient: &Program, step: &StepParams, start: Start) -> Result<()> {
+    pub fn run(&self, device: &mut Device, gradient: &Program, step: &StepParams, start: StartPoint) -> Result<()> {
         let step = StepParams { sample_offset: 0, ..*step };
         let x = self.io.adversarial.buffer();
         match start {
-            Start::Clean => {}
-            Start::Perturbed(values) => {
+            StartPoint::Clean => {}
+            StartPoint::Perturbed(values) => {
                 device.write_f32(x, 0, values)?;
                 device.run(&self.add, &step)?;
                 device.run(&self.project, &step)?;
             }
-            Start::At(values) => {
+            StartPoint::At(values) => {
                 device.write_f32(x, 0, values)?;
                 device.run(&self.project, &step)?;
             }
@@ -158,7 +158,7 @@ impl Pgd {
     /// What the device says.
     pub fn attack(&self, device: &mut Device, gradient: &Program, step: &StepParams, samples: &[u32], streams: (u64, u64)) -> Result<()> {
         if !self.config.random_start {
-            return self.run(device, gradient, step, Start::Clean);
+            return self.run(device, gradient, step, StartPoint::Clean);
         }
         let (lanes, eps) = (self.io.shape.n, self.config.eps);
         let mut values = self.starts.take();
@@ -175,8 +175,8 @@ impl Pgd {
             }
         }
         let start = match self.config.norm {
-            Norm::Linf => Start::Perturbed(&values),
-            Norm::L2 => Start::At(&values),
+            Norm::Linf => StartPoint::Perturbed(&values),
+            Norm::L2 => StartPoint::At(&values),
         };
         self.run(device, gradient, step, start)?;
         self.starts.set(values);

@@ -214,10 +214,20 @@ impl LearnerConfig {
 
     /// Whether an update of it needs the dense gradient.
     pub fn needs_gradient(&self) -> bool {
-        matches!(
-            self.recipe().dynamics,
-            Dynamics::PruneGrow { prune: Prune::Taylor, .. } | Dynamics::PruneGrow { grow: Grow::Gradient, .. }
-        )
+        match self.recipe().dynamics {
+            Dynamics::Static | Dynamics::Gradual => false,
+            Dynamics::PruneGrow { prune, grow } => {
+                let pruned = match prune {
+                    Prune::Taylor => true,
+                    Prune::Magnitude | Prune::Set | Prune::Threshold => false,
+                };
+                let grown = match grow {
+                    Grow::Gradient => true,
+                    Grow::Random | Grow::RandomUnfired | Grow::Momentum | Grow::MomentumNeuron => false,
+                };
+                pruned || grown
+            }
+        }
     }
 
     /// Checks that the options fit the method and each other.
@@ -242,7 +252,10 @@ impl LearnerConfig {
         if varied && !matches!(dynamics, Dynamics::PruneGrow { .. }) {
             return fail("prune, grow and redistribute belong to methods that change their topology: set or rigl");
         }
-        let fixed = matches!(self.method, Method::Snip | Method::SnipMask | Method::Grasp | Method::Gmp);
+        let fixed = match self.method {
+            Method::Snip | Method::SnipMask | Method::Grasp | Method::Gmp => true,
+            Method::Dense | Method::Static | Method::Set | Method::RigL | Method::Omp | Method::Lth | Method::PreErk => false,
+        };
         if fixed && self.allocation.is_some() {
             return fail("this method is an allocation of its own; with another one it is static");
         }

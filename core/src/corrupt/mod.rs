@@ -1,6 +1,6 @@
 //! Hard by corruption: the 19 common corruptions of CIFAR-C at five severities, natively and in the page alike.
 //!
-//! Every image is corrupted by numbers named after (seed, part, index, kind, severity), so a run, its resumption and an exported
+//! Every image is corrupted by numbers named after (seed, split, index, kind, severity), so a run, its resumption and an exported
 //! set agree. Source: Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions", 2019.
 
 mod blur;
@@ -15,7 +15,7 @@ mod weather;
 
 pub use set::{CorruptionSet, Severities};
 
-use crate::data::{Dataset, Images};
+use crate::data::{Dataset, Images, Split};
 use crate::error::{Error, Result};
 use crate::names::named_enum;
 use crate::platform::parallel;
@@ -194,18 +194,9 @@ pub fn corrupt(image: &mut Picture, kind: Corruption, severity: Severity, stream
     image.clip();
 }
 
-/// Which file an image is of; part of the name of its random numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The training file.
-    Train,
-    /// The test file.
-    Test,
-}
-
-/// The random numbers of one corrupted image.
-pub fn stream(seed: u64, part: Part, index: u64, kind: Corruption, severity: Severity) -> Stream {
-    let name = ((part as u64) << 32) | ((kind as u64 + 1) << 8) | u64::from(severity.0);
+/// The random numbers of one corrupted image, named by the file that it is of among other things.
+pub fn stream(seed: u64, split: Split, index: u64, kind: Corruption, severity: Severity) -> Stream {
+    let name = ((split as u64) << 32) | ((kind as u64 + 1) << 8) | u64::from(severity.0);
     Stream::new(seed, Purpose::Corruption, name, index)
 }
 
@@ -239,9 +230,9 @@ pub struct Plan {
 
 impl Plan {
     /// Kind and severity of an image; `None` where nothing is corrupted.
-    pub fn draw(&self, part: Part, index: u32) -> Option<(Corruption, Severity)> {
+    pub fn draw(&self, split: Split, index: u32) -> Option<(Corruption, Severity)> {
         let kinds: Vec<Corruption> = self.kinds.iter().collect();
-        let mut stream = Stream::new(self.seed, Purpose::Corruption, (part as u64) << 32, u64::from(index));
+        let mut stream = Stream::new(self.seed, Purpose::Corruption, (split as u64) << 32, u64::from(index));
         let kind = *kinds.get(stream.below(kinds.len().max(1) as u32) as usize)?;
         let severity = match self.severities {
             Severities::Mixed => Severity::ALL[stream.below(5) as usize],
@@ -256,12 +247,12 @@ impl Plan {
     /// `Shape` where the images are not of the dataset's extent.
     pub fn apply(&self, data: &Dataset, train: &[u32], test: &[u32]) -> Result<Dataset> {
         let mut out = data.clone();
-        self.images(&mut out.train, Part::Train, train, data.extent)?;
-        self.images(&mut out.test, Part::Test, test, data.extent)?;
+        self.images(&mut out.train, Split::Train, train, data.extent)?;
+        self.images(&mut out.test, Split::Test, test, data.extent)?;
         Ok(out)
     }
 
-    fn images(&self, images: &mut Images, part: Part, which: &[u32], extent: (usize, usize, usize)) -> Result<()> {
+    fn images(&self, images: &mut Images, split: Split, which: &[u32], extent: (usize, usize, usize)) -> Result<()> {
         let size = extent.0 * extent.1 * extent.2;
         let wrong = || Error::shape("corruption", "images", format!("of {size} bytes each"), "others");
         let count = images.len();
@@ -270,10 +261,10 @@ impl Plan {
         }
         parallel::chunks_mut(images.bytes.to_mut(), size, |i, bytes| {
             if which.binary_search(&(i as u32)).is_ok()
-                && let Some((kind, severity)) = self.draw(part, i as u32)
+                && let Some((kind, severity)) = self.draw(split, i as u32)
             {
                 // The extent was checked above, the only thing that can be wrong.
-                let _ = corrupt_bytes(bytes, extent, kind, severity, &mut stream(self.seed, part, i as u64, kind, severity));
+                let _ = corrupt_bytes(bytes, extent, kind, severity, &mut stream(self.seed, split, i as u64, kind, severity));
             }
         });
         Ok(())
@@ -293,7 +284,7 @@ pub fn corrupt_all(bytes: &[u8], extent: (usize, usize, usize), kind: Corruption
     let mut out = bytes.to_vec();
     parallel::chunks_mut(&mut out, size, |i, image| {
         // The extent was checked above, the only thing that can be wrong.
-        let _ = corrupt_bytes(image, extent, kind, severity, &mut stream(seed, Part::Test, i as u64, kind, severity));
+        let _ = corrupt_bytes(image, extent, kind, severity, &mut stream(seed, Split::Test, i as u64, kind, severity));
     });
     Ok(out)
 }

@@ -13,7 +13,7 @@ fn flat(c: usize, side: usize, value: f32) -> Picture {
 
 fn run(image: &Picture, kind: Corruption, severity: Severity, index: u64) -> Picture {
     let mut image = image.clone();
-    corrupt(&mut image, kind, severity, &mut stream(7, Part::Test, index, kind, severity));
+    corrupt(&mut image, kind, severity, &mut stream(7, Split::Test, index, kind, severity));
     image
 }
 
@@ -279,11 +279,11 @@ fn random_kinds_differ_by_image_and_others_do_not() {
         assert_eq!(same, fixed.contains(&kind), "{kind}");
     }
     let name = |part, index, kind, severity| stream(1, part, index, kind, severity).next_u32();
-    let first = name(Part::Train, 0, Corruption::Snow, Severity(1));
-    assert_ne!(first, name(Part::Test, 0, Corruption::Snow, Severity(1)));
-    assert_ne!(first, name(Part::Train, 1, Corruption::Snow, Severity(1)));
-    assert_ne!(first, name(Part::Train, 0, Corruption::Frost, Severity(1)));
-    assert_ne!(first, name(Part::Train, 0, Corruption::Snow, Severity(2)));
+    let first = name(Split::Train, 0, Corruption::Snow, Severity(1));
+    assert_ne!(first, name(Split::Test, 0, Corruption::Snow, Severity(1)));
+    assert_ne!(first, name(Split::Train, 1, Corruption::Snow, Severity(1)));
+    assert_ne!(first, name(Split::Train, 0, Corruption::Frost, Severity(1)));
+    assert_ne!(first, name(Split::Train, 0, Corruption::Snow, Severity(2)));
 }
 
 #[test]
@@ -340,9 +340,9 @@ fn a_plan_corrupts_what_it_is_asked_and_draws_evenly() {
     assert_eq!(seen, plan.apply(&data, &train, &[0, 3]).unwrap());
     for (i, (a, b)) in seen.train.bytes.chunks_exact(3072).zip(data.train.bytes.chunks_exact(3072)).enumerate() {
         assert_eq!(a != b, i < 30, "training image {i}");
-        if let Some((kind, severity)) = plan.draw(Part::Train, i as u32).filter(|_| i < 30) {
+        if let Some((kind, severity)) = plan.draw(Split::Train, i as u32).filter(|_| i < 30) {
             let mut bytes = b.to_vec();
-            corrupt_bytes(&mut bytes, data.extent, kind, severity, &mut stream(5, Part::Train, i as u64, kind, severity)).unwrap();
+            corrupt_bytes(&mut bytes, data.extent, kind, severity, &mut stream(5, Split::Train, i as u64, kind, severity)).unwrap();
             assert_eq!(a, bytes);
         }
     }
@@ -350,15 +350,15 @@ fn a_plan_corrupts_what_it_is_asked_and_draws_evenly() {
     assert_eq!((0..20).filter(|i| changed(*i)).collect::<Vec<_>>(), [0, 3]);
     let mut counts = [[0; 5]; 2];
     for i in 0..10_000 {
-        let (kind, severity) = plan.draw(Part::Train, i).unwrap();
+        let (kind, severity) = plan.draw(Split::Train, i).unwrap();
         counts[usize::from(kind == Corruption::Snow)][usize::from(severity.0) - 1] += 1;
     }
     // 1000 expected of each, standard deviation 30.
     assert!(counts.iter().flatten().all(|n| (850..1150).contains(n)), "{counts:?}");
     assert!(plan.apply(&data, &[40], &[]).unwrap_err().to_string().contains("3072 bytes"));
     let one = Plan { severities: Severities::One(Severity(4)), ..plan };
-    assert!((0..50).all(|i| one.draw(Part::Test, i).unwrap().1 == Severity(4)));
-    assert_eq!(Plan { kinds: CorruptionSet::NONE, ..plan }.draw(Part::Train, 0), None);
+    assert!((0..50).all(|i| one.draw(Split::Test, i).unwrap().1 == Severity(4)));
+    assert_eq!(Plan { kinds: CorruptionSet::NONE, ..plan }.draw(Split::Train, 0), None);
 }
 
 #[test]

@@ -473,5 +473,4 @@ impl<T: Real> Run<T> for SquareKeep {
 }
 
 #[cfg(test)]
-#[path = "tests/autoattack.rs"]
 mod tests;

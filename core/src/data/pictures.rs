@@ -280,5 +280,4 @@ pub fn images(
 }
 
 #[cfg(test)]
-#[path = "pictures_tests.rs"]
 pub(super) mod tests;

@@ -187,5 +187,4 @@ impl<'a> Contents<'a> {
 }
 
 #[cfg(test)]
-#[path = "tinyimagenet_tests.rs"]
 mod tests;

@@ -30,7 +30,7 @@ pub(crate) struct Stored<'a> {
 
 /// What the header says of a tensor.
 #[derive(Serialize)]
-struct Place {
+struct TensorEntry {
     data_offsets: (usize, usize),
     dtype: &'static str,
     shape: Vec<usize>,
@@ -41,7 +41,7 @@ struct Place {
 #[serde(untagged)]
 enum Said<'a> {
     Metadata(&'a BTreeMap<String, String>),
-    Place(Place),
+    Tensor(TensorEntry),
 }
 
 impl<'a> Content<'a> {
@@ -100,8 +100,8 @@ pub(crate) fn write_entries(metadata: &BTreeMap<String, String>, entries: &[Entr
     for entry in entries {
         let start = end;
         end += entry.bytes.len();
-        let place = Place { data_offsets: (start, end), dtype: entry.dtype, shape: entry.shape.clone() };
-        header.insert(entry.name, Said::Place(place));
+        let entry_of = TensorEntry { data_offsets: (start, end), dtype: entry.dtype, shape: entry.shape.clone() };
+        header.insert(entry.name, Said::Tensor(entry_of));
     }
     // Text and numbers under names: nothing that JSON cannot hold.
     let mut text = serde_json::to_string(&header).unwrap_or_default().into_bytes();

@@ -201,5 +201,4 @@ fn gather(tensor: &TensorRef<'_>, storages: &Storages<'_>, budget: &mut usize) -
 }
 
 #[cfg(test)]
-#[path = "torch_tests.rs"]
 mod tests;

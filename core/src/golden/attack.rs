@@ -2,8 +2,8 @@
 
 use super::check::Check;
 use super::net::{network, start};
-use super::{Case, Outcome, Tensors};
-use crate::attack::{AttackIo, Norm, Pgd, PgdConfig, Programs, Start};
+use super::{Case, Finding, Tensors};
+use crate::attack::{AttackIo, Norm, Pgd, PgdConfig, Programs, StartPoint};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::layout::{chwn_from_nchw, nchw_from_chwn};
@@ -20,7 +20,7 @@ const MAY_BE_OFF: f64 = 0.01;
 ///
 /// # Errors
 /// What the device says; `Format` where tensors are missing.
-pub async fn run(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Outcome> {
+pub async fn run(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Finding> {
     let (_, [n, c, h, w]) = tensors.with_rank::<4>("x")?;
     let shape = Shape { c, h, w, n: padded_batch(n) };
     let mut scratch = Scratch::default();
@@ -50,7 +50,7 @@ async fn attacks(
     device: &mut Device,
     programs: &Programs,
     (batch, io): (&Io, AttackIo),
-) -> Result<Outcome> {
+) -> Result<Finding> {
     let (pixels, [n, c, h, w]) = tensors.with_rank::<4>("x")?;
     let labels = tensors.values("y")?;
     if labels.len() != n {
@@ -75,7 +75,7 @@ async fn attacks(
         let attack = Pgd::new(device, batch, io, config)?;
         io.adversarial.upload(device, &clean)?;
         let perturbation = perturbation.map(layout).transpose()?;
-        let start = perturbation.as_ref().map_or(Start::Clean, |values| Start::Perturbed(values));
+        let start = perturbation.as_ref().map_or(StartPoint::Clean, |values| StartPoint::Perturbed(values));
         let step = StepParams { n_valid: n as u32, ..StepParams::default() };
         attack.run(device, programs.gradient(), &step, start)?;
         let got = nchw_from_chwn(&device.read_f32(io.adversarial.buffer(), 0, io.shape.len()).await?, n, c, h * w)?;
@@ -90,5 +90,5 @@ async fn attacks(
             check.exactly(name, image.iter().all(|v| (0.0..=1.0).contains(v)), "a pixel is outside 0..=1");
         }
     }
-    Ok(check.outcome())
+    Ok(check.finding())
 }

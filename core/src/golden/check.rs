@@ -1,6 +1,6 @@
 //! Comparison with the expected outputs, and how near is near enough.
 
-use super::Outcome;
+use super::Finding;
 
 /// Relative error of one layer in float32: sums of at most a few thousand products, each good to 6e-8, stay well below;
 /// a wrong tap, a wrong lane or a lost term is far above.
@@ -94,8 +94,8 @@ impl Check {
         self.exactly(what, off == 0, &format!("{off} of {} differ", want.len()));
     }
     /// What became of the case.
-    pub fn outcome(self) -> Outcome {
-        if self.wrong.is_empty() { Outcome::Passed(self.worst) } else { Outcome::Failed(self.wrong.join("; ")) }
+    pub fn finding(self) -> Finding {
+        if self.wrong.is_empty() { Finding::Passed(self.worst) } else { Finding::Failed(self.wrong.join("; ")) }
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
     fn close(got: &[f32], want: &[f32]) -> bool {
         let mut check = Check::default();
         check.close("x", got, want, LAYER_TOLERANCE);
-        matches!(check.outcome(), Outcome::Passed(_))
+        matches!(check.finding(), Finding::Passed(_))
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
             } else {
                 check.within("x", got, want, 0.1)
             }
-            matches!(check.outcome(), Outcome::Passed(_))
+            matches!(check.finding(), Finding::Passed(_))
         };
         assert!(passes(false, &[0.0, 0.09], &[0.0, 0.0]) && !passes(false, &[0.0, 0.11], &[0.0, 0.0]));
         assert!(passes(true, &[0.0, 0.19], &[0.0, 0.0]) && !passes(true, &[0.0, 0.21], &[0.0, 0.0]));

@@ -1,7 +1,7 @@
 //! Cases that no device computes: schedules, density allocation and topology rules.
 
 use super::check::{Check, HOST_TOLERANCE};
-use super::{Case, Outcome, Tensors};
+use super::{Case, Finding, Tensors};
 use crate::config::LrSchedule;
 use crate::error::{Error, Result};
 use crate::hardness::Forgetting;
@@ -14,7 +14,7 @@ use crate::sparse::{Growth, PruneRule, density, magnitude, update};
 use crate::train::schedule;
 
 /// Every list of the case is a schedule that must be known; learning rates go by epoch, death rates by step.
-pub fn schedules(case: &Case) -> Result<Outcome> {
+pub fn schedules(case: &Case) -> Result<Finding> {
     let epochs = case.count("epochs")? as u32;
     let steps = u64::from(epochs) * case.count("steps_per_epoch")? as u64;
     let mut check = Check::default();
@@ -53,19 +53,19 @@ pub fn schedules(case: &Case) -> Result<Outcome> {
         };
         check.close(name, &got, &want, HOST_TOLERANCE);
     }
-    Ok(check.outcome())
+    Ok(check.finding())
 }
 
 /// Densities by layer.
-pub fn erk(case: &Case) -> Result<Outcome> {
+pub fn erk(case: &Case) -> Result<Finding> {
     let mut check = Check::default();
     let got = density::erk(&case.shapes("shapes")?, case.number("density")?)?;
     check.close("densities", &got, &case.numbers("densities")?, HOST_TOLERANCE);
-    Ok(check.outcome())
+    Ok(check.finding())
 }
 
 /// One threshold over all layers: tensors `w0`, `w1`, ... under masks `m0`, `m1`, ...
-pub fn global_magnitude(case: &Case, tensors: &Tensors) -> Result<Outcome> {
+pub fn global_magnitude(case: &Case, tensors: &Tensors) -> Result<Finding> {
     let names: Vec<&str> = tensors.all().keys().filter_map(|name| name.strip_prefix('w')).collect();
     let weights = names.iter().map(|name| tensors.values(&format!("w{name}"))).collect::<Result<Vec<_>>>()?;
     let mut check = Check::default();
@@ -74,11 +74,11 @@ pub fn global_magnitude(case: &Case, tensors: &Tensors) -> Result<Outcome> {
     for ((name, weight), kept) in names.iter().zip(&weights).zip(kept) {
         check.equal(&format!("m{name}"), &positions_mask(&kept, weight.len()), tensors.values(&format!("m{name}"))?);
     }
-    Ok(check.outcome())
+    Ok(check.finding())
 }
 
 /// Which weights each rule keeps; what grows after magnitude pruning; and both in one update, as RigL does it.
-pub fn topology(case: &Case, tensors: &Tensors) -> Result<Outcome> {
+pub fn topology(case: &Case, tensors: &Tensors) -> Result<Finding> {
     let (weight, mask) = (tensors.values("weight")?, tensors.values("mask")?);
     let (gradient, momentum) = (tensors.values("grad")?, tensors.values("momentum")?);
     let (rate, n) = (case.number("death_rate")?, weight.len());
@@ -119,11 +119,11 @@ pub fn topology(case: &Case, tensors: &Tensors) -> Result<Outcome> {
     let mut stream = update::growth_stream(0, 1, 0);
     let (next, _) = update::grow(Growth::Gradient(gradient), &positions, kept, n, removed, &mut stream)?;
     check.equal("magnitude pruning and gradient growth in one update", &positions_mask(&next, n), tensors.values("grow_gradient")?);
-    Ok(check.outcome())
+    Ok(check.finding())
 }
 
 /// Correct-to-wrong transitions of samples over epochs: `correct` is `[epoch, sample]`.
-pub fn forgetting(tensors: &Tensors) -> Result<Outcome> {
+pub fn forgetting(tensors: &Tensors) -> Result<Finding> {
     let (correct, [_, samples]) = tensors.with_rank::<2>("correct")?;
     let mut forgetting = Forgetting::default();
     for epoch in correct.chunks(samples.max(1)) {
@@ -136,5 +136,5 @@ pub fn forgetting(tensors: &Tensors) -> Result<Outcome> {
     // What was never learned has no transitions; the case counts it as 0.
     let events: Vec<f32> = scores.into_iter().map(|s| if s.is_finite() { s } else { 0.0 }).collect();
     check.equal("forgetting_events", &events, tensors.values("forgetting_events")?);
-    Ok(check.outcome())
+    Ok(check.finding())
 }

@@ -2,7 +2,7 @@
 
 use super::bench::Bench;
 use super::check::{Check, LAYER_TOLERANCE};
-use super::{Case, Outcome, Tensors};
+use super::{Case, Finding, Tensors};
 use crate::error::{Error, Result};
 use crate::layout::{chwn_from_nchw, nchw_from_chwn};
 use crate::ops::loss::{SAMPLE_WORDS, TOTAL_WORDS};
@@ -49,7 +49,7 @@ fn extents(tensors: &Tensors, name: &str) -> Result<[usize; 4]> {
 }
 
 /// All three directions, with the dense weight and with the same weight as CSR.
-pub async fn convolution(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) -> Result<Outcome> {
+pub async fn convolution(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) -> Result<Finding> {
     let (stride, pad) = (case.number_or("stride", 1.0)? as usize, case.number_or("padding", 0.0)? as usize);
     let [n, c_in, h_in, w_in] = extents(tensors, "x")?;
     let [_, c_out, h_out, w_out] = extents(tensors, "y")?;
@@ -96,11 +96,11 @@ pub async fn convolution(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) 
         check.close(&format!("{kind} dweight"), &bench.read(dw, want_dw.len()).await?, want_dw, LAYER_TOLERANCE);
         check.close(&format!("{kind} dbias"), &bench.read(dbias, c_out).await?, tensors.values("dbias")?, LAYER_TOLERANCE);
     }
-    Ok(check.outcome())
+    Ok(check.finding())
 }
 
 /// Train mode in both directions with running statistics, and eval mode with the statistics from before.
-pub async fn batchnorm(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) -> Result<Outcome> {
+pub async fn batchnorm(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) -> Result<Finding> {
     let (eps, momentum) = (case.number("eps")? as f32, case.number("momentum")? as f32);
     let [n, c, h, w] = extents(tensors, "x")?;
     let (shape, batch) = (Shape { c, h, w, n: padded_batch(n) }, Batch { n, c, plane: h * w });
@@ -146,11 +146,11 @@ pub async fn batchnorm(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) ->
         check.close(first, &got[..c], tensors.values(first)?, LAYER_TOLERANCE);
         check.close(second, &got[c..], tensors.values(second)?, LAYER_TOLERANCE);
     }
-    Ok(check.outcome())
+    Ok(check.finding())
 }
 
 /// The loss op with its gradient and per-sample scores; AutoAttack's loss `dlr`, where that is built in.
-pub async fn scores(tensors: &Tensors, bench: &mut Bench<'_>) -> Result<Outcome> {
+pub async fn scores(tensors: &Tensors, bench: &mut Bench<'_>) -> Result<Finding> {
     /// Records start at this sample, so that the offset is tested too.
     const OFFSET: usize = 3;
     let (logits, [n, classes]) = tensors.with_rank::<2>("logits")?;
@@ -202,12 +202,12 @@ pub async fn scores(tensors: &Tensors, bench: &mut Bench<'_>) -> Result<Outcome>
         let wrong: Vec<f32> = predicted.iter().zip(labels).map(|(p, l)| f32::from(u8::from(p != l))).collect();
         check.equal("fooled", &values[lanes..lanes + n], &wrong);
     }
-    Ok(check.outcome())
+    Ok(check.finding())
 }
 
 /// Every step of an optimiser on the dense tensor (times its mask) and, where there is a mask, on the active values alone:
 /// the two must agree at the active places.
-pub async fn optimizer(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) -> Result<Outcome> {
+pub async fn optimizer(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) -> Result<Finding> {
     let adam = case.text("name")?.starts_with("adam");
     let (masked, reset) = (case.flag("masked")?, case.flag("momentum_reset")?);
     let (gradients, [steps, len]) = tensors.with_rank::<2>("grads")?;
@@ -248,7 +248,7 @@ pub async fn optimizer(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) ->
             }
         }
     }
-    Ok(check.outcome())
+    Ok(check.finding())
 }
 
 /// What the cases were made with, unless one says otherwise: the paper's SGD, and PyTorch's Adam with the paper's decay.

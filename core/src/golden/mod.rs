@@ -29,7 +29,7 @@ pub const INDEX: &str = "golden.json";
 /// What became of a case.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum Finding {
     /// Everything within tolerance; the largest relative error seen.
     Passed(f64),
     /// What was wrong, by tensor; or the error that stopped it.
@@ -42,7 +42,7 @@ pub struct CaseReport {
     /// E.g. `conv2d-3`, `erk-vgg16_c10-0.2`.
     pub name: String,
     /// What became of it.
-    pub outcome: Outcome,
+    pub finding: Finding,
 }
 
 /// All cases of a folder. Its text closes with `N passed, N failed`.
@@ -55,12 +55,12 @@ pub struct Report {
 impl Report {
     /// Number of cases that passed.
     pub fn passed(&self) -> usize {
-        self.cases.iter().filter(|c| matches!(c.outcome, Outcome::Passed(_))).count()
+        self.cases.iter().filter(|c| matches!(c.finding, Finding::Passed(_))).count()
     }
     /// Names and reasons of the cases that failed.
     pub fn failures(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.cases.iter().filter_map(|c| match &c.outcome {
-            Outcome::Failed(reason) => Some((c.name.as_str(), reason.as_str())),
+        self.cases.iter().filter_map(|c| match &c.finding {
+            Finding::Failed(reason) => Some((c.name.as_str(), reason.as_str())),
             _ => None,
         })
     }
@@ -86,16 +86,16 @@ impl fmt::Display for Report {
 pub async fn run(read: &dyn Fn(&str) -> Result<Vec<u8>>, device: &mut Device) -> Result<Report> {
     let mut report = Report::default();
     for case in Case::list(&read(INDEX)?)? {
-        let outcome = match run_case(&case, read, device).await {
-            Ok(outcome) => outcome,
-            Err(error) => Outcome::Failed(error.to_string()),
+        let finding = match run_case(&case, read, device).await {
+            Ok(finding) => finding,
+            Err(error) => Finding::Failed(error.to_string()),
         };
-        report.cases.push(CaseReport { name: case.name(), outcome });
+        report.cases.push(CaseReport { name: case.name(), finding });
     }
     Ok(report)
 }
 
-async fn run_case(case: &Case, read: &dyn Fn(&str) -> Result<Vec<u8>>, device: &mut Device) -> Result<Outcome> {
+async fn run_case(case: &Case, read: &dyn Fn(&str) -> Result<Vec<u8>>, device: &mut Device) -> Result<Finding> {
     let tensors = || Tensors::parse(case.file()?, &read(case.file()?)?);
     match case.kind() {
         "schedules" => host::schedules(case),
@@ -106,14 +106,14 @@ async fn run_case(case: &Case, read: &dyn Fn(&str) -> Result<Vec<u8>>, device: &
         kind @ ("conv2d" | "linear" | "batchnorm" | "scores" | "optimizer") => {
             let tensors = tensors()?;
             let mut bench = Bench::new(device);
-            let outcome = match kind {
+            let finding = match kind {
                 "conv2d" | "linear" => kernels::convolution(case, &tensors, &mut bench).await,
                 "batchnorm" => kernels::batchnorm(case, &tensors, &mut bench).await,
                 "scores" => kernels::scores(&tensors, &mut bench).await,
                 _ => kernels::optimizer(case, &tensors, &mut bench).await,
             };
             bench.clear();
-            outcome
+            finding
         }
         "forgetting" => host::forgetting(&tensors()?),
         "attack" => attack::run(case, &tensors()?, device).await,

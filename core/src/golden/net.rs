@@ -3,7 +3,7 @@
 #[cfg(feature = "oracle")]
 use super::check::CURVATURE_TOLERANCE;
 use super::check::{Check, LAYER_TOLERANCE, STEPS_TOLERANCE};
-use super::{Case, Outcome, Tensors};
+use super::{Case, Finding, Tensors};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::formats::StateDict;
@@ -27,7 +27,7 @@ const STD: [f32; 4] = [0.2023, 0.1994, 0.2010, 1.0];
 ///
 /// # Errors
 /// `UnknownName` for a case that is neither; what the device says.
-pub async fn run(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Outcome> {
+pub async fn run(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Finding> {
     match case.text("name")? {
         "train" => train(case, tensors, device).await,
         "scores" => scores(case, tensors, device).await,
@@ -36,7 +36,7 @@ pub async fn run(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<
 }
 
 /// Scores of connections (SNIP on the device, GraSP in float64 where this build has it), the logits and GraNd in eval mode.
-async fn scores(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Outcome> {
+async fn scores(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Finding> {
     let (pixels, [n, c, h, w]) = tensors.with_rank::<4>("x")?;
     let lanes = padded_batch(n);
     let mut io = Io::new(device, (c, h, w), lanes, n)?;
@@ -101,7 +101,7 @@ async fn scores(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<O
     scratch.free(device);
     io.free(device);
     result?;
-    Ok(check.outcome())
+    Ok(check.finding())
 }
 
 /// The state that a case starts from.
@@ -124,7 +124,7 @@ pub(super) fn network(extent: (usize, usize, usize), tensors: &Tensors) -> Resul
 
 /// Masked steps of SGD: the losses, and the state after the last. With masks that do not change, truly sparse weights must
 /// come to the same.
-async fn train(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Outcome> {
+async fn train(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Finding> {
     let mut check = Check::default();
     for (kind, placement) in [("masked", Placement::Masked as fn(Vec<u32>) -> Placement), ("sparse", Placement::Sparse)] {
         let (_, [_, n, c, h, w]) = tensors.with_rank::<5>("xs")?;
@@ -137,7 +137,7 @@ async fn train(case: &Case, tensors: &Tensors, device: &mut Device) -> Result<Ou
         io.free(device);
         result?;
     }
-    Ok(check.outcome())
+    Ok(check.finding())
 }
 
 #[expect(clippy::too_many_arguments, reason = "one run of a case, with what its caller must give back")]

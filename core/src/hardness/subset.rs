@@ -80,6 +80,15 @@ impl FromStr for Subset {
     fn from_str(s: &str) -> Result<Self> {
         let (name, fraction) = s.split_once(':').map_or((s, None), |(a, b)| (a, Some(b)));
         let fraction = match fraction {
+            None if name != "all" => {
+                let example = format!("{name}:0.5");
+                return match example.parse::<Self>() {
+                    Ok(_) => Err(Error::config(format!(
+                        "subset '{s}' needs its share of the training samples behind a colon, such as {example}"
+                    ))),
+                    Err(unknown) => Err(unknown),
+                };
+            }
             None => 1.0,
             Some(text) => parse_f64(text).filter(|p| *p > 0.0 && *p <= 1.0).ok_or_else(|| {
                 Error::config(format!("subset '{s}': the part after ':' must be a fraction above 0 and at most 1, found '{text}'"))

@@ -62,7 +62,7 @@ pub struct Mismatch {
     pub found: String,
 }
 
-/// The outcome of a check.
+/// What a check says.
 pub type Check = Result<(), Mismatch>;
 
 /// A mismatch unless it holds.

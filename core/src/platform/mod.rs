@@ -1,7 +1,7 @@
 //! What differs between native and the page: threads, the processor's name, numbers out of text. The only place for `cfg(target_arch)`.
 //!
-//! Callers see one function, [`parallel_for`], which runs its tasks in any order; without this seam every kernel would
-//! carry its own `cfg`.
+//! Callers see plain functions such as [`parallel_for`], which runs its tasks in any order; without this seam every kernel
+//! would carry its own `cfg`.
 
 mod gpu_wait;
 #[cfg(not(target_arch = "wasm32"))]

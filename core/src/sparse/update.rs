@@ -1,4 +1,4 @@
-//! One topology update of one layer: prune, then grow back exactly as many, in either semantics.
+//! One topology update of one layer: prune, then grow, in either semantics.
 //!
 //! Rates, order and what survives follow the paper's code: a weight pruned and regrown in the same update keeps its value
 //! and moments, any other regrown weight starts at zero.
@@ -14,7 +14,7 @@ use crate::rng::{Purpose, Stream};
 pub struct Change {
     /// Removed and not regrown in the same update.
     pub pruned: usize,
-    /// New since before the update; equals `pruned`.
+    /// New since before the update; as many as `pruned` where the layer keeps its density.
     pub grown: usize,
     /// Removed and regrown in the same update: they keep value and moments.
     pub regrown: usize,

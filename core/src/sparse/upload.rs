@@ -1,7 +1,8 @@
 //! A sparse weight's index buffers on a device.
 //!
-//! Their size depends on the number of non-zeros alone, which no topology update changes: buffers and programs stay, only
-//! their contents are written again.
+//! Their size depends on the layer and its number of non-zeros. Most topology updates keep that number: buffers and programs stay, only
+//! their contents are written again. Where it changes (gradual pruning, redistribution, another density), the weight gets new buffers and
+//! the programs are compiled again.
 
 use super::csr::{Csr, WeightShape};
 use crate::device::Device;

@@ -29,7 +29,7 @@ const RECENT: usize = 15;
 
 /// What a learner does next.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Phase {
+pub enum Next {
     /// Training steps.
     Train,
     /// Evaluation: which part of it ([`super::session::Session`] has the list), and from which sample on.
@@ -62,7 +62,7 @@ pub struct Learner {
     /// Its programs on the attack's pixels, in an adversarial run.
     pub(super) under_attack: Option<Programs>,
     /// What it does next.
-    pub phase: Phase,
+    pub next: Next,
     /// The latest evaluation.
     pub latest: Evaluation,
     /// The one under way.
@@ -127,7 +127,7 @@ impl Learner {
             control: corner.control,
             net,
             under_attack: None,
-            phase: Phase::Train,
+            next: Next::Train,
             latest: Evaluation::default(),
             pending: Pending::default(),
             failed: None,
@@ -289,7 +289,7 @@ impl Learner {
                 self.step
             );
             self.failed = Some(reason.clone());
-            self.phase = Phase::Done;
+            self.next = Next::Done;
             events.push(Event::LearnerFailed { learner: index, reason });
             return Ok(events);
         }
@@ -301,7 +301,7 @@ impl Learner {
             tally.add_difference(&self.totals, &[0.0; TOTAL_WORDS]);
             self.latest.train = tally.score();
             self.totals = [0.0; TOTAL_WORDS];
-            self.phase = Phase::Evaluate(0, 0);
+            self.next = Next::Evaluate(0, 0);
         }
         Ok(events)
     }
@@ -320,7 +320,7 @@ impl Learner {
     pub fn next_epoch(&mut self, config: &ExperimentConfig) {
         self.epoch += 1;
         self.step = 0;
-        self.phase = if self.epoch == config.epochs { Phase::Done } else { Phase::Train };
+        self.next = if self.epoch == config.epochs { Next::Done } else { Next::Train };
         self.order = order(config.seed, u64::from(self.epoch), &self.indices);
     }
 
@@ -334,7 +334,7 @@ impl Learner {
         self.prepare_attack(ring.work)?;
         for at in (from..end).step_by(config.samples_a_pass()) {
             let samples = &self.order[at..(at + config.samples_a_pass()).min(end)];
-            ring.work.load(config, ring.data, samples, self.epoch)?;
+            ring.work.upload(config, ring.data, samples, self.epoch)?;
             let step = StepParams { batch: batch as u32, ..step_params(config, lr, samples.len()) };
             let last = at + samples.len() == end;
             if let (Some(adversary), Some(programs)) = (&ring.work.adversary, &self.under_attack) {

@@ -1,7 +1,7 @@
-//! Scores of single connections before training: SNIP and GraSP.
+//! Scores of single connections before training: SNIP. GraSP has its own module, since it runs on the float64 device.
 //!
-//! Both ask for gradients at weights that a sparse learner does not have, so they plan a dense network of their own, use it
-//! once and give it back.
+//! SNIP asks for gradients at weights that a sparse learner does not have, so it plans a dense network of its own on the training device,
+//! uses it for one batch and gives it back.
 
 use super::workspace::{Ring, add_gradients};
 use crate::data::batch::order;
@@ -56,7 +56,7 @@ pub async fn snip(ring: &mut Ring<'_>, graph: &Graph, indices: &[u32]) -> Result
     let gradients = async {
         let mut sum = None;
         for part in batch.chunks(config.samples_a_pass()) {
-            ring.work.load(config, ring.data, part, 0)?;
+            ring.work.upload(config, ring.data, part, 0)?;
             let step = StepParams { n_valid: part.len() as u32, batch: batch.len() as u32, ..StepParams::default() };
             add_gradients(&mut sum, net.dense_gradients(&mut ring.work.device, &mut ring.work.scratch, &all, &step).await?);
         }

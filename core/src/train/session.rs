@@ -4,7 +4,7 @@
 //! stay abreast and their curves grow together.
 
 mod evaluation;
-pub mod look;
+pub mod inspection;
 mod resume;
 mod samples;
 mod steer;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, DataIdentity};
 use super::corner::Corner;
-use super::learner::{Learner, Phase};
+use super::learner::{Learner, Next};
 use super::parent::Parents;
 use super::workspace::{Ring, Workspace};
 use crate::config::ExperimentConfig;
@@ -50,9 +50,9 @@ pub struct Best {
 
 /// What a session's learners are made from.
 #[derive(Clone, Copy)]
-enum Origin<'a> {
+enum Opening<'a> {
     /// Their beginning, and the dense parents of those that have one.
-    Start(&'a Parents),
+    Fresh(&'a Parents),
     /// A checkpoint.
     Saved(&'a Checkpoint),
 }
@@ -71,7 +71,7 @@ pub struct Session {
     steering: Steering,
     started: bool,
     finished: bool,
-    look: Option<look::Look>,
+    inspection: Option<inspection::Inspection>,
 }
 
 impl Session {
@@ -95,7 +95,7 @@ impl Session {
         parents: &Parents,
         device: Device,
     ) -> Result<Self> {
-        Self::plan(config, data, scores, device, Origin::Start(parents)).await
+        Self::plan(config, data, scores, device, Opening::Fresh(parents)).await
     }
 
     /// Plans every learner, as it starts or as it was saved.
@@ -104,18 +104,18 @@ impl Session {
         data: Arc<Dataset>,
         scores: Option<Arc<Scores>>,
         device: Device,
-        origin: Origin<'_>,
+        opening: Opening<'_>,
     ) -> Result<Self> {
         config.validate()?;
         let (train, validation) = train_validation_split(&data);
         let evaluation = Evaluation::new(&config, &data, &validation, scores.as_deref())?;
-        if let Origin::Saved(saved) = origin {
+        if let Opening::Saved(saved) = opening {
             saved.check_data(&DataIdentity::new(&data, evaluation.hard.as_deref()))?;
         }
         let corners = corners(&config, &data, &train, scores.as_deref())?;
         let seen = seen(&config, &data, &corners, &evaluation)?;
         let mut work = Workspace::new(device, &config, &data)?;
-        let learners = learners(&config, &seen, &mut work, corners, origin).await?;
+        let learners = learners(&config, &seen, &mut work, corners, opening).await?;
         Ok(Self {
             config,
             data,
@@ -127,7 +127,7 @@ impl Session {
             steering: Steering::default(),
             started: false,
             finished: false,
-            look: None,
+            inspection: None,
         })
     }
 
@@ -143,7 +143,7 @@ impl Session {
             return Ok(Vec::new());
         }
         let behind = |(_, a): &(usize, &Learner), (_, b): &(usize, &Learner)| a.progress(&self.config).total_cmp(&b.progress(&self.config));
-        let goes = |l: &Learner| l.phase != Phase::Done && self.steering.hold.is_none_or(|epochs| l.epoch < epochs);
+        let goes = |l: &Learner| l.next != Next::Done && self.steering.hold.is_none_or(|epochs| l.epoch < epochs);
         let next = self.learners.iter().enumerate().filter(|(_, l)| goes(l)).min_by(behind).map(|(i, _)| i);
         let mut events = std::mem::take(&mut self.steering.changed);
         if let Some(learner) = next {
@@ -161,10 +161,10 @@ impl Session {
         let mut events = if self.started { Vec::new() } else { self.start() };
         events.append(&mut self.steering.changed);
         for i in 0..self.learners.len() {
-            while matches!(self.learners[i].phase, Phase::Evaluate(..)) {
+            while matches!(self.learners[i].next, Next::Evaluate(..)) {
                 events.extend(self.slice(i, 1).await?);
             }
-            while self.learners[i].phase == Phase::Train {
+            while self.learners[i].next == Next::Train {
                 let changes = self.steering.densities.iter().any(|(learner, _)| *learner == i);
                 events.extend(self.slice(i, 1).await?);
                 if !changes {
@@ -203,8 +203,8 @@ impl Session {
         for learner in self.learners {
             learner.net.free(&mut self.work.device);
         }
-        if let Some(look) = self.look {
-            look.free(&mut self.work.device);
+        if let Some(inspection) = self.inspection {
+            inspection.free(&mut self.work.device);
         }
         self.work.into_device()
     }
@@ -239,7 +239,7 @@ impl Session {
     }
 
     fn finish_if_done(&mut self, events: &mut Vec<Event>) {
-        if !self.finished && self.learners.iter().all(|l| l.phase == Phase::Done) {
+        if !self.finished && self.learners.iter().all(|l| l.next == Next::Done) {
             self.finished = true;
             events.push(Event::Finished { summary: self.summary() });
         }
@@ -252,9 +252,9 @@ impl Session {
     }
 
     async fn slice(&mut self, index: usize, max_steps: usize) -> Result<Vec<Event>> {
-        match self.learners[index].phase {
-            Phase::Done => Ok(Vec::new()),
-            Phase::Train => {
+        match self.learners[index].next {
+            Next::Done => Ok(Vec::new()),
+            Next::Train => {
                 let Self { config, seen, work, learners, steering, .. } = self;
                 let mut ring = Ring { config, data: seen, work };
                 match steering.density_of(index) {
@@ -262,7 +262,7 @@ impl Session {
                     None => learners[index].train_slice(&mut ring, steering.lr, SLICE_MS, max_steps, index).await,
                 }
             }
-            Phase::Evaluate(part, at) => self.evaluate_part(index, part, at).await,
+            Next::Evaluate(part, at) => self.evaluate_part(index, part, at).await,
         }
     }
 }
@@ -303,7 +303,7 @@ async fn learners(
     data: &Dataset,
     work: &mut Workspace,
     corners: Sides,
-    origin: Origin<'_>,
+    opening: Opening<'_>,
 ) -> Result<Vec<Learner>> {
     let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
     let graph = config.graph(input)?;
@@ -313,12 +313,12 @@ async fn learners(
     for (subset, control, indices) in corners {
         for &learner in &config.learners {
             let corner = Corner { config: learner, subset, control, indices: indices.clone() };
-            learners.push(match origin {
-                Origin::Start(parents) => {
+            learners.push(match opening {
+                Opening::Fresh(parents) => {
                     let parent = parents.get(&subset.to_string()).map(Arc::as_ref);
                     Learner::new(&mut ring, corner, graph.clone(), &start, parent).await?
                 }
-                Origin::Saved(saved) => Learner::restore(&mut ring, corner, graph.clone(), &start, saved, learners.len())?,
+                Opening::Saved(saved) => Learner::restore(&mut ring, corner, graph.clone(), &start, saved, learners.len())?,
             });
         }
     }

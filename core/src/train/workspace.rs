@@ -50,7 +50,7 @@ impl Workspace {
     ///
     /// # Errors
     /// As [`HostBatch::fill`]; what the device says.
-    pub fn load(&mut self, config: &ExperimentConfig, data: &Dataset, samples: &[u32], epoch: u32) -> Result<()> {
+    pub fn upload(&mut self, config: &ExperimentConfig, data: &Dataset, samples: &[u32], epoch: u32) -> Result<()> {
         fill(&mut self.batch, config, data, self.lanes, samples, epoch)?;
         self.io.upload(&mut self.device, &self.batch)
     }

@@ -1,7 +1,7 @@
 //! APGD: auto projected gradient descent, on the cross-entropy or on the targeted difference of logits ratio.
 
 use super::arena::{Run, scale_to};
-use super::{Part, stream};
+use super::{Attack, stream};
 use crate::device::Device;
 use crate::error::Result;
 use crate::ops::BufferId;
@@ -21,7 +21,7 @@ fn checkpoints(steps: u32) -> Vec<(u32, u32)> {
 }
 
 /// Runs it; where the answer is.
-pub(super) async fn run(run: &Run<'_>, device: &mut Device, part: Part, rank: usize) -> Result<BufferId> {
+pub(super) async fn run(run: &Run<'_>, device: &mut Device, part: Attack, rank: usize) -> Result<BufferId> {
     let (arena, steps) = (run.arena, run.config.apgd_steps);
     run.start(device, |sample, values| {
         let mut stream = stream(run.config.seed, part, rank as u32, sample);
@@ -33,7 +33,7 @@ pub(super) async fn run(run: &Run<'_>, device: &mut Device, part: Part, rank: us
     lanes[..n].fill(2.0 * arena.ball.eps);
     device.write_f32(arena.buffers.lanes, 0, &lanes)?;
     let checks = checkpoints(steps);
-    let program = &arena.programs.apgd[usize::from(part == Part::ApgdT)];
+    let program = &arena.programs.apgd[usize::from(part == Attack::ApgdT)];
     // Pass i is at the point after i steps, and takes the step that follows; what the last one takes is not looked at.
     for i in 0..=steps {
         let interval = checks.iter().find(|(at, _)| *at == i).map_or(0, |(_, length)| *length);

@@ -1,6 +1,6 @@
 //! AutoAttack's buffers and programs for one network, and a batch's way through one part.
 
-use super::{AutoAttackConfig, Broken, Part};
+use super::{Attack, AutoAttackConfig, Broken};
 use crate::attack::AttackIo;
 use crate::attack::Norm;
 use crate::data::batch::HostBatch;
@@ -67,7 +67,7 @@ pub(super) struct Programs {
     /// `x += clean`, then onto the ball: a start from a perturbation that was written to `x`.
     start: Program,
     /// Logits, margins and answers at `x`.
-    look: Program,
+    margin: Program,
     /// Gradient, keep, step, of both losses.
     pub apgd: [Program; 2],
     /// Gradient of the difference of logits, move.
@@ -129,12 +129,12 @@ impl Arena {
         &'a self,
         device: &mut Device,
         config: &'a AutoAttackConfig,
-        (part, rank): (Part, usize),
+        (part, rank): (Attack, usize),
         (data, images): (&Dataset, &Images),
         samples: &'a [u32],
     ) -> Result<Run<'a>> {
-        let step = self.load(device, data, images, samples)?;
-        if matches!(part, Part::ApgdT | Part::FabT) {
+        let step = self.upload(device, data, images, samples)?;
+        if matches!(part, Attack::ApgdT | Attack::FabT) {
             self.aim(device, images, samples, rank, &step).await?;
         }
         Ok(Run { arena: self, config, samples, step })
@@ -146,7 +146,7 @@ impl Arena {
     }
 
     /// Puts samples into the batch buffers and their pixels into every image.
-    fn load(&self, device: &mut Device, data: &Dataset, images: &Images, samples: &[u32]) -> Result<StepParams> {
+    fn upload(&self, device: &mut Device, data: &Dataset, images: &Images, samples: &[u32]) -> Result<StepParams> {
         let mut batch = HostBatch::default();
         batch.fill(data, images, samples, self.lanes(), None)?;
         self.batch.upload(device, &batch)?;
@@ -158,7 +158,7 @@ impl Arena {
 
     /// Writes each sample's target: of the classes but its label, the one at this rank of the clean logits, the largest first.
     async fn aim(&self, device: &mut Device, images: &Images, samples: &[u32], rank: usize, step: &StepParams) -> Result<()> {
-        device.run(&self.programs.look, step)?;
+        device.run(&self.programs.margin, step)?;
         let (n, classes) = (self.lanes(), self.classes);
         let logits = device.read_f32(self.buffers.logits, 0, classes * n).await?;
         let mut targets = vec![0; n];
@@ -173,11 +173,11 @@ impl Arena {
 
     /// The authors' checks on a batch of clean images: a network that answers differently each time, and gradients that vanish.
     pub(super) async fn doubts(&self, device: &mut Device, data: &Dataset, images: &Images, samples: &[u32]) -> Result<Vec<String>> {
-        let step = self.load(device, data, images, samples)?;
+        let step = self.upload(device, data, images, samples)?;
         let (n, words) = (self.lanes(), self.classes * self.lanes());
         let mut passes = Vec::new();
         for _ in 0..2 {
-            device.run(&self.programs.look, &step)?;
+            device.run(&self.programs.margin, &step)?;
             passes.push(device.read_f32(self.buffers.logits, 0, words).await?);
         }
         let mut doubts = Vec::new();
@@ -224,7 +224,7 @@ impl Run<'_> {
         device.run(&self.arena.programs.start, &self.step)
     }
     /// Which lanes an answer breaks: those whose image is in the ball and in the box, and is classified wrong.
-    pub async fn verify(&self, device: &mut Device, part: Part, answer: BufferId) -> Result<Vec<Broken>> {
+    pub async fn verify(&self, device: &mut Device, part: Attack, answer: BufferId) -> Result<Vec<Broken>> {
         let Self { arena, config, samples, step } = *self;
         let (n, len) = (arena.lanes(), arena.shape.len());
         let clean = device.read_f32(arena.io.clean.buffer(), 0, len).await?;
@@ -238,7 +238,7 @@ impl Run<'_> {
             }
         }
         arena.io.adversarial.upload(device, &pixels)?;
-        device.run(&arena.programs.look, &step)?;
+        device.run(&arena.programs.margin, &step)?;
         device.sync().await?;
         let values = device.read_f32(arena.buffers.values, 0, VALUE_ROWS * n).await?;
         let broken = samples.iter().enumerate().filter(|(lane, _)| values[n + lane] != 0.0);
@@ -310,14 +310,14 @@ impl Writer {
             })
         };
         use LaneLossKind::{CrossEntropy, Difference, DlrTargeted, Margin};
-        let look = on_pixels("look", Margin, false, &[], true)?;
+        let margin = on_pixels("margin", Margin, false, &[], true)?;
         let mut apgd = |kind| on_pixels("APGD", kind, true, &[apgd_keep, apgd_step], false);
         let apgd = [apgd(CrossEntropy)?, apgd(DlrTargeted)?];
         let fab_move = on_pixels("FAB, move", Difference, true, &[fab_step], false)?;
         let fab_keep = on_pixels("FAB, keep", Margin, false, &[fab_keep], false)?;
         let square = on_pixels("Square", Margin, false, &[square_keep, square_step], false)?;
         let (decode, start) = (device.compile("decode", &decode)?, device.compile("start", &start)?);
-        Ok(Programs { decode, start, look, apgd, fab_move, fab_keep, square })
+        Ok(Programs { decode, start, margin, apgd, fab_move, fab_keep, square })
     }
 
     /// The loss of every lane, and with `gradient` what follows from it at the pixels.

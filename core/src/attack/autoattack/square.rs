@@ -1,7 +1,7 @@
 //! Square: random search over windows (Andriushchenko et al. 2020), which asks for no gradient.
 
 use super::arena::{Run, scale_to};
-use super::{Part, stream};
+use super::{Attack, stream};
 use crate::device::Device;
 use crate::error::Result;
 use crate::ops::autoattack::SQUARE_WORDS;
@@ -106,7 +106,7 @@ pub(super) async fn run(run: &Run<'_>, device: &mut Device) -> Result<BufferId> 
     let (arena, queries, seed) = (run.arena, run.config.queries, run.config.seed);
     let (shape, ball, buffers) = (arena.shape, arena.ball, arena.buffers);
     run.start(device, |sample, values| {
-        first(shape, ball.l2, &mut stream(seed, Part::Square, 0, sample), values);
+        first(shape, ball.l2, &mut stream(seed, Attack::Square, 0, sample), values);
         scale_to(ball, values);
     })?;
     device.write_f32(buffers.lanes, 0, &vec![FAR; shape.n])?;
@@ -115,7 +115,7 @@ pub(super) async fn run(run: &Run<'_>, device: &mut Device) -> Result<BufferId> 
     for i in 0..=queries {
         let side = side(shape, ball.l2, share(i, queries));
         for (&sample, words) in run.samples.iter().zip(words.chunks_exact_mut(SQUARE_WORDS)) {
-            words.copy_from_slice(&proposal(shape, ball.l2, side, &mut stream(seed, Part::Square, i + 1, sample)));
+            words.copy_from_slice(&proposal(shape, ball.l2, side, &mut stream(seed, Attack::Square, i + 1, sample)));
         }
         device.write_f32(buffers.proposal, 0, &words)?;
         if ball.l2 && side != last {

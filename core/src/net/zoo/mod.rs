@@ -11,8 +11,7 @@ use std::str::FromStr;
 
 use super::graph::Graph;
 use crate::error::{Error, Result};
-use crate::names::named_enum;
-use crate::names::serde_as_text;
+use crate::names::{bare, named_enum, serde_as_text};
 pub use small::golden_net;
 
 /// Defines [`Model`]: the networks with a name of their own, and WideResNets by numbers.
@@ -143,7 +142,7 @@ impl FromStr for Model {
             let valid = (10..=100).contains(&depth) && (depth - 4).is_multiple_of(6) && (1..=20).contains(&factor);
             valid.then_some(Self::Wide { depth, factor })
         };
-        let named = NAMED.iter().find(|(_, name)| *name == lower).map(|(model, _)| *model);
+        let named = NAMED.iter().find(|(_, name)| bare(name) == bare(s)).map(|(model, _)| *model);
         named.or_else(wide).ok_or_else(|| Error::unknown_name("model", s, Self::valid_names()))
     }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Learner, Phase};
+use super::{Learner, Next};
 use crate::data::batch::order;
 use crate::data::sha256;
 use crate::device::Device;
@@ -49,10 +49,10 @@ impl Learner {
         Ok(SavedLearner {
             name: self.name.clone(),
             samples: identity(&self.indices),
-            phase: match self.phase {
-                Phase::Train => SavedPhase::Train,
-                Phase::Evaluate(..) => SavedPhase::Evaluate,
-                Phase::Done => SavedPhase::Done,
+            phase: match self.next {
+                Next::Train => SavedPhase::Train,
+                Next::Evaluate(..) => SavedPhase::Evaluate,
+                Next::Done => SavedPhase::Done,
             },
             epoch: self.epoch,
             step: self.step,
@@ -132,10 +132,10 @@ impl Learner {
             control,
             net,
             under_attack: None,
-            phase: match saved.phase {
-                SavedPhase::Train => Phase::Train,
-                SavedPhase::Evaluate => Phase::Evaluate(0, 0),
-                SavedPhase::Done => Phase::Done,
+            next: match saved.phase {
+                SavedPhase::Train => Next::Train,
+                SavedPhase::Evaluate => Next::Evaluate(0, 0),
+                SavedPhase::Done => Next::Done,
             },
             latest: saved.latest.clone().into(),
             pending: super::Pending::default(),
@@ -155,7 +155,7 @@ impl Learner {
             totals,
             recent_ms: saved.recent_ms.iter().map(|ms| ms.0).collect(),
         };
-        if learner.phase == Phase::Train && (learner.step >= learner.steps(ring.config) || learner.epoch >= ring.config.epochs) {
+        if learner.next == Next::Train && (learner.step >= learner.steps(ring.config) || learner.epoch >= ring.config.epochs) {
             return Err(damaged(format_args!("epoch {}, step {} where there is none", learner.epoch, learner.step)));
         }
         learner.prepare_attack(work)?;

@@ -1,4 +1,4 @@
-//! Evaluating a learner: which parts an epoch's evaluation has, slice by slice, and what their records say.
+//! Evaluating a learner: which passes an epoch's evaluation has, slice by slice, and what their records say.
 //!
 //! The samples, the hard half and the bins are fixed for the whole session, so that every epoch and every learner is judged alike.
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::events::{self, Event, Score};
 use crate::hardness::{Column, Scores, difficulty_bins};
 use crate::net::SampleRecord;
-use crate::train::learner::{Learner, Pending, Phase};
+use crate::train::learner::{Learner, Next, Pending};
 use crate::train::tally::Tally;
 
 /// Images that are evaluated.
@@ -27,7 +27,7 @@ pub(super) struct Images {
 
 /// A split of the data.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Split {
+enum EvaluatedOn {
     Validation,
     Test,
     /// The test set, corrupted as the training samples are.
@@ -36,10 +36,10 @@ enum Split {
     Train,
 }
 
-/// One part of an evaluation.
+/// One pass of an evaluation.
 #[derive(Clone, Copy)]
-struct Part {
-    on: Split,
+struct Pass {
+    on: EvaluatedOn,
     attacked: bool,
 }
 
@@ -82,13 +82,13 @@ impl Evaluation {
         (&self.validation, &self.test)
     }
 
-    /// The samples of a part.
-    fn of(&self, part: Part, learner: &Learner) -> (Arc<Vec<u32>>, usize) {
+    /// The samples of a pass.
+    fn of(&self, pass: Pass, learner: &Learner) -> (Arc<Vec<u32>>, usize) {
         let all = |samples: &Arc<Vec<u32>>| (samples.clone(), samples.len());
-        match part.on {
-            Split::Validation => all(&self.validation),
-            Split::Test | Split::CorruptedTest => all(&self.test),
-            Split::Train => {
+        match pass.on {
+            EvaluatedOn::Validation => all(&self.validation),
+            EvaluatedOn::Test | EvaluatedOn::CorruptedTest => all(&self.test),
+            EvaluatedOn::Train => {
                 let samples = learner.training_samples();
                 let count = samples.len().min(self.test.len());
                 (samples, count)
@@ -102,28 +102,28 @@ impl Evaluation {
         (0..*count).map(|bin| score(records, labels, |i| bins[i] == bin, |_| true)).collect()
     }
 
-    /// Enters what the records of a part say.
-    fn enter(&self, part: Part, records: &[SampleRecord], labels: &[u16], pending: &mut Pending) {
+    /// Enters what the records of a pass say.
+    fn enter(&self, pass: Pass, records: &[SampleRecord], labels: &[u16], pending: &mut Pending) {
         let Pending { scores, right } = pending;
-        if part.attacked {
+        if pass.attacked {
             // What was wrong before the attack is not robust, whatever the attack made of it.
             let score = score(records, labels, |_| true, |i| right[i]);
             let robust = scores.by_hardness.robust.get_or_insert_default();
-            match part.on {
-                Split::Validation => robust.validation = score,
-                Split::Test => robust.test = score,
-                Split::Train => robust.train = score,
-                Split::CorruptedTest => {}
+            match pass.on {
+                EvaluatedOn::Validation => robust.validation = score,
+                EvaluatedOn::Test => robust.test = score,
+                EvaluatedOn::Train => robust.train = score,
+                EvaluatedOn::CorruptedTest => {}
             }
             return;
         }
         *right = records.iter().zip(labels).map(|(record, label)| record.predicted == *label).collect();
         let all = score(records, labels, |_| true, |_| true);
-        match part.on {
-            Split::Validation => scores.validation = all,
-            Split::CorruptedTest => scores.by_hardness.corrupted = Some(all),
-            Split::Train => scores.by_hardness.robust.get_or_insert_default().clean_train = Some(all),
-            Split::Test => {
+        match pass.on {
+            EvaluatedOn::Validation => scores.validation = all,
+            EvaluatedOn::CorruptedTest => scores.by_hardness.corrupted = Some(all),
+            EvaluatedOn::Train => scores.by_hardness.robust.get_or_insert_default().clean_train = Some(all),
+            EvaluatedOn::Test => {
                 let half = |wanted: bool| self.hard.as_ref().map(|hard| score(records, labels, |i| hard[i] == wanted, |_| true));
                 (scores.test, scores.test_easy, scores.test_hard) = (all, half(false), half(true));
                 scores.by_hardness.bins = self.by_bin(records, labels);
@@ -133,44 +133,44 @@ impl Evaluation {
 }
 
 impl Session {
-    /// The parts of a learner's evaluation, in order. An adversarial one ends the run with the training samples, for the
+    /// The passes of a learner's evaluation, in order. An adversarial one ends the run with the training samples, for the
     /// generalisation gap.
-    fn parts(&self, learner: &Learner) -> Vec<Part> {
-        let (on, attacked) = (|on| Part { on, attacked: false }, |on| Part { on, attacked: true });
-        let mut splits = vec![Split::Validation, Split::Test];
+    fn passes(&self, learner: &Learner) -> Vec<Pass> {
+        let (on, attacked) = (|on| Pass { on, attacked: false }, |on| Pass { on, attacked: true });
+        let mut sets = vec![EvaluatedOn::Validation, EvaluatedOn::Test];
         if self.work.adversary.is_some() && learner.epoch + 1 == self.config.epochs {
-            splits.push(Split::Train);
+            sets.push(EvaluatedOn::Train);
         }
-        let mut parts: Vec<Part> = match self.work.adversary {
-            None => splits.into_iter().map(on).collect(),
-            Some(_) => splits.into_iter().flat_map(|split| [on(split), attacked(split)]).collect(),
+        let mut passes: Vec<Pass> = match self.work.adversary {
+            None => sets.into_iter().map(on).collect(),
+            Some(_) => sets.into_iter().flat_map(|split| [on(split), attacked(split)]).collect(),
         };
         if !self.config.corruption.is_empty() {
-            parts.push(on(Split::CorruptedTest));
+            passes.push(on(EvaluatedOn::CorruptedTest));
         }
-        parts
+        passes
     }
 
-    /// A slice of one part; after the last part the epoch ends.
+    /// A slice of one pass; after the last pass the epoch ends.
     pub(super) async fn evaluate_part(&mut self, index: usize, number: usize, at: usize) -> Result<Vec<Event>> {
-        let parts = self.parts(&self.learners[index]);
-        let Some(part) = parts.get(number).copied() else { return Ok(Vec::new()) };
-        let (samples, count) = self.evaluation.of(part, &self.learners[index]);
+        let passes = self.passes(&self.learners[index]);
+        let Some(pass) = passes.get(number).copied() else { return Ok(Vec::new()) };
+        let (samples, count) = self.evaluation.of(pass, &self.learners[index]);
         let samples = &samples[..count];
-        let test = matches!(part.on, Split::Test | Split::CorruptedTest);
-        let images = Images { test, seen: part.on != Split::Test, attacked: part.attacked };
+        let test = matches!(pass.on, EvaluatedOn::Test | EvaluatedOn::CorruptedTest);
+        let images = Images { test, seen: pass.on != EvaluatedOn::Test, attacked: pass.attacked };
         let at = self.evaluate(index, samples, images, at).await?;
         if at < samples.len() {
-            self.learners[index].phase = Phase::Evaluate(number, at);
+            self.learners[index].next = Next::Evaluate(number, at);
             return Ok(Vec::new());
         }
         let records = self.work.io.records(&self.work.device, samples.len()).await?;
         let images = if test { &self.data.test } else { &self.data.train };
         let labels: Vec<u16> = samples.iter().map(|&i| images.labels[i as usize]).collect();
         let learner = &mut self.learners[index];
-        self.evaluation.enter(part, &records, &labels, &mut learner.pending);
-        if number + 1 < parts.len() {
-            learner.phase = Phase::Evaluate(number + 1, 0);
+        self.evaluation.enter(pass, &records, &labels, &mut learner.pending);
+        if number + 1 < passes.len() {
+            learner.next = Next::Evaluate(number + 1, 0);
             return Ok(Vec::new());
         }
         let mut latest = std::mem::take(&mut learner.pending).scores;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Best, Origin, Session};
+use super::{Best, Opening, Session};
 use crate::config::ExperimentConfig;
 use crate::data::Dataset;
 use crate::device::Device;
@@ -63,7 +63,7 @@ impl Session {
         checkpoint: &Checkpoint,
     ) -> Result<Self> {
         checkpoint.check_config(&config)?;
-        let mut session = Self::plan(config, data, scores, device, Origin::Saved(checkpoint)).await?;
+        let mut session = Self::plan(config, data, scores, device, Opening::Saved(checkpoint)).await?;
         let Record { lr, started, finished, learners, .. } = &checkpoint.record;
         session.steering.lr = lr.map(|lr| lr.0 as f32);
         (session.started, session.finished) = (*started, *finished);

@@ -6,7 +6,7 @@ use super::Session;
 use crate::config::Method;
 use crate::error::{Error, Result};
 use crate::events::Event;
-use crate::train::learner::Phase;
+use crate::train::learner::Next;
 
 /// What was asked for.
 #[derive(Default)]
@@ -36,7 +36,7 @@ impl Session {
     }
     /// Whether `advance` has nothing to do until the hold is lifted: all learners have come to it, or are done.
     pub fn holds(&self) -> bool {
-        self.started && self.steering.hold.is_some_and(|epochs| self.learners.iter().all(|l| l.phase == Phase::Done || l.epoch >= epochs))
+        self.started && self.steering.hold.is_some_and(|epochs| self.learners.iter().all(|l| l.next == Next::Done || l.epoch >= epochs))
     }
     /// Changes the learning rate from here on (`None` returns to the schedule).
     pub fn set_lr(&mut self, lr: Option<f32>) {

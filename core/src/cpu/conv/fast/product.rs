@@ -173,7 +173,7 @@ impl WithSimd for SegmentTask<'_> {
             let channels = tiling.block(lattice, b);
             for y in segment.rows.clone() {
                 tiling.pack(lattice, segment, y, channels.clone(), product.source, block);
-                let place = Place { lattice, segment, y, out, add: product.accumulate || b > 0, block };
+                let target = Target { lattice, segment, y, out, add: product.accumulate || b > 0, block };
                 let turn = tiling.turn(lattice, y);
                 match &weights.kind {
                     Kind::Dense { values, tall, offsets } => {
@@ -186,9 +186,9 @@ impl WithSimd for SegmentTask<'_> {
                             let values = &values[start..][..height * offsets.len()];
                             let rows = first..(first + height).min(weights.rows);
                             if *tall {
-                                dense_rows::<S, TALL>(simd, &place, rows, values, offsets, &mut stage);
+                                dense_rows::<S, TALL>(simd, &target, rows, values, offsets, &mut stage);
                             } else {
-                                dense_rows::<S, SHORT>(simd, &place, rows, values, offsets, &mut stage);
+                                dense_rows::<S, SHORT>(simd, &target, rows, values, offsets, &mut stage);
                             }
                         }
                     }
@@ -197,10 +197,10 @@ impl WithSimd for SegmentTask<'_> {
                         let lists = Lists { groups: *groups, rows: weights.rows, starts, entries: &entries[turn] };
                         if *groups == 1 {
                             for row in rows.clone() {
-                                sparse_row(simd, &place, row, lists.get(0, row), &mut stage);
+                                sparse_row(simd, &target, row, lists.get(0, row), &mut stage);
                             }
                         } else {
-                            sparse_rows(simd, &place, rows.clone(), lists, sums);
+                            sparse_rows(simd, &target, rows.clone(), lists, sums);
                         }
                     }
                 }
@@ -227,7 +227,7 @@ impl<'a> Lists<'a> {
 }
 
 /// A packed row of positions and where its results go.
-struct Place<'a> {
+struct Target<'a> {
     lattice: &'a Lattice,
     segment: &'a Segment,
     y: usize,
@@ -236,7 +236,7 @@ struct Place<'a> {
     block: &'a [f32],
 }
 
-impl Place<'_> {
+impl Target<'_> {
     /// Floats of the row.
     fn cols(&self) -> usize {
         self.segment.cols * self.lattice.out.n
@@ -286,23 +286,23 @@ fn vectors(left: usize, lanes: usize, most: usize) -> usize {
 #[inline(always)]
 fn dense_rows<S: Simd, const HEIGHT: usize>(
     simd: S,
-    place: &Place<'_>,
+    target: &Target<'_>,
     rows: std::ops::Range<usize>,
     values: &[f32],
     offsets: &[u32],
     stage: &mut [f32; STAGE],
 ) {
-    let (cols, plane) = (place.cols(), place.lattice.out.plane());
+    let (cols, plane) = (target.cols(), target.lattice.out.plane());
     let mut col = 0;
     while col < cols {
         let vectors = vectors(cols - col, S::F32_LANES, DENSE_VECTORS);
         let width = vectors * S::F32_LANES;
-        let direct = if rows.len() == HEIGHT { place.direct(rows.start, col, width) } else { None };
+        let direct = if rows.len() == HEIGHT { target.direct(rows.start, col, width) } else { None };
         let (out, distance, add) = match direct {
-            Some(out) => (out, plane, place.add),
+            Some(out) => (out, plane, target.add),
             None => (stage.as_mut_ptr(), width, false),
         };
-        let source = place.block[col..].as_ptr();
+        let source = target.block[col..].as_ptr();
         // SAFETY: offsets stay in the packed block, whose slack covers the last vector; `out` is this task's segment.
         unsafe {
             match vectors {
@@ -311,25 +311,25 @@ fn dense_rows<S: Simd, const HEIGHT: usize>(
             }
         }
         if direct.is_none() {
-            place.flush(rows.clone(), col, width, stage);
+            target.flush(rows.clone(), col, width, stage);
         }
         col += width;
     }
 }
 
 #[inline(always)]
-fn sparse_row<S: Simd>(simd: S, place: &Place<'_>, row: usize, entries: &[(u32, f32)], stage: &mut [f32; STAGE]) {
-    let cols = place.cols();
+fn sparse_row<S: Simd>(simd: S, target: &Target<'_>, row: usize, entries: &[(u32, f32)], stage: &mut [f32; STAGE]) {
+    let cols = target.cols();
     let mut col = 0;
     while col < cols {
         let vectors = vectors(cols - col, S::F32_LANES, SPARSE_VECTORS);
         let width = vectors * S::F32_LANES;
-        let direct = place.direct(row, col, width);
+        let direct = target.direct(row, col, width);
         let (out, add) = match direct {
-            Some(out) => (out, place.add),
+            Some(out) => (out, target.add),
             None => (stage.as_mut_ptr(), false),
         };
-        let source = place.block[col..].as_ptr();
+        let source = target.block[col..].as_ptr();
         // SAFETY: as in `dense_rows`.
         unsafe {
             match vectors {
@@ -340,7 +340,7 @@ fn sparse_row<S: Simd>(simd: S, place: &Place<'_>, row: usize, entries: &[(u32, 
             }
         }
         if direct.is_none() {
-            place.flush(row..row + 1, col, width, stage);
+            target.flush(row..row + 1, col, width, stage);
         }
         col += width;
     }
@@ -348,13 +348,13 @@ fn sparse_row<S: Simd>(simd: S, place: &Place<'_>, row: usize, entries: &[(u32, 
 
 /// All rows, `SPARSE_VECTORS` at a time, group by group: the group's input stays in L1, the sums in L2.
 #[inline(always)]
-fn sparse_rows<S: Simd>(simd: S, place: &Place<'_>, rows: std::ops::Range<usize>, lists: Lists<'_>, sums: &mut [f32]) {
-    let cols = place.cols();
+fn sparse_rows<S: Simd>(simd: S, target: &Target<'_>, rows: std::ops::Range<usize>, lists: Lists<'_>, sums: &mut [f32]) {
+    let cols = target.cols();
     let mut col = 0;
     while col < cols {
         let vectors = vectors(cols - col, S::F32_LANES, SPARSE_VECTORS);
         let width = vectors * S::F32_LANES;
-        let source = place.block[col..].as_ptr();
+        let source = target.block[col..].as_ptr();
         for group in 0..lists.groups {
             for (row, sums) in rows.clone().zip(sums.chunks_exact_mut(width)) {
                 let (entries, out, add) = (lists.get(group, row), sums.as_mut_ptr(), group > 0);
@@ -369,7 +369,7 @@ fn sparse_rows<S: Simd>(simd: S, place: &Place<'_>, rows: std::ops::Range<usize>
                 }
             }
         }
-        place.flush(rows.clone(), col, width, sums);
+        target.flush(rows.clone(), col, width, sums);
         col += width;
     }
 }

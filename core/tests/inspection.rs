@@ -11,7 +11,7 @@ use sparring_core::data::builtin::builtin;
 use sparring_core::events::Evaluation;
 use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Model;
-use sparring_core::train::session::look::{Answer, HISTOGRAM_BINS};
+use sparring_core::train::session::inspection::{Answer, HISTOGRAM_BINS};
 use sparring_core::{Device, Event, ExperimentConfig, Session};
 
 fn data() -> Arc<Dataset> {
@@ -81,16 +81,16 @@ fn answers_and_probabilities_are_those_of_the_evaluation() {
 
 #[test]
 fn a_race_that_is_looked_at_gives_the_same_bits() {
-    // Gradual pruning moves buffers while looks hold programs over them; a limit splits evaluations into slices.
+    // Gradual pruning moves buffers while inspections hold programs over them; a limit splits evaluations into slices.
     let plain = config(&["dense", "set@0.3", "gmp@0.3", "set@0.3+masked"]);
     let attacked = ExperimentConfig { norm: Adversarial::Linf, train_step: 2, test_step: 2, epochs: 2, ..config(&["dense", "set@0.3"]) };
     for config in [plain, attacked] {
-        let run = |look: bool| {
+        let run = |inspected: bool| {
             block_on(async {
                 let (mut session, data) = (session(&config).await, data());
                 let (mut log, mut turn) = (Vec::new(), 0);
                 while !session.finished() {
-                    // One step at a time: looks then fall between the batches of an evaluation as well.
+                    // One step at a time: inspections then fall between the batches of an evaluation as well.
                     let events = session.step_once().await.unwrap();
                     log.extend(events.into_iter().filter_map(|event| match event {
                         Event::EpochEnd { learner, epoch, scores, .. } => {
@@ -101,7 +101,7 @@ fn a_race_that_is_looked_at_gives_the_same_bits() {
                         _ => None,
                     }));
                     turn += 1;
-                    if look && turn % 3 == 0 {
+                    if inspected && turn % 3 == 0 {
                         let learner = turn % config.learners.len();
                         let (bytes, label) = picture(&data, turn % 100);
                         session.examine(learner, bytes, label, pgd(Norm::L2, 0.5, 2)).await.unwrap();
@@ -123,9 +123,9 @@ fn a_race_that_is_looked_at_gives_the_same_bits() {
 }
 
 #[test]
-fn looks_between_the_slices_of_an_evaluation_leave_its_records_alone() {
+fn inspections_between_the_slices_of_an_evaluation_leave_its_records_alone() {
     let config = config(&["dense"]);
-    let last = |look: bool| {
+    let last = |inspected: bool| {
         block_on(async {
             let (mut session, data) = (session(&config).await, data());
             let mut last = String::new();
@@ -136,7 +136,7 @@ fn looks_between_the_slices_of_an_evaluation_leave_its_records_alone() {
                         last = format!("{validation:?} {test:?}");
                     }
                 }
-                if look {
+                if inspected {
                     let (bytes, label) = picture(&data, 3);
                     session.examine(0, bytes, label, pgd(Norm::Linf, 0.03, 3)).await.unwrap();
                     session.answers(0, &mut Vec::new()).await.unwrap();

@@ -6,13 +6,14 @@
 use js_sys::Uint8Array;
 use sparring_core::attack::PgdConfig;
 use sparring_core::config::ExperimentConfig;
-use sparring_core::corrupt::{self, Corruption, Part, Severity};
+use sparring_core::corrupt::{self, Corruption, Severity};
+use sparring_core::data::Split;
 use sparring_core::error::{Error, ErrorKind, Result};
 use sparring_core::events::{Event, LayerDensity, LearnerInfo};
 use sparring_core::formats::{self, safetensors};
 use sparring_core::formats::{StateDict, Tensor};
 use sparring_core::train::Session;
-use sparring_core::train::session::look::{Answer, Examined};
+use sparring_core::train::session::inspection::{Answer, Examined};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::{Halt, Trainer, breathe, post, post_with};
@@ -24,7 +25,7 @@ fn gone(learner: usize) -> Error {
 
 /// What is still to be answered.
 #[derive(Default)]
-pub(super) struct Looks {
+pub(super) struct Inspections {
     /// The latest question, with its attachment: an older one that still waits is not answered.
     examine: Option<(Examination, JsValue)>,
     /// Answers to all test images so far, by learner.
@@ -36,7 +37,7 @@ pub(super) struct Looks {
     watched_at: u32,
 }
 
-impl Looks {
+impl Inspections {
     /// Whether there is something to do.
     pub(super) fn waiting(&self) -> bool {
         self.examine.is_some() || self.answers.is_some() || self.watch_due
@@ -53,7 +54,7 @@ impl Trainer {
         let Some(session) = &mut self.session else { return Ok(()) };
         match question {
             Command::Samples => {
-                self.looks.answers.get_or_insert_default();
+                self.inspections.answers.get_or_insert_default();
             }
             Command::Pictures { indices } => {
                 let (test, size) = (&session.dataset().test, session.dataset().image_bytes());
@@ -61,10 +62,10 @@ impl Trainer {
                 let bytes: Vec<u8> = indices.iter().flat_map(|i| &test.bytes[*i as usize * size..][..size]).copied().collect();
                 post_with(&Message::Pictures { indices }, &bytes);
             }
-            Command::Examine(examination) => self.looks.examine = Some((examination, attachment)),
+            Command::Examine(examination) => self.inspections.examine = Some((examination, attachment)),
             Command::Watch { picture } => {
-                self.looks.watched = picture;
-                self.looks.watch_due = picture.is_some();
+                self.inspections.watched = picture;
+                self.inspections.watch_due = picture.is_some();
             }
             Command::Weights { learner, masks } => {
                 let file = if masks { self.masks(learner).await? } else { self.weights(learner).await? };
@@ -138,29 +139,29 @@ impl Trainer {
     }
 
     /// Does a piece of what waits, the shortest first.
-    pub(super) async fn look(&mut self) -> std::result::Result<(), Halt> {
+    pub(super) async fn inspect(&mut self) -> std::result::Result<(), Halt> {
         let Some(session) = &mut self.session else {
-            self.looks = Looks::default();
+            self.inspections = Inspections::default();
             return Ok(());
         };
-        let looks = &mut self.looks;
+        let inspections = &mut self.inspections;
         let seed = session.config().seed;
-        if let Some((examination, attachment)) = looks.examine.take() {
+        if let Some((examination, attachment)) = inspections.examine.take() {
             known(examine(session, &examination, &attachment, Some(examination.id), seed).await)?;
-        } else if std::mem::take(&mut looks.watch_due) {
-            looks.watched_at = session.epochs_done();
-            if let Some(index) = looks.watched {
+        } else if std::mem::take(&mut inspections.watch_due) {
+            inspections.watched_at = session.epochs_done();
+            if let Some(index) = inspections.watched {
                 let plain = Examination { id: 0, picture: Picture::Test(index), corruption: None, attack: None };
                 known(examine(session, &plain, &JsValue::UNDEFINED, None, seed).await)?;
             }
-        } else if let Some(answers) = &mut looks.answers {
+        } else if let Some(answers) = &mut inspections.answers {
             let done = answers.iter().take_while(|answers| answers.len() == session.test_count()).count();
             if done < session.learner_count() {
                 answers.resize_with(session.learner_count(), Vec::new);
                 session.answers(done, &mut answers[done]).await?;
             } else {
                 self.post_samples();
-                self.looks.answers = None;
+                self.inspections.answers = None;
             }
         }
         breathe().await;
@@ -169,7 +170,7 @@ impl Trainer {
 
     /// Sends the answers to all test images, and what is known of these.
     fn post_samples(&self) {
-        let (Some(session), Some(answers)) = (&self.session, &self.looks.answers) else { return };
+        let (Some(session), Some(answers)) = (&self.session, &self.inspections.answers) else { return };
         let (data, count) = (session.dataset(), session.test_count());
         let column = self.ranking.as_ref().filter(|c| c.test.len() >= count);
         let mut bytes: Vec<u8> = data.test.labels.iter().take(count).map(|label| *label as u8).collect();
@@ -195,8 +196,8 @@ impl Trainer {
 
 /// The answer to a question that the race can answer. One that it cannot (another race's learner, a picture of another size) came
 /// too late, and is answered by nothing.
-fn known<T>(outcome: Result<T>) -> Result<Option<T>> {
-    match outcome {
+fn known<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
         Ok(value) => Ok(Some(value)),
         Err(error) if matches!(error.kind(), ErrorKind::Config(_) | ErrorKind::Shape { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -248,7 +249,7 @@ async fn examine(session: &mut Session, question: &Examination, attachment: &JsV
 
 /// The same numbers as in the corrupted test set of that seed.
 fn corrupt(bytes: &mut [u8], extent: (usize, usize, usize), kind: Corruption, severity: Severity, seed: u64, index: u64) -> Result<()> {
-    corrupt::corrupt_bytes(bytes, extent, kind, severity, &mut corrupt::stream(seed, Part::Test, index, kind, severity))
+    corrupt::corrupt_bytes(bytes, extent, kind, severity, &mut corrupt::stream(seed, Split::Test, index, kind, severity))
 }
 
 fn pgd(AttackSettings { norm, eps, steps }: AttackSettings) -> PgdConfig {

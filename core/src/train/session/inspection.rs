@@ -1,6 +1,6 @@
 //! Looking at a race: what its learners answer, what they make of one picture (also under attack), and their weights.
 //!
-//! A look moves nothing that training or an evaluation under way reads: it runs in eval mode, on a batch and buffers of its own, and
+//! A inspection moves nothing that training or an evaluation under way reads: it runs in eval mode, on a batch and buffers of its own, and
 //! writes neither records nor sums. A race that is looked at gives the same bits as one that is not.
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::train::workspace::Workspace;
 const LANES: usize = 4;
 /// Bins of a weight histogram; odd, so that one of them is around zero.
 pub const HISTOGRAM_BINS: usize = 41;
-/// Attacks of looks draw from a stream apart from those of training and evaluation.
+/// Attacks of inspections draw from a stream apart from those of training and evaluation.
 const LOOK: u64 = 1 << 33;
 
 /// A learner's answer to an image.
@@ -61,8 +61,8 @@ pub struct LayerView {
     pub limit: f32,
 }
 
-/// What looking needs on the device, made at the first look.
-pub(super) struct Look {
+/// What an inspection needs on the device, made at the first one.
+pub(super) struct Inspection {
     /// Of one picture's batch.
     io: Io,
     attack: AttackIo,
@@ -85,12 +85,12 @@ struct Programs {
     gradient: Program,
 }
 
-impl Look {
+impl Inspection {
     fn new(device: &mut Device, (c, h, w): (usize, usize, usize), words: usize) -> Result<Self> {
         Ok(Self {
             io: Io::new(device, (c, h, w), LANES, LANES)?,
             attack: AttackIo::new(device, Shape { c, h, w, n: LANES })?,
-            logits: device.alloc("logits of looks", words, Dtype::F32)?,
+            logits: device.alloc("logits of inspections", words, Dtype::F32)?,
             pgd: None,
             programs: Vec::new(),
         })
@@ -123,7 +123,7 @@ impl Session {
     /// # Errors
     /// `Config` where there is no such learner; what the device says.
     pub async fn answers(&mut self, learner: usize, answers: &mut Vec<Answer>) -> Result<bool> {
-        let (n, classes) = (self.plan_look(learner)?, self.data.classes.len());
+        let (n, classes) = (self.plan_inspection(learner)?, self.data.classes.len());
         let start = web_time::Instant::now();
         while answers.len() < self.evaluation.test.len() && start.elapsed().as_secs_f64() * 1e3 < SLICE_MS {
             let at = answers.len();
@@ -132,9 +132,9 @@ impl Session {
             let work = &mut self.work;
             work.batch.fill(&self.data, &self.data.test, &samples, n, None)?;
             work.io.upload(&mut work.device, &work.batch)?;
-            let (programs, look) = planned(&self.look, learner)?;
+            let (programs, inspection) = planned(&self.inspection, learner)?;
             work.device.run(&programs.batch, &StepParams { n_valid: samples.len() as u32, ..StepParams::default() })?;
-            let logits = work.device.read_f32(look.logits, 0, classes * n).await?;
+            let logits = work.device.read_f32(inspection.logits, 0, classes * n).await?;
             answers.extend((0..samples.len()).map(|lane| answer(&probabilities(&logits, n, lane))));
         }
         Ok(answers.len() == self.evaluation.test.len())
@@ -155,16 +155,16 @@ impl Session {
         if let Some(label) = label.filter(|label| usize::from(*label) >= classes) {
             return Err(Error::config(format!("there is no class {label}; there are {classes}")));
         }
-        self.plan_look(learner)?;
+        self.plan_inspection(learner)?;
         // Without an attack it is one of no steps: both take the same way through the network.
         let none = PgdConfig { iterations: 0, ..PgdConfig::fgsm(Norm::Linf, 0.0) };
         self.plan_attack(attack.unwrap_or(none))?;
-        let (programs, look) = planned(&self.look, learner)?;
-        let (pgd, device) = (look.pgd.as_ref().ok_or_else(unplanned)?, &mut self.work.device);
+        let (programs, inspection) = planned(&self.inspection, learner)?;
+        let (pgd, device) = (inspection.pgd.as_ref().ok_or_else(unplanned)?, &mut self.work.device);
         let mut words: Vec<u32> = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         words.resize(LANES * size / 4, 0);
-        device.write_u32(look.io.bytes, 0, &words)?;
-        device.write_f32(look.io.augmentation, 0, &IDENTITY.repeat(LANES))?;
+        device.write_u32(inspection.io.bytes, 0, &words)?;
+        device.write_f32(inspection.io.augmentation, 0, &IDENTITY.repeat(LANES))?;
         let step = StepParams { n_valid: 1, ..StepParams::default() };
         pgd.decode(device, &step)?;
         if attack.is_some() {
@@ -172,15 +172,15 @@ impl Session {
                 Some(label) => label,
                 None => {
                     device.run(&programs.picture, &step)?;
-                    answer(&probabilities(&device.read_f32(look.logits, 0, classes * LANES).await?, LANES, 0)).class
+                    answer(&probabilities(&device.read_f32(inspection.logits, 0, classes * LANES).await?, LANES, 0)).class
                 }
             };
-            device.write_u32(look.io.labels, 0, &[u32::from(label), 0, 0, 0])?;
+            device.write_u32(inspection.io.labels, 0, &[u32::from(label), 0, 0, 0])?;
             pgd.attack(device, &programs.gradient, &step, &[0], (self.config.seed, LOOK))?;
         }
         device.run(&programs.picture, &step)?;
-        let logits = device.read_f32(look.logits, 0, classes * LANES).await?;
-        let pixels = device.read_f32(look.attack.adversarial.buffer(), 0, size * LANES).await?;
+        let logits = device.read_f32(inspection.logits, 0, classes * LANES).await?;
+        let pixels = device.read_f32(inspection.attack.adversarial.buffer(), 0, size * LANES).await?;
         Ok(Examined { probabilities: probabilities(&logits, LANES, 0), pixels: pixels.into_iter().step_by(LANES).collect() })
     }
 
@@ -221,20 +221,20 @@ impl Session {
     }
 
     /// Compiles a learner's programs where there are none, or its buffers have moved since; returns its batch.
-    fn plan_look(&mut self, learner: usize) -> Result<usize> {
+    fn plan_inspection(&mut self, learner: usize) -> Result<usize> {
         self.check_learner(learner)?;
-        let Self { data, work: Workspace { device, scratch, io, .. }, learners, look, config, .. } = self;
+        let Self { data, work: Workspace { device, scratch, io, .. }, learners, inspection, config, .. } = self;
         let (net, classes) = (&learners[learner].net, data.classes.len());
         let lanes = padded_batch(config.samples_a_pass()).max(LANES);
-        let look = match look {
-            Some(look) => look,
-            None => look.insert(Look::new(device, data.extent, classes * lanes)?),
+        let inspection = match inspection {
+            Some(inspection) => inspection,
+            None => inspection.insert(Inspection::new(device, data.extent, classes * lanes)?),
         };
-        look.programs.resize_with(learners.len(), || None);
-        let entry = &mut look.programs[learner];
+        inspection.programs.resize_with(learners.len(), || None);
+        let entry = &mut inspection.programs[learner];
         if entry.as_ref().is_none_or(|programs| programs.build != net.build()) {
-            let (out, grad) = (look.logits, look.attack.grad);
-            let pixels = Io { pixels: Some(look.attack.adversarial.buffer()), ..look.io };
+            let (out, grad) = (inspection.logits, inspection.attack.grad);
+            let pixels = Io { pixels: Some(inspection.attack.adversarial.buffer()), ..inspection.io };
             *entry = Some(Programs {
                 build: net.build(),
                 batch: net.logits_program(device, scratch, (*io, net.n), out)?,
@@ -245,24 +245,24 @@ impl Session {
         Ok(net.n)
     }
 
-    /// Plans an attack on the planned look, unless it is that of the picture before.
+    /// Plans an attack on the planned inspection, unless it is that of the picture before.
     fn plan_attack(&mut self, config: PgdConfig) -> Result<()> {
-        let look = self.look.as_mut().ok_or_else(unplanned)?;
-        if look.pgd.as_ref().is_none_or(|pgd| pgd.config != config) {
-            look.pgd = Some(Pgd::new(&mut self.work.device, &look.io, look.attack, config)?);
+        let inspection = self.inspection.as_mut().ok_or_else(unplanned)?;
+        if inspection.pgd.as_ref().is_none_or(|pgd| pgd.config != config) {
+            inspection.pgd = Some(Pgd::new(&mut self.work.device, &inspection.io, inspection.attack, config)?);
         }
         Ok(())
     }
 }
 
-/// What [`Session::plan_look`] has made.
-fn planned(look: &Option<Look>, learner: usize) -> Result<(&Programs, &Look)> {
-    let look = look.as_ref().ok_or_else(unplanned)?;
-    Ok((look.programs.get(learner).and_then(Option::as_ref).ok_or_else(unplanned)?, look))
+/// What [`Session::plan_inspection`] has made.
+fn planned(inspection: &Option<Inspection>, learner: usize) -> Result<(&Programs, &Inspection)> {
+    let inspection = inspection.as_ref().ok_or_else(unplanned)?;
+    Ok((inspection.programs.get(learner).and_then(Option::as_ref).ok_or_else(unplanned)?, inspection))
 }
 
 fn unplanned() -> Error {
-    Error::validation("a look before it was planned")
+    Error::validation("a inspection before it was planned")
 }
 
 /// Softmax of one lane of `[classes][lanes]`.

@@ -4,7 +4,7 @@
 use super::*;
 use crate::error::ErrorKind;
 
-#[path = "../../tests/torch_files/mod.rs"]
+#[path = "../../../tests/torch_files/mod.rs"]
 mod torch_files;
 use torch_files::{Pickler, both, legacy_with, zip_with};
 

@@ -45,7 +45,7 @@ test('the page is painted and plays the recorded run before its trainer has arri
     assert.ok(await lab.trainButton.isDisabled(), 'nobody is there to train');
     await lab.page.keyboard.press('Space');
     assert.equal(await lab.phase(), 'starting');
-    await release();
+    release();
     await lab.reach('ready');
     await lab.train();
     await lab.reach('training');
@@ -56,9 +56,11 @@ test('the page is painted and plays the recorded run before its trainer has arri
 });
 
 test('a trainer that cannot be fetched is said; the recorded run plays on, and once the trainer comes it trains', async () => {
-  const before = (lab) => lab.page.route('**/trainer_bg.wasm', (route) => route.abort());
+  let lose;
+  const before = async (lab) => (lose = await holdBack(lab.page, '**/trainer_bg.wasm', (route) => route.abort()));
   await withLab({ ...fresh, before }, async (lab) => {
     await lab.replay.play.waitFor();
+    lose();
     assert.match(await lab.failure(30_000), /The trainer stopped[^]*Failed to fetch/);
     await isUsable(lab);
     assert.equal(await lab.phase(), 'failed', 'the failure is said until somebody does something about it');

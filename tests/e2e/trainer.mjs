@@ -88,13 +88,13 @@ export async function kept(page) {
 /** Names of the versions of the page that the browser keeps. */
 export const versions = (page) => page.evaluate(() => caches.keys());
 
-/** Holds back what is fetched from such an address, from here on; call the result to let it come. */
-export async function holdBack(page, address) {
+/** Holds back what is fetched from such an address, from here on; call the result to let it come, or become of it what `then` does. */
+export async function holdBack(page, address, then = (route) => route.continue()) {
   let release;
   const released = new Promise((resolve) => (release = resolve));
   await page.route(address, async (route) => {
     await released;
-    await route.continue();
+    await then(route);
   });
   return release;
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { until, withLab } from './page/lab.mjs';
+import { TINY, until, withLab } from './page/lab.mjs';
 import { holdBack } from './trainer.mjs';
 
 // A service worker would answer in the server's place.
@@ -70,5 +70,35 @@ test('a trainer that cannot be fetched is said; the recorded run plays on, and o
     await lab.replay.play.waitFor({ state: 'detached' });
     await lab.morePointsThan(0);
     assert.deepEqual(lab.errors.filter((e) => !/Failed to fetch|ERR_FAILED/.test(e)), []);
+  });
+});
+
+test('a trainer whose script cannot be fetched is said, and trains once it comes', async () => {
+  // The worker's own file, and what that imports: the browser has no words for either.
+  for (const script of ['trainer_loader.js', 'trainer.js']) {
+    const before = (lab) => lab.page.route(`**/${script}`, (route) => route.abort());
+    await withLab({ ...fresh, config: { ...TINY, device: 'cpu' }, before }, async (lab) => {
+      assert.match(await lab.failure(10_000), /The trainer stopped/, script);
+      await lab.page.unroute(`**/${script}`);
+      await lab.goOn('Try again');
+      await lab.reach('finished');
+      assert.deepEqual(lab.errors.filter((e) => !/ERR_FAILED/.test(e)), [], script);
+    });
+  }
+});
+
+test('a failure is still said when the recorded run comes after it', async () => {
+  let release;
+  const before = async (lab) => {
+    release = await holdBack(lab.page, '**/runs/nature.json');
+    await lab.page.route('**/trainer_bg.wasm', (route) => route.abort());
+  };
+  await withLab({ ...fresh, before }, async (lab) => {
+    const said = await lab.failure(30_000);
+    release();
+    await lab.replay.play.waitFor();
+    await lab.replay.playsOn();
+    assert.equal(await lab.phase(), 'failed');
+    assert.equal(await lab.errorPanel.innerText(), said);
   });
 });

@@ -110,6 +110,17 @@ test('a chart says that the first steps are under way', async () => {
   });
 });
 
+test('without a dense learner there is no gap, and the chart says so', async () => {
+  await withLab({ webgpu: 'absent', config: { ...CPU, learners: 'set@0.2', epochs: '1' } }, async (lab) => {
+    const { chart } = lab;
+    await lab.race();
+    await chart.show('gap');
+    await until('the words', async () => (await chart.why()) === 'There is no dense learner to compare with.', 5000);
+    assert.equal(await chart.drawn(), 0);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
 test('the chart zooms, smooths, takes logarithms and shows the gap', async () => {
   await withLab({ webgpu: 'absent', config: CPU }, async (lab) => {
     const { chart } = lab;

@@ -34,6 +34,26 @@ test('a setting that is changed in another place leaves the visitor there, also 
   });
 });
 
+test('per cent stands behind its number without a space, in every place', async () => {
+  await withLab({ config: { ...TINY, device: 'cpu' } }, async (lab) => {
+    await lab.race();
+    for (const [place, words] of [
+      ['ring', /%/],
+      ['samples', /of 32 test images/],
+      ['bench', /says .*\(\d+%\)/],
+      ['inside', /weights/],
+      ['lessons', /Begin/],
+      ['runs', /Kept here/],
+    ]) {
+      await lab.goTo(place);
+      await lab.says(words);
+      const apart = (await lab.text()).match(/.{0,20}\d\s%.{0,20}/g) ?? [];
+      assert.deepEqual(apart, [], place);
+    }
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
 test('the keyboard alone starts, pauses and resets a race', async () => {
   await withLab({ config: { ...TINY, epochs: '500' } }, async (lab) => {
     const { keyboard } = lab.page;

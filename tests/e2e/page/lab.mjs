@@ -177,6 +177,10 @@ export class Lab {
   get trainHere() {
     return mark(this.page, 'place-train');
   }
+  /** Everything that can be read on the page now. */
+  text() {
+    return this.page.locator('body').innerText();
+  }
   /** Waits until the page says this. */
   says(words) {
     return this.page.getByText(words).first().waitFor();

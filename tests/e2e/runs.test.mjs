@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { TINY, withLab } from './page/lab.mjs';
-import { crash, quota } from './trainer.mjs';
+import { TINY, until, withLab } from './page/lab.mjs';
+import { crash, quota, slowFiles } from './trainer.mjs';
 import { goesOnWhereItWas } from './races.mjs';
 
 const CPU = { ...TINY, device: 'cpu' };
@@ -118,6 +118,21 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
     await lab.replay.shows('My run & <b>');
     await lab.replay.seek(1);
     await lab.morePointsThan(0);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('recorded runs that come while kept ones are still read are in the list too', async () => {
+  await withLab({ config: { ...CPU, epochs: '1' } }, async (lab) => {
+    const { runs } = lab;
+    await lab.race();
+    await until('the run to be kept', async () => (await runs.files()).length === 1);
+    await slowFiles(lab.page, 1000);
+    await lab.page.goto(`${lab.page.url()}#runs`);
+    await lab.page.reload();
+    await runs.kept.waitFor();
+    for (const name of ['Hard by nature', 'Hard by corruption', 'Hard by attack']) await runs.row(name).waitFor({ timeout: 5000 });
+    assert.equal(await runs.kept.count(), 1);
     assert.deepEqual(lab.errors, []);
   });
 });

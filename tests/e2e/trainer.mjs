@@ -69,6 +69,16 @@ export async function quota(page, bytes) {
   await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(page.url()).origin, quotaSize: bytes });
 }
 
+/** From the next load on, every file of the browser's private folder takes the page so many milliseconds to open. */
+export const slowFiles = (page, milliseconds) =>
+  page.addInitScript((pause) => {
+    const { getFile } = FileSystemFileHandle.prototype;
+    FileSystemFileHandle.prototype.getFile = async function slow(...args) {
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      return getFile.apply(this, args);
+    };
+  }, milliseconds);
+
 /** Watches for tasks of the page's main thread that take longer than 50 ms; call the result for their lengths since. */
 export async function watchLongTasks(page) {
   await page.evaluate(() => {

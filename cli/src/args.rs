@@ -99,6 +99,10 @@ macro_rules! experiment_flags {
         }
         impl ExperimentArgs {
             fn apply(&self, config: &mut ExperimentConfig) {
+                // First of all: what is given of an attack is meant in its own norm.
+                if let Some(norm) = self.norm.filter(|norm| *norm != config.norm) {
+                    *config = std::mem::take(config).attacked_in(norm);
+                }
                 $(if let Some(value) = &self.$field { config.$field = value.clone(); })+
                 if !self.learners.is_empty() {
                     config.learners.clone_from(&self.learners);
@@ -195,25 +199,25 @@ experiment_flags! {
     /// Masked semantics: zero the momentum of inactive weights [default: false]
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     momentum_reset: bool,
-    /// Adversarial training: none, linf or l2 (then eps is a Euclidean length, 0.5 is usual) [default: none]
+    /// Adversarial training: none, linf or l2; radii and steps of attacks that are not given are those of the norm: 8/255 and 2/255 in linf, 0.5 and 0.1 in l2, where they are Euclidean lengths [default: none]
     norm: Adversarial,
-    /// Radius of the attack on training batches, like 8/255 [default: 0.03137255]
+    /// Radius of the attack on training batches, like 8/255; 0.5 in l2 [default: 0.03137255]
     #[arg(value_parser = fraction, value_name = "EPS")]
     train_eps: f32,
-    /// Its steps [default: 10]
+    /// Its steps; 0 trains without an attack [default: 10]
     train_step: u32,
-    /// Length of a step, like 2/255 [default: 0.007843138]
+    /// Length of a step, like 2/255; 0.1 in l2 [default: 0.007843138]
     #[arg(value_parser = fraction, value_name = "LENGTH")]
     train_gamma: f32,
     /// Whether it starts at random [default: true]
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     train_randinit: bool,
-    /// Radius of the attack of evaluations, like 8/255 [default: 0.03137255]
+    /// Radius of the attack of evaluations, like 8/255; 0.5 in l2 [default: 0.03137255]
     #[arg(value_parser = fraction, value_name = "EPS")]
     test_eps: f32,
     /// Its steps [default: 20]
     test_step: u32,
-    /// Length of a step, like 2/255 [default: 0.007843138]
+    /// Length of a step, like 2/255; 0.1 in l2 [default: 0.007843138]
     #[arg(value_parser = fraction, value_name = "LENGTH")]
     test_gamma: f32,
     /// Whether it starts at random [default: true]
@@ -260,15 +264,19 @@ impl ExperimentArgs {
     }
 }
 
-/// Reads a configuration file; what it leaves out is at its default.
+/// Reads a configuration file; what it leaves out is at its default, which for attacks is that of the norm.
 pub fn read_config(path: &Path) -> Result<ExperimentConfig> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading the configuration {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("the configuration {}", path.display()))
+    let wrong = || format!("the configuration {}", path.display());
+    let mut config: ExperimentConfig = toml::from_str(&text).with_context(wrong)?;
+    let given: toml::Table = toml::from_str(&text).with_context(wrong)?;
+    config.complete_attacks(|field| given.contains_key(field));
+    Ok(config)
 }
 
 /// Checks ranges and combinations; a mistake is one of usage.
 pub fn validate(config: &ExperimentConfig) -> Result<()> {
-    config.validate().map_err(|e| Usage(e.to_string()).into())
+    config.validate().and_then(|()| config.check_attacks()).map_err(|e| Usage(e.to_string()).into())
 }
 
 #[cfg(test)]
@@ -335,6 +343,38 @@ mod tests {
         for wrong in ["8/0", "x", "1/", "nan", "8//255", ""] {
             assert!(fraction(wrong).unwrap_err().contains("like 8/255"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_norm_brings_its_radius_and_step_unless_they_are_given() {
+        let lengths = |c: &ExperimentConfig| [c.train_eps, c.train_gamma, c.test_eps, c.test_gamma];
+        let config = parse(&["--norm", "l2"]).unwrap();
+        assert_eq!(lengths(&config), [0.5, 0.1, 0.5, 0.1]);
+        assert!(config.attack_warnings().is_empty());
+        // In whatever order they come, and however small.
+        let given = parse(&["--test-eps", "8/255", "--norm", "l2", "--train-gamma", "0.05"]).unwrap();
+        assert_eq!(lengths(&given), [0.5, 0.05, 8.0 / 255.0, 0.1]);
+        assert!(given.attack_warnings().iter().any(|w| w.contains("evaluations is weak") && w.contains("0.5 is usual")));
+        assert_eq!(lengths(&parse(&["--norm", "linf"]).unwrap()), lengths(&ExperimentConfig::default()));
+        // On a scenario, whose few steps are longer.
+        let flags = Flags::try_parse_from(["t", "--norm", "l2"]).unwrap();
+        let smoke = ExperimentConfig::default().scenario(sparring_core::config::Scenario::Attack, sparring_core::config::Scale::Smoke);
+        assert_eq!(lengths(&flags.experiment.resolve(smoke).unwrap()), [0.5, 0.2, 0.5, 0.2]);
+    }
+
+    #[test]
+    fn a_file_brings_them_too_and_a_complete_one_stays_what_it_was() {
+        let path = std::env::temp_dir().join(format!("sparring-args-{}.toml", std::process::id()));
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            read_config(&path).unwrap()
+        };
+        let config = read("norm = \"l2\"\ntest_eps = 0.25\n");
+        assert_eq!((config.train_eps, config.train_gamma, config.test_eps, config.test_gamma), (0.5, 0.1, 0.25, 0.1));
+        let old = ExperimentConfig { norm: Adversarial::L2, ..ExperimentConfig::default() };
+        let same = read(&toml::to_string_pretty(&old).unwrap());
+        assert_eq!((&same, same.hash().unwrap()), (&old, old.hash().unwrap()));
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -354,6 +354,7 @@ impl Running {
             ("learner", learner.info.learner.clone()),
             ("subset", learner.info.subset.clone()),
             ("epochs", epochs.to_string()),
+            (formats::TRAINING_FLOPS, learner.flops_at(f64::from(epochs)).to_string()),
             ("config", self.config.canonical_json()?),
             ("config_hash", self.config.hash()?),
             ("commit", env!("SPARRING_COMMIT").to_owned()),

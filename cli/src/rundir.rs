@@ -306,6 +306,7 @@ pub fn summary(config: &ExperimentConfig, history: &History, device: &DeviceInfo
         "config_hash": config.hash()?,
         "stopped": stopped,
         "summary": history.summary,
+        "judged_by": history.deciding(),
         "epochs_done": history.epochs_done(),
         "learners": history.tracks.iter().map(|track| &track.info).collect::<Vec<_>>(),
         "warnings": history.warnings().collect::<Vec<_>>(),

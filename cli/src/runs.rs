@@ -333,7 +333,7 @@ fn export(console: Console, run: &Run, out: &Path, name: Option<&str>) -> Result
 /// A row a learner of each run: results, and the settings `fields` beside those that are always there.
 fn write_csv(console: Console, path: Option<&Path>, runs: &[&Run], fields: &[&str]) -> Result<()> {
     const SETTINGS: [&str; 6] = ["dataset", "subset", "model", "seed", "epochs", "batch_size"];
-    const RESULTS: [&str; 5] = ["name", "control", "density", "active_parameters", "ms_per_step"];
+    const RESULTS: [&str; 6] = ["name", "control", "density", "active_parameters", "ms_per_step", "flops"];
     const SCORES: [&str; 5] = ["train", "validation", "test", "test_easy", "test_hard"];
     let Some(path) = path else { return Ok(()) };
     let fields: Vec<&str> = fields.iter().copied().filter(|f| !SETTINGS.contains(f)).collect();

@@ -288,7 +288,8 @@ impl<'a> Series<'a> {
             Ok(Member { seed: m.config.seed, fraction: m.config.p_data, learners })
         });
         let members = members.collect::<Result<Vec<Member>>>()?;
-        let comparison = Comparison::new(self.args.scenario, &members);
+        let halves = members.is_empty() || members.iter().flat_map(|m| &m.learners).any(|l| l.scores.test_hard.is_some());
+        let comparison = Comparison::new(Metric::deciding(&self.config, self.args.scenario, halves), &members);
         let runs: Vec<Value> = self
             .members
             .iter()
@@ -304,7 +305,7 @@ impl<'a> Series<'a> {
             "config": self.config, "series_hash": self.hash, "stopped": stopped, "comparison": comparison, "runs": runs, "seconds": seconds,
             "version": env!("CARGO_PKG_VERSION"), "commit": env!("SPARRING_COMMIT"), "system": clock::system(), "date": clock::now(),
         });
-        rundir::write(&self.path.join("series.csv"), csv(&comparison).as_bytes())?;
+        rundir::write(&self.path.join("series.csv"), csv(&comparison, &members).as_bytes())?;
         let page = report::render(self.args.scenario, &self.config, &comparison, &self.members, &self.path, &summary);
         rundir::write(&self.path.join(rundir::REPORT), page.as_bytes())?;
         rundir::write(&self.path.join(rundir::SUMMARY), format!("{summary:#}\n").as_bytes())?;
@@ -428,12 +429,18 @@ fn rows(comparison: &Comparison) -> (Vec<&'static str>, Vec<Vec<String>>) {
 }
 
 /// Every value of every run, a row each.
-fn csv(comparison: &Comparison) -> String {
-    let mut out = "metric,p_data,seed,learner,control,density,value\n".to_owned();
+fn csv(comparison: &Comparison, members: &[Member]) -> String {
+    let flops = |fraction: f64, seed: u64, name: &str| {
+        let member = members.iter().find(|m| m.seed == seed && m.fraction == fraction);
+        let learner = member.and_then(|m| m.learners.iter().find(|l| l.name == name));
+        learner.filter(|l| l.flops > 0.0).map_or_else(String::new, |l| l.flops.to_string())
+    };
+    let mut out = "metric,p_data,seed,learner,control,density,value,training_flops\n".to_owned();
     for mean in &comparison.means {
         for (seed, value) in &mean.values {
             let Mean { metric, fraction, learner, control, density, .. } = mean;
-            out += &format!("{metric},{fraction},{seed},{learner},{control},{density},{value}\n");
+            let flops = flops(*fraction, *seed, learner);
+            out += &format!("{metric},{fraction},{seed},{learner},{control},{density},{value},{flops}\n");
         }
     }
     out

@@ -40,8 +40,8 @@ fn tell(console: Console, dataset: &Dataset) {
     console.say(format_args!("data      {}: {} training and {} test images", dataset.name, dataset.train.len(), dataset.test.len()));
 }
 
-/// The scores of an experiment's images, made here where its subset cannot do without; `None` where nothing needs them
-/// and none are at hand.
+/// The scores of an experiment's images, made here where its subset cannot do without; `None` where nothing needs them and none
+/// ship. Which there are follows from the configuration alone, not from what was made before.
 pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset>, stop: &AtomicBool) -> Result<Option<Scores>> {
     let policy = ScorePolicy::of(config);
     if !config.scores.is_empty() {
@@ -57,6 +57,8 @@ pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset
         console.say("scores    EL2N, as shipped with this program");
         return Ok(Some(scores));
     }
+    // What lies in the cache by chance must not change what is reported.
+    let Some(needed) = policy.needed else { return Ok(None) };
     let path = cached(&policy.run)?;
     let made = match std::fs::read(&path) {
         Ok(bytes) => {
@@ -75,7 +77,6 @@ pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset
             Ok(Some(scores))
         }
         Made::Make(extra) => {
-            let needed = policy.needed.unwrap_or(ScoreName::El2n);
             console.say(format_args!("scores    no {needed} yet for these images: a scoring run of {SCORING_EPOCHS} epochs comes first"));
             let scores = run(console, policy.run, dataset, extra, 1, stop)?;
             rundir::write(&path, &scores.to_bytes()?)?;

@@ -74,8 +74,8 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
         None => fresh,
     };
     let size: usize = data.image_bytes();
-    let mut attacked =
-        Attacked { attempts: vec![Attempt { clean: (0, true), attacked: 0, robust: true }; plan.count], ..Attacked::default() };
+    let stands = |sample| Attempt { sample, clean: (0, true), robust: true, ..Attempt::default() };
+    let mut attacked = Attacked { attempts: (0..plan.count as u32).map(stands).collect(), ..Attacked::default() };
     if plan.keep {
         attacked.adversarial = data.test.bytes[..plan.count * size].iter().map(|b| f32::from(*b) / 255.0).collect();
     }

@@ -1,6 +1,7 @@
 //! `attack`: accuracy of a checkpoint on the test images that an attack makes of the clean ones.
 //!
-//! Robust is what is right before the attack and after every restart of it, as a share of all samples.
+//! Robust is what is right before the attack and after every restart of it, as a share of all samples. An attack towards a class is told
+//! by its own number, the share of images of other classes that are taken for that class after it.
 
 mod auto;
 mod sheet;
@@ -86,7 +87,7 @@ pub struct AttackArgs {
     /// Random starts of PGD; a sample counts as robust if it survives all of them
     #[arg(long, default_value_t = 1, value_name = "R")]
     restarts: u32,
-    /// Attack towards this class (its number) instead of away from the true one
+    /// Attack towards this class (its number) instead of away from the true one; its own images are left out, and the result is the targeted success rate
     #[arg(long, value_name = "CLASS")]
     target: Option<u32>,
     /// Seed of the random starts
@@ -117,10 +118,7 @@ pub struct AttackArgs {
 
 impl AttackArgs {
     fn config(&self, classes: usize) -> Result<PgdConfig> {
-        let eps = self.eps.unwrap_or(match self.norm {
-            Norm::Linf => 8.0 / 255.0,
-            Norm::L2 => 0.5,
-        });
+        let eps = self.eps.unwrap_or(self.norm.usual().eps);
         let config = match self.attack {
             Kind::Fgsm => PgdConfig { targeted: self.target.is_some(), ..PgdConfig::fgsm(self.norm, eps) },
             // AutoAttack has settings of its own; this checks the radius.
@@ -138,6 +136,10 @@ impl AttackArgs {
             },
         };
         config.check().map_err(|e| Usage(e.to_string()))?;
+        // A radius of 0 is meant: it gives clean accuracy.
+        if let Some(why) = config.idle().filter(|_| config.eps > 0.0) {
+            return Err(Usage(format!("this attack looks for nothing: {why}; --step takes a length above 0, like 2/255")).into());
+        }
         if let Some(target) = self.target.filter(|t| *t as usize >= classes) {
             return Err(Usage(format!("--target {target}: the classes are 0 to {}", classes - 1)).into());
         }
@@ -175,6 +177,21 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     if count == 0 {
         bail!("there are no test images to attack");
     }
+    let mut samples: Vec<u32> = (0..count as u32).collect();
+    if let Some(target) = args.target {
+        // They are what the attack wants already.
+        samples.retain(|i| u32::from(data.test.labels[*i as usize]) != target);
+        if samples.is_empty() {
+            bail!("all {count} test images are of class {target}, which is the target: there is nothing to attack");
+        }
+    }
+    let left_out = count - samples.len();
+    let count = samples.len();
+    let mut warnings: Vec<String> = config.weakness().into_iter().collect();
+    if let Some(why) = config.idle() {
+        warnings.push(format!("{why}: this is no attack, and what follows is clean accuracy"));
+    }
+    warnings.iter().for_each(|warning| console.say(format_args!("warning   {warning}")));
     let start = Instant::now();
     // Images are kept only where somebody wants to see them.
     let keep = args.export.is_some() || args.sheet.is_some();
@@ -189,7 +206,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     } else {
         let mut victim = Victim::new(&mut device, graph, &state, &data, batch, config)?;
         let how = (args.seed, args.restarts, args.target);
-        (pollster::block_on(victim.attack(console, &data, count, how, keep, &stop))?, None)
+        (pollster::block_on(victim.attack(console, &data, &samples, how, keep, &stop))?, None)
     };
     let seconds = start.elapsed().as_secs_f64();
     let share = |n: usize| n as f64 / count as f64;
@@ -202,17 +219,25 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         console.say(table::render(&["part", "standing", "broken", "took"], &run.reports.iter().map(row).collect::<Vec<_>>()));
     }
     let eps255 = if args.norm == Norm::Linf { format!(" ({:.3}/255)", config.eps * 255.0) } else { String::new() };
-    let header = ["attack", "norm", "eps", "samples", "clean", "robust", "took"];
+    let hits = args.target.map(|_| share(result.hits()));
+    let header = ["attack", "norm", "eps", "samples", "clean", if hits.is_some() { "targeted success" } else { "robust" }, "took"];
     let row = vec![
         args.attack.to_string(),
         args.norm.to_string(),
         format!("{:.4}{eps255}", config.eps),
         count.to_string(),
         number::percent(clean, 2),
-        number::percent(robust, 2),
+        number::percent(hits.unwrap_or(robust), 2),
         number::duration(seconds),
     ];
     console.say(table::render(&header, &[row]));
+    if let Some(target) = args.target {
+        let name = data.classes.get(target as usize).map_or("?", String::as_str);
+        console.say(format_args!(
+            "targeted  {} of {count} images are taken for class {target} ({name}) after the attack; {left_out} images of that class are left out",
+            result.hits()
+        ));
+    }
     if let Some(path) = &args.export {
         let (c, h, w) = data.extent;
         rundir::write(path, &Npy::f32(vec![count, c, h, w], &result.adversarial).to_file())
@@ -232,15 +257,17 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         // AutoAttack has its own, the published ones.
         "step": parts.is_none().then_some(config.step),
         "parts": parts.as_ref().map(|run| &run.reports),
-        "warnings": parts.as_ref().map(|run| &run.warnings),
+        "warnings": parts.as_ref().map_or(&[][..], |run| run.warnings.as_slice()).iter().chain(&warnings).collect::<Vec<_>>(),
         "iterations": parts.is_none().then_some(config.iterations),
         "random_start": parts.is_none().then_some(config.random_start),
         "restarts": parts.is_none().then_some(args.restarts),
         "target": args.target,
         "seed": args.seed,
         "samples": count,
+        "left_out": left_out,
         "clean_accuracy": clean,
-        "robust_accuracy": robust,
+        "robust_accuracy": hits.is_none().then_some(robust),
+        "targeted_success_rate": hits,
         "seconds": seconds,
         "device": device.info(),
         "commit": env!("SPARRING_COMMIT"),

@@ -277,7 +277,7 @@ mod tests {
                 members.push(Member { seed, fraction, learners });
             }
         }
-        let comparison = Comparison::new(Some(Scenario::Nature), &members);
+        let comparison = Comparison::new(Metric::HardHalf, &members);
         let places = members.iter().map(|m| MemberRun {
             config: ExperimentConfig { seed: m.seed, p_data: m.fraction, ..Default::default() },
             path: Path::new("runs").join(format!("a<b-{}", m.seed)),

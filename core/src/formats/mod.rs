@@ -20,6 +20,8 @@ pub const WIDTH: &str = "width";
 pub const STEM: &str = "stem";
 /// Metadata key: the normalisation of the input, a name of [`crate::data::Normalization`].
 pub const NORMALIZATION: &str = "normalization";
+/// Metadata key: training FLOPs that went into the weights, those of their own parent included.
+pub const TRAINING_FLOPS: &str = "training_flops";
 /// Metadata key: version of this program's checkpoint format.
 pub const FORMAT: &str = "format";
 /// What [`FORMAT`] holds.

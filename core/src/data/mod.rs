@@ -15,6 +15,7 @@ pub mod chunks;
 pub mod cifar;
 pub mod cifar100;
 pub mod idx;
+pub mod limit;
 mod name;
 pub mod packed;
 #[cfg(feature = "decoders")]

@@ -17,17 +17,24 @@ use sparring_figures::number;
 /// Where words go.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
+    /// Whether the result goes to standard output as JSON.
     json: bool,
+    /// Whether words go to standard error.
+    beside: bool,
 }
 
 impl Console {
     /// `json`: standard output is for the result alone.
     pub fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, beside: json }
+    }
+    /// Standard output is for a stream that the command writes.
+    pub fn beside() -> Self {
+        Self { json: false, beside: true }
     }
     /// A line for a person. A closed pipe is no failure of the run.
     pub fn say(self, text: impl std::fmt::Display) {
-        if self.json {
+        if self.beside {
             let _ = writeln!(std::io::stderr(), "{text}");
         } else {
             let _ = writeln!(std::io::stdout(), "{text}");
@@ -40,7 +47,7 @@ impl Console {
         }
     }
     fn terminal(self) -> bool {
-        std::io::stderr().is_terminal() && (self.json || std::io::stdout().is_terminal())
+        std::io::stderr().is_terminal() && (self.beside || std::io::stdout().is_terminal())
     }
 }
 

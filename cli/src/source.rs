@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail};
 use sparring_core::ExperimentConfig;
 use sparring_core::data::Dataset;
+use serde_json::{Value, json};
 use sparring_core::data::DatasetName;
+use sparring_core::data::limit::{How, Limited};
 use sparring_core::hardness::{ScoreName, Scores};
 use sparring_core::train::scoring::{Extra, Made, SCORING_EPOCHS, ScorePolicy, Scoring, mean};
 
@@ -34,6 +36,12 @@ pub fn exactly(console: Console, name: DatasetName, difficulty: f32, own: &data:
     let dataset = data::require_dataset(&data::Wanted::new(name, difficulty, own)?).with_context(|| format!("loading {name}"))?;
     tell(console, &dataset);
     Ok(dataset)
+}
+
+/// Which images a limit left, for programs: of what is drawn, the indices.
+pub fn sample(chosen: &Limited) -> Value {
+    let drawn = (chosen.how == How::Balanced).then_some(&chosen.samples);
+    json!({ "how": chosen.how.name(), "count": chosen.samples.len(), "of": chosen.of, "indices": drawn })
 }
 
 fn tell(console: Console, dataset: &Dataset) {

@@ -15,11 +15,13 @@ use serde_json::json;
 use sparring_core::attack::autoattack::{AttackReport, AutoAttackConfig};
 use sparring_core::attack::{Norm, PgdConfig};
 use sparring_core::data::DatasetName;
+use sparring_core::data::limit::Limited;
 use sparring_figures::number;
 
 use crate::args::{DeviceFlag, Usage, fraction};
 use crate::console::{Console, open_device, stop_on_interrupt};
 use crate::npy::Npy;
+use crate::output::Outputs;
 use crate::{data, import, rundir, source, table};
 use victim::Victim;
 
@@ -92,9 +94,9 @@ pub struct AttackArgs {
     /// Seed of the random starts
     #[arg(long, default_value_t = 15)]
     seed: u64,
-    /// Only the first N test images
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    /// Only N test images (0 = all): of CIFAR the first, of others as many of every class, always the same ones
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    limit: usize,
     /// Images of a batch
     #[arg(long, default_value_t = 100, value_name = "N")]
     batch_size: usize,
@@ -159,7 +161,13 @@ impl AttackArgs {
 
 /// Loads, attacks, prints.
 pub fn attack(args: &AttackArgs) -> Result<()> {
-    let console = Console::new(args.json);
+    let console = Outputs::new(args.json)
+        .input("--checkpoint", Some(&args.checkpoint))
+        .images(&args.own.folder)
+        .output("--export", args.export.as_deref())
+        .output("--sheet", args.sheet.as_deref())
+        .file("--state", args.state.as_deref())?
+        .check()?;
     let (mut state, architecture, normalization) = import::read_checkpoint(&args.checkpoint)?;
     let stop = stop_on_interrupt()?;
     let data = source::exactly(console, args.data, args.difficulty, &args.own)?;
@@ -171,10 +179,9 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     let mut device = open_device(console, args.device.into())?;
     let graph = import::graph(architecture, normalization, classes, data.extent)?;
     import::check(&graph, &mut state)?;
-    let count = args.limit.unwrap_or(usize::MAX).min(data.test.len());
-    if count == 0 {
-        bail!("there are no test images to attack");
-    }
+    let chosen = Limited::test(&data, args.limit)?;
+    let count = chosen.samples.len();
+    console.say(format_args!("images    {chosen} test images"));
     let start = Instant::now();
     // Images are kept only where somebody wants to see them.
     let keep = args.export.is_some() || args.sheet.is_some();
@@ -183,13 +190,13 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         let bytes = std::fs::read(&args.checkpoint).with_context(|| format!("reading {}", args.checkpoint.display()))?;
         let target = auto::Target { graph, state: &state, data: &data, identity: sparring_core::data::sha256(&bytes) };
         let standard = AutoAttackConfig::standard(args.norm, config.eps, args.seed);
-        let plan = auto::Plan { config: standard, count, batch, save: args.state.as_deref(), keep };
+        let plan = auto::Plan { config: standard, chosen: &chosen, batch, save: args.state.as_deref(), keep };
         let (result, run) = auto::run(console, &mut device, target, &plan, &stop)?;
         (result, Some(run))
     } else {
         let mut victim = Victim::new(&mut device, graph, &state, &data, batch, config)?;
         let how = (args.seed, args.restarts, args.target);
-        (pollster::block_on(victim.attack(console, &data, count, how, keep, &stop))?, None)
+        (pollster::block_on(victim.attack(console, &data, &chosen.samples, how, keep, &stop))?, None)
     };
     let seconds = start.elapsed().as_secs_f64();
     let share = |n: usize| n as f64 / count as f64;
@@ -239,6 +246,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         "target": args.target,
         "seed": args.seed,
         "samples": count,
+        "sample": source::sample(&chosen),
         "clean_accuracy": clean,
         "robust_accuracy": robust,
         "seconds": seconds,

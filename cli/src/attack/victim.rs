@@ -19,6 +19,8 @@ use crate::console::{Console, Stopped};
 /// What became of one sample.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attempt {
+    /// Its index in the test file.
+    pub sample: u32,
     /// The answer to the clean image, and whether it is right.
     pub clean: (u16, bool),
     /// The answer to the adversarial image that was kept.
@@ -69,18 +71,18 @@ impl<'a> Victim<'a> {
         Ok(Self { device, io, attack, net, programs, pgd, batch: HostBatch::default() })
     }
 
-    /// Attacks the first `count` test images. `how`: seed, restarts, target class.
+    /// Attacks these test images. `how`: seed, restarts, target class.
     pub async fn attack(
         &mut self,
         console: Console,
         data: &Dataset,
-        count: usize,
+        samples: &[u32],
         how: (u64, u32, Option<u32>),
         keep: bool,
         stop: &AtomicBool,
     ) -> Result<Attacked> {
         let mut all = Attacked::default();
-        let samples: Vec<u32> = (0..count as u32).collect();
+        let count = samples.len();
         let mut said = std::time::Instant::now();
         for part in samples.chunks(self.net.n) {
             if stop.load(Ordering::Relaxed) {
@@ -116,7 +118,11 @@ impl<'a> Victim<'a> {
         let mut attempts: Vec<Attempt> = clean
             .iter()
             .zip(&labels)
-            .map(|(&answer, &label)| Attempt { clean: (answer, answer == label), attacked: answer, robust: answer == label })
+            .zip(samples)
+            .map(|((&answer, &label), &sample)| {
+                let right = answer == label;
+                Attempt { sample, clean: (answer, right), attacked: answer, robust: right }
+            })
             .collect();
         let size = c * h * w;
         let mut images = vec![0.0; if keep { samples.len() * size } else { 0 }];

@@ -20,6 +20,7 @@ mod name;
 pub mod packed;
 #[cfg(feature = "decoders")]
 pub mod pictures;
+mod python;
 mod report;
 mod sheets;
 #[cfg(feature = "decoders")]

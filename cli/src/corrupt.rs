@@ -70,7 +70,8 @@ pub fn corrupt(args: &CorruptArgs) -> Result<()> {
     let chosen = Limited::test(&data, args.limit)?;
     let count = chosen.samples.len();
     let sample = source::sample(&chosen);
-    let mut result = json!({ "dataset": args.dataset, "images": count, "sample": sample, "seed": args.seed, "cpu": cpu_name(), "threads": threads() });
+    let mut result =
+        json!({ "dataset": args.dataset, "images": count, "sample": sample, "seed": args.seed, "cpu": cpu_name(), "threads": threads() });
     if let Some(path) = &args.sheet {
         if args.image >= data.test.len() {
             return Err(Usage(format!("--image {} of {} test images", args.image, data.test.len())).into());

@@ -8,8 +8,8 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use serde_json::json;
 use sparring_core::Device;
-use sparring_core::data::DatasetName;
 use sparring_core::corrupt::Severity;
+use sparring_core::data::DatasetName;
 use sparring_core::data::batch::HostBatch;
 use sparring_core::data::limit::Limited;
 use sparring_core::data::{Dataset, Images};
@@ -148,7 +148,10 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
 
 /// One of five.
 fn severity(text: &str) -> Result<Severity, String> {
-    text.parse().map_err(|_| ()).and_then(|number: u8| Severity::new(number).map_err(|_| ())).map_err(|()| format!("expected 1 to 5, found '{text}'"))
+    text.parse()
+        .map_err(|_| ())
+        .and_then(|number: u8| Severity::new(number).map_err(|_| ()))
+        .map_err(|()| format!("expected 1 to 5, found '{text}'"))
 }
 
 /// Right answers.

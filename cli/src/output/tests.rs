@@ -71,7 +71,9 @@ fn links_stay_links_and_what_is_no_file_is_written_through() {
 
 #[test]
 fn the_streams_have_several_names() {
-    for (name, place) in [("-", Place::Stdout), ("/dev/stdout", Place::Stdout), ("/dev/fd/1", Place::Stdout), ("/dev/stderr", Place::Stderr)] {
+    for (name, place) in
+        [("-", Place::Stdout), ("/dev/stdout", Place::Stdout), ("/dev/fd/1", Place::Stdout), ("/dev/stderr", Place::Stderr)]
+    {
         assert_eq!(Place::of(Path::new(name)).unwrap(), place, "{name}");
     }
     assert_eq!(Place::of(Path::new("./-")).unwrap(), Place::File("./-".into()));
@@ -93,7 +95,10 @@ fn an_output_that_is_an_input_is_refused() {
     };
     let (input, other) = (at("in.safetensors"), at("pictures/../in.safetensors"));
     let message = refused(Outputs::new(false).input("--checkpoint", Some(&input)).output("--out", Some(&other)));
-    assert!(message.contains("--out") && message.contains("is an input, --checkpoint") && message.contains("would be overwritten"), "{message}");
+    assert!(
+        message.contains("--out") && message.contains("is an input, --checkpoint") && message.contains("would be overwritten"),
+        "{message}"
+    );
     let folder = at("pictures");
     let pictures = || Outputs::new(false).images(folder.to_str().unwrap());
     assert!(refused(pictures().output("--sheet", Some(&at("pictures/cat/1.PNG")))).contains("--folder"));

@@ -99,7 +99,7 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
     let start = Instant::now();
     let chosen = Limited::test(&data, args.limit)?;
     console.say(format_args!("images    {chosen} test images"));
-    let mut evaluator = Evaluator::new(&mut device, graph, &state, &data, data.test.len())?;
+    let mut evaluator = Evaluator::new(&mut device, graph, &state, &data, chosen.samples.len())?;
     let score = pollster::block_on(evaluator.run(&data, &data.test, &chosen.samples))?;
     let seconds = start.elapsed().as_secs_f64();
     console.say(format_args!(
@@ -165,6 +165,8 @@ struct Evaluator<'a> {
     io: Io,
     net: Net,
     batch: HostBatch,
+    /// Images that are evaluated in one go.
+    most: usize,
 }
 
 impl<'a> Evaluator<'a> {
@@ -179,17 +181,20 @@ impl<'a> Evaluator<'a> {
             state,
             NetConfig { graph, n: BATCH, placements, training: OptimizerName::Sgd.into() },
         )?;
-        Ok(Self { device, io, net, batch: HostBatch::default() })
+        Ok(Self { device, io, net, batch: HostBatch::default(), most: samples })
     }
 
     /// These of the images through the network.
     async fn run(&mut self, data: &Dataset, images: &Images, samples: &[u32]) -> Result<Score, sparring_core::Error> {
-        let Self { device, io, net, batch } = self;
-        let whole = (0, f64::INFINITY);
-        io.each_batch(device, batch, (data, images), (samples, BATCH, BATCH), whole, |device, step, _| net.eval_step(device, step)).await?;
-        let records = io.records(device, samples.len()).await?;
-        let mut tally = Tally::default();
-        records.iter().zip(samples).for_each(|(record, i)| tally.add_sample(record, images.labels[*i as usize], true));
+        let Self { device, io, net, batch, most } = self;
+        let (whole, mut tally) = ((0, f64::INFINITY), Tally::default());
+        // A published archive may have more images than the test set.
+        for samples in samples.chunks(*most) {
+            let queue = (samples, BATCH, BATCH);
+            io.each_batch(device, batch, (data, images), queue, whole, |device, step, _| net.eval_step(device, step)).await?;
+            let records = io.records(device, samples.len()).await?;
+            records.iter().zip(samples).for_each(|(record, i)| tally.add_sample(record, images.labels[*i as usize], true));
+        }
         Ok(tally.score())
     }
 }

@@ -10,7 +10,7 @@ use sparring_core::formats::{self, safetensors, torch};
 use sparring_core::net::Graph;
 use sparring_core::net::zoo::{Architecture, Input, Model, Stem};
 
-use crate::console::Console;
+use crate::output::Outputs;
 use crate::rundir;
 
 /// Flags of `import`.
@@ -32,7 +32,7 @@ pub struct ImportArgs {
     /// Side of the images it was trained on, pixels [default: 64 with tinyimagenet normalisation, else 32]
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
-    /// Where to write the checkpoint
+    /// Where to write the checkpoint (- for standard output)
     #[arg(long, value_name = "F.safetensors")]
     out: PathBuf,
     /// Print the result as JSON
@@ -42,7 +42,7 @@ pub struct ImportArgs {
 
 /// Reads, checks and writes.
 pub fn import(args: &ImportArgs) -> Result<()> {
-    let console = Console::new(args.json);
+    let console = Outputs::new(args.json).input("the state dict", Some(&args.file)).output("--out", Some(&args.out)).check()?;
     let bytes = std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
     let mut state = torch::read(&bytes, &args.file.display().to_string())?;
     let architecture = Architecture { model: args.model, width: args.width, stem: args.stem };

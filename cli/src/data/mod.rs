@@ -24,6 +24,7 @@ use sparring_core::data::pictures::Damaged;
 use sparring_core::data::{Dataset, Skipped, builtin, chunks};
 
 use crate::args::Usage;
+use crate::output::{no_stream, try_folder};
 use fetch::{Fetcher, Interrupted, Kind, Provider};
 pub use store::data_folder;
 use store::{Store, Stored, megabytes, write_atomic};
@@ -137,6 +138,8 @@ pub fn run(command: &DataCommand, json: bool) -> Result<()> {
         DataCommand::Verify { dataset, own } => vec![verify(&Wanted::new(*dataset, 0.5, own)?)?],
         DataCommand::List => list()?,
         DataCommand::Pack { dataset, out, chunk, own } => {
+            no_stream("--out", Some(out))?;
+            try_folder(out)?;
             let manifest = pack(&require_dataset(&Wanted::new(*dataset, 0.5, own)?)?, *chunk, out)?;
             let found = format!("{} chunks, {}", manifest.chunks.len(), megabytes(manifest.total_bytes()));
             vec![Status::new(dataset.name(), "packed", out.display(), found)]

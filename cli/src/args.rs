@@ -142,7 +142,7 @@ experiment_flags! {
     bins: usize,
     /// Keep only this many training samples (0 = all) [default: 0]
     limit_train: usize,
-    /// Evaluate on only this many test samples (0 = all) [default: 0]
+    /// Evaluate on only this many test samples (0 = all): of CIFAR the first, of others as many of every class [default: 0]
     limit_test: usize,
     /// Corrupt training and validation images, each by one kind drawn from: none, standard (15 kinds), all (19), or names as gaussian-noise,fog; the test set is evaluated clean and corrupted [default: none]
     #[arg(value_name = "KINDS")]

@@ -19,6 +19,7 @@ use sparring_figures::number;
 use crate::args::DeviceFlag;
 use crate::console::{Console, describe};
 use crate::measure::{self, Direction, Effort};
+use crate::output::Outputs;
 use crate::{clock, import, rundir, table, topology};
 
 const DENSITIES: [f64; 4] = [0.5, 0.2, 0.1, 0.05];
@@ -58,7 +59,7 @@ struct Layer {
 
 /// Measures, prints, writes.
 pub fn bench(args: &BenchArgs) -> Result<()> {
-    let console = Console::new(args.json);
+    let console = Outputs::new(args.json).output("--out", args.out.as_deref()).check()?;
     let layers = select(args)?;
     let devices = devices(args.device)?;
     if args.out.is_some() && devices.len() > 1 {

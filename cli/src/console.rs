@@ -34,13 +34,20 @@ pub fn harmless(text: &str) -> String {
 /// Where words go.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
+    /// Whether the result goes to standard output as JSON.
     json: bool,
+    /// Whether words go to standard error.
+    beside: bool,
 }
 
 impl Console {
     /// `json`: standard output is for the result alone.
     pub fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, beside: json }
+    }
+    /// Standard output is for a stream that the command writes.
+    pub fn beside() -> Self {
+        Self { json: false, beside: true }
     }
     /// A line on the way to the result, which `--quiet` leaves out.
     pub fn say(self, text: impl std::fmt::Display) {
@@ -51,15 +58,15 @@ impl Console {
     /// A line of the result, or a warning. A closed pipe is no failure of the run.
     pub fn tell(self, text: impl std::fmt::Display) {
         let text = harmless(&text.to_string());
-        if !self.json {
+        if !self.beside {
             let _ = writeln!(std::io::stdout(), "{text}");
-        } else if !quiet() {
+        } else if !(self.json && quiet()) {
             let _ = writeln!(std::io::stderr(), "{text}");
         }
     }
     /// Characters of a line, where a person sees it on a terminal.
     pub fn width(self) -> Option<u16> {
-        terminal_size::terminal_size_of(std::io::stdout()).filter(|_| !self.json).map(|(width, _)| width.0)
+        terminal_size::terminal_size_of(std::io::stdout()).filter(|_| !self.beside).map(|(width, _)| width.0)
     }
     /// The result itself, where JSON was asked for.
     pub fn result(self, value: &serde_json::Value) {
@@ -68,7 +75,7 @@ impl Console {
         }
     }
     fn terminal(self) -> bool {
-        !quiet() && std::io::stderr().is_terminal() && (self.json || std::io::stdout().is_terminal())
+        !quiet() && std::io::stderr().is_terminal() && (self.beside || std::io::stdout().is_terminal())
     }
 }
 

@@ -11,7 +11,7 @@ use sparring_core::net::Graph;
 use sparring_core::net::zoo::{Architecture, Input, Model, Stem};
 
 use crate::args::Usage;
-use crate::console::Console;
+use crate::output::Outputs;
 use crate::rundir;
 
 /// Flags of `import`.
@@ -38,7 +38,7 @@ pub struct ImportArgs {
     /// Side of the images it was trained on, pixels [default: 64 with tinyimagenet normalisation, else 32]
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
-    /// Where to write the checkpoint
+    /// Where to write the checkpoint (- for standard output)
     #[arg(long, value_name = "F.safetensors")]
     out: PathBuf,
     /// Print the result as JSON
@@ -59,7 +59,7 @@ impl ImportArgs {
 
 /// Reads, checks and writes.
 pub fn import(args: &ImportArgs) -> Result<()> {
-    let console = Console::new(args.json);
+    let console = Outputs::new(args.json).input("the state dict", Some(&args.file)).output("--out", Some(&args.out)).check()?;
     let given = args.given()?;
     let bytes = std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
     let mut state = torch::read(&bytes, &args.file.display().to_string())?;

@@ -16,6 +16,7 @@ mod golden;
 mod import;
 mod measure;
 mod npy;
+mod output;
 mod race;
 mod report;
 mod results;

@@ -152,6 +152,12 @@ pub fn learners(summary: &Value) -> &[Value] {
     summary["summary"]["learners"].as_array().map_or(&[], Vec::as_slice)
 }
 
+/// Whether a run has learners, and every one of them failed.
+pub fn all_failed(summary: &Value) -> bool {
+    let learners = learners(summary);
+    !learners.is_empty() && learners.iter().all(|l| !l["failed"].is_null())
+}
+
 /// A score's accuracy, a dash where nothing was evaluated.
 pub fn accuracy(score: &Value) -> String {
     let evaluated = score["samples"].as_u64().is_some_and(|n| n > 0);

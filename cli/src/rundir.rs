@@ -18,6 +18,7 @@ use sparring_core::{DeviceInfo, ExperimentConfig};
 
 use crate::args::read_config;
 use crate::clock;
+pub use crate::output::write;
 
 /// The configuration of a run.
 pub const CONFIG: &str = "config.toml";
@@ -108,31 +109,6 @@ pub fn is_stopped(summary: &Value) -> bool {
 /// Whether a process is at work in a folder now.
 pub fn is_running(path: &Path) -> bool {
     File::open(path.join(LOCK)).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
-}
-
-/// Writes a file beside its place, syncs and renames it.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let partial = partial(path);
-    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
-    let written = File::create(&partial).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-    let result = written.and_then(|()| fs::rename(&partial, path));
-    if result.is_err() {
-        let _ = fs::remove_file(&partial);
-    }
-    result.with_context(|| format!("writing {}", path.display()))?;
-    sync_folder(folder);
-    Ok(())
-}
-
-/// Makes a rename last. Not every system can open a folder; there the rename is as lasting as the system makes it.
-fn sync_folder(folder: &Path) {
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
-}
-
-fn partial(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".{name}.partial"))
 }
 
 /// What a checkpoint must know of its folder.

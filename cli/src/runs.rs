@@ -17,6 +17,7 @@ use sparring_core::record::run_file::RunFile;
 use sparring_figures::number;
 
 use crate::console::{Console, describe};
+use crate::output::Outputs;
 use crate::results::Measure;
 use crate::{clock, results, rundir, series, table};
 
@@ -37,7 +38,7 @@ pub struct RunsArgs {
 enum RunsCommand {
     /// Every run of the folder, newest first
     List {
-        /// Also write a table with a row a learner
+        /// Also write a table with a row a learner (- for standard output)
         #[arg(long, value_name = "FILE.csv")]
         csv: Option<PathBuf>,
     },
@@ -59,7 +60,7 @@ enum RunsCommand {
     Export {
         /// Its folder, its name, or an unambiguous part of its name
         run: String,
-        /// The file to write
+        /// The file to write (- for standard output)
         #[arg(long, value_name = "FILE.json")]
         out: PathBuf,
         /// What it is called in the page [default: the folder's name]
@@ -72,7 +73,7 @@ enum RunsCommand {
 struct Run {
     name: String,
     path: PathBuf,
-    /// finished, stopped or running.
+    /// finished, failed, stopped or running.
     state: &'static str,
     config: Map<String, Value>,
     /// Null where none was written yet.
@@ -82,15 +83,23 @@ struct Run {
 
 /// Runs a `runs` subcommand.
 pub fn runs(args: &RunsArgs) -> Result<()> {
-    let console = Console::new(args.json);
+    // What a run's folder has is not to be written over.
+    const KEPT: &[&str] = &["toml", "json", "jsonl", "html", "safetensors"];
+    let outputs = || Outputs::new(args.json);
+    let within = |run: &'static str, csv: Option<&Path>| outputs().folder(run, Some(&args.folder), KEPT).output("--csv", csv).check();
     match &args.command {
-        RunsCommand::List { csv } => list(console, &args.folder, csv.as_deref()),
-        RunsCommand::Show { run } => show(console, &find(&args.folder, run)?),
+        RunsCommand::List { csv } => list(within("--in", csv.as_deref())?, &args.folder, csv.as_deref()),
+        RunsCommand::Show { run } => show(outputs().check()?, &find(&args.folder, run)?),
         RunsCommand::Compare { runs, csv } => {
+            let console = within("--in", csv.as_deref())?;
             let runs = runs.iter().map(|name| find(&args.folder, name)).collect::<Result<Vec<_>>>()?;
             compare(console, &runs, csv.as_deref())
         }
-        RunsCommand::Export { run, out, name } => export(console, &find(&args.folder, run)?, out, name.as_deref()),
+        RunsCommand::Export { run, out, name } => {
+            let run = find(&args.folder, run)?;
+            let console = outputs().folder("the run", Some(&run.path), KEPT).output("--out", Some(out)).check()?;
+            export(console, &run, out, name.as_deref())
+        }
     }
 }
 
@@ -103,6 +112,7 @@ impl Run {
         let state = match () {
             () if rundir::is_running(path) => "running",
             () if rundir::is_stopped(&summary) => "stopped",
+            () if results::all_failed(&summary) => "failed",
             () => "finished",
         };
         let written = || fs::metadata(&file).and_then(|m| m.modified()).map(clock::utc).unwrap_or_default();

@@ -22,9 +22,10 @@ use sparring_figures::number;
 
 use crate::args::validate;
 use crate::console::{Console, Outlook, Stopped, stop_on_interrupt};
+use crate::output::{no_stream, try_folder};
 use crate::race::{self, RaceArgs, Role};
 use crate::rundir::{self, Found};
-use crate::{clock, source, table};
+use crate::{clock, results, source, table};
 
 mod report;
 
@@ -201,6 +202,10 @@ impl<'a> Series<'a> {
         let count = self.members.len();
         console.say(format_args!("series    {count} runs: seeds {seeds}; p_data {fractions}"));
         console.say(format_args!("output    {}", self.path.display()));
+        no_stream("--out", self.args.race.out.as_deref())?;
+        for folder in std::iter::once(&self.path).chain(self.members.iter().filter(|m| m.summary.is_none()).map(|m| &m.path)) {
+            try_folder(folder)?;
+        }
         let start = Instant::now();
         if self.members.iter().any(|m| m.summary.is_none()) {
             let stop = stop_on_interrupt()?;
@@ -210,11 +215,20 @@ impl<'a> Series<'a> {
                 self.find_members()?;
                 console.say(format_args!("output    {}", self.path.display()));
             }
+            source::tell_limit(console, &self.config, &dataset)?;
             self.train(&dataset, &stop)?;
         }
         let (mut summary, comparison) = self.write(false)?;
         self.tell(&mut summary, &comparison, start.elapsed().as_secs_f64());
+        if self.failed() {
+            bail!("every learner failed in every run of the series; the reasons are in the runs' reports, below {}", self.path.display());
+        }
         Ok(())
+    }
+
+    /// Whether every run was run, and none has a learner that did not fail.
+    fn failed(&self) -> bool {
+        self.members.iter().all(|m| m.summary.as_ref().is_some_and(results::all_failed))
     }
 
     /// Runs what is not finished.
@@ -225,7 +239,9 @@ impl<'a> Series<'a> {
             let MemberRun { config, path, summary } = &self.members[i];
             let title = format!("run {} of {count}: seed {}, p_data {}", i + 1, config.seed, config.p_data);
             if summary.is_some() {
-                console.say(format_args!("series    {title}: finished already, {}", path.display()));
+                let state =
+                    if summary.as_ref().is_some_and(results::all_failed) { "every learner failed in it" } else { "finished already" };
+                console.say(format_args!("series    {title}: {state}, {}", path.display()));
                 continue;
             }
             console.say("");
@@ -296,13 +312,14 @@ impl<'a> Series<'a> {
             .map(|m| {
                 let summary = m.summary.as_ref().unwrap_or(&Value::Null);
                 json!({ "run": m.path, "config_hash": m.config.hash().ok(), "seed": m.config.seed, "p_data": m.config.p_data,
-                    "finished": m.summary.is_some(), "seconds": summary["seconds"], "device": summary["device"]["name"], "commit": summary["commit"], "date": summary["date"] })
+                    "finished": m.summary.as_ref().is_some_and(|s| !results::all_failed(s)),
+                    "failed": m.summary.as_ref().is_some_and(results::all_failed), "seconds": summary["seconds"], "device": summary["device"]["name"], "commit": summary["commit"], "date": summary["date"] })
             })
             .collect();
         let seconds: f64 = runs.iter().filter_map(|r| r["seconds"].as_f64()).sum();
         let summary = json!({
             "scenario": self.args.scenario, "scale": self.args.scenario.map(|_| self.args.scale.unwrap_or(Scale::Smoke)),
-            "config": self.config, "series_hash": self.hash, "stopped": stopped, "comparison": comparison, "runs": runs, "seconds": seconds,
+            "config": self.config, "series_hash": self.hash, "stopped": stopped, "failed": self.failed(), "comparison": comparison, "runs": runs, "seconds": seconds,
             "version": env!("CARGO_PKG_VERSION"), "commit": env!("SPARRING_COMMIT"), "system": clock::system(), "date": clock::now(),
         });
         rundir::write(&self.path.join("series.csv"), csv(&comparison, &members).as_bytes())?;

@@ -228,7 +228,9 @@ pub fn hardness(lab: Lab) -> AnyView {
 fn archive(lab: Lab) -> AnyView {
     let wanted = holds(move || lab.config.with(|c| c.dataset == DatasetName::Cifar10));
     let busy = holds(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));
-    let file = kit::file(say::ARCHIVE_FILE, "archive-input", ".gz,.tgz,application/gzip", busy, move |file| lab.drop_archive(&file));
+    let file = kit::file(say::ARCHIVE_FILE, "archive-input", ".gz,.tgz,.tar,application/gzip,application/x-tar", busy, move |file| {
+        lab.drop_archive(&file)
+    });
     kit::when(wanted, "", vec![kit::folded("", say::ARCHIVE, vec![kit::says("quiet", "", words(say::ARCHIVE_ABOUT)), file])])
 }
 

@@ -209,9 +209,9 @@ pub const DIFFERS: &str = "These settings differ from the race that runs. Stop o
 /// Folded.
 pub const ARCHIVE: &str = "Bring your own archive";
 /// About it.
-pub const ARCHIVE_ABOUT: &str = "If this server has no CIFAR-10, choose (or drop here) the official cifar-10-binary.tar.gz. It is checked, kept in this browser, and goes nowhere.";
+pub const ARCHIVE_ABOUT: &str = "If this server has no CIFAR-10, choose (or drop here) the official cifar-10-binary.tar.gz or cifar-10-python.tar.gz, or either as .tar. It is checked, kept in this browser, and goes nowhere.";
 /// Its field.
-pub const ARCHIVE_FILE: &str = "The official archive cifar-10-binary.tar.gz";
+pub const ARCHIVE_FILE: &str = "The official archive cifar-10-binary.tar.gz or cifar-10-python.tar.gz";
 /// Label.
 pub const RATE: &str = "Learning rate from here on";
 /// Button.

@@ -16,11 +16,13 @@ use serde_json::json;
 use sparring_core::attack::autoattack::{AttackReport, AutoAttackConfig};
 use sparring_core::attack::{Norm, PgdConfig};
 use sparring_core::data::DatasetName;
+use sparring_core::data::limit::Limited;
 use sparring_figures::number;
 
 use crate::args::{DeviceFlag, Usage, fraction};
 use crate::console::{Console, open_device, stop_on_interrupt};
 use crate::npy::Npy;
+use crate::output::Outputs;
 use crate::{data, import, rundir, source, table};
 use victim::Victim;
 
@@ -93,9 +95,9 @@ pub struct AttackArgs {
     /// Seed of the random starts
     #[arg(long, default_value_t = 15)]
     seed: u64,
-    /// Only the first N test images
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    /// Only N test images (0 = all): of CIFAR the first, of others as many of every class, always the same ones
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    limit: usize,
     /// Images of a batch
     #[arg(long, default_value_t = 100, value_name = "N")]
     batch_size: usize,
@@ -161,7 +163,13 @@ impl AttackArgs {
 
 /// Loads, attacks, prints.
 pub fn attack(args: &AttackArgs) -> Result<()> {
-    let console = Console::new(args.json);
+    let console = Outputs::new(args.json)
+        .input("--checkpoint", Some(&args.checkpoint))
+        .images(&args.own.folder)
+        .output("--export", args.export.as_deref())
+        .output("--sheet", args.sheet.as_deref())
+        .file("--state", args.state.as_deref())?
+        .check()?;
     let (mut state, architecture, normalization) = import::read_checkpoint(&args.checkpoint)?;
     let stop = stop_on_interrupt()?;
     let data = source::exactly(console, args.data, args.difficulty, &args.own)?;
@@ -173,25 +181,23 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     let mut device = open_device(console, args.device.into())?;
     let graph = import::graph(architecture, normalization, classes, data.extent)?;
     import::check(&graph, &mut state)?;
-    let count = args.limit.unwrap_or(usize::MAX).min(data.test.len());
-    if count == 0 {
-        bail!("there are no test images to attack");
-    }
-    let mut samples: Vec<u32> = (0..count as u32).collect();
+    let mut chosen = Limited::test(&data, args.limit)?;
+    console.say(format_args!("images    {chosen} test images"));
+    let all = chosen.samples.len();
     if let Some(target) = args.target {
         // They are what the attack wants already.
-        samples.retain(|i| u32::from(data.test.labels[*i as usize]) != target);
-        if samples.is_empty() {
-            bail!("all {count} test images are of class {target}, which is the target: there is nothing to attack");
+        chosen.samples.retain(|i| u32::from(data.test.labels[*i as usize]) != target);
+        if chosen.samples.is_empty() {
+            bail!("all {all} test images are of class {target}, which is the target: there is nothing to attack");
         }
     }
-    let left_out = count - samples.len();
-    let count = samples.len();
+    let count = chosen.samples.len();
+    let left_out = all - count;
     let mut warnings: Vec<String> = config.weakness().into_iter().collect();
     if let Some(why) = config.idle() {
         warnings.push(format!("{why}: this is no attack, and what follows is clean accuracy"));
     }
-    warnings.iter().for_each(|warning| console.say(format_args!("warning   {warning}")));
+    warnings.iter().for_each(|warning| console.tell(format_args!("warning   {warning}")));
     let start = Instant::now();
     // Images are kept only where somebody wants to see them.
     let keep = args.export.is_some() || args.sheet.is_some();
@@ -200,13 +206,13 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         let bytes = std::fs::read(&args.checkpoint).with_context(|| format!("reading {}", args.checkpoint.display()))?;
         let target = auto::Target { graph, state: &state, data: &data, identity: sparring_core::data::sha256(&bytes) };
         let standard = AutoAttackConfig::standard(args.norm, config.eps, args.seed);
-        let plan = auto::Plan { config: standard, count, batch, save: args.state.as_deref(), keep };
+        let plan = auto::Plan { config: standard, chosen: &chosen, batch, save: args.state.as_deref(), keep };
         let (result, run) = auto::run(console, &mut device, target, &plan, &stop)?;
         (result, Some(run))
     } else {
         let mut victim = Victim::new(&mut device, graph, &state, &data, batch, config)?;
         let how = (args.seed, args.restarts, args.target);
-        (pollster::block_on(victim.attack(console, &data, &samples, how, keep, &stop))?, None)
+        (pollster::block_on(victim.attack(console, &data, &chosen.samples, how, keep, &stop))?, None)
     };
     let seconds = start.elapsed().as_secs_f64();
     let share = |n: usize| n as f64 / count as f64;
@@ -265,6 +271,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         "seed": args.seed,
         "samples": count,
         "left_out": left_out,
+        "sample": source::sample(&chosen),
         "clean_accuracy": clean,
         "robust_accuracy": hits.is_none().then_some(robust),
         "targeted_success_rate": hits,

@@ -15,11 +15,13 @@ pub mod chunks;
 pub mod cifar;
 pub mod cifar100;
 pub mod idx;
+pub mod limit;
 mod name;
 mod normalization;
 pub mod packed;
 #[cfg(feature = "decoders")]
 pub mod pictures;
+mod python;
 mod report;
 mod sheets;
 #[cfg(feature = "decoders")]

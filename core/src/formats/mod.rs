@@ -3,6 +3,7 @@
 //! Everything works on bytes in memory, so the page and the binary share it, and every malformed input is
 //! `ErrorKind::Format`: never a panic, never an allocation beyond a small multiple of the file.
 
+pub mod numpy;
 mod pickle;
 pub mod safetensors;
 mod state;

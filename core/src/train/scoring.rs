@@ -55,7 +55,7 @@ pub struct Extra {
 /// scorer. A series then varies training over its seeds, and not what it is measured by.
 pub const SCORING_SEED: u64 = 15;
 
-/// The configuration of a scoring run like an experiment: its dataset, model and seed; dense, all samples.
+/// The configuration of the scoring run for an experiment: its dataset, network, and what fits its memory; dense, all samples.
 pub fn scoring_config(config: &ExperimentConfig, epochs: u32) -> ExperimentConfig {
     ExperimentConfig {
         dataset: config.dataset,
@@ -63,8 +63,12 @@ pub fn scoring_config(config: &ExperimentConfig, epochs: u32) -> ExperimentConfi
         folder: config.folder.clone(),
         image_size: config.image_size,
         model: config.model,
+        width: config.width,
+        stem: config.stem,
         seed: config.seed,
         batch_size: config.batch_size,
+        micro_batch: config.micro_batch,
+        recompute: config.recompute,
         device: config.device,
         subset: Subset::All,
         control: false,

@@ -238,8 +238,12 @@ impl Session {
         let mut events = vec![self.introduction()];
         let mut warnings = self.config.attack_warnings();
         if self.evaluation.hard.is_none() {
-            let how = "a subset by a score does, as el2n-hard:0.5, or a file of scores";
-            warnings.push(format!("no hardness score is asked for, so test accuracy is not split into easy and hard; {how}"));
+            let why = if self.config.asks_for_scores() {
+                "the hardness scores have none of test images"
+            } else {
+                "no hardness score is asked for, as by the subset el2n-hard:0.5 or a file of scores"
+            };
+            warnings.push(format!("test accuracy is not split into easy and hard: {why}"));
         }
         warnings.extend(self.single_values());
         warnings.extend(self.learners.iter().flat_map(|l| l.notes.iter().cloned()));

@@ -164,7 +164,7 @@ fn measure_device(console: Console, args: &BenchArgs, choice: DeviceChoice, laye
     }
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     if !rows.is_empty() {
-        console.say(table::render(&header, &rows));
+        console.tell(table::render(&header, &rows));
     }
     drop(device);
     let steps = steps(console, args, choice, effort)?;
@@ -207,7 +207,7 @@ fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effor
             }));
         }
     }
-    console.say(table::render(&["step", "density", "ms", "GFLOP/s", "speed-up", "ideal", "reached", "MB", "in a step"], &rows));
+    console.tell(table::render(&["step", "density", "ms", "GFLOP/s", "speed-up", "ideal", "reached", "MB", "in a step"], &rows));
     Ok(out)
 }
 
@@ -220,7 +220,7 @@ fn updates(console: Console, args: &BenchArgs, choice: DeviceChoice) -> Result<V
         rows.push(vec![format!("{model} {learner}"), format!("{ms:.0}")]);
         out.push(json!({ "model": model, "learner": learner, "ms": ms }));
     }
-    console.say(table::render(&["topology update", "ms"], &rows));
+    console.tell(table::render(&["topology update", "ms"], &rows));
     Ok(out)
 }
 
@@ -274,7 +274,7 @@ fn compare(console: Console, layers: &[Layer], result: &mut Value, pytorch: &Val
             ]);
         }
     }
-    console.say(table::render(&["layer", "direction", "PyTorch ms", "dense ms", "0.1 ms", "PyTorch/dense", "PyTorch/0.1"], &rows));
+    console.tell(table::render(&["layer", "direction", "PyTorch ms", "dense ms", "0.1 ms", "PyTorch/dense", "PyTorch/0.1"], &rows));
     let step = &pytorch["resnet20_step"];
     let (dense, masked) = (best(step, "dense"), best(step, "masked"));
     let at = |density: f64| {

@@ -78,7 +78,7 @@ pub fn corrupt(args: &CorruptArgs) -> Result<()> {
         }
         sheet(&data, &kinds, args, path)?;
         let rows = kinds.iter().map(|k| k.name()).collect::<Vec<_>>().join(", ");
-        console.say(format_args!("sheet     {}: rows {rows}; clean, then severities 1 to 5", path.display()));
+        console.tell(format_args!("sheet     {}: rows {rows}; clean, then severities 1 to 5", path.display()));
         result["sheet"] = json!(path);
     }
     if args.bench || args.out.is_some() {
@@ -109,7 +109,7 @@ pub fn corrupt(args: &CorruptArgs) -> Result<()> {
     if let Some(out) = &args.out {
         let path = out.join("labels.npy");
         rundir::write(&path, &labels(&data.test, &chosen.samples).to_file())?;
-        console.say(format_args!("output    {}", out.display()));
+        console.tell(format_args!("output    {}", out.display()));
         result["out"] = json!(out);
     }
     console.result(&result);

@@ -98,11 +98,11 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
     let model = architecture.model;
     let start = Instant::now();
     let chosen = Limited::test(&data, args.limit)?;
-    console.say(format_args!("images    {chosen} test images"));
+    console.tell(format_args!("images    {chosen} test images"));
     let mut evaluator = Evaluator::new(&mut device, graph, &state, &data, chosen.samples.len())?;
     let score = pollster::block_on(evaluator.run(&data, &data.test, &chosen.samples))?;
     let seconds = start.elapsed().as_secs_f64();
-    console.say(format_args!(
+    console.tell(format_args!(
         "{model} ({normalization} normalisation) on {}: {} right of {}, accuracy {}, loss {:.4}, in {}",
         data.name,
         right(&score),
@@ -118,11 +118,11 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
             let all: Vec<u32> = (0..images.len() as u32).collect();
             Ok(pollster::block_on(evaluator.run(&data, images, &all))?)
         })?;
-        console.say(grid.table());
-        console.say(format_args!("{}; clean error {}", grid.words(), number::percent(1.0 - score.accuracy, 2)));
+        console.tell(grid.table());
+        console.tell(format_args!("{}; clean error {}", grid.words(), number::percent(1.0 - score.accuracy, 2)));
         if let Some(path) = &args.csv {
             rundir::write(path, grid.csv().as_bytes())?;
-            console.say(format_args!("output    {}", path.display()));
+            console.tell(format_args!("output    {}", path.display()));
         }
         Some(grid.json())
     } else {

@@ -86,7 +86,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         state.metadata.insert(key.to_owned(), value);
     }
     rundir::write(&args.out, &safetensors::write(&state)?)?;
-    console.say(format_args!(
+    console.tell(format_args!(
         "{}: {} tensors, {} parameters, {classes} classes, {} normalisation",
         args.out.display(),
         state.tensors.len(),

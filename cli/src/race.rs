@@ -204,33 +204,33 @@ fn every_learner_failed(path: &Path) -> String {
 /// The table, failures, the verdict; the JSON where it was asked for; and, last, the path.
 fn say_results(console: Console, summary: &mut Value, path: &Path, main: bool) {
     console.say("");
-    console.say(table::render(&results::HEADER, &results::rows(summary)));
+    console.tell(table::render(&results::HEADER, &results::rows(summary)));
     if let Some((header, rows)) = results::bins(summary) {
-        console.say("test accuracy by difficulty:");
-        console.say(table::render(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
+        console.tell("test accuracy by difficulty:");
+        console.tell(table::render(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
     }
     if let Some((header, rows)) = results::corrupted_and_attacked(summary) {
-        console.say("test images as they are, and made hard:");
-        console.say(table::render(&header, &rows));
+        console.tell("test images as they are, and made hard:");
+        console.tell(table::render(&header, &rows));
     }
     if let Some((header, rows)) = results::best(summary) {
-        console.say("best epochs:");
-        console.say(table::render(&header, &rows));
+        console.tell("best epochs:");
+        console.tell(table::render(&header, &rows));
     }
     for learner in results::learners(summary) {
         if let (Some(name), Some(reason)) = (learner["name"].as_str(), learner["failed"].as_str()) {
-            console.say(format_args!("{name} failed: {reason}"));
+            console.tell(format_args!("{name} failed: {reason}"));
         }
     }
     if let Some(verdict) = summary["summary"]["verdict"].as_str() {
-        console.say(verdict);
+        console.tell(verdict);
     }
     summary["run"] = json!(path);
     if main {
         console.result(summary);
     }
-    console.say(format_args!("took      {}", number::duration(summary["seconds"].as_f64().unwrap_or(0.0))));
-    console.say(format_args!("output    {}", path.display()));
+    console.tell(format_args!("took      {}", number::duration(summary["seconds"].as_f64().unwrap_or(0.0))));
+    console.tell(format_args!("output    {}", path.display()));
 }
 
 /// A race under way.

@@ -134,7 +134,10 @@ impl Run {
     fn judged(&self) -> (&'static str, String) {
         let read = |l: &Value| serde_json::from_value::<LearnerSummary>(l.clone()).ok();
         let learners: Vec<LearnerSummary> = results::learners(&self.summary).iter().filter_map(read).collect();
-        let metric = Metric::deciding(learners.iter().map(|l| &l.scores));
+        let metric = match serde_json::from_value::<ExperimentConfig>(Value::Object(self.config.clone())) {
+            Ok(config) => Metric::deciding(&config, None, learners.iter().any(|l| l.scores.test_hard.is_some())),
+            Err(_) => Metric::hardest(learners.iter().map(|l| &l.scores)),
+        };
         let of = |l: &LearnerSummary| metric.score(&l.scores).map_or_else(|| "-".into(), |s| number::fixed(100.0 * s.accuracy, 2));
         let all: Vec<String> = learners.iter().filter(|l| !l.control).map(of).collect();
         if all.iter().all(|a| a == "-") { ("-", "-".into()) } else { (metric.name(), all.join(" / ")) }

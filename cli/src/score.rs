@@ -156,10 +156,10 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
             vec![c.score.to_string(), direction.into(), mean_of(&c.train), mean_of(&c.test), number(low), number(high)]
         })
         .collect();
-    console.say(table::render(&header, &rows));
-    console.say(format_args!("output    {}, {}", args.out.display(), table_path.display()));
+    console.tell(table::render(&header, &rows));
+    console.tell(format_args!("output    {}, {}", args.out.display(), table_path.display()));
     if let Some((path, _)) = sheet {
-        console.say(format_args!("sheet     {}", path.display()));
+        console.tell(format_args!("sheet     {}", path.display()));
     }
     let means = |pick: fn(&sparring_core::hardness::Column) -> &Vec<f32>| -> serde_json::Map<String, Value> {
         scores.columns.iter().map(|c| (c.score.to_string(), json!(mean(pick(c))))).collect()

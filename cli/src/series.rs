@@ -261,7 +261,7 @@ impl<'a> Series<'a> {
                 Some(summary) if !rundir::is_stopped(&summary) => {
                     // All its learners failed: that is a result.
                     if let Err(error) = member {
-                        console.say(format_args!("warning   {error:#}"));
+                        console.tell(format_args!("warning   {error:#}"));
                     }
                     self.members[i].summary = Some(summary);
                 }
@@ -333,18 +333,18 @@ impl<'a> Series<'a> {
     fn tell(&self, summary: &mut Value, comparison: &Comparison, seconds: f64) {
         let console = self.console;
         let (header, rows) = rows(comparison);
-        console.say("");
-        console.say(table::render(&header, &rows));
+        console.tell("");
+        console.tell(table::render(&header, &rows));
         for (learner, seed, fraction) in &comparison.failed {
-            console.say(format_args!("{learner} failed with seed {seed} at p_data {fraction}: that run counts in no mean of it"));
+            console.tell(format_args!("{learner} failed with seed {seed} at p_data {fraction}: that run counts in no mean of it"));
         }
-        console.say(&comparison.verdict);
+        console.tell(&comparison.verdict);
         summary["series"] = json!(self.path);
         console.result(summary);
         let total = number::duration(summary["seconds"].as_f64().unwrap_or(0.0));
-        console.say(format_args!("took      {} now, {total} in all runs", number::duration(seconds)));
-        console.say(format_args!("report    {}", self.path.join(rundir::REPORT).display()));
-        console.say(format_args!("output    {}", self.path.display()));
+        console.tell(format_args!("took      {} now, {total} in all runs", number::duration(seconds)));
+        console.tell(format_args!("report    {}", self.path.join(rundir::REPORT).display()));
+        console.tell(format_args!("output    {}", self.path.display()));
     }
 }
 

@@ -91,7 +91,7 @@ pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset
             console.say(format_args!("scores    no {needed} yet for these images: a scoring run of {SCORING_EPOCHS} epochs comes first"));
             // Before the work, so that whoever wants them kept can stop here.
             let unkept = |error: &anyhow::Error| {
-                console.say(format_args!("warning   these scores cannot be kept, and will be made again next time: {error:#}"));
+                console.tell(format_args!("warning   these scores cannot be kept, and will be made again next time: {error:#}"));
             };
             let place = place.and_then(|path| try_folder(path.parent().unwrap_or(&path)).map(|()| path)).inspect_err(unkept);
             let scores = run(console, policy.run, dataset, extra, 1, stop)?;
@@ -118,7 +118,7 @@ fn kept(console: Console, path: &Path, dataset: &Dataset) -> Option<Scores> {
         Ok(Some(scores))
     };
     read().unwrap_or_else(|error| {
-        console.say(format_args!("warning   kept scores cannot be used: {error:#}"));
+        console.tell(format_args!("warning   kept scores cannot be used: {error:#}"));
         None
     })
 }

@@ -97,10 +97,10 @@ pub fn subset(args: &SubsetArgs) -> Result<()> {
     let rows = rows(&selections, &dataset, column);
     let mut header = vec!["class"];
     header.extend(selections.iter().map(|(name, _)| *name));
-    console.say(table::render(&header, &rows));
+    console.tell(table::render(&header, &rows));
     if let (Some(out), Some(kind)) = (&args.out, kind) {
         for path in write(out, kind, &config, &selections, &dataset, column)? {
-            console.say(format_args!("output    {}", path.display()));
+            console.tell(format_args!("output    {}", path.display()));
         }
     }
     let summary: serde_json::Map<String, Value> =

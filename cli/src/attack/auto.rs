@@ -114,7 +114,7 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
     }
     arena.free(device);
     for warning in &run.warnings {
-        console.say(format_args!("warning   {warning}"));
+        console.tell(format_args!("warning   {warning}"));
     }
     Ok((attacked, run))
 }

@@ -222,7 +222,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     };
     if let Some(run) = &parts {
         let row = |r: &AttackReport| vec![r.part.to_string(), r.before.to_string(), r.broken.to_string(), number::duration(r.seconds)];
-        console.say(table::render(&["part", "standing", "broken", "took"], &run.reports.iter().map(row).collect::<Vec<_>>()));
+        console.tell(table::render(&["part", "standing", "broken", "took"], &run.reports.iter().map(row).collect::<Vec<_>>()));
     }
     let eps255 = if args.norm == Norm::Linf { format!(" ({:.3}/255)", config.eps * 255.0) } else { String::new() };
     let hits = args.target.map(|_| share(result.hits()));
@@ -236,7 +236,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         number::percent(hits.unwrap_or(robust), 2),
         number::duration(seconds),
     ];
-    console.say(table::render(&header, &[row]));
+    console.tell(table::render(&header, &[row]));
     if let Some(target) = args.target {
         let name = data.classes.get(target as usize).map_or("?", String::as_str);
         console.say(format_args!(
@@ -248,7 +248,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         let (c, h, w) = data.extent;
         rundir::write(path, &Npy::f32(vec![count, c, h, w], &result.adversarial).to_file())
             .with_context(|| format!("writing {}", path.display()))?;
-        console.say(format_args!("output    {}", path.display()));
+        console.tell(format_args!("output    {}", path.display()));
     }
     if let Some(path) = &args.sheet {
         write_sheet(console, path, &result, &data)?;
@@ -288,7 +288,7 @@ fn write_sheet(console: Console, path: &Path, result: &victim::Attacked, data: &
     for (i, line) in drawn.lines.iter().enumerate() {
         console.say(format_args!("row {:>2}    {line}", i + 1));
     }
-    console.say(format_args!("output    {}", path.display()));
+    console.tell(format_args!("output    {}", path.display()));
     Ok(())
 }
 

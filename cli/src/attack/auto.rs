@@ -45,6 +45,8 @@ pub struct Target<'a> {
 /// How.
 pub struct Plan<'a> {
     pub config: AutoAttackConfig,
+    /// One part alone.
+    pub only: Option<Attack>,
     /// The images that are attacked.
     pub chosen: &'a Limited,
     pub batch: usize,
@@ -69,6 +71,10 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
     let drawn = if plan.chosen.how == How::Balanced { ", drawn by class" } else { "" };
     let of = (identity, format!("{}{drawn}", data.name));
     let fresh = AutoAttack::new(plan.config, classes, samples.clone())?;
+    let fresh = match plan.only {
+        Some(part) => fresh.only(&[part]),
+        None => fresh,
+    };
     let mut run = match plan.save.map(|path| load(console, path, &of, &fresh)).transpose()?.flatten() {
         Some(run) if plan.keep => bail!(
             "--export and --sheet need the images of the whole run, and {} of {} samples were attacked before: start with another --state",
@@ -127,7 +133,7 @@ fn load(console: Console, path: &Path, of: &(String, String), fresh: &AutoAttack
         Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
     };
     let saved: Saved = serde_json::from_slice(&bytes).with_context(|| format!("{} is no state of AutoAttack", path.display()))?;
-    if saved.of != *of || saved.run.config != fresh.config || saved.run.total != fresh.total {
+    if saved.of != *of || saved.run.config != fresh.config || saved.run.parts() != fresh.parts() || saved.run.total != fresh.total {
         bail!("{} is of another checkpoint, other data or other settings; name another file, or remove it", path.display());
     }
     console.say(format_args!("resumed   {} of {} samples stand", saved.run.robust().count(), saved.run.total));

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use sparring_core::attack::autoattack::{AttackReport, AutoAttackConfig};
+use sparring_core::attack::autoattack::{Attack, AttackReport, AutoAttackConfig};
 use sparring_core::attack::{Norm, PgdConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::data::limit::Limited;
@@ -32,17 +32,29 @@ pub enum Kind {
     Fgsm,
     Pgd(u32),
     Auto,
+    /// One part of AutoAttack, on the images that are right.
+    Part(Attack),
+}
+
+impl Kind {
+    fn is_of_autoattack(self) -> bool {
+        matches!(self, Self::Auto | Self::Part(_))
+    }
 }
 
 impl FromStr for Kind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let steps = text.strip_prefix("pgd").map(|steps| steps.trim_start_matches('-').parse::<u32>());
-        match (text, steps) {
+        let name: String = text.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect();
+        let part = text.parse().ok().filter(|part| *part != Attack::Clean);
+        match (name.as_str(), name.strip_prefix("pgd")) {
             ("fgsm", _) => Ok(Self::Fgsm),
-            ("autoattack", _) => Ok(Self::Auto),
-            (_, Some(Ok(steps))) if steps > 0 => Ok(Self::Pgd(steps)),
-            _ => Err(format!("expected fgsm, pgdN with N steps, like pgd20, or autoattack, found '{text}'")),
+            ("autoattack" | "aa", _) => Ok(Self::Auto),
+            (_, Some("")) => Ok(Self::Pgd(20)),
+            (_, Some(steps)) if steps.parse::<u32>().is_ok_and(|steps| steps > 0) => Ok(Self::Pgd(steps.parse().unwrap_or(20))),
+            _ => part.map(Self::Part).ok_or_else(|| {
+                format!("expected fgsm, pgdN with N steps, like pgd20, autoattack, or one of its parts apgd-ce, apgd-t, fab-t and square, found '{text}'")
+            }),
         }
     }
 }
@@ -53,6 +65,7 @@ impl std::fmt::Display for Kind {
             Self::Fgsm => f.write_str("FGSM"),
             Self::Pgd(steps) => write!(f, "PGD-{steps}"),
             Self::Auto => f.write_str("AutoAttack"),
+            Self::Part(part) => write!(f, "{part} of AutoAttack"),
         }
     }
 }
@@ -71,7 +84,7 @@ pub struct AttackArgs {
     difficulty: f32,
     #[command(flatten)]
     own: data::OwnImages,
-    /// fgsm (one step from the clean image), pgdN (N steps), or autoattack (APGD-CE, targeted APGD-DLR and FAB, Square)
+    /// fgsm (one step from the clean image), pgdN (N steps), autoattack (APGD-CE, targeted APGD-DLR and FAB, Square), or one part of it: apgd-ce, apgd-t, fab-t or square
     #[arg(long, default_value = "pgd20", value_name = "NAME")]
     attack: Kind,
     /// Norm that bounds the perturbation: linf or l2
@@ -124,7 +137,7 @@ impl AttackArgs {
         let config = match self.attack {
             Kind::Fgsm => PgdConfig { targeted: self.target.is_some(), ..PgdConfig::fgsm(self.norm, eps) },
             // AutoAttack has settings of its own; this checks the radius.
-            Kind::Auto => PgdConfig::fgsm(self.norm, eps),
+            Kind::Auto | Kind::Part(_) => PgdConfig::fgsm(self.norm, eps),
             Kind::Pgd(iterations) => PgdConfig {
                 norm: self.norm,
                 eps,
@@ -145,13 +158,13 @@ impl AttackArgs {
         if let Some(target) = self.target.filter(|t| *t as usize >= classes) {
             return Err(Usage(format!("--target {target}: the classes are 0 to {}", classes - 1)).into());
         }
-        if self.attack == Kind::Auto && (self.target.is_some() || self.restarts != 1 || self.step.is_some() || self.no_random_start) {
+        if self.attack.is_of_autoattack() && (self.target.is_some() || self.restarts != 1 || self.step.is_some() || self.no_random_start) {
             return Err(Usage(
                 "autoattack takes no --target, --restarts, --step or --no-random-start: its settings are the published ones".into(),
             )
             .into());
         }
-        if self.attack != Kind::Auto && self.state.is_some() {
+        if !self.attack.is_of_autoattack() && self.state.is_some() {
             return Err(Usage("--state is for autoattack; the others are quick".into()).into());
         }
         if self.restarts == 0 || self.batch_size == 0 {
@@ -202,11 +215,12 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     // Images are kept only where somebody wants to see them.
     let keep = args.export.is_some() || args.sheet.is_some();
     let batch = args.batch_size.min(count);
-    let (result, parts) = if args.attack == Kind::Auto {
+    let (result, parts) = if args.attack.is_of_autoattack() {
         let bytes = std::fs::read(&args.checkpoint).with_context(|| format!("reading {}", args.checkpoint.display()))?;
         let target = auto::Target { graph, state: &state, data: &data, identity: sparring_core::data::sha256(&bytes) };
         let standard = AutoAttackConfig::standard(args.norm, config.eps, args.seed);
-        let plan = auto::Plan { config: standard, chosen: &chosen, batch, save: args.state.as_deref(), keep };
+        let only = if let Kind::Part(part) = args.attack { Some(part) } else { None };
+        let plan = auto::Plan { config: standard, only, chosen: &chosen, batch, save: args.state.as_deref(), keep };
         let (result, run) = auto::run(console, &mut device, target, &plan, &stop)?;
         (result, Some(run))
     } else {
@@ -301,7 +315,16 @@ mod tests {
     fn attacks_by_name() {
         assert_eq!("pgd20".parse::<Kind>().unwrap(), Kind::Pgd(20));
         assert_eq!("fgsm".parse::<Kind>().unwrap(), Kind::Fgsm);
-        assert_eq!("autoattack".parse::<Kind>().unwrap(), Kind::Auto);
+        for text in ["autoattack", "aa", "AA", "Auto-Attack"] {
+            assert_eq!(text.parse::<Kind>().unwrap(), Kind::Auto, "{text}");
+        }
+        for (text, steps) in [("pgd", 20), ("PGD-20", 20), ("pgd_7", 7), ("PGD100", 100)] {
+            assert_eq!(text.parse::<Kind>().unwrap(), Kind::Pgd(steps), "{text}");
+        }
+        for (text, part) in [("apgd-ce", Attack::ApgdCe), ("APGD-T", Attack::ApgdT), ("fab-t", Attack::FabT), ("square", Attack::Square)] {
+            assert_eq!(text.parse::<Kind>().unwrap(), Kind::Part(part), "{text}");
+        }
+        assert!("clean".parse::<Kind>().is_err());
         for wrong in ["pgd", "pgd0", "pgd-x", "cw", ""] {
             assert!(wrong.parse::<Kind>().unwrap_err().contains("like pgd20"), "{wrong}");
         }

@@ -171,7 +171,7 @@ fn kept_scores_that_cannot_be_used_are_made_again() {
 #[test]
 fn where_every_learner_failed_nothing_is_finished() {
     let folder = Folder::new("failed");
-    let failing = "--learners dense,set@0.5 --epochs 1 --lr 1000 --momentum 1";
+    let failing = "--learners dense,set@0.5 --epochs 12 --lr 1000 --weight-decay 1";
     let one = || folder.race(&format!("{failing} --out run")).output().unwrap();
     for _ in 0..2 {
         let output = one();

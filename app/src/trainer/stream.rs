@@ -44,7 +44,12 @@ pub async fn read(stream: ReadableStream, bytes: &mut Vec<u8>, more: &mut dyn Fn
 pub async fn content(file: &File, most: u64) -> Result<Vec<u8>, JsValue> {
     let start = JsFuture::from(file.slice_with_i32_and_i32(0, 2)?.array_buffer()).await?;
     let compressed = Uint8Array::new(&start).to_vec() == [0x1f, 0x8b];
-    let stream = if compressed { file.stream().pipe_through(&DecompressionStream::new("gzip")?) } else { file.stream() };
+    let stream = if compressed {
+        let through = DecompressionStream::new("gzip")?;
+        file.stream().pipe_through(&through)
+    } else {
+        file.stream()
+    };
     let (mut bytes, mut left) = (Vec::new(), most);
     let mut more = |came| {
         let goes_on = left >= came;

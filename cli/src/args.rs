@@ -249,6 +249,14 @@ pub fn fraction(text: &str) -> Result<f32, String> {
 }
 
 impl ExperimentArgs {
+    /// Whether nothing was said but where to compute, and from which seed: how large the experiment is, is then for the command to choose.
+    pub fn says_nothing(&self) -> bool {
+        let mut said = ExperimentConfig::default();
+        self.apply(&mut said);
+        let ExperimentConfig { seed, device, .. } = said;
+        self.config.is_none() && self.preset.is_none() && said == ExperimentConfig { seed, device, ..ExperimentConfig::default() }
+    }
+
     /// The configuration these flags describe, on top of `base` where no file is given. It is not validated yet.
     pub fn resolve(&self, base: ExperimentConfig) -> Result<ExperimentConfig> {
         let mut config = match &self.config {
@@ -333,6 +341,18 @@ mod tests {
                 other => other.to_string(),
             };
             assert_eq!(stated, actual, "{:?}", argument.get_long());
+        }
+    }
+
+    #[test]
+    fn a_wish_is_anything_but_the_place_and_the_seed() {
+        let says_nothing = |flags: &[&str]| {
+            let flags = Flags::try_parse_from(std::iter::once("t").chain(flags.iter().copied())).unwrap();
+            flags.experiment.says_nothing()
+        };
+        assert!(says_nothing(&[]) && says_nothing(&["--device", "cpu", "--seed", "3"]));
+        for wish in [&["--epochs", "3"][..], &["--preset", "paper"], &["--config", "x.toml"], &["--learners", "dense"]] {
+            assert!(!says_nothing(wish), "{wish:?}");
         }
     }
 

@@ -35,8 +35,8 @@ const BATCH: usize = 100;
 /// Flags of `eval`.
 #[derive(clap::Args)]
 pub struct EvalArgs {
-    /// A checkpoint that race, train or import wrote
-    #[arg(long, value_name = "F.safetensors")]
+    /// A checkpoint that race, train or import wrote, or the folder of a run of one learner, for its best weights
+    #[arg(long, value_name = "F.safetensors", value_parser = rundir::checkpoint)]
     checkpoint: PathBuf,
     /// Test set, as --dataset of race names it
     #[arg(long)]

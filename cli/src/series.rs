@@ -20,7 +20,7 @@ use sparring_core::record::comparison::{Comparison, Difference, Estimate, Mean, 
 use sparring_core::train::parent::needed;
 use sparring_figures::number;
 
-use crate::args::validate;
+use crate::args::{DeviceFlag, validate};
 use crate::console::{Console, Outlook, Stopped, stop_on_interrupt};
 use crate::output::{no_stream, try_folder};
 use crate::race::{self, RaceArgs, Role};
@@ -91,16 +91,38 @@ impl Seeds {
     }
 }
 
+/// What `race` without any wish does on a processor alone: its full size takes hours there.
+const SMALL: &str = "size      no GPU here, so this is a small race that ends within minutes. Larger ones:
+          sparring race --epochs 20               the full race, hours on a CPU; stopped, the same command goes on
+          sparring race --scenario nature         the small race over seeds and fractions, with intervals
+          the same command where there is a GPU, or the page in a browser (cargo xtask serve)
+";
+
+/// Whether a real GPU would compute.
+fn has_gpu(wanted: Option<DeviceFlag>) -> bool {
+    match wanted.unwrap_or(DeviceFlag::Auto) {
+        DeviceFlag::Cpu => false,
+        DeviceFlag::Gpu => true,
+        DeviceFlag::Auto => pollster::block_on(sparring_core::gpu::adapters()).iter().any(|adapter| !adapter.software),
+    }
+}
+
 /// Several learners side by side: once, or over seeds and fractions of the data.
 pub fn race(args: &SeriesArgs) -> Result<()> {
     let default = ExperimentConfig::default();
     let scale = args.scale.unwrap_or(Scale::Smoke);
+    let experiment = &args.race.experiment;
+    let lone = args.scenario.is_none() && args.seeds.is_none() && args.fractions.is_empty();
     let base = match args.scenario {
         Some(scenario) => default.scenario(scenario, scale),
+        None if lone && experiment.says_nothing() && !has_gpu(experiment.device) => {
+            Console::new(args.race.json).say(SMALL);
+            default.scenario(Scenario::Nature, Scale::Smoke)
+        }
         None => default,
     };
-    let config = args.race.experiment.resolve(base)?;
-    if args.scenario.is_none() && args.seeds.is_none() && args.fractions.is_empty() {
+    let config = experiment.resolve(base)?;
+    if lone {
         return race::run(&args.race, config);
     }
     validate(&config)?;

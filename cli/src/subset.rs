@@ -45,6 +45,9 @@ pub struct SubsetArgs {
     /// Hardness scores to use (.safetensors, .csv or .npy)
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
+    /// Column of --scores, a table, that holds the score of the subset; without it the one of its name
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    column: String,
     /// The scoring network, where scores have to be made first
     #[arg(long, default_value = "resnet20")]
     model: Model,
@@ -77,6 +80,7 @@ pub fn subset(args: &SubsetArgs) -> Result<()> {
         p_data: args.p_data,
         seed: args.seed,
         model: args.model,
+        column: args.column.clone(),
         scores: args.scores.as_ref().map_or_else(String::new, |path| path.display().to_string()),
         device: args.device.into(),
         ..Default::default()

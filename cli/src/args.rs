@@ -138,6 +138,9 @@ experiment_flags! {
     /// Hardness scores to use (.safetensors, .csv or .npy); without it those that ship or were made before, else they are made [default: ]
     #[arg(value_name = "FILE")]
     scores: String,
+    /// Column of --scores, a table, that holds the score of the subset; without it the one of its name [default: ]
+    #[arg(value_name = "NAME")]
+    column: String,
     /// Bins of equal size that the test set is cut into by the same score, 0 for none [default: 5]
     bins: usize,
     /// Keep only this many training samples (0 = all) [default: 0]
@@ -155,6 +158,12 @@ experiment_flags! {
     width: f32,
     /// How a ResNet begins: auto (large for images of 64 pixels and up), small (3x3) or large (7x7, stride 2) [default: auto]
     stem: Stem,
+    /// A bias in the classifier of resnet18, resnet34 and resnet50, as most published ones have [default: false]
+    #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    classifier_bias: bool,
+    /// Shortcuts of resnet20 to resnet56 by projection (option B) instead of padding (option A) [default: false]
+    #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    projections: bool,
     /// Seed of weights, masks, data order and augmentation [default: 15]
     seed: u64,
     /// Passes over the subset [default: 20]

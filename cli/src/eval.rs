@@ -5,7 +5,7 @@ mod corruptions;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 use sparring_core::Device;
 use sparring_core::corrupt::Severity;
@@ -18,7 +18,7 @@ use sparring_core::formats::StateDict;
 use sparring_core::net::Io;
 use sparring_core::net::NetConfig;
 use sparring_core::net::scratch::Scratch;
-use sparring_core::net::{Graph, Net, Placement};
+use sparring_core::net::{Graph, Net};
 use sparring_core::ops::OptimizerName;
 use sparring_core::train::tally::Tally;
 use sparring_figures::number;
@@ -94,7 +94,7 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
         bail!("{} has {classes} classes, but {} has {}", args.checkpoint.display(), data.name, data.classes.len());
     }
     let graph = import::graph(architecture, normalization, classes, data.extent)?;
-    import::check(&graph, &mut state)?;
+    import::check(&graph, &mut state).with_context(|| format!("{} is no {}", args.checkpoint.display(), architecture.model))?;
     let model = architecture.model;
     let start = Instant::now();
     let chosen = Limited::test(&data, args.limit)?;
@@ -173,7 +173,7 @@ impl<'a> Evaluator<'a> {
     /// For at most `samples` images in one go.
     fn new(device: &'a mut Device, graph: Graph, state: &StateDict, data: &Dataset, samples: usize) -> Result<Self> {
         let io = Io::new(device, data.extent, BATCH, samples)?;
-        let placements = vec![Placement::Dense; graph.weights().len()];
+        let placements = import::placements(&graph, state);
         let net = Net::plan(
             device,
             &mut Scratch::default(),

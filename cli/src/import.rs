@@ -1,33 +1,48 @@
-//! `import`: a PyTorch state dict becomes a checkpoint, checked tensor by tensor against a network of the zoo.
+//! `import`: somebody else's weights become a checkpoint, checked tensor by tensor against a network of the zoo.
+//!
+//! Without it every program's names, wrappers and masks would be the reader's to sort out. What is not taken is said.
+
+mod fit;
+mod masks;
+mod names;
+mod normalization;
+mod sparse;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use sparring_core::data::{MeanStd, Normalization};
-use sparring_core::formats::StateDict;
-use sparring_core::formats::{self, safetensors, torch};
+use sparring_core::formats::{self, StateDict, Weights, safetensors, torch};
 use sparring_core::net::Graph;
 use sparring_core::net::zoo::{Architecture, Input, Model, Stem};
 
 use crate::args::Usage;
 use crate::output::Outputs;
 use crate::rundir;
+use fit::{Fit, Wanted};
+pub use sparse::placements;
 
 /// Flags of `import`.
 #[derive(clap::Args)]
 pub struct ImportArgs {
-    /// The state dict as torch.save wrote it; wrapper dictionaries and `module.` prefixes are understood
+    /// Weights as torch.save wrote them, or .safetensors of another program; wrapper dictionaries and prefixes are understood
     file: PathBuf,
-    #[arg(long, help = format!("Network it belongs to: {}", Model::valid_names()))]
+    #[arg(long, help = format!("Network they belong to: {}", Model::valid_names()))]
     model: Model,
+    /// Which weights to take where a file has several: a key of its dictionaries (model_ema) or a prefix of its names (student)
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+    /// Weights that are exactly 0 are not there: the checkpoint is sparse. Masks of torch.nn.utils.prune make it so by themselves
+    #[arg(long)]
+    sparse: bool,
     /// Factor on the network's hidden numbers of channels
     #[arg(long, default_value_t = 1.0)]
     width: f32,
     /// How a ResNet begins: auto (large with the normalisation of Tiny ImageNet), small or large
     #[arg(long, default_value = "auto")]
     stem: Stem,
-    #[arg(long, help = format!("Normalisation it was trained with, stored in the checkpoint: {} [default: cifar10, of grey images mnist]", Normalization::valid_names()))]
+    #[arg(long, help = format!("Normalisation it was trained with, stored in the checkpoint: {} [default: what the file's buffers say, else cifar10, of grey images mnist]", Normalization::valid_names()))]
     normalization: Option<Normalization>,
     /// Its mean by channel, of pixels from 0 to 1, in place of a name, like 0.5,0.5,0.5
     #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "std", conflicts_with = "normalization")]
@@ -59,49 +74,94 @@ impl ImportArgs {
 
 /// Reads, checks and writes.
 pub fn import(args: &ImportArgs) -> Result<()> {
-    let console = Outputs::new(args.json).input("the state dict", Some(&args.file)).output("--out", Some(&args.out)).check()?;
+    let console = Outputs::new(args.json).input("the weights", Some(&args.file)).output("--out", Some(&args.out)).check()?;
     let given = args.given()?;
-    let bytes = std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
-    let mut state = torch::read(&bytes, &args.file.display().to_string())?;
-    let architecture = Architecture { model: args.model, width: args.width, stem: args.stem };
+    let file = args.file.display().to_string();
+    let bytes = std::fs::read(&args.file).with_context(|| format!("reading {file}"))?;
+    let Weights { state, key, keys, mut unread } = formats::open(&bytes, &file, args.key.as_deref())?;
+    drop(bytes);
+    let mut notes = Vec::new();
+    let prefix = prefix(args.key.as_deref(), &key, &keys, &state).with_context(|| file.clone())?;
+    if keys.len() > 1 && args.key.is_none() {
+        let taken = if key.is_empty() { "the whole file" } else { &key };
+        notes.push(format!("several sets of weights: {}; {taken} is taken, --key NAME chooses another", keys.join(", ")));
+    }
+    let mut tensors = state.tensors;
+    let masked = masks::resolve(&mut tensors).with_context(|| file.clone())?;
+    let buffers = normalization::told(&tensors);
     let channels = args.model.usual_extent().0;
-    let normalization = given.map_or_else(|| Normalization::usual(channels), Ok)?;
+    let normalization = given.or(buffers.as_ref().and_then(|b| b.name)).map_or_else(|| Normalization::usual(channels), Ok)?;
     normalization.check(channels).map_err(|e| Usage(format!("{}: {e}", args.model)))?;
+    notes.extend(buffers.as_ref().and_then(|buffers| buffers.note(given, normalization)));
     let extent = match (args.size, normalization) {
         (Some(side), _) => (channels, side, side),
         (None, Normalization::TinyImageNet) => (3, 64, 64),
         (None, _) => args.model.usual_extent(),
     };
-    let classes = classes(architecture, extent, &state)?;
+    let wanted = Wanted { model: args.model, width: args.width, stem: args.stem, extent, prefix: prefix.as_deref() };
+    let fit =
+        fit::fit(&wanted, tensors, &unread).with_context(|| format!("{file} is no {} for {}x{} images", args.model, extent.1, extent.2))?;
+    let Fit { architecture, classes, mut state, .. } = fit;
+    if fit.torchvision && matches!(args.stem, Stem::Auto | Stem::Small) && architecture.has_bias_choice() {
+        notes.push("names are torchvision's and the first convolution is 3x3: taken to have no pooling after it".into());
+    }
     let graph = graph(architecture, normalization, classes, extent)?;
-    check(&graph, &mut state).with_context(|| format!("{} is no {} with {classes} classes", args.file.display(), args.model))?;
-    for (key, value) in [
+    let sparse = sparse::Zeros::of(&graph, &state);
+    let is_masked = fit.named.iter().any(|(name, theirs)| masked.names.contains(theirs) && graph.weights().iter().any(|w| w.name == *name));
+    let placed = args.sparse || is_masked;
+    notes.extend(sparse.note(placed, &masked).with_context(|| file.clone())?);
+    unread.extend(fit.left_out.iter().map(|(name, tensor)| (name.clone(), format!("{:?}", tensor.shape))));
+    if !unread.is_empty() {
+        notes.push(format!("left out: {}", listed(unread.keys().map(String::as_str))));
+    }
+    state.metadata.clear();
+    let own = [
         (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
-        (formats::MODEL, args.model.to_string()),
-        (formats::WIDTH, args.width.to_string()),
-        (formats::STEM, args.stem.to_string()),
         (formats::NORMALIZATION, normalization.to_string()),
         ("source", args.file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()),
-    ] {
-        state.metadata.insert(key.to_owned(), value);
-    }
+    ];
+    let placement = [(formats::PLACEMENT, formats::SPARSE.to_owned()), (formats::DENSITY, sparse.density().to_string())];
+    let all = own.into_iter().chain(architecture.metadata()).chain(placement.into_iter().filter(|_| placed));
+    state.metadata.extend(all.map(|(key, value)| (key.to_owned(), value)));
     rundir::write(&args.out, &safetensors::write(&state)?)?;
+    notes.iter().for_each(|note| console.tell(format_args!("note      {note}")));
     console.tell(format_args!(
-        "{}: {} tensors, {} parameters, {classes} classes, {} normalisation",
+        "{}: {} tensors, {} parameters{}, {classes} classes, {normalization} normalisation",
         args.out.display(),
         state.tensors.len(),
         graph.parameters(),
-        normalization
+        if placed { format!(", density {:.4}", sparse.density()) } else { String::new() },
     ));
     console.result(&json!({
         "out": args.out,
         "model": args.model,
+        "width": architecture.width,
+        "stem": architecture.stem,
+        "classifier_bias": architecture.classifier_bias,
+        "projections": architecture.projections,
         "normalization": normalization,
         "classes": classes,
         "tensors": state.tensors.len(),
         "parameters": graph.parameters(),
+        "placement": if placed { formats::SPARSE } else { "dense" },
+        "density": sparse.density(),
+        "key": key,
+        "keys": keys,
+        "prefix": fit.prefix,
+        "left_out": unread,
+        "notes": notes,
     }));
     Ok(())
+}
+
+/// What `--key` names where it is no key of the file's dictionaries: a prefix of its names, with its point.
+fn prefix(asked: Option<&str>, key: &str, keys: &[String], state: &StateDict) -> Result<Option<String>> {
+    let Some(asked) = asked.filter(|asked| *asked != key) else { return Ok(None) };
+    let prefix = format!("{asked}.");
+    if !state.tensors.keys().any(|name| name.starts_with(&prefix)) {
+        bail!("no set of weights '{asked}', and no tensor's name begins so; sets: {}", keys.join(", "));
+    }
+    Ok(Some(prefix))
 }
 
 /// A network of the zoo for images of this extent.
@@ -114,9 +174,14 @@ pub fn graph(architecture: Architecture, normalization: Normalization, classes: 
     Ok(architecture.graph(Input { extent, classes, mean, std })?)
 }
 
+/// The same, to look at its shapes.
+fn shaped(architecture: Architecture, classes: usize, extent: (usize, usize, usize)) -> Result<Graph> {
+    graph(architecture, Normalization::None, classes, extent)
+}
+
 /// Number of classes: the rows of the last weight tensor.
 pub fn classes(architecture: Architecture, extent: (usize, usize, usize), state: &StateDict) -> Result<usize> {
-    let (graph, model) = (graph(architecture, Normalization::None, 10, extent)?, architecture.model);
+    let (graph, model) = (shaped(architecture, 10, extent)?, architecture.model);
     let last = graph.weights().pop().map(|w| w.name).unwrap_or_default();
     match state.tensors.get(&last).map(|t| t.shape.as_slice()) {
         Some(&[classes, _]) if classes > 0 => Ok(classes),
@@ -131,6 +196,11 @@ pub fn classes(architecture: Architecture, extent: (usize, usize, usize), state:
 /// One that lists tensors that are missing, unexpected, or of another shape, the first few of each.
 pub fn check(graph: &Graph, state: &mut StateDict) -> Result<()> {
     state.tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
+    differences(graph, state).map_or(Ok(()), |wrong| bail!("{wrong}"))
+}
+
+/// The tensors that are missing, unexpected, or of another shape, in the network's order and the first few of each.
+fn differences(graph: &Graph, state: &StateDict) -> Option<String> {
     let expected = graph.state_shapes();
     let missing = expected.iter().filter(|(name, _)| !state.tensors.contains_key(name)).map(|(name, _)| name.clone());
     let unexpected = state.tensors.keys().filter(|name| !expected.iter().any(|(e, _)| e == *name)).cloned();
@@ -145,27 +215,27 @@ pub fn check(graph: &Graph, state: &mut StateDict) -> Result<()> {
         .filter(|(_, names)| !names.is_empty())
         .map(|(what, names)| format!("{what} {}", listed(names.iter().map(String::as_str))))
         .collect();
-    if wrong.is_empty() { Ok(()) } else { bail!("{}", wrong.join("; ")) }
+    (!wrong.is_empty()).then(|| wrong.join("; "))
 }
 
 /// A checkpoint of ours with what its metadata says.
+///
+/// # Errors
+/// Where the file is none of ours; the message says what to do with it.
 pub fn read_checkpoint(path: &Path) -> Result<(StateDict, Architecture, Normalization)> {
-    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    let state = safetensors::read(&bytes, &path.display().to_string())?;
-    let metadata = |key: &str| {
-        state.metadata.get(key).with_context(|| {
-            format!("{}: expected the metadata '{key}', found none; write the checkpoint with race, train or import", path.display())
-        })
-    };
-    let (model, normalization) = (metadata(formats::MODEL)?.parse::<Model>()?, metadata(formats::NORMALIZATION)?.parse()?);
-    let mut architecture = Architecture::from(model);
-    if let Some(width) = state.metadata.get(formats::WIDTH) {
-        let wrong = || format!("{}: expected a number as metadata '{}', found '{width}'", path.display(), formats::WIDTH);
-        architecture.width = width.parse().with_context(wrong)?;
+    let file = path.display().to_string();
+    let bytes = std::fs::read(path).with_context(|| format!("reading {file}"))?;
+    let foreign = |what: &str| format!("{file}: {what}; sparring import {file} --model MODEL --out F.safetensors makes a checkpoint of it");
+    if !safetensors::recognises(&bytes) && torch::recognises(&bytes) {
+        bail!(foreign("expected a checkpoint of this program, found a file of PyTorch's"));
     }
-    if let Some(stem) = state.metadata.get(formats::STEM) {
-        architecture.stem = stem.parse()?;
+    let state = safetensors::read(&bytes, &file)?;
+    let missing = [formats::MODEL, formats::NORMALIZATION].into_iter().find(|key| !state.metadata.contains_key(*key));
+    if let Some(key) = missing {
+        bail!(foreign(&format!("expected the metadata '{key}' that race, train and import write, found none")));
     }
+    let architecture = Architecture::from_metadata(&state.metadata, &file)?;
+    let normalization = state.metadata.get(formats::NORMALIZATION).map_or("", String::as_str).parse().with_context(|| file.clone())?;
     Ok((state, architecture, normalization))
 }
 
@@ -186,11 +256,11 @@ mod tests {
     fn every_model_of_the_zoo_is_recognised_by_its_tensors() {
         for &model in Model::ALL {
             let architecture = Architecture { width: 0.05, ..model.into() };
-            let built = graph(architecture, Normalization::None, 7, model.usual_extent()).unwrap();
+            let built = shaped(architecture, 7, model.usual_extent()).unwrap();
             let mut state = initial_state(&built, 1);
             assert_eq!(classes(architecture, model.usual_extent(), &state).unwrap(), 7, "{model}");
             check(&built, &mut state).unwrap();
-            let own = graph(model.into(), Normalization::None, 7, model.usual_extent()).unwrap();
+            let own = shaped(model.into(), 7, model.usual_extent()).unwrap();
             let error = check(&own, &mut state).unwrap_err().to_string();
             assert!(error.contains("shape") || error.contains("missing"), "{model}: {error}");
         }

@@ -1,17 +1,37 @@
-//! NumPy's `.npy` files: CIFAR-C's archives, scores of other programs, indices and adversarial images to write. Reading is strict about everything the header says.
+//! NumPy's `.npy` files: CIFAR-C's archives, scores of other programs, indices and adversarial images to write.
+//!
+//! Reading is strict about everything the header says: a wrong guess would be other images or other scores.
 
 use std::io::Read;
 
 use anyhow::{Context, Result, bail};
+use sparring_core::formats::half_to_f32;
 
 const MAGIC: &[u8; 8] = b"\x93NUMPY\x01\x00";
+/// Element types that are read, and the bytes each takes.
+const TYPES: [(&str, usize); 12] = [
+    ("|u1", 1),
+    ("|i1", 1),
+    ("|b1", 1),
+    ("<u2", 2),
+    ("<i2", 2),
+    ("<u4", 4),
+    ("<i4", 4),
+    ("<u8", 8),
+    ("<i8", 8),
+    ("<f2", 2),
+    ("<f4", 4),
+    ("<f8", 8),
+];
+/// Whole numbers up to here are exact in float32.
+const EXACT: i128 = 1 << f32::MANTISSA_DIGITS;
 /// No header needs more.
 const MAX_HEADER: usize = 64 << 10;
 
 /// An array in C order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Npy {
-    /// NumPy's name of the type: `|u1`, `<i4`, `<i8`, `<f4` or `<f8`.
+    /// NumPy's name of the type, one of [`TYPES`].
     pub descr: String,
     pub shape: Vec<usize>,
     pub bytes: Vec<u8>,
@@ -75,13 +95,11 @@ impl Npy {
         file.read_exact(&mut header).with_context(read)?;
         let header = String::from_utf8(header).with_context(|| format!("{name}: the header"))?;
         let (descr, shape) = parse(&header).with_context(|| format!("{name}: header {:?}", header.trim()))?;
-        let width = match descr.as_str() {
-            "|u1" => 1,
-            "<i4" | "<f4" => 4,
-            "<i8" | "<f8" => 8,
-            other => bail!("{name}: elements '|u1', '<i4', '<i8', '<f4' or '<f8' expected, found '{other}'"),
+        let Some((_, width)) = TYPES.iter().find(|(name, _)| *name == descr) else {
+            let names: Vec<&str> = TYPES.iter().map(|(name, _)| *name).collect();
+            bail!("{name}: elements of one of the types {} expected, found '{descr}'", names.join(", "));
         };
-        let size = shape.iter().try_fold(width, |size: usize, n| size.checked_mul(*n)).filter(|size| *size <= most);
+        let size = shape.iter().try_fold(*width, |size: usize, n| size.checked_mul(*n)).filter(|size| *size <= most);
         let Some(size) = size else { bail!("{name}: shape {shape:?} is larger than the {most} bytes expected at most") };
         let mut bytes = vec![0; size];
         file.read_exact(&mut bytes).with_context(|| format!("{name}: {size} bytes of data for shape {shape:?}"))?;
@@ -93,21 +111,28 @@ impl Npy {
 
     /// The elements as labels.
     pub fn labels(&self, name: &str) -> Result<Vec<u16>> {
-        let width = match self.descr.as_str() {
-            "|u1" => 1,
-            "<i4" => 4,
-            "<i8" => 8,
-            other => bail!("{name}: labels are whole numbers, found '{other}'"),
-        };
-        let label = |bytes: &[u8]| {
-            let mut wide = [0u8; 8];
-            wide[..width].copy_from_slice(bytes);
-            u16::try_from(u64::from_le_bytes(wide)).with_context(|| format!("{name}: a label that is none"))
-        };
-        self.bytes.chunks_exact(width).map(label).collect()
+        let labels = self.whole().with_context(|| format!("{name}: labels are whole numbers, found '{}'", self.descr))?;
+        labels.map(|label| u16::try_from(label).with_context(|| format!("{name}: a label that is none"))).collect()
     }
 
-    /// The elements of a list of floats, rounded to float32; one that is no number is an error.
+    /// The elements, where they are whole numbers.
+    fn whole(&self) -> Option<impl Iterator<Item = i128>> {
+        let signed = match self.descr.get(1..2) {
+            Some("i") => true,
+            Some("u" | "b") => false,
+            _ => return None,
+        };
+        let (_, width) = TYPES.iter().find(|(name, _)| *name == self.descr)?;
+        Some(self.bytes.chunks_exact(*width).map(move |bytes| {
+            let negative = signed && bytes.last().is_some_and(|b| b & 0x80 != 0);
+            let mut wide = [if negative { 0xff } else { 0 }; 16];
+            wide[..bytes.len()].copy_from_slice(bytes);
+            i128::from_le_bytes(wide)
+        }))
+    }
+
+    /// The elements of a list of numbers, floats rounded to float32; one that is no number, or a whole number that float32 does not
+    /// hold, is an error.
     pub fn floats(&self, name: &str) -> Result<Vec<f32>> {
         if self.shape.len() != 1 {
             bail!("{name}: one dimension expected, found the shape {:?}", self.shape);
@@ -115,7 +140,15 @@ impl Npy {
         let values: Vec<f32> = match self.descr.as_str() {
             "<f4" => self.bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
             "<f8" => self.bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
-            other => bail!("{name}: float32 or float64 expected, found numbers of type {other}"),
+            "<f2" => self.bytes.as_chunks::<2>().0.iter().map(|b| half_to_f32(u16::from_le_bytes(*b))).collect(),
+            other => {
+                let Some(whole) = self.whole() else { bail!("{name}: numbers expected, found the type {other}") };
+                let exact = |(i, v): (usize, i128)| match (-EXACT..=EXACT).contains(&v) {
+                    true => Ok(v as f32),
+                    false => Err(anyhow::anyhow!("{name}: whole numbers up to {EXACT} expected, found {v} at sample {i}")),
+                };
+                whole.enumerate().map(exact).collect::<Result<_>>()?
+            }
         };
         match values.iter().position(|v| v.is_nan()) {
             Some(i) => bail!("{name}: numbers expected, found NaN at sample {i}"),
@@ -206,7 +239,15 @@ mod tests {
         };
         fails(&list("<f4", vec![2], single.clone()), "more than the 8 bytes");
         fails(&list("<f4", vec![3, 1], single.clone()), "the shape [3, 1]");
-        fails(&list("<i4", vec![3], single.clone()), "numbers of type <i4");
+        let whole = |descr: &str, values: &[i64], width: usize| {
+            list(descr, vec![values.len()], values.iter().flat_map(|v| v.to_le_bytes()[..width].to_vec()).collect())
+        };
+        for (descr, width, signed) in [("|i1", 1, true), ("<i2", 2, true), ("<i4", 4, true), ("<i8", 8, true), ("|u1", 1, false)] {
+            let values: &[i64] = if signed { &[3, -1, 0] } else { &[3, 255, 0] };
+            assert_eq!(floats(&whole(descr, values, width)).unwrap(), values.iter().map(|v| *v as f32).collect::<Vec<_>>(), "{descr}");
+        }
+        assert_eq!(floats(&list("<f2", vec![1], vec![0x00, 0xc0])).unwrap(), [-2.0]);
+        fails(&whole("<i8", &[1, (1 << 24) + 1], 8), "whole numbers up to 16777216 expected, found 16777217 at sample 1");
         fails(&list(">f4", vec![3], single.clone()), "found '>f4'");
         fails(&list("<f4", vec![1], f32::NAN.to_le_bytes().to_vec()), "NaN at sample 0");
         fails(b"PK\x03\x04        ", "no .npy file");

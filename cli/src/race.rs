@@ -381,11 +381,8 @@ impl Running {
 
     /// The bytes of a file of weights after `epochs` epochs.
     fn weights(&self, learner: &Track, mut state: StateDict, epochs: u32) -> Result<Vec<u8>> {
-        for (key, value) in [
+        let own = [
             (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
-            (formats::MODEL, self.config.model.to_string()),
-            (formats::WIDTH, self.config.width.to_string()),
-            (formats::STEM, self.config.stem.to_string()),
             (formats::NORMALIZATION, self.normalization.clone()),
             ("dataset", self.config.dataset.to_string()),
             ("learner", learner.info.learner.clone()),
@@ -397,7 +394,8 @@ impl Running {
             ("commit", env!("SPARRING_COMMIT").to_owned()),
             ("device", describe(&self.device)),
             ("date", clock::now()),
-        ] {
+        ];
+        for (key, value) in own.into_iter().chain(self.config.architecture().metadata()) {
             state.metadata.insert(key.to_owned(), value);
         }
         Ok(safetensors::write(&state)?)

@@ -46,6 +46,9 @@ pub struct ScoreArgs {
     /// Take these scores instead of making any: .npy (one dimension), .csv with a header, or .safetensors
     #[arg(long, value_name = "FILE", conflicts_with_all = ["epochs", "runs", "seed", "skip", "model", "width", "stem", "micro_batch", "recompute"])]
     from: Option<PathBuf>,
+    /// Column of --from, a table, that holds the score; without it the one of its name
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, requires = "from")]
+    column: String,
     /// What the scores of --from are, where the file does not say; also what --sheet ranks by
     #[arg(long, default_value = "el2n")]
     score: ScoreName,
@@ -127,7 +130,7 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
     let stop = stop_on_interrupt()?;
     let dataset = Arc::new(source::exactly(console, args.dataset, args.difficulty, &args.own)?);
     let scores = match &args.from {
-        Some(path) => score_file::read(path, args.score, &dataset)?,
+        Some(path) => score_file::read(path, args.score, &args.column, &dataset)?,
         None => {
             let wanted = |score| !args.skip.contains(&score);
             let extra = Extra { grand: wanted(ScoreName::Grand), forgetting: wanted(ScoreName::Forgetting) };

@@ -1,5 +1,7 @@
-//! Somebody else's scores: `.npy`, `.csv` with a header, or `.safetensors`. Nothing is guessed: what does not fit the dataset sample
-//! by sample is refused, with what was found.
+//! Somebody else's scores: `.npy`, `.csv` with a header, or `.safetensors`.
+//!
+//! Nothing is guessed: what does not fit the dataset sample by sample is refused, with what was found. Columns that are no scores are
+//! passed over.
 
 use std::path::Path;
 
@@ -11,21 +13,26 @@ use sparring_core::hardness::{Answers, Column, ScoreName, Scores};
 
 use crate::npy::Npy;
 
-/// Reads scores of this dataset. `score` names those of a file that does not say what they are.
+/// Reads scores of this dataset. `score` names those of a file that does not say what they are; `column` is the column of a table that
+/// holds it, empty for the one of its name.
 ///
 /// # Errors
 /// `Format` where the file is none of the three forms, or holds other samples than the dataset.
-pub fn read(path: &Path, score: ScoreName, data: &Dataset) -> Result<Scores> {
+pub fn read(path: &Path, score: ScoreName, column: &str, data: &Dataset) -> Result<Scores> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).with_context(|| format!("reading the scores {name}"))?;
-    let mut scores = match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    if !column.is_empty() && matches!(ending.as_deref(), Some("npy" | "safetensors")) {
+        return Err(Error::format(name, "a table (.csv) to take a column of", format_args!(".{}", ending.unwrap_or_default())).into());
+    }
+    let mut scores = match ending.as_deref() {
         Some("npy") => {
             let values = Npy::read(&name, &mut bytes.as_slice(), bytes.len())?.floats(&name)?;
             Scores { columns: vec![split(&name, score, values, data)?], ..Scores::default() }
         }
-        Some("csv") => {
+        Some("csv" | "tsv" | "txt") => {
             let text = String::from_utf8(bytes).map_err(|_| Error::format(&name, "UTF-8 text", "other bytes"))?;
-            csv(&name, &text, data)?
+            table(&name, &text, (score, column), data)?
         }
         Some("safetensors") => Scores::from_bytes(&name, &bytes)?,
         other => {
@@ -52,47 +59,109 @@ fn split(file: &str, score: ScoreName, mut train: Vec<f32>, data: &Dataset) -> R
     Ok(Column { score, train, test })
 }
 
-/// A table with a column a score; `file` (train or test), `index`, `label` and `prediction` are understood, and `scored_by`, a
-/// configuration's hash, is kept.
-/// Without `index`, rows are in the dataset's order; a label that is given must be the dataset's.
-fn csv(file: &str, text: &str, data: &Dataset) -> Result<Scores, Error> {
-    const KNOWN: [&str; 5] = ["file", "index", "label", "prediction", "scored_by"];
-    let mut lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
-    let (header, _) = lines.next().ok_or_else(|| Error::format(file, "a header line", "an empty file"))?;
-    let header: Vec<&str> = header.split(',').map(str::trim).collect();
-    let mut columns: Vec<(usize, ScoreName)> = Vec::new();
-    for (at, name) in header.iter().enumerate().filter(|(_, name)| !KNOWN.contains(name)) {
-        let score: ScoreName = name.parse().map_err(|e| Error::format(format!("{file}, line 1"), "names of scores", e))?;
-        columns.push((at, score));
-    }
-    for (at, name) in header.iter().enumerate() {
-        if header[..at].contains(name) {
-            return Err(Error::format(format!("{file}, line 1"), "each column once", format!("'{name}' twice")));
+/// Columns that say which sample a row is of, or what a network answered.
+const INDEX: &str = "index";
+
+/// Where the columns of a table are that mean something.
+struct Columns {
+    scores: Vec<(usize, ScoreName)>,
+    file: Option<usize>,
+    index: Option<usize>,
+    label: Option<usize>,
+    prediction: Option<usize>,
+    scored_by: Option<usize>,
+}
+
+impl Columns {
+    /// Finds them in a header. `wanted`: a score, and the column that holds it if that is not its name.
+    fn find(header: &csv::StringRecord, (score, column): (ScoreName, &str)) -> Result<Self, String> {
+        let place = |name: &str| -> Result<Option<usize>, String> {
+            let mut places = header.iter().enumerate().filter(|(_, h)| h.eq_ignore_ascii_case(name)).map(|(at, _)| at);
+            let first = places.next();
+            if places.next().is_some() { Err(format!("'{name}' twice; each column once was expected")) } else { Ok(first) }
+        };
+        let scores = if column.is_empty() {
+            let known = ScoreName::ALL.iter().map(|score| Ok(place(score.name())?.map(|at| (at, *score))));
+            known.filter_map(Result::transpose).collect::<Result<Vec<_>, String>>()?
+        } else {
+            let at = place(column)?.ok_or_else(|| format!("no column '{column}' among {}", shown(header)))?;
+            vec![(at, score)]
+        };
+        if scores.is_empty() {
+            return Err(format!("no column named as a score (such as el2n) among {}; --column NAME takes one", shown(header)));
         }
+        // pandas writes its index under no name.
+        let nameless = || header.get(0).filter(|first| first.is_empty() || first.eq_ignore_ascii_case("unnamed: 0")).map(|_| 0);
+        Ok(Self {
+            file: place("file")?,
+            index: place(INDEX)?.or_else(nameless),
+            label: place("label")?,
+            prediction: place("prediction")?,
+            scored_by: place("scored_by")?,
+            scores,
+        })
     }
-    if columns.is_empty() {
-        return Err(Error::format(format!("{file}, line 1"), "a column named as a score (such as el2n)", header.join(",")));
+}
+
+fn shown(header: &csv::StringRecord) -> String {
+    header.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+}
+
+/// What separates the cells of a header: the first of comma, semicolon and tab that it has.
+fn separator(text: &str) -> u8 {
+    let header = text.lines().next().unwrap_or_default();
+    [b',', b';', b'\t'].into_iter().find(|separator| header.as_bytes().contains(separator)).unwrap_or(b',')
+}
+
+/// A table with a column a score; `file` (train or test), `index`, `label` and `prediction` are understood, and `scored_by`, a
+/// configuration's hash, is kept. Other columns are passed over.
+/// Without `index`, rows are in the dataset's order; without `file`, test samples follow the training samples. A label that is given
+/// must be the dataset's.
+fn table(file: &str, text: &str, wanted: (ScoreName, &str), data: &Dataset) -> Result<Scores, Error> {
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader = csv::ReaderBuilder::new().delimiter(separator(text)).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let torn = |e: csv::Error| {
+        let (at, problem) = (e.position().map_or(0, csv::Position::line), e.to_string());
+        match e.into_kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                Error::format(format_args!("{file}, line {at}"), format_args!("{expected_len} cells"), len)
+            }
+            _ => Error::format(file, "a table of cells", problem),
+        }
+    };
+    let header = reader.headers().map_err(torn)?.clone();
+    if header.is_empty() {
+        return Err(Error::format(file, "a header line", "an empty file"));
     }
-    let place = |name: &str| header.iter().position(|h| *h == name);
-    let (file_at, index_at, label_at, prediction_at) = (place("file"), place("index"), place("label"), place("prediction"));
+    let columns = Columns::find(&header, wanted).map_err(|found| Error::format(format_args!("{file}, line 1"), "scores by name", found))?;
     let files = [&data.train, &data.test];
-    let mut values = columns.iter().map(|_| files.map(|f| vec![f32::NAN; f.len()])).collect::<Vec<_>>();
+    let mut values = columns.scores.iter().map(|_| files.map(|f| vec![f32::NAN; f.len()])).collect::<Vec<_>>();
     let (mut answers, mut seen) = (files.map(|f| vec![0u16; f.len()]), files.map(|f| vec![false; f.len()]));
     let (mut next, mut card) = ([0; 2], String::new());
-    for (line, number) in lines {
-        let cells: Vec<&str> = line.split(',').map(str::trim).collect();
+    for row in reader.records() {
+        let row = row.map_err(torn)?;
+        let number = row.position().map_or(0, csv::Position::line);
         let wrong = |expected: String, found: String| Error::format(format!("{file}, line {number}"), expected, found);
-        if cells.len() != header.len() {
-            return Err(wrong(format!("{} cells", header.len()), cells.len().to_string()));
-        }
-        let part = match file_at.map(|at| cells[at]) {
-            Some("train") => 0,
-            Some("test") => 1,
-            Some(other) => return Err(wrong("train or test".into(), format!("'{other}'"))),
-            None => usize::from(index_at.is_none() && next[0] == files[0].len()),
+        let cell = |at: usize| row.get(at).unwrap_or_default();
+        let count = |at: usize| {
+            let name = header.get(at).filter(|name| !name.is_empty()).unwrap_or(INDEX);
+            // pandas makes floats of a column with a gap.
+            let whole = cell(at).strip_suffix(".0").unwrap_or(cell(at)).parse::<usize>();
+            whole.map_err(|_| wrong(format!("a {name}"), format!("'{}'", cell(at))))
         };
-        let count = |at: usize| cells[at].parse::<usize>().map_err(|_| wrong(format!("a {}", header[at]), format!("'{}'", cells[at])));
-        let index = index_at.map_or(Ok(next[part]), count)?;
+        let mut index = columns.index.map(count).transpose()?;
+        let part = match (columns.file.map(cell), index) {
+            (Some("train"), _) => 0,
+            (Some("test"), _) => 1,
+            (Some(other), _) => return Err(wrong("train or test".into(), format!("'{other}'"))),
+            (None, Some(at)) if (files[0].len()..files[0].len() + files[1].len()).contains(&at) => {
+                index = Some(at - files[0].len());
+                1
+            }
+            (None, Some(_)) => 0,
+            (None, None) => usize::from(next[0] == files[0].len()),
+        };
+        let index = index.unwrap_or(next[part]);
         next[part] += 1;
         let Some(seen) = seen[part].get_mut(index) else {
             return Err(wrong(format!("an index below {}", files[part].len()), index.to_string()));
@@ -100,23 +169,27 @@ fn csv(file: &str, text: &str, data: &Dataset) -> Result<Scores, Error> {
         if std::mem::replace(seen, true) {
             return Err(wrong("each sample once".into(), format!("sample {index} again")));
         }
-        if let Some(at) = place("scored_by").filter(|at| card.is_empty() && !cells[*at].is_empty()) {
-            card = json!({ "config_hash": cells[at] }).to_string();
+        if let Some(at) = columns.scored_by.filter(|at| card.is_empty() && !cell(*at).is_empty()) {
+            card = json!({ "config_hash": cell(at) }).to_string();
         }
-        if let Some(at) = label_at {
-            let (label, expected) = (count(at)?, usize::from(files[part].labels[index]));
+        let class = |at: usize| match data.classes.iter().position(|class| class == cell(at)) {
+            Some(class) => Ok(class),
+            None => count(at),
+        };
+        if let Some(at) = columns.label {
+            let (label, expected) = (class(at)?, usize::from(files[part].labels[index]));
             if label != expected {
                 return Err(wrong(format!("label {expected}, as sample {index} of {} has", data.name), label.to_string()));
             }
         }
-        if let Some(at) = prediction_at {
-            let answer = count(at)?;
+        if let Some(at) = columns.prediction {
+            let answer = class(at)?;
             let class = u16::try_from(answer).ok().filter(|c| usize::from(*c) < data.classes.len());
             answers[part][index] = class.ok_or_else(|| wrong(format!("a class below {}", data.classes.len()), answer.to_string()))?;
         }
-        for ((at, _), values) in columns.iter().zip(&mut values) {
-            let value = cells[*at].parse::<f32>().ok().filter(|v| !v.is_nan());
-            values[part][index] = value.ok_or_else(|| wrong("a number".into(), format!("'{}'", cells[*at])))?;
+        for ((at, _), values) in columns.scores.iter().zip(&mut values) {
+            let value = cell(*at).parse::<f32>().ok().filter(|v| !v.is_nan());
+            values[part][index] = value.ok_or_else(|| wrong("a number".into(), format!("'{}'", cell(*at))))?;
         }
     }
     let rows = seen.each_ref().map(|seen| seen.iter().filter(|s| **s).count());
@@ -135,10 +208,10 @@ fn csv(file: &str, text: &str, data: &Dataset) -> Result<Scores, Error> {
         train,
         test: if tested { test } else { Vec::new() },
     };
-    let columns = columns.iter().zip(values).map(column).collect();
+    let scores = columns.scores.iter().zip(values).map(column).collect();
     let [train, test] = answers;
-    let answers = prediction_at.filter(|_| tested).map(|_| Answers { train, test });
-    Ok(Scores { columns, answers, card })
+    let answers = columns.prediction.filter(|_| tested).map(|_| Answers { train, test });
+    Ok(Scores { columns: scores, answers, card })
 }
 
 /// The table that [`read`] understands: a line a sample with every score. `hash` is the scoring configuration's.
@@ -169,6 +242,10 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use sparring_core::data::builtin::builtin;
+
+    fn csv(file: &str, text: &str, data: &Dataset) -> Result<Scores, Error> {
+        table(file, text, (ScoreName::Loss, ""), data)
+    }
 
     fn scores() -> Scores {
         let column = |score, train: &[f32], test: &[f32]| Column { score, train: train.to_vec(), test: test.to_vec() };
@@ -209,8 +286,11 @@ mod tests {
         let wrong_label = format!("index,label,loss\n0,{},1\n1,0,1\n2,0,1", data.train.labels[0] + 1);
         for (text, words) in [
             ("", "an empty file"),
-            ("hardness\n1\n2\n3", "line 1: expected names of scores"),
-            ("index,label\n0,1", "a column named as a score"),
+            (
+                "hardness\n1\n2\n3",
+                "line 1: expected scores by name, found no column named as a score (such as el2n) among 'hardness'; --column",
+            ),
+            ("index,label\n0,1", "no column named as a score"),
             ("loss,loss\n1,2", "'loss' twice"),
             ("loss\n1\n2", "found 2 and 0 rows"),
             ("loss\n1\n2\n3\n4", "found 3 and 1 rows"),
@@ -220,6 +300,9 @@ mod tests {
             ("loss\n1,2\n2\n3", "line 2: expected 1 cells, found 2"),
             ("index,loss\n0,1\n0,2\n1,3", "sample 0 again"),
             ("index,loss\n0,1\n-1,2\n1,3", "line 3: expected a index, found '-1'"),
+            (",loss\n0,1\n1,2\n1,3", "sample 1 again"),
+            (",loss\n0,1\n9,2\n1,3", "an index below 3, found 9"),
+            ("loss;noise\n1\n2\n3", "line 2: expected 2 cells, found 1"),
             ("file,index,loss\nvalid,0,1", "expected train or test, found 'valid'"),
             (&wrong_label, "as sample 0 of builtin has"),
         ] {
@@ -229,16 +312,47 @@ mod tests {
     }
 
     #[test]
+    fn tables_of_other_programs_are_read() {
+        let data = builtin(0.5, 3, 2, 1);
+        let want = |values: &[f32], test: &[f32]| vec![Column { score: ScoreName::Loss, train: values.to_vec(), test: test.to_vec() }];
+        let class = |i: usize| data.classes[usize::from(data.train.labels[i])].clone();
+        let labelled = format!("\"loss\",\"label\"\n\"1\",{}\n2,{}\n3,\"{}\"\n", class(0), class(1), class(2));
+        for (text, test) in [
+            // A byte-order mark; pandas' index; quotes, with a separator and a line's end inside; other columns; other separators.
+            ("\u{feff}index,loss\n0,1\n1,2\n2,3\n", &[][..]),
+            (",loss\n2,3\n0,1\n1,2\n", &[]),
+            ("Unnamed: 0,loss\n2,3\n0,1\n1,2\n", &[]),
+            ("\"loss\",\"name\"\n\"1\",\"a,b\"\n\"2\",\"c\nd\"\n\"3\",\"\"\"e\"\"\"\n", &[]),
+            ("loss;path\r\n1;a\r\n2;b\r\n3;c\r\n", &[]),
+            ("Loss\tpath\n1\ta\n2\tb\n3\tc\n", &[]),
+            (",loss\n0,1\n1,2\n2,3\n3,4\n4,5\n", &[4.0, 5.0]),
+            ("index,loss\n0.0,1\n1.0,2\n2.0,3\n", &[]),
+            (&labelled, &[]),
+        ] {
+            assert_eq!(
+                csv("s.csv", text, &data).unwrap_or_else(|e| panic!("{text:?}: {e}")).columns,
+                want(&[1.0, 2.0, 3.0], test),
+                "{text:?}"
+            );
+        }
+        let named = |column| table("s.csv", "id,hardness,el2n\na,1,7\nb,2,8\nc,3,9\n", (ScoreName::Loss, column), &data);
+        assert_eq!(named("hardness").unwrap().columns, want(&[1.0, 2.0, 3.0], &[]));
+        assert_eq!(named("").unwrap().columns[0].train, [7.0, 8.0, 9.0]);
+        assert!(named("score").unwrap_err().to_string().contains("no column 'score' among 'id', 'hardness', 'el2n'"));
+        assert!(named("id").unwrap_err().to_string().contains("expected a number, found 'a'"));
+    }
+
+    #[test]
     fn lengths_and_endings_are_checked() {
         let data = builtin(0.5, 3, 2, 1);
         assert_eq!(split("a", ScoreName::Grand, vec![1.0; 5], &data).unwrap().test.len(), 2);
         assert!(split("a", ScoreName::Grand, vec![1.0; 3], &data).unwrap().test.is_empty());
         let message = split("a.npy", ScoreName::Grand, vec![1.0; 4], &data).unwrap_err().to_string();
         assert!(message.contains("expected 3 scores") && message.contains("or 5"), "{message}");
-        let path = std::env::temp_dir().join(format!("sparring-scores-{}.txt", std::process::id()));
+        let path = std::env::temp_dir().join(format!("sparring-scores-{}.mat", std::process::id()));
         std::fs::write(&path, "1").unwrap();
-        let message = read(&path, ScoreName::Loss, &data).unwrap_err().to_string();
+        let message = read(&path, ScoreName::Loss, "", &data).unwrap_err().to_string();
         std::fs::remove_file(&path).unwrap();
-        assert!(message.contains("ends in .npy, .csv or .safetensors, found .txt"), "{message}");
+        assert!(message.contains("ends in .npy, .csv or .safetensors, found .mat"), "{message}");
     }
 }

@@ -64,7 +64,7 @@ pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset
     let policy = ScorePolicy::of(config);
     if !config.scores.is_empty() {
         let path = Path::new(&config.scores);
-        let scores = score_file::read(path, policy.needed.unwrap_or(ScoreName::El2n), dataset)?;
+        let scores = score_file::read(path, policy.needed.unwrap_or(ScoreName::El2n), &config.column, dataset)?;
         let ranking = scores.ranking(config.subset).with_context(|| format!("the scores {}", path.display()))?;
         console.say(format_args!("scores    {}, from {}", ranking.score, path.display()));
         return Ok(Some(scores));

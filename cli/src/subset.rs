@@ -45,6 +45,9 @@ pub struct SubsetArgs {
     /// Hardness scores to use (.safetensors, .csv or .npy)
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
+    /// Column of --scores, a table, that holds the score of the subset; without it the one of its name
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    column: String,
     #[command(flatten)]
     network: ScoringNetwork,
     /// Where to write the indices into the training file: .csv or .json (subset and control in one), .npy or .txt (the control beside
@@ -82,6 +85,7 @@ pub fn subset(args: &SubsetArgs) -> Result<()> {
         balanced: args.balanced,
         p_data: args.p_data,
         seed: args.seed,
+        column: args.column.clone(),
         scores: args.scores.as_ref().map_or_else(String::new, |path| path.display().to_string()),
         device: args.device.into(),
         ..Default::default()

@@ -72,6 +72,10 @@ impl Adversarial {
     }
 }
 
+/// Fields that came after the first hashes were written, at their default, where they are what was always done: they do not enter
+/// the hash, so runs from before keep theirs.
+const LATER_FIELDS: [&str; 3] = [",\"classifier_bias\":false", ",\"projections\":false", ",\"column\":\"\""];
+
 /// A complete experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -96,6 +100,8 @@ pub struct ExperimentConfig {
     pub balanced: bool,
     /// File of hardness scores to use. Empty: those that ship with the program or were made before, else they are made.
     pub scores: String,
+    /// Column of that file, a table, that holds the score. Empty: the one that is named as the score.
+    pub column: String,
     /// Bins of equal size that the test set is cut into by the same score; accuracy is reported in each (0: none).
     pub bins: usize,
     /// Keep only this many training samples after selection (0 = all); for quick looks and small devices.
@@ -112,6 +118,10 @@ pub struct ExperimentConfig {
     pub width: f32,
     /// How a ResNet begins.
     pub stem: Stem,
+    /// A bias in the classifier of ResNet18, 34 and 50.
+    pub classifier_bias: bool,
+    /// Shortcuts of ResNet-20 to 56 by projection (option B).
+    pub projections: bool,
     /// Who is in the ring.
     pub learners: Vec<LearnerConfig>,
     /// Seed of weights, masks, data order and augmentation; shared by the learners.
@@ -192,6 +202,7 @@ impl Default for ExperimentConfig {
             control: true,
             balanced: false,
             scores: String::new(),
+            column: String::new(),
             bins: 5,
             limit_train: 0,
             limit_test: 0,
@@ -200,6 +211,8 @@ impl Default for ExperimentConfig {
             model: Model::ResNet20,
             width: 1.0,
             stem: Stem::Auto,
+            classifier_bias: false,
+            projections: false,
             learners: vec![LearnerConfig::DENSE, LearnerConfig::new(Method::Set, 0.2)],
             seed: 15,
             epochs: 20,
@@ -339,7 +352,8 @@ impl ExperimentConfig {
 
     /// The network at its width.
     pub fn architecture(&self) -> Architecture {
-        Architecture { model: self.model, width: self.width, stem: self.stem }
+        let Self { model, width, stem, classifier_bias, projections, .. } = *self;
+        Architecture { model, width, stem, classifier_bias, projections }
     }
 
     /// The network for this input.
@@ -350,10 +364,13 @@ impl ExperimentConfig {
         self.architecture().graph(input)
     }
 
-    /// The complete configuration as JSON with what does not change the numbers (the device, recomputation) at its default.
+    /// The complete configuration as JSON with what does not change the numbers (the device, recomputation) at its default, and without
+    /// the fields of [`LATER_FIELDS`] that are at theirs.
     pub fn canonical_json(&self) -> Result<String> {
         let canonical = Self { device: DeviceChoice::Auto, recompute: false, ..self.clone() };
-        serde_json::to_string(&canonical).map_err(|e| Error::config(e.to_string()))
+        let text = serde_json::to_string(&canonical).map_err(|e| Error::config(e.to_string()))?;
+        // A quotation mark within a value is escaped, so these are never a part of one.
+        Ok(LATER_FIELDS.iter().fold(text, |text, at_default| text.replacen(at_default, "", 1)))
     }
 
     /// First 12 hex digits of the SHA-256 over [`Self::canonical_json`].
@@ -378,4 +395,30 @@ impl ExperimentConfig {
 pub fn digest(bytes: &[u8]) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).iter().take(6).map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn fields_that_came_later_enter_the_hash_only_where_they_are_set() {
+        let own = ExperimentConfig::default();
+        let text = own.canonical_json().unwrap();
+        assert!(LATER_FIELDS.iter().all(|field| serde_json::to_string(&own).unwrap().contains(field)));
+        assert!(LATER_FIELDS.iter().all(|field| !text.contains(field.split('"').nth(1).unwrap())), "{text}");
+        assert_eq!(serde_json::from_str::<ExperimentConfig>(&text).unwrap(), own);
+        for set in [
+            ExperimentConfig { classifier_bias: true, ..own.clone() },
+            ExperimentConfig { projections: true, ..own.clone() },
+            ExperimentConfig { column: "x".into(), ..own.clone() },
+        ] {
+            assert_ne!(set.hash().unwrap(), own.hash().unwrap());
+            assert_eq!(serde_json::from_str::<ExperimentConfig>(&set.canonical_json().unwrap()).unwrap(), set);
+        }
+        // Text of a person's own that looks like one stays.
+        let folder = ExperimentConfig { dataset: DatasetName::Folder, folder: LATER_FIELDS[0].into(), ..own };
+        assert_eq!(serde_json::from_str::<ExperimentConfig>(&folder.canonical_json().unwrap()).unwrap(), folder);
+    }
 }

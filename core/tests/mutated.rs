@@ -11,7 +11,7 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use sparring_core::Error;
 use sparring_core::formats::{safetensors, torch};
-use torch_files::both;
+use torch_files::{Pickler, both, legacy_with};
 
 thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
@@ -46,10 +46,10 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A value of a pickle's description takes a byte in the file and its place in memory; growing a list holds it twice.
-const BYTES_A_BYTE: isize = 512;
-/// What the reader and an error's text need however small the file is.
-const BYTES_ANYWAY: isize = 64 << 10;
+/// What the reader promises: less than four times the file.
+const BYTES_A_BYTE: isize = 4;
+/// What small files with long descriptions may take however small they are, and an error's text.
+const BYTES_ANYWAY: isize = (1 << 20) + (64 << 10);
 
 /// Reads bytes as every format; the most memory that was held at once.
 fn peak_of_reading(bytes: &[u8]) -> isize {
@@ -134,4 +134,57 @@ fn the_meter_measures() {
     drop(std::hint::black_box(vec![1u8; 1 << 20]));
     assert!(PEAK.get() - before >= 1 << 20);
     assert!(peak_of_reading(&both()[0]) > 0);
+}
+
+/// Long pickles of one kind of instruction: what each byte makes is many times as large.
+#[test]
+fn hostile_descriptions_take_less_than_four_times_the_file() {
+    const LENGTH: usize = 6 << 20;
+    let tensor = |p: &mut Pickler| {
+        p.tensor("FloatStorage", "0", 6, &[1], &[1], true);
+    };
+    let tied = {
+        let mut p = Pickler::new();
+        p.op(b"}").text("w");
+        tensor(&mut p);
+        p.op(b"q\x01s(").text("n").tensor("LongStorage", "1", 1, &[], &[], true);
+        let mut number = 0u32;
+        while p.0.len() < LENGTH {
+            p.text(&number.to_string()).op(b"h\x01");
+            number += 1;
+        }
+        legacy_with(&p.op(b"u").done())
+    };
+    let expanded = {
+        let mut p = Pickler::new();
+        p.op(b"}").text("w").tensor("FloatStorage", "0", 6, &[LENGTH as i32], &[0], true).op(b"s");
+        p.text("n").tensor("LongStorage", "1", 1, &[], &[], true).op(b"s");
+        let padding = vec![b'x'; LENGTH / 2];
+        p.op(b"B").op(&(padding.len() as u32).to_le_bytes()).op(&padding).op(b"0");
+        legacy_with(&p.done())
+    };
+    let repeated = |piece: &[u8]| legacy_with(&[b"\x80\x02", &piece.repeat(LENGTH / piece.len())[..], b"."].concat());
+    let mut memo = Pickler::new();
+    memo.op(b"N");
+    for key in 0..LENGTH as u32 / 5 {
+        memo.op(b"r").op(&key.to_le_bytes());
+    }
+    let all: Vec<(&str, Vec<u8>)> = vec![
+        ("values", repeated(b"N")),
+        ("containers", repeated(b"}")),
+        ("marks", repeated(b"(")),
+        ("lists of lists", repeated(b"](]e")),
+        ("pairs", repeated(b"(K\x00K\x01d")),
+        ("tuples", repeated(b"K\x00K\x01K\x02\x87")),
+        ("names", repeated(b"ca\nb\n")),
+        ("objects", repeated(b"ca\nb\n)R")),
+        ("references", repeated(b"2N2")),
+        ("memo", legacy_with(&memo.done())),
+        ("tied tensors", tied),
+        ("an expanded tensor", expanded),
+    ];
+    for (what, bytes) in all {
+        let peak = peak_of_reading(&bytes);
+        assert!(peak < 4 * bytes.len() as isize, "{what}: {peak} bytes held for a file of {}", bytes.len());
+    }
 }

@@ -93,11 +93,8 @@ impl Trainer {
         let (Some(session), Some((config, info))) = (&self.session, self.held(learner)) else { return Err(gone(learner)) };
         let mut state = session.state(learner).await?;
         let epochs = session.epochs_done().to_string();
-        for (key, value) in [
+        let own = [
             (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
-            (formats::MODEL, config.model.to_string()),
-            (formats::WIDTH, config.width.to_string()),
-            (formats::STEM, config.stem.to_string()),
             (formats::NORMALIZATION, config.dataset.normalization().to_string()),
             ("dataset", config.dataset.to_string()),
             ("learner", info.learner),
@@ -105,7 +102,8 @@ impl Trainer {
             ("epochs", epochs),
             ("config", config.canonical_json()?),
             ("config_hash", config.hash()?),
-        ] {
+        ];
+        for (key, value) in own.into_iter().chain(config.architecture().metadata()) {
             state.metadata.insert(key.to_owned(), value);
         }
         Ok((format!("{}.safetensors", info.name), safetensors::write(&state)?))

@@ -16,13 +16,14 @@ use sparring_core::formats::StateDict;
 use sparring_core::net::Io;
 use sparring_core::net::NetConfig;
 use sparring_core::net::scratch::Scratch;
-use sparring_core::net::{Graph, Net, Placement};
+use sparring_core::net::{Graph, Net};
 use sparring_core::ops::OptimizerName;
 use sparring_core::ops::padded_batch;
 use sparring_figures::number;
 
 use super::victim::{Attacked, Attempt};
 use crate::console::{Console, Stopped};
+use crate::import::placements;
 use crate::rundir;
 
 /// What is kept between two batches, and what it belongs to.
@@ -61,7 +62,7 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
     let Target { graph, state, data, identity } = target;
     let n = padded_batch(plan.batch);
     let io = Io::new(device, data.extent, n, n)?;
-    let placements = vec![Placement::Dense; graph.weights().len()];
+    let placements = placements(&graph, state);
     let mut scratch = Scratch::default();
     let classes = graph.classes;
     let net = Net::plan(device, &mut scratch, io, state, NetConfig { graph, n, placements, training: OptimizerName::Sgd.into() })?;

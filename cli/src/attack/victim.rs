@@ -9,12 +9,13 @@ use sparring_core::data::batch::HostBatch;
 use sparring_core::formats::StateDict;
 use sparring_core::layout::nchw_from_chwn;
 use sparring_core::net::scratch::Scratch;
-use sparring_core::net::{Graph, Io, Net, NetConfig, Placement};
+use sparring_core::net::{Graph, Io, Net, NetConfig};
 use sparring_core::ops::{OptimizerName, Shape, StepParams, padded_batch};
 use sparring_core::{Device, ops};
 use sparring_figures::number;
 
 use crate::console::{Console, Stopped};
+use crate::import::placements;
 
 /// What became of one sample.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,7 +76,7 @@ impl<'a> Victim<'a> {
         let n = padded_batch(batch);
         let io = Io::new(device, data.extent, n, n)?;
         let attack = AttackIo::new(device, Shape { c, h, w, n })?;
-        let placements = vec![Placement::Dense; graph.weights().len()];
+        let placements = placements(&graph, state);
         let (scratch, training) = (&mut Scratch::default(), OptimizerName::Sgd.into());
         let net = Net::plan(device, scratch, io, state, NetConfig { graph, n, placements, training })?;
         let programs = Programs::new(device, scratch, &net, &attack)?;

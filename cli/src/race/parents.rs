@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use sparring_core::ExperimentConfig;
 use sparring_core::formats::StateDict;
 use sparring_core::hardness::Subset;
+use sparring_core::net::zoo::Architecture;
 use sparring_core::train::parent::{Parents, needed, parent_config};
 
 use super::{RaceArgs, Role, Samples, perform};
@@ -42,13 +43,11 @@ fn given(console: Console, config: &ExperimentConfig) -> Result<StateDict> {
     let path = Path::new(&config.parent);
     let (state, architecture, _) = read_checkpoint(path).context("the parent")?;
     if architecture != config.architecture() {
-        let (found, asked) = (architecture.model, config.model);
-        bail!(
-            "the parent {} is a {found} of width {}, the experiment trains {asked} of width {}",
-            path.display(),
-            architecture.width,
-            config.width
-        );
+        let words = |architecture: Architecture| {
+            let said = architecture.metadata().into_iter().map(|(key, value)| format!("{key} {value}"));
+            said.collect::<Vec<_>>().join(", ")
+        };
+        bail!("the parent {} is of {}; the experiment trains {}", path.display(), words(architecture), words(config.architecture()));
     }
     console.say(format_args!("parent    {}", path.display()));
     Ok(state)

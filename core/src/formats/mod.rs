@@ -3,6 +3,7 @@
 //! Everything works on bytes in memory, so the page and the binary share it, and every malformed input is
 //! `ErrorKind::Format`: never a panic, never an allocation beyond a small multiple of the file.
 
+mod budget;
 pub mod numpy;
 mod pickle;
 pub mod safetensors;
@@ -11,7 +12,7 @@ pub mod torch;
 mod value;
 mod zip;
 
-pub use state::{StateDict, Tensor};
+pub use state::{StateDict, Tensor, Weights};
 
 /// Metadata key: the zoo's name of the network.
 pub const MODEL: &str = "model";
@@ -19,6 +20,17 @@ pub const MODEL: &str = "model";
 pub const WIDTH: &str = "width";
 /// Metadata key: its stem, a name of [`crate::net::zoo::Stem`]; auto where it is missing.
 pub const STEM: &str = "stem";
+/// Metadata key: `true` where a ResNet18, 34 or 50 has a bias in its classifier; it has none where the key is missing.
+pub const CLASSIFIER_BIAS: &str = "classifier_bias";
+/// Metadata key: `true` where the shortcuts of a ResNet-20, 32, 44 or 56 are projections; they are padded where it is missing.
+pub const PROJECTIONS: &str = "projections";
+/// Metadata key: how the zeros of weight tensors are meant: [`SPARSE`], weights that are not there;
+/// plain numbers where it is missing.
+pub const PLACEMENT: &str = "placement";
+/// What [`PLACEMENT`] holds where zeros are weights that do not exist.
+pub const SPARSE: &str = "sparse";
+/// Metadata key: the share of the weights that exist.
+pub const DENSITY: &str = "density";
 /// Metadata key: the normalisation of the input, a name of [`crate::data::Normalization`].
 pub const NORMALIZATION: &str = "normalization";
 /// Metadata key: training FLOPs that went into the weights, those of their own parent included.
@@ -27,6 +39,28 @@ pub const TRAINING_FLOPS: &str = "training_flops";
 pub const FORMAT: &str = "format";
 /// What [`FORMAT`] holds.
 pub const CHECKPOINT_FORMAT: &str = "sparring-1";
+
+/// What bytes are that are no weights, in the words of those who meet such files.
+fn kind_of(bytes: &[u8]) -> Option<&'static str> {
+    let text = |start: &str| bytes.trim_ascii_start().get(..start.len()).is_some_and(|b| b.eq_ignore_ascii_case(start.as_bytes()));
+    Some(match bytes {
+        [] => "an empty file",
+        [0x1f, 0x8b, ..] => "a gzip file; unpack it first",
+        _ if bytes.starts_with(b"\x89HDF") => "an HDF5 file, as Keras writes it",
+        _ if bytes.starts_with(b"version https://git-lfs") => "a pointer of Git LFS, not the file; git lfs pull fetches it",
+        _ if text("<!doctype") || text("<html") => "a web page; download the file itself",
+        _ if bytes.starts_with(b"GGUF") => "a GGUF file",
+        _ => return None,
+    })
+}
+
+/// Reads weights of any form that is known, by what the bytes are: PyTorch's containers and safetensors.
+///
+/// # Errors
+/// As [`torch::open`] and [`safetensors::open`].
+pub fn open(bytes: &[u8], file: &str, key: Option<&str>) -> crate::error::Result<Weights> {
+    if safetensors::recognises(bytes) { safetensors::open(bytes, file) } else { torch::open(bytes, file, key) }
+}
 
 /// How the elements of a stored tensor are encoded, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +108,7 @@ impl Element {
 }
 
 /// IEEE binary16 to binary32, exactly.
-fn half_to_f32(half: u16) -> f32 {
+pub fn half_to_f32(half: u16) -> f32 {
     let sign = u32::from(half >> 15) << 31;
     let exponent = u32::from(half >> 10) & 31;
     let fraction = u32::from(half) & 0x3ff;

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::budget::Budget;
 use super::pickle::Pickle;
 use super::value::{Ref, Value};
 use crate::error::{Error, Result};
@@ -66,7 +67,7 @@ impl<'a> Record<'a> {
     /// # Errors
     /// `Format` where it is no pickle, or describes more than dictionaries, lists, text, numbers and arrays.
     pub fn read(bytes: &'a [u8], file: &str) -> Result<Self> {
-        Ok(Self { file: file.to_owned(), pickle: Pickle::read(bytes, 0, file)? })
+        Ok(Self { file: file.to_owned(), pickle: Pickle::read(bytes, 0, file, &mut Budget::of_file(bytes.len()))? })
     }
 
     /// An array of bytes: its extents and its elements.

@@ -1,16 +1,18 @@
-//! A restricted pickle machine: it builds containers, numbers, strings, storages and tensors, and nothing else.
+//! A restricted pickle machine: it builds containers, numbers, strings, storages and tensors; everything else stays an opaque value.
 //!
-//! No callable is ever called; a name that is not on the short list below ends the reading. Values live in an arena and
+//! No callable is ever called, and a name that only code to be run would ask for ends the reading. Values live in an arena and
 //! refer to each other by index, so a hostile nesting or cycle can neither exhaust the stack nor leak.
+
+mod construct;
 
 use std::collections::HashMap;
 
-use super::numpy::Call;
-use super::value::{Name, Ref, Storage, TensorRef, Value};
+use super::budget::Budget;
+use super::value::{Foreign, Name, Ref, Value, runs_code};
 use crate::error::{Error, Result};
 
-/// More values than any real checkpoint's description has; bounds memory on hostile input.
-const MAX_VALUES: usize = 1 << 20;
+/// What a place in the memo takes, its table's growth included.
+const MEMO_BYTES: usize = 48;
 
 /// What one pickle described.
 pub(super) struct Pickle<'a> {
@@ -26,9 +28,9 @@ impl<'a> Pickle<'a> {
         self.values.get(r as usize).unwrap_or(&Value::None)
     }
     /// Reads the pickle that starts at `start`.
-    pub(super) fn read(bytes: &'a [u8], start: usize, file: &str) -> Result<Self> {
-        let mut machine =
-            Machine { bytes, at: start, file, values: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), copied: 0 };
+    pub(super) fn read(bytes: &'a [u8], start: usize, file: &str, budget: &mut Budget) -> Result<Self> {
+        let (values, stack, marks, memo) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
+        let mut machine = Machine { bytes, at: start, file, budget, values, stack, marks, memo };
         let root = machine.run()?;
         Ok(Self { root, consumed: machine.at - start, values: machine.values })
     }
@@ -38,12 +40,11 @@ struct Machine<'a, 'f> {
     bytes: &'a [u8],
     at: usize,
     file: &'f str,
+    budget: &'f mut Budget,
     values: Vec<Value<'a>>,
     stack: Vec<Ref>,
-    marks: Vec<usize>,
+    marks: Vec<u32>,
     memo: HashMap<u32, Ref>,
-    /// References copied by constructors, which a few bytes of input can ask for again and again.
-    copied: usize,
 }
 
 impl<'a> Machine<'a, '_> {
@@ -87,40 +88,64 @@ impl<'a> Machine<'a, '_> {
         line.trim_end_matches('L').parse().map_err(|_| self.fail("a number", format_args!("'{line}'")))
     }
     fn new_value(&mut self, value: Value<'a>) -> Result<()> {
-        if self.values.len() >= MAX_VALUES {
-            return Err(self.fail(format_args!("at most {MAX_VALUES} values"), "more"));
-        }
-        self.stack.push(self.values.len() as Ref);
+        self.budget.grow(&mut self.values, 1, self.file)?;
+        let at = u32::try_from(self.values.len()).map_err(|_| self.fail("at most 4 thousand million values", "more"))?;
         self.values.push(value);
+        self.push(at)
+    }
+    fn push(&mut self, value: Ref) -> Result<()> {
+        self.budget.grow(&mut self.stack, 1, self.file)?;
+        self.stack.push(value);
         Ok(())
     }
     /// Values above the innermost mark may be popped, those below it not.
     fn pop(&mut self) -> Result<Ref> {
-        let floor = self.marks.last().copied().unwrap_or(0);
-        if self.stack.len() <= floor {
-            return Err(self.fail("a value on the stack", "an empty stack"));
-        }
-        self.stack.pop().ok_or_else(|| self.fail("a value on the stack", "an empty stack"))
+        let top = self.top()?;
+        self.stack.pop();
+        Ok(top)
     }
     fn top(&self) -> Result<Ref> {
-        let floor = self.marks.last().copied().unwrap_or(0);
+        let floor = self.marks.last().map_or(0, |mark| *mark as usize);
         self.stack.get(floor..).and_then(<[Ref]>::last).copied().ok_or_else(|| self.fail("a value on the stack", "an empty stack"))
     }
-    fn pop_mark(&mut self) -> Result<Vec<Ref>> {
-        let mark = self.marks.pop().ok_or_else(|| self.fail("a mark on the stack", "none"))?;
-        Ok(self.stack.split_off(mark.min(self.stack.len())))
+    fn mark(&mut self) -> Result<()> {
+        self.budget.grow(&mut self.marks, 1, self.file)?;
+        // The stack is no longer than the arena and the file together allow.
+        self.marks.push(self.stack.len() as u32);
+        Ok(())
     }
-    fn pairs(&self, items: &[Ref]) -> Result<Vec<(Ref, Ref)>> {
+    fn pop_mark(&mut self) -> Result<Vec<Ref>> {
+        let mark = self.marks.pop().ok_or_else(|| self.fail("a mark on the stack", "none"))? as usize;
+        let mut items = Vec::new();
+        let above = self.stack.len().saturating_sub(mark);
+        if above > 0 {
+            self.budget.take(above.saturating_mul(size_of::<Ref>()), self.file)?;
+            items = self.stack.split_off(mark);
+        }
+        Ok(items)
+    }
+    fn pairs(&mut self, items: &[Ref]) -> Result<Vec<(Ref, Ref)>> {
         if !items.len().is_multiple_of(2) {
             return Err(self.fail("keys and values in pairs", format_args!("{} items", items.len())));
         }
+        self.budget.take(size_of_val(items), self.file)?;
         Ok(items.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
     }
-    fn extend_list(&mut self, items: Vec<Ref>) -> Result<()> {
+    fn extend_list(&mut self, items: &[Ref]) -> Result<()> {
         let target = self.top()? as usize;
-        match self.values.get_mut(target) {
+        let Self { values, budget, file, .. } = self;
+        match values.get_mut(target) {
             Some(Value::List(list)) => {
+                budget.grow(list, items.len(), file)?;
                 list.extend(items);
+                Ok(())
+            }
+            // A list under another name.
+            Some(object @ Value::Object { .. }) => {
+                let mut list = Vec::new();
+                budget.grow(&mut list, items.len(), file)?;
+                list.extend(items);
+                *object = Value::List(list);
                 Ok(())
             }
             other => {
@@ -130,11 +155,18 @@ impl<'a> Machine<'a, '_> {
         }
     }
     fn extend_dict(&mut self, items: &[Ref]) -> Result<()> {
-        let pairs = self.pairs(items)?;
         let target = self.top()? as usize;
-        match self.values.get_mut(target) {
+        let pairs = self.pairs(items)?;
+        let Self { values, budget, file, .. } = self;
+        match values.get_mut(target) {
             Some(Value::Dict(dict)) => {
+                budget.grow(dict, pairs.len(), file)?;
                 dict.extend(pairs);
+                Ok(())
+            }
+            // A dictionary under another name.
+            Some(object @ Value::Object { .. }) => {
+                *object = Value::Dict(pairs);
                 Ok(())
             }
             other => {
@@ -145,25 +177,28 @@ impl<'a> Machine<'a, '_> {
     }
     fn remember(&mut self, key: u32) -> Result<()> {
         let top = self.top()?;
-        self.memo.insert(key, top);
+        if self.memo.insert(key, top).is_none() {
+            self.budget.take(MEMO_BYTES, self.file)?;
+        }
         Ok(())
     }
     fn recall(&mut self, key: u32) -> Result<()> {
         let value = *self.memo.get(&key).ok_or_else(|| self.fail(format_args!("memo {key}"), "nothing remembered"))?;
-        if self.stack.len() >= MAX_VALUES {
-            return Err(self.fail(format_args!("at most {MAX_VALUES} values"), "more"));
-        }
-        self.stack.push(value);
-        Ok(())
+        self.push(value)
     }
-    fn name(&mut self, module: &str, name: &str) -> Result<()> {
-        let found = Name::find(module, name).ok_or_else(|| {
-            self.fail(
-                "tensors and containers only",
-                format_args!("'{module}.{name}'; save the state dict alone (torch.save(model.state_dict(), ...))"),
-            )
-        })?;
-        self.new_value(Value::Name(found))
+    fn name(&mut self, module: &'a str, name: &'a str) -> Result<()> {
+        if runs_code(module, name) {
+            let found = format_args!("'{module}.{name}', which runs code (not here); do not open this file with torch.load");
+            return Err(self.fail("tensors and containers", found));
+        }
+        let value = match Name::find(module, name) {
+            Some(known) => Value::Name(known),
+            None => {
+                self.budget.take(size_of::<Foreign<'_>>(), self.file)?;
+                Value::Foreign(Box::new(Foreign { module, name }))
+            }
+        };
+        self.new_value(value)
     }
 
     fn run(&mut self) -> Result<Ref> {
@@ -180,7 +215,7 @@ impl<'a> Machine<'a, '_> {
                     self.take(8)?;
                 }
                 b'.' => return self.pop(),
-                b'(' => self.marks.push(self.stack.len()),
+                b'(' => self.mark()?,
                 b'0' => {
                     self.pop()?;
                 }
@@ -189,7 +224,7 @@ impl<'a> Machine<'a, '_> {
                 }
                 b'2' => {
                     let top = self.top()?;
-                    self.stack.push(top);
+                    self.push(top)?;
                 }
                 b'N' => self.new_value(Value::None)?,
                 0x88 => self.new_value(Value::Bool(true))?,
@@ -261,8 +296,10 @@ impl<'a> Machine<'a, '_> {
                     self.new_value(Value::Tuple(items))?;
                 }
                 0x85..=0x87 => {
-                    let mut items = Vec::with_capacity(3);
-                    for _ in 0x84..op {
+                    let count = usize::from(op - 0x84);
+                    self.budget.take(count * size_of::<Ref>(), self.file)?;
+                    let mut items = Vec::with_capacity(count);
+                    for _ in 0..count {
                         items.push(self.pop()?);
                     }
                     items.reverse();
@@ -275,11 +312,11 @@ impl<'a> Machine<'a, '_> {
                 }
                 b'a' => {
                     let item = self.pop()?;
-                    self.extend_list(vec![item])?;
+                    self.extend_list(&[item])?;
                 }
                 b'e' | 0x90 => {
                     let items = self.pop_mark()?;
-                    self.extend_list(items)?;
+                    self.extend_list(&items)?;
                 }
                 b'}' => self.new_value(Value::Dict(Vec::new()))?,
                 b'd' => {
@@ -302,28 +339,47 @@ impl<'a> Machine<'a, '_> {
                 }
                 0x93 => {
                     let (name, module) = (self.pop()?, self.pop()?);
-                    match (self.value(module), self.value(name)) {
-                        (&Value::Str(module), &Value::Str(name)) => self.name(module, name)?,
-                        _ => return Err(self.fail("a module and a name", "other values")),
-                    }
+                    self.stacked_name(module, name)?;
                 }
                 b'R' | 0x81 => {
                     let (arguments, callable) = (self.pop()?, self.pop()?);
                     let made = self.construct(callable, arguments)?;
                     self.new_value(made)?;
                 }
-                // Attributes of a container (a state dict's `_metadata`) say nothing that is needed; an array's state is the array.
+                // A class with arguments; with named ones too.
+                b'i' | b'o' | 0x92 => {
+                    let class = match op {
+                        b'i' => {
+                            let (module, name) = (self.line()?, self.line()?);
+                            self.name(module, name)?;
+                            self.pop()?
+                        }
+                        b'o' => *self.pop_mark()?.first().ok_or_else(|| self.fail("a class", "nothing"))?,
+                        _ => {
+                            self.pop()?;
+                            self.pop()?;
+                            self.pop()?
+                        }
+                    };
+                    if op == b'i' {
+                        self.pop_mark()?;
+                    }
+                    self.new_value(Value::Object { class, state: class })?;
+                }
+                // Attributes of a container (a state dict's `_metadata`) or of a tensor say nothing that is needed; an array's state is the array.
                 b'b' => {
-                    let state = self.pop()?;
+                    let given = self.pop()?;
                     let target = self.top()? as usize;
-                    if let Some(Value::Call(call)) = self.values.get_mut(target) {
-                        call.state = Some(state);
+                    match self.values.get_mut(target) {
+                        Some(Value::Object { state, .. }) => *state = given,
+                        Some(Value::Call(call)) => call.state = Some(given),
+                        _ => {}
                     }
                 }
                 b'Q' => {
                     let id = self.pop()?;
-                    let storage = self.storage(id)?;
-                    self.new_value(Value::Storage(storage))?;
+                    let persistent = self.persistent(id)?;
+                    self.new_value(persistent)?;
                 }
                 b'p' => {
                     let key = self.parsed()?;
@@ -372,92 +428,5 @@ impl<'a> Machine<'a, '_> {
     fn string(&mut self, len: usize) -> Result<()> {
         let bytes = self.take(len)?;
         self.new_value(std::str::from_utf8(bytes).map_or(Value::Bytes(bytes), Value::Str))
-    }
-    fn value(&self, r: Ref) -> &Value<'a> {
-        self.values.get(r as usize).unwrap_or(&Value::None)
-    }
-    fn tuple(&self, r: Ref) -> Result<&[Ref]> {
-        match self.value(r) {
-            Value::Tuple(items) | Value::List(items) => Ok(items),
-            other => Err(self.fail("a tuple", other.kind())),
-        }
-    }
-    fn count(&self, r: Option<&Ref>, what: &str) -> Result<usize> {
-        match r.map(|r| self.value(*r)) {
-            Some(&Value::Int(n)) => usize::try_from(n).map_err(|_| self.fail(format_args!("{what}, not negative"), n)),
-            _ => Err(self.fail(what, "another value")),
-        }
-    }
-    fn counts(&self, r: Option<&Ref>, what: &str) -> Result<Vec<usize>> {
-        let items = self.tuple(*r.ok_or_else(|| self.fail(what, "nothing"))?)?;
-        if items.len() > 16 {
-            return Err(self.fail("at most 16 extents", items.len()));
-        }
-        items.iter().map(|r| self.count(Some(r), what)).collect()
-    }
-
-    /// `('storage', type, key, location, len[, view])`, where a legacy view is `(key, offset, len)`.
-    fn storage(&self, id: Ref) -> Result<Storage<'a>> {
-        let parts = self.tuple(id)?;
-        let value = |i: usize| parts.get(i).map(|r| self.value(*r));
-        match (value(0), value(1), value(2)) {
-            (Some(Value::Str("storage")), Some(&Value::Name(Name::Storage(element))), Some(&Value::Str(key))) => {
-                let mut storage = Storage { key, element, len: self.count(parts.get(4), "a storage's length")?, view: 0 };
-                if let Some(Value::Tuple(view)) = value(5) {
-                    storage.view = self.count(view.get(1), "a view's offset")?;
-                    storage.len = self.count(view.get(2), "a view's length")?;
-                }
-                Ok(storage)
-            }
-            _ => Err(self.fail("a tensor storage", "another persistent object")),
-        }
-    }
-
-    fn construct(&mut self, callable: Ref, arguments_at: Ref) -> Result<Value<'a>> {
-        let &Value::Name(name) = self.value(callable) else {
-            return Err(self.fail("a known constructor", "another value"));
-        };
-        let copied = match self.tuple(arguments_at)?.first().map(|r| self.value(*r)) {
-            Some(Value::Tuple(items) | Value::List(items)) => items.len(),
-            _ => 0,
-        };
-        self.copied += copied;
-        if self.copied > MAX_VALUES {
-            return Err(self.fail(format_args!("at most {MAX_VALUES} values"), "more"));
-        }
-        let arguments = self.tuple(arguments_at)?;
-        let first = || arguments.first().ok_or_else(|| self.fail("an argument", "none"));
-        match name {
-            Name::OrderedDict => {
-                let Some(items) = arguments.first() else { return Ok(Value::Dict(Vec::new())) };
-                let pairs = self.tuple(*items)?.iter().map(|pair| match self.tuple(*pair)? {
-                    &[key, value] => Ok((key, value)),
-                    other => Err(self.fail("a key and a value", format_args!("{} items", other.len()))),
-                });
-                Ok(Value::Dict(pairs.collect::<Result<_>>()?))
-            }
-            Name::Set | Name::Size => {
-                let items = if arguments.is_empty() { Vec::new() } else { self.tuple(*first()?)?.to_vec() };
-                Ok(if name == Name::Set { Value::List(items) } else { Value::Tuple(items) })
-            }
-            Name::RebuildTensor => {
-                let &Value::Storage(storage) = self.value(*first()?) else {
-                    return Err(self.fail("a tensor's storage", "another value"));
-                };
-                let offset = self.count(arguments.get(1), "a tensor's offset")?;
-                let shape = self.counts(arguments.get(2), "a tensor's extents")?;
-                let stride = self.counts(arguments.get(3), "a tensor's strides")?;
-                if shape.len() != stride.len() {
-                    return Err(self.fail(format_args!("{} strides", shape.len()), stride.len()));
-                }
-                Ok(Value::Tensor(Box::new(TensorRef { storage, offset, shape, stride })))
-            }
-            Name::RebuildParameter => match self.value(*first()?) {
-                tensor @ Value::Tensor(_) => Ok(tensor.clone()),
-                _ => Err(self.fail("a parameter's tensor", "another value")),
-            },
-            Name::Numpy(of) => Ok(Value::Call(Call { of, arguments: arguments_at, state: None })),
-            Name::Storage(_) => Err(self.fail("a storage by reference", "a call of its type")),
-        }
     }
 }

@@ -8,7 +8,7 @@ use ::safetensors::SafeTensors;
 use serde::Serialize;
 
 use super::Element;
-use super::{StateDict, Tensor};
+use super::{StateDict, Tensor, Weights};
 use crate::error::{Error, Result};
 
 const METADATA: &str = "__metadata__";
@@ -113,31 +113,86 @@ pub(crate) fn write_entries(metadata: &BTreeMap<String, String>, entries: &[Entr
     out
 }
 
-/// Reads a state dict; `file` names it in errors. Elements of other types become float32.
+/// Whether bytes look like safetensors: the length of a header, then its first brace.
+pub fn recognises(bytes: &[u8]) -> bool {
+    let length = bytes.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
+    length.is_some_and(|length| length < bytes.len() as u64) && bytes.get(8) == Some(&b'{')
+}
+
+/// Reads what a file of somebody else's holds; `file` names it in errors. Elements of other types become float32.
 ///
 /// # Errors
-/// `Format` where the file is not safetensors, is damaged, or has elements of a type we do not know.
-pub fn read(bytes: &[u8], file: &str) -> Result<StateDict> {
-    let Content { metadata, tensors: stored } = Content::open(bytes).map_err(|found| Error::format(file, "a safetensors file", found))?;
-    let mut tensors = BTreeMap::new();
+/// `Format` where the file is not safetensors or is damaged.
+pub fn open(bytes: &[u8], file: &str) -> Result<Weights> {
+    let repaired;
+    let content = match Content::open(bytes) {
+        Ok(content) => content,
+        Err(found) => {
+            let wrong = |found: String| Error::format(file, "a safetensors file", found);
+            repaired = with_metadata_as_text(bytes).ok_or_else(|| wrong(found))?;
+            Content::open(&repaired).map_err(wrong)?
+        }
+    };
+    let Content { metadata, tensors: stored } = content;
+    let mut out = Weights { keys: vec!["(the whole file)".into()], ..Weights::default() };
+    out.state.metadata = metadata;
     for (name, Stored { dtype, shape, bytes }) in stored {
-        let element = match dtype.as_str() {
-            "F64" => Element::F64,
-            "F32" => Element::F32,
-            "F16" => Element::F16,
-            "BF16" => Element::Bf16,
-            "I64" => Element::I64,
-            "I32" => Element::I32,
-            "I16" => Element::I16,
-            "I8" => Element::I8,
-            "U8" => Element::U8,
-            "BOOL" => Element::Bool,
-            other => return Err(Error::format(format_args!("{file}, tensor '{name}'"), "floats or signed integers", other)),
-        };
-        let data = (0..bytes.len() / element.size()).filter_map(|i| element.read(bytes, i)).collect();
-        tensors.insert(name, Tensor { shape, data });
+        match element(&dtype) {
+            Some(element) => {
+                let data = (0..bytes.len() / element.size()).filter_map(|i| element.read(bytes, i)).collect();
+                out.state.tensors.insert(name, Tensor { shape, data });
+            }
+            None => {
+                out.unread.insert(name, format!("of type {dtype}"));
+            }
+        }
     }
-    Ok(StateDict { tensors, metadata })
+    Ok(out)
+}
+
+/// Reads a state dict, all of it.
+///
+/// # Errors
+/// As [`open`], and where elements are of a type we do not know.
+pub fn read(bytes: &[u8], file: &str) -> Result<StateDict> {
+    let Weights { state, unread, .. } = open(bytes, file)?;
+    match unread.into_iter().next() {
+        None => Ok(state),
+        Some((name, found)) => Err(Error::format(format_args!("{file}, tensor '{name}'"), "floats or signed integers", found)),
+    }
+}
+
+/// The file with everything in its metadata as text, which the format asks for and not every program writes; `None` where that is not
+/// what is wrong with it.
+fn with_metadata_as_text(bytes: &[u8]) -> Option<Vec<u8>> {
+    let length = usize::try_from(u64::from_le_bytes(*bytes.first_chunk::<8>()?)).ok()?;
+    let end = length.checked_add(8)?;
+    let mut header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes.get(8..end)?).ok()?;
+    let serde_json::Value::Object(metadata) = header.get_mut(METADATA)? else { return None };
+    for value in metadata.values_mut().filter(|value| !value.is_string()) {
+        *value = value.to_string().into();
+    }
+    let text = serde_json::to_vec(&header).ok()?;
+    let mut out = (text.len() as u64).to_le_bytes().to_vec();
+    out.extend(text);
+    out.extend(&bytes[end..]);
+    Some(out)
+}
+
+fn element(dtype: &str) -> Option<Element> {
+    Some(match dtype {
+        "F64" => Element::F64,
+        "F32" => Element::F32,
+        "F16" => Element::F16,
+        "BF16" => Element::Bf16,
+        "I64" => Element::I64,
+        "I32" => Element::I32,
+        "I16" => Element::I16,
+        "I8" => Element::I8,
+        "U8" => Element::U8,
+        "BOOL" => Element::Bool,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -182,6 +237,39 @@ mod tests {
         let mut lying = sample();
         lying.tensors.get_mut("b.weight").unwrap().data.pop();
         assert!(matches!(write(&lying).as_ref().map_err(Error::kind), Err(ErrorKind::Format { .. })));
+    }
+
+    /// A file with one tensor and these metadata, as JSON.
+    fn with_metadata(metadata: &str) -> Vec<u8> {
+        let header = format!(r#"{{"__metadata__":{metadata},"a":{{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}}}"#);
+        let mut out = (header.len() as u64).to_le_bytes().to_vec();
+        out.extend(header.as_bytes());
+        out.extend(1.5f32.to_le_bytes());
+        out
+    }
+
+    #[test]
+    fn metadata_of_other_programs_do_not_sink_a_file() {
+        let text = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>();
+        for (metadata, read_as) in [
+            ("null", text(&[])),
+            (r#"{"a":"b"}"#, text(&[("a", "b")])),
+            (r#"{"n":3,"l":[1,null]}"#, text(&[("n", "3"), ("l", "[1,null]")])),
+        ] {
+            let weights = open(&with_metadata(metadata), "t").unwrap();
+            assert_eq!((weights.state.tensors["a"].data[0], weights.state.metadata), (1.5, read_as), "{metadata}");
+        }
+        for wrong in ["3", "[1]", "{"] {
+            assert!(open(&with_metadata(wrong), "t").is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn elements_that_are_not_read_are_named() {
+        let view = TensorView::new(Dtype::U64, vec![1], &[0; 8]).unwrap();
+        let bytes = ::safetensors::serialize([("long", view)], None).unwrap();
+        assert_eq!(open(&bytes, "t").unwrap().unread["long"], "of type U64");
+        assert!(read(&bytes, "t").unwrap_err().to_string().contains("tensor 'long'"));
     }
 
     #[test]

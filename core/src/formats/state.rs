@@ -19,3 +19,16 @@ pub struct StateDict {
     /// E.g. `model`, `normalization`, `format`.
     pub metadata: BTreeMap<String, String>,
 }
+
+/// What a file of somebody else's holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights {
+    /// The weights under the names of the file.
+    pub state: StateDict,
+    /// The keys that led to them, with points between; empty where they are the whole file.
+    pub key: String,
+    /// The sets of weights in the file that could be the same network's, this one included.
+    pub keys: Vec<String>,
+    /// Tensors that are not among the weights since their values cannot be read, and what they are.
+    pub unread: BTreeMap<String, String>,
+}

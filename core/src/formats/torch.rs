@@ -1,69 +1,137 @@
-//! PyTorch state dicts (`.th`, `.pth`, `.pt`) in both containers: the legacy pickle sequence and the zip archive.
+//! PyTorch checkpoints (`.th`, `.pth`, `.pt`) in both containers: the legacy pickle sequence and the zip archive.
 //!
-//! Published networks come this way. Wrapper dictionaries (`state_dict`, `model`, ...) are looked through and prefixes of
-//! wrapping modules (`module.`) are taken off, so that names are those of the network itself.
+//! Published networks come this way. Which of a file's dictionaries is the set of weights is decided in [`sets`]; names stay as they are
+//! in the file.
 
-use std::collections::{BTreeMap, HashMap};
+mod gather;
+mod sets;
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::budget::Budget;
 use super::pickle::Pickle;
-use super::value::{Ref, TensorRef, Value};
+use super::value::{Stored, Unreadable, Value};
 use super::zip::Archive;
-use super::{StateDict, Tensor};
+use super::{StateDict, Weights};
 use crate::error::{Error, Result};
+use gather::{Reader, Storages};
 
 /// 0x1950a86a20f9469cfc6c, little-endian: the first object of a legacy file.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-/// Keys under which checkpoints keep the state dict, likeliest first.
-const WRAPPERS: [&str; 8] = ["state_dict", "model_state_dict", "model_state", "model", "net", "network", "params", "weights"];
-/// Prefixes that wrapping modules add to every name.
-const PREFIXES: [&str; 4] = ["module.", "_orig_mod.", "model.", "net."];
+/// What a tensor takes beside its values: its name's and its shape's places.
+const TENSOR_BYTES: usize = 192;
 
-/// Reads a state dict; `file` names it in errors.
+/// Whether bytes look like a file of PyTorch's, in one of its containers.
+pub fn recognises(bytes: &[u8]) -> bool {
+    Archive::recognises(bytes) || bytes.get(2..).is_some_and(|rest| bytes[0] == 0x80 && rest.starts_with(&[0x8a, 10]))
+}
+
+/// Reads the weights of a checkpoint; `file` names it in errors, `key` the set that is meant where there are several.
 ///
 /// Elements of any type become float32. What is neither tensor nor dictionary is passed over.
 ///
 /// # Errors
-/// `Format` where the file is damaged, is of another kind, or describes anything but tensors and containers.
-pub fn read(bytes: &[u8], file: &str) -> Result<StateDict> {
-    let (pickle, storages) = if Archive::recognises(bytes) { open_zip(bytes, file)? } else { open_legacy(bytes, file)? };
-    let entries = state_dict(&pickle, file)?;
-    // Tied weights share a storage; more than a few times the file's size is an attack.
-    let mut budget = bytes.len().saturating_mul(4);
-    let mut tensors = BTreeMap::new();
-    for (name, tensor) in strip_prefixes(entries) {
-        let data = gather(tensor, &storages, &mut budget)
-            .map_err(|(expected, found)| Error::format(format_args!("{file}, tensor '{name}'"), expected, found))?;
-        tensors.insert(name.to_owned(), Tensor { shape: tensor.shape.clone(), data });
+/// `Format` where the file is damaged, is of another kind, has no weights or quantised ones, or has several sets of which none is meant;
+/// and where it asks for code to be run.
+pub fn open(bytes: &[u8], file: &str, key: Option<&str>) -> Result<Weights> {
+    let (mut budget, mut unfolding) = (Budget::of_file(bytes.len()), Budget::of_unfolding(bytes.len()));
+    if !Archive::recognises(bytes) {
+        let (pickle, listed) = open_legacy(bytes, file, &mut budget)?;
+        return weights(&pickle, Reader { storages: Storages::Listed(listed), file, budget, unfolding }, key);
     }
-    Ok(StateDict { tensors, metadata: BTreeMap::new() })
+    let archive = Archive::open(bytes, file, &mut budget)?;
+    let description = description(&archive, file, &mut unfolding)?;
+    // One that was deflated is memory too.
+    if let Cow::Owned(bytes) = &description {
+        budget.take(bytes.len(), file)?;
+    }
+    let pickle = Pickle::read(&description, 0, &format!("{file}, data.pkl"), &mut budget)?;
+    weights(&pickle, Reader { storages: Storages::Zipped { archive, kept: HashMap::new() }, file, budget, unfolding }, key)
 }
 
-type Storages<'a> = HashMap<&'a str, &'a [u8]>;
+/// The state dict of a checkpoint with one set of weights.
+///
+/// # Errors
+/// As [`open`].
+pub fn read(bytes: &[u8], file: &str) -> Result<StateDict> {
+    Ok(open(bytes, file, None)?.state)
+}
 
-fn open_zip<'a>(bytes: &'a [u8], file: &str) -> Result<(Pickle<'a>, Storages<'a>)> {
-    let archive = Archive::open(bytes, file)?;
-    let data = archive.get("data.pkl").ok_or_else(|| Error::format(file, "an entry data.pkl, as torch.save writes", "none"))?;
-    if let Some(order) = archive.get("byteorder").filter(|order| *order != b"little") {
+/// The pickle of an archive.
+fn description<'a>(archive: &Archive<'a>, file: &str, unfolding: &mut Budget) -> Result<Cow<'a, [u8]>> {
+    let refused = |found: &str| Err(Error::format(file, "a state dict, as torch.save writes it", found.to_owned()));
+    if archive.has("constants.pkl") || archive.has("code") {
+        return refused("a TorchScript program (torch.jit.save); load it in PyTorch and save its state dict");
+    }
+    if archive.has("models") || archive.has("archive_format") {
+        return refused("an exported program (torch.export.save); save the state dict of the module");
+    }
+    let Some(description) = archive.get("data.pkl", file, unfolding)? else {
+        return refused("a zip archive without data.pkl");
+    };
+    if let Some(order) = archive.get("byteorder", file, unfolding)?.filter(|order| **order != *b"little") {
         return Err(Error::format(file, "little-endian tensors", String::from_utf8_lossy(&order[..order.len().min(16)])));
     }
-    let pickle = Pickle::read(data, 0, &format!("{file}, data.pkl"))?;
-    let keys = pickle.values.iter().filter_map(|v| match v {
-        Value::Storage(storage) => Some(storage.key),
-        _ => None,
-    });
-    let storages = keys.filter_map(|key| Some((key, archive.get(&format!("data/{key}"))?))).collect();
-    Ok((pickle, storages))
+    Ok(description)
 }
 
-fn open_legacy<'a>(bytes: &'a [u8], file: &str) -> Result<(Pickle<'a>, Storages<'a>)> {
+/// The set of weights that is meant.
+fn weights(pickle: &Pickle<'_>, mut reader: Reader<'_, '_>, key: Option<&str>) -> Result<Weights> {
+    let file = reader.file;
+    let all = sets::find(pickle, file, &mut reader.budget)?;
+    if all.is_empty() {
+        return Err(sets::none(pickle, file));
+    }
+    let set = sets::choose(&all, key, file)?;
+    let keys = sets::like(&all, set).map(|set| set.name().to_owned()).collect();
+    let mut out = Weights { key: set.path.clone(), keys, ..Weights::default() };
+    let Value::Dict(items) = pickle.get(set.at) else { return Err(sets::none(pickle, file)) };
+    let quantised = |name: &str| {
+        let found = format_args!("quantised weights ('{name}'); save the state dict of the float model, before it is converted");
+        Err(Error::format(file, "weights as floats", found))
+    };
+    for (key, value) in items {
+        let &Value::Str(name) = pickle.get(*key) else { continue };
+        let unread = match pickle.get(*value) {
+            Value::Tensor(tensor) => match tensor.storage.stored {
+                Stored::As(_) => None,
+                Stored::Otherwise(kind, _) => Some(format!("of type {kind}")),
+            },
+            Value::Sparse(_) => None,
+            Value::Unreadable(Unreadable::Quantised) => return quantised(name),
+            Value::Unreadable(Unreadable::Layout(layout)) => Some(format!("of layout {layout}")),
+            Value::Unreadable(Unreadable::Type(name)) => Some(format!("of type {name}")),
+            Value::Unreadable(Unreadable::Elsewhere) => Some("without a storage".to_owned()),
+            Value::Tuple(parts) if parts.iter().any(|part| *pickle.get(*part) == Value::Unreadable(Unreadable::Quantised)) => {
+                return quantised(name);
+            }
+            _ => continue,
+        };
+        reader.budget.take(TENSOR_BYTES + name.len(), file)?;
+        if let Some(why) = unread {
+            out.unread.insert(name.to_owned(), why);
+            continue;
+        }
+        let tensor = match pickle.get(*value) {
+            Value::Sparse(sparse) => reader.sparse(name, sparse)?,
+            Value::Tensor(tensor) => reader.strided(name, tensor)?,
+            _ => continue,
+        };
+        out.state.tensors.insert(name.to_owned(), tensor);
+    }
+    Ok(out)
+}
+
+fn open_legacy<'a>(bytes: &'a [u8], file: &str, budget: &mut Budget) -> Result<(Pickle<'a>, HashMap<&'a str, &'a [u8]>)> {
     let mut at = 0;
     let mut next = || -> Result<Pickle<'a>> {
-        let pickle = Pickle::read(bytes, at, file)?;
+        let pickle = Pickle::read(bytes, at, file, budget)?;
         at += pickle.consumed;
         Ok(pickle)
     };
     let wrong = |found: &str| Error::format(file, "a PyTorch checkpoint (zip archive or magic number first)", found.to_owned());
-    let magic = next().map_err(|_| wrong("other bytes"))?;
+    let magic = next().map_err(|_| wrong(super::kind_of(bytes).unwrap_or("other bytes")))?;
     if *magic.get(magic.root) != Value::BigInt(&MAGIC) {
         return Err(wrong(magic.get(magic.root).kind()));
     }
@@ -87,7 +155,7 @@ fn open_legacy<'a>(bytes: &'a [u8], file: &str) -> Result<(Pickle<'a>, Storages<
         .values
         .iter()
         .filter_map(|v| match v {
-            Value::Storage(storage) => Some((storage.key, storage.element.size())),
+            Value::Storage(storage) => Some((storage.key, storage.stored.size())),
             _ => None,
         })
         .collect();
@@ -106,98 +174,6 @@ fn open_legacy<'a>(bytes: &'a [u8], file: &str) -> Result<(Pickle<'a>, Storages<
         at += 8 + len;
     }
     Ok((pickle, storages))
-}
-
-/// The named tensors of the state dict, wherever in the wrappers it is.
-fn state_dict<'p, 'a>(pickle: &'p Pickle<'a>, file: &str) -> Result<BTreeMap<&'a str, &'p TensorRef<'a>>> {
-    let mut at = pickle.root;
-    for _ in 0..4 {
-        let Value::Dict(items) = pickle.get(at) else {
-            return Err(Error::format(file, "a dictionary of tensors", pickle.get(at).kind()));
-        };
-        if let Some(inner) = wrapped(pickle, items) {
-            at = inner;
-            continue;
-        }
-        let mut found = BTreeMap::new();
-        for (key, value) in items {
-            if let (&Value::Str(name), Value::Tensor(tensor)) = (pickle.get(*key), pickle.get(*value)) {
-                found.insert(name, &**tensor);
-            }
-        }
-        if found.is_empty() {
-            let keys: Vec<&str> =
-                items.iter().filter_map(|(k, _)| if let Value::Str(s) = pickle.get(*k) { Some(*s) } else { None }).take(8).collect();
-            return Err(Error::format(
-                file,
-                "a state dict: tensors by name",
-                format!("a dictionary without tensors (keys: {})", keys.join(", ")),
-            ));
-        }
-        return Ok(found);
-    }
-    Err(Error::format(file, "a state dict within 4 wrappers", "deeper nesting"))
-}
-
-fn wrapped(pickle: &Pickle<'_>, items: &[(Ref, Ref)]) -> Option<Ref> {
-    WRAPPERS.iter().find_map(|wrapper| {
-        let (_, inner) = items.iter().find(|(key, _)| *pickle.get(*key) == Value::Str(wrapper))?;
-        matches!(pickle.get(*inner), Value::Dict(items) if !items.is_empty()).then_some(*inner)
-    })
-}
-
-fn strip_prefixes<T>(mut entries: BTreeMap<&str, T>) -> BTreeMap<&str, T> {
-    while let Some(prefix) = PREFIXES.iter().find(|prefix| entries.keys().all(|name| name.starts_with(**prefix))) {
-        entries = entries.into_iter().map(|(name, value)| (&name[prefix.len()..], value)).collect();
-    }
-    entries
-}
-
-/// Copies a strided tensor into row-major float32; an error is (expected, found).
-fn gather(tensor: &TensorRef<'_>, storages: &Storages<'_>, budget: &mut usize) -> Result<Vec<f32>, (String, String)> {
-    let storage = &tensor.storage;
-    let bytes = storages.get(storage.key).ok_or_else(|| (format!("storage '{}'", storage.key), "none of that name".to_owned()))?;
-    let available = bytes.len() / storage.element.size();
-    let too_far = || {
-        (
-            format!("elements within the storage's {available}"),
-            format!("extents {:?}, strides {:?}, offset {}", tensor.shape, tensor.stride, tensor.offset),
-        )
-    };
-    if storage.view.checked_add(storage.len).is_none_or(|end| end > available) {
-        return Err((format!("a storage of {} elements", storage.len), available.to_string()));
-    }
-    let len = tensor.shape.iter().try_fold(1usize, |product, extent| product.checked_mul(*extent)).ok_or_else(too_far)?;
-    if len == 0 {
-        return Ok(Vec::new());
-    }
-    let reach = tensor
-        .shape
-        .iter()
-        .zip(&tensor.stride)
-        .try_fold(tensor.offset, |sum, (extent, stride)| sum.checked_add((extent - 1).checked_mul(*stride)?));
-    if len > storage.len || reach.is_none_or(|last| last >= storage.len) {
-        return Err(too_far());
-    }
-    *budget = budget
-        .checked_sub(len.saturating_mul(4))
-        .ok_or_else(|| ("tensors no larger than the file".to_owned(), "many that share one storage".to_owned()))?;
-    let mut out = Vec::with_capacity(len);
-    let mut index = vec![0usize; tensor.shape.len()];
-    let mut at = storage.view + tensor.offset;
-    for _ in 0..len {
-        out.push(storage.element.read(bytes, at).ok_or_else(too_far)?);
-        for axis in (0..index.len()).rev() {
-            index[axis] += 1;
-            at += tensor.stride[axis];
-            if index[axis] < tensor.shape[axis] {
-                break;
-            }
-            at -= tensor.stride[axis] * tensor.shape[axis];
-            index[axis] = 0;
-        }
-    }
-    Ok(out)
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ mod tests {
     use crate::net::Io;
     use crate::net::NetConfig;
     use crate::net::plan::Placement;
-    use crate::net::zoo::{Architecture, Input, Model, Stem};
+    use crate::net::zoo::{Architecture, Input, Model};
     use crate::net::{Graph, init};
     use crate::ops::OptimizerName;
     use crate::sparse::mask;
@@ -176,7 +176,7 @@ mod tests {
     /// In a batch or alone, with recomputation, and sparse at every position: always the same norm; with fewer weights a smaller one.
     #[test]
     fn norms_do_not_depend_on_the_batch_and_count_the_weights_that_exist() {
-        let architecture = Architecture { model: Model::ResNet20, width: 0.25, stem: Stem::Auto };
+        let architecture = Architecture { width: 0.25, ..Model::ResNet20.into() };
         let graph = architecture.graph(Input { extent: (3, 32, 32), classes: 10, mean: [0.5; 4], std: [0.25; 4] }).unwrap();
         let state = init::initial_state(&graph, 3);
         let mut device = Device::cpu();

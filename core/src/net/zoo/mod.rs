@@ -6,11 +6,13 @@ mod resnet;
 mod small;
 mod vgg;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use super::graph::Graph;
 use crate::error::{Error, Result};
+use crate::formats;
 use crate::names::{bare, named_enum, serde_as_text};
 pub use small::golden_net;
 
@@ -181,11 +183,16 @@ pub struct Architecture {
     pub width: f32,
     /// First convolution of a ResNet; other models have no choice.
     pub stem: Stem,
+    /// A bias in the classifier of ResNet18, 34 and 50; other models have one in any case.
+    pub classifier_bias: bool,
+    /// Shortcuts of ResNet-20, 32, 44 and 56 that change the extent are projections (option B), not padded with zeros (option A);
+    /// other models have no choice.
+    pub projections: bool,
 }
 
 impl From<Model> for Architecture {
     fn from(model: Model) -> Self {
-        Self { model, width: 1.0, stem: Stem::Auto }
+        Self { model, width: 1.0, stem: Stem::Auto, classifier_bias: false, projections: false }
     }
 }
 
@@ -215,6 +222,63 @@ impl Architecture {
         4 * quarter.max(1)
     }
 
+    /// What its checkpoints say of it: keys and values of their metadata.
+    pub fn metadata(&self) -> Vec<(&'static str, String)> {
+        let mut out = vec![
+            (formats::MODEL, self.model.to_string()),
+            (formats::WIDTH, self.width.to_string()),
+            (formats::STEM, self.stem.to_string()),
+        ];
+        let set = [(formats::CLASSIFIER_BIAS, self.classifier_bias), (formats::PROJECTIONS, self.projections)];
+        out.extend(set.into_iter().filter(|(_, set)| *set).map(|(key, _)| (key, true.to_string())));
+        out
+    }
+    /// What the metadata of a checkpoint say; what they leave out is as it was before it could be said.
+    ///
+    /// # Errors
+    /// `Format` for a value that is none, `UnknownName` for one that is not known; `file` names the checkpoint.
+    pub fn from_metadata(metadata: &BTreeMap<String, String>, file: &str) -> Result<Self> {
+        let said = |key: &str| metadata.get(key).map(String::as_str);
+        let wrong =
+            |key: &str, kind: &str, found: &str| Error::format(format_args!("{file}, metadata '{key}'"), kind, format_args!("'{found}'"));
+        let model = said(formats::MODEL).ok_or_else(|| Error::format(file, format_args!("the metadata '{}'", formats::MODEL), "none"))?;
+        let mut architecture = Self::from(model.parse::<Model>()?);
+        if let Some(width) = said(formats::WIDTH) {
+            architecture.width = width.parse().map_err(|_| wrong(formats::WIDTH, "a number", width))?;
+        }
+        if let Some(stem) = said(formats::STEM) {
+            architecture.stem = stem.parse()?;
+        }
+        let truth = |key: &'static str| said(key).map_or(Ok(false), |text| text.parse().map_err(|_| wrong(key, "true or false", text)));
+        architecture.classifier_bias = truth(formats::CLASSIFIER_BIAS)?;
+        architecture.projections = truth(formats::PROJECTIONS)?;
+        Ok(architecture)
+    }
+
+    /// Refuses a choice that the model does not have.
+    fn check_choices(&self) -> Result<()> {
+        let Self { model, .. } = self;
+        if self.classifier_bias && !self.has_bias_choice() {
+            return Err(Error::config(format!(
+                "classifier_bias: only resnet18, resnet34 and resnet50 have a choice, and {model} has a bias anyway; leave it at false"
+            )));
+        }
+        if self.projections && !self.has_projection_choice() {
+            return Err(Error::config(format!(
+                "projections: only resnet20, resnet32, resnet44 and resnet56 have a choice, and {model} is none; leave it at false"
+            )));
+        }
+        Ok(())
+    }
+    /// Whether [`Self::classifier_bias`] is a choice.
+    pub fn has_bias_choice(&self) -> bool {
+        matches!(self.model, Model::ResNet18 | Model::ResNet34 | Model::ResNet50)
+    }
+    /// Whether [`Self::projections`] is a choice.
+    pub fn has_projection_choice(&self) -> bool {
+        matches!(self.model, Model::ResNet20 | Model::ResNet32 | Model::ResNet44 | Model::ResNet56)
+    }
+
     /// The network for this input.
     ///
     /// # Errors
@@ -241,6 +305,7 @@ impl Architecture {
             let Self { model, stem, .. } = self;
             return Err(Error::config(format!("stem {stem}: only ResNets have a choice, and {model} is none; use auto")));
         }
+        self.check_choices()?;
         match self.model {
             Model::Tiny => small::tiny(g, self)?,
             Model::ResNet20 => resnet::option_a(g, self, 3)?,

@@ -30,6 +30,12 @@ fn bottleneck(g: &mut Graph, at: NodeId, name: &str, channels: usize, stride: us
     g.conv(bn, &format!("{name}.conv3"), 4 * channels, [1, 1, 0], false, KAIMING)
 }
 
+/// A shortcut by a 1x1 convolution with BatchNorm (option B).
+fn projection(g: &mut Graph, at: NodeId, name: &str, channels: usize, stride: usize) -> Result<NodeId> {
+    let conv = g.conv(at, &format!("{name}.shortcut.0"), channels, [1, stride, 0], false, KAIMING)?;
+    Ok(g.batchnorm(conv, &format!("{name}.shortcut.1"), None, false))
+}
+
 /// ResNets for CIFAR, `blocks` in each of three stages (He et al. 2016, section 4.2).
 pub fn option_a(g: &mut Graph, arch: &Architecture, blocks: usize) -> Result<()> {
     let mut from = arch.channels(16);
@@ -40,7 +46,11 @@ pub fn option_a(g: &mut Graph, arch: &Architecture, blocks: usize) -> Result<()>
             let stride = if stage > 0 && block == 0 { 2 } else { 1 };
             let name = format!("layer{}.{block}", stage + 1);
             let conv2 = basic_block(g, at, &name, channels, stride)?;
-            let shortcut = if stride == 1 && from == channels { at } else { g.shortcut_a(at, channels, stride) };
+            let shortcut = match arch.projections {
+                _ if stride == 1 && from == channels => at,
+                false => g.shortcut_a(at, channels, stride),
+                true => projection(g, at, &name, channels, stride)?,
+            };
             at = g.batchnorm(conv2, &format!("{name}.bn2"), Some(shortcut), true);
             from = channels;
         }
@@ -50,7 +60,7 @@ pub fn option_a(g: &mut Graph, arch: &Architecture, blocks: usize) -> Result<()>
     Ok(())
 }
 
-/// ResNet18, 34 and (with bottlenecks) 50: blocks in each of four stages; no bias in the classifier.
+/// ResNet18, 34 and (with bottlenecks) 50: blocks in each of four stages; no bias in the classifier unless it is asked for.
 pub fn projected(g: &mut Graph, arch: &Architecture, blocks: [usize; 4], bottlenecks: bool) -> Result<()> {
     let mut from = arch.channels(64);
     let conv = stem(g, arch, from, KAIMING)?;
@@ -64,18 +74,13 @@ pub fn projected(g: &mut Graph, arch: &Architecture, blocks: [usize; 4], bottlen
             } else {
                 (basic_block(g, at, &name, channels, stride)?, channels, "bn2")
             };
-            let shortcut = if stride == 1 && from == out {
-                at
-            } else {
-                let conv = g.conv(at, &format!("{name}.shortcut.0"), out, [1, stride, 0], false, KAIMING)?;
-                g.batchnorm(conv, &format!("{name}.shortcut.1"), None, false)
-            };
+            let shortcut = if stride == 1 && from == out { at } else { projection(g, at, &name, out, stride)? };
             at = g.batchnorm(last, &format!("{name}.{closing}"), Some(shortcut), true);
             from = out;
         }
     }
     let pooled = g.global_avg_pool(at);
-    g.linear(pooled, "linear", g.classes, false);
+    g.linear(pooled, "linear", g.classes, arch.classifier_bias);
     Ok(())
 }
 

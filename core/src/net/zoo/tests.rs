@@ -199,3 +199,43 @@ fn initial_variances_are_those_of_the_family() {
         assert_eq!(drawn, kinds, "{model}");
     }
 }
+
+#[test]
+fn published_variants_are_choices_of_their_models() {
+    let count = |architecture: Architecture| architecture.graph(input((3, 32, 32), 10)).unwrap().parameters();
+    // The classifier's bias of kuangliu's networks: ten numbers more.
+    for (model, own) in [(Model::ResNet18, 11_173_952), (Model::ResNet50, 23_520_832)] {
+        assert_eq!(count(Architecture { classifier_bias: true, ..model.into() }), own + 10);
+    }
+    // chenyaofo's cifar10_resnet20, 32, 44 and 56 have projections: as published, in units of 0.01 M.
+    for (model, hundredths) in [(Model::ResNet20, 27), (Model::ResNet32, 47), (Model::ResNet44, 66), (Model::ResNet56, 86)] {
+        let parameters = count(Architecture { projections: true, ..model.into() });
+        assert_eq!((parameters as f64 / 1e4).round(), f64::from(hundredths), "{model}");
+        assert_eq!(parameters - count(model.into()), 32 * 16 + 64 * 32 + 2 * (32 + 64), "{model}");
+    }
+    for architecture in
+        [Architecture { classifier_bias: true, ..Model::ResNet20.into() }, Architecture { projections: true, ..Model::ResNet18.into() }]
+    {
+        let message = architecture.graph(input((3, 32, 32), 10)).unwrap_err().to_string();
+        assert!(message.contains("only resnet") && message.contains("leave it at false"), "{message}");
+    }
+}
+
+#[test]
+fn a_checkpoints_metadata_say_its_architecture() {
+    let all = [
+        Architecture::from(Model::ResNet20),
+        Architecture { width: 0.25, stem: Stem::Large, classifier_bias: true, ..Model::ResNet18.into() },
+        Architecture { projections: true, ..Model::ResNet56.into() },
+    ];
+    for architecture in all {
+        let metadata = architecture.metadata().into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        assert_eq!(Architecture::from_metadata(&metadata, "f").unwrap(), architecture);
+    }
+    let says = |key: &str, value: &str| {
+        let metadata = [("model", "tiny"), (key, value)].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        Architecture::from_metadata(&metadata, "f").unwrap_err().to_string()
+    };
+    assert!(says("width", "wide").contains("found 'wide'") && says("projections", "yes").contains("true or false"));
+    assert!(Architecture::from_metadata(&BTreeMap::new(), "f").unwrap_err().to_string().contains("'model'"));
+}

@@ -118,9 +118,9 @@ fn a_partial_archive_says_over_what_its_mean_is() {
     // One severity: what stands in one fifth of a file, with its own labels.
     let cut = |name: &str| {
         let bytes = fs::read(folder.file(&format!("three/{name}.npy"))).unwrap();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
         let head = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-        let (header, size) = (text[10..head].replacen("(450,", "( 90,", 1), (bytes.len() - head) / 5);
+        let header = String::from_utf8_lossy(&bytes[10..head]).replacen("(450,", "( 90,", 1);
+        let size = (bytes.len() - head) / 5;
         assert_eq!(header.len() + 10, head);
         fs::create_dir_all(folder.file("one")).unwrap();
         fs::write(

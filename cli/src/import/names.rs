@@ -149,7 +149,7 @@ mod tests {
     fn a_prefix_is_what_stands_before_the_first_convolution() {
         let names = ["n_averaged", "net.conv1.weight", "ema.net.conv1.weight", "preconv1.weight"];
         assert_eq!(prefixes(names.into_iter(), Words::Own, "conv1.weight"), ["net.", "ema.net."]);
-        assert_eq!(prefixes(names.into_iter(), Words::Own, "features.0.weight"), [""]);
+        assert_eq!(prefixes(names.into_iter(), Words::Own, "features.0.weight"), ["", "preconv1."]);
         assert_eq!(
             prefixes(["net.bn1.bias", "net.fc.bias"].into_iter(), Words::Own, "conv1.weight"),
             ["", "net.", "net.bn1.", "net.", "net.fc."]

@@ -8,7 +8,8 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use sparring_core::ExperimentConfig;
-use sparring_core::formats::StateDict;
+use sparring_core::config::Method;
+use sparring_core::formats::{self, StateDict};
 use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Architecture;
 use sparring_core::train::parent::{Parents, needed, parent_config};
@@ -49,8 +50,24 @@ fn given(console: Console, config: &ExperimentConfig) -> Result<StateDict> {
         };
         bail!("the parent {} is of {}; the experiment trains {}", path.display(), words(architecture), words(config.architecture()));
     }
+    if let Some(how) = sparse(&state) {
+        bail!("the parent {} is sparse ({how}); {} start from a trained dense network", path.display(), children(config));
+    }
     console.say(format_args!("parent    {}", path.display()));
     Ok(state)
+}
+
+/// How a checkpoint says that weights of it are missing; `None` of a dense one.
+fn sparse(state: &StateDict) -> Option<String> {
+    let said = |key: &str| state.metadata.get(key).map(String::as_str);
+    let placed = said(formats::PLACEMENT).filter(|placement| *placement == formats::SPARSE).map(|_| "by its masks or zeros".to_owned());
+    said("learner").filter(|learner| *learner != Method::Dense.name()).map(|learner| format!("trained as {learner}")).or(placed)
+}
+
+/// The learners of an experiment that start from a parent.
+fn children(config: &ExperimentConfig) -> String {
+    let children = config.learners.iter().filter(|l| l.method.needs_parent()).map(ToString::to_string);
+    children.collect::<Vec<_>>().join(", ")
 }
 
 fn trained(
@@ -68,9 +85,7 @@ fn trained(
     match rundir::find(&path, &parent, false)? {
         Found::Finished(_) => console.say(format_args!("parent    trained already: {}", path.display())),
         Found::Nothing | Found::Unfinished => {
-            let children: Vec<String> = config.learners.iter().filter(|l| l.method.needs_parent()).map(ToString::to_string).collect();
-            let start = if children.len() == 1 { "starts" } else { "start" };
-            console.say(format_args!("parent    {} {start} from a trained dense network ({subset}): it comes first", children.join(", ")));
+            console.say(format_args!("parent    a trained dense network ({subset}) comes first, for {}", children(config)));
             console.say(format_args!("output    {}", path.display()));
             let mut args = args.clone();
             args.again = false;
@@ -81,4 +96,18 @@ fn trained(
     let summary = rundir::read_summary(&path)?.with_context(|| format!("{} holds no finished run", path.display()))?;
     let weights = summary["weights"][0].as_str().with_context(|| format!("{} names no weights", path.join(rundir::SUMMARY).display()))?;
     Ok(read_checkpoint(&path.join(weights))?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sparse_parent_is_known_by_what_its_file_says() {
+        let of = |key: &str, value: &str| StateDict { metadata: [(key.to_owned(), value.to_owned())].into(), ..StateDict::default() };
+        assert_eq!(sparse(&of("learner", "dense")), None);
+        assert_eq!(sparse(&StateDict::default()), None);
+        assert_eq!(sparse(&of("learner", "set@0.2")).as_deref(), Some("trained as set@0.2"));
+        assert!(sparse(&of(formats::PLACEMENT, formats::SPARSE)).is_some());
+    }
 }

@@ -65,6 +65,8 @@ pub fn scoring_config(config: &ExperimentConfig, epochs: u32) -> ExperimentConfi
         model: config.model,
         width: config.width,
         stem: config.stem,
+        classifier_bias: config.classifier_bias,
+        projections: config.projections,
         seed: config.seed,
         batch_size: config.batch_size,
         micro_batch: config.micro_batch,

@@ -8,6 +8,7 @@ use sparring_core::data::DatasetName;
 use sparring_core::net::Graph;
 use sparring_core::net::zoo::Input;
 use sparring_core::sparse::density::erk;
+use sparring_core::train::parent::needed;
 use sparring_figures::number;
 
 use crate::mask::images;
@@ -17,7 +18,7 @@ use crate::mask::images;
 pub struct Estimate {
     /// Device bytes.
     pub bytes: f64,
-    /// Training FLOPs of all learners over all epochs.
+    /// Training FLOPs of all learners over all epochs, and of the dense parents that some start from.
     pub flops: f64,
 }
 
@@ -55,9 +56,12 @@ pub fn estimate(config: &ExperimentConfig) -> Option<Estimate> {
     let passes = 3.0 + config.train_attack().map_or(0.0, |a| 2.0 * f64::from(a.iterations));
     let racers = if config.control { 2.0 } else { 1.0 };
     let (mut bytes, mut flops) = (0.0, 0.0);
+    let training = 2.0 * passes * graph.macs() as f64 * samples * f64::from(config.epochs);
+    // A dense parent, one for each subset, serves all learners that start from it.
+    flops += needed(config).len() as f64 * training;
     for learner in &config.learners {
         let (macs, weights) = shares(&graph, learner)?;
-        flops += racers * 2.0 * passes * macs * graph.macs() as f64 * samples * f64::from(config.epochs);
+        flops += racers * macs * training;
         // Weight, gradient, momentum; a sparse weight also has its place.
         let words = if weights < 1.0 { 4.0 } else { 3.0 };
         bytes += racers * 4.0 * words * weights * graph.parameters() as f64;
@@ -124,6 +128,9 @@ mod tests {
         assert!((estimate(&uniform).unwrap().flops / flops - 0.1).abs() < 1e-9);
         let erk = ExperimentConfig { learners: vec![LearnerConfig::new(Method::Set, 0.1)], ..dense.clone() };
         assert!((0.1..0.5).contains(&(estimate(&erk).unwrap().flops / flops)), "ERK spends more where images are large");
+        let ticket = ExperimentConfig { learners: vec!["lth@0.1+uniform-pre".parse().unwrap()], ..dense.clone() };
+        let alone = estimate(&uniform).unwrap().flops;
+        assert!(estimate(&ticket).unwrap().flops > flops + 0.9 * alone, "its dense parent is trained too");
         let folder = ExperimentConfig { dataset: DatasetName::Folder, model: Model::Tiny, ..dense };
         assert_eq!(estimate(&folder), None);
     }

@@ -173,7 +173,8 @@ mod tests {
         let device = DeviceInfo { name: "d".into(), backend: "cpu".into(), driver: String::new(), software: false };
         let config = ExperimentConfig { epochs, ..ExperimentConfig::default() };
         let learners = vec![info("dense", false), info("set@0.2", true)];
-        let mut events = vec![Event::Started { learners, device: device.clone(), epochs, config_hash: "0".into(), device_bytes: 0 }];
+        let config_hash = "0".into();
+        let mut events = vec![Event::Started { learners, device: device.clone(), epochs, config_hash, device_bytes: 0, judged_by: None }];
         for epoch in 1..=epochs {
             events.extend([epoch_end(0, epoch, 0.25 * f64::from(epoch), 100), epoch_end(1, epoch, 0.125, 100)]);
         }

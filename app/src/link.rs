@@ -70,15 +70,21 @@ fn read(fields: Map<String, Value>) -> Result<ExperimentConfig> {
     serde_json::from_value(Value::Object(fields)).map_err(|e| Error::config(e.to_string()))
 }
 
-/// The experiment with one field changed, which need not make sense with the others.
+/// The experiment with one field changed, which need not make sense with the others. Another norm brings its own radii and steps.
 ///
 /// # Errors
 /// As [`parse`], for the field.
 pub fn with(config: &ExperimentConfig, name: &str, given: &str) -> Result<ExperimentConfig> {
+    if name == NORM {
+        return Ok(config.clone().attacked_in(given.parse()?));
+    }
     let mut fields = config.fields()?;
     put(&mut fields, name, given)?;
     read(fields)
 }
+
+/// The field that says in what unit those of attacks are.
+const NORM: &str = "norm";
 
 /// The experiment of (already percent-decoded) name and value pairs.
 ///
@@ -93,6 +99,12 @@ pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Experi
 /// # Errors
 /// As [`parse`].
 pub fn over(config: ExperimentConfig, pairs: impl IntoIterator<Item = (String, String)>) -> Result<ExperimentConfig> {
+    let pairs: Vec<(String, String)> = pairs.into_iter().collect();
+    // First of all, wherever it stands: what a link gives of an attack is meant in its norm, and what it leaves out is the norm's.
+    let mut config = config;
+    for (_, norm) in pairs.iter().filter(|(name, _)| name == NORM) {
+        config = config.attacked_in(norm.parse()?);
+    }
     let mut fields = config.fields()?;
     for (name, given) in pairs {
         put(&mut fields, &name, &given)?;
@@ -189,5 +201,19 @@ mod tests {
         assert_eq!(with(&config, "norm", "linf").unwrap().norm.name(), "linf");
         assert!(with(&config, "norm", "l3").unwrap_err().to_string().contains("norm"));
         assert!(parse(pairs("version=99")).is_err());
+    }
+
+    #[test]
+    fn a_norm_brings_its_radii_and_a_link_keeps_others() {
+        let lengths = |c: &ExperimentConfig| [c.train_eps, c.train_gamma, c.test_eps, c.test_gamma];
+        let l2 = parse(pairs("norm=l2")).unwrap();
+        assert_eq!((lengths(&l2), query(&l2).unwrap().as_str()), ([0.5, 0.1, 0.5, 0.1], "version=1&norm=l2"));
+        assert_eq!(with(&ExperimentConfig::default(), "norm", "l2").unwrap(), l2);
+        assert_eq!(with(&l2, "norm", "none").unwrap(), ExperimentConfig::default());
+        assert_eq!(lengths(&parse(pairs("test_eps=0.25&norm=l2")).unwrap()), [0.5, 0.1, 0.25, 0.1]);
+        // An experiment of before, with the radius of the other norm.
+        let old = ExperimentConfig { norm: l2.norm, ..ExperimentConfig::default() };
+        assert_eq!(parse(pairs(&query(&old).unwrap())).unwrap(), old);
+        assert!(command(&old, 1).unwrap().contains(" --norm l2 --train-eps 0.0"));
     }
 }

@@ -69,7 +69,7 @@ pub enum Command {
         /// Above 0, at most 1.
         density: f64,
     },
-    /// Keep the attached official archive as the CIFAR-10 of this browser.
+    /// Keep the attached official archive (binary or for Python) as the CIFAR-10 of this browser.
     DropArchive,
     /// Say what every learner answers on every test image that the experiment evaluates; answered by `Samples`. This question and
     /// those below are answered by nothing where there is no race; a race that ended is there until the next begins.

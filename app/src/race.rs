@@ -308,6 +308,8 @@ pub(crate) mod tests {
             macs: 20,
             flops_per_step: 600,
             samples: 640,
+            batch: 64,
+            parent_flops: 0.0,
             weight_bytes: 4000,
             layers: Vec::new(),
         }
@@ -316,7 +318,7 @@ pub(crate) mod tests {
     pub(crate) fn started(learners: Vec<LearnerInfo>) -> Race {
         let device = DeviceInfo { name: "d".into(), backend: "cpu".into(), driver: String::new(), software: false };
         let mut race = Race::default();
-        race.apply(&Event::Started { learners, device, epochs: 2, config_hash: "0".into(), device_bytes: 9 });
+        race.apply(&Event::Started { learners, device, epochs: 2, config_hash: "0".into(), device_bytes: 9, judged_by: None });
         race
     }
 

@@ -184,7 +184,9 @@ mod tests {
     fn run(slow: f64) -> Arc<RunFile> {
         let device = DeviceInfo { name: "d".into(), backend: "cpu".into(), driver: String::new(), software: false };
         let learners = vec![info("dense", false), info("set@0.2", false)];
-        let mut events = vec![Event::Started { learners, device: device.clone(), epochs: 2, config_hash: "0".into(), device_bytes: 9_000 }];
+        let config_hash = "0".into();
+        let mut events =
+            vec![Event::Started { learners, device: device.clone(), epochs: 2, config_hash, device_bytes: 9_000, judged_by: None }];
         for epoch in 0..2 {
             for step in [5, 10] {
                 events.extend([progress(0, epoch, step, 3.0 * slow), progress(1, epoch, step, slow)]);

@@ -2,10 +2,10 @@
 //!
 //! One seed is one draw: the sentence never claims more than a difference on these test images.
 
-use sparring_core::argsort::{argsort, descending};
 use sparring_core::record::comparison::Member;
+use sparring_core::record::verdict::Standing;
 use sparring_core::record::{Comparison, Lead, Metric};
-use sparring_figures::number;
+use sparring_figures::{Tone, number};
 
 use crate::race::{LearnerView, Race};
 
@@ -30,23 +30,44 @@ pub fn sentence(race: &Race) -> String {
     let deciding = race.deciding();
     let score = |l: LearnerView| deciding.score(l.at_epoch(epoch)?);
     let scored: Vec<_> = race.corners().filter_map(|l| Some((l, score(l)?))).collect();
-    let order = argsort(scored.iter().map(|(_, s)| descending(s.accuracy)));
-    let [first, next, ..] = order.as_slice() else {
+    let scores: Vec<_> = scored.iter().map(|(l, score)| (*score, l.tone == Tone::Dense)).collect();
+    let Some(Standing { reference, others, comparisons }) = Standing::of(&scores) else {
         return format!("One learner, after epoch {epoch}.");
     };
-    let ((first, best), (_, next)) = (scored[*first as usize], scored[*next as usize]);
-    let lead = Lead::between(&best, &next);
-    let Lead { points, noise } = lead;
+    let (first, best) = scored[reference];
     let images = format!("{} {}test images", number::count(best.samples as u64), kind(deciding));
-    if points < 0.05 {
-        format!("Level after epoch {epoch}.")
-    } else if !lead.is_clear() {
-        format!("{} is ahead by {points:.1} points after epoch {epoch}, within the noise of {images} (±{noise:.1}).", first.label)
-    } else {
-        format!(
-            "{} leads by {points:.1} points after epoch {epoch}, outside the noise of {images} (±{noise:.1}). One seed only.",
-            first.label
-        )
+    match others.as_slice() {
+        [] => format!("One learner, after epoch {epoch}."),
+        [(other, lead)] => {
+            let ahead = if lead.points > 0.0 { scored[*other].0.label } else { first.label };
+            let (points, noise) = (lead.points.abs(), lead.noise);
+            if lead.is_tie() {
+                format!("Level after epoch {epoch}.")
+            } else if !lead.is_clear() {
+                format!("{ahead} is ahead by {points:.1} points after epoch {epoch}, within the noise of {images} (±{noise:.1}).")
+            } else {
+                format!(
+                    "{ahead} leads by {points:.1} points after epoch {epoch}, outside the noise of {images} (±{noise:.1}). One seed only."
+                )
+            }
+        }
+        several => {
+            let noise = several.iter().map(|(_, lead)| lead.noise).fold(0.0, f64::max);
+            let one = |(i, lead): &(usize, Lead)| {
+                let name = scored[*i].0.label;
+                if lead.is_tie() {
+                    format!("{name} level")
+                } else {
+                    format!("{name} {:+.1}{}", lead.points, if lead.is_clear() { "" } else { " (within the noise)" })
+                }
+            };
+            let parts: Vec<String> = several.iter().map(one).collect();
+            format!(
+                "Against {} after epoch {epoch}: {}. Noise of {images}, for {comparisons} comparisons: ±{noise:.1}. One seed only.",
+                first.label,
+                parts.join(", ")
+            )
+        }
     }
 }
 
@@ -60,7 +81,7 @@ pub fn over_seeds(past: &[Race], race: &Race) -> Option<String> {
         Some(member)
     };
     let members: Vec<Member> = past.iter().chain([race]).enumerate().filter_map(member).collect();
-    (members.len() > 1).then(|| Comparison::new(None, &members).verdict)
+    (members.len() > 1).then(|| Comparison::new(race.deciding(), &members).verdict)
 }
 
 #[cfg(test)]
@@ -87,6 +108,19 @@ mod tests {
             "Dense is ahead by 1.0 points after epoch 1, within the noise of 5,000 hard test images (±2.0)."
         );
         assert_eq!(after(0.5, 0.5, 5000), "Level after epoch 1.");
+    }
+
+    #[test]
+    fn every_learner_is_named_and_their_number_allowed_for() {
+        let mut race = started(["dense", "set@0.2", "rigl@0.2", "snip@0.2"].map(|name| info(name, false)).to_vec());
+        for (learner, hard) in [0.5, 0.55, 0.5, 0.49].into_iter().enumerate() {
+            race.apply(&epoch_end(learner, 1, hard, 5000));
+        }
+        assert_eq!(
+            sentence(&race),
+            "Against Dense after epoch 1: SET 0.2 +5.0, RigL 0.2 level, SNIP 0.2 -1.0 (within the noise). Noise of 5,000 hard test \
+             images, for 3 comparisons: ±2.4. One seed only."
+        );
     }
 
     #[test]

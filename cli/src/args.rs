@@ -99,6 +99,10 @@ macro_rules! experiment_flags {
         }
         impl ExperimentArgs {
             fn apply(&self, config: &mut ExperimentConfig) {
+                // First of all: what is given of an attack is meant in its own norm.
+                if let Some(norm) = self.norm.filter(|norm| *norm != config.norm) {
+                    *config = std::mem::take(config).attacked_in(norm);
+                }
                 $(if let Some(value) = &self.$field { config.$field = value.clone(); })+
                 if !self.learners.is_empty() {
                     config.learners.clone_from(&self.learners);
@@ -138,7 +142,7 @@ experiment_flags! {
     bins: usize,
     /// Keep only this many training samples (0 = all) [default: 0]
     limit_train: usize,
-    /// Evaluate on only this many test samples (0 = all) [default: 0]
+    /// Evaluate on only this many test samples (0 = all): of CIFAR the first, of others as many of every class [default: 0]
     limit_test: usize,
     /// Corrupt training and validation images, each by one kind drawn from: none, standard (15 kinds), all (19), or names as gaussian-noise,fog; the test set is evaluated clean and corrupted [default: none]
     #[arg(value_name = "KINDS")]
@@ -195,25 +199,25 @@ experiment_flags! {
     /// Masked semantics: zero the momentum of inactive weights [default: false]
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     momentum_reset: bool,
-    /// Adversarial training: none, linf or l2 (then eps is a Euclidean length, 0.5 is usual) [default: none]
+    /// Adversarial training: none, linf or l2; radii and steps of attacks that are not given are those of the norm: 8/255 and 2/255 in linf, 0.5 and 0.1 in l2, where they are Euclidean lengths [default: none]
     norm: Adversarial,
-    /// Radius of the attack on training batches, like 8/255 [default: 0.03137255]
+    /// Radius of the attack on training batches, like 8/255; 0.5 in l2 [default: 0.03137255]
     #[arg(value_parser = fraction, value_name = "EPS")]
     train_eps: f32,
-    /// Its steps [default: 10]
+    /// Its steps; 0 trains without an attack [default: 10]
     train_step: u32,
-    /// Length of a step, like 2/255 [default: 0.007843138]
+    /// Length of a step, like 2/255; 0.1 in l2 [default: 0.007843138]
     #[arg(value_parser = fraction, value_name = "LENGTH")]
     train_gamma: f32,
     /// Whether it starts at random [default: true]
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     train_randinit: bool,
-    /// Radius of the attack of evaluations, like 8/255 [default: 0.03137255]
+    /// Radius of the attack of evaluations, like 8/255; 0.5 in l2 [default: 0.03137255]
     #[arg(value_parser = fraction, value_name = "EPS")]
     test_eps: f32,
     /// Its steps [default: 20]
     test_step: u32,
-    /// Length of a step, like 2/255 [default: 0.007843138]
+    /// Length of a step, like 2/255; 0.1 in l2 [default: 0.007843138]
     #[arg(value_parser = fraction, value_name = "LENGTH")]
     test_gamma: f32,
     /// Whether it starts at random [default: true]
@@ -245,6 +249,14 @@ pub fn fraction(text: &str) -> Result<f32, String> {
 }
 
 impl ExperimentArgs {
+    /// Whether nothing was said but where to compute, and from which seed: how large the experiment is, is then for the command to choose.
+    pub fn says_nothing(&self) -> bool {
+        let mut said = ExperimentConfig::default();
+        self.apply(&mut said);
+        let ExperimentConfig { seed, device, .. } = said;
+        self.config.is_none() && self.preset.is_none() && said == ExperimentConfig { seed, device, ..ExperimentConfig::default() }
+    }
+
     /// The configuration these flags describe, on top of `base` where no file is given. It is not validated yet.
     pub fn resolve(&self, base: ExperimentConfig) -> Result<ExperimentConfig> {
         let mut config = match &self.config {
@@ -260,15 +272,19 @@ impl ExperimentArgs {
     }
 }
 
-/// Reads a configuration file; what it leaves out is at its default.
+/// Reads a configuration file; what it leaves out is at its default, which for attacks is that of the norm.
 pub fn read_config(path: &Path) -> Result<ExperimentConfig> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading the configuration {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("the configuration {}", path.display()))
+    let wrong = || format!("the configuration {}", path.display());
+    let mut config: ExperimentConfig = toml::from_str(&text).with_context(wrong)?;
+    let given: toml::Table = toml::from_str(&text).with_context(wrong)?;
+    config.complete_attacks(|field| given.contains_key(field));
+    Ok(config)
 }
 
 /// Checks ranges and combinations; a mistake is one of usage.
 pub fn validate(config: &ExperimentConfig) -> Result<()> {
-    config.validate().map_err(|e| Usage(e.to_string()).into())
+    config.validate().and_then(|()| config.check_attacks()).map_err(|e| Usage(e.to_string()).into())
 }
 
 #[cfg(test)]
@@ -329,12 +345,56 @@ mod tests {
     }
 
     #[test]
+    fn a_wish_is_anything_but_the_place_and_the_seed() {
+        let says_nothing = |flags: &[&str]| {
+            let flags = Flags::try_parse_from(std::iter::once("t").chain(flags.iter().copied())).unwrap();
+            flags.experiment.says_nothing()
+        };
+        assert!(says_nothing(&[]) && says_nothing(&["--device", "cpu", "--seed", "3"]));
+        for wish in [&["--epochs", "3"][..], &["--preset", "paper"], &["--config", "x.toml"], &["--learners", "dense"]] {
+            assert!(!says_nothing(wish), "{wish:?}");
+        }
+    }
+
+    #[test]
     fn fractions_are_understood() {
         let config = parse(&["--norm", "linf", "--train-eps", "8/255", "--test-gamma", "0.01"]).unwrap();
         assert_eq!((config.norm, config.train_eps, config.test_gamma), (Adversarial::Linf, 8.0 / 255.0, 0.01));
         for wrong in ["8/0", "x", "1/", "nan", "8//255", ""] {
             assert!(fraction(wrong).unwrap_err().contains("like 8/255"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_norm_brings_its_radius_and_step_unless_they_are_given() {
+        let lengths = |c: &ExperimentConfig| [c.train_eps, c.train_gamma, c.test_eps, c.test_gamma];
+        let config = parse(&["--norm", "l2"]).unwrap();
+        assert_eq!(lengths(&config), [0.5, 0.1, 0.5, 0.1]);
+        assert!(config.attack_warnings().is_empty());
+        // In whatever order they come, and however small.
+        let given = parse(&["--test-eps", "8/255", "--norm", "l2", "--train-gamma", "0.05"]).unwrap();
+        assert_eq!(lengths(&given), [0.5, 0.05, 8.0 / 255.0, 0.1]);
+        assert!(given.attack_warnings().iter().any(|w| w.contains("evaluations is weak") && w.contains("0.5 is usual")));
+        assert_eq!(lengths(&parse(&["--norm", "linf"]).unwrap()), lengths(&ExperimentConfig::default()));
+        // On a scenario, whose few steps are longer.
+        let flags = Flags::try_parse_from(["t", "--norm", "l2"]).unwrap();
+        let smoke = ExperimentConfig::default().scenario(sparring_core::config::Scenario::Attack, sparring_core::config::Scale::Smoke);
+        assert_eq!(lengths(&flags.experiment.resolve(smoke).unwrap()), [0.5, 0.2, 0.5, 0.2]);
+    }
+
+    #[test]
+    fn a_file_brings_them_too_and_a_complete_one_stays_what_it_was() {
+        let path = std::env::temp_dir().join(format!("sparring-args-{}.toml", std::process::id()));
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            read_config(&path).unwrap()
+        };
+        let config = read("norm = \"l2\"\ntest_eps = 0.25\n");
+        assert_eq!((config.train_eps, config.train_gamma, config.test_eps, config.test_gamma), (0.5, 0.1, 0.25, 0.1));
+        let old = ExperimentConfig { norm: Adversarial::L2, ..ExperimentConfig::default() };
+        let same = read(&toml::to_string_pretty(&old).unwrap());
+        assert_eq!((&same, same.hash().unwrap()), (&old, old.hash().unwrap()));
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

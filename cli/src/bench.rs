@@ -19,6 +19,7 @@ use sparring_figures::number;
 use crate::args::DeviceFlag;
 use crate::console::{Console, describe};
 use crate::measure::{self, Direction, Effort};
+use crate::output::Outputs;
 use crate::{clock, import, rundir, table, topology};
 
 const DENSITIES: [f64; 4] = [0.5, 0.2, 0.1, 0.05];
@@ -58,7 +59,7 @@ struct Layer {
 
 /// Measures, prints, writes.
 pub fn bench(args: &BenchArgs) -> Result<()> {
-    let console = Console::new(args.json);
+    let console = Outputs::new(args.json).output("--out", args.out.as_deref()).check()?;
     let layers = select(args)?;
     let devices = devices(args.device)?;
     if args.out.is_some() && devices.len() > 1 {
@@ -163,7 +164,7 @@ fn measure_device(console: Console, args: &BenchArgs, choice: DeviceChoice, laye
     }
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     if !rows.is_empty() {
-        console.say(table::render(&header, &rows));
+        console.tell(table::render(&header, &rows));
     }
     drop(device);
     let steps = steps(console, args, choice, effort)?;
@@ -206,7 +207,7 @@ fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effor
             }));
         }
     }
-    console.say(table::render(&["step", "density", "ms", "GFLOP/s", "speed-up", "ideal", "reached", "MB", "in a step"], &rows));
+    console.tell(table::render(&["step", "density", "ms", "GFLOP/s", "speed-up", "ideal", "reached", "MB", "in a step"], &rows));
     Ok(out)
 }
 
@@ -219,7 +220,7 @@ fn updates(console: Console, args: &BenchArgs, choice: DeviceChoice) -> Result<V
         rows.push(vec![format!("{model} {learner}"), format!("{ms:.0}")]);
         out.push(json!({ "model": model, "learner": learner, "ms": ms }));
     }
-    console.say(table::render(&["topology update", "ms"], &rows));
+    console.tell(table::render(&["topology update", "ms"], &rows));
     Ok(out)
 }
 
@@ -273,7 +274,7 @@ fn compare(console: Console, layers: &[Layer], result: &mut Value, pytorch: &Val
             ]);
         }
     }
-    console.say(table::render(&["layer", "direction", "PyTorch ms", "dense ms", "0.1 ms", "PyTorch/dense", "PyTorch/0.1"], &rows));
+    console.tell(table::render(&["layer", "direction", "PyTorch ms", "dense ms", "0.1 ms", "PyTorch/dense", "PyTorch/0.1"], &rows));
     let step = &pytorch["resnet20_step"];
     let (dense, masked) = (best(step, "dense"), best(step, "masked"));
     let at = |density: f64| {

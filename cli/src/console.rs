@@ -34,13 +34,20 @@ pub fn harmless(text: &str) -> String {
 /// Where words go.
 #[derive(Clone, Copy, Debug)]
 pub struct Console {
+    /// Whether the result goes to standard output as JSON.
     json: bool,
+    /// Whether words go to standard error.
+    beside: bool,
 }
 
 impl Console {
     /// `json`: standard output is for the result alone.
     pub fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, beside: json }
+    }
+    /// Standard output is for a stream that the command writes.
+    pub fn beside() -> Self {
+        Self { json: false, beside: true }
     }
     /// A line on the way to the result, which `--quiet` leaves out.
     pub fn say(self, text: impl std::fmt::Display) {
@@ -51,15 +58,15 @@ impl Console {
     /// A line of the result, or a warning. A closed pipe is no failure of the run.
     pub fn tell(self, text: impl std::fmt::Display) {
         let text = harmless(&text.to_string());
-        if !self.json {
+        if !self.beside {
             let _ = writeln!(std::io::stdout(), "{text}");
-        } else if !quiet() {
+        } else if !(self.json && quiet()) {
             let _ = writeln!(std::io::stderr(), "{text}");
         }
     }
     /// Characters of a line, where a person sees it on a terminal.
     pub fn width(self) -> Option<u16> {
-        terminal_size::terminal_size_of(std::io::stdout()).filter(|_| !self.json).map(|(width, _)| width.0)
+        terminal_size::terminal_size_of(std::io::stdout()).filter(|_| !self.beside).map(|(width, _)| width.0)
     }
     /// The result itself, where JSON was asked for.
     pub fn result(self, value: &serde_json::Value) {
@@ -68,7 +75,7 @@ impl Console {
         }
     }
     fn terminal(self) -> bool {
-        !quiet() && std::io::stderr().is_terminal() && (self.json || std::io::stdout().is_terminal())
+        !quiet() && std::io::stderr().is_terminal() && (self.beside || std::io::stdout().is_terminal())
     }
 }
 
@@ -176,15 +183,22 @@ pub struct Live {
     names: Vec<String>,
     epochs: u32,
     ms: Vec<f64>,
+    /// Steps of an epoch of every learner, once it has begun.
+    steps: Vec<usize>,
+    /// Whether it was said how long a run of its own takes.
+    estimated: bool,
     bars: Option<(MultiProgress, Vec<ProgressBar>)>,
     overall: Option<Overall>,
 }
+
+/// A run that takes longer than this, in seconds, is told what would be shorter.
+const LONG: f64 = 900.0;
 
 impl Live {
     /// Bars where there is a terminal.
     pub fn new(console: Console) -> Self {
         let bars = console.terminal().then(|| (MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), Vec::new()));
-        Self { console, names: Vec::new(), epochs: 0, ms: Vec::new(), bars, overall: None }
+        Self { console, names: Vec::new(), epochs: 0, ms: Vec::new(), steps: Vec::new(), estimated: false, bars, overall: None }
     }
     /// Also estimates when the series is through that this run belongs to.
     pub fn expect(&mut self, outlook: Outlook) {
@@ -203,6 +217,18 @@ impl Live {
             bar.set_message(format!("run {} of {}", overall.outlook.run, overall.outlook.runs));
             bar
         });
+    }
+    /// Says once how long all learners need from here, as soon as each has been measured.
+    fn estimate(&mut self, epoch: u32) {
+        let known = self.ms.iter().zip(&self.steps).all(|(ms, steps)| *ms > 0.0 && *steps > 0);
+        if self.estimated || self.overall.is_some() || !known {
+            return;
+        }
+        self.estimated = true;
+        let epochs = f64::from(self.epochs.saturating_sub(epoch));
+        let seconds: f64 = self.ms.iter().zip(&self.steps).map(|(ms, steps)| ms / 1e3 * *steps as f64 * epochs).sum();
+        let shorter = if seconds > LONG { "; shorter with fewer --epochs, with --limit-train 5000, or with --model tiny" } else { "" };
+        self.line(&format!("estimate  about {} of training, by the first steps{shorter}", number::about(seconds)));
     }
     fn overall(&mut self, learner: usize, epochs: f64) {
         let Some(overall) = &mut self.overall else { return };
@@ -247,6 +273,7 @@ impl Live {
             Event::Started { learners, epochs, device_bytes, .. } => {
                 self.names = learners.iter().map(|l| l.name.clone()).collect();
                 self.ms = vec![0.0; learners.len()];
+                self.steps = vec![0; learners.len()];
                 self.epochs = *epochs;
                 let width = self.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
                 self.line(&format!("memory    {} on the device", number::bytes(*device_bytes)));
@@ -261,9 +288,10 @@ impl Live {
                 self.begin_overall();
             }
             Event::Progress { learner, epoch, step, steps, loss, accuracy, ms_per_step } => {
-                if let Some(ms) = self.ms.get_mut(*learner) {
-                    *ms = *ms_per_step;
+                if let (Some(ms), Some(all)) = (self.ms.get_mut(*learner), self.steps.get_mut(*learner)) {
+                    (*ms, *all) = (*ms_per_step, *steps);
                 }
+                self.estimate(*epoch);
                 let round = self.round_ms();
                 if let Some(bar) = self.bars.as_ref().and_then(|(_, bars)| bars.get(*learner)) {
                     let (length, done) = (u64::from(self.epochs) * *steps as u64, u64::from(*epoch) * *steps as u64 + *step as u64);

@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde_json::json;
-use sparring_core::corrupt::{Corruption, CorruptionSet, Severity, corrupt_all};
-use sparring_core::data::DatasetName;
-use sparring_core::data::{Dataset, Images};
+use sparring_core::corrupt::{Corruption, CorruptionSet, Severity, corrupt_all, corrupt_samples};
+use sparring_core::data::limit::Limited;
+use sparring_core::data::{Dataset, DatasetName, Images};
 use sparring_core::platform::{cpu_name, threads};
 use sparring_figures::number;
 
 use crate::args::Usage;
-use crate::console::Console;
 use crate::npy::Npy;
+use crate::output::{Outputs, no_stream, try_folder};
 use crate::{data, rundir, source};
 
 /// How many times a sheet enlarges a pixel, and the pixels between its images.
@@ -37,13 +37,13 @@ pub struct CorruptArgs {
     /// Seed of the random kinds
     #[arg(long, default_value_t = 15)]
     seed: u64,
-    /// Only the first N test images
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    /// Only N test images (0 = all): of CIFAR the first, of others as many of every class, always the same ones
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    limit: usize,
     /// Folder for NAME.npy (five severities after each other) and labels.npy
     #[arg(long, value_name = "DIR", required_unless_present_any = ["sheet", "bench"])]
     out: Option<PathBuf>,
-    /// Draw one test image under every kind (a row each, clean first, then five severities) into this picture
+    /// Draw one test image under every kind (a row each, clean first, then five severities) into this picture (- for standard output)
     #[arg(long, value_name = "FILE.png")]
     sheet: Option<PathBuf>,
     /// The test image of the sheet
@@ -59,31 +59,37 @@ pub struct CorruptArgs {
 
 /// Loads, corrupts, writes.
 pub fn corrupt(args: &CorruptArgs) -> Result<()> {
-    let console = Console::new(args.json);
+    no_stream("--out", args.out.as_deref())?;
+    let console = Outputs::new(args.json).images(&args.own.folder).output("--sheet", args.sheet.as_deref()).check()?;
     let kinds: Vec<Corruption> = args.corruption.iter().collect();
     if kinds.is_empty() {
         return Err(Usage("--corruption none leaves nothing to do".into()).into());
     }
+    args.out.as_deref().map_or(Ok(()), try_folder)?;
     let data = source::exactly(console, args.dataset, args.difficulty, &args.own)?;
-    let count = args.limit.unwrap_or(usize::MAX).min(data.test.len());
-    let mut result = json!({ "dataset": args.dataset, "images": count, "seed": args.seed, "cpu": cpu_name(), "threads": threads() });
+    let chosen = Limited::test(&data, args.limit)?;
+    let count = chosen.samples.len();
+    let sample = source::sample(&chosen);
+    let mut result =
+        json!({ "dataset": args.dataset, "images": count, "sample": sample, "seed": args.seed, "cpu": cpu_name(), "threads": threads() });
     if let Some(path) = &args.sheet {
         if args.image >= data.test.len() {
             return Err(Usage(format!("--image {} of {} test images", args.image, data.test.len())).into());
         }
         sheet(&data, &kinds, args, path)?;
         let rows = kinds.iter().map(|k| k.name()).collect::<Vec<_>>().join(", ");
-        console.say(format_args!("sheet     {}: rows {rows}; clean, then severities 1 to 5", path.display()));
+        console.tell(format_args!("sheet     {}: rows {rows}; clean, then severities 1 to 5", path.display()));
         result["sheet"] = json!(path);
     }
     if args.bench || args.out.is_some() {
+        console.say(format_args!("images    {chosen} test images"));
         let mut seconds = serde_json::Map::new();
         let start = Instant::now();
         for kind in kinds {
             let began = Instant::now();
             let mut all = Vec::new();
             for severity in Severity::ALL {
-                let corrupted = corrupt_all(&data.test.bytes[..count * data.image_bytes()], data.extent, kind, severity, args.seed)?;
+                let corrupted = corrupt_samples(&data.test.bytes, data.extent, &chosen.samples, kind, severity, args.seed)?;
                 if args.out.is_some() {
                     channels_last(&corrupted, data.extent, &mut all);
                 }
@@ -102,8 +108,8 @@ pub fn corrupt(args: &CorruptArgs) -> Result<()> {
     }
     if let Some(out) = &args.out {
         let path = out.join("labels.npy");
-        rundir::write(&path, &labels(&data.test, count)?.to_file())?;
-        console.say(format_args!("output    {}", out.display()));
+        rundir::write(&path, &labels(&data.test, &chosen.samples).to_file())?;
+        console.tell(format_args!("output    {}", out.display()));
         result["out"] = json!(out);
     }
     console.result(&result);
@@ -111,15 +117,15 @@ pub fn corrupt(args: &CorruptArgs) -> Result<()> {
 }
 
 /// The labels five times over, as the archives have them; wider than a byte where a byte does not hold them.
-fn labels(test: &Images, count: usize) -> Result<Npy> {
-    let labels = test.labels.get(..count).context("fewer labels than images")?.repeat(5);
+fn labels(test: &Images, samples: &[u32]) -> Npy {
+    let labels = samples.iter().map(|i| test.labels[*i as usize]).collect::<Vec<u16>>().repeat(5);
     let bytes: Option<Vec<u8>> = labels.iter().map(|l| u8::try_from(*l).ok()).collect();
-    Ok(match bytes {
+    match bytes {
         Some(bytes) => Npy::u8(vec![labels.len()], bytes),
         None => {
             Npy { descr: "<i8".into(), shape: vec![labels.len()], bytes: labels.iter().flat_map(|l| u64::from(*l).to_le_bytes()).collect() }
         }
-    })
+    }
 }
 
 /// Appends images `[c][h][w]` as `[h][w][c]`.

@@ -28,14 +28,14 @@ pub struct DoctorArgs {
 /// Looks, tests, measures; any kernel that computes wrongly fails the command.
 pub fn doctor(args: &DoctorArgs) -> Result<()> {
     let console = Console::new(args.json);
-    console.say(format_args!("version   {} ({})", env!("CARGO_PKG_VERSION"), env!("SPARRING_COMMIT")));
-    console.say(format_args!("system    {}", clock::system()));
+    console.tell(format_args!("version   {} ({})", env!("CARGO_PKG_VERSION"), env!("SPARRING_COMMIT")));
+    console.tell(format_args!("system    {}", clock::system()));
     let adapters = pollster::block_on(gpu::adapters());
     for adapter in &adapters {
-        console.say(format_args!("adapter   {}", describe(adapter)));
+        console.tell(format_args!("adapter   {}", describe(adapter)));
     }
     if adapters.is_empty() {
-        console.say("adapter   none; a GPU needs its Vulkan, Metal or Direct3D 12 driver");
+        console.tell("adapter   none; a GPU needs its Vulkan, Metal or Direct3D 12 driver");
     }
     let choices = args.device.map_or_else(|| vec![DeviceChoice::Cpu, DeviceChoice::Gpu], |flag| vec![flag.into()]);
     let (mut reports, mut wrong) = (Vec::new(), 0);
@@ -43,7 +43,7 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
         let mut device = match pollster::block_on(Device::open(choice)) {
             Ok((device, _)) => device,
             Err(e) if args.device.is_none() && choice == DeviceChoice::Gpu => {
-                console.say(format_args!("\n{e}"));
+                console.tell(format_args!("\n{e}"));
                 reports.push(json!({ "device": null, "problem": e.to_string() }));
                 continue;
             }
@@ -62,10 +62,10 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
 
 fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, usize)> {
     let info = device.info();
-    console.say(format_args!("\ndevice    {}", describe(&info)));
+    console.tell(format_args!("\ndevice    {}", describe(&info)));
     let limits: BTreeMap<&str, u64> = if let Device::Gpu(gpu) = &*device { gpu.limits().into() } else { BTreeMap::new() };
     for (name, amount) in &limits {
-        console.say(format_args!("limit     {amount} {name}"));
+        console.tell(format_args!("limit     {amount} {name}"));
     }
     // A GPU is checked against the CPU, the CPU against plain loops in float64.
     let mut twin = if matches!(device, Device::Gpu(_)) { Device::cpu() } else { Device::oracle() };
@@ -74,7 +74,7 @@ fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, 
         let error = o.error.map_or_else(|| "-".into(), |e| format!("{e:.1e}"));
         vec![o.kernel.to_owned(), error, o.problem.clone().unwrap_or_else(|| "right".into())]
     };
-    console.say(table::render(&["kernel", "error", "result"], &outcomes.iter().map(row).collect::<Vec<_>>()));
+    console.tell(table::render(&["kernel", "error", "result"], &outcomes.iter().map(row).collect::<Vec<_>>()));
     let shape = ConvShape { c_in: 64, h_in: 32, w_in: 32, c_out: 64, h_out: 32, w_out: 32, kh: 3, kw: 3, stride: 1, pad: 1, n: 16 };
     let effort = Effort { seconds: 0.3, repeats: (3, 50) };
     let mut speeds = Vec::new();
@@ -92,7 +92,7 @@ fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, 
             format!("{gflops:.1}"),
         ]
     };
-    console.say(table::render(&["64>64 3x3 at 32x32, batch 16", "ms", "GFLOP/s"], &speeds.iter().map(row).collect::<Vec<_>>()));
+    console.tell(table::render(&["64>64 3x3 at 32x32, batch 16", "ms", "GFLOP/s"], &speeds.iter().map(row).collect::<Vec<_>>()));
     let problems = outcomes.iter().filter(|o| o.problem.is_some()).count();
     let speeds: Vec<_> = speeds.iter().map(|(direction, density, ms, gflops)| json!({ "direction": direction, "density": density.unwrap_or(1.0), "ms": ms, "gflops": gflops })).collect();
     Ok((json!({ "device": info, "limits": limits, "kernels": outcomes, "throughput": speeds }), problems))

@@ -8,8 +8,10 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use serde_json::json;
 use sparring_core::Device;
+use sparring_core::corrupt::Severity;
 use sparring_core::data::DatasetName;
 use sparring_core::data::batch::HostBatch;
+use sparring_core::data::limit::Limited;
 use sparring_core::data::{Dataset, Images};
 use sparring_core::events::Score;
 use sparring_core::formats::StateDict;
@@ -22,7 +24,8 @@ use sparring_core::train::tally::Tally;
 use sparring_figures::number;
 
 use crate::args::{DeviceFlag, Usage};
-use crate::console::{Console, open_device};
+use crate::console::open_device;
+use crate::output::Outputs;
 use crate::{data, import, rundir, source};
 use corruptions::{CorruptedFrom, Grid};
 
@@ -32,8 +35,8 @@ const BATCH: usize = 100;
 /// Flags of `eval`.
 #[derive(clap::Args)]
 pub struct EvalArgs {
-    /// A checkpoint that race, train or import wrote
-    #[arg(long, value_name = "F.safetensors")]
+    /// A checkpoint that race, train or import wrote, or the folder of a run of one learner, for its best weights
+    #[arg(long, value_name = "F.safetensors", value_parser = rundir::checkpoint)]
     checkpoint: PathBuf,
     /// Test set, as --dataset of race names it
     #[arg(long)]
@@ -43,19 +46,22 @@ pub struct EvalArgs {
     difficulty: f32,
     #[command(flatten)]
     own: data::OwnImages,
-    /// Only the first N test images
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    /// Only N test images (0 = all): of CIFAR the first, of others as many of every class, always the same ones
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    limit: usize,
     /// Also under 19 corruptions at 5 severities
     #[arg(long)]
     corruptions: bool,
     /// The same from a published archive: the folder or .tar of CIFAR-10-C or CIFAR-100-C
     #[arg(long, value_name = "DIR_OR_TAR")]
     cifar_c: Option<PathBuf>,
+    /// Only this severity; of files with one severity, which it is
+    #[arg(long, value_name = "1-5", requires = "cifar_c", value_parser = severity)]
+    severity: Option<Severity>,
     /// Seed of the corruptions made here
     #[arg(long, default_value_t = 15)]
     seed: u64,
-    /// Write the errors under corruptions, a line a kind and severity
+    /// Write the errors under corruptions, a line a kind and severity (- for standard output)
     #[arg(long, value_name = "FILE.csv")]
     csv: Option<PathBuf>,
     /// Where to compute
@@ -68,7 +74,14 @@ pub struct EvalArgs {
 
 /// Loads, evaluates, prints.
 pub fn eval(args: &EvalArgs) -> Result<()> {
-    let console = Console::new(args.json);
+    let cifar_c = args.cifar_c.as_deref();
+    let console = Outputs::new(args.json)
+        .input("--checkpoint", Some(&args.checkpoint))
+        .input("--cifar-c", cifar_c.filter(|path| path.is_file()))
+        .folder("--cifar-c", cifar_c, &["npy"])
+        .images(&args.own.folder)
+        .output("--csv", args.csv.as_deref())
+        .check()?;
     let corrupted = args.corruptions || args.cifar_c.is_some();
     if args.csv.is_some() && !corrupted {
         return Err(Usage("--csv is for errors under corruptions: add --corruptions or --cifar-c".into()).into());
@@ -84,11 +97,12 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
     import::check(&graph, &mut state)?;
     let model = architecture.model;
     let start = Instant::now();
-    let samples = args.limit.unwrap_or(usize::MAX).min(data.test.len());
-    let mut evaluator = Evaluator::new(&mut device, graph, &state, &data, samples)?;
-    let score = pollster::block_on(evaluator.run(&data, &data.test, samples))?;
+    let chosen = Limited::test(&data, args.limit)?;
+    console.tell(format_args!("images    {chosen} test images"));
+    let mut evaluator = Evaluator::new(&mut device, graph, &state, &data, chosen.samples.len())?;
+    let score = pollster::block_on(evaluator.run(&data, &data.test, &chosen.samples))?;
     let seconds = start.elapsed().as_secs_f64();
-    console.say(format_args!(
+    console.tell(format_args!(
         "{model} ({normalization} normalisation) on {}: {} right of {}, accuracy {}, loss {:.4}, in {}",
         data.name,
         right(&score),
@@ -98,23 +112,17 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
         number::duration(seconds)
     ));
     let grid = if corrupted {
-        let origin = args.cifar_c.as_deref().map_or(CorruptedFrom::Made(args.seed), CorruptedFrom::Archive);
+        let origin = cifar_c.map_or(CorruptedFrom::Made(args.seed), |path| CorruptedFrom::Archive(path, args.severity));
         let say = |line: &str| console.say(line);
-        let grid = Grid::run(&data, &origin, samples, say, |images| {
-            let count = images.len().min(samples);
-            Ok(pollster::block_on(evaluator.run(&data, images, count))?)
+        let grid = Grid::run(&data, &origin, (&chosen, args.limit), say, |images| {
+            let all: Vec<u32> = (0..images.len() as u32).collect();
+            Ok(pollster::block_on(evaluator.run(&data, images, &all))?)
         })?;
-        let (standard, all) = grid.means();
-        console.say(grid.table());
-        console.say(format_args!(
-            "mean corruption error (plain mean, not normalised): {} over the standard kinds, {} over all; clean error {}",
-            number::percent(standard, 2),
-            number::percent(all, 2),
-            number::percent(1.0 - score.accuracy, 2)
-        ));
+        console.tell(grid.table());
+        console.tell(format_args!("{}; clean error {}", grid.words(), number::percent(1.0 - score.accuracy, 2)));
         if let Some(path) = &args.csv {
             rundir::write(path, grid.csv().as_bytes())?;
-            console.say(format_args!("output    {}", path.display()));
+            console.tell(format_args!("output    {}", path.display()));
         }
         Some(grid.json())
     } else {
@@ -129,12 +137,21 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
         "clean_accuracy": score.accuracy,
         "correct": right(&score),
         "samples": score.samples,
+        "sample": source::sample(&chosen),
         "loss": score.loss,
         "seconds": seconds,
         "device": device.info(),
         "commit": env!("SPARRING_COMMIT"),
     }));
     Ok(())
+}
+
+/// One of five.
+fn severity(text: &str) -> Result<Severity, String> {
+    text.parse()
+        .map_err(|_| ())
+        .and_then(|number: u8| Severity::new(number).map_err(|_| ()))
+        .map_err(|()| format!("expected 1 to 5, found '{text}'"))
 }
 
 /// Right answers.
@@ -148,10 +165,12 @@ struct Evaluator<'a> {
     io: Io,
     net: Net,
     batch: HostBatch,
+    /// Images that are evaluated in one go.
+    most: usize,
 }
 
 impl<'a> Evaluator<'a> {
-    /// For at most `samples` images at a time.
+    /// For at most `samples` images in one go.
     fn new(device: &'a mut Device, graph: Graph, state: &StateDict, data: &Dataset, samples: usize) -> Result<Self> {
         let io = Io::new(device, data.extent, BATCH, samples)?;
         let placements = vec![Placement::Dense; graph.weights().len()];
@@ -162,18 +181,20 @@ impl<'a> Evaluator<'a> {
             state,
             NetConfig { graph, n: BATCH, placements, training: OptimizerName::Sgd.into() },
         )?;
-        Ok(Self { device, io, net, batch: HostBatch::default() })
+        Ok(Self { device, io, net, batch: HostBatch::default(), most: samples })
     }
 
-    /// The first `samples` images through the network.
-    async fn run(&mut self, data: &Dataset, images: &Images, samples: usize) -> Result<Score, sparring_core::Error> {
-        let Self { device, io, net, batch } = self;
-        let all: Vec<u32> = (0..samples as u32).collect();
-        let whole = (0, f64::INFINITY);
-        io.each_batch(device, batch, (data, images), (&all, BATCH, BATCH), whole, |device, step, _| net.eval_step(device, step)).await?;
-        let records = io.records(device, samples).await?;
-        let mut tally = Tally::default();
-        records.iter().zip(&images.labels).for_each(|(record, label)| tally.add_sample(record, *label, true));
+    /// These of the images through the network.
+    async fn run(&mut self, data: &Dataset, images: &Images, samples: &[u32]) -> Result<Score, sparring_core::Error> {
+        let Self { device, io, net, batch, most } = self;
+        let (whole, mut tally) = ((0, f64::INFINITY), Tally::default());
+        // A published archive may have more images than the test set.
+        for samples in samples.chunks(*most) {
+            let queue = (samples, BATCH, BATCH);
+            io.each_batch(device, batch, (data, images), queue, whole, |device, step, _| net.eval_step(device, step)).await?;
+            let records = io.records(device, samples.len()).await?;
+            records.iter().zip(samples).for_each(|(record, i)| tally.add_sample(record, images.labels[*i as usize], true));
+        }
         Ok(tally.score())
     }
 }

@@ -32,7 +32,7 @@ pub fn golden(args: &GoldenArgs) -> Result<()> {
         std::fs::read(&path).map_err(|e| Error::io(path.display(), e))
     };
     let report = pollster::block_on(golden::run(&read, &mut device))?;
-    console.say(&report);
+    console.tell(&report);
     console.result(&json!({ "passed": report.passed(), "failed": report.failures().count(), "cases": report.cases }));
     if !report.succeeded() {
         bail!("{} golden cases failed", report.failures().count());

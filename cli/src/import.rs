@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use sparring_core::data::Normalization;
+use sparring_core::data::{MeanStd, Normalization};
 use sparring_core::formats::StateDict;
 use sparring_core::formats::{self, safetensors, torch};
 use sparring_core::net::Graph;
 use sparring_core::net::zoo::{Architecture, Input, Model, Stem};
 
-use crate::console::Console;
+use crate::args::Usage;
+use crate::output::Outputs;
 use crate::rundir;
 
 /// Flags of `import`.
@@ -26,13 +27,18 @@ pub struct ImportArgs {
     /// How a ResNet begins: auto (large with the normalisation of Tiny ImageNet), small or large
     #[arg(long, default_value = "auto")]
     stem: Stem,
-    /// Normalisation it was trained with: cifar10, cifar100, tinyimagenet, imagenet or builtin; stored in the checkpoint
-    #[arg(long, default_value = "cifar10")]
-    normalization: Normalization,
+    #[arg(long, help = format!("Normalisation it was trained with, stored in the checkpoint: {} [default: cifar10, of grey images mnist]", Normalization::valid_names()))]
+    normalization: Option<Normalization>,
+    /// Its mean by channel, of pixels from 0 to 1, in place of a name, like 0.5,0.5,0.5
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "std", conflicts_with = "normalization")]
+    mean: Vec<f32>,
+    /// Its standard deviation by channel, like 0.2,0.2,0.2
+    #[arg(long, value_name = "LIST", value_delimiter = ',', requires = "mean")]
+    std: Vec<f32>,
     /// Side of the images it was trained on, pixels [default: 64 with tinyimagenet normalisation, else 32]
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
-    /// Where to write the checkpoint
+    /// Where to write the checkpoint (- for standard output)
     #[arg(long, value_name = "F.safetensors")]
     out: PathBuf,
     /// Print the result as JSON
@@ -40,42 +46,57 @@ pub struct ImportArgs {
     json: bool,
 }
 
+impl ImportArgs {
+    /// What its input is normalised by, where that is said.
+    fn given(&self) -> Result<Option<Normalization>> {
+        if self.mean.is_empty() {
+            return Ok(self.normalization);
+        }
+        let own = MeanStd::new(&self.mean, &self.std).map_err(|e| Usage(e.to_string()))?;
+        Ok(Some(Normalization::Own(own)))
+    }
+}
+
 /// Reads, checks and writes.
 pub fn import(args: &ImportArgs) -> Result<()> {
-    let console = Console::new(args.json);
+    let console = Outputs::new(args.json).input("the state dict", Some(&args.file)).output("--out", Some(&args.out)).check()?;
+    let given = args.given()?;
     let bytes = std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
     let mut state = torch::read(&bytes, &args.file.display().to_string())?;
     let architecture = Architecture { model: args.model, width: args.width, stem: args.stem };
-    let extent = match (args.size, args.normalization) {
-        (Some(side), _) => (args.model.usual_extent().0, side, side),
+    let channels = args.model.usual_extent().0;
+    let normalization = given.map_or_else(|| Normalization::usual(channels), Ok)?;
+    normalization.check(channels).map_err(|e| Usage(format!("{}: {e}", args.model)))?;
+    let extent = match (args.size, normalization) {
+        (Some(side), _) => (channels, side, side),
         (None, Normalization::TinyImageNet) => (3, 64, 64),
         (None, _) => args.model.usual_extent(),
     };
     let classes = classes(architecture, extent, &state)?;
-    let graph = graph(architecture, args.normalization, classes, extent)?;
+    let graph = graph(architecture, normalization, classes, extent)?;
     check(&graph, &mut state).with_context(|| format!("{} is no {} with {classes} classes", args.file.display(), args.model))?;
     for (key, value) in [
         (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
         (formats::MODEL, args.model.to_string()),
         (formats::WIDTH, args.width.to_string()),
         (formats::STEM, args.stem.to_string()),
-        (formats::NORMALIZATION, args.normalization.to_string()),
+        (formats::NORMALIZATION, normalization.to_string()),
         ("source", args.file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()),
     ] {
         state.metadata.insert(key.to_owned(), value);
     }
     rundir::write(&args.out, &safetensors::write(&state)?)?;
-    console.say(format_args!(
+    console.tell(format_args!(
         "{}: {} tensors, {} parameters, {classes} classes, {} normalisation",
         args.out.display(),
         state.tensors.len(),
         graph.parameters(),
-        args.normalization
+        normalization
     ));
     console.result(&json!({
         "out": args.out,
         "model": args.model,
-        "normalization": args.normalization,
+        "normalization": normalization,
         "classes": classes,
         "tensors": state.tensors.len(),
         "parameters": graph.parameters(),
@@ -84,14 +105,18 @@ pub fn import(args: &ImportArgs) -> Result<()> {
 }
 
 /// A network of the zoo for images of this extent.
+///
+/// # Errors
+/// Where the normalisation is of other channels; as [`Architecture::graph`].
 pub fn graph(architecture: Architecture, normalization: Normalization, classes: usize, extent: (usize, usize, usize)) -> Result<Graph> {
+    normalization.check(extent.0)?;
     let (mean, std) = normalization.mean_std();
     Ok(architecture.graph(Input { extent, classes, mean, std })?)
 }
 
 /// Number of classes: the rows of the last weight tensor.
 pub fn classes(architecture: Architecture, extent: (usize, usize, usize), state: &StateDict) -> Result<usize> {
-    let (graph, model) = (graph(architecture, Normalization::Cifar10, 10, extent)?, architecture.model);
+    let (graph, model) = (graph(architecture, Normalization::None, 10, extent)?, architecture.model);
     let last = graph.weights().pop().map(|w| w.name).unwrap_or_default();
     match state.tensors.get(&last).map(|t| t.shape.as_slice()) {
         Some(&[classes, _]) if classes > 0 => Ok(classes),
@@ -161,11 +186,11 @@ mod tests {
     fn every_model_of_the_zoo_is_recognised_by_its_tensors() {
         for &model in Model::ALL {
             let architecture = Architecture { width: 0.05, ..model.into() };
-            let built = graph(architecture, Normalization::Cifar100, 7, model.usual_extent()).unwrap();
+            let built = graph(architecture, Normalization::None, 7, model.usual_extent()).unwrap();
             let mut state = initial_state(&built, 1);
             assert_eq!(classes(architecture, model.usual_extent(), &state).unwrap(), 7, "{model}");
             check(&built, &mut state).unwrap();
-            let own = graph(model.into(), Normalization::Cifar100, 7, model.usual_extent()).unwrap();
+            let own = graph(model.into(), Normalization::None, 7, model.usual_extent()).unwrap();
             let error = check(&own, &mut state).unwrap_err().to_string();
             assert!(error.contains("shape") || error.contains("missing"), "{model}: {error}");
         }

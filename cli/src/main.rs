@@ -16,6 +16,7 @@ mod golden;
 mod import;
 mod measure;
 mod npy;
+mod output;
 mod race;
 mod report;
 mod results;
@@ -105,8 +106,21 @@ fn lenient(command: Clap) -> Clap {
         let takes_value = arg.get_action().takes_values();
         if takes_value { arg.allow_negative_numbers(true) } else { arg }
     });
+    let command = if command.get_name() == "train" { own_defaults(command) } else { command };
     let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
     names.into_iter().fold(command, |command, name| command.mut_subcommand(name, lenient))
+}
+
+/// The help of `train` states its own defaults where they are not those of `race`.
+fn own_defaults(train: Clap) -> Clap {
+    let instead = |from: &'static str, to: &'static str| {
+        move |arg: clap::Arg| {
+            let help = arg.get_help().map(|help| help.to_string().replace(from, to)).unwrap_or_default();
+            arg.help(help)
+        }
+    };
+    let train = train.mut_arg("learners", instead("[default: dense,set@0.2]", "[default: set@0.2]"));
+    train.mut_arg("control", instead("[default: true]", "[default: false]"))
 }
 
 fn main() -> ExitCode {
@@ -182,6 +196,20 @@ mod tests {
         let config = args.race.experiment.resolve(Default::default()).unwrap();
         assert_eq!((config.lr, config.epochs), (-1.0, 4));
         assert!(args::validate(&config).unwrap_err().to_string().contains("lr must be from 0 to 1000, found -1"));
+    }
+
+    #[test]
+    fn the_help_of_train_states_its_own_defaults() {
+        let help = |command: &str, flag: &str| {
+            let mut cli = lenient(Cli::command());
+            let found = cli.find_subcommand_mut(command).unwrap();
+            let arg = found.get_arguments().find(|arg| arg.get_long() == Some(flag)).unwrap();
+            arg.get_help().unwrap().to_string()
+        };
+        assert!(help("train", "control").ends_with("[default: false]") && help("race", "control").ends_with("[default: true]"));
+        assert!(
+            help("train", "learners").ends_with("[default: set@0.2]") && help("race", "learners").ends_with("[default: dense,set@0.2]")
+        );
     }
 
     #[test]

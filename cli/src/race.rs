@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use sparring_core::config::{Allocation, LearnerConfig, Method};
 use sparring_core::data::Dataset;
+use sparring_core::data::limit::Limited;
 use sparring_core::formats::StateDict;
 use sparring_core::formats::{self, safetensors};
 use sparring_core::hardness::Scores;
@@ -21,8 +22,9 @@ use sparring_core::train::session::Best;
 use sparring_core::{Device, DeviceInfo, Event, ExperimentConfig, Session};
 use sparring_figures::number;
 
-use crate::args::{ExperimentArgs, Usage, validate};
+use crate::args::{ExperimentArgs, Usage, read_config, validate};
 use crate::console::{Console, Live, Outlook, Stopped, describe, open_device, stop_on_interrupt};
+use crate::output::{no_stream, try_folder};
 use crate::results;
 use crate::rundir::{self, Found, Note, RunDir};
 use crate::{clock, report, source, table};
@@ -96,6 +98,7 @@ pub fn run(args: &RaceArgs, mut config: ExperimentConfig) -> Result<()> {
             None => return Ok(()),
         }
     }
+    source::tell_limit(console, &config, &dataset)?;
     let scores = source::scores(console, &config, &dataset, &stop)?.map(Arc::new);
     perform(console, args, config, &path, (dataset, scores), &stop, Role::Main)
 }
@@ -148,53 +151,86 @@ pub fn perform(
 
 /// The run's folder; `None` where it holds the finished run already, whose results are then said.
 fn choose_place(console: Console, args: &RaceArgs, config: &ExperimentConfig) -> Result<Option<PathBuf>> {
+    no_stream("--out", args.out.as_deref())?;
     let path = rundir::path(args.out.as_deref(), config)?;
     if let Found::Finished(summary) = rundir::find(&path, config, args.again)? {
         skip(console, &path, summary)?;
         return Ok(None);
     }
+    keep_inputs(args, config, &path)?;
+    try_folder(&path)?;
     console.say(format_args!("output    {}", path.display()));
     Ok(Some(path))
+}
+
+/// A run that starts over removes what its folder has of the last one: not what it is to start from.
+fn keep_inputs(args: &RaceArgs, config: &ExperimentConfig, path: &Path) -> Result<()> {
+    let Ok(folder) = path.canonicalize() else { return Ok(()) };
+    let within = |file: &Path| file.canonicalize().is_ok_and(|file| file.starts_with(&folder));
+    let same = |file: &Path| read_config(file).and_then(|c| Ok(c.canonical_json()? == config.canonical_json()?)).unwrap_or(false);
+    let own = args.experiment.config.as_deref().filter(|file| within(file) && !same(file));
+    let inputs = [("--parent", Some(Path::new(&config.parent))), ("--scores", Some(Path::new(&config.scores))), ("--config", own)];
+    match inputs.into_iter().find(|(_, file)| file.is_some_and(|file| !file.as_os_str().is_empty() && within(file))) {
+        Some((flag, Some(file))) => Err(Usage(format!(
+            "{flag} {} lies in the run's folder {}, which this run would write over; copy it elsewhere, or choose another --out",
+            file.display(),
+            path.display()
+        ))
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// Says the results of a run that is finished already.
 fn skip(console: Console, path: &Path, mut summary: Value) -> Result<()> {
     let date = summary["date"].as_str().unwrap_or("an unknown date").to_owned();
-    console.say(format_args!("finished  this configuration was run to its end on {date}; --again runs it again"));
+    let state = if results::all_failed(&summary) {
+        "failed    every learner of this configuration failed"
+    } else {
+        "finished  this configuration was run to its end"
+    };
+    console.say(format_args!("{state} on {date}; --again runs it again"));
     say_results(console, &mut summary, path, true);
+    if results::all_failed(&summary) {
+        bail!(every_learner_failed(path));
+    }
     Ok(())
+}
+
+fn every_learner_failed(path: &Path) -> String {
+    format!("every learner failed; the reasons are above and in {}", path.display())
 }
 
 /// The table, failures, the verdict; the JSON where it was asked for; and, last, the path.
 fn say_results(console: Console, summary: &mut Value, path: &Path, main: bool) {
     console.say("");
-    console.say(table::render(&results::HEADER, &results::rows(summary)));
+    console.tell(table::render(&results::HEADER, &results::rows(summary)));
     if let Some((header, rows)) = results::bins(summary) {
-        console.say("test accuracy by difficulty:");
-        console.say(table::render(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
+        console.tell("test accuracy by difficulty:");
+        console.tell(table::render(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
     }
     if let Some((header, rows)) = results::corrupted_and_attacked(summary) {
-        console.say("test images as they are, and made hard:");
-        console.say(table::render(&header, &rows));
+        console.tell("test images as they are, and made hard:");
+        console.tell(table::render(&header, &rows));
     }
     if let Some((header, rows)) = results::best(summary) {
-        console.say("best epochs:");
-        console.say(table::render(&header, &rows));
+        console.tell("best epochs:");
+        console.tell(table::render(&header, &rows));
     }
     for learner in results::learners(summary) {
         if let (Some(name), Some(reason)) = (learner["name"].as_str(), learner["failed"].as_str()) {
-            console.say(format_args!("{name} failed: {reason}"));
+            console.tell(format_args!("{name} failed: {reason}"));
         }
     }
     if let Some(verdict) = summary["summary"]["verdict"].as_str() {
-        console.say(verdict);
+        console.tell(verdict);
     }
     summary["run"] = json!(path);
     if main {
         console.result(summary);
     }
-    console.say(format_args!("took      {}", number::duration(summary["seconds"].as_f64().unwrap_or(0.0))));
-    console.say(format_args!("output    {}", path.display()));
+    console.tell(format_args!("took      {}", number::duration(summary["seconds"].as_f64().unwrap_or(0.0))));
+    console.tell(format_args!("output    {}", path.display()));
 }
 
 /// A race under way.
@@ -299,6 +335,7 @@ impl Running {
         let best: Vec<Value> = best.collect();
         let mut summary = rundir::summary(&self.config, &self.history, &self.device, self.seconds(), !self.session.finished())?;
         summary["best"] = json!(best);
+        summary["test_sample"] = source::sample(&Limited::test(self.session.dataset(), self.config.limit_test)?);
         Ok(summary)
     }
 
@@ -328,7 +365,7 @@ impl Running {
             bail!(Stopped(format!("{done}; the same command goes on from there")));
         }
         if self.history.tracks.iter().all(|l| l.failed.is_some()) {
-            bail!("every learner failed; the reasons are above and in {}", path.display());
+            bail!(every_learner_failed(path));
         }
         Ok(())
     }
@@ -354,6 +391,7 @@ impl Running {
             ("learner", learner.info.learner.clone()),
             ("subset", learner.info.subset.clone()),
             ("epochs", epochs.to_string()),
+            (formats::TRAINING_FLOPS, learner.flops_at(f64::from(epochs)).to_string()),
             ("config", self.config.canonical_json()?),
             ("config_hash", self.config.hash()?),
             ("commit", env!("SPARRING_COMMIT").to_owned()),

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 use sparring_core::ExperimentConfig;
+use sparring_core::config::Method;
 use sparring_core::events::Score;
 use sparring_figures::chart::{Axes, Frame};
 use sparring_figures::html::{self, Row, escape};
@@ -88,7 +89,7 @@ pub fn render(config: &ExperimentConfig, history: &History, summary: &Value) -> 
 /// Classes of the learners' colours, in their order. A control has the tone of what it controls.
 fn classes(history: &History) -> Vec<String> {
     let learners = history.tracks.iter().map(|l| &l.info);
-    let tones = Tone::by_family(learners.clone().map(|info| (info.learner.as_str(), info.density >= 1.0)));
+    let tones = Tone::by_family(learners.clone().map(|info| (info.learner.as_str(), info.learner == Method::Dense.name())));
     tones.iter().zip(learners).map(|(tone, info)| tone.classes(info.control)).collect()
 }
 

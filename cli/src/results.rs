@@ -4,7 +4,8 @@ use serde_json::Value;
 use sparring_figures::number;
 
 /// Titles of [`rows`].
-pub const HEADER: [&str; 9] = ["learner", "density", "parameters", "ms/step", "FLOPs/step", "train", "test", "easy half", "hard half"];
+pub const HEADER: [&str; 10] =
+    ["learner", "density", "parameters", "ms/step", "FLOPs/step", "FLOPs in all", "train", "test", "easy half", "hard half"];
 
 /// The result table, one row a learner.
 pub fn rows(summary: &Value) -> Vec<Vec<String>> {
@@ -17,6 +18,8 @@ pub fn rows(summary: &Value) -> Vec<Vec<String>> {
             of(&l["active_parameters"], &|n| number::count(n as u64)),
             of(&l["ms_per_step"], &number::three),
             of(&l["flops_per_step"], &|n| number::si(n, "")),
+            // Files of before do not have it, or have nothing.
+            of(&l["flops"].as_f64().filter(|n| *n > 0.0).into(), &|n| number::si(n, "")),
             accuracy(&l["train"]),
             accuracy(&l["test"]),
             accuracy(&l["test_easy"]),
@@ -149,6 +152,12 @@ pub fn learners(summary: &Value) -> &[Value] {
     summary["summary"]["learners"].as_array().map_or(&[], Vec::as_slice)
 }
 
+/// Whether a run has learners, and every one of them failed.
+pub fn all_failed(summary: &Value) -> bool {
+    let learners = learners(summary);
+    !learners.is_empty() && learners.iter().all(|l| !l["failed"].is_null())
+}
+
 /// A score's accuracy, a dash where nothing was evaluated.
 pub fn accuracy(score: &Value) -> String {
     let evaluated = score["samples"].as_u64().is_some_and(|n| n > 0);
@@ -180,6 +189,8 @@ pub mod samples {
             macs: (40_551_424.0 * density) as u64,
             flops_per_step: (31e9 * density) as u64,
             samples: 22_500,
+            batch: 128,
+            parent_flops: 0.0,
             weight_bytes: active * 8,
             layers: Vec::new(),
         }
@@ -196,6 +207,7 @@ pub mod samples {
             epochs,
             config_hash: "0123456789ab".into(),
             device_bytes: 123_456_789,
+            judged_by: None,
         }];
         let mut last = vec![(Score::default(), Score::default()); learners.len()];
         for epoch in 1..=epochs {
@@ -240,6 +252,7 @@ pub mod samples {
             density: l.density,
             active_parameters: l.active_parameters,
             flops_per_step: l.flops_per_step,
+            flops: f64::from(epochs) * 176.0 * l.flops_per_step as f64,
             ms_per_step: 90.0 * (0.4 + 0.6 * l.density),
             scores: Evaluation { train: *train, validation: *test, test: *test, ..Evaluation::default() },
             failed: None,
@@ -268,8 +281,9 @@ mod tests {
         assert_eq!(rows.len(), 4);
         assert_eq!(rows[0].len(), HEADER.len());
         assert_eq!(rows[1][0], "set@0.2");
-        assert_eq!(rows[1][6], number::percent(history.tracks[1].epochs[4].scores.test.accuracy, 2));
-        assert_eq!(rows[1][7], "-");
+        assert_eq!(rows[1][5], "5.46 T", "6.2 GFLOPs a step, 176 steps, 5 epochs");
+        assert_eq!(rows[1][7], number::percent(history.tracks[1].epochs[4].scores.test.accuracy, 2));
+        assert_eq!(rows[1][8], "-");
         assert!(super::rows(&Value::Null).is_empty());
         assert_eq!(super::rows(&serde_json::json!({ "summary": { "learners": [1] } }))[0][0], "?");
     }

@@ -18,6 +18,7 @@ use sparring_core::{DeviceInfo, ExperimentConfig};
 
 use crate::args::read_config;
 use crate::clock;
+pub use crate::output::write;
 
 /// The configuration of a run.
 pub const CONFIG: &str = "config.toml";
@@ -100,6 +101,26 @@ pub fn read_summary(path: &Path) -> Result<Option<Value>> {
     }
 }
 
+/// What `--checkpoint` names: a file, or a run's folder, which stands for the best weights of its one learner.
+///
+/// # Errors
+/// In words, where the folder is no run or has several learners.
+pub fn checkpoint(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if !path.is_dir() {
+        return Ok(path);
+    }
+    let summary = read_summary(&path).map_err(|e| format!("{e:#}"))?;
+    let summary = summary.ok_or_else(|| format!("the folder {text} is no run that has written weights: it has no {SUMMARY}"))?;
+    let files = summary["best_weights"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let best: Vec<&str> = files.filter(|f| f.ends_with(".best.safetensors") && !f.ends_with("-on-random.best.safetensors")).collect();
+    match best.as_slice() {
+        [one] => Ok(path.join(one)),
+        [] => Err(format!("the run {text} has no best weights yet; name a .safetensors file")),
+        several => Err(format!("the run {text} has several learners; name one: {}", several.join(", "))),
+    }
+}
+
 /// Whether a summary is of a run that has not come to its end.
 pub fn is_stopped(summary: &Value) -> bool {
     summary["stopped"].as_bool() != Some(false)
@@ -108,31 +129,6 @@ pub fn is_stopped(summary: &Value) -> bool {
 /// Whether a process is at work in a folder now.
 pub fn is_running(path: &Path) -> bool {
     File::open(path.join(LOCK)).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
-}
-
-/// Writes a file beside its place, syncs and renames it.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let partial = partial(path);
-    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
-    let written = File::create(&partial).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-    let result = written.and_then(|()| fs::rename(&partial, path));
-    if result.is_err() {
-        let _ = fs::remove_file(&partial);
-    }
-    result.with_context(|| format!("writing {}", path.display()))?;
-    sync_folder(folder);
-    Ok(())
-}
-
-/// Makes a rename last. Not every system can open a folder; there the rename is as lasting as the system makes it.
-fn sync_folder(folder: &Path) {
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
-}
-
-fn partial(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".{name}.partial"))
 }
 
 /// What a checkpoint must know of its folder.
@@ -306,6 +302,7 @@ pub fn summary(config: &ExperimentConfig, history: &History, device: &DeviceInfo
         "config_hash": config.hash()?,
         "stopped": stopped,
         "summary": history.summary,
+        "judged_by": history.deciding(),
         "epochs_done": history.epochs_done(),
         "learners": history.tracks.iter().map(|track| &track.info).collect::<Vec<_>>(),
         "warnings": history.warnings().collect::<Vec<_>>(),
@@ -411,6 +408,21 @@ mod tests {
         // Someone's folder.
         fs::remove_file(scratch.0.join(CONFIG)).unwrap();
         assert!(find(&scratch.0, &config, true).unwrap_err().to_string().contains("and no run"));
+    }
+
+    #[test]
+    fn a_run_stands_for_its_best_weights() {
+        let scratch = Scratch::new("checkpoint");
+        let text = scratch.0.to_string_lossy().into_owned();
+        assert_eq!(checkpoint("a.safetensors").unwrap(), PathBuf::from("a.safetensors"));
+        assert!(checkpoint(&text).unwrap_err().contains("no summary.json"));
+        let write = |best: Value| fs::write(scratch.0.join(SUMMARY), json!({ "best_weights": best }).to_string()).unwrap();
+        write(json!(["set@0.2.best.safetensors", "set@0.2.best-robust.safetensors", "set@0.2-on-random.best.safetensors"]));
+        assert_eq!(checkpoint(&text).unwrap(), scratch.0.join("set@0.2.best.safetensors"));
+        write(json!(["dense.best.safetensors", "set@0.2.best.safetensors"]));
+        assert!(checkpoint(&text).unwrap_err().contains("dense.best.safetensors, set@0.2.best.safetensors"));
+        write(json!([]));
+        assert!(checkpoint(&text).unwrap_err().contains("no best weights yet"));
     }
 
     #[test]

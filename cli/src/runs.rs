@@ -17,6 +17,7 @@ use sparring_core::record::run_file::RunFile;
 use sparring_figures::number;
 
 use crate::console::{Console, describe};
+use crate::output::Outputs;
 use crate::results::Measure;
 use crate::{clock, results, rundir, series, table};
 
@@ -37,7 +38,7 @@ pub struct RunsArgs {
 enum RunsCommand {
     /// Every run of the folder, newest first
     List {
-        /// Also write a table with a row a learner
+        /// Also write a table with a row a learner (- for standard output)
         #[arg(long, value_name = "FILE.csv")]
         csv: Option<PathBuf>,
     },
@@ -59,7 +60,7 @@ enum RunsCommand {
     Export {
         /// Its folder, its name, or an unambiguous part of its name
         run: String,
-        /// The file to write
+        /// The file to write (- for standard output)
         #[arg(long, value_name = "FILE.json")]
         out: PathBuf,
         /// What it is called in the page [default: the folder's name]
@@ -72,7 +73,7 @@ enum RunsCommand {
 struct Run {
     name: String,
     path: PathBuf,
-    /// finished, stopped or running.
+    /// finished, failed, stopped or running.
     state: &'static str,
     config: Map<String, Value>,
     /// Null where none was written yet.
@@ -82,15 +83,23 @@ struct Run {
 
 /// Runs a `runs` subcommand.
 pub fn runs(args: &RunsArgs) -> Result<()> {
-    let console = Console::new(args.json);
+    // What a run's folder has is not to be written over.
+    const KEPT: &[&str] = &["toml", "json", "jsonl", "html", "safetensors"];
+    let outputs = || Outputs::new(args.json);
+    let within = |run: &'static str, csv: Option<&Path>| outputs().folder(run, Some(&args.folder), KEPT).output("--csv", csv).check();
     match &args.command {
-        RunsCommand::List { csv } => list(console, &args.folder, csv.as_deref()),
-        RunsCommand::Show { run } => show(console, &find(&args.folder, run)?),
+        RunsCommand::List { csv } => list(within("--in", csv.as_deref())?, &args.folder, csv.as_deref()),
+        RunsCommand::Show { run } => show(outputs().check()?, &find(&args.folder, run)?),
         RunsCommand::Compare { runs, csv } => {
+            let console = within("--in", csv.as_deref())?;
             let runs = runs.iter().map(|name| find(&args.folder, name)).collect::<Result<Vec<_>>>()?;
             compare(console, &runs, csv.as_deref())
         }
-        RunsCommand::Export { run, out, name } => export(console, &find(&args.folder, run)?, out, name.as_deref()),
+        RunsCommand::Export { run, out, name } => {
+            let run = find(&args.folder, run)?;
+            let console = outputs().folder("the run", Some(&run.path), KEPT).output("--out", Some(out)).check()?;
+            export(console, &run, out, name.as_deref())
+        }
     }
 }
 
@@ -103,6 +112,7 @@ impl Run {
         let state = match () {
             () if rundir::is_running(path) => "running",
             () if rundir::is_stopped(&summary) => "stopped",
+            () if results::all_failed(&summary) => "failed",
             () => "finished",
         };
         let written = || fs::metadata(&file).and_then(|m| m.modified()).map(clock::utc).unwrap_or_default();
@@ -124,7 +134,10 @@ impl Run {
     fn judged(&self) -> (&'static str, String) {
         let read = |l: &Value| serde_json::from_value::<LearnerSummary>(l.clone()).ok();
         let learners: Vec<LearnerSummary> = results::learners(&self.summary).iter().filter_map(read).collect();
-        let metric = Metric::deciding(learners.iter().map(|l| &l.scores));
+        let metric = match serde_json::from_value::<ExperimentConfig>(Value::Object(self.config.clone())) {
+            Ok(config) => Metric::deciding(&config, None, learners.iter().any(|l| l.scores.test_hard.is_some())),
+            Err(_) => Metric::hardest(learners.iter().map(|l| &l.scores)),
+        };
         let of = |l: &LearnerSummary| metric.score(&l.scores).map_or_else(|| "-".into(), |s| number::fixed(100.0 * s.accuracy, 2));
         let all: Vec<String> = learners.iter().filter(|l| !l.control).map(of).collect();
         if all.iter().all(|a| a == "-") { ("-", "-".into()) } else { (metric.name(), all.join(" / ")) }
@@ -333,7 +346,7 @@ fn export(console: Console, run: &Run, out: &Path, name: Option<&str>) -> Result
 /// A row a learner of each run: results, and the settings `fields` beside those that are always there.
 fn write_csv(console: Console, path: Option<&Path>, runs: &[&Run], fields: &[&str]) -> Result<()> {
     const SETTINGS: [&str; 6] = ["dataset", "subset", "model", "seed", "epochs", "batch_size"];
-    const RESULTS: [&str; 5] = ["name", "control", "density", "active_parameters", "ms_per_step"];
+    const RESULTS: [&str; 6] = ["name", "control", "density", "active_parameters", "ms_per_step", "flops"];
     const SCORES: [&str; 5] = ["train", "validation", "test", "test_easy", "test_hard"];
     let Some(path) = path else { return Ok(()) };
     let fields: Vec<&str> = fields.iter().copied().filter(|f| !SETTINGS.contains(f)).collect();

@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 use sparring_core::ExperimentConfig;
 use sparring_core::data::DatasetName;
 use sparring_core::hardness::ScoreName;
-use sparring_core::net::zoo::Model;
+use sparring_core::net::zoo::{Model, Stem};
 use sparring_core::train::scoring::{Extra, SCORING_EPOCHS, scoring_config};
 
 use crate::args::{DeviceFlag, Usage, validate};
-use crate::console::{Console, stop_on_interrupt};
+use crate::console::stop_on_interrupt;
+use crate::output::Outputs;
 use crate::{data, rundir, score_file, source, table};
 
 /// Flags of `score`.
@@ -28,9 +29,8 @@ pub struct ScoreArgs {
     difficulty: f32,
     #[command(flatten)]
     own: data::OwnImages,
-    /// The scoring network
-    #[arg(long, default_value = "resnet20")]
-    model: Model,
+    #[command(flatten)]
+    network: ScoringNetwork,
     /// Epochs of its training: scores are taken after them
     #[arg(long, default_value_t = SCORING_EPOCHS)]
     epochs: u32,
@@ -44,7 +44,7 @@ pub struct ScoreArgs {
     #[arg(long, value_delimiter = ',', value_name = "SCORE")]
     skip: Vec<ScoreName>,
     /// Take these scores instead of making any: .npy (one dimension), .csv with a header, or .safetensors
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["epochs", "runs", "seed", "skip", "model"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["epochs", "runs", "seed", "skip", "model", "width", "stem", "micro_batch", "recompute"])]
     from: Option<PathBuf>,
     /// What the scores of --from are, where the file does not say; also what --sheet ranks by
     #[arg(long, default_value = "el2n")]
@@ -63,9 +63,36 @@ pub struct ScoreArgs {
     json: bool,
 }
 
+/// The network of a scoring run, and what fits its memory: those of an experiment give the scores that the experiment makes.
+#[derive(clap::Args)]
+pub struct ScoringNetwork {
+    /// The scoring network
+    #[arg(long, default_value = "resnet20")]
+    model: Model,
+    /// Factor on its hidden numbers of channels
+    #[arg(long, default_value_t = 1.0)]
+    width: f32,
+    /// How a ResNet begins: auto, small or large
+    #[arg(long, default_value = "auto")]
+    stem: Stem,
+    /// Samples that pass through it at once, 0 for the whole batch
+    #[arg(long, default_value_t = 0)]
+    micro_batch: usize,
+    /// Compute activations again in the backward pass: less memory, more time, the same numbers
+    #[arg(long)]
+    recompute: bool,
+}
+
+impl ScoringNetwork {
+    /// An experiment with this network.
+    pub fn apply(&self, config: ExperimentConfig) -> ExperimentConfig {
+        let Self { model, width, stem, micro_batch, recompute } = *self;
+        ExperimentConfig { model, width, stem, micro_batch, recompute, ..config }
+    }
+}
+
 /// Trains, scores, writes.
 pub fn score(args: &ScoreArgs) -> Result<()> {
-    let console = Console::new(args.json);
     let table_path = args.out.with_extension("csv");
     if table_path == args.out {
         return Err(
@@ -83,11 +110,18 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
         difficulty: args.difficulty,
         folder: args.own.folder.clone(),
         image_size: args.own.image_size,
-        model: args.model,
         seed: args.seed,
         device: args.device.into(),
         ..Default::default()
     };
+    let base = args.network.apply(base);
+    let console = Outputs::new(args.json)
+        .input("--from", args.from.as_deref())
+        .images(&args.own.folder)
+        .file("--out", Some(&args.out))?
+        .file("the table beside --out", Some(&table_path))?
+        .output("--sheet", args.sheet.as_deref())
+        .check()?;
     let config = scoring_config(&base, args.epochs);
     validate(&config)?;
     let stop = stop_on_interrupt()?;
@@ -118,13 +152,14 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
         .map(|c| {
             let direction = if c.score.sign() > 0.0 { "higher" } else { "lower" };
             let (low, high) = range(&c.train);
-            vec![c.score.to_string(), direction.into(), number(mean(&c.train)), number(mean(&c.test)), number(low), number(high)]
+            let mean_of = |values: &[f32]| mean(values).map_or_else(|| "-".into(), number);
+            vec![c.score.to_string(), direction.into(), mean_of(&c.train), mean_of(&c.test), number(low), number(high)]
         })
         .collect();
-    console.say(table::render(&header, &rows));
-    console.say(format_args!("output    {}, {}", args.out.display(), table_path.display()));
+    console.tell(table::render(&header, &rows));
+    console.tell(format_args!("output    {}, {}", args.out.display(), table_path.display()));
     if let Some((path, _)) = sheet {
-        console.say(format_args!("sheet     {}", path.display()));
+        console.tell(format_args!("sheet     {}", path.display()));
     }
     let means = |pick: fn(&sparring_core::hardness::Column) -> &Vec<f32>| -> serde_json::Map<String, Value> {
         scores.columns.iter().map(|c| (c.score.to_string(), json!(mean(pick(c))))).collect()
@@ -136,10 +171,10 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
     Ok(())
 }
 
-/// The mean of the finite values.
-fn mean(values: &[f32]) -> f64 {
-    let finite = || values.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v));
-    finite().sum::<f64>() / finite().count().max(1) as f64
+/// The mean of the finite values; none where there are none.
+fn mean(values: &[f32]) -> Option<f64> {
+    let finite: Vec<f64> = values.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)).collect();
+    (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64)
 }
 
 /// Lowest and highest.
@@ -148,7 +183,7 @@ pub fn range(values: &[f32]) -> (f64, f64) {
     (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max))
 }
 
-/// A score for people.
+/// A score for people; the lowest and the highest of none are a dash.
 pub fn number(value: f64) -> String {
-    format!("{value:.4}")
+    if value.is_finite() || value == f64::INFINITY { format!("{value:.4}") } else { "-".into() }
 }

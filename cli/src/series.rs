@@ -20,11 +20,12 @@ use sparring_core::record::comparison::{Comparison, Difference, Estimate, Mean, 
 use sparring_core::train::parent::needed;
 use sparring_figures::number;
 
-use crate::args::validate;
+use crate::args::{DeviceFlag, validate};
 use crate::console::{Console, Outlook, Stopped, stop_on_interrupt};
+use crate::output::{no_stream, try_folder};
 use crate::race::{self, RaceArgs, Role};
 use crate::rundir::{self, Found};
-use crate::{clock, source, table};
+use crate::{clock, results, source, table};
 
 mod report;
 
@@ -90,16 +91,38 @@ impl Seeds {
     }
 }
 
+/// What `race` without any wish does on a processor alone: its full size takes hours there.
+const SMALL: &str = "size      no GPU here, so this is a small race that ends within minutes. Larger ones:
+          sparring race --epochs 20               the full race, hours on a CPU; stopped, the same command goes on
+          sparring race --scenario nature         the small race over seeds and fractions, with intervals
+          the same command where there is a GPU, or the page in a browser (cargo xtask serve)
+";
+
+/// Whether a real GPU would compute.
+fn has_gpu(wanted: Option<DeviceFlag>) -> bool {
+    match wanted.unwrap_or(DeviceFlag::Auto) {
+        DeviceFlag::Cpu => false,
+        DeviceFlag::Gpu => true,
+        DeviceFlag::Auto => pollster::block_on(sparring_core::gpu::adapters()).iter().any(|adapter| !adapter.software),
+    }
+}
+
 /// Several learners side by side: once, or over seeds and fractions of the data.
 pub fn race(args: &SeriesArgs) -> Result<()> {
     let default = ExperimentConfig::default();
     let scale = args.scale.unwrap_or(Scale::Smoke);
+    let experiment = &args.race.experiment;
+    let lone = args.scenario.is_none() && args.seeds.is_none() && args.fractions.is_empty();
     let base = match args.scenario {
         Some(scenario) => default.scenario(scenario, scale),
+        None if lone && experiment.says_nothing() && !has_gpu(experiment.device) => {
+            Console::new(args.race.json).say(SMALL);
+            default.scenario(Scenario::Nature, Scale::Smoke)
+        }
         None => default,
     };
-    let config = args.race.experiment.resolve(base)?;
-    if args.scenario.is_none() && args.seeds.is_none() && args.fractions.is_empty() {
+    let config = experiment.resolve(base)?;
+    if lone {
         return race::run(&args.race, config);
     }
     validate(&config)?;
@@ -201,6 +224,10 @@ impl<'a> Series<'a> {
         let count = self.members.len();
         console.say(format_args!("series    {count} runs: seeds {seeds}; p_data {fractions}"));
         console.say(format_args!("output    {}", self.path.display()));
+        no_stream("--out", self.args.race.out.as_deref())?;
+        for folder in std::iter::once(&self.path).chain(self.members.iter().filter(|m| m.summary.is_none()).map(|m| &m.path)) {
+            try_folder(folder)?;
+        }
         let start = Instant::now();
         if self.members.iter().any(|m| m.summary.is_none()) {
             let stop = stop_on_interrupt()?;
@@ -210,11 +237,20 @@ impl<'a> Series<'a> {
                 self.find_members()?;
                 console.say(format_args!("output    {}", self.path.display()));
             }
+            source::tell_limit(console, &self.config, &dataset)?;
             self.train(&dataset, &stop)?;
         }
         let (mut summary, comparison) = self.write(false)?;
         self.tell(&mut summary, &comparison, start.elapsed().as_secs_f64());
+        if self.failed() {
+            bail!("every learner failed in every run of the series; the reasons are in the runs' reports, below {}", self.path.display());
+        }
         Ok(())
+    }
+
+    /// Whether every run was run, and none has a learner that did not fail.
+    fn failed(&self) -> bool {
+        self.members.iter().all(|m| m.summary.as_ref().is_some_and(results::all_failed))
     }
 
     /// Runs what is not finished.
@@ -225,7 +261,9 @@ impl<'a> Series<'a> {
             let MemberRun { config, path, summary } = &self.members[i];
             let title = format!("run {} of {count}: seed {}, p_data {}", i + 1, config.seed, config.p_data);
             if summary.is_some() {
-                console.say(format_args!("series    {title}: finished already, {}", path.display()));
+                let state =
+                    if summary.as_ref().is_some_and(results::all_failed) { "every learner failed in it" } else { "finished already" };
+                console.say(format_args!("series    {title}: {state}, {}", path.display()));
                 continue;
             }
             console.say("");
@@ -245,7 +283,7 @@ impl<'a> Series<'a> {
                 Some(summary) if !rundir::is_stopped(&summary) => {
                     // All its learners failed: that is a result.
                     if let Err(error) = member {
-                        console.say(format_args!("warning   {error:#}"));
+                        console.tell(format_args!("warning   {error:#}"));
                     }
                     self.members[i].summary = Some(summary);
                 }
@@ -288,23 +326,25 @@ impl<'a> Series<'a> {
             Ok(Member { seed: m.config.seed, fraction: m.config.p_data, learners })
         });
         let members = members.collect::<Result<Vec<Member>>>()?;
-        let comparison = Comparison::new(self.args.scenario, &members);
+        let halves = members.is_empty() || members.iter().flat_map(|m| &m.learners).any(|l| l.scores.test_hard.is_some());
+        let comparison = Comparison::new(Metric::deciding(&self.config, self.args.scenario, halves), &members);
         let runs: Vec<Value> = self
             .members
             .iter()
             .map(|m| {
                 let summary = m.summary.as_ref().unwrap_or(&Value::Null);
                 json!({ "run": m.path, "config_hash": m.config.hash().ok(), "seed": m.config.seed, "p_data": m.config.p_data,
-                    "finished": m.summary.is_some(), "seconds": summary["seconds"], "device": summary["device"]["name"], "commit": summary["commit"], "date": summary["date"] })
+                    "finished": m.summary.as_ref().is_some_and(|s| !results::all_failed(s)),
+                    "failed": m.summary.as_ref().is_some_and(results::all_failed), "seconds": summary["seconds"], "device": summary["device"]["name"], "commit": summary["commit"], "date": summary["date"] })
             })
             .collect();
         let seconds: f64 = runs.iter().filter_map(|r| r["seconds"].as_f64()).sum();
         let summary = json!({
             "scenario": self.args.scenario, "scale": self.args.scenario.map(|_| self.args.scale.unwrap_or(Scale::Smoke)),
-            "config": self.config, "series_hash": self.hash, "stopped": stopped, "comparison": comparison, "runs": runs, "seconds": seconds,
+            "config": self.config, "series_hash": self.hash, "stopped": stopped, "failed": self.failed(), "comparison": comparison, "runs": runs, "seconds": seconds,
             "version": env!("CARGO_PKG_VERSION"), "commit": env!("SPARRING_COMMIT"), "system": clock::system(), "date": clock::now(),
         });
-        rundir::write(&self.path.join("series.csv"), csv(&comparison).as_bytes())?;
+        rundir::write(&self.path.join("series.csv"), csv(&comparison, &members).as_bytes())?;
         let page = report::render(self.args.scenario, &self.config, &comparison, &self.members, &self.path, &summary);
         rundir::write(&self.path.join(rundir::REPORT), page.as_bytes())?;
         rundir::write(&self.path.join(rundir::SUMMARY), format!("{summary:#}\n").as_bytes())?;
@@ -315,18 +355,18 @@ impl<'a> Series<'a> {
     fn tell(&self, summary: &mut Value, comparison: &Comparison, seconds: f64) {
         let console = self.console;
         let (header, rows) = rows(comparison);
-        console.say("");
-        console.say(table::render(&header, &rows));
+        console.tell("");
+        console.tell(table::render(&header, &rows));
         for (learner, seed, fraction) in &comparison.failed {
-            console.say(format_args!("{learner} failed with seed {seed} at p_data {fraction}: that run counts in no mean of it"));
+            console.tell(format_args!("{learner} failed with seed {seed} at p_data {fraction}: that run counts in no mean of it"));
         }
-        console.say(&comparison.verdict);
+        console.tell(&comparison.verdict);
         summary["series"] = json!(self.path);
         console.result(summary);
         let total = number::duration(summary["seconds"].as_f64().unwrap_or(0.0));
-        console.say(format_args!("took      {} now, {total} in all runs", number::duration(seconds)));
-        console.say(format_args!("report    {}", self.path.join(rundir::REPORT).display()));
-        console.say(format_args!("output    {}", self.path.display()));
+        console.tell(format_args!("took      {} now, {total} in all runs", number::duration(seconds)));
+        console.tell(format_args!("report    {}", self.path.join(rundir::REPORT).display()));
+        console.tell(format_args!("output    {}", self.path.display()));
     }
 }
 
@@ -428,12 +468,18 @@ fn rows(comparison: &Comparison) -> (Vec<&'static str>, Vec<Vec<String>>) {
 }
 
 /// Every value of every run, a row each.
-fn csv(comparison: &Comparison) -> String {
-    let mut out = "metric,p_data,seed,learner,control,density,value\n".to_owned();
+fn csv(comparison: &Comparison, members: &[Member]) -> String {
+    let flops = |fraction: f64, seed: u64, name: &str| {
+        let member = members.iter().find(|m| m.seed == seed && m.fraction == fraction);
+        let learner = member.and_then(|m| m.learners.iter().find(|l| l.name == name));
+        learner.filter(|l| l.flops > 0.0).map_or_else(String::new, |l| l.flops.to_string())
+    };
+    let mut out = "metric,p_data,seed,learner,control,density,value,training_flops\n".to_owned();
     for mean in &comparison.means {
         for (seed, value) in &mean.values {
             let Mean { metric, fraction, learner, control, density, .. } = mean;
-            out += &format!("{metric},{fraction},{seed},{learner},{control},{density},{value}\n");
+            let flops = flops(*fraction, *seed, learner);
+            out += &format!("{metric},{fraction},{seed},{learner},{control},{density},{value},{flops}\n");
         }
     }
     out

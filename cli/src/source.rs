@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 use sparring_core::ExperimentConfig;
 use sparring_core::data::Dataset;
 use sparring_core::data::DatasetName;
+use sparring_core::data::limit::{How, Limited};
 use sparring_core::hardness::{ScoreName, Scores};
 use sparring_core::train::scoring::{Extra, Made, SCORING_EPOCHS, ScorePolicy, Scoring, mean};
 
 use crate::console::{Console, Live, Stopped, open_device};
+use crate::output::try_folder;
 use crate::{data, rundir, score_file};
 
 /// CIFAR-10's scores, where the build found them.
@@ -36,12 +39,27 @@ pub fn exactly(console: Console, name: DatasetName, difficulty: f32, own: &data:
     Ok(dataset)
 }
 
+/// Says which images an experiment evaluates on, where that is not all of them.
+pub fn tell_limit(console: Console, config: &ExperimentConfig, dataset: &Dataset) -> Result<()> {
+    let test = Limited::test(dataset, config.limit_test)?;
+    if test.how != How::All {
+        console.say(format_args!("images    evaluated on {test} test images, and as many for validation"));
+    }
+    Ok(())
+}
+
+/// Which images a limit left, for programs: of what is drawn, the indices.
+pub fn sample(chosen: &Limited) -> Value {
+    let drawn = (chosen.how == How::Balanced).then_some(&chosen.samples);
+    json!({ "how": chosen.how.name(), "count": chosen.samples.len(), "of": chosen.of, "indices": drawn })
+}
+
 fn tell(console: Console, dataset: &Dataset) {
     console.say(format_args!("data      {}: {} training and {} test images", dataset.name, dataset.train.len(), dataset.test.len()));
 }
 
-/// The scores of an experiment's images, made here where its subset cannot do without; `None` where nothing needs them
-/// and none are at hand.
+/// The scores of an experiment's images, made here where its subset cannot do without; `None` where nothing needs them and none
+/// ship. Which there are follows from the configuration alone, not from what was made before.
 pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset>, stop: &AtomicBool) -> Result<Option<Scores>> {
     let policy = ScorePolicy::of(config);
     if !config.scores.is_empty() {
@@ -57,32 +75,52 @@ pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset
         console.say("scores    EL2N, as shipped with this program");
         return Ok(Some(scores));
     }
-    let path = cached(&policy.run)?;
-    let made = match std::fs::read(&path) {
-        Ok(bytes) => {
-            let scores = Scores::from_bytes(&path.display().to_string(), &bytes)?;
-            scores.check(dataset)?;
-            Some(scores)
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-        Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
-    };
+    // What lies in the cache by chance must not change what is reported.
+    let Some(needed) = policy.needed else { return Ok(None) };
+    let place = cached(&policy.run);
+    let made = place.as_ref().ok().and_then(|path| kept(console, path, dataset));
     match policy.after(made.as_ref()) {
         Made::Without => Ok(None),
         Made::Enough => {
             let scores = made.unwrap_or_default();
-            console.say(format_args!("scores    {}, from {}", scores.ranking(config.subset)?.score, path.display()));
+            let from = place.map(|path| path.display().to_string()).unwrap_or_default();
+            console.say(format_args!("scores    {}, from {from}", scores.ranking(config.subset)?.score));
             Ok(Some(scores))
         }
         Made::Make(extra) => {
-            let needed = policy.needed.unwrap_or(ScoreName::El2n);
             console.say(format_args!("scores    no {needed} yet for these images: a scoring run of {SCORING_EPOCHS} epochs comes first"));
+            // Before the work, so that whoever wants them kept can stop here.
+            let unkept = |error: &anyhow::Error| {
+                console.tell(format_args!("warning   these scores cannot be kept, and will be made again next time: {error:#}"));
+            };
+            let place = place.and_then(|path| try_folder(path.parent().unwrap_or(&path)).map(|()| path)).inspect_err(unkept);
             let scores = run(console, policy.run, dataset, extra, 1, stop)?;
-            rundir::write(&path, &scores.to_bytes()?)?;
-            console.say(format_args!("scores    kept in {}", path.display()));
+            if let Ok(path) = place {
+                match rundir::write(&path, &scores.to_bytes()?) {
+                    Ok(()) => console.say(format_args!("scores    kept in {}", path.display())),
+                    Err(error) => unkept(&error),
+                }
+            }
             Ok(Some(scores))
         }
     }
+}
+
+/// Scores that were made before; what cannot be used is said, and made again.
+fn kept(console: Console, path: &Path, dataset: &Dataset) -> Option<Scores> {
+    let read = || -> Result<Option<Scores>> {
+        let bytes = match std::fs::read(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.with_context(|| format!("reading {}", path.display()))?,
+        };
+        let scores = Scores::from_bytes(&path.display().to_string(), &bytes)?;
+        scores.check(dataset)?;
+        Ok(Some(scores))
+    };
+    read().unwrap_or_else(|error| {
+        console.tell(format_args!("warning   kept scores cannot be used: {error:#}"));
+        None
+    })
 }
 
 /// Scoring runs, one after the other, and the mean of their scores.

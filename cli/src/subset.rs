@@ -11,12 +11,12 @@ use sparring_core::data::DatasetName;
 use sparring_core::data::{Dataset, train_validation_split};
 use sparring_core::hardness::Subset;
 use sparring_core::hardness::{Column, Scores, data_fraction, select};
-use sparring_core::net::zoo::Model;
 
 use crate::args::{DeviceFlag, Usage, validate};
-use crate::console::{Console, stop_on_interrupt};
+use crate::console::stop_on_interrupt;
 use crate::npy::Npy;
-use crate::score::{number, range};
+use crate::output::Outputs;
+use crate::score::{ScoringNetwork, number, range};
 use crate::{data, rundir, source, table};
 
 /// Flags of `subset`.
@@ -45,9 +45,8 @@ pub struct SubsetArgs {
     /// Hardness scores to use (.safetensors, .csv or .npy)
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
-    /// The scoring network, where scores have to be made first
-    #[arg(long, default_value = "resnet20")]
-    model: Model,
+    #[command(flatten)]
+    network: ScoringNetwork,
     /// Where to write the indices into the training file: .csv or .json (subset and control in one), .npy or .txt (the control beside
     /// it, as NAME.control.npy)
     #[arg(long, value_name = "FILE")]
@@ -65,8 +64,15 @@ type Selection = (&'static str, Vec<u32>);
 
 /// Selects, shows, writes.
 pub fn subset(args: &SubsetArgs) -> Result<()> {
-    let console = Console::new(args.json);
     let kind = args.out.as_deref().map(kind).transpose()?;
+    let beside = args.out.as_deref().filter(|_| matches!(kind, Some(Kind::Npy | Kind::Txt)) && args.subset.needs_scores());
+    let beside = beside.map(|out| control_place(out, kind));
+    let console = Outputs::new(args.json)
+        .input("--scores", args.scores.as_deref())
+        .images(&args.own.folder)
+        .output("--out", args.out.as_deref())
+        .output("the control beside --out", beside.as_deref())
+        .check()?;
     let config = ExperimentConfig {
         dataset: args.dataset,
         difficulty: args.difficulty,
@@ -76,11 +82,11 @@ pub fn subset(args: &SubsetArgs) -> Result<()> {
         balanced: args.balanced,
         p_data: args.p_data,
         seed: args.seed,
-        model: args.model,
         scores: args.scores.as_ref().map_or_else(String::new, |path| path.display().to_string()),
         device: args.device.into(),
         ..Default::default()
     };
+    let config = args.network.apply(config);
     validate(&config)?;
     let stop = stop_on_interrupt()?;
     let dataset = Arc::new(source::exactly(console, args.dataset, args.difficulty, &args.own)?);
@@ -91,10 +97,10 @@ pub fn subset(args: &SubsetArgs) -> Result<()> {
     let rows = rows(&selections, &dataset, column);
     let mut header = vec!["class"];
     header.extend(selections.iter().map(|(name, _)| *name));
-    console.say(table::render(&header, &rows));
+    console.tell(table::render(&header, &rows));
     if let (Some(out), Some(kind)) = (&args.out, kind) {
         for path in write(out, kind, &config, &selections, &dataset, column)? {
-            console.say(format_args!("output    {}", path.display()));
+            console.tell(format_args!("output    {}", path.display()));
         }
     }
     let summary: serde_json::Map<String, Value> =
@@ -161,11 +167,17 @@ enum Kind {
 
 fn kind(path: &Path) -> Result<Kind> {
     match path.extension().and_then(|e| e.to_str()) {
+        // A stream is one table.
+        None if path == Path::new("-") => Ok(Kind::Csv),
         Some("csv") => Ok(Kind::Csv),
         Some("json") => Ok(Kind::Json),
         Some("npy") => Ok(Kind::Npy),
         Some("txt") => Ok(Kind::Txt),
-        _ => Err(Usage(format!("--out {}: the ending says the form, .csv, .json, .npy or .txt", path.display())).into()),
+        _ => Err(Usage(format!(
+            "--out {}: the ending says the form, .csv, .json, .npy or .txt (or - for a table on standard output)",
+            path.display()
+        ))
+        .into()),
     }
 }
 
@@ -196,8 +208,7 @@ fn write(
     }
     let mut out = Vec::new();
     for (name, set) in selections {
-        let ending = if kind == Kind::Npy { "npy" } else { "txt" };
-        let place = if *name == "subset" { path.to_owned() } else { path.with_extension(format!("{name}.{ending}")) };
+        let place = if *name == "subset" { path.to_owned() } else { control_place(path, Some(kind)) };
         let bytes = match kind {
             Kind::Npy => Npy::indices(set).to_file(),
             _ => set.iter().map(|i| format!("{i}\n")).collect::<String>().into_bytes(),
@@ -206,6 +217,11 @@ fn write(
         out.push(place);
     }
     Ok(out)
+}
+
+/// Where the control of a form that holds one selection goes.
+fn control_place(path: &Path, kind: Option<Kind>) -> PathBuf {
+    path.with_extension(if kind == Some(Kind::Npy) { "control.npy" } else { "control.txt" })
 }
 
 fn csv(selections: &[Selection], data: &Dataset, column: Option<&Column>) -> String {

@@ -163,6 +163,50 @@ fn a_state_dict_is_imported_and_evaluated() {
 }
 
 #[test]
+fn a_normalisation_is_of_the_channels_of_its_network() {
+    use sparring_core::net::zoo::{Input, Model};
+    let folder = Folder::new("channels");
+    let (source, out) = (folder.file("lenet.pth"), folder.file("lenet.safetensors"));
+    let input = Input { extent: (1, 28, 28), classes: 10, mean: [0.0; 4], std: [1.0; 4] };
+    let shapes = Model::LeNet5.graph(input).unwrap().state_shapes();
+    let shapes: Vec<(String, Vec<u32>)> = shapes.into_iter().map(|(n, s)| (n, s.into_iter().map(|d| d as u32).collect())).collect();
+    let tensors: Vec<(&str, &[u32])> = shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
+    std::fs::write(&source, pth(&tensors)).unwrap();
+    let import = |more: &[&str]| {
+        let arguments = [&["import", &source, "--model", "lenet-5", "--out", &out, "--json"], more].concat();
+        let output = sparring(&arguments);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code(), json["normalization"].as_str().unwrap_or_default().to_owned(), stderr(&output))
+    };
+    assert_eq!(import(&[]).1, "mnist");
+    assert_eq!(import(&["--normalization", "none"]).1, "none");
+    assert_eq!(import(&["--mean", "0.5", "--std", "0.25"]).1, "mean:0.5;std:0.25");
+    for (more, words) in [
+        (&["--normalization", "cifar10"][..], "is of 3 channels, and the images have 1"),
+        (&["--normalization", "sepia"], "mnist, none, half"),
+        (&["--mean", "0.5,0.5,0.5", "--std", "0.2,0.2,0.2"], "is of 3 channels"),
+        (&["--mean", "0.5", "--std", "0"], "above 0"),
+        (&["--mean", "127", "--std", "60"], "divided by 255"),
+        (&["--mean", "0.5"], "--std"),
+        (&["--mean", "0.5", "--std", "0.2", "--normalization", "half"], "cannot be used with"),
+    ] {
+        let (code, _, said) = import(more);
+        assert!(code == Some(2) && said.contains(words), "{more:?}: {said}");
+    }
+    let eval = |data: &str| sparring(&["eval", "--checkpoint", &out, "--data", data, "--device", "cpu", "--limit", "10"]);
+    // One of our own in colour, over grey images.
+    let grey = folder.file("tiny.safetensors");
+    std::fs::write(folder.file("tiny.pth"), pth(&TINY)).unwrap();
+    assert!(sparring(&["import", &folder.file("tiny.pth"), "--model", "tiny", "--normalization", "half", "--out", &grey]).status.success());
+    let help = String::from_utf8(sparring(&["import", "--help"]).stdout).unwrap();
+    for name in ["mnist", "builtin-grey", "none", "half", "--mean", "--std"] {
+        assert!(help.contains(name), "{name}");
+    }
+    let refused = eval("builtin");
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+}
+
+#[test]
 fn a_state_dict_of_another_network_is_refused_by_name() {
     let folder = Folder::new("refuse");
     let (source, out) = (folder.file("tiny.pth"), folder.file("x.safetensors"));

@@ -79,6 +79,27 @@ fn the_tiny_imagenet_part() {
     assert!(numbers["decode_images_per_second"].as_f64().unwrap() > 0.0 && numbers["extent"] == serde_json::json!([3, 64, 64]));
 }
 
+/// As in `tests/archives` of the shared files: pictures with what macOS puts beside them; and the same, unpacked.
+#[test]
+fn tiny_imagenet_with_apple_s_files_and_unpacked() {
+    let Some(part) = shared("tiny-imagenet-200-part.zip") else { return };
+    let archive = Path::new(&part).with_file_name("../files/archives/macosx.zip");
+    if !archive.is_file() {
+        println!("skipped: not present: {}", archive.display());
+        return;
+    }
+    let scratch = Scratch::new("apple");
+    let fetched = scratch.json(&["data", "fetch", "tinyimagenet", "--from", archive.to_str().unwrap()]);
+    assert!(fetched[0]["found"].as_str().unwrap().starts_with("18 + 6 images of 3 classes"), "{fetched}");
+    let verified = |scratch: &Scratch| fs::read(scratch.0.join("data/tinyimagenet.packed")).unwrap();
+    let packed = verified(&scratch);
+    if Command::new("unzip").arg("-q").arg(&archive).arg("-d").arg(&scratch.0).status().is_ok_and(|s| s.success()) {
+        let folder = scratch.0.join("tiny-imagenet-200");
+        scratch.json(&["data", "fetch", "tinyimagenet", "--from", folder.to_str().unwrap()]);
+        assert_eq!(packed[packed.len() - 24 * 3 * 64 * 64..], verified(&scratch)[verified(&scratch).len() - 24 * 3 * 64 * 64..]);
+    }
+}
+
 #[test]
 fn a_folder_of_pictures_and_a_folder_of_digits() {
     let scratch = Scratch::new("own");

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::attack::{Norm, PgdConfig};
+use crate::attack::Norm;
 use crate::corrupt::{CorruptionSet, Severities};
 use crate::data::DatasetName;
 use crate::device::info::DeviceChoice;
@@ -19,6 +19,7 @@ use crate::ops::OptimizerName;
 /// Version of the configuration format; part of the hash and of links.
 pub const FORMAT_VERSION: u32 = 1;
 
+mod attacks;
 mod learner;
 pub mod settings;
 pub use learner::{Allocation, Dynamics, LearnerConfig, Method, Recipe, Semantics, Start};
@@ -157,7 +158,8 @@ pub struct ExperimentConfig {
     /// Adversarial training and evaluation: each training batch is replaced by what PGD makes of it, and every evaluation also
     /// attacks.
     pub norm: Adversarial,
-    /// Radius of the attack on training batches, in pixel values of 0 to 1.
+    /// Radius of the attack on training batches, in pixel values of 0 to 1. What stands here is complete by itself; who reads a
+    /// configuration in parts takes what is left out from its norm ([`Self::complete_attacks`]).
     pub train_eps: f32,
     /// Number of its steps.
     pub train_step: u32,
@@ -308,6 +310,13 @@ impl ExperimentConfig {
         if self.micro_batch == 0 { self.batch_size } else { self.micro_batch.min(self.batch_size) }
     }
 
+    /// Whether some pass of an epoch over so many samples has one sample alone: the rest of the last batch, or of one in parts.
+    pub fn has_single_sample(&self, samples: usize) -> bool {
+        let (batch, part) = (self.batch_size.max(1), self.samples_a_pass().max(1));
+        let alone = |batch: usize| batch > 0 && (part == 1 || batch % part == 1);
+        (samples >= batch && alone(batch)) || alone(samples % batch)
+    }
+
     /// How its networks are trained.
     pub fn training(&self) -> Training {
         let in_parts = self.samples_a_pass() < self.batch_size;
@@ -323,29 +332,9 @@ impl ExperimentConfig {
         out
     }
 
-    /// The attack on training batches.
-    pub fn train_attack(&self) -> Option<PgdConfig> {
-        let norm = self.norm.norm()?;
-        Some(PgdConfig {
-            norm,
-            eps: self.train_eps,
-            step: self.train_gamma,
-            iterations: self.train_step,
-            random_start: self.train_randinit,
-            targeted: false,
-        })
-    }
-    /// The attack of evaluations.
-    pub fn test_attack(&self) -> Option<PgdConfig> {
-        let norm = self.norm.norm()?;
-        Some(PgdConfig {
-            norm,
-            eps: self.test_eps,
-            step: self.test_gamma,
-            iterations: self.test_step,
-            random_start: self.test_randinit,
-            targeted: false,
-        })
+    /// Whether it asks for hardness scores: its subset ranks by one, or it names a file of them. Others are neither made nor needed.
+    pub fn asks_for_scores(&self) -> bool {
+        self.subset.needs_scores() || !self.scores.is_empty()
     }
 
     /// The network at its width.
@@ -372,9 +361,9 @@ impl ExperimentConfig {
         Ok(digest(self.canonical_json()?.as_bytes()))
     }
 
-    /// The fields that differ from the defaults, as (name, JSON value) pairs in field order.
+    /// The fields that differ from the defaults (radii and steps of attacks from those of their norm), as (name, JSON value) pairs in field order.
     pub fn non_defaults(&self) -> Result<Vec<(String, serde_json::Value)>> {
-        let defaults = Self::default().fields()?;
+        let defaults = Self { norm: Adversarial::None, ..Self::default().attacked_in(self.norm) }.fields()?;
         Ok(self.fields()?.into_iter().filter(|(k, v)| defaults.get(k) != Some(v)).collect())
     }
 

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::device::info::DeviceInfo;
 
+mod metric;
+pub use metric::Metric;
+
 /// One learner as it enters the ring.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnerInfo {
@@ -28,10 +31,16 @@ pub struct LearnerInfo {
     pub dense_macs: u64,
     /// The same at this learner's non-zeros.
     pub macs: u64,
-    /// FLOPs of one training step of this learner at full batch (forward, two gradients; 2 a multiply-accumulate).
+    /// FLOPs of one full training step of this learner (forward, two gradients; 2 a multiply-accumulate), over [`Self::batch`] samples.
     pub flops_per_step: u64,
     /// Training samples of its subset.
     pub samples: usize,
+    /// Samples of a full step, no more than there are; 0 in files of before.
+    #[serde(default)]
+    pub batch: usize,
+    /// Training FLOPs of the dense parent that it starts from, where they are known; 0 without one.
+    #[serde(default)]
+    pub parent_flops: f64,
     /// Device bytes of weights, moments, masks and indices; gradients live in what a step shares.
     pub weight_bytes: u64,
     /// Layer name, weights, active weights.
@@ -144,7 +153,7 @@ pub struct TopologyReport {
     pub active_parameters: u64,
     /// Multiply-accumulates of one image's forward pass at the active weights.
     pub macs: u64,
-    /// FLOPs of a training step at full batch.
+    /// FLOPs of a full training step.
     pub flops_per_step: u64,
     /// Device bytes of weights, moments, masks and indices; gradients live in what a step shares.
     pub weight_bytes: u64,
@@ -182,6 +191,9 @@ pub enum Event {
         config_hash: String,
         /// Device bytes allocated in all.
         device_bytes: u64,
+        /// What the run is judged by; files of before do not say it.
+        #[serde(default)]
+        judged_by: Option<Metric>,
     },
     /// Some steps were made; at most one of these a learner and slice.
     Progress {
@@ -212,7 +224,7 @@ pub enum Event {
         /// What the evaluation gave.
         #[serde(flatten)]
         scores: Box<Evaluation>,
-        /// Cumulative training FLOPs.
+        /// Training FLOPs so far, those of the dense parent and of dense gradients included.
         flops: f64,
         /// Seconds of training (without evaluation) so far.
         seconds: f64,
@@ -325,6 +337,9 @@ pub struct LearnerSummary {
     pub active_parameters: u64,
     /// FLOPs of a training step.
     pub flops_per_step: u64,
+    /// Training FLOPs in all, those of the dense parent and of dense gradients included; 0 in files of before.
+    #[serde(default)]
+    pub flops: f64,
     /// Median measured milliseconds a step.
     pub ms_per_step: f64,
     /// The last evaluation.

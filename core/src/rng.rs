@@ -20,7 +20,8 @@ pub enum Purpose {
     Augmentation = 4,
     /// Random growth; epoch = update number, index = weight tensor.
     Growth = 5,
-    /// Parts of a dataset; epoch 0 = random subsets, 1 = their limits, 2 = `p_data`, 3 = validation, 4 = a folder's test images, 5 = random scores.
+    /// Parts of a dataset; epoch 0 = random subsets, 1 = their limits, 2 = `p_data`, 3 = validation, 4 = a folder's test images, 5 = random scores,
+    /// 6 = limits of files.
     Subset = 6,
     /// The built-in procedural images; index = image.
     BuiltIn = 7,

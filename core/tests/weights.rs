@@ -75,7 +75,7 @@ fn losses(data: &Dataset, state: &StateDict) -> Vec<f32> {
 fn pytorch_reads_a_file_by_the_documented_lines_and_its_files_are_read() {
     for normalization in Normalization::ALL {
         let (mean, std) = normalization.mean_std();
-        let channels = if matches!(normalization, Normalization::BuiltInGrey | Normalization::Mnist) { 1 } else { 3 };
+        let channels = normalization.channels().unwrap_or(3);
         let list = |v: [f32; 4]| v[..channels].iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(", ");
         let line = format!("\"{normalization}\": ([{}], [{}]),", list(mean), list(std));
         assert!(DOCS.contains(&line), "docs/weights.md lacks {line}");

@@ -53,12 +53,15 @@ fn rows(race: &Race, batch: usize) -> Vec<Row> {
         row("Times faster, of ideal", "Measured speed-up over dense, and the one that the FLOPs alone would give", &|l| {
             against_dense(l, race.dense().as_ref())
         }),
-        row(&format!("{unit} a step"), "Forward and both gradients at full batch, 2 a multiply-accumulate", &|l| {
+        row(&format!("{unit} a step"), "Forward and both gradients of a full step, 2 a multiply-accumulate", &|l| {
             number::three(l.now.flops_per_step as f64 / size)
         }),
+        row("Training so far", "All of it, with the dense parent's and dense gradients, at the end of the last epoch", &|l| {
+            number::flops(l.epochs.last().map_or(l.info.parent_flops, |e| e.flops))
+        }),
         row("GFLOP/s", "Work a step over measured time", &|l| measured(l, |ms| number::three(l.now.flops_per_step as f64 / ms / 1e6))),
-        row("Images a second", "Batch size over measured time", &|l| {
-            measured(l, |ms| number::count((batch as f64 / ms * 1e3).round() as u64))
+        row("Images a second", "Images a step over measured time", &|l| {
+            measured(l, |ms| number::count((batch.min(l.info.samples) as f64 / ms * 1e3).round() as u64))
         }),
         row("Weights in memory", "Weights, moments, masks and indices on the device", &|l| number::bytes(l.now.weight_bytes)),
     ]

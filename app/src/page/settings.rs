@@ -99,14 +99,20 @@ fn setting(lab: Lab, of: &'static Setting) -> AnyView {
                 kit::input(slider, at, shown, never(), move |text| parse_f64(&text).is_some_and(|p| write(&(p / 100.0).to_string())));
             return kit::field("field", words(of.label), shown, of.why, slider);
         }
-        Kind::Eps(most) => {
-            let at = told(move || value.with(|v| format!("{:.0}", parse_f64(v).unwrap_or(0.0) * 255.0)));
-            let shown = told(move || format!("{}/255", at.get()));
-            let slider = Input { kind: "range", label: "", testid: of.name, min: "0", max: most, step: "1" };
-            let slider = kit::input(slider, at, shown, never(), move |text| {
-                parse_f64(&text).is_some_and(|k| write(&(k as f32 / 255.0).to_string()))
-            });
-            return kit::field("field", words(of.label), shown, of.why, slider);
+        Kind::Eps(linf, l2) => {
+            let in_l2 = holds(move || lab.fields.with(|f| link::value(f, "norm") == "l2"));
+            let slider = move |most: &'static str, parts: f64, shows: fn(&str, f64) -> String| {
+                let at = told(move || value.with(|v| format!("{:.0}", parse_f64(v).unwrap_or(0.0) * parts)));
+                let shown = told(move || value.with(|v| shows(v, parts)));
+                let slider = Input { kind: "range", label: "", testid: of.name, min: "0", max: most, step: "1" };
+                let slider = kit::input(slider, at, shown, never(), move |text| {
+                    parse_f64(&text).is_some_and(|k| write(&(k as f32 / parts as f32).to_string()))
+                });
+                kit::field("field", words(of.label), shown, of.why, slider)
+            };
+            let pixels = move || slider(linf, 255.0, |v, parts| format!("{:.0}/255", parse_f64(v).unwrap_or(0.0) * parts));
+            let length = move || slider(l2, 20.0, |v, _| number::fixed(parse_f64(v).unwrap_or(0.0), 2));
+            return kit::part("", vec![kit::made(Box::new(move || if in_l2.get() { length() } else { pixels() }))]);
         }
     };
     kit::part("", vec![kit::field("field inline", words(of.label), words(""), of.why, control), kit::says("note", "", wrong.into())])
@@ -222,7 +228,9 @@ pub fn hardness(lab: Lab) -> AnyView {
 fn archive(lab: Lab) -> AnyView {
     let wanted = holds(move || lab.config.with(|c| c.dataset == DatasetName::Cifar10));
     let busy = holds(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));
-    let file = kit::file(say::ARCHIVE_FILE, "archive-input", ".gz,.tgz,application/gzip", busy, move |file| lab.drop_archive(&file));
+    let file = kit::file(say::ARCHIVE_FILE, "archive-input", ".gz,.tgz,.tar,application/gzip,application/x-tar", busy, move |file| {
+        lab.drop_archive(&file)
+    });
     kit::when(wanted, "", vec![kit::folded("", say::ARCHIVE, vec![kit::says("quiet", "", words(say::ARCHIVE_ABOUT)), file])])
 }
 

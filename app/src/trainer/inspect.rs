@@ -171,11 +171,11 @@ impl Trainer {
     /// Sends the answers to all test images, and what is known of these.
     fn post_samples(&self) {
         let (Some(session), Some(answers)) = (&self.session, &self.inspections.answers) else { return };
-        let (data, count) = (session.dataset(), session.test_count());
-        let column = self.ranking.as_ref().filter(|c| c.test.len() >= count);
-        let mut bytes: Vec<u8> = data.test.labels.iter().take(count).map(|label| *label as u8).collect();
+        let (data, samples, count) = (session.dataset(), session.test_samples(), session.test_count());
+        let column = self.ranking.as_ref().filter(|c| c.test.len() == data.test.len());
+        let mut bytes: Vec<u8> = samples.iter().map(|i| data.test.labels[*i as usize] as u8).collect();
         match column {
-            Some(column) => bytes.extend(column.test.iter().take(count).flat_map(|score| score.to_le_bytes())),
+            Some(column) => bytes.extend(samples.iter().flat_map(|i| column.test[*i as usize].to_le_bytes())),
             None => bytes.resize(5 * count, 0),
         }
         for answers in answers {
@@ -217,11 +217,10 @@ async fn examine(session: &mut Session, question: &Examination, attachment: &JsV
     let (classes, count, epoch) = (data.classes.clone(), session.test_count(), session.epochs_done());
     let answer = |label, probabilities| Message::Examined { id, epoch, extent: [c, h, w], probabilities, label, classes, count };
     let known = match question.picture {
-        Picture::Test(index) => data
-            .test
-            .labels
-            .get(index as usize)
-            .map(|label| (data.test.bytes[index as usize * size..][..size].to_vec(), Some(*label), u64::from(index))),
+        Picture::Test(place) => session.test_samples().get(place as usize).map(|&index| {
+            let at = index as usize;
+            (data.test.bytes[at * size..][..size].to_vec(), Some(data.test.labels[at]), u64::from(index))
+        }),
         Picture::Own => {
             attachment.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).filter(|b| b.len() == size).map(|bytes| (bytes, None, 0))
         }

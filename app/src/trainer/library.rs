@@ -169,12 +169,15 @@ impl Library {
         Ok(data.finish()?)
     }
 
-    /// Checks the official archive and keeps it, in memory and in this browser. Returns the counts of its images.
+    /// Checks an official archive (binary or for Python, compressed or not) and keeps it, in memory and in this browser. Returns the counts of its images.
     pub async fn keep_archive(&mut self, file: &File, out: &Outbox) -> Result<(usize, usize), Halt> {
         out.loading("Checking the archive", None).await;
         let name = file.name();
-        let broken = |e| Error::format(&name, "a complete gzip-compressed tar archive", stream::words(e));
-        let content = stream::gunzip(file, cifar::CIFAR10.largest_content()).await.map_err(broken)?;
+        // No browser decompresses what follows the first piece.
+        let whole =
+            "a complete gzip-compressed tar archive, or a plain one (one compressed in several pieces has to be decompressed first)";
+        let broken = |e| Error::format(&name, whole, stream::words(e));
+        let content = stream::content(file, cifar::CIFAR10.largest_content()).await.map_err(broken)?;
         let data = cifar::CIFAR10.from_tar(&name, Cursor::new(content))?;
         let (manifest, parts) = chunks::pack(&data, chunks::DEFAULT_CHUNK)?;
         let store = Store::open().await;

@@ -37,19 +37,26 @@ pub async fn read(stream: ReadableStream, bytes: &mut Vec<u8>, more: &mut dyn Fn
     }
 }
 
-/// The content of a gzip-compressed file, cut off soon after `most` bytes.
+/// The content of a file, decompressed where it is gzip-compressed, and cut off soon after `most` bytes.
 ///
 /// # Errors
-/// The browser's, where the file cannot be read, is not compressed like this, or is damaged.
-pub async fn gunzip(file: &File, most: u64) -> Result<Vec<u8>, JsValue> {
-    let through = DecompressionStream::new("gzip")?;
+/// The browser's, where the file cannot be read, or is damaged.
+pub async fn content(file: &File, most: u64) -> Result<Vec<u8>, JsValue> {
+    let start = JsFuture::from(file.slice_with_i32_and_i32(0, 2)?.array_buffer()).await?;
+    let compressed = Uint8Array::new(&start).to_vec() == [0x1f, 0x8b];
+    let stream = if compressed {
+        let through = DecompressionStream::new("gzip")?;
+        file.stream().pipe_through(&through)
+    } else {
+        file.stream()
+    };
     let (mut bytes, mut left) = (Vec::new(), most);
     let mut more = |came| {
         let goes_on = left >= came;
         left = left.saturating_sub(came);
         goes_on
     };
-    read(file.stream().pipe_through(&through), &mut bytes, &mut more).await?;
+    read(stream, &mut bytes, &mut more).await?;
     Ok(bytes)
 }
 

@@ -12,8 +12,8 @@ pub enum Kind {
     Real(&'static str, &'static str),
     /// Part of something, from 5 to 100 %.
     Share,
-    /// A change of pixel values, in 255ths, up to so many.
-    Eps(&'static str),
+    /// A radius: a change of pixel values in 255ths, or a Euclidean length in twentieths, up to so many of each.
+    Eps(&'static str, &'static str),
     /// Yes or no.
     Check,
     /// One of these: value and label.
@@ -77,11 +77,11 @@ pub const ATTACK: &[Setting] = &[
     of(
         "train_eps",
         "In training by",
-        Eps("32"),
-        "The radius of the ball: 8/255 is what most papers use in Linf. In L2 the same field counts 255ths of a unit.",
+        Eps("32", "40"),
+        "The radius of the ball: 8/255 is what most papers use in Linf, and 0.5 in L2, where it is the length of the whole change.",
     ),
     of("train_step", "Steps of the attack in training", Whole("1", "100"), "Each step costs about two thirds of a training step."),
-    of("test_eps", "In the test by", Eps("32"), "Robust accuracy is measured at this radius."),
+    of("test_eps", "In the test by", Eps("32", "40"), "Robust accuracy is measured at this radius. At 0 it is accuracy on clean images."),
     of("test_step", "Steps of the attack in the test", Whole("1", "200"), "More steps make the attack stronger and the evaluation slower."),
 ];
 /// Balanced classes.
@@ -209,9 +209,9 @@ pub const DIFFERS: &str = "These settings differ from the race that runs. Stop o
 /// Folded.
 pub const ARCHIVE: &str = "Bring your own archive";
 /// About it.
-pub const ARCHIVE_ABOUT: &str = "If this server has no CIFAR-10, choose (or drop here) the official cifar-10-binary.tar.gz. It is checked, kept in this browser, and goes nowhere.";
+pub const ARCHIVE_ABOUT: &str = "If this server has no CIFAR-10, choose (or drop here) the official cifar-10-binary.tar.gz or cifar-10-python.tar.gz, or either as .tar. It is checked, kept in this browser, and goes nowhere.";
 /// Its field.
-pub const ARCHIVE_FILE: &str = "The official archive cifar-10-binary.tar.gz";
+pub const ARCHIVE_FILE: &str = "The official archive cifar-10-binary.tar.gz or cifar-10-python.tar.gz";
 /// Label.
 pub const RATE: &str = "Learning rate from here on";
 /// Button.

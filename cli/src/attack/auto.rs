@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sparring_core::Device;
 use sparring_core::attack::autoattack::{Arena, Attack, AutoAttack, AutoAttackConfig};
 use sparring_core::data::Dataset;
+use sparring_core::data::limit::{How, Limited};
 use sparring_core::formats::StateDict;
 use sparring_core::net::Io;
 use sparring_core::net::NetConfig;
@@ -44,7 +45,10 @@ pub struct Target<'a> {
 /// How.
 pub struct Plan<'a> {
     pub config: AutoAttackConfig,
-    pub count: usize,
+    /// One part alone.
+    pub only: Option<Attack>,
+    /// The images that are attacked.
+    pub chosen: &'a Limited,
     pub batch: usize,
     /// Where the state is kept, if anywhere.
     pub save: Option<&'a Path>,
@@ -62,8 +66,15 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
     let classes = graph.classes;
     let net = Net::plan(device, &mut scratch, io, state, NetConfig { graph, n, placements, training: OptimizerName::Sgd.into() })?;
     let arena = Arena::new(device, &mut scratch, &net, io, &plan.config)?;
-    let of = (identity, data.name.clone());
-    let fresh = AutoAttack::new(plan.config, classes, (0..plan.count as u32).collect())?;
+    let samples = &plan.chosen.samples;
+    // A state knows how many images it is of; which, only by the rule that chose them.
+    let drawn = if plan.chosen.how == How::Balanced { ", drawn by class" } else { "" };
+    let of = (identity, format!("{}{drawn}", data.name));
+    let fresh = AutoAttack::new(plan.config, classes, samples.clone())?;
+    let fresh = match plan.only {
+        Some(part) => fresh.only(&[part]),
+        None => fresh,
+    };
     let mut run = match plan.save.map(|path| load(console, path, &of, &fresh)).transpose()?.flatten() {
         Some(run) if plan.keep => bail!(
             "--export and --sheet need the images of the whole run, and {} of {} samples were attacked before: start with another --state",
@@ -74,10 +85,11 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
         None => fresh,
     };
     let size: usize = data.image_bytes();
-    let mut attacked =
-        Attacked { attempts: vec![Attempt { clean: (0, true), attacked: 0, robust: true }; plan.count], ..Attacked::default() };
+    let stands = |sample: &u32| Attempt { sample: *sample, clean: (0, true), robust: true, ..Attempt::default() };
+    let mut attacked = Attacked { attempts: samples.iter().map(stands).collect(), ..Attacked::default() };
     if plan.keep {
-        attacked.adversarial = data.test.bytes[..plan.count * size].iter().map(|b| f32::from(*b) / 255.0).collect();
+        let pixels = samples.iter().flat_map(|i| &data.test.bytes[*i as usize * size..][..size]);
+        attacked.adversarial = pixels.map(|b| f32::from(*b) / 255.0).collect();
     }
     let mut said = Instant::now();
     while !run.finished() {
@@ -88,7 +100,8 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
             }
         }
         for broken in pollster::block_on(run.advance(device, &arena, data, &data.test))? {
-            let i = broken.sample as usize;
+            // They are increasing.
+            let Ok(i) = samples.binary_search(&broken.sample) else { continue };
             attacked.attempts[i].robust = false;
             attacked.attempts[i].clean.1 &= broken.part != Attack::Clean;
             if plan.keep {
@@ -107,7 +120,7 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
     }
     arena.free(device);
     for warning in &run.warnings {
-        console.say(format_args!("warning   {warning}"));
+        console.tell(format_args!("warning   {warning}"));
     }
     Ok((attacked, run))
 }
@@ -120,7 +133,7 @@ fn load(console: Console, path: &Path, of: &(String, String), fresh: &AutoAttack
         Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
     };
     let saved: Saved = serde_json::from_slice(&bytes).with_context(|| format!("{} is no state of AutoAttack", path.display()))?;
-    if saved.of != *of || saved.run.config != fresh.config || saved.run.total != fresh.total {
+    if saved.of != *of || saved.run.config != fresh.config || saved.run.parts() != fresh.parts() || saved.run.total != fresh.total {
         bail!("{} is of another checkpoint, other data or other settings; name another file, or remove it", path.display());
     }
     console.say(format_args!("resumed   {} of {} samples stand", saved.run.robust().count(), saved.run.total));

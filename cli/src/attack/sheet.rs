@@ -32,7 +32,9 @@ pub fn draw(result: &Attacked, data: &Dataset) -> Result<Sheet> {
     let mut rgb = vec![255u8; width * height * 3];
     let mut lines = Vec::new();
     for (row, &i) in order.iter().enumerate() {
-        let bytes = &data.test.bytes[i * size..][..size];
+        let attempt = result.attempts[i];
+        let sample = attempt.sample as usize;
+        let bytes = &data.test.bytes[sample * size..][..size];
         let adversarial = &result.adversarial[i * size..][..size];
         let value = |column: usize, at: usize| {
             let clean = f32::from(bytes[at]) / 255.0;
@@ -56,10 +58,9 @@ pub fn draw(result: &Attacked, data: &Dataset) -> Result<Sheet> {
             }
         }
         let name = |class: u16| data.classes.get(usize::from(class)).map_or("?", String::as_str);
-        let attempt = result.attempts[i];
         lines.push(format!(
-            "image {i}, a {}: taken for {} clean, for {} attacked",
-            name(data.test.labels[i]),
+            "image {sample}, a {}: taken for {} clean, for {} attacked",
+            name(data.test.labels[sample]),
             name(attempt.clean.0),
             name(attempt.attacked)
         ));

@@ -19,12 +19,23 @@ use crate::console::{Console, Stopped};
 /// What became of one sample.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attempt {
+    /// Its index in the test file.
+    pub sample: u32,
     /// The answer to the clean image, and whether it is right.
     pub clean: (u16, bool),
     /// The answer to the adversarial image that was kept.
     pub attacked: u16,
     /// Right before, and after every restart.
     pub robust: bool,
+    /// Taken for the target after a restart.
+    pub hit: bool,
+}
+
+impl Attempt {
+    /// Whether the attack has what it wants: the target's answer, else any wrong one.
+    fn broken(&self, target: Option<u32>) -> bool {
+        if target.is_some() { self.hit } else { !self.robust }
+    }
 }
 
 /// What an attack came to.
@@ -41,6 +52,9 @@ impl Attacked {
     }
     pub fn robust(&self) -> usize {
         self.attempts.iter().filter(|o| o.robust).count()
+    }
+    pub fn hits(&self) -> usize {
+        self.attempts.iter().filter(|o| o.hit).count()
     }
 }
 
@@ -69,18 +83,18 @@ impl<'a> Victim<'a> {
         Ok(Self { device, io, attack, net, programs, pgd, batch: HostBatch::default() })
     }
 
-    /// Attacks the first `count` test images. `how`: seed, restarts, target class.
+    /// Attacks these test images. `how`: seed, restarts, target class, of which none of them is.
     pub async fn attack(
         &mut self,
         console: Console,
         data: &Dataset,
-        count: usize,
+        samples: &[u32],
         how: (u64, u32, Option<u32>),
         keep: bool,
         stop: &AtomicBool,
     ) -> Result<Attacked> {
         let mut all = Attacked::default();
-        let samples: Vec<u32> = (0..count as u32).collect();
+        let count = samples.len();
         let mut said = std::time::Instant::now();
         for part in samples.chunks(self.net.n) {
             if stop.load(Ordering::Relaxed) {
@@ -91,7 +105,8 @@ impl<'a> Victim<'a> {
                 said = std::time::Instant::now();
                 let done = all.attempts.len();
                 let share = |n: usize| number::percent(n as f64 / done as f64, 2);
-                console.say(format_args!("{done:>6} of {count}  clean {}  robust {}", share(all.clean()), share(all.robust())));
+                let (word, n) = if how.2.is_some() { ("targeted success", all.hits()) } else { ("robust", all.robust()) };
+                console.say(format_args!("{done:>6} of {count}  clean {}  {word} {}", share(all.clean()), share(n)));
             }
         }
         Ok(all)
@@ -116,7 +131,11 @@ impl<'a> Victim<'a> {
         let mut attempts: Vec<Attempt> = clean
             .iter()
             .zip(&labels)
-            .map(|(&answer, &label)| Attempt { clean: (answer, answer == label), attacked: answer, robust: answer == label })
+            .zip(samples)
+            .map(|((&answer, &label), &sample)| {
+                let right = answer == label;
+                Attempt { sample, clean: (answer, right), attacked: answer, robust: right, hit: false }
+            })
             .collect();
         let size = c * h * w;
         let mut images = vec![0.0; if keep { samples.len() * size } else { 0 }];
@@ -134,16 +153,17 @@ impl<'a> Victim<'a> {
             };
             for (lane, (attempt, &answer)) in attempts.iter_mut().zip(&answers).enumerate() {
                 // What is broken already keeps the image that broke it.
-                if restart > 0 && !attempt.robust {
+                if restart > 0 && attempt.broken(target) {
                     continue;
                 }
                 attempt.attacked = answer;
                 attempt.robust &= answer == labels[lane];
+                attempt.hit |= target.is_some_and(|target| u32::from(answer) == target);
                 if keep {
                     images[lane * size..][..size].copy_from_slice(&pixels[lane * size..][..size]);
                 }
             }
-            if attempts.iter().all(|attempt| !attempt.robust) {
+            if attempts.iter().all(|attempt| attempt.broken(target)) {
                 break;
             }
         }

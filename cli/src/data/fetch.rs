@@ -74,6 +74,22 @@ impl Kind {
             Self::TinyImageNet => "Tiny ImageNet",
         }
     }
+    /// Folders that its archives unpack to.
+    fn folders(self) -> &'static [&'static str] {
+        match self {
+            Self::Cifar10 => &cifar::FOLDERS,
+            Self::Cifar100 => &cifar100::FOLDERS,
+            Self::TinyImageNet => &[tinyimagenet::FOLDER],
+        }
+    }
+    /// The archive for Python, and its published MD5.
+    fn python(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Cifar10 => Some(("cifar-10-python.tar.gz", cifar::PYTHON_MD5)),
+            Self::Cifar100 => Some(("cifar-100-python.tar.gz", cifar100::PYTHON_MD5)),
+            Self::TinyImageNet => None,
+        }
+    }
     fn archive(self) -> &'static str {
         match self {
             Self::Cifar10 => "cifar-10-binary.tar.gz",
@@ -159,7 +175,9 @@ impl Fetcher {
         let dataset = self.form.from_packed(&old.display().to_string(), read_file(&old, MAX_ARCHIVE)?)?;
         let origin = Origin { source: "checked records of an earlier version".into(), ..Origin::default() };
         let stored = self.store.save(Kind::Cifar10.name(), &dataset, None, origin)?;
-        fs::remove_file(&old).with_context(|| old.display().to_string())?;
+        if stored.path.exists() {
+            fs::remove_file(&old).with_context(|| old.display().to_string())?;
+        }
         Ok(Some(stored))
     }
 
@@ -170,7 +188,7 @@ impl Fetcher {
         {
             return Ok(stored);
         }
-        let _lock = self.store.lock()?;
+        let _lock = self.store.lock();
         // Somebody else may have fetched it while this process waited.
         if from.is_none()
             && let Some(stored) = self.stored_or_complain(kind)
@@ -194,11 +212,44 @@ impl Fetcher {
     fn given(&self, kind: Kind, path: &Path) -> Result<Content> {
         let name = path.display().to_string();
         say(format_args!("reading {name}"));
+        if path.is_dir() {
+            return self.unpacked(kind, path);
+        }
         let bytes = read_file(path, MAX_ARCHIVE)?;
-        let official = archive::check_md5(&name, &bytes, &self.sources.official[kind as usize].md5).is_ok();
-        let source =
-            if official { format!("{} (official)", kind.archive()) } else { format!("{name}, not the official {}", kind.archive()) };
+        let is = |md5: &str| archive::check_md5(&name, &bytes, md5).is_ok();
+        let source = match kind.python() {
+            _ if is(&self.sources.official[kind as usize].md5) => format!("{} (official)", kind.archive()),
+            Some((archive, md5)) if is(md5) => format!("{archive} (official)"),
+            _ => format!("{name}, not the official {}", kind.archive()),
+        };
         self.content(kind, &name, &bytes, source)
+    }
+
+    /// What an archive unpacks to: that folder itself, or the one that it lies in.
+    fn unpacked(&self, kind: Kind, path: &Path) -> Result<Content> {
+        let within = kind.folders().iter().map(|folder| path.join(folder)).find(|folder| folder.is_dir());
+        let folder = within.unwrap_or_else(|| path.to_owned());
+        let shown = folder.display().to_string();
+        let wrong = |e: anyhow::Error| sparring_core::Error::format(&shown, "files that can be read", format!("{e:#}"));
+        let read = |name: &str, most: u64| {
+            let file = folder.join(name);
+            if file.is_file() { read_file(&file, most).map(Some).map_err(wrong) } else { Ok(None) }
+        };
+        let (dataset, groups, skipped) = match kind {
+            Kind::Cifar10 => (self.form.from_folder(&shown, &read)?, None, Vec::new()),
+            Kind::Cifar100 => {
+                let (dataset, groups) = cifar100::from_folder(&shown, &read)?;
+                (dataset, Some(groups), Vec::new())
+            }
+            Kind::TinyImageNet => {
+                let (paths, pace) = (files_below(&folder)?, Pace::new("decoding", "pictures"));
+                let read = |i: usize, most: u64| read_file(&folder.join(&paths[i]), most).map_err(|e| format!("{e:#}"));
+                let (dataset, skipped) =
+                    tinyimagenet::from_files(&shown, &paths, &read, self.damaged, &|done, total| pace.at(done, total))?;
+                (dataset, None, skipped)
+            }
+        };
+        Ok(content(dataset, groups, skipped, format!("the folder {shown}")))
     }
 
     fn download(&self, kind: Kind) -> Result<Content> {
@@ -274,9 +325,28 @@ impl Fetcher {
                 (dataset, None, skipped)
             }
         };
-        skipped.iter().for_each(|s| say(format_args!("left out: {s}")));
-        Ok(Content { dataset, groups, origin: Origin { source, fingerprint: String::new(), skipped } })
+        Ok(content(dataset, groups, skipped, source))
     }
+}
+
+fn content(dataset: Dataset, groups: Option<Groups>, skipped: Vec<Skipped>, source: String) -> Content {
+    skipped.iter().for_each(|s| say(format_args!("left out: {s}")));
+    Content { dataset, groups, origin: Origin { source, fingerprint: String::new(), skipped } }
+}
+
+/// Paths of all files below a folder, from the folder on, with `/` between. Folders that are links are not entered.
+fn files_below(folder: &Path) -> Result<Vec<String>> {
+    let (mut paths, mut folders) = (Vec::new(), vec![String::new()]);
+    while let Some(prefix) = folders.pop() {
+        let here = folder.join(&prefix);
+        for entry in fs::read_dir(&here).with_context(|| format!("reading the folder {}", here.display()))? {
+            let entry = entry.with_context(|| format!("reading the folder {}", here.display()))?;
+            let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) { folders.push(path + "/") } else { paths.push(path) }
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 /// Runs a fetching program, showing how far it is, and turns its failure into an error with its own last words.

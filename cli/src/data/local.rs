@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use sparring_core::data::DatasetName;
 use sparring_core::data::packed::Origin;
 use sparring_core::data::pictures::{self, Damaged, Fault, Fit, Item, MAX_FILE};
-use sparring_core::data::{Dataset, Skipped, Transforms, Validation, idx, sha256};
+use sparring_core::data::{Dataset, Images, Skipped, Transforms, Validation, idx, sha256};
 use sparring_core::rng::{Purpose, Stream};
 
 use super::store::{Store, Stored, read_file};
@@ -25,7 +25,11 @@ const MAX_BYTES: usize = 16 << 30;
 /// The largest IDX file, compressed or not.
 const MAX_IDX: u64 = (1 << 30) + 16;
 /// Part of the fingerprint: changes when the same pictures give other images.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
+/// What the pictures to train on lie in, in any case.
+const TRAIN: [&str; 2] = ["train", "training"];
+/// What those to test on lie in, in any case; where there are several, the first that has class folders.
+const HELD_OUT: [&str; 7] = ["test", "testing", "val", "valid", "validation", "dev", "eval"];
 
 /// The dataset of a folder with MNIST's four files (plain or .gz). It is read in less than a second and kept nowhere else.
 pub fn mnist(folder: &Path) -> Result<Dataset> {
@@ -66,7 +70,7 @@ pub fn folder(store: &Store, folder: &Path, side: usize, damaged: Option<Damaged
     {
         return Ok(stored);
     }
-    let _lock = store.lock()?;
+    let _lock = store.lock();
     say(format_args!("reading {} pictures of {} classes in {}", scan.train.len() + scan.test.len(), scan.classes.len(), folder.display()));
     let (dataset, skipped) = scan.decode(folder, side, damaged.unwrap_or(Damaged::Skip))?;
     skipped.iter().for_each(|s| say(format_args!("left out: {s}")));
@@ -100,12 +104,11 @@ struct Scan {
 impl Scan {
     fn of(folder: &Path) -> Result<Self> {
         let mut skipped = Vec::new();
-        let has = |name: &str| folder.join(name).is_dir();
-        let test_name = ["test", "val"].into_iter().find(|name| has(name));
-        let (classes, train, test) = match test_name {
-            Some(test_name) if has("train") => {
-                let (classes, train) = class_folders(&folder.join("train"), "train/", &mut skipped)?;
-                let (test_classes, mut test) = class_folders(&folder.join(test_name), &format!("{test_name}/"), &mut skipped)?;
+        let split = Split::of(folder, &mut skipped)?;
+        let (classes, train, test) = match &split {
+            Split::Named { train: train_folder, held_out } => {
+                let (classes, train) = class_folders(&folder.join(train_folder), &format!("{train_folder}/"), &mut skipped)?;
+                let (test_classes, mut test) = class_folders(&folder.join(held_out), &format!("{held_out}/"), &mut skipped)?;
                 // Labels are those of the training classes.
                 test.retain_mut(|found| match classes.iter().position(|class| *class == test_classes[usize::from(found.item.label)]) {
                     Some(label) => {
@@ -113,15 +116,18 @@ impl Scan {
                         true
                     }
                     None => {
-                        Skipped::add(&mut skipped, "of a class that train/ lacks", &found.item.name);
+                        Skipped::add(&mut skipped, &format!("of a class that {train_folder}/ lacks"), &found.item.name);
                         false
                     }
                 });
                 (classes, train, test)
             }
-            _ => {
-                let (root, prefix) = if has("train") { (folder.join("train"), "train/") } else { (folder.to_owned(), "") };
-                let (classes, all) = class_folders(&root, prefix, &mut skipped)?;
+            Split::Drawn { train } => {
+                let (root, prefix) = match train {
+                    Some(train) => (folder.join(train), format!("{train}/")),
+                    None => (folder.to_owned(), String::new()),
+                };
+                let (classes, all) = class_folders(&root, &prefix, &mut skipped)?;
                 let (chosen, _) = Stream::new(TEST_SEED, Purpose::Subset, 4, 0).split(all.len(), all.len().div_ceil(10));
                 let (mut train, mut test) = (Vec::new(), Vec::new());
                 for (i, found) in (0u32..).zip(all) {
@@ -173,15 +179,16 @@ impl Scan {
             let read = |i: usize| read_file(&found[i].path, MAX_FILE).map_err(|e| Fault::Damaged(format!("{e:#}")));
             pictures::images(&items, read, Fit::Centre(side), damaged, &mut skipped, &|done| pace.at(before + done, count))
         };
-        let (train, test) = (load(&self.train, 0)?, load(&self.test, self.train.len())?);
-        if train.is_empty() || test.is_empty() {
+        let (mut train, mut test) = (load(&self.train, 0)?, load(&self.test, self.train.len())?);
+        let classes = without_empty(&self.classes, &mut train, &mut test, &mut skipped);
+        if classes.len() < 2 || train.is_empty() || test.is_empty() {
             let left_out = skipped.iter().map(Skipped::to_string).collect::<Vec<_>>().join("; ");
             bail!("{}: of {count} pictures too few can be read; left out: {left_out}", folder.display());
         }
         let (mean, std) = DatasetName::Folder.normalization().mean_std();
         let dataset = Dataset {
             name: DatasetName::Folder.to_string(),
-            classes: self.classes.clone(),
+            classes,
             extent: (3, side, side),
             mean,
             std,
@@ -194,6 +201,97 @@ impl Scan {
     }
 }
 
+/// How a folder divides its pictures.
+enum Split {
+    /// By folders beside each other.
+    Named { train: String, held_out: String },
+    /// Not: a tenth is drawn, of the folder named so or of all.
+    Drawn { train: Option<String> },
+}
+
+impl Split {
+    /// # Errors
+    /// Where a folder is there under two spellings, or what is held out has no class folders.
+    fn of(folder: &Path, skipped: &mut Vec<Skipped>) -> Result<Self> {
+        let folders: Vec<String> = entries(folder)?.into_iter().filter(|(_, path)| path.is_dir()).map(|(name, _)| name).collect();
+        let find = |names: &[&str]| -> Result<Vec<String>> {
+            let mut found = Vec::new();
+            for name in names {
+                let spelt: Vec<&String> = folders.iter().filter(|folder| folder.eq_ignore_ascii_case(name)).collect();
+                if let [first, second, ..] = spelt[..] {
+                    bail!("{}: {first}/ and {second}/ are both there; keep one of them", folder.display());
+                }
+                found.extend(spelt.into_iter().cloned());
+            }
+            Ok(found)
+        };
+        let classed =
+            |name: &str| Ok::<bool, anyhow::Error>(entries(&folder.join(name))?.iter().any(|(name, path)| path.is_dir() && is_class(name)));
+        // A folder of pictures with that name is a class of trains.
+        let mut train = None;
+        for name in find(&TRAIN)? {
+            if train.is_none() && classed(&name)? {
+                train = Some(name);
+            }
+        }
+        let Some(train) = train else { return Ok(Self::Drawn { train: None }) };
+        let (mut held_out, mut flat) = (None, Vec::new());
+        for name in find(&HELD_OUT)? {
+            if !classed(&name)? {
+                Skipped::add(skipped, "a held-out folder without class folders: its pictures have no labels", &format!("{name}/"));
+                flat.push(name);
+            } else if held_out.is_none() {
+                held_out = Some(name);
+            } else {
+                Skipped::add(skipped, "a further held-out folder", &format!("{name}/"));
+            }
+        }
+        match (held_out, flat.first()) {
+            (Some(held_out), _) => Ok(Self::Named { train, held_out }),
+            (None, None) => Ok(Self::Drawn { train: Some(train) }),
+            (None, Some(flat)) => bail!(
+                "{}: {flat}/ has no class folders, so its pictures have no labels to test by; sort them into {flat}/CLASS/, or move {flat}/ away \
+                 to have a tenth of {train}/ held out",
+                folder.display()
+            ),
+        }
+    }
+}
+
+/// Whether a folder of this name may be a class: notebooks, macOS, version control and Python leave folders that are none.
+fn is_class(name: &str) -> bool {
+    !name.starts_with('.') && !name.starts_with("__")
+}
+
+/// The classes that have an image to train on; labels follow, and test images of others are left out.
+fn without_empty(classes: &[String], train: &mut Images, test: &mut Images, skipped: &mut Vec<Skipped>) -> Vec<String> {
+    let mut label: Vec<Option<u16>> = vec![None; classes.len()];
+    train.labels.iter().for_each(|l| label[usize::from(*l)] = Some(0));
+    let mut kept = Vec::new();
+    for (class, label) in classes.iter().zip(&mut label) {
+        match label {
+            Some(label) => {
+                *label = kept.len() as u16;
+                kept.push(class.clone());
+            }
+            None => Skipped::add(skipped, "classes without a readable picture to train on", class),
+        }
+    }
+    if kept.len() == classes.len() {
+        return kept;
+    }
+    let size = test.bytes.len() / test.len().max(1);
+    let keep: Vec<usize> = (0..test.len()).filter(|i| label[usize::from(test.labels[*i])].is_some()).collect();
+    for i in (0..test.len()).filter(|i| label[usize::from(test.labels[*i])].is_none()) {
+        Skipped::add(skipped, "of a class without a readable picture to train on", &classes[usize::from(test.labels[i])]);
+    }
+    let bytes: Vec<u8> = keep.iter().flat_map(|i| test.bytes[i * size..][..size].iter().copied()).collect();
+    let relabel = |l: &u16| label[usize::from(*l)].unwrap_or_default();
+    *test = Images { bytes: bytes.into(), labels: keep.iter().map(|i| relabel(&test.labels[*i])).collect() };
+    train.labels = train.labels.iter().map(relabel).collect();
+    kept
+}
+
 /// Classes by name, and their pictures by name, in that order.
 fn class_folders(root: &Path, prefix: &str, skipped: &mut Vec<Skipped>) -> Result<(Vec<String>, Vec<Found>)> {
     let (mut classes, mut pictures) = (Vec::new(), Vec::new());
@@ -201,6 +299,10 @@ fn class_folders(root: &Path, prefix: &str, skipped: &mut Vec<Skipped>) -> Resul
         let shown = format!("{prefix}{name}");
         if !path.is_dir() {
             Skipped::add(skipped, "not in a class folder", &shown);
+            continue;
+        }
+        if !is_class(&name) {
+            Skipped::add(skipped, "folders whose name begins with . or __, which are no classes", &shown);
             continue;
         }
         let before = pictures.len();
@@ -238,6 +340,9 @@ fn picture(path: &Path, name: String, label: u16) -> Result<Found, &'static str>
     let kind = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     if meta.is_dir() {
         return Err("a folder inside a class folder");
+    }
+    if path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.')) {
+        return Err("hidden files, such as macOS puts beside others");
     }
     if !matches!(kind.as_str(), "png" | "jpg" | "jpeg") {
         return Err("not named .png, .jpg or .jpeg");

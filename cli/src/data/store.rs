@@ -1,7 +1,7 @@
 //! The data folder: one packed file a dataset, memory-mapped when read, and replaced whole when written.
 //!
 //! A file is written beside its place, synced, mapped, compared with its own checksum and only then renamed, under a lock:
-//! whatever is interrupted leaves nothing half-written behind.
+//! whatever is interrupted leaves nothing half-written behind. Where nothing can be written, images are used all the same, from memory.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -15,6 +15,7 @@ use sparring_core::data::packed::{self, Header, Origin};
 use sparring_core::data::{Dataset, Whole};
 
 use super::say;
+use crate::output::try_folder;
 
 /// The data folder: `SPARRING_DATA`, else `data` in the platform's cache folder.
 pub fn data_folder() -> Result<PathBuf> {
@@ -81,13 +82,32 @@ impl Store {
         Ok(Some(packed::read_header(&path.display().to_string(), (*whole).as_ref())?.0))
     }
 
-    /// Stores a dataset and returns it as it lies there, checked.
+    /// Stores a dataset and returns it as it lies there, checked. Where that fails it is returned all the same, and said.
     pub fn save(&self, name: &str, dataset: &Dataset, groups: Option<&Groups>, origin: Origin) -> Result<Stored> {
+        self.write(name, dataset, groups, &origin).or_else(|error| {
+            say(format_args!("warning: not kept, so these images will be read again next time: {error:#}"));
+            let mut packed = Vec::new();
+            packed::write(dataset, groups, origin, &mut packed)?;
+            let path = self.packed(name);
+            let (header, dataset) = packed::read(&path.display().to_string(), Arc::new(packed))?;
+            Ok(Stored { path, header, dataset })
+        })
+    }
+
+    /// Whether anything can be stored.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<()> {
+        try_folder(&self.folder).context("the data folder; SPARRING_DATA names another")
+    }
+
+    fn write(&self, name: &str, dataset: &Dataset, groups: Option<&Groups>, origin: &Origin) -> Result<Stored> {
         let path = self.packed(name);
         say(format_args!("storing {} in {}", megabytes((dataset.train.bytes.len() + dataset.test.bytes.len()) as u64), path.display()));
         write_atomic(
             &path,
-            |out| packed::write(dataset, groups, origin, out),
+            |out| packed::write(dataset, groups, origin.clone(), out),
             |partial| {
                 let stored = Stored::read(&path, partial)?;
                 stored.verify().map(|()| stored)
@@ -95,8 +115,13 @@ impl Store {
         )
     }
 
-    /// One fetch at a time in this folder; the lock goes with the process.
-    pub fn lock(&self) -> Result<File> {
+    /// One fetch at a time in this folder; the lock goes with the process. None where nothing can be written: nothing will be.
+    pub fn lock(&self) -> Option<File> {
+        let unwritable = |error: &anyhow::Error| say(format_args!("warning: nothing can be kept in the data folder: {error:#}"));
+        self.locked().inspect_err(unwritable).ok()
+    }
+
+    fn locked(&self) -> Result<File> {
         fs::create_dir_all(&self.folder).with_context(|| self.folder.display().to_string())?;
         let path = self.folder.join(".lock");
         let file = File::create(&path).with_context(|| path.display().to_string())?;
@@ -107,9 +132,10 @@ impl Store {
         Ok(file)
     }
 
-    /// A folder for what is fetched.
+    /// A folder for what is fetched; the system's, where this one cannot be written.
     pub fn temporary(&self) -> Result<Temporary> {
         Temporary::new(self.folder.join(".partial"))
+            .or_else(|_| Temporary::new(std::env::temp_dir().join(format!("sparring-fetch-{}", std::process::id()))))
     }
 }
 

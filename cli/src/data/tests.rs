@@ -252,6 +252,32 @@ fn cifar100_is_stored_once_for_both_labellings() {
 }
 
 #[test]
+fn unpacked_archives_are_read_where_they_lie() {
+    let folder = scratch("unpacked");
+    let fetcher = fetcher(&folder.0);
+    let from_archive = cifar10(&fetcher, Some(&official(&folder.0))).unwrap();
+    let unpacked = folder.0.join("downloads/cifar-10-batches-bin");
+    fs::create_dir_all(&unpacked).unwrap();
+    for (name, bytes) in
+        [("data_batch_1.bin", records(0)), ("test_batch.bin", records(1)), ("readme.html", vec![1]), ("._test_batch.bin", vec![1])]
+    {
+        fs::write(unpacked.join(name), bytes).unwrap();
+    }
+    // The folder itself, the one it lies in, and the folder under another name.
+    assert_eq!(cifar10(&fetcher, Some(&unpacked)).unwrap(), from_archive);
+    assert_eq!(cifar10(&fetcher, Some(&folder.0.join("downloads"))).unwrap(), from_archive);
+    let renamed = folder.0.join("renamed");
+    fs::rename(&unpacked, &renamed).unwrap();
+    assert_eq!(cifar10(&fetcher, Some(&renamed)).unwrap(), from_archive);
+    assert!(fetcher.store.header("cifar10").unwrap().unwrap().origin.source.starts_with("the folder "));
+    fs::write(renamed.join("test_batch.bin"), b"short").unwrap();
+    let message = format!("{:#}", cifar10(&fetcher, Some(&renamed)).unwrap_err());
+    assert!(message.contains("renamed: test_batch.bin: expected 6146 bytes, found 5 bytes"), "{message}");
+    fs::remove_file(renamed.join("test_batch.bin")).unwrap();
+    assert!(format!("{:#}", cifar10(&fetcher, Some(&renamed)).unwrap_err()).contains("found no test_batch"));
+}
+
+#[test]
 fn a_spoilt_pixel_is_found_by_verify() {
     let folder = scratch("spoilt");
     let fetcher = fetcher(&folder.0);

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use sparring_core::ExperimentConfig;
-use sparring_core::config::Scenario;
+use sparring_core::config::{Method, Scenario};
 use sparring_core::record::comparison::{Comparison, Difference, Estimate, Mean, Metric, Outcome};
 use sparring_figures::forest::{self, Columns, Forest};
 use sparring_figures::html::{self, Row, escape};
@@ -63,9 +63,8 @@ impl Styles {
             }
         }
         // A control's name is that of its learner, and on what it was trained.
-        let family = |m: &&Mean| (m.learner.split(" on ").next().unwrap_or(&m.learner).to_owned(), m.density >= 1.0);
-        let families: Vec<(String, bool)> = learners.iter().map(family).collect();
-        let tones = Tone::by_family(families.iter().map(|(family, dense)| (family.as_str(), *dense)));
+        let families = learners.iter().map(|m| m.learner.split(" on ").next().unwrap_or(&m.learner));
+        let tones = Tone::by_family(families.map(|family| (family, family == Method::Dense.name())));
         Self(learners.iter().zip(tones).map(|(m, tone)| (m.learner.clone(), tone.classes(m.control))).collect())
     }
     fn of(&self, learner: &str) -> &str {
@@ -277,7 +276,7 @@ mod tests {
                 members.push(Member { seed, fraction, learners });
             }
         }
-        let comparison = Comparison::new(Some(Scenario::Nature), &members);
+        let comparison = Comparison::new(Metric::HardHalf, &members);
         let places = members.iter().map(|m| MemberRun {
             config: ExperimentConfig { seed: m.seed, p_data: m.fraction, ..Default::default() },
             path: Path::new("runs").join(format!("a<b-{}", m.seed)),

@@ -89,9 +89,10 @@ impl Adversary {
         self.io.adversarial.buffer()
     }
 
-    /// FLOPs of the attack on a training batch: a forward pass and a gradient of its input for each step.
-    pub fn training_flops(&self, net: &Net, batch: usize) -> u64 {
-        2 * batch as u64 * 2 * u64::from(self.train.config.iterations) * net.active_macs()
+    /// FLOPs of the attack on a training batch, for a network of so many multiply-accumulates an image: a forward pass and a gradient of
+    /// its input for each step.
+    pub fn training_flops(&self, macs: u64, batch: usize) -> u64 {
+        2 * batch as u64 * 2 * u64::from(self.train.config.iterations) * macs
     }
 
     /// Makes the batch in the io buffers adversarial, with the network in train mode.

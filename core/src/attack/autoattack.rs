@@ -174,6 +174,11 @@ impl AutoAttack {
         self
     }
 
+    /// The parts that it consists of.
+    pub fn parts(&self) -> &[Attack] {
+        &self.parts
+    }
+
     /// Parts, and the rank of the target class of targeted ones: each goes over the samples that still stand.
     fn stages(&self) -> Vec<(Attack, usize)> {
         let targets = self.config.targets.min(self.classes - 1);

@@ -26,7 +26,26 @@ crate::names::named_enum! {
     }
 }
 
+/// Radius and length of a step that the field takes in a norm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usual {
+    /// Radius.
+    pub eps: f32,
+    /// Length of a step.
+    pub step: f32,
+}
+
 impl Norm {
+    /// What is usual for small images. `linf`: 8/255 in steps of 2/255 (Madry et al. 2018, and the paper's code). `l2`: 0.5 in steps of
+    /// 0.1, as the `robustness` library trains and tests CIFAR-10 (Engstrom et al. 2019: `--eps 0.5 --attack-lr 0.1`); 0.5 is also the
+    /// radius of RobustBench.
+    pub fn usual(self) -> Usual {
+        match self {
+            Self::Linf => Usual { eps: 8.0 / 255.0, step: 2.0 / 255.0 },
+            Self::L2 => Usual { eps: 0.5, step: 0.1 },
+        }
+    }
+
     /// The radius to project with, so that what f32 makes of `clean + perturbation` is inside `eps` exactly. Rounding moves a pixel
     /// in 0..=1 by at most 2^-25; in the Euclidean norm the length itself is computed to a millionth.
     pub fn safe_radius(self, eps: f32, pixels: usize) -> f32 {

@@ -55,7 +55,39 @@ impl PgdConfig {
         }
         Ok(())
     }
+    /// Why it looks for nothing, where it does not: all it can do then is to start at random.
+    pub fn idle(&self) -> Option<&'static str> {
+        if self.eps == 0.0 {
+            Some("its radius is 0")
+        } else if self.iterations == 0 {
+            Some("it has no steps")
+        } else if self.step == 0.0 {
+            Some("its steps have the length 0")
+        } else {
+            None
+        }
+    }
+    /// Why it is weaker than anybody is likely to mean, in words; nothing of one that is idle.
+    pub fn weakness(&self) -> Option<String> {
+        if self.idle().is_some() {
+            return None;
+        }
+        let Self { norm, eps, step, iterations, .. } = *self;
+        let usual = norm.usual();
+        if norm == Norm::L2 && eps < LEAST_L2 {
+            return Some(format!(
+                "a radius of {eps} in l2 is the length of the whole image's change, which is next to nothing; {} is usual",
+                usual.eps
+            ));
+        }
+        let reach = f64::from(step) * f64::from(iterations);
+        (reach < 0.999 * f64::from(eps))
+            .then(|| format!("{iterations} steps of {step} do not cross the radius of {eps}: take more of them, or longer ones"))
+    }
 }
+
+/// A Euclidean radius below this is taken for one of the other norm: the smallest in use on small images is 0.25.
+const LEAST_L2: f32 = 0.1;
 
 /// Where an attack starts.
 #[derive(Clone, Copy, Debug)]
@@ -181,5 +213,36 @@ impl Pgd {
         self.run(device, gradient, step, start)?;
         self.starts.set(values);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::Usual;
+
+    #[test]
+    fn an_attack_that_does_nothing_or_little_is_known() {
+        let usual = |norm: Norm| {
+            let Usual { eps, step } = norm.usual();
+            PgdConfig { norm, eps, step, iterations: 10, random_start: true, targeted: false }
+        };
+        for norm in [Norm::Linf, Norm::L2] {
+            let attack = usual(norm);
+            assert_eq!((attack.idle(), attack.weakness()), (None, None), "{norm}");
+            assert_eq!(PgdConfig::fgsm(norm, attack.eps).weakness(), None);
+            for (idle, why) in [
+                (PgdConfig { eps: 0.0, ..attack }, "radius"),
+                (PgdConfig { iterations: 0, ..attack }, "no steps"),
+                (PgdConfig { step: 0.0, ..attack }, "length 0"),
+            ] {
+                assert!(idle.idle().is_some_and(|words| words.contains(why)), "{idle:?}");
+                assert_eq!(idle.weakness(), None);
+            }
+            let short = PgdConfig { iterations: 2, ..attack };
+            assert!(short.weakness().is_some_and(|words| words.contains("do not cross")), "{norm}");
+        }
+        let tiny = PgdConfig { eps: 8.0 / 255.0, step: 2.0 / 255.0, ..usual(Norm::L2) };
+        assert!(tiny.weakness().is_some_and(|words| words.contains("next to nothing; 0.5 is usual")));
     }
 }

@@ -100,7 +100,7 @@ impl ExperimentConfig {
 
     /// What makes the samples hard, in place of what did before: the only place where scenarios differ in kind.
     pub fn harden(self, scenario: Scenario, scale: Scale) -> Self {
-        let clear = Self { subset: Subset::All, control: false, corruption: CorruptionSet::NONE, norm: Adversarial::None, ..self };
+        let clear = Self { subset: Subset::All, control: false, corruption: CorruptionSet::NONE, ..self.attacked_in(Adversarial::None) };
         match scenario {
             Scenario::Nature => Self { subset: Subset::el2n_hard(0.5), control: true, ..clear },
             Scenario::Corruption => Self { corruption: CorruptionSet::STANDARD, severity: Severities::Mixed, ..clear },

@@ -276,15 +276,34 @@ impl Plan {
 /// # Errors
 /// `Shape` where the bytes are not whole images.
 pub fn corrupt_all(bytes: &[u8], extent: (usize, usize, usize), kind: Corruption, severity: Severity, seed: u64) -> Result<Vec<u8>> {
+    let count = bytes.len() / (extent.0 * extent.1 * extent.2).max(1);
+    corrupt_samples(bytes, extent, &(0..count as u32).collect::<Vec<_>>(), kind, severity, seed)
+}
+
+/// These of the test images, by index, each as [`corrupt_all`] leaves it.
+///
+/// # Errors
+/// `Shape` where the bytes are not whole images, or there are fewer.
+pub fn corrupt_samples(
+    bytes: &[u8],
+    extent: (usize, usize, usize),
+    samples: &[u32],
+    kind: Corruption,
+    severity: Severity,
+    seed: u64,
+) -> Result<Vec<u8>> {
     let size = extent.0 * extent.1 * extent.2;
-    if size == 0 || !bytes.len().is_multiple_of(size) {
+    let count = bytes.len() / size.max(1);
+    if size == 0 || !bytes.len().is_multiple_of(size) || samples.iter().any(|i| *i as usize >= count) {
         let (tensor, expected) = ("images".to_owned(), format!("whole images of {size} bytes"));
         return Err(Error::shape("corruption", tensor, expected, bytes.len().to_string()));
     }
-    let mut out = bytes.to_vec();
-    parallel::chunks_mut(&mut out, size, |i, image| {
+    let mut out: Vec<u8> = Vec::with_capacity(samples.len() * size);
+    samples.iter().for_each(|i| out.extend_from_slice(&bytes[*i as usize * size..][..size]));
+    parallel::chunks_mut(&mut out, size, |place, image| {
         // The extent was checked above, the only thing that can be wrong.
-        let _ = corrupt_bytes(image, extent, kind, severity, &mut stream(seed, Split::Test, i as u64, kind, severity));
+        let mut stream = stream(seed, Split::Test, u64::from(samples[place]), kind, severity);
+        let _ = corrupt_bytes(image, extent, kind, severity, &mut stream);
     });
     Ok(out)
 }

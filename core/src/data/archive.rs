@@ -6,10 +6,63 @@
 use std::io::{self, Read};
 use std::ops::RangeInclusive;
 
+use flate2::read::MultiGzDecoder;
 use sha2::Digest;
 
 use super::hex;
 use crate::error::{Error, Result};
+
+/// The most bytes of files that nobody wants.
+const MAX_OTHER: u64 = 32 << 20;
+/// What an archive of any of these must be.
+const WHOLE: &str = "a complete gzip-compressed tar archive, or a plain one";
+
+/// An archive's content: decompressed where it is compressed, in one member or in several.
+///
+/// # Errors
+/// `Format` naming `file` where nothing can be read.
+pub(super) fn decompressed<'r>(file: &str, mut reader: impl Read + 'r) -> Result<Box<dyn Read + 'r>> {
+    let mut start = Vec::new();
+    reader.by_ref().take(2).read_to_end(&mut start).map_err(|e| Error::format(file, WHOLE, e))?;
+    let compressed = start == [0x1f, 0x8b];
+    let whole = io::Cursor::new(start).chain(reader);
+    Ok(if compressed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
+}
+
+/// A file of an archive or folder, compared with the sizes it may have.
+fn check_size(name: &str, size: u64, sizes: &RangeInclusive<u64>) -> Result<()> {
+    if sizes.contains(&size) {
+        return Ok(());
+    }
+    let (low, high) = (sizes.start(), sizes.end());
+    let expected = if low == high { format!("{low} bytes") } else { format!("{low} to {high} bytes") };
+    Err(Error::format(name, expected, format!("{size} bytes")))
+}
+
+/// Gives a file of a folder by its name, which is at most so large; `None` where it is not there.
+pub type ReadFile<'a> = &'a dyn Fn(&str, u64) -> Result<Option<Vec<u8>>>;
+
+/// Visits those files of a folder (an unpacked archive) that are there. `paths`: as they were in the archive.
+///
+/// # Errors
+/// `Format` as [`visit_tar`]; and what `read` and `take` say.
+pub(super) fn visit_folder<P>(
+    folder: &str,
+    paths: impl IntoIterator<Item = String>,
+    read: ReadFile<'_>,
+    wanted: impl Fn(&str) -> Option<(P, RangeInclusive<u64>)>,
+    mut take: impl FnMut(&str, P, &[u8]) -> Result<()>,
+) -> Result<()> {
+    for path in paths {
+        let (Some((part, sizes)), Some((_, name))) = (wanted(&path), path.rsplit_once('/')) else { continue };
+        if let Some(bytes) = read(name, *sizes.end())? {
+            let shown = format!("{folder}: {name}");
+            check_size(&shown, bytes.len() as u64, &sizes)?;
+            take(&shown, part, &bytes)?;
+        }
+    }
+    Ok(())
+}
 
 /// Visits the files of a tar archive (already decompressed) that `wanted` knows, with the sizes it allows them.
 ///
@@ -26,7 +79,8 @@ pub(super) fn visit_tar<P>(
     wanted: impl Fn(&str) -> Option<(P, RangeInclusive<u64>)>,
     mut take: impl FnMut(&str, P, &[u8]) -> Result<()>,
 ) -> Result<()> {
-    let broken = |e: io::Error| Error::format(file, "a complete gzip-compressed tar archive", e);
+    let broken = |e: io::Error| Error::format(file, WHOLE, e);
+    let mut other = 0u64;
     let mut archive = tar::Archive::new(Bounded { inner: reader, left: total, limit: total, what });
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
@@ -34,14 +88,18 @@ pub(super) fn visit_tar<P>(
             continue;
         }
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let Some((part, sizes)) = wanted(&path) else { continue };
-        let name = format!("{file}: {path}");
+        // As `tar -C FOLDER .` has it.
+        let path = path.trim_start_matches("./");
         let size = entry.size();
-        if !sizes.contains(&size) {
-            let (low, high) = (sizes.start(), sizes.end());
-            let expected = if low == high { format!("{low} bytes") } else { format!("{low} to {high} bytes") };
-            return Err(Error::format(name, expected, format!("{size} bytes")));
-        }
+        let Some((part, sizes)) = wanted(path) else {
+            other = other.saturating_add(size);
+            if other > MAX_OTHER {
+                return Err(Error::format(file, WHOLE, format!("more than {MAX_OTHER} bytes of other files, which {what} never has")));
+            }
+            continue;
+        };
+        let name = format!("{file}: {path}");
+        check_size(&name, size, &sizes)?;
         let mut bytes = Vec::with_capacity(size as usize);
         entry.read_to_end(&mut bytes).map_err(broken)?;
         if bytes.len() as u64 != size {

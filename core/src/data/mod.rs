@@ -15,10 +15,13 @@ pub mod chunks;
 pub mod cifar;
 pub mod cifar100;
 pub mod idx;
+pub mod limit;
 mod name;
+mod normalization;
 pub mod packed;
 #[cfg(feature = "decoders")]
 pub mod pictures;
+mod python;
 mod report;
 mod sheets;
 #[cfg(feature = "decoders")]
@@ -26,6 +29,7 @@ pub mod tinyimagenet;
 
 pub use bytes::{Bytes, Whole};
 pub use name::DatasetName;
+pub use normalization::{MeanStd, Normalization};
 pub use report::Skipped;
 
 /// Bytes of an image of CIFAR: three planes of 32x32.
@@ -131,58 +135,6 @@ impl Default for Validation {
 /// Seed of [`Validation::RandomTenth`] (reference: 10; the stream is ours, not numpy's).
 const SPLIT_SEED: u64 = 10;
 
-named_enum! {
-    /// Mean and standard deviation that a network's input is normalised by.
-    pub enum Normalization ("normalization") {
-        /// CIFAR-10's own.
-        Cifar10 = "cifar10",
-        /// CIFAR-100's own.
-        Cifar100 = "cifar100",
-        /// Tiny ImageNet's own.
-        TinyImageNet = "tinyimagenet",
-        /// ImageNet's, which many published CIFAR networks were trained with.
-        ImageNet = "imagenet",
-        /// The built-in set's at its default difficulty.
-        BuiltIn = "builtin",
-        /// The grey built-in set's at its default difficulty.
-        BuiltInGrey = "builtin-grey",
-        /// MNIST's own.
-        Mnist = "mnist",
-    }
-}
-
-impl DatasetName {
-    /// What its images are normalised by. A folder of pictures takes ImageNet's, which holds for photographs in general.
-    pub fn normalization(self) -> Normalization {
-        match self {
-            Self::Cifar10 => Normalization::Cifar10,
-            Self::Cifar100 | Self::Cifar100Coarse => Normalization::Cifar100,
-            Self::TinyImageNet => Normalization::TinyImageNet,
-            Self::Mnist => Normalization::Mnist,
-            Self::Folder => Normalization::ImageNet,
-            Self::BuiltIn => Normalization::BuiltIn,
-            Self::BuiltInGrey => Normalization::BuiltInGrey,
-        }
-    }
-}
-
-impl Normalization {
-    /// (mean, standard deviation) by channel, pixels in 0..=1. The fourth channel is left as it is.
-    pub fn mean_std(self) -> ([f32; 4], [f32; 4]) {
-        let grey = |mean: f32, std: f32| ([mean, 0.0, 0.0, 0.0], [std, 1.0, 1.0, 1.0]);
-        let (m, s) = match self {
-            Self::Cifar10 => ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]),
-            Self::Cifar100 => ([0.5071, 0.4865, 0.4409], [0.2673, 0.2564, 0.2762]),
-            Self::TinyImageNet => ([0.4802, 0.4481, 0.3975], [0.2302, 0.2265, 0.2262]),
-            Self::ImageNet => ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
-            Self::BuiltIn => (builtin::MEAN, builtin::STD),
-            Self::BuiltInGrey => return grey(builtin::GREY_MEAN, builtin::GREY_STD),
-            Self::Mnist => return grey(0.1307, 0.3081),
-        };
-        ([m[0], m[1], m[2], 0.0], [s[0], s[1], s[2], 1.0])
-    }
-}
-
 /// Indices into the training file, increasing: nine tenths to train on, one tenth to validate on (reference: 45,000 and 5,000
 /// for CIFAR, 90,000 and 10,000 for Tiny ImageNet).
 pub fn train_validation_split(dataset: &Dataset) -> (Vec<u32>, Vec<u32>) {
@@ -247,16 +199,5 @@ mod tests {
     fn hex_and_sha256() {
         assert_eq!(hex(&[0, 0xab, 9]), "00ab09");
         assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    }
-
-    #[test]
-    fn normalization_by_name() {
-        assert_eq!("ImageNet".parse::<Normalization>().unwrap().mean_std().0, [0.485, 0.456, 0.406, 0.0]);
-        assert_eq!("mnist".parse::<Normalization>().unwrap().mean_std(), ([0.1307, 0.0, 0.0, 0.0], [0.3081, 1.0, 1.0, 1.0]));
-        for name in DatasetName::ALL {
-            let (_, std) = name.normalization().mean_std();
-            assert!(std.iter().all(|s| *s > 0.0), "{name}");
-        }
-        assert!("cifar".parse::<Normalization>().unwrap_err().to_string().contains("cifar100"));
     }
 }

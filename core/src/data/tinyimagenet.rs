@@ -1,4 +1,4 @@
-//! Tiny ImageNet from its zip archive, or from another of the same form with fewer classes or images.
+//! Tiny ImageNet from its zip archive or the folder that it unpacks to, or from others of the same form with fewer classes or images.
 //!
 //! Classes are the training folders in the order of their WordNet numbers, images in the order of their names, as the usual
 //! folder loaders have them. The archive's `val` folder is the test set; its `test` folder has no labels and is not read.
@@ -27,14 +27,19 @@ const MAX_PICTURE: u64 = 128 << 10;
 /// The largest list: words.txt is below 3 MB.
 const MAX_TEXT: u64 = 8 << 20;
 
-/// An archive in memory and what in it matters, by name.
+/// The folder that the archive unpacks to.
+pub const FOLDER: &str = "tiny-imagenet-200";
+/// Gives the content of the file at a place of a list, which is at most so large.
+pub type ReadAt<'a> = &'a (dyn Fn(usize, u64) -> Result<Vec<u8>, String> + Sync);
+
+/// An archive in memory or a folder, and what in it matters, by name.
 struct Contents<'a> {
     file: &'a str,
-    zip: ZipArchive<Cursor<&'a [u8]>>,
+    read: ReadAt<'a>,
     /// Training pictures by class: name of the entry, index in the archive.
     train: BTreeMap<String, Vec<(String, usize)>>,
-    /// Test pictures by file name.
-    test: BTreeMap<String, usize>,
+    /// Test pictures by file name: the class whose folder they are in, if any, and the index.
+    test: BTreeMap<String, (Option<String>, usize)>,
     texts: HashMap<&'static str, usize>,
 }
 
@@ -43,13 +48,33 @@ struct Contents<'a> {
 /// # Errors
 /// `Format` naming `file` and what in it is not as it should be; a damaged picture too, where such fail.
 pub fn from_zip(file: &str, bytes: &[u8], damaged: Damaged, tick: &dyn Fn(usize, usize)) -> Result<(Dataset, Vec<Skipped>)> {
-    let contents = Contents::open(file, bytes)?;
+    let zip = open(file, bytes)?;
+    let names = (0..zip.len()).map(|index| zip.name_for_index(index).and_then(std::result::Result::ok).map(|name| name.into_owned()));
+    let names: Vec<String> = names.map(Option::unwrap_or_default).collect();
+    let within = |name: &str| name.trim_start_matches("./").strip_prefix(ROOT).unwrap_or_default().to_owned();
+    let names: Vec<String> = names.iter().map(|name| within(name)).collect();
+    from_files(file, &names, &|index, bound| entry(&zip, index, bound), damaged, tick)
+}
+
+/// Reads what the archive unpacks to. `paths`: its files, from the folder on, with `/` between; `content` gives them.
+///
+/// # Errors
+/// As [`from_zip`].
+pub fn from_files(
+    file: &str,
+    paths: &[String],
+    content: ReadAt<'_>,
+    damaged: Damaged,
+    tick: &dyn Fn(usize, usize),
+) -> Result<(Dataset, Vec<Skipped>)> {
+    let mut contents = Contents { file, read: content, train: BTreeMap::new(), test: BTreeMap::new(), texts: HashMap::new() };
+    paths.iter().enumerate().for_each(|(index, path)| contents.sort(path, index));
     let (names, train, test) = contents.pictures()?;
     let total = train.len() + test.len();
     let mut skipped = Vec::new();
     let mut load = |pictures: &[(Item, usize)], before: usize| {
         let items: Vec<Item> = pictures.iter().map(|(item, _)| item.clone()).collect();
-        let read = |i: usize| contents.entry(pictures[i].1, MAX_PICTURE).map_err(Fault::Damaged);
+        let read = |i: usize| (contents.read)(pictures[i].1, MAX_PICTURE).map_err(Fault::Damaged);
         pictures::images(&items, read, Fit::Exactly(SIDE), damaged, &mut skipped, &|done| tick(before + done, total))
     };
     let (train, test) = (load(&train, 0)?, load(&test, train.len())?);
@@ -73,30 +98,45 @@ pub fn from_zip(file: &str, bytes: &[u8], damaged: Damaged, tick: &dyn Fn(usize,
     Ok((dataset, skipped))
 }
 
-impl<'a> Contents<'a> {
-    fn open(file: &'a str, bytes: &'a [u8]) -> Result<Self> {
-        let broken = |e: zip::result::ZipError| Error::format(file, "a complete zip archive", e);
-        let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
-        if zip.len() > MAX_ENTRIES {
-            return Err(Error::format(file, format!("at most {MAX_ENTRIES} entries"), zip.len()));
-        }
-        if zip.has_duplicate_names() {
-            return Err(Error::format(file, "every entry once", "entries of the same name"));
-        }
-        // Both headers of every entry must agree, and no two may share bytes.
-        zip.validate_header_consistency().map_err(broken)?;
-        let mut contents = Self { file, train: BTreeMap::new(), test: BTreeMap::new(), texts: HashMap::new(), zip };
-        for index in 0..contents.zip.len() {
-            let Some(Ok(name)) = contents.zip.name_for_index(index).map(|name| name.map(|n| n.into_owned())) else { continue };
-            contents.sort(&name, index);
-        }
-        Ok(contents)
-    }
+type Zip<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
-    /// Only names of exactly these forms count: whatever else an archive holds is neither read nor written anywhere.
+fn open<'a>(file: &str, bytes: &'a [u8]) -> Result<Zip<'a>> {
+    let broken = |e: zip::result::ZipError| Error::format(file, "a complete zip archive", e);
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
+    if zip.len() > MAX_ENTRIES {
+        return Err(Error::format(file, format!("at most {MAX_ENTRIES} entries"), zip.len()));
+    }
+    if zip.has_duplicate_names() {
+        return Err(Error::format(file, "every entry once", "entries of the same name"));
+    }
+    // Both headers of every entry must agree, and no two may share bytes.
+    zip.validate_header_consistency().map_err(broken)?;
+    Ok(zip)
+}
+
+/// An entry's content, no larger than `bound`, its checksum compared.
+fn entry(zip: &Zip<'_>, index: usize, bound: u64) -> Result<Vec<u8>, String> {
+    // A clone shares the directory; each reads at its own place.
+    let mut zip = zip.clone();
+    let mut entry = zip.by_index(index).map_err(|e| e.to_string())?;
+    let declared = entry.size();
+    if declared > bound {
+        return Err(format!("{declared} bytes declared, at most {bound} allowed"));
+    }
+    let mut bytes = Vec::with_capacity(declared as usize);
+    entry.by_ref().take(declared + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    if bytes.len() as u64 != declared {
+        return Err(format!("{declared} bytes declared, {} found", if bytes.len() as u64 > declared { "more" } else { "fewer" }));
+    }
+    Ok(bytes)
+}
+
+impl Contents<'_> {
+    /// Only names of exactly these forms count: whatever else an archive holds is neither read nor written anywhere. What macOS puts
+    /// beside a picture (`._NAME`) is named like it and none.
     fn sort(&mut self, name: &str, index: usize) {
-        let parts: Vec<&str> = name.strip_prefix(ROOT).unwrap_or_default().split('/').collect();
-        let picture = |file: &str| file.ends_with(".JPEG");
+        let parts: Vec<&str> = name.split('/').collect();
+        let picture = |file: &str| file.ends_with(".JPEG") && !file.starts_with('.');
         match parts[..] {
             ["wnids.txt"] => _ = self.texts.insert("wnids.txt", index),
             ["words.txt"] => _ = self.texts.insert("words.txt", index),
@@ -104,7 +144,11 @@ impl<'a> Contents<'a> {
             ["train", class, "images", file] if picture(file) => {
                 self.train.entry(class.to_owned()).or_default().push((file.to_owned(), index));
             }
-            ["val", "images", file] if picture(file) => _ = self.test.insert(file.to_owned(), index),
+            ["val", "images", file] if picture(file) => _ = self.test.insert(file.to_owned(), (None, index)),
+            // As many have sorted them, for loaders that read class folders.
+            ["val", class, file] | ["val", class, "images", file] if picture(file) => {
+                _ = self.test.insert(file.to_owned(), (Some(class.to_owned()), index));
+            }
             _ => {}
         }
     }
@@ -126,7 +170,8 @@ impl<'a> Contents<'a> {
             pictures.sort_unstable();
             train.extend(pictures.into_iter().map(|(name, index)| (Item { name: format!("{file}: {name}"), label }, *index)));
         }
-        let annotations = self.text("val/val_annotations.txt")?;
+        let sorted = self.test.values().all(|(class, _)| class.is_some()) && !self.test.is_empty();
+        let annotations = if sorted { String::new() } else { self.text("val/val_annotations.txt")? };
         let mut of = HashMap::new();
         for line in annotations.lines() {
             let mut words = line.split('\t');
@@ -135,9 +180,13 @@ impl<'a> Contents<'a> {
             }
         }
         let mut test = Vec::new();
-        for (name, index) in &self.test {
+        for (name, (class, index)) in &self.test {
             let missing = || Error::format(format!("{file}: val/images/{name}"), "a line in val_annotations.txt", "none");
-            test.push((Item { name: format!("{file}: {name}"), label: *of.get(name.as_str()).ok_or_else(missing)? }, *index));
+            let label = match class {
+                Some(class) => *label.get(class.as_str()).ok_or_else(|| unlisted(class))?,
+                None => *of.get(name.as_str()).ok_or_else(missing)?,
+            };
+            test.push((Item { name: format!("{file}: {name}"), label }, *index));
         }
         let found = (classes.len(), train.len(), test.len());
         if found.0 == 0 || found.0 > MOST.0 || found.1 == 0 || found.1 > MOST.1 || found.2 == 0 || found.2 > MOST.2 {
@@ -165,24 +214,7 @@ impl<'a> Contents<'a> {
         let index =
             *self.texts.get(name).ok_or_else(|| Error::format(self.file, format!("Tiny ImageNet, with {ROOT}{name}"), "no such entry"))?;
         let fail = |e: String| Error::format(format!("{}: {name}", self.file), "a list as text", e);
-        String::from_utf8(self.entry(index, MAX_TEXT).map_err(fail)?).map_err(|e| fail(e.to_string()))
-    }
-
-    /// An entry's content, no larger than `bound`, its checksum compared.
-    fn entry(&self, index: usize, bound: u64) -> Result<Vec<u8>, String> {
-        // A clone shares the directory; each reads at its own place.
-        let mut zip = self.zip.clone();
-        let mut entry = zip.by_index(index).map_err(|e| e.to_string())?;
-        let declared = entry.size();
-        if declared > bound {
-            return Err(format!("{declared} bytes declared, at most {bound} allowed"));
-        }
-        let mut bytes = Vec::with_capacity(declared as usize);
-        entry.by_ref().take(declared + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-        if bytes.len() as u64 != declared {
-            return Err(format!("{declared} bytes declared, {} found", if bytes.len() as u64 > declared { "more" } else { "fewer" }));
-        }
-        Ok(bytes)
+        String::from_utf8((self.read)(index, MAX_TEXT).map_err(fail)?).map_err(|e| fail(e.to_string()))
     }
 }
 

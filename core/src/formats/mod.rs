@@ -3,6 +3,7 @@
 //! Everything works on bytes in memory, so the page and the binary share it, and every malformed input is
 //! `ErrorKind::Format`: never a panic, never an allocation beyond a small multiple of the file.
 
+pub mod numpy;
 mod pickle;
 pub mod safetensors;
 mod state;
@@ -20,6 +21,8 @@ pub const WIDTH: &str = "width";
 pub const STEM: &str = "stem";
 /// Metadata key: the normalisation of the input, a name of [`crate::data::Normalization`].
 pub const NORMALIZATION: &str = "normalization";
+/// Metadata key: training FLOPs that went into the weights, those of their own parent included.
+pub const TRAINING_FLOPS: &str = "training_flops";
 /// Metadata key: version of this program's checkpoint format.
 pub const FORMAT: &str = "format";
 /// What [`FORMAT`] holds.

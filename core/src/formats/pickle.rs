@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::numpy::Call;
 use super::value::{Name, Ref, Storage, TensorRef, Value};
 use crate::error::{Error, Result};
 
@@ -245,7 +246,7 @@ impl<'a> Machine<'a, '_> {
                     let line = self.line()?.trim_matches(['\'', '"']);
                     self.new_value(Value::Str(line))?;
                 }
-                b'B' | b'C' | 0x8e => {
+                b'B' | b'C' | 0x8e | 0x96 => {
                     let len = match op {
                         b'B' => self.word()? as usize,
                         b'C' => self.byte()?.into(),
@@ -311,10 +312,13 @@ impl<'a> Machine<'a, '_> {
                     let made = self.construct(callable, arguments)?;
                     self.new_value(made)?;
                 }
-                // Attributes of a container (a state dict's `_metadata`) say nothing that is needed.
+                // Attributes of a container (a state dict's `_metadata`) say nothing that is needed; an array's state is the array.
                 b'b' => {
-                    self.pop()?;
-                    self.top()?;
+                    let state = self.pop()?;
+                    let target = self.top()? as usize;
+                    if let Some(Value::Call(call)) = self.values.get_mut(target) {
+                        call.state = Some(state);
+                    }
                 }
                 b'Q' => {
                     let id = self.pop()?;
@@ -364,9 +368,10 @@ impl<'a> Machine<'a, '_> {
         wide[..len].copy_from_slice(bytes);
         self.new_value(Value::Int(i64::from_le_bytes(wide)))
     }
+    /// Python 2 has one type for text and bytes.
     fn string(&mut self, len: usize) -> Result<()> {
-        let text = self.text(len)?;
-        self.new_value(Value::Str(text))
+        let bytes = self.take(len)?;
+        self.new_value(std::str::from_utf8(bytes).map_or(Value::Bytes(bytes), Value::Str))
     }
     fn value(&self, r: Ref) -> &Value<'a> {
         self.values.get(r as usize).unwrap_or(&Value::None)
@@ -408,11 +413,11 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    fn construct(&mut self, callable: Ref, arguments: Ref) -> Result<Value<'a>> {
+    fn construct(&mut self, callable: Ref, arguments_at: Ref) -> Result<Value<'a>> {
         let &Value::Name(name) = self.value(callable) else {
             return Err(self.fail("a known constructor", "another value"));
         };
-        let copied = match self.tuple(arguments)?.first().map(|r| self.value(*r)) {
+        let copied = match self.tuple(arguments_at)?.first().map(|r| self.value(*r)) {
             Some(Value::Tuple(items) | Value::List(items)) => items.len(),
             _ => 0,
         };
@@ -420,7 +425,7 @@ impl<'a> Machine<'a, '_> {
         if self.copied > MAX_VALUES {
             return Err(self.fail(format_args!("at most {MAX_VALUES} values"), "more"));
         }
-        let arguments = self.tuple(arguments)?;
+        let arguments = self.tuple(arguments_at)?;
         let first = || arguments.first().ok_or_else(|| self.fail("an argument", "none"));
         match name {
             Name::OrderedDict => {
@@ -451,6 +456,7 @@ impl<'a> Machine<'a, '_> {
                 tensor @ Value::Tensor(_) => Ok(tensor.clone()),
                 _ => Err(self.fail("a parameter's tensor", "another value")),
             },
+            Name::Numpy(of) => Ok(Value::Call(Call { of, arguments: arguments_at, state: None })),
             Name::Storage(_) => Err(self.fail("a storage by reference", "a call of its type")),
         }
     }

@@ -1,6 +1,7 @@
 //! What a pickle may hold: containers, numbers, strings, storages and tensors, and the few names that stand for them.
 
 use super::Element;
+use super::numpy::{Call, Callable};
 
 /// Index of a value in a pickle's arena.
 pub(super) type Ref = u32;
@@ -14,6 +15,7 @@ pub(super) enum Name {
     RebuildTensor,
     RebuildParameter,
     Storage(Element),
+    Numpy(Callable),
 }
 
 impl Name {
@@ -37,7 +39,7 @@ impl Name {
                 "BoolStorage" => Element::Bool,
                 _ => return None,
             }),
-            _ => return None,
+            _ => Self::Numpy(Callable::find(module, name)?),
         })
     }
 }
@@ -78,6 +80,8 @@ pub(super) enum Value<'a> {
     Name(Name),
     Storage(Storage<'a>),
     Tensor(Box<TensorRef<'a>>),
+    /// A call of a function that describes an array; it is not made.
+    Call(Call),
 }
 
 impl Value<'_> {
@@ -95,6 +99,7 @@ impl Value<'_> {
             Self::Name(_) => "a constructor",
             Self::Storage(_) => "a storage",
             Self::Tensor(_) => "a tensor",
+            Self::Call(_) => "an array",
         }
     }
 }

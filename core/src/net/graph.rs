@@ -287,6 +287,21 @@ impl Graph {
     pub fn macs(&self) -> u64 {
         self.weights().iter().map(|w| w.shape.weights() as u64 * w.positions()).sum()
     }
+    /// FLOPs of training the dense network on one image: forward, weight gradient, and input gradient but for the first layer.
+    pub fn training_flops(&self) -> u64 {
+        let first = self.weights().first().map_or(0, |w| w.shape.weights() as u64 * w.positions());
+        2 * (3 * self.macs() - first)
+    }
+    /// The BatchNorms that would take their statistics over one value, where a batch has this many images in training.
+    pub fn single_value_norms(&self, images: usize) -> Vec<&str> {
+        self.nodes
+            .iter()
+            .filter_map(|n| match &n.layer {
+                Layer::BatchNorm { name, .. } if images * n.shape.h * n.shape.w == 1 => Some(name.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
     /// Names and extents of every tensor of a state, as PyTorch lists them (without `num_batches_tracked`).
     pub fn state_shapes(&self) -> Vec<(String, Vec<usize>)> {
         let mut out = Vec::new();

@@ -303,6 +303,14 @@ impl Net {
         let first = self.weights.first().map_or(0, |s| s.active() as u64 * s.info.positions());
         2 * batch as u64 * (3 * self.active_macs() - first)
     }
+
+    /// FLOPs of the dense gradients of these weight tensors over `batch` images, in one pass: forward and input gradient at the active
+    /// weights, weight gradient at all of them.
+    pub fn dense_gradient_flops(&self, which: &[usize], batch: usize) -> u64 {
+        let first = self.weights.first().map_or(0, |s| s.active() as u64 * s.info.positions());
+        let dense: u64 = which.iter().map(|i| &self.weights[*i].info).map(|w| w.shape.weights() as u64 * w.positions()).sum();
+        2 * batch as u64 * (2 * self.active_macs() - first + dense)
+    }
 }
 
 impl WeightSlot {

@@ -6,8 +6,8 @@
 use serde::Serialize;
 
 use super::history::History;
-pub use super::metric::Metric;
-use crate::config::Scenario;
+use super::verdict::is_dense;
+pub use crate::events::Metric;
 use crate::events::{LearnerSummary, Score};
 
 /// The share of intervals that cover the truth.
@@ -194,8 +194,8 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares the runs of a series; without any, the verdict says so.
-    pub fn new(scenario: Option<Scenario>, members: &[Member]) -> Self {
+    /// Compares the runs of a series by what decides in it ([`Metric::deciding`]); without any, the verdict says so.
+    pub fn new(deciding: Metric, members: &[Member]) -> Self {
         let mut fractions: Vec<f64> = members.iter().map(|m| m.fraction).collect();
         fractions.sort_by(f64::total_cmp);
         fractions.dedup();
@@ -203,15 +203,8 @@ impl Comparison {
         seeds.sort_unstable();
         seeds.dedup();
         let learners = members.first().map_or(&[][..], |m| &m.learners);
-        let all = members.iter().flat_map(|m| &m.learners);
-        let present = |metric: &Metric| all.clone().any(|l| Value::of(*metric, l).is_some());
+        let present = |metric: &Metric| members.iter().flat_map(|m| &m.learners).any(|l| Value::of(*metric, l).is_some());
         let present: Vec<Metric> = Metric::ALL.iter().copied().filter(present).collect();
-        let wanted = scenario.map(|scenario| match scenario {
-            Scenario::Nature => Metric::HardHalf,
-            Scenario::Corruption => Metric::Corrupted,
-            Scenario::Attack => Metric::RobustTest,
-        });
-        let deciding = wanted.filter(|metric| present.contains(metric)).unwrap_or_else(|| Metric::deciding(all.map(|l| &l.scores)));
         let (mut means, mut differences) = (Vec::new(), Vec::new());
         for &fraction in &fractions {
             let mut here: Vec<&Member> = members.iter().filter(|m| m.fraction == fraction).collect();
@@ -323,10 +316,6 @@ fn difference(
     let values = values.into_iter().map(|(seed, v)| (seed, v.value)).collect();
     let (sparse, control, dense) = (sparse.name.clone(), sparse.control, dense.name.clone());
     Some(Difference { fraction, metric, sparse, dense, control, values, estimate, outcome })
-}
-
-fn is_dense(learner: &LearnerSummary) -> bool {
-    learner.density >= 1.0
 }
 
 fn estimate(values: &[(u64, Value)]) -> Option<Estimate> {

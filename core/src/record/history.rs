@@ -2,9 +2,8 @@
 //!
 //! Terminal, report and page read this and never an event, so no two of them can disagree about a run.
 
-use super::metric::Metric;
 use crate::device::info::DeviceInfo;
-use crate::events::{Evaluation, Event, LayerChange, LearnerInfo, LearnerSummary, Summary};
+use crate::events::{Evaluation, Event, LayerChange, LearnerInfo, LearnerSummary, Metric, Summary};
 
 /// Points of the current training that a learner keeps; beyond this, neighbours are merged.
 const LIVE_POINTS: usize = 600;
@@ -110,15 +109,19 @@ impl Track {
     pub fn summary_at(&self, epoch: u32) -> Option<LearnerSummary> {
         let scores = self.at_epoch(epoch)?.clone();
         let LearnerInfo { name, subset, control, density, active_parameters, flops_per_step, .. } = self.now.clone();
-        let ms_per_step = self.ms_per_step.unwrap_or(0.0);
-        Some(LearnerSummary { name, subset, control, density, active_parameters, flops_per_step, ms_per_step, scores, failed: None })
+        let (flops, ms_per_step) = (self.flops_at(f64::from(epoch)), self.ms_per_step.unwrap_or(0.0));
+        Some(LearnerSummary { name, subset, control, density, active_parameters, flops_per_step, flops, ms_per_step, scores, failed: None })
     }
-    /// Floating-point operations made at point `epoch`: as reported after each epoch, at today's cost of a step beyond the last.
+    /// Training FLOPs at point `epoch`, from those of the dense parent on: as reported after each epoch, at today's cost of a sample beyond
+    /// the last.
     pub fn flops_at(&self, epoch: f64) -> f64 {
         let next = self.epochs.partition_point(|e| f64::from(e.epoch) <= epoch);
-        let (from, done) = next.checked_sub(1).map_or((0.0, 0.0), |i| (f64::from(self.epochs[i].epoch), self.epochs[i].flops));
+        let (from, done) =
+            next.checked_sub(1).map_or((0.0, self.info.parent_flops), |i| (f64::from(self.epochs[i].epoch), self.epochs[i].flops));
         let of_an_epoch = match self.epochs.get(next) {
             Some(e) => (e.flops - done) / (f64::from(e.epoch) - from),
+            // The last step of an epoch may have fewer samples.
+            None if self.info.batch > 0 => self.now.flops_per_step as f64 * self.info.samples as f64 / self.info.batch as f64,
             None => self.steps as f64 * self.now.flops_per_step as f64,
         };
         done + (epoch - from) * of_an_epoch
@@ -178,6 +181,8 @@ pub struct History {
     pub epochs: u32,
     /// Hash of the configuration.
     pub config_hash: String,
+    /// What it said that it is judged by.
+    judged_by: Option<Metric>,
     /// Things a person should know.
     pub notes: Vec<Note>,
     /// The end of it.
@@ -197,13 +202,14 @@ impl History {
     /// Takes in one event.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Started { learners, device, epochs, config_hash, device_bytes } => {
+            Event::Started { learners, device, epochs, config_hash, device_bytes, judged_by } => {
                 *self = Self {
                     tracks: learners.iter().cloned().map(Track::new).collect(),
                     device: Some(device.clone()),
                     epochs: *epochs,
                     device_bytes: *device_bytes,
                     config_hash: config_hash.clone(),
+                    judged_by: *judged_by,
                     ..Self::default()
                 };
             }
@@ -313,6 +319,6 @@ impl History {
     }
     /// What the run is judged by.
     pub fn deciding(&self) -> Metric {
-        Metric::deciding(self.tracks.iter().filter_map(Track::latest))
+        self.judged_by.unwrap_or_else(|| Metric::hardest(self.tracks.iter().filter_map(Track::latest)))
     }
 }

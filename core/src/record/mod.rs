@@ -4,12 +4,11 @@
 
 pub mod comparison;
 pub mod history;
-pub mod metric;
 pub mod run_file;
 pub mod verdict;
 
+pub use crate::events::Metric;
 pub use comparison::Comparison;
 pub use history::{Epoch, History, Note, Track};
-pub use metric::Metric;
 pub use run_file::RunFile;
 pub use verdict::Lead;

@@ -179,6 +179,9 @@ pub struct SavedLearner {
     pub updates: u32,
     /// Training FLOPs so far.
     pub flops: Exact,
+    /// Those of its dense parent; 0 in checkpoints of before.
+    #[serde(default)]
+    pub parent_flops: Exact,
     /// Seconds of training so far.
     pub seconds: Exact,
     /// Recent milliseconds a step, which size the next slice.

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::corner::Corner;
+use super::parent::training_flops;
 use super::placing::{Places, place};
 use super::schedule;
 use super::tally::Tally;
@@ -73,8 +74,10 @@ pub struct Learner {
     pub epoch: u32,
     /// Steps done in the epoch under way.
     pub step: usize,
-    /// Training FLOPs so far.
+    /// Training FLOPs so far, those of its dense parent included.
     pub flops: f64,
+    /// Those of its dense parent, where they are known; 0 without one.
+    pub(super) parent_flops: f64,
     /// Seconds of training so far, without evaluation.
     pub seconds: f64,
     /// What a person should know of how it starts.
@@ -114,8 +117,18 @@ impl Learner {
                 )));
             }
         };
-        let Places { placements, notes } = place(ring, &corner, &graph, masked_by).await?;
+        let Places { placements, mut notes } = place(ring, &corner, &graph, masked_by).await?;
         let work = &mut *ring.work;
+        let parent_flops = if start == Start::Scratch {
+            Some(0.0)
+        } else {
+            training_flops(ring.config, &graph, corner.indices.len(), work.adversary.as_ref(), parent)
+        };
+        if parent_flops.is_none() {
+            let (learner, file) = (corner.name(), &ring.config.parent);
+            notes.push(format!("{learner}: {file} does not say what its training took, so its FLOPs are not counted"));
+        }
+        let parent_flops = parent_flops.unwrap_or(0.0);
         let (n, training) = (work.lanes, work.training(ring.config));
         let net = Net::plan(&mut work.device, &mut work.scratch, work.io, weights, NetConfig { graph, n, placements, training })?;
         let sets: Vec<PositionSet> = net.weights.iter().map(|w| w.active_set()).collect();
@@ -133,7 +146,8 @@ impl Learner {
             failed: None,
             epoch: 0,
             step: 0,
-            flops: 0.0,
+            flops: parent_flops,
+            parent_flops,
             seconds: 0.0,
             notes,
             indices: corner.indices,
@@ -164,8 +178,13 @@ impl Learner {
 
     /// FLOPs of a training step over `batch` images, those of an attack on them included.
     pub fn flops_per_step(&self, batch: usize, work: &Workspace) -> u64 {
-        let attack = work.adversary.as_ref().map_or(0, |adversary| adversary.training_flops(&self.net, batch));
+        let attack = work.adversary.as_ref().map_or(0, |adversary| adversary.training_flops(self.net.active_macs(), batch));
         attack + self.net.flops_per_step(batch)
+    }
+
+    /// Samples of its largest step.
+    pub fn full_step(&self, batch: usize) -> usize {
+        batch.min(self.indices.len())
     }
 
     /// As the summary has it.
@@ -178,15 +197,16 @@ impl Learner {
             density: info.density,
             active_parameters: info.active_parameters,
             flops_per_step: info.flops_per_step,
+            flops: self.flops,
             ms_per_step: self.ms_per_step(),
             scores: self.latest.clone(),
             failed: self.failed.clone(),
         }
     }
 
-    /// For the first event.
+    /// For the first event, at this batch size.
     pub fn info(&self, batch: usize, work: &Workspace) -> LearnerInfo {
-        let net = &self.net;
+        let (net, batch) = (&self.net, self.full_step(batch));
         let layers: Vec<LayerDensity> = net
             .weights
             .iter()
@@ -205,6 +225,8 @@ impl Learner {
             macs: net.active_macs(),
             flops_per_step: self.flops_per_step(batch, work),
             samples: self.indices.len(),
+            batch,
+            parent_flops: self.parent_flops,
             weight_bytes: net.weight_bytes(),
             layers,
         }
@@ -252,7 +274,8 @@ impl Learner {
         while done < count {
             let wanted = self.step + 1 == steps && self.update_due(config) && self.config.needs_gradient();
             let n_valid = self.train_batch(ring, lr, wanted.then_some(&mut gradients)).await?;
-            self.flops += self.flops_per_step(n_valid, ring.work) as f64;
+            let dense = if wanted { self.net.dense_gradient_flops(&self.changing_layers(), n_valid) } else { 0 };
+            self.flops += (self.flops_per_step(n_valid, ring.work) + dense) as f64;
             self.step += 1;
             self.total_steps += 1;
             done += 1;

@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::attack::Adversary;
 use crate::config::{ExperimentConfig, LearnerConfig};
-use crate::formats::StateDict;
+use crate::formats::{StateDict, TRAINING_FLOPS};
 use crate::hardness::Subset;
+use crate::net::Graph;
+use crate::platform::parse_f64;
 
 /// Trained dense states by the subset (text form) that they were trained on.
 pub type Parents = BTreeMap<String, Arc<StateDict>>;
@@ -37,6 +40,23 @@ pub fn parent_config(config: &ExperimentConfig, subset: Subset) -> ExperimentCon
         momentum_reset: defaults.momentum_reset,
         ..config.clone()
     }
+}
+
+/// Training FLOPs that went into a learner's parent: of one that is trained for the experiment those of its configuration
+/// ([`parent_config`]), of a checkpoint that was given what it says itself; `None` where it does not.
+pub fn training_flops(
+    config: &ExperimentConfig,
+    graph: &Graph,
+    samples: usize,
+    adversary: Option<&Adversary>,
+    parent: Option<&StateDict>,
+) -> Option<f64> {
+    if !config.parent.is_empty() {
+        let said = parent?.metadata.get(TRAINING_FLOPS)?;
+        return parse_f64(said).filter(|flops| flops.is_finite() && *flops >= 0.0);
+    }
+    let attack = adversary.map_or(0, |adversary| adversary.training_flops(graph.macs(), 1));
+    Some((graph.training_flops() + attack) as f64 * samples as f64 * f64::from(config.epochs))
 }
 
 #[cfg(test)]

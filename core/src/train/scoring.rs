@@ -51,7 +51,11 @@ pub struct Extra {
     pub forgetting: bool,
 }
 
-/// The configuration of the scoring run for an experiment: its dataset, model and seed; dense, all samples.
+/// Seed of the scoring run that an experiment asks for, whatever its own seed is: how hard a sample is belongs to the images and the
+/// scorer. A series then varies training over its seeds, and not what it is measured by.
+pub const SCORING_SEED: u64 = 15;
+
+/// The configuration of the scoring run for an experiment: its dataset, network, and what fits its memory; dense, all samples.
 pub fn scoring_config(config: &ExperimentConfig, epochs: u32) -> ExperimentConfig {
     ExperimentConfig {
         dataset: config.dataset,
@@ -59,8 +63,12 @@ pub fn scoring_config(config: &ExperimentConfig, epochs: u32) -> ExperimentConfi
         folder: config.folder.clone(),
         image_size: config.image_size,
         model: config.model,
+        width: config.width,
+        stem: config.stem,
         seed: config.seed,
         batch_size: config.batch_size,
+        micro_batch: config.micro_batch,
+        recompute: config.recompute,
         device: config.device,
         subset: Subset::All,
         control: false,
@@ -89,7 +97,7 @@ pub struct ScorePolicy {
 pub enum Made {
     /// It has what is needed.
     Enough,
-    /// Nothing is needed, and nothing is there.
+    /// Nothing is needed, and what happens to be there is not used: results must follow from the configuration alone.
     Without,
     /// A scoring run has to make these besides the cheap ones.
     Make(Extra),
@@ -102,9 +110,10 @@ impl ScorePolicy {
             Subset::Ranked { score, .. } => Some(score),
             Subset::All | Subset::Random(_) => None,
         };
-        Self { needed, run: scoring_config(config, SCORING_EPOCHS) }
+        let seed = SCORING_SEED;
+        Self { needed, run: ExperimentConfig { seed, ..scoring_config(config, SCORING_EPOCHS) } }
     }
-    /// Whether what ships (EL2N of CIFAR-10) will do.
+    /// Whether what ships (EL2N of CIFAR-10) will do. Where the experiment needs no score it is shown beside, and decides nothing.
     pub fn takes_shipped(&self) -> bool {
         self.run.dataset == DatasetName::Cifar10 && self.needed.is_none_or(|needed| needed == ScoreName::El2n)
     }
@@ -112,7 +121,6 @@ impl ScorePolicy {
     pub fn after(&self, made: Option<&Scores>) -> Made {
         let has = |score| made.is_some_and(|scores| scores.get(score).is_ok());
         match self.needed {
-            None if made.is_some() => Made::Enough,
             None => Made::Without,
             Some(needed) if has(needed) => Made::Enough,
             // What it has is made again, with what it lacks.
@@ -283,4 +291,47 @@ pub fn mean(runs: &[Scores]) -> Result<Scores> {
     card.runs = runs.len() as u32;
     let card = serde_json::to_string(&card).map_err(|e| Error::config(e.to_string()))?;
     Ok(Scores { columns, answers: first.answers.clone(), card })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn scores(names: &[ScoreName]) -> Scores {
+        let column = |score: &ScoreName| Column { score: *score, train: vec![0.0], test: vec![0.0] };
+        Scores { columns: names.iter().map(column).collect(), ..Scores::default() }
+    }
+
+    #[test]
+    fn difficulty_is_scored_once_for_all_seeds() {
+        let of = |seed: u64, subset: &str| {
+            let config = ExperimentConfig {
+                seed,
+                subset: subset.parse().unwrap(),
+                p_data: 0.5,
+                dataset: DatasetName::BuiltIn,
+                ..Default::default()
+            };
+            ScorePolicy::of(&config).run.hash().unwrap()
+        };
+        assert_eq!(of(15, "el2n-hard:0.5"), of(16, "loss-easy:0.1"));
+        let default = ExperimentConfig::default();
+        assert_eq!(ScorePolicy::of(&default).run, scoring_config(&default, SCORING_EPOCHS), "the default's scores are what they were");
+    }
+
+    #[test]
+    fn what_lies_in_a_cache_is_used_where_it_is_needed_and_nowhere_else() {
+        let policy = |subset: &str| {
+            ScorePolicy::of(&ExperimentConfig { subset: subset.parse().unwrap(), dataset: DatasetName::BuiltIn, ..Default::default() })
+        };
+        let made = scores(&[ScoreName::El2n, ScoreName::Forgetting]);
+        for subset in ["all", "random:0.5"] {
+            assert_eq!((policy(subset).after(Some(&made)), policy(subset).after(None)), (Made::Without, Made::Without));
+        }
+        assert_eq!(policy("el2n-hard:0.5").after(Some(&made)), Made::Enough);
+        assert_eq!(policy("el2n-hard:0.5").after(None), Made::Make(Extra::default()));
+        let both = Extra { grand: true, forgetting: true };
+        assert_eq!(policy("grand-easy:0.5").after(Some(&made)), Made::Make(both), "what there is is made again with it");
+    }
 }

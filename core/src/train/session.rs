@@ -21,7 +21,7 @@ use crate::corrupt::Plan;
 use crate::data::{Dataset, train_validation_split};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::events::{self, Event, LearnerSummary, Summary};
+use crate::events::{self, Event, LearnerSummary, Metric, Summary};
 use crate::formats::StateDict;
 use crate::hardness::{Scores, data_fraction, select};
 use crate::net::init;
@@ -107,6 +107,7 @@ impl Session {
         opening: Opening<'_>,
     ) -> Result<Self> {
         config.validate()?;
+        config.check_attacks()?;
         let (train, validation) = train_validation_split(&data);
         let evaluation = Evaluation::new(&config, &data, &validation, scores.as_deref())?;
         if let Opening::Saved(saved) = opening {
@@ -211,8 +212,13 @@ impl Session {
     /// The summary as it stands.
     pub fn summary(&self) -> Summary {
         let learners: Vec<LearnerSummary> = self.learners.iter().map(|l| l.summary(&self.config, &self.work)).collect();
-        let verdict = verdict(&self.config, &learners);
+        let verdict = verdict(&self.config, self.judged_by(), &learners);
         Summary { learners, verdict }
+    }
+
+    /// What the run is judged by.
+    pub fn judged_by(&self) -> Metric {
+        Metric::deciding(&self.config, None, self.evaluation.hard.is_some())
     }
 
     /// `Started`, as the session would say it now: a resumed session does not say it again by itself.
@@ -223,19 +229,50 @@ impl Session {
             epochs: self.config.epochs,
             config_hash: self.config.hash().unwrap_or_default(),
             device_bytes: self.work.device.allocated_bytes(),
+            judged_by: Some(self.judged_by()),
         }
     }
 
     fn start(&mut self) -> Vec<Event> {
         self.started = true;
         let mut events = vec![self.introduction()];
+        let mut warnings = self.config.attack_warnings();
         if self.evaluation.hard.is_none() {
-            let message = "there are no hardness scores for these images, so test accuracy is not split into easy and hard".into();
-            events.push(Event::Warning { message });
+            let why = if self.config.asks_for_scores() {
+                "the hardness scores have none of test images"
+            } else {
+                "no hardness score is asked for, as by the subset el2n-hard:0.5 or a file of scores"
+            };
+            warnings.push(format!("test accuracy is not split into easy and hard: {why}"));
         }
-        let notes = self.learners.iter().flat_map(|l| &l.notes);
-        events.extend(notes.map(|note| Event::Warning { message: note.clone() }));
+        warnings.extend(self.single_values());
+        warnings.extend(self.learners.iter().flat_map(|l| l.notes.iter().cloned()));
+        events.extend(warnings.into_iter().map(|message| Event::Warning { message }));
         events
+    }
+
+    /// Warns where a training batch, or a part of one, gives a BatchNorm a single value: it normalises to 0, and PyTorch refuses it.
+    fn single_values(&self) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        for learner in &self.learners {
+            let samples = learner.training_samples().len();
+            if !self.config.has_single_sample(samples) {
+                continue;
+            }
+            let norms = learner.net.graph.single_value_norms(1);
+            let Some(first) = norms.first() else { continue };
+            let others = if norms.len() > 1 { format!(" and {} more", norms.len() - 1) } else { String::new() };
+            let text = format!(
+                "in every epoch one training sample passes alone ({samples} samples, batch_size {}, micro_batch {}): {first}{others} then takes \
+                 the variance of a single value, which PyTorch refuses, and gives the same for every image; choose a batch size that leaves \
+                 no rest of 1",
+                self.config.batch_size, self.config.micro_batch
+            );
+            if !out.contains(&text) {
+                out.push(text);
+            }
+        }
+        out
     }
 
     fn finish_if_done(&mut self, events: &mut Vec<Event>) {

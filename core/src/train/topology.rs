@@ -48,7 +48,7 @@ impl Learner {
     }
 
     /// The layers that an update changes: those with room to grow; all of them where weights move between layers.
-    fn changing_layers(&self) -> Vec<usize> {
+    pub(super) fn changing_layers(&self) -> Vec<usize> {
         let all = self.config.redistribution != Redistribution::None;
         let sparse = |i: &usize| match &self.net.weights[*i].placement {
             Placement::Dense => false,
@@ -261,7 +261,7 @@ impl Learner {
             from_previous: from_previous.ratio(),
             active_parameters: self.net.active_parameters(),
             macs: self.net.active_macs(),
-            flops_per_step: self.flops_per_step(config.batch_size, work),
+            flops_per_step: self.flops_per_step(self.full_step(config.batch_size), work),
             weight_bytes: self.net.weight_bytes(),
             layers,
         })

@@ -92,6 +92,139 @@ fn train_and_test_folders_are_taken_as_they_are() {
     assert_eq!(lines(&stored.header.origin.skipped), ["1 of a class that train/ lacks: val/c/0.png"]);
 }
 
+fn first(images: &sparring_core::data::Images) -> Vec<u8> {
+    images.bytes.chunks_exact(192).map(|image| image[0]).collect()
+}
+
+#[test]
+fn a_held_out_folder_is_taken_by_any_of_its_names() {
+    let scratch = scratch("names");
+    let store = Store { folder: scratch.0.join("data") };
+    for (i, (train, held_out)) in [
+        ("train", "test"),
+        ("Train", "VAL"),
+        ("train", "valid"),
+        ("training", "Validation"),
+        ("TRAIN", "testing"),
+        ("train", "dev"),
+        ("train", "eval"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let root = scratch.0.join(format!("f{i}"));
+        for (path, value) in
+            [(format!("{train}/a/0"), 1), (format!("{train}/b/0"), 2), (format!("{held_out}/a/0"), 3), (format!("{held_out}/b/0"), 4)]
+        {
+            png(&root.join(format!("{path}.png")), 8, value);
+        }
+        let data = folder(&store, &root, 8, None).unwrap().dataset;
+        assert_eq!(
+            (first(&data.train), first(&data.test), data.classes),
+            (vec![1, 2], vec![3, 4], vec!["a".to_owned(), "b".into()]),
+            "{train}, {held_out}"
+        );
+    }
+}
+
+#[test]
+fn pictures_without_labels_are_not_tested_on() {
+    let scratch = scratch("flat");
+    let (root, store) = (scratch.0.join("mine"), Store { folder: scratch.0.join("data") });
+    for (path, value) in [("train/a/0", 1), ("train/b/0", 2), ("val/a/0", 3), ("val/b/0", 4), ("test/0", 5), ("test/1", 6), ("dev/a/0", 7)]
+    {
+        png(&root.join(format!("{path}.png")), 8, value);
+    }
+    let stored = folder(&store, &root, 8, None).unwrap();
+    assert_eq!((first(&stored.dataset.train), first(&stored.dataset.test)), (vec![1, 2], vec![3, 4]));
+    assert_eq!(
+        lines(&stored.header.origin.skipped),
+        ["1 a held-out folder without class folders: its pictures have no labels: test/", "1 a further held-out folder: dev/"]
+    );
+    // With nothing else to test on, the person decides.
+    for other in ["val", "dev"] {
+        fs::remove_dir_all(root.join(other)).unwrap();
+    }
+    let message = format!("{:#}", folder(&store, &root, 8, None).unwrap_err());
+    assert!(message.contains("test/ has no class folders") && message.contains("a tenth of train/"), "{message}");
+    fs::remove_dir_all(root.join("test")).unwrap();
+    for i in 1..9 {
+        png(&root.join(format!("train/a/{i}.png")), 8, 10 + i);
+    }
+    assert_eq!(folder(&store, &root, 8, None).unwrap().dataset.test.len(), 1, "a tenth is drawn");
+    png(&root.join("Test/a/0.png"), 8, 1);
+    png(&root.join("test/a/0.png"), 8, 1);
+    if fs::read_dir(&root).unwrap().count() == 3 {
+        assert!(format!("{:#}", folder(&store, &root, 8, None).unwrap_err()).contains("are both there; keep one"));
+    }
+}
+
+#[test]
+fn trains_may_be_a_class() {
+    let scratch = scratch("trains");
+    let (root, store) = (scratch.0.join("mine"), Store { folder: scratch.0.join("data") });
+    for i in 0..10 {
+        png(&root.join(format!("train/{i}.png")), 8, i);
+        png(&root.join(format!("plane/{i}.png")), 8, 100 + i);
+    }
+    assert_eq!(folder(&store, &root, 8, None).unwrap().dataset.classes, ["plane", "train"]);
+}
+
+#[test]
+fn folders_that_programs_leave_are_no_classes() {
+    let scratch = scratch("hidden");
+    let (root, store) = (scratch.0.join("mine"), Store { folder: scratch.0.join("data") });
+    for i in 0..10 {
+        png(&root.join(format!("b/{i}.png")), 8, i);
+        png(&root.join(format!("c/{i}.png")), 8, 100 + i);
+    }
+    for name in [".ipynb_checkpoints/b-checkpoint.png", "__MACOSX/b.png", "__pycache__/b.png", ".git/b.png"] {
+        png(&root.join(name), 8, 200);
+    }
+    fs::write(root.join("b/._0.png"), [0, 5, 22, 7]).unwrap();
+    // Named as pictures, and none: not a class without images, which a network could never learn.
+    fs::create_dir_all(root.join("a")).unwrap();
+    fs::write(root.join("a/0.png"), "nothing").unwrap();
+    let stored = folder(&store, &root, 8, None).unwrap();
+    let data = &stored.dataset;
+    assert_eq!((data.classes.clone(), data.train.len() + data.test.len()), (vec!["b".to_owned(), "c".into()], 20));
+    for images in [&data.train, &data.test] {
+        assert!(first(images).iter().zip(&images.labels).all(|(value, label)| (*value >= 100) == (*label == 1)));
+    }
+    let mut report = lines(&stored.header.origin.skipped);
+    report.sort();
+    assert_eq!(
+        report,
+        [
+            "1 classes without a readable picture to train on: a",
+            "1 hidden files, such as macOS puts beside others: b/._0.png",
+            "1 neither PNG nor JPEG: a/0.png",
+            "4 folders whose name begins with . or __, which are no classes: .git, .ipynb_checkpoints, __MACOSX, __pycache__",
+        ]
+    );
+    stored.verify().unwrap();
+    assert!(current(&store, &root, 8).unwrap().is_some());
+}
+
+#[test]
+fn test_pictures_of_a_class_that_is_left_out_are_left_out_too() {
+    let scratch = scratch("leftout");
+    let (root, store) = (scratch.0.join("mine"), Store { folder: scratch.0.join("data") });
+    for (path, value) in [("train/b/0", 1), ("train/c/0", 2), ("test/a/0", 3), ("test/b/0", 4), ("test/c/0", 5)] {
+        png(&root.join(format!("{path}.png")), 8, value);
+    }
+    fs::create_dir_all(root.join("train/a")).unwrap();
+    fs::write(root.join("train/a/0.png"), "nothing").unwrap();
+    let stored = folder(&store, &root, 8, None).unwrap();
+    let data = &stored.dataset;
+    assert_eq!(
+        (data.classes.clone(), data.train.labels.clone(), data.test.labels.clone()),
+        (vec!["b".to_owned(), "c".into()], vec![0, 1], vec![0, 1])
+    );
+    assert_eq!(first(&data.test), [4, 5]);
+    assert!(lines(&stored.header.origin.skipped).contains(&"1 of a class without a readable picture to train on: a".to_owned()));
+}
+
 #[test]
 fn folders_that_are_none_say_what_is_expected() {
     let scratch = scratch("nofolder");

@@ -83,6 +83,112 @@ fn official_archive_in_any_order() {
     assert_eq!(to_packed(&data), [record_bytes(0, &SMALL), second, record_bytes(2, &SMALL)].concat());
 }
 
+/// A batch as Python 2 pickled it: what the official archive has.
+fn pickled(batch: usize, form: &Form) -> Vec<u8> {
+    let records = record_bytes(batch, form);
+    let mut out = b"\x80\x02}q\x01(U\x0bbatch_labelq\x02U\x08training".to_vec();
+    out.extend(b"q\x03U\x06labelsq\x04]q\x05(");
+    records.iter().step_by(RECORD_BYTES).for_each(|label| out.extend([b'K', *label]));
+    out.extend(b"eU\x04dataq\x06cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08K\x00\x85q\tU\x01b\x87Rq\n(K\x01");
+    out.extend([b'K', form.batch as u8, b'M', 0, 0x0c, 0x86]);
+    out.extend(b"cnumpy\ndtype\nq\x0bU\x02u1K\x00K\x01\x87Rq\x0c(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T");
+    out.extend(((form.batch * IMAGE_BYTES) as u32).to_le_bytes());
+    records.chunks_exact(RECORD_BYTES).for_each(|record| out.extend(&record[1..]));
+    out.extend(b"tbU\tfilenamesq\r](U\x05a.pngU\x05b.pngeu.");
+    out
+}
+
+fn python(form: &Form) -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("cifar-10-batches-py/batches.meta", b"not read".to_vec()),
+        ("cifar-10-batches-py/test_batch", pickled(2, form)),
+        ("cifar-10-batches-py/data_batch_1", pickled(0, form)),
+        ("cifar-10-batches-py/data_batch_2", pickled(1, form)),
+    ]
+}
+
+fn plain(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    std::io::copy(&mut flate2::read::GzDecoder::new(archive(entries).as_slice()), &mut out).unwrap();
+    out
+}
+
+#[test]
+fn archives_and_folders_as_people_have_them_are_the_same_dataset() {
+    let good = SMALL.from_archive("a", archive(&official(&SMALL)).as_slice()).unwrap();
+    for entries in [official(&SMALL), python(&SMALL)] {
+        let is_good = |bytes: &[u8]| assert_eq!(SMALL.from_archive("a", bytes).unwrap(), good);
+        is_good(&archive(&entries));
+        is_good(&plain(&entries));
+        let dotted: Vec<(String, Vec<u8>)> = entries.iter().map(|(path, bytes)| (format!("./{path}"), bytes.clone())).collect();
+        let dotted: Vec<(&str, Vec<u8>)> = dotted.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
+        is_good(&archive(&dotted));
+        // What macOS puts beside every file.
+        let mut apple = vec![("./._cifar-10-batches-bin", vec![0; 9]), ("cifar-10-batches-py/._data_batch_1", vec![0; 9])];
+        apple.extend(entries.clone());
+        apple.push(("cifar-10-batches-bin/._data_batch_1.bin", vec![0; 9]));
+        is_good(&archive(&apple));
+        // Compressed in members, as pigz and bgzip do.
+        let whole = plain(&entries);
+        let members: Vec<u8> = whole
+            .chunks(5000)
+            .flat_map(|part| {
+                let mut gz = GzEncoder::new(Vec::new(), Compression::fast());
+                gz.write_all(part).unwrap();
+                gz.finish().unwrap()
+            })
+            .collect();
+        is_good(&members);
+        let cut = SMALL.from_archive("cut", &members[..members.len() - 9]).unwrap_err().to_string();
+        assert!(cut.starts_with("cut"), "{cut}");
+        let read = |name: &str, most: u64| {
+            let found = entries.iter().find(|(path, _)| path.rsplit_once('/').unwrap().1 == name).map(|(_, bytes)| bytes.clone());
+            assert!(found.as_ref().is_none_or(|bytes| bytes.len() as u64 <= most));
+            Ok(found)
+        };
+        assert_eq!(SMALL.from_folder("folder", &read).unwrap(), good);
+    }
+    let none = SMALL.from_folder("folder", &|_, _| Ok(None)).unwrap_err().to_string();
+    assert!(none.starts_with("folder: expected CIFAR-10") && none.ends_with("found no data_batch_1"), "{none}");
+}
+
+/// Written by NumPy 2.4 and Python 3.11 from the same pixels, in the protocols that there are; see `core/tests/files/README.md`.
+#[test]
+fn what_python_3_pickles_is_read_in_every_protocol() {
+    let bytes = |name: &str| std::fs::read(format!("{}/tests/files/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    for protocol in 2..=5 {
+        let name = format!("cifar-10-python-{protocol}.tar.gz");
+        let data = SMALL.from_archive(&name, bytes(&name).as_slice()).unwrap();
+        assert_eq!((data.train.labels.clone(), data.test.labels.clone()), (vec![0, 3, 9, 1, 4, 9], vec![2, 5, 9]), "{name}");
+        for (i, image) in data.train.bytes.chunks_exact(IMAGE_BYTES).chain(data.test.bytes.chunks_exact(IMAGE_BYTES)).enumerate() {
+            assert!(image.iter().enumerate().all(|(k, byte)| *byte == ((k / 16 * 3 + i * 29) % 256) as u8), "{name}, image {i}");
+        }
+    }
+}
+
+#[test]
+fn wrong_pickles_say_what_is_wrong() {
+    let with = |from: &[u8], to: &[u8]| {
+        let mut entries = python(&SMALL);
+        let batch = &mut entries[2].1;
+        let at = batch.windows(from.len()).position(|w| w == from).unwrap();
+        batch.splice(at..at + from.len(), to.iter().copied());
+        error(&SMALL, &archive(&entries))
+    };
+    let label = record_bytes(0, &SMALL)[0];
+    assert!(with(&[b'(', b'K', label], b"(K\x0a").contains("data_batch_1, 'labels': label of image 0: expected 0 to 9, found 10"));
+    assert!(with(&[b'(', b'K', label], b"(").contains("expected 3 labels, one for each image, found 2"));
+    assert!(with(b"M\0\x0c\x86", b"K\x20K\x20K\x03t").contains("data_batch_1"));
+    assert!(with(b"U\x02u1", b"U\x02f4").contains("expected an array of bytes (uint8), found elements 'f4'"));
+    assert!(with(b"numpy.core.multiarray\n_reconstruct", b"os\nsystem").contains("'os.system'"));
+    let whole = pickled(0, &SMALL);
+    for end in (0..whole.len()).step_by(97) {
+        let mut entries = python(&SMALL);
+        entries[2].1 = whole[..end].to_vec();
+        assert!(error(&SMALL, &archive(&entries)).contains("data_batch_1"), "{end}");
+    }
+}
+
 #[test]
 fn package_and_packed_form_give_the_same_dataset() {
     let data = SMALL.from_archive("a", archive(&official(&SMALL)).as_slice()).unwrap();

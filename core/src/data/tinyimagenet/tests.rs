@@ -79,6 +79,37 @@ fn classes_by_number_images_by_name() {
 }
 
 #[test]
+fn what_lies_beside_the_pictures_is_none() {
+    let good = load(&archive(&parts(), true), Damaged::Fail).unwrap();
+    let mut apple = parts();
+    apple.push(("train/n01/images/._n01_0.JPEG".into(), b"\0\x05\x16\x07".to_vec()));
+    apple.push(("val/images/._val_0.JPEG".into(), b"\0\x05\x16\x07".to_vec()));
+    apple.push(("train/n01/images/.DS_Store".into(), b"x".to_vec()));
+    apple.push(("../__MACOSX/tiny-imagenet-200/._wnids.txt".into(), b"x".to_vec()));
+    assert_eq!(load(&archive(&apple, true), Damaged::Fail).unwrap(), good);
+}
+
+#[test]
+fn a_folder_is_read_as_its_archive_and_so_is_one_with_sorted_test_pictures() {
+    let good = load(&archive(&parts(), true), Damaged::Fail).unwrap();
+    let folder = |parts: &[(String, Vec<u8>)]| {
+        let paths: Vec<String> = parts.iter().map(|(path, _)| path.clone()).collect();
+        from_files("given", &paths, &|i, _| Ok(parts[i].1.clone()), Damaged::Fail, &|_, _| {}).unwrap()
+    };
+    assert_eq!(folder(&parts()), good);
+    for between in ["", "images/"] {
+        let mut sorted = parts();
+        sorted.retain(|(path, _)| !path.ends_with("val_annotations.txt"));
+        for (path, _) in &mut sorted {
+            *path = path
+                .replace("val/images/val_0", &format!("val/n03/{between}val_0"))
+                .replace("val/images/val_1", &format!("val/n01/{between}val_1"));
+        }
+        assert_eq!(folder(&sorted), good, "{between}");
+    }
+}
+
+#[test]
 fn a_damaged_picture_is_named_or_skipped() {
     let mut cut = parts();
     let name = cut[9].0.clone();

@@ -16,6 +16,7 @@ fn learner(name: &str, density: f64, test: f64) -> LearnerSummary {
         density,
         active_parameters: 1,
         flops_per_step: 1,
+        flops: 1.0,
         ms_per_step: 1.0,
         scores: Evaluation {
             train: score(test, 1000),
@@ -51,7 +52,7 @@ fn quantiles_are_those_of_the_tables() {
 fn an_estimate_is_what_one_computes_by_hand() {
     // 0.50, 0.52, 0.57: mean 0.53, deviations -0.03, -0.01, 0.04, variance 0.0013, standard error sqrt(0.0013 / 3).
     let series = members(1.0, &[(0.50, 0.5), (0.52, 0.5), (0.57, 0.5)]);
-    let comparison = Comparison::new(None, &series);
+    let comparison = Comparison::new(Metric::HardHalf, &series);
     let mean = comparison.means.iter().find(|m| m.metric == Metric::Test && m.learner == "dense").unwrap();
     assert!((mean.estimate.mean - 0.53).abs() < 1e-12);
     assert!((mean.estimate.half_width.unwrap() - 4.302_652_7 * (0.0013f64 / 3.0).sqrt()).abs() < 1e-7);
@@ -63,7 +64,7 @@ fn pairing_sees_what_separate_means_hide() {
     // Seeds differ by twenty points, the learners by two in each: the intervals of the means overlap, the difference's
     // does not contain 0.
     let series = members(1.0, &[(0.40, 0.42), (0.50, 0.521), (0.60, 0.619)]);
-    let comparison = Comparison::new(None, &series);
+    let comparison = Comparison::new(Metric::HardHalf, &series);
     let of = |name: &str| comparison.means.iter().find(|m| m.metric == Metric::Test && m.learner == name).unwrap().estimate;
     assert!(of("dense").interval().unwrap().1 > of("set@0.2").interval().unwrap().0);
     let test = comparison.differences.iter().find(|d| d.metric == Metric::Test).unwrap();
@@ -73,26 +74,26 @@ fn pairing_sees_what_separate_means_hide() {
         text.starts_with("Judged by accuracy on the hard half of the test set, over 3 seeds: set@0.2 won against dense: +2.0 points"),
         "{text}"
     );
-    let lost = Comparison::new(None, &members(1.0, &[(0.42, 0.40), (0.521, 0.50), (0.619, 0.60)]));
+    let lost = Comparison::new(Metric::HardHalf, &members(1.0, &[(0.42, 0.40), (0.521, 0.50), (0.619, 0.60)]));
     assert!(lost.verdict.contains("set@0.2 lost against dense: -2.0 points (95% interval -2.2 to -1.8)"), "{}", lost.verdict);
 }
 
 #[test]
 fn what_the_interval_does_not_carry_is_not_said() {
-    let comparison = Comparison::new(None, &members(0.5, &[(0.40, 0.45), (0.50, 0.49)]));
+    let comparison = Comparison::new(Metric::HardHalf, &members(0.5, &[(0.40, 0.45), (0.50, 0.49)]));
     assert_eq!(comparison.deciding().map(|d| d.outcome).collect::<Vec<_>>(), [Outcome::CannotTell]);
     assert!(comparison.verdict.contains("set@0.2 cannot be told apart from dense: +2.0 points (95% interval"), "{}", comparison.verdict);
     // One seed, however large the lead.
-    let one = Comparison::new(None, &members(1.0, &[(0.2, 0.9)]));
+    let one = Comparison::new(Metric::HardHalf, &members(1.0, &[(0.2, 0.9)]));
     let difference = one.deciding().next().unwrap();
     assert_eq!((difference.outcome, difference.estimate.half_width), (Outcome::OneSeed, None));
     // Binomial: 2 sqrt(0.1 * 0.9 / 500 + 0.8 * 0.2 / 500).
     assert!((difference.estimate.test_set_noise - 2.0 * (0.25f64 / 500.0).sqrt()).abs() < 1e-12);
     assert!(one.verdict.contains("One seed cannot tell"), "{}", one.verdict);
     // Two seeds that agree to the sample: their spread is unknown, not zero.
-    let same = Comparison::new(None, &members(1.0, &[(0.5, 0.504), (0.5, 0.504)]));
+    let same = Comparison::new(Metric::HardHalf, &members(1.0, &[(0.5, 0.504), (0.5, 0.504)]));
     assert_eq!(same.deciding().next().unwrap().outcome, Outcome::CannotTell);
-    assert!(Comparison::new(None, &[]).verdict.starts_with("Nothing to compare"));
+    assert!(Comparison::new(Metric::HardHalf, &[]).verdict.starts_with("Nothing to compare"));
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn fractions_are_judged_one_by_one_and_only_what_reached_the_end_is_paired() {
     let mut series = members(1.0, &[(0.40, 0.45), (0.50, 0.55), (0.60, 0.652)]);
     series.extend(members(0.1, &[(0.40, 0.45), (0.50, 0.45), (0.3, 0.3)]));
     series[1].learners[1].failed = Some("diverged".into());
-    let comparison = Comparison::new(Some(Scenario::Nature), &series);
+    let comparison = Comparison::new(Metric::HardHalf, &series);
     assert_eq!((comparison.fractions.as_slice(), comparison.seeds.as_slice()), ([0.1, 1.0].as_slice(), [1, 2, 3].as_slice()));
     let seeds: Vec<(f64, usize)> = comparison.deciding().map(|d| (d.fraction, d.estimate.seeds)).collect();
     assert_eq!(seeds, [(0.1, 3), (1.0, 2)]);
@@ -112,9 +113,10 @@ fn fractions_are_judged_one_by_one_and_only_what_reached_the_end_is_paired() {
 }
 
 #[test]
-fn the_scenario_decides_by_what_was_evaluated_and_a_small_gap_wins() {
+fn what_decides_is_given_and_a_small_gap_wins() {
     let mut series = members(1.0, &[(0.40, 0.45), (0.50, 0.55)]);
-    assert_eq!(Comparison::new(Some(Scenario::Attack), &series).deciding, Metric::HardHalf);
+    let none = Comparison::new(Metric::RobustTest, &series);
+    assert!(none.verdict.starts_with("Nothing to compare") && none.deciding().count() == 0, "{}", none.verdict);
     for (i, member) in series.iter_mut().enumerate() {
         for (l, learner) in member.learners.iter_mut().enumerate() {
             let robust = |accuracy| score(accuracy, 1000);
@@ -126,15 +128,11 @@ fn the_scenario_decides_by_what_was_evaluated_and_a_small_gap_wins() {
             };
         }
     }
-    for (scenario, deciding) in [
-        (Some(Scenario::Nature), Metric::HardHalf),
-        (Some(Scenario::Corruption), Metric::Corrupted),
-        (Some(Scenario::Attack), Metric::RobustTest),
-        (None, Metric::RobustTest),
-    ] {
-        assert_eq!(Comparison::new(scenario, &series).deciding, deciding);
+    for deciding in [Metric::HardHalf, Metric::Corrupted, Metric::RobustTest] {
+        let comparison = Comparison::new(deciding, &series);
+        assert!(comparison.deciding == deciding && comparison.deciding().all(|d| d.metric == deciding));
     }
-    let comparison = Comparison::new(None, &series);
+    let comparison = Comparison::new(Metric::HardHalf, &series);
     let gap = comparison.differences.iter().find(|d| d.metric == Metric::RobustGap).unwrap();
     assert!((gap.estimate.mean + 0.15).abs() < 1e-12 && gap.outcome == Outcome::Won, "{gap:?}");
     let bin = comparison.means.iter().find(|m| m.metric == Metric::HardestBin).unwrap();
@@ -147,7 +145,7 @@ fn controls_are_compared_with_controls_and_never_decide() {
     for member in &mut series {
         member.learners.extend([learner("dense on random", 1.0, 0.7), learner("set@0.2 on random", 0.2, 0.6)]);
     }
-    let comparison = Comparison::new(None, &series);
+    let comparison = Comparison::new(Metric::HardHalf, &series);
     let control = comparison.differences.iter().find(|d| d.control && d.metric == Metric::Test).unwrap();
     assert_eq!(control.dense, "dense on random");
     assert!((control.estimate.mean + 0.1).abs() < 1e-12);

@@ -21,6 +21,8 @@ fn info(name: &str) -> LearnerInfo {
         macs: 200,
         flops_per_step: 1_200_000,
         samples: 64,
+        batch: 64,
+        parent_flops: 0.0,
         weight_bytes: 800,
         layers: Vec::new(),
     }
@@ -39,6 +41,7 @@ fn events(epochs: u32, reports: usize) -> Vec<Event> {
         epochs,
         config_hash: "0123456789ab".into(),
         device_bytes: 1,
+        judged_by: Some(crate::events::Metric::Test),
     }];
     for epoch in 0..epochs {
         for step in 1..=reports {

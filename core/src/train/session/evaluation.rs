@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{SLICE_MS, Session};
 use crate::config::ExperimentConfig;
 use crate::data::Dataset;
+use crate::data::limit::{Limited, balanced};
 use crate::error::{Error, Result};
 use crate::events::{self, Event, Score};
 use crate::hardness::{Column, Scores, difficulty_bins};
@@ -60,21 +61,19 @@ impl Evaluation {
     /// # Errors
     /// `Config` where there are no test images, or scores for too few of them.
     pub fn new(config: &ExperimentConfig, data: &Dataset, validation: &[u32], scores: Option<&Scores>) -> Result<Self> {
-        let limit = |n: usize| if config.limit_test == 0 { n } else { config.limit_test.min(n) };
-        let count = limit(data.test.len());
-        if count == 0 {
-            return Err(Error::config(format!("the dataset '{}' has no training or no test images", data.name)));
-        }
+        let test = Limited::test(data, config.limit_test)?.samples;
         let (mut hard, mut bins) = (None, None);
         if let Some(scores) = scores {
             let column = scores.ranking(config.subset)?;
             if !column.test.is_empty() {
-                hard = Some(test_bins(column, count, 2)?.into_iter().map(|bin| bin == 1).collect::<Vec<bool>>());
-                bins = if config.bins == 0 { None } else { Some((test_bins(column, count, config.bins)?, config.bins)) };
+                hard = Some(test_bins(column, &test, 2)?.into_iter().map(|bin| bin == 1).collect::<Vec<bool>>());
+                // No more bins than samples: an empty one has no accuracy.
+                let count = config.bins.min(test.len());
+                bins = if count == 0 { None } else { Some((test_bins(column, &test, count)?, count)) };
             }
         }
-        let validation = validation[..limit(validation.len())].to_vec();
-        Ok(Self { test: Arc::new((0..count as u32).collect()), validation: validation.into(), hard, bins })
+        let validation = Limited::of(data, &data.train.labels, validation.to_vec(), config.limit_test).samples;
+        Ok(Self { test: test.into(), validation: validation.into(), hard, bins })
     }
 
     /// All samples whose images are needed, of the training file and of the test file.
@@ -83,7 +82,7 @@ impl Evaluation {
     }
 
     /// The samples of a pass.
-    fn of(&self, pass: Pass, learner: &Learner) -> (Arc<Vec<u32>>, usize) {
+    fn of(&self, pass: Pass, learner: &Learner, labels: &[u16]) -> (Arc<Vec<u32>>, usize) {
         let all = |samples: &Arc<Vec<u32>>| (samples.clone(), samples.len());
         match pass.on {
             EvaluatedOn::Validation => all(&self.validation),
@@ -91,7 +90,9 @@ impl Evaluation {
             EvaluatedOn::Train => {
                 let samples = learner.training_samples();
                 let count = samples.len().min(self.test.len());
-                (samples, count)
+                let by_class = samples.iter().map(|i| labels.get(*i as usize)).is_sorted();
+                // The first ones of a file that lists one class after the other are of one class.
+                if by_class && count < samples.len() { all(&balanced(labels, samples.to_vec(), count).into()) } else { (samples, count) }
             }
         }
     }
@@ -124,7 +125,10 @@ impl Evaluation {
             EvaluatedOn::CorruptedTest => scores.by_hardness.corrupted = Some(all),
             EvaluatedOn::Train => scores.by_hardness.robust.get_or_insert_default().clean_train = Some(all),
             EvaluatedOn::Test => {
-                let half = |wanted: bool| self.hard.as_ref().map(|hard| score(records, labels, |i| hard[i] == wanted, |_| true));
+                let half = |wanted: bool| {
+                    let half = self.hard.as_ref().map(|hard| score(records, labels, |i| hard[i] == wanted, |_| true));
+                    half.filter(|half| half.samples > 0)
+                };
                 (scores.test, scores.test_easy, scores.test_hard) = (all, half(false), half(true));
                 scores.by_hardness.bins = self.by_bin(records, labels);
             }
@@ -155,7 +159,7 @@ impl Session {
     pub(super) async fn evaluate_part(&mut self, index: usize, number: usize, at: usize) -> Result<Vec<Event>> {
         let passes = self.passes(&self.learners[index]);
         let Some(pass) = passes.get(number).copied() else { return Ok(Vec::new()) };
-        let (samples, count) = self.evaluation.of(pass, &self.learners[index]);
+        let (samples, count) = self.evaluation.of(pass, &self.learners[index], &self.data.train.labels);
         let samples = &samples[..count];
         let test = matches!(pass.on, EvaluatedOn::Test | EvaluatedOn::CorruptedTest);
         let images = Images { test, seen: pass.on != EvaluatedOn::Test, attacked: pass.attacked };
@@ -214,13 +218,14 @@ impl Session {
     }
 }
 
-/// The difficulty bin of each of the first `count` test samples.
-fn test_bins(column: &Column, count: usize, bins: usize) -> Result<Vec<usize>> {
+/// The difficulty bin of each of these test samples, among themselves.
+fn test_bins(column: &Column, samples: &[u32], bins: usize) -> Result<Vec<usize>> {
     let Column { score, test, .. } = column;
-    let Some(first) = test.get(..count) else {
-        return Err(Error::config(format!("{count} test samples, but scores '{score}' for only {}", test.len())));
+    let Some(values) = samples.iter().map(|i| test.get(*i as usize).copied()).collect::<Option<Vec<f32>>>() else {
+        let needed = samples.last().map_or(0, |last| *last + 1);
+        return Err(Error::config(format!("{needed} test samples, but scores '{score}' for only {}", test.len())));
     };
-    difficulty_bins(first, score.sign(), bins)
+    difficulty_bins(&values, score.sign(), bins)
 }
 
 /// Mean loss and accuracy of the records that `keep` names by index; right are only those that may be.

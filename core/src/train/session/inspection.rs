@@ -103,9 +103,13 @@ impl Inspection {
 }
 
 impl Session {
-    /// Test images that this experiment evaluates, from the first on.
+    /// Number of test images that this experiment evaluates.
     pub fn test_count(&self) -> usize {
         self.evaluation.test.len()
+    }
+    /// Their indices in the test file, increasing.
+    pub fn test_samples(&self) -> &[u32] {
+        &self.evaluation.test
     }
     /// Epochs done by the learner that is behind; learners that failed do not count.
     pub fn epochs_done(&self) -> u32 {
@@ -128,9 +132,9 @@ impl Session {
         while answers.len() < self.evaluation.test.len() && start.elapsed().as_secs_f64() * 1e3 < SLICE_MS {
             let at = answers.len();
             let end = (at + self.config.samples_a_pass()).min(self.evaluation.test.len());
-            let samples: Vec<u32> = (at as u32..end as u32).collect();
+            let samples = &self.evaluation.test[at..end];
             let work = &mut self.work;
-            work.batch.fill(&self.data, &self.data.test, &samples, n, None)?;
+            work.batch.fill(&self.data, &self.data.test, samples, n, None)?;
             work.io.upload(&mut work.device, &work.batch)?;
             let (programs, inspection) = planned(&self.inspection, learner)?;
             work.device.run(&programs.batch, &StepParams { n_valid: samples.len() as u32, ..StepParams::default() })?;

@@ -1,0 +1,250 @@
+//! Where results go: a file is replaced whole, anything else is written through, and nothing that a command reads is overwritten.
+//!
+//! Without this a result sent to `/dev/null` or a pipe would take its place, and hours of work would end at a folder that cannot be
+//! written; so places are compared with the inputs, and tried, before the work begins.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::args::Usage;
+use crate::console::Console;
+
+/// The name of standard output, where one stream is written.
+const DASH: &str = "-";
+/// Links followed at most.
+const MAX_LINKS: usize = 40;
+
+/// What stands where an output is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// The program's standard output.
+    Stdout,
+    /// Its standard error.
+    Stderr,
+    /// Something that is no regular file: a device, a pipe.
+    Through(PathBuf),
+    /// A regular file, or none yet; links are followed.
+    File(PathBuf),
+}
+
+impl Place {
+    fn of(path: &Path) -> Result<Self> {
+        if path == Path::new(DASH) {
+            return Ok(Self::Stdout);
+        }
+        let mut at = path.to_owned();
+        for _ in 0..MAX_LINKS {
+            if let Some(stream) = Self::stream(&at) {
+                return Ok(stream);
+            }
+            let kind = match fs::symlink_metadata(&at) {
+                Ok(meta) => meta.file_type(),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::File(at)),
+                Err(e) => return Err(e).with_context(|| format!("the output {}", path.display())),
+            };
+            if kind.is_symlink() {
+                let target = fs::read_link(&at).with_context(|| format!("the link {}", at.display()))?;
+                at = at.parent().unwrap_or(Path::new("")).join(target);
+            } else if kind.is_dir() {
+                bail!("the output {} is a folder; name a file in it", path.display());
+            } else if kind.is_file() {
+                return Ok(Self::File(at));
+            } else {
+                return Ok(Self::Through(at));
+            }
+        }
+        bail!("the output {} is a link that leads in a circle", path.display())
+    }
+
+    /// The process's own streams by their names in the file system. Opened anew, one that is a file would be written from its beginning.
+    fn stream(path: &Path) -> Option<Self> {
+        let number = match path.to_str()? {
+            "/dev/stdout" => "1",
+            "/dev/stderr" => "2",
+            text => ["/dev/fd/", "/proc/self/fd/"].iter().find_map(|folder| text.strip_prefix(folder))?,
+        };
+        Some(match number {
+            "1" => Self::Stdout,
+            "2" => Self::Stderr,
+            _ => Self::Through(path.to_owned()),
+        })
+    }
+
+    /// The file's place in the file system, whether or not it is there yet; `None` for what is no file.
+    fn whole(&self) -> Option<PathBuf> {
+        let Self::File(path) = self else { return None };
+        if let Ok(whole) = path.canonicalize() {
+            return Some(whole);
+        }
+        Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?))
+    }
+}
+
+/// The folder that a file lies in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Writes a result. A regular file is written beside its place, synced and renamed, so that it is never half there.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let writing = || format!("writing {}", path.display());
+    let through = |stream: &mut dyn Write| stream.write_all(bytes).and_then(|()| stream.flush()).with_context(writing);
+    match Place::of(path)? {
+        Place::Stdout => through(&mut io::stdout().lock()),
+        Place::Stderr => through(&mut io::stderr().lock()),
+        Place::Through(place) => through(&mut OpenOptions::new().append(true).open(place).with_context(writing)?),
+        Place::File(place) => replace(&place, bytes).with_context(writing),
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let (folder, partial) = (folder_of(path), path.with_file_name(format!(".{name}.partial")));
+    fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+    let written = File::create(&partial).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    let result = written.and_then(|()| fs::rename(&partial, path));
+    if result.is_err() {
+        let _ = fs::remove_file(&partial);
+    }
+    result?;
+    // Makes the rename last. Not every system can open a folder; there it is as lasting as the system makes it.
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    Ok(())
+}
+
+/// Whether files can be made in a folder, which need not be there yet. Nothing is left behind.
+///
+/// # Errors
+/// Why not.
+pub fn try_folder(folder: &Path) -> Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists()).collect();
+    let probe = folder.join(format!(".sparring-{}.partial", std::process::id()));
+    let tried = fs::create_dir_all(folder).and_then(|()| File::create(&probe)).and_then(|file| file.sync_all());
+    let _ = fs::remove_file(&probe);
+    for made in missing {
+        // One that another process filled meanwhile stays.
+        let _ = fs::remove_dir(made);
+    }
+    tried.with_context(|| format!("nothing can be written into the folder {}", folder.display()))
+}
+
+/// What a command reads and writes, by the flags that name it.
+pub struct Outputs<'a> {
+    json: bool,
+    inputs: Vec<(&'static str, &'a Path)>,
+    /// Folders, and the endings of the files that are read from them.
+    folders: Vec<(&'static str, &'a Path, &'static [&'static str])>,
+    outputs: Vec<(&'static str, PathBuf)>,
+}
+
+impl<'a> Outputs<'a> {
+    /// `json`: the result goes to standard output as JSON.
+    pub fn new(json: bool) -> Self {
+        Self { json, inputs: Vec::new(), folders: Vec::new(), outputs: Vec::new() }
+    }
+    /// A file that is read.
+    pub fn input(mut self, flag: &'static str, path: Option<&'a Path>) -> Self {
+        self.inputs.extend(path.map(|path| (flag, path)));
+        self
+    }
+    /// A folder from which files with these endings are read.
+    pub fn folder(mut self, flag: &'static str, path: Option<&'a Path>, endings: &'static [&'static str]) -> Self {
+        self.folders.extend(path.map(|path| (flag, path, endings)));
+        self
+    }
+    /// The folder of a dataset of one's own.
+    pub fn images(self, folder: &'a str) -> Self {
+        self.folder("--folder", Some(Path::new(folder)).filter(|f| !f.as_os_str().is_empty()), &["png", "jpg", "jpeg"])
+    }
+    /// A file that is written.
+    pub fn output(mut self, flag: &'static str, path: Option<&Path>) -> Self {
+        self.outputs.extend(path.map(|path| (flag, path.to_owned())));
+        self
+    }
+    /// A file that is written beside others, and so cannot be standard output.
+    ///
+    /// # Errors
+    /// `Usage` where it is.
+    pub fn file(self, flag: &'static str, path: Option<&Path>) -> Result<Self> {
+        if path == Some(Path::new(DASH)) {
+            return Err(Usage(format!("{flag} -: more than one stream is written, and standard output is one; name a file")).into());
+        }
+        Ok(self.output(flag, path))
+    }
+
+    /// Compares and tries all of it; gives the console, which leaves standard output to an output that is `-`.
+    ///
+    /// # Errors
+    /// `Usage` where an output is an input, or two outputs are one; why a place cannot be written.
+    pub fn check(self) -> Result<Console> {
+        let mut places: Vec<(&str, Place)> = Vec::new();
+        for (flag, path) in &self.outputs {
+            let place = Place::of(path)?;
+            if let Place::File(file) = &place {
+                self.compare(flag, path, &place)?;
+                try_folder(folder_of(file)).with_context(|| format!("{flag} {}", path.display()))?;
+            }
+            let same = |other: &Place| match (place.whole(), other.whole()) {
+                (Some(a), Some(b)) => a == b,
+                _ => place == Place::Stdout && *other == Place::Stdout,
+            };
+            if let Some((other, _)) = places.iter().find(|(_, other)| same(other)) {
+                return Err(
+                    Usage(format!("{other} and {flag} are the same place, {}: one would overwrite the other", path.display())).into()
+                );
+            }
+            places.push((flag, place));
+        }
+        let taken = places.iter().find(|(_, place)| *place == Place::Stdout).map(|(flag, _)| *flag);
+        match taken {
+            Some(flag) if self.json => {
+                Err(Usage(format!("{flag} and --json would both write to standard output; name a file for one")).into())
+            }
+            Some(_) => Ok(Console::beside()),
+            None => Ok(Console::new(self.json)),
+        }
+    }
+
+    fn compare(&self, flag: &str, path: &Path, place: &Place) -> Result<()> {
+        let Some(whole) = place.whole() else { return Ok(()) };
+        let refuse = |input: &str, what: &Path| {
+            Err(anyhow!(Usage(format!(
+                "{flag} {} is an input, {input} {}: it would be overwritten; name another file",
+                path.display(),
+                what.display()
+            ))))
+        };
+        for (input, what) in &self.inputs {
+            if what.canonicalize().is_ok_and(|what| what == whole) {
+                return refuse(input, what);
+            }
+        }
+        let ending = whole.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        for (input, what, endings) in &self.folders {
+            let within = what.canonicalize().is_ok_and(|what| whole.starts_with(what));
+            if within && whole.exists() && endings.contains(&ending.as_str()) {
+                return refuse(input, what);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an output that is a folder was named as standard output.
+///
+/// # Errors
+/// `Usage` where it was.
+pub fn no_stream(flag: &str, path: Option<&Path>) -> Result<()> {
+    if path == Some(Path::new(DASH)) {
+        return Err(
+            Usage(format!("{flag} - is standard output, and several files are written: name a folder (./- for one of that name)")).into()
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

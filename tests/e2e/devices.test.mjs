@@ -48,7 +48,7 @@ test('both learners train on the GPU; pause holds the curves, step moves them on
 });
 
 test('a race on the GPU comes to its end', async () => {
-  await withLab({ config: { ...TINY, epochs: '1', device: 'gpu' } }, async (lab) => {
+  await withLab({ config: { ...TINY, width: '0.25', limit_train: '32', limit_test: '16', epochs: '1', device: 'gpu' } }, async (lab) => {
     await lab.reach('ready');
     await lab.train();
     // Emulated: the evaluation at the end of the epoch takes longer than its training.

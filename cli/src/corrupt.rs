@@ -82,7 +82,7 @@ pub fn corrupt(args: &CorruptArgs) -> Result<()> {
         result["sheet"] = json!(path);
     }
     if args.bench || args.out.is_some() {
-        console.say(format_args!("images    {chosen} test images"));
+        console.say(format_args!("images    {chosen}"));
         let mut seconds = serde_json::Map::new();
         let start = Instant::now();
         for kind in kinds {

@@ -98,7 +98,7 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
     let model = architecture.model;
     let start = Instant::now();
     let chosen = Limited::test(&data, args.limit)?;
-    console.tell(format_args!("images    {chosen} test images"));
+    console.tell(format_args!("images    {chosen}"));
     let mut evaluator = Evaluator::new(&mut device, graph, &state, &data, chosen.samples.len())?;
     let score = pollster::block_on(evaluator.run(&data, &data.test, &chosen.samples))?;
     let seconds = start.elapsed().as_secs_f64();

@@ -195,7 +195,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     let graph = import::graph(architecture, normalization, classes, data.extent)?;
     import::check(&graph, &mut state)?;
     let mut chosen = Limited::test(&data, args.limit)?;
-    console.say(format_args!("images    {chosen} test images"));
+    console.say(format_args!("images    {chosen}"));
     let all = chosen.samples.len();
     if let Some(target) = args.target {
         // They are what the attack wants already.

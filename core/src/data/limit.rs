@@ -49,9 +49,9 @@ impl fmt::Display for Limited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, of) = (self.samples.len(), self.of);
         match self.how {
-            How::All => write!(f, "all {of}"),
-            How::First => write!(f, "the first {count} of {of}"),
-            How::Balanced => write!(f, "{count} of {of}, as many of every class, always the same ones"),
+            How::All => write!(f, "all {of} test images"),
+            How::First => write!(f, "the first {count} of {of} test images"),
+            How::Balanced => write!(f, "{count} of {of} test images, as many of every class, always the same ones"),
         }
     }
 }
@@ -139,7 +139,10 @@ mod tests {
         assert!(limited.samples.is_sorted() && limited.samples.iter().any(|i| *i > 20), "not the first ones of a class");
         let more = Limited::test(&data, 60).unwrap().samples;
         assert!(limited.samples.iter().all(|i| more.contains(i)), "a larger limit keeps what a smaller one has");
-        assert_eq!((limited.how, limited.to_string().as_str()), (How::Balanced, "12 of 203, as many of every class, always the same ones"));
+        assert_eq!(
+            (limited.how, limited.to_string().as_str()),
+            (How::Balanced, "12 of 203 test images, as many of every class, always the same ones")
+        );
     }
 
     #[test]
@@ -147,12 +150,20 @@ mod tests {
         let labels: Vec<u16> = (0..50).map(|i| i / 5).collect();
         for name in ["cifar10", "cifar100", "cifar100-coarse"] {
             let limited = Limited::test(&named(name, labels.clone()), 7).unwrap();
-            assert_eq!((limited.samples.clone(), limited.to_string().as_str()), ((0..7).collect(), "the first 7 of 50"), "{name}");
+            assert_eq!(
+                (limited.samples.clone(), limited.to_string().as_str()),
+                ((0..7).collect(), "the first 7 of 50 test images"),
+                "{name}"
+            );
         }
         for name in ["cifar10", "mnist", "tinyimagenet", "folder", "builtin"] {
             for limit in [0, 50, 51] {
                 let limited = Limited::test(&named(name, labels.clone()), limit).unwrap();
-                assert_eq!((limited.samples.len(), limited.how, limited.to_string().as_str()), (50, How::All, "all 50"), "{name}");
+                assert_eq!(
+                    (limited.samples.len(), limited.how, limited.to_string().as_str()),
+                    (50, How::All, "all 50 test images"),
+                    "{name}"
+                );
             }
         }
     }

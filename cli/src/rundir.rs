@@ -96,7 +96,8 @@ pub fn read_summary(path: &Path) -> Result<Option<Value>> {
         Ok(bytes) => {
             Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged; --again runs it again", file.display()))?))
         }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        // Under a file there is no summary either; that nothing can be written there is found in its own words.
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(None),
         Err(e) => Err(e).with_context(|| format!("reading {}", file.display())),
     }
 }
@@ -413,6 +414,7 @@ mod tests {
     #[test]
     fn a_run_stands_for_its_best_weights() {
         let scratch = Scratch::new("checkpoint");
+        fs::create_dir_all(&scratch.0).unwrap();
         let text = scratch.0.to_string_lossy().into_owned();
         assert_eq!(checkpoint("a.safetensors").unwrap(), PathBuf::from("a.safetensors"));
         assert!(checkpoint(&text).unwrap_err().contains("no summary.json"));

@@ -82,7 +82,9 @@ impl Columns {
         };
         let scores = if column.is_empty() {
             let known = ScoreName::ALL.iter().map(|score| Ok(place(score.name())?.map(|at| (at, *score))));
-            known.filter_map(Result::transpose).collect::<Result<Vec<_>, String>>()?
+            let mut found = known.filter_map(Result::transpose).collect::<Result<Vec<_>, String>>()?;
+            found.sort_unstable_by_key(|(at, _)| *at);
+            found
         } else {
             let at = place(column)?.ok_or_else(|| format!("no column '{column}' among {}", shown(header)))?;
             vec![(at, score)]

@@ -214,6 +214,7 @@ mod tests {
         // An experiment of before, with the radius of the other norm.
         let old = ExperimentConfig { norm: l2.norm, ..ExperimentConfig::default() };
         assert_eq!(parse(pairs(&query(&old).unwrap())).unwrap(), old);
-        assert!(command(&old, 1).unwrap().contains(" --norm l2 --train-eps 0.0"));
+        let line = command(&old, 1).unwrap();
+        assert!(line.contains(" --norm l2") && line.contains(" --train-eps 0.03") && line.contains(" --test-eps 0.03"), "{line}");
     }
 }

@@ -98,7 +98,7 @@ fn line<'a>(races: &[&'a Race], learner: LearnerView<'a>, view: View) -> Line {
     let all: Vec<(&'a Race, LearnerView<'a>)> = races.iter().filter_map(|r| Some((*r, same(r)?))).collect();
     let of = |(race, l): &(&Race, LearnerView)| match view.series {
         Curve::Train | Curve::Loss => smoothed(l.points(view.series), view.smooth),
-        Curve::Gap => evaluated(l, race.deciding().into(), race.dense().as_ref()),
+        Curve::Gap => race.dense().map(|dense| evaluated(l, race.deciding().into(), Some(&dense))).unwrap_or_default(),
         series => evaluated(l, series, None),
     };
     let live = matches!(view.series, Curve::Train | Curve::Loss);

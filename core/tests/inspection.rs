@@ -8,6 +8,7 @@ use sparring_core::attack::{Norm, PgdConfig};
 use sparring_core::config::{Adversarial, LearnerConfig};
 use sparring_core::data::Dataset;
 use sparring_core::data::builtin::builtin;
+use sparring_core::data::limit::Limited;
 use sparring_core::events::Evaluation;
 use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Model;
@@ -62,11 +63,12 @@ fn answers_and_probabilities_are_those_of_the_evaluation() {
         assert_eq!((session.epochs_done(), session.learner_count(), session.test_count()), (4, 3, 90));
         for learner in 0..3 {
             let answers = all_answers(&mut session, learner).await;
-            let right = answers.iter().zip(&data.test.labels).filter(|(a, label)| a.class == **label).count();
+            let chosen = Limited::test(&data, 90).unwrap().samples;
+            let right = answers.iter().zip(&chosen).filter(|(a, i)| a.class == data.test.labels[**i as usize]).count();
             assert_eq!((answers.len(), right as f64 / 90.0), (90, session.summary().learners[learner].scores.test.accuracy));
             let records = session.sample_records(learner, true).await.unwrap();
-            for (i, (answer, record)) in answers.iter().zip(&records).enumerate().step_by(9) {
-                let (bytes, label) = picture(&data, i);
+            for (answer, &i) in answers.iter().zip(&chosen).step_by(9) {
+                let ((bytes, label), record) = (picture(&data, i as usize), &records[i as usize]);
                 let seen = session.examine(learner, bytes, label, None).await.unwrap();
                 assert_eq!(answer.class, record.predicted);
                 assert!((seen.probabilities[usize::from(record.predicted)] - answer.confidence).abs() < 1e-5);

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{ErrorEvent, Event, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use crate::protocol::{Command, Failure, Message, WayOn};
 
@@ -29,7 +29,7 @@ pub struct Bridge {
 
 enum Handler {
     Message(#[expect(dead_code, reason = "only kept alive")] Closure<dyn FnMut(MessageEvent)>),
-    Error(#[expect(dead_code, reason = "only kept alive")] Closure<dyn FnMut(ErrorEvent)>),
+    Error(#[expect(dead_code, reason = "only kept alive")] Closure<dyn FnMut(Event)>),
 }
 
 impl Bridge {
@@ -70,11 +70,13 @@ impl Bridge {
         };
         let on_error = {
             let line = line.clone();
-            Closure::<dyn FnMut(ErrorEvent)>::new(move |event: ErrorEvent| {
+            Closure::<dyn FnMut(Event)>::new(move |event: Event| {
                 line.dead.set(true);
+                // A script that could not be fetched is a plain event, which has no words.
+                let why = event.dyn_into::<ErrorEvent>().map_or_else(|_| "Its script did not arrive".into(), |event| event.message());
                 let failure = Failure::new(
                     "The trainer stopped",
-                    format!("{}. What was measured so far stays on the page; a new race starts a new trainer.", event.message()),
+                    format!("{why}. What was measured so far stays on the page; a new race starts a new trainer."),
                     &[WayOn::Retry],
                 );
                 hear(Message::Died(failure), JsValue::UNDEFINED);

@@ -119,7 +119,7 @@ pub fn chart(lab: Lab) -> AnyView {
             _ if nobody => say::EMPTY_BEFORE,
             Curve::Train | Curve::Loss => say::EMPTY_STEPS,
             _ if !evaluated => say::EMPTY_EPOCH,
-            Curve::Gap => say::EMPTY_GAP,
+            Curve::Gap if lab.race.with(|r| r.dense().is_none()) => say::EMPTY_GAP,
             _ => say::EMPTY_NEVER,
         }
         .to_owned()

@@ -74,8 +74,11 @@ pub fn refresh(runs: RwSignal<Vec<Entry>>) {
                 None => read_kept(&store, shelf).await,
             });
         }
-        list.extend(known.into_iter().filter(|e| e.source == Source::Recorded));
-        runs.set(list);
+        // Recorded runs may have come in the meantime.
+        runs.update(|runs| {
+            list.extend(std::mem::take(runs).into_iter().filter(|e| e.source == Source::Recorded));
+            *runs = list;
+        });
     });
 }
 

@@ -72,7 +72,7 @@ impl Lab {
             }
         });
         // What the trainer may still hold is another race.
-        if self.phase.with_untracked(|p| *p != Phase::Starting) {
+        if self.phase.with_untracked(|p| !matches!(p, Phase::Starting | Phase::Failed(_))) {
             self.phase.set(Phase::Ready);
         }
         self.past.set(Vec::new());

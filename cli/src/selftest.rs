@@ -74,6 +74,12 @@ impl Lab<'_> {
         self.outputs.push((id, len));
         Ok(id)
     }
+    /// A gradient that an op adds to.
+    fn summed(&mut self, shape: Shape) -> Result<BufferId> {
+        let id = self.activation(shape)?;
+        self.outputs.push((id, shape.len()));
+        Ok(id)
+    }
     fn weight(&mut self, shape: &ConvShape, density: Option<f64>) -> Result<(Weight, usize)> {
         let Some(density) = density else {
             return Ok((Weight::Dense { values: self.draw(shape.weights(), -0.5, 0.5)? }, shape.weights()));
@@ -214,7 +220,7 @@ const CASES: &[(&str, Build)] = &[
         let (dy, y, x) = (lab.activation(IMAGE)?, lab.activation(IMAGE)?, lab.activation(IMAGE)?);
         let (stats, affine, daffine) =
             (lab.draw(2 * IMAGE.c, 0.5, 1.5)?, lab.draw(2 * IMAGE.c, -1.0, 1.0)?, lab.draw(2 * IMAGE.c, -1.0, 1.0)?);
-        let dx = lab.updated(IMAGE.len(), -1.0, 1.0)?;
+        let dx = lab.summed(IMAGE)?;
         Ok(vec![Op::BatchNormInputGrad(BatchNormInputGrad {
             shape: IMAGE,
             dy,
@@ -375,6 +381,7 @@ fn relative_error(a: &[f32], b: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sparring_core::device::info::DeviceChoice;
 
     #[test]
     fn the_cpu_agrees_with_the_oracle_on_every_kernel() {
@@ -382,6 +389,17 @@ mod tests {
         let problems: Vec<_> = checks.iter().filter(|o| o.problem.is_some()).collect();
         assert!(problems.is_empty(), "{problems:?}");
         assert!(checks.iter().any(|o| o.error.is_some_and(|e| e > 0.0)), "float32 and float64 cannot agree to the last bit");
+    }
+
+    #[test]
+    fn a_gpu_agrees_with_the_cpu_on_every_kernel() {
+        let Ok((mut gpu, _)) = pollster::block_on(Device::open(DeviceChoice::Gpu)) else {
+            println!("skipped: no adapter");
+            return;
+        };
+        let checks = pollster::block_on(run(&mut gpu, &mut Device::cpu()));
+        let problems: Vec<_> = checks.iter().filter(|o| o.problem.is_some()).collect();
+        assert!(problems.is_empty(), "{problems:?}");
     }
 
     #[test]

@@ -191,6 +191,8 @@ pub struct Live {
     overall: Option<Overall>,
 }
 
+/// A run that takes less than this, in seconds, needs no estimate.
+const SHORT: f64 = 20.0;
 /// A run that takes longer than this, in seconds, is told what would be shorter.
 const LONG: f64 = 900.0;
 
@@ -227,6 +229,9 @@ impl Live {
         self.estimated = true;
         let epochs = f64::from(self.epochs.saturating_sub(epoch));
         let seconds: f64 = self.ms.iter().zip(&self.steps).map(|(ms, steps)| ms / 1e3 * *steps as f64 * epochs).sum();
+        if seconds < SHORT {
+            return;
+        }
         let shorter = if seconds > LONG { "; shorter with fewer --epochs, with --limit-train 5000, or with --model tiny" } else { "" };
         self.line(&format!("estimate  about {} of training, by the first steps{shorter}", number::about(seconds)));
     }

@@ -43,7 +43,7 @@ pub fn exactly(console: Console, name: DatasetName, difficulty: f32, own: &data:
 pub fn tell_limit(console: Console, config: &ExperimentConfig, dataset: &Dataset) -> Result<()> {
     let test = Limited::test(dataset, config.limit_test)?;
     if test.how != How::All {
-        console.say(format_args!("images    evaluated on {test} test images, and as many for validation"));
+        console.say(format_args!("images    evaluated on {test}; as many for validation"));
     }
     Ok(())
 }

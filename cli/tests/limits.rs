@@ -26,7 +26,7 @@ fn sorted(folder: &Folder) -> (&'static str, &'static str) {
                  --lr 0.02 --device cpu --limit-test 9 --out trained";
     let output = folder.command(train).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(stdout(&output).contains("images    evaluated on 9 of 90, as many of every class"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("images    evaluated on 9 of 90 test images, as many of every class"), "{}", stdout(&output));
     ("--data folder --folder sorted --image-size 16 --device cpu", "--dataset folder --folder sorted --image-size 16")
 }
 

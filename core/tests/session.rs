@@ -280,3 +280,20 @@ fn what_a_dataset_allows_is_what_augmentation_does() {
     assert!(plain != flipped && flipped != rotated, "{plain} {flipped} {rotated}");
     assert_eq!(rotated, trained(true, true));
 }
+
+#[test]
+fn a_class_that_a_subset_lacks_is_warned_of() {
+    let said = |config: &ExperimentConfig, data: Dataset| {
+        block_on(async {
+            let mut session = Session::new(config.clone(), Arc::new(data), None, Device::cpu()).await.unwrap();
+            let events = session.advance().await.unwrap();
+            events.iter().filter(|e| matches!(e, Event::Warning { message } if message.contains("have no image of"))).count()
+        })
+    };
+    let whole = ExperimentConfig { subset: Subset::All, control: false, ..config(&["dense", "set@0.5"]) };
+    assert_eq!(said(&whole, builtin(0.2, 200, 20, 1)), 0);
+    // One class is gone from the training file: one sentence for all learners.
+    let mut data = builtin(0.2, 200, 20, 1);
+    data.train.labels.iter_mut().filter(|label| **label == 3).for_each(|label| *label = 4);
+    assert_eq!(said(&whole, data), 1);
+}

@@ -32,6 +32,8 @@ use steer::Steering;
 
 /// Device work aimed at in one call of `advance`, milliseconds.
 const SLICE_MS: f64 = 100.0;
+/// Of the classes that a subset lacks a warning names so many.
+const SHOWN_CLASSES: usize = 5;
 
 /// A learner at its best.
 #[derive(Clone, Debug)]
@@ -246,9 +248,32 @@ impl Session {
             warnings.push(format!("test accuracy is not split into easy and hard: {why}"));
         }
         warnings.extend(self.single_values());
+        warnings.extend(self.missing_classes());
         warnings.extend(self.learners.iter().flat_map(|l| l.notes.iter().cloned()));
         events.extend(warnings.into_iter().map(|message| Event::Warning { message }));
         events
+    }
+
+    /// Warns where a subset has no image of a class: nobody who trains on it can come to know it.
+    fn missing_classes(&self) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        for learner in &self.learners {
+            let mut there = vec![false; self.data.classes.len()];
+            for &sample in learner.training_samples().iter() {
+                there[usize::from(self.data.train.labels[sample as usize])] = true;
+            }
+            let missing: Vec<&str> = self.data.classes.iter().zip(&there).filter(|(_, there)| !**there).map(|(name, _)| &**name).collect();
+            let named = &missing[..missing.len().min(SHOWN_CLASSES)];
+            if named.is_empty() {
+                continue;
+            }
+            let others = if missing.len() > named.len() { format!(" and {} more", missing.len() - named.len()) } else { String::new() };
+            let text = format!("the training samples of {} have no image of {}{others}", learner.subset, named.join(", "));
+            if !out.contains(&text) {
+                out.push(text);
+            }
+        }
+        out
     }
 
     /// Warns where a training batch, or a part of one, gives a BatchNorm a single value: it normalises to 0, and PyTorch refuses it.

@@ -185,12 +185,16 @@ pub struct Live {
     ms: Vec<f64>,
     /// Steps of an epoch of every learner, once it has begun.
     steps: Vec<usize>,
+    /// Who is past the slow first steps.
+    settled: Vec<bool>,
     /// Whether it was said how long a run of its own takes.
     estimated: bool,
     bars: Option<(MultiProgress, Vec<ProgressBar>)>,
     overall: Option<Overall>,
 }
 
+/// Steps after which the time of one is what it stays.
+const SETTLED: usize = 200;
 /// A run that takes less than this, in seconds, needs no estimate.
 const SHORT: f64 = 20.0;
 /// A run that takes longer than this, in seconds, is told what would be shorter.
@@ -200,7 +204,17 @@ impl Live {
     /// Bars where there is a terminal.
     pub fn new(console: Console) -> Self {
         let bars = console.terminal().then(|| (MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), Vec::new()));
-        Self { console, names: Vec::new(), epochs: 0, ms: Vec::new(), steps: Vec::new(), estimated: false, bars, overall: None }
+        Self {
+            console,
+            names: Vec::new(),
+            epochs: 0,
+            ms: Vec::new(),
+            steps: Vec::new(),
+            settled: Vec::new(),
+            estimated: false,
+            bars,
+            overall: None,
+        }
     }
     /// Also estimates when the series is through that this run belongs to.
     pub fn expect(&mut self, outlook: Outlook) {
@@ -221,9 +235,11 @@ impl Live {
         });
     }
     /// Says once how long all learners need from here, as soon as each has been measured.
-    fn estimate(&mut self, epoch: u32) {
-        let known = self.ms.iter().zip(&self.steps).all(|(ms, steps)| *ms > 0.0 && *steps > 0);
-        if self.estimated || self.overall.is_some() || !known {
+    fn estimate(&mut self, learner: usize, epoch: u32) {
+        if let Some(settled) = self.settled.get_mut(learner) {
+            *settled = true;
+        }
+        if self.estimated || self.overall.is_some() || !self.settled.iter().all(|settled| *settled) {
             return;
         }
         self.estimated = true;
@@ -279,6 +295,7 @@ impl Live {
                 self.names = learners.iter().map(|l| l.name.clone()).collect();
                 self.ms = vec![0.0; learners.len()];
                 self.steps = vec![0; learners.len()];
+                self.settled = vec![false; learners.len()];
                 self.epochs = *epochs;
                 let width = self.names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
                 self.line(&format!("memory    {} on the device", number::bytes(*device_bytes)));
@@ -296,7 +313,10 @@ impl Live {
                 if let (Some(ms), Some(all)) = (self.ms.get_mut(*learner), self.steps.get_mut(*learner)) {
                     (*ms, *all) = (*ms_per_step, *steps);
                 }
-                self.estimate(*epoch);
+                // The first steps are slower than all others: memory is touched, caches are cold.
+                if *epoch > 0 || *step >= SETTLED.min(*steps / 2) {
+                    self.estimate(*learner, *epoch);
+                }
                 let round = self.round_ms();
                 if let Some(bar) = self.bars.as_ref().and_then(|(_, bars)| bars.get(*learner)) {
                     let (length, done) = (u64::from(self.epochs) * *steps as u64, u64::from(*epoch) * *steps as u64 + *step as u64);

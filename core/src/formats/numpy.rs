@@ -7,45 +7,8 @@ use std::borrow::Cow;
 
 use super::budget::Budget;
 use super::pickle::Pickle;
-use super::value::{Ref, Value};
+use super::value::{Call, Callable, Ref, Value};
 use crate::error::{Error, Result};
-
-/// A function or type that a pickled array names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Callable {
-    /// `_reconstruct(ndarray, (0,), b'b')`; its state has the array.
-    Reconstruct,
-    /// `_frombuffer(buffer, dtype, shape, order)`.
-    FromBuffer,
-    /// The type of arrays, which is an argument.
-    Array,
-    /// `dtype('u1', ...)`.
-    Dtype,
-    /// `encode(text, 'latin1')`: how old protocols write bytes.
-    Encode,
-}
-
-impl Callable {
-    pub(super) fn find(module: &str, name: &str) -> Option<Self> {
-        Some(match (module, name) {
-            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Self::Reconstruct,
-            ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Self::FromBuffer,
-            ("numpy", "ndarray") => Self::Array,
-            ("numpy", "dtype") => Self::Dtype,
-            ("_codecs", "encode") => Self::Encode,
-            _ => return None,
-        })
-    }
-}
-
-/// A call that was not made.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Call {
-    pub(super) of: Callable,
-    pub(super) arguments: Ref,
-    /// What the object would be told afterwards.
-    pub(super) state: Option<Ref>,
-}
 
 /// A pickled dictionary.
 pub struct Record<'a> {

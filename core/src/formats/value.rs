@@ -2,7 +2,6 @@
 //! mentions, as opaque values.
 
 use super::Element;
-use super::numpy::{Call, Callable};
 
 /// Index of a value in a pickle's arena.
 pub(super) type Ref = u32;
@@ -120,6 +119,43 @@ pub(super) fn runs_code(module: &str, name: &str) -> bool {
 pub(super) struct Foreign<'a> {
     pub(super) module: &'a str,
     pub(super) name: &'a str,
+}
+
+/// A function or type of NumPy's that a pickled array names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Callable {
+    /// `_reconstruct(ndarray, (0,), b'b')`; its state has the array.
+    Reconstruct,
+    /// `_frombuffer(buffer, dtype, shape, order)`.
+    FromBuffer,
+    /// The type of arrays, which is an argument.
+    Array,
+    /// `dtype('u1', ...)`.
+    Dtype,
+    /// `encode(text, 'latin1')`: how old protocols write bytes.
+    Encode,
+}
+
+impl Callable {
+    pub(super) fn find(module: &str, name: &str) -> Option<Self> {
+        Some(match (module, name) {
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Self::Reconstruct,
+            ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Self::FromBuffer,
+            ("numpy", "ndarray") => Self::Array,
+            ("numpy", "dtype") => Self::Dtype,
+            ("_codecs", "encode") => Self::Encode,
+            _ => return None,
+        })
+    }
+}
+
+/// A call that was not made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Call {
+    pub(super) of: Callable,
+    pub(super) arguments: Ref,
+    /// What the object would be told afterwards.
+    pub(super) state: Option<Ref>,
 }
 
 /// A typed run of elements that the container holds under a key.

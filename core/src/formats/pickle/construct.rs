@@ -1,7 +1,6 @@
 //! What the constructors that a pickle names would make: storages, tensors and containers, from their arguments alone.
 
-use super::super::numpy::Call;
-use super::super::value::{Name, Ref, SparseRef, Storage, TensorRef, Unreadable, Value};
+use super::super::value::{Call, Name, Ref, SparseRef, Storage, TensorRef, Unreadable, Value};
 use super::Machine;
 use crate::error::Result;
 

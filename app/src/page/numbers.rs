@@ -46,6 +46,9 @@ fn rows(race: &Race, batch: usize) -> Vec<Row> {
     // One unit for the whole row, so that the numbers compare at a glance and fit a phone.
     let most = race.corners().map(|l| l.now.flops_per_step).max().unwrap_or(0);
     let (unit, size) = if most >= 10_000_000_000 { ("GFLOP", 1e9) } else { ("MFLOP", 1e6) };
+    let so_far = |l: &LearnerView| l.epochs.last().map_or(l.info.parent_flops, |e| e.flops);
+    let most = race.corners().map(|l| so_far(&l)).fold(0.0, f64::max);
+    let (all_unit, all_size) = if most >= 1e13 { ("TFLOP", 1e12) } else { ("GFLOP", 1e9) };
     vec![
         row("Parameters", "Parameters that exist", &|l| number::count(l.now.active_parameters)),
         row("True density", "Weights that exist over all weights", &|l| format!("{:.3}", l.now.density)),
@@ -56,9 +59,11 @@ fn rows(race: &Race, batch: usize) -> Vec<Row> {
         row(&format!("{unit} a step"), "Forward and both gradients of a full step, 2 a multiply-accumulate", &|l| {
             number::three(l.now.flops_per_step as f64 / size)
         }),
-        row("Training so far", "All of it, with the dense parent's and dense gradients, at the end of the last epoch", &|l| {
-            number::flops(l.epochs.last().map_or(l.info.parent_flops, |e| e.flops))
-        }),
+        row(
+            &format!("{all_unit} so far"),
+            "All training, with the dense parent's and dense gradients, at the end of the last epoch",
+            &|l| number::three(so_far(l) / all_size),
+        ),
         row("GFLOP/s", "Work a step over measured time", &|l| measured(l, |ms| number::three(l.now.flops_per_step as f64 / ms / 1e6))),
         row("Images a second", "Images a step over measured time", &|l| {
             measured(l, |ms| number::count((batch.min(l.info.samples) as f64 / ms * 1e3).round() as u64))

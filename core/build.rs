@@ -1,4 +1,5 @@
 //! Writes the table of shaders from the folder: every stage and every shared piece, without comments and indentation.
+#![allow(clippy::disallowed_methods, reason = "a build script runs where the page is built, not in it")]
 
 mod bare;
 

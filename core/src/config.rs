@@ -365,7 +365,7 @@ impl ExperimentConfig {
     }
 
     /// The complete configuration as JSON with what does not change the numbers (the device, recomputation) at its default, and without
-    /// the fields of [`LATER_FIELDS`] that are at theirs.
+    /// the fields of `LATER_FIELDS` that are at theirs.
     pub fn canonical_json(&self) -> Result<String> {
         let canonical = Self { device: DeviceChoice::Auto, recompute: false, ..self.clone() };
         let text = serde_json::to_string(&canonical).map_err(|e| Error::config(e.to_string()))?;

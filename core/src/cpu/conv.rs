@@ -54,15 +54,15 @@ pub struct WeightGrad<'a, T> {
 
 /// A number type with its convolution: the plain loops, but where it has a faster one.
 pub trait Convolve: Real {
-    /// See [`plain::forward`].
+    /// See `plain::forward`.
     fn forward(index: Index<'_>, args: Forward<'_, Self>) {
         plain::forward(index, args);
     }
-    /// See [`plain::input_grad`].
+    /// See `plain::input_grad`.
     fn input_grad(index: Index<'_>, args: InputGrad<'_, Self>) {
         plain::input_grad(index, args);
     }
-    /// See [`plain::weight_grad`].
+    /// See `plain::weight_grad`.
     fn weight_grad(index: Index<'_>, args: WeightGrad<'_, Self>) {
         plain::weight_grad(index, args);
     }

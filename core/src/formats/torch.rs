@@ -1,6 +1,6 @@
 //! PyTorch checkpoints (`.th`, `.pth`, `.pt`) in both containers: the legacy pickle sequence and the zip archive.
 //!
-//! Published networks come this way. Which of a file's dictionaries is the set of weights is decided in [`sets`]; names stay as they are
+//! Published networks come this way. Which of a file's dictionaries is the set of weights is decided in `sets`; names stay as they are
 //! in the file.
 
 mod gather;

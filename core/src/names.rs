@@ -53,7 +53,7 @@ pub fn named(kind: &'static str, given: &str, names: &[&str]) -> Result<usize> {
 }
 
 /// A name without what nobody remembers: its case, hyphens and underscores.
-pub(crate) fn bare(name: &str) -> String {
+pub fn bare(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect()
 }
 

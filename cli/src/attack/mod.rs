@@ -17,6 +17,7 @@ use sparring_core::attack::autoattack::{Attack, AttackReport, AutoAttackConfig};
 use sparring_core::attack::{Norm, PgdConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::data::limit::Limited;
+use sparring_core::names::bare;
 use sparring_figures::number;
 
 use crate::args::{DeviceFlag, Usage, fraction};
@@ -45,13 +46,14 @@ impl Kind {
 impl FromStr for Kind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let name: String = text.chars().filter(|c| !matches!(c, '-' | '_')).map(|c| c.to_ascii_lowercase()).collect();
+        let name = bare(text);
         let part = text.parse().ok().filter(|part| *part != Attack::Clean);
-        match (name.as_str(), name.strip_prefix("pgd")) {
+        let steps = name.strip_prefix("pgd").and_then(|steps| steps.parse::<u32>().ok()).filter(|steps| *steps > 0);
+        match (name.as_str(), steps) {
             ("fgsm", _) => Ok(Self::Fgsm),
             ("autoattack" | "aa", _) => Ok(Self::Auto),
-            (_, Some("")) => Ok(Self::Pgd(20)),
-            (_, Some(steps)) if steps.parse::<u32>().is_ok_and(|steps| steps > 0) => Ok(Self::Pgd(steps.parse().unwrap_or(20))),
+            ("pgd", _) => Ok(Self::Pgd(20)),
+            (_, Some(steps)) => Ok(Self::Pgd(steps)),
             _ => part.map(Self::Part).ok_or_else(|| {
                 format!("expected fgsm, pgdN with N steps, like pgd20, autoattack, or one of its parts apgd-ce, apgd-t, fab-t and square, found '{text}'")
             }),

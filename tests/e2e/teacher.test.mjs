@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { TINY, withLab } from './page/lab.mjs';
+import { TINY, until, withLab } from './page/lab.mjs';
+import { holdBack } from './trainer.mjs';
 
 const cpu = (config) => ({ webgpu: 'no-adapter', config: { device: 'cpu', ...config } });
 
@@ -98,5 +99,21 @@ test('the builder makes a link that does what it says', async () => {
     assert.match(await lab.teacher.words.innerText(), /Begin at once & tell me\s+who leads\./);
     assert.match(await lab.status.innerText(), /2 epochs/);
     assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('what was filled in before the titles of the lessons arrived is still filled in', async () => {
+  let release;
+  const before = async (lab) => (release = await holdBack(lab.page, '**/lessons.txt'));
+  await withLab({ ...cpu(TINY), context: { serviceWorkers: 'block' }, before }, async (lab) => {
+    await lab.reach('ready');
+    await lab.goTo('lessons');
+    const link = await lab.teacher.build({ lesson: 1, leaveOut: ['This device'], words: '\nA line of <b>our</b> own' });
+    assert.match(link, /lesson=sparse&hide=device&text=%0AA%20line/);
+    release();
+    await until('the lessons', async () => (await lab.lessons.entries.count()) > 0);
+    assert.deepEqual(await lab.teacher.filledIn(), { lesson: '1', leftOut: 1, words: '\nA line of <b>our</b> own' });
+    // One more change, and the link still has the others.
+    assert.match(await lab.teacher.build({ lesson: 2, leaveOut: [], words: 'Begin' }), /lesson=(?!sparse)[a-z-]+&hide=device&text=Begin/);
   });
 });

@@ -35,9 +35,11 @@ pub fn banner(lab: Lab) -> AnyView {
     kit::html("from-teacher", "", html)
 }
 
-/// The link that a form of this text makes, and its button.
-pub fn builder(lab: Lab, form: Signal<String>) -> AnyView {
+/// The form for lessons of these titles, the link that it makes, and its button.
+pub fn builder(lab: Lab, titles: impl Fn() -> Vec<String> + Send + Sync + 'static) -> AnyView {
     let built = RwSignal::new(Teacher::default());
+    // Titles arrive late: the form that has them says what was filled in before.
+    let form = told(move || form(&titles(), &built.get_untracked()));
     let link = move || {
         let teacher = Teacher { more_seeds: lab.seeds() - 1, ..built.get() };
         lab.config.with(|c| address(c, &teacher)).unwrap_or_default()
@@ -65,19 +67,22 @@ pub fn builder(lab: Lab, form: Signal<String>) -> AnyView {
     kit::part("card builder", content)
 }
 
-/// The form's fields, with these lessons.
-pub fn form(titles: &[String]) -> String {
+/// The form's fields with these lessons, filled in.
+fn form(titles: &[String], filled: &Teacher) -> String {
     let mut out = format!("<label class=\"field\"><span>{}</span><select><option value=\"\">{}</option>", words::WHICH, words::NO_LESSON);
     for (i, title) in titles.iter().enumerate() {
-        out.push_str(&format!("<option value=\"{i}\">{}</option>", escape(title)));
+        let selected = if filled.lesson == Some(i) { " selected" } else { "" };
+        out.push_str(&format!("<option value=\"{i}\"{selected}>{}</option>", escape(title)));
     }
     out.push_str(&format!("</select></label><fieldset><legend>{}</legend>", words::HIDE));
     for (bit, (_, label)) in PARTS.iter().enumerate() {
-        out.push_str(&format!("<label class=\"check\"><input type=\"checkbox\" value=\"{bit}\"><span>{label}</span></label>"));
+        let checked = if filled.hide >> bit & 1 == 1 { " checked" } else { "" };
+        out.push_str(&format!("<label class=\"check\"><input type=\"checkbox\" value=\"{bit}\"{checked}><span>{label}</span></label>"));
     }
     out.push_str(&format!(
-        "</fieldset><label class=\"field\"><span>{}</span><textarea rows=\"3\" maxlength=\"{MOST_TEXT}\"></textarea></label>",
-        words::OWN
+        "</fieldset><label class=\"field\"><span>{}</span><textarea rows=\"3\" maxlength=\"{MOST_TEXT}\">\n{}</textarea></label>",
+        words::OWN,
+        escape(&filled.text)
     ));
     out
 }

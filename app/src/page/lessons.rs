@@ -10,7 +10,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{Element, HtmlElement, HtmlInputElement, Response};
 
-use super::classroom::{builder, form};
+use super::classroom::builder;
 use super::kit::{self, acted, heard, holds, never, told};
 use super::lab::{Lab, Phase};
 use super::place::Place;
@@ -323,7 +323,7 @@ pub fn lessons(class: Class) -> AnyView {
         _ => {}
     };
     let card = vec![kit::heading(words::TITLE), kit::says("wide", "", kit::words(words::ABOUT)), heard("", "lesson-list", list, hear)];
-    kit::part("cards", vec![kit::part("card", card), builder(class.lab, told(move || form(&class.titles())))])
+    kit::part("cards", vec![kit::part("card", card), builder(class.lab, move || class.titles())])
 }
 
 fn list(lessons: &[Lesson]) -> String {

@@ -52,4 +52,12 @@ export class Teacher {
     await this.builder.getByLabel('Your own words').fill(words);
     return this.link.getAttribute('href');
   }
+  /** What the form says. */
+  async filledIn() {
+    return {
+      lesson: await this.builder.locator('select').inputValue(),
+      leftOut: await this.builder.locator('input:checked').count(),
+      words: await this.builder.getByLabel('Your own words').inputValue(),
+    };
+  }
 }

@@ -21,20 +21,28 @@ use crate::npy::Npy;
 pub fn read(path: &Path, score: ScoreName, column: &str, data: &Dataset) -> Result<Scores> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).with_context(|| format!("reading the scores {name}"))?;
-    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    parse(&name, bytes, score, column, data)
+}
+
+/// The same from the bytes of a file, whose name ends as its form asks.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(name: &str, bytes: Vec<u8>, score: ScoreName, column: &str, data: &Dataset) -> Result<Scores> {
+    let ending = Path::new(name).extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     if !column.is_empty() && matches!(ending.as_deref(), Some("npy" | "safetensors")) {
         return Err(Error::format(name, "a table (.csv) to take a column of", format_args!(".{}", ending.unwrap_or_default())).into());
     }
     let mut scores = match ending.as_deref() {
         Some("npy") => {
-            let values = Npy::read(&name, &mut bytes.as_slice(), bytes.len())?.floats(&name)?;
-            Scores { columns: vec![split(&name, score, values, data)?], ..Scores::default() }
+            let values = Npy::read(name, &mut bytes.as_slice(), bytes.len())?.floats(name)?;
+            Scores { columns: vec![split(name, score, values, data)?], ..Scores::default() }
         }
         Some("csv" | "tsv" | "txt") => {
-            let text = String::from_utf8(bytes).map_err(|_| Error::format(&name, "UTF-8 text", "other bytes"))?;
-            table(&name, &text, (score, column), data)?
+            let text = String::from_utf8(bytes).map_err(|_| Error::format(name, "UTF-8 text", "other bytes"))?;
+            table(name, &text, (score, column), data)?
         }
-        Some("safetensors") => Scores::from_bytes(&name, &bytes)?,
+        Some("safetensors") => Scores::from_bytes(name, &bytes)?,
         other => {
             let found = other.map_or("no ending".to_owned(), |e| format!(".{e}"));
             return Err(Error::format(name, "a file of scores that ends in .npy, .csv or .safetensors", found).into());

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::browser;
+use crate::fuzz;
 use crate::layers;
 use crate::page;
 use crate::process;
@@ -31,6 +32,7 @@ pub fn validate(ws: &Workspace, stages: &mut Stages) -> Result<()> {
         command.env("RUSTDOCFLAGS", "-D warnings");
         one(&mut command)
     });
+    stages.check("fuzz targets", "5 min from cold", || fuzz::fuzz(ws, &[], "1000", "60").map(|()| Counts::ONE));
     setup::deny(ws, stages)?;
     let deny = || ws.command(ws.tool("cargo-deny"));
     stages.check("licences, bans and sources", "", || one(deny().args(["check", "licenses", "bans", "sources"])));

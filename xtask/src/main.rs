@@ -8,6 +8,7 @@ mod bare;
 mod browser;
 mod checks;
 mod dist;
+mod fuzz;
 mod layers;
 mod offline;
 mod page;
@@ -42,6 +43,8 @@ cargo xtask COMMAND
   golden [--dir DIR] [--device cpu|gpu|browser]
                         run the golden cases of a folder (default tests/golden, cpu)
   bench [OPTIONS]       measure the engine (the options are those of `sparring bench`)
+  fuzz [TARGET...] [--runs N] [--seconds N]
+                        change the files of every reader of foreign bytes until one panics (default 10000000 inputs or an hour each)
   soak [--minutes N]    train the tiny network in headless Chromium and watch its memory (default 30), with the page in dist/
   record [NAME...]      train and write the recorded runs that ship with the page (nature, corruption, attack)
   screenshots [--out DIR]
@@ -141,6 +144,11 @@ fn run(args: &[String]) -> Result<()> {
             let chromium = setup::browser_tools(&ws, &mut stages)?;
             let compiler = setup::page_tools(&ws, &mut stages)?;
             return browser::components(&ws, &compiler, &chromium).map(|_| ());
+        }
+        "fuzz" => {
+            let names = rest.iter().take_while(|arg| !arg.starts_with("--")).map(String::as_str).collect::<Vec<_>>();
+            let options = Options::parse(&rest[names.len()..], &["runs", "seconds"])?;
+            return fuzz::fuzz(&ws, &names, options.get("runs").unwrap_or("10000000"), options.get("seconds").unwrap_or("3600"));
         }
         "soak" => {
             let options = Options::parse(rest, &["minutes"])?;

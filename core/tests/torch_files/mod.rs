@@ -44,7 +44,7 @@ impl Pickler {
 }
 
 /// `{"epoch": 3, "state_dict": OrderedDict(module.conv.weight [2,3] transposed in memory, module.steps int64)}`.
-fn description(legacy: bool) -> Vec<u8> {
+pub fn description(legacy: bool) -> Vec<u8> {
     let mut p = Pickler::new();
     p.op(b"}q\x00(").text("epoch").op(b"K\x03").text("state_dict").op(b"ccollections\nOrderedDict\nq\x01)Rq\x02(");
     p.text("module.conv.weight").tensor("FloatStorage", "0", 6, &[2, 3], &[1, 2], legacy);

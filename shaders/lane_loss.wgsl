@@ -30,7 +30,7 @@ fn main(
     let label = labels[lane];
     let goal = targets[lane];
     if (label >= CLASSES || goal >= CLASSES) {
-        values[lane] = bitcast<f32>(0x7fc00000u + (params.pad & 1u));
+        values[lane] = bitcast<f32>(0x7fc00000u + (params.n_valid >> 31u));
         return;
     }
     // The four largest logits, the last again where there are fewer, and the largest other than the label's.

@@ -1,5 +1,5 @@
 // Softmax cross-entropy, one workgroup, a thread a sample: loss, EL2N, true-class probability, answer; batch totals.
-//   p = softmax(logits); dlogits = (p - one_hot) / divisor(), 0 on padded lanes
+//   p = softmax(logits); dlogits = (p - target) / divisor(), 0 on padded lanes; target = one_hot, label_smoothing of it spread evenly
 //   samples[sample_offset + lane] = loss, |p - one_hot|^2, p[label], first maximum; totals += losses, correct, samples, non-finite
 // logits, dlogits (if HAS_GRAD): [CLASSES][N], labels: [N].
 #import step
@@ -20,6 +20,7 @@ fn is_finite(v: f32) -> bool {
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) t: u32) {
+    let spread = params.label_smoothing / f32(CLASSES);
     var sum = vec4<f32>(0.0);
     for (var n = t; n < N; n += THREADS) {
         if (n < params.n_valid) {
@@ -41,12 +42,21 @@ fn main(@builtin(local_invocation_index) t: u32) {
             var p_true = 0.0;
             for (var c = 0u; c < CLASSES; c++) {
                 let p = exp(logits[c * N + n] - top) / total;
-                let d = p - select(0.0, 1.0, c == label);
+                let truth = select(0.0, 1.0, c == label);
+                let d = p - truth;
                 if (c == label) { p_true = p; }
                 distance += d * d;
-                if (HAS_GRAD) { dlogits[c * N + n] = d / divisor(); }
+                if (HAS_GRAD) { dlogits[c * N + n] = (d + (params.label_smoothing * truth - spread)) / divisor(); }
             }
-            let loss = log(total) - (logits[min(label, CLASSES - 1u) * N + n] - top);
+            let right = logits[min(label, CLASSES - 1u) * N + n];
+            var loss = log(total) - (right - top);
+            if (params.label_smoothing > 0.0) {
+                var apart = 0.0;
+                for (var c = 0u; c < CLASSES; c++) {
+                    apart += right - logits[c * N + n];
+                }
+                loss += spread * apart;
+            }
             let i = params.sample_offset + n;
             if (i < arrayLength(&samples)) { samples[i] = vec4<f32>(loss, distance, p_true, f32(answer)); }
             let fine = is_finite(loss);

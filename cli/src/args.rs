@@ -188,6 +188,8 @@ experiment_flags! {
     nesterov: bool,
     /// L2 on all parameters [default: 0.0005]
     weight_decay: f32,
+    /// Share of each training target that is spread evenly over all classes, as PyTorch's label_smoothing [default: 0]
+    label_smoothing: f32,
     /// Random crop and flip [default: true]
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     augment: bool,

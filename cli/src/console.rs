@@ -129,7 +129,7 @@ pub fn describe(info: &DeviceInfo) -> String {
 /// Where a run stands in its series, in a unit of work that runs share.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Outlook {
-    /// Which run this is, from 1.
+    /// Which run this is, from 1; 0 for the scoring run that comes before one.
     pub run: usize,
     /// Number of runs.
     pub runs: usize,
@@ -144,6 +144,14 @@ pub struct Outlook {
 }
 
 impl Outlook {
+    /// Before a run whose images have to be scored first, with this much work.
+    pub fn scoring(self, work: f64) -> Self {
+        Self { run: 0, now: work, later: self.now + self.later, ..self }
+    }
+    /// Which part of the series this is.
+    fn part(&self) -> String {
+        if self.run == 0 { "scoring".to_owned() } else { format!("run {} of {}", self.run, self.runs) }
+    }
     /// Seconds left for the whole series, when `share` of this run was done in `seconds` and `ahead` of it is still to do; `None`
     /// where nothing is done yet.
     pub fn left(&self, share: f64, seconds: f64, ahead: f64) -> Option<f64> {
@@ -230,7 +238,7 @@ impl Live {
         overall.bar = self.bars.as_ref().map(|(all, _)| {
             let bar = all.add(ProgressBar::new_spinner());
             bar.set_style(series_style());
-            bar.set_message(format!("run {} of {}", overall.outlook.run, overall.outlook.runs));
+            bar.set_message(overall.outlook.part());
             bar
         });
     }
@@ -254,7 +262,7 @@ impl Live {
     fn overall(&mut self, learner: usize, epochs: f64) {
         let Some(overall) = &mut self.overall else { return };
         let Some(left) = overall.left(learner, epochs, self.epochs) else { return };
-        let text = format!("run {} of {}, about {} left in all", overall.outlook.run, overall.outlook.runs, number::about(left));
+        let text = format!("{}, about {} left in all", overall.outlook.part(), number::about(left));
         match &overall.bar {
             Some(bar) => bar.set_message(text),
             // In a pipe once, after enough of the first run to go by.
@@ -425,6 +433,10 @@ mod tests {
         let first = Outlook { seconds: 0.0, done: 0.0, ..outlook };
         assert_eq!((first.words().as_str(), first.left(0.0, 1.0, 1.0)), ("", None));
         assert_eq!(first.left(0.25, 2.0, 0.25), Some(2.0 / 1.25 * 11.25));
+        // Scoring first: its own work, then everything.
+        let scoring = first.scoring(2.5);
+        assert_eq!((scoring.part().as_str(), first.part().as_str()), ("scoring", "run 2 of 4"));
+        assert_eq!(scoring.left(0.5, 2.0, 0.5), Some(2.0 / 1.25 * (1.25 + 15.0)));
         let mut overall = Overall { outlook: first, epochs: vec![0.0; 2], first: None, bar: None, said: false };
         assert_eq!(overall.left(0, 1.0, 2), None, "the first report is where the clock starts");
         assert!(overall.left(1, 1.0, 2).is_some() && overall.left(7, 1.0, 2).is_none());

@@ -123,7 +123,18 @@ fn own_defaults(train: Clap) -> Clap {
     train.mut_arg("control", instead("[default: true]", "[default: false]"))
 }
 
+/// Mesa's layer that puts devices in order asks the display which one it is drawn by; where there is none it complains on standard
+/// error each time a GPU is opened. Without a display there is nothing to ask.
+fn without_display() {
+    let set = |name| std::env::var_os(name).is_some();
+    if !["XDG_RUNTIME_DIR", "WAYLAND_DISPLAY", "DISPLAY", "MESA_VK_DEVICE_SELECT"].into_iter().any(set) {
+        // SAFETY: no other thread has been started yet.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
+}
+
 fn main() -> ExitCode {
+    without_display();
     let filter = tracing_subscriber::EnvFilter::try_from_env("SPARRING_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,wgpu=error,naga=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();

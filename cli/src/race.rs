@@ -99,7 +99,7 @@ pub fn run(args: &RaceArgs, mut config: ExperimentConfig) -> Result<()> {
         }
     }
     source::tell_limit(console, &config, &dataset)?;
-    let scores = source::scores(console, &config, &dataset, &stop)?.map(Arc::new);
+    let scores = source::scores(console, &config, &dataset, None, &stop)?.map(Arc::new);
     perform(console, args, config, &path, (dataset, scores), &stop, Role::Main)
 }
 

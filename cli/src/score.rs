@@ -134,7 +134,7 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
         None => {
             let wanted = |score| !args.skip.contains(&score);
             let extra = Extra { grand: wanted(ScoreName::Grand), forgetting: wanted(ScoreName::Forgetting) };
-            source::run(console, config, &dataset, extra, args.runs, &stop)?
+            source::run(console, config, &dataset, extra, args.runs, None, &stop)?
         }
     };
     let sheet = match &args.sheet {

@@ -18,6 +18,7 @@ use sparring_core::data::Dataset;
 use sparring_core::events::Summary;
 use sparring_core::record::comparison::{Comparison, Difference, Estimate, Mean, Member, Metric};
 use sparring_core::train::parent::needed;
+use sparring_core::train::scoring::ScorePolicy;
 use sparring_figures::number;
 
 use crate::args::{DeviceFlag, validate};
@@ -269,7 +270,8 @@ impl<'a> Series<'a> {
             console.say("");
             console.say(format_args!("series    {title}{}", outlook.words()));
             console.say(format_args!("output    {}", path.display()));
-            let member = source::scores(console, config, dataset, stop).and_then(|scores| {
+            let scoring = outlook.scoring(work(&ScorePolicy::of(config).run, dataset.train.len(), dataset.test.len()));
+            let member = source::scores(console, config, dataset, Some(scoring), stop).and_then(|scores| {
                 let samples = (Arc::clone(dataset), scores.map(Arc::new));
                 race::perform(console, &self.args.race, config.clone(), path, samples, stop, Role::Member(outlook))
             });

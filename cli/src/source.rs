@@ -15,7 +15,7 @@ use sparring_core::data::limit::{How, Limited};
 use sparring_core::hardness::{ScoreName, Scores};
 use sparring_core::train::scoring::{Extra, Made, SCORING_EPOCHS, ScorePolicy, Scoring, mean};
 
-use crate::console::{Console, Live, Stopped, open_device};
+use crate::console::{Console, Live, Outlook, Stopped, open_device};
 use crate::output::try_folder;
 use crate::{data, rundir, score_file};
 
@@ -59,8 +59,15 @@ fn tell(console: Console, dataset: &Dataset) {
 }
 
 /// The scores of an experiment's images, made here where its subset cannot do without; `None` where nothing needs them and none
-/// ship. Which there are follows from the configuration alone, not from what was made before.
-pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset>, stop: &AtomicBool) -> Result<Option<Scores>> {
+/// ship. Which there are follows from the configuration alone, not from what was made before. `outlook`: of the series that a scoring
+/// run would be a part of.
+pub fn scores(
+    console: Console,
+    config: &ExperimentConfig,
+    dataset: &Arc<Dataset>,
+    outlook: Option<Outlook>,
+    stop: &AtomicBool,
+) -> Result<Option<Scores>> {
     let policy = ScorePolicy::of(config);
     if !config.scores.is_empty() {
         let path = Path::new(&config.scores);
@@ -94,7 +101,7 @@ pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset
                 console.tell(format_args!("warning   these scores cannot be kept, and will be made again next time: {error:#}"));
             };
             let place = place.and_then(|path| try_folder(path.parent().unwrap_or(&path)).map(|()| path)).inspect_err(unkept);
-            let scores = run(console, policy.run, dataset, extra, 1, stop)?;
+            let scores = run(console, policy.run, dataset, extra, 1, outlook, stop)?;
             if let Ok(path) = place {
                 match rundir::write(&path, &scores.to_bytes()?) {
                     Ok(()) => console.say(format_args!("scores    kept in {}", path.display())),
@@ -130,6 +137,7 @@ pub fn run(
     dataset: &Arc<Dataset>,
     extra: Extra,
     runs: u32,
+    outlook: Option<Outlook>,
     stop: &AtomicBool,
 ) -> Result<Scores> {
     let mut device = open_device(console, config.device)?;
@@ -140,6 +148,9 @@ pub fn run(
             console.say(format_args!("scoring   run {} of {runs}, seed {}", r + 1, config.seed));
         }
         let mut live = Live::new(console);
+        if let Some(outlook) = outlook {
+            live.expect(outlook);
+        }
         let result = pollster::block_on(async {
             let mut scoring = Scoring::with(config, Arc::clone(dataset), device, extra).await?;
             let mut told = false;

@@ -74,7 +74,7 @@ impl Adversarial {
 
 /// Fields that came after the first hashes were written, at their default, where they are what was always done: they do not enter
 /// the hash, so runs from before keep theirs.
-const LATER_FIELDS: [&str; 3] = [",\"classifier_bias\":false", ",\"projections\":false", ",\"column\":\"\""];
+const LATER_FIELDS: [&str; 4] = [",\"classifier_bias\":false", ",\"projections\":false", ",\"column\":\"\"", ",\"label_smoothing\":0.0"];
 
 /// A complete experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,6 +148,8 @@ pub struct ExperimentConfig {
     pub nesterov: bool,
     /// L2 on all parameters.
     pub weight_decay: f32,
+    /// Share of each training target that is spread evenly over all classes.
+    pub label_smoothing: f32,
     /// Random crop and flip (CIFAR-100 also rotation).
     pub augment: bool,
     /// Epochs between topology updates.
@@ -225,6 +227,7 @@ impl Default for ExperimentConfig {
             momentum: 0.9,
             nesterov: true,
             weight_decay: 5e-4,
+            label_smoothing: 0.0,
             augment: true,
             update_frequency: 2,
             death_rate: 0.2,
@@ -276,6 +279,9 @@ impl ExperimentConfig {
             return fail(format!("image_size must be even and from 8 to 512 pixels, found {}", self.image_size));
         }
         // Written so that NaN fails.
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return fail(format!("label_smoothing must be at least 0 and below 1, found {}", self.label_smoothing));
+        }
         if !(self.p_data > 0.0 && self.p_data <= 1.0) {
             return fail(format!("p_data must be above 0 and at most 1, found {}", self.p_data));
         }
@@ -413,6 +419,7 @@ mod tests {
             ExperimentConfig { classifier_bias: true, ..own.clone() },
             ExperimentConfig { projections: true, ..own.clone() },
             ExperimentConfig { column: "x".into(), ..own.clone() },
+            ExperimentConfig { label_smoothing: 0.1, ..own.clone() },
         ] {
             assert_ne!(set.hash().unwrap(), own.hash().unwrap());
             assert_eq!(serde_json::from_str::<ExperimentConfig>(&set.canonical_json().unwrap()).unwrap(), set);

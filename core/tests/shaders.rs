@@ -92,6 +92,7 @@ fn the_step_parameters_have_the_layout_the_shaders_expect() {
     assert_eq!(offset("correction1"), std::mem::offset_of!(StepParams, correction1));
     assert_eq!(offset("correction2"), std::mem::offset_of!(StepParams, correction2));
     assert_eq!(offset("batch"), std::mem::offset_of!(StepParams, batch));
+    assert_eq!(offset("label_smoothing"), std::mem::offset_of!(StepParams, label_smoothing));
     assert_eq!(offset("nesterov"), std::mem::offset_of!(StepParams, nesterov));
 }
 

@@ -11,7 +11,7 @@ struct StepParams {
     correction2: f32,
     nesterov: u32,
     batch: u32,
-    pad: u32,
+    label_smoothing: f32,
 }
 @group(1) @binding(0) var<uniform> params: StepParams;
 

@@ -130,6 +130,7 @@ pub const ADVANCED: &[Setting] = &[
     of("momentum", "Momentum", Real("0", "1"), "How much of the last step is made again."),
     of("nesterov", "Nesterov momentum", Check, "The gradient is taken as if the momentum's step had been made."),
     of("weight_decay", "Weight decay", Real("0", "1"), "Pulls every weight towards zero."),
+    of("label_smoothing", "Label smoothing", Real("0", "1"), "A share of each target is spread over all classes: less sure answers."),
     of("augment", "Random crop and flip", Check, "Every epoch sees each image a little differently."),
     of("update_frequency", "Epochs between mask updates", Whole("1", "1000"), "How often SET and RigL move their weights."),
     of("death_rate", "Share replaced at the first update", Real("0", "1"), "It falls to nothing by the end."),

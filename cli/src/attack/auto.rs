@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sparring_core::Device;
 use sparring_core::attack::autoattack::{Arena, Attack, AutoAttack, AutoAttackConfig};
 use sparring_core::data::Dataset;
-use sparring_core::data::limit::{How, Limited};
+use sparring_core::data::limit::Limited;
 use sparring_core::formats::StateDict;
 use sparring_core::net::Io;
 use sparring_core::net::NetConfig;
@@ -29,7 +29,7 @@ use crate::rundir;
 /// What is kept between two batches, and what it belongs to.
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    /// SHA-256 of the checkpoint, and the name of the data.
+    /// SHA-256 of the checkpoint; the name of the data and the fingerprint of the images that are attacked.
     of: (String, String),
     run: AutoAttack,
 }
@@ -68,9 +68,7 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
     let net = Net::plan(device, &mut scratch, io, state, NetConfig { graph, n, placements, training: OptimizerName::Sgd.into() })?;
     let arena = Arena::new(device, &mut scratch, &net, io, &plan.config)?;
     let samples = &plan.chosen.samples;
-    // A state knows how many images it is of; which, only by the rule that chose them.
-    let drawn = if plan.chosen.how == How::Balanced { ", drawn by class" } else { "" };
-    let of = (identity, format!("{}{drawn}", data.name));
+    let of = (identity, format!("{}, {}", data.name, fingerprint(data, samples)));
     let fresh = AutoAttack::new(plan.config, classes, samples.clone())?;
     let fresh = match plan.only {
         Some(part) => fresh.only(&[part]),
@@ -126,6 +124,18 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
     Ok((attacked, run))
 }
 
+/// What tells images from others under the same name: their labels, pixels and normalisation.
+fn fingerprint(data: &Dataset, samples: &[u32]) -> String {
+    let size = data.image_bytes();
+    let mut bytes: Vec<u8> = [data.mean, data.std].iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+    for &i in samples {
+        let i = i as usize;
+        bytes.extend(data.test.labels[i].to_le_bytes());
+        bytes.extend(&data.test.bytes[i * size..][..size]);
+    }
+    sparring_core::data::sha256(&bytes)
+}
+
 /// The state of the same run, if there is one.
 fn load(console: Console, path: &Path, of: &(String, String), fresh: &AutoAttack) -> Result<Option<AutoAttack>> {
     let bytes = match std::fs::read(path) {
@@ -139,4 +149,23 @@ fn load(console: Console, path: &Path, of: &(String, String), fresh: &AutoAttack
     }
     console.say(format_args!("resumed   {} of {} samples stand", saved.run.robust().count(), saved.run.total));
     Ok(Some(saved.run))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sparring_core::data::builtin::builtin;
+
+    #[test]
+    fn other_images_labels_or_normalisation_have_another_fingerprint() {
+        let data = builtin(0.5, 1, 6, 1);
+        let of = |data: &Dataset| fingerprint(data, &[1, 4]);
+        assert_eq!(of(&data), of(&builtin(0.5, 2, 6, 1)), "the images that are attacked count, not those they were trained on");
+        assert_ne!(of(&data), fingerprint(&data, &[1, 5]));
+        assert_ne!(of(&data), of(&builtin(0.5, 1, 6, 2)));
+        let mut other = data.clone();
+        other.test.labels[4] += 1;
+        assert_ne!(of(&data), of(&other));
+        assert_ne!(of(&data), of(&Dataset { mean: [0.0; 4], ..data.clone() }));
+    }
 }

@@ -162,7 +162,8 @@ impl Pgd {
     /// # Errors
     /// What the device says.
     pub fn run(&self, device: &mut Device, gradient: &Program, step: &StepParams, start: StartPoint) -> Result<()> {
-        let step = StepParams { sample_offset: 0, ..*step };
+        // An attack climbs the loss of the true class alone, however the network is trained.
+        let step = StepParams { sample_offset: 0, label_smoothing: 0.0, ..*step };
         let x = self.io.adversarial.buffer();
         match start {
             StartPoint::Clean => {}

@@ -16,21 +16,16 @@ struct Outputs<'a, T> {
     totals: &'a mut [T],
 }
 
-/// Loss, gradient (over `divisor`) and records; a label that names no class gives a NaN loss, which `totals[3]` counts.
-fn softmax_cross_entropy<T: Real>(
-    op: &SoftmaxCrossEntropy,
-    n_valid: usize,
-    divisor: u32,
-    logits: &[T],
-    labels: &[u32],
-    out: Outputs<'_, T>,
-) {
+/// Loss, gradient (over the step's divisor) and records; a label that names no class gives a NaN loss, which `totals[3]` counts.
+fn softmax_cross_entropy<T: Real>(op: &SoftmaxCrossEntropy, step: &StepParams, logits: &[T], labels: &[u32], out: Outputs<'_, T>) {
     let Outputs { mut dlogits, samples, totals } = out;
-    let (classes, n) = (op.classes, op.n);
+    let (classes, n, n_valid) = (op.classes, op.n, step.n_valid as usize);
     if let Some(dlogits) = &mut dlogits {
         dlogits[..classes * n].fill(T::ZERO);
     }
-    let weight = T::ONE / T::from_f64(f64::from(divisor.max(1)));
+    let weight = T::ONE / T::from_f64(f64::from(step.divisor().max(1)));
+    let smoothing = T::from_f32(step.label_smoothing);
+    let spread = smoothing / T::from_f64(classes as f64);
     let mut probabilities = vec![T::ZERO; classes];
     let (mut losses, mut correct, mut bad) = (T::ZERO, T::ZERO, T::ZERO);
     for (lane, record) in samples.chunks_exact_mut(SAMPLE_WORDS).take(n_valid.min(n)).enumerate() {
@@ -47,17 +42,26 @@ fn softmax_cross_entropy<T: Real>(
             sum += *p;
         }
         let label = labels[lane] as usize;
-        let (loss, truth) = if label < classes {
+        let (mut loss, truth) = if label < classes {
             (sum.ln() - (logit(label) - largest), probabilities[label] / sum)
         } else {
             (T::from_f64(f64::NAN), T::ZERO)
         };
+        if label < classes && smoothing > T::ZERO {
+            // Cross-entropy to the smoothed target: what moves from the label to all classes.
+            let mut apart = T::ZERO;
+            for class in 0..classes {
+                apart += logit(label) - logit(class);
+            }
+            loss += spread * apart;
+        }
         let mut el2n = T::ZERO;
         for (class, &p) in probabilities.iter().enumerate() {
-            let error = p / sum - if class == label { T::ONE } else { T::ZERO };
+            let truth = if class == label { T::ONE } else { T::ZERO };
+            let error = p / sum - truth;
             el2n += error * error;
             if let Some(dlogits) = &mut dlogits {
-                dlogits[class * n + lane] = error * weight;
+                dlogits[class * n + lane] = (error + (smoothing * truth - spread)) * weight;
             }
         }
         record.copy_from_slice(&[loss, el2n, truth, T::from_f64(answer as f64)]);
@@ -80,7 +84,7 @@ impl<T: Real> Run<T> for SoftmaxCrossEntropy {
         let samples = lent.write("samples")?;
         let samples = &mut samples[step.sample_offset as usize * SAMPLE_WORDS..];
         let out = Outputs { dlogits: lent.write_some("dlogits")?, samples, totals: lent.write("totals")? };
-        softmax_cross_entropy(self, step.n_valid as usize, step.divisor(), lent.read("logits")?, lent.index("labels")?, out);
+        softmax_cross_entropy(self, step, lent.read("logits")?, lent.index("labels")?, out);
         Ok(())
     }
 }

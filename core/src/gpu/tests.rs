@@ -67,7 +67,7 @@ pub fn params(n_valid: usize) -> StepParams {
         correction2: 0.02,
         nesterov: 1,
         batch: 0,
-        pad: 0,
+        label_smoothing: 0.1,
     }
 }
 

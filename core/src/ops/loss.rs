@@ -13,8 +13,10 @@ pub const TOTAL_WORDS: usize = 4;
 
 /// Softmax (shifted by the maximum) cross-entropy over `logits [classes, 1, 1, n]`.
 ///
-/// `dlogits = (softmax - one_hot) / StepParams::divisor`, zero on padded lanes. The predicted class is the first maximum.
-/// EL2N is the squared norm of `softmax - one_hot`. A sample's record goes to `samples[(sample_offset + lane) * 4 ..]`;
+/// With `e` the step's [`StepParams::label_smoothing`], the target is `(1 - e) * one_hot + e / classes` (Szegedy et al. 2016,
+/// section 7; PyTorch's `label_smoothing`): the loss is the cross-entropy to it, and
+/// `dlogits = (softmax - target) / StepParams::divisor`, zero on padded lanes. The predicted class is the first maximum.
+/// EL2N is the squared norm of `softmax - one_hot`, smoothed or not. A sample's record goes to `samples[(sample_offset + lane) * 4 ..]`;
 /// totals are added to in lane order (a fixed tree), so they can be read once for many steps. A non-finite loss counts in
 /// `totals[3]` and is not added to the loss sum.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -105,8 +105,8 @@ pub struct StepParams {
     pub nesterov: u32,
     /// Number of samples the loss gradient is divided by, where a batch comes in parts; 0: `n_valid`.
     pub batch: u32,
-    /// Zero.
-    pub pad: u32,
+    /// Share of the target that the loss spreads evenly over all classes.
+    pub label_smoothing: f32,
 }
 
 impl StepParams {

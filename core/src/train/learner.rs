@@ -379,6 +379,7 @@ pub fn step_params(config: &ExperimentConfig, lr: f32, n_valid: usize) -> StepPa
         lr,
         momentum: config.momentum,
         weight_decay: config.weight_decay,
+        label_smoothing: config.label_smoothing,
         beta2: 0.999,
         epsilon: 1e-8,
         nesterov: u32::from(config.nesterov && config.optimizer == OptimizerName::Sgd),

@@ -214,13 +214,18 @@ fn a_tie_goes_to_the_first_maximum() {
 
 #[test]
 fn cross_entropy_is_its_formula() {
+    cross_entropy_to(0.0);
+    cross_entropy_to(0.2);
+}
+
+fn cross_entropy_to(smoothing: f32) {
     let (classes, n, n_valid) = (7, 8, 5);
     let mut stream = stream(2);
     let shape = Shape { c: classes, h: 1, w: 1, n };
     let logits = activation(&mut stream, shape, n_valid);
     let labels = [0, 6, 3, 3, 1, 0, 0, 0];
     let mut bench = Bench::<f64>::new(n_valid);
-    bench.step.sample_offset = 2;
+    (bench.step.sample_offset, bench.step.label_smoothing) = (2, smoothing);
     let (z, l) = (bench.put(&logits), bench.put_u32(&labels));
     let (dlogits, samples, totals) = (bench.put(&vec![9.0; classes * n]), bench.put(&[9.0; 40]), bench.put(&[1.0; 4]));
     let op = SoftmaxCrossEntropy { classes, n, logits: z, labels: l, dlogits: Some(dlogits), samples, totals };
@@ -243,8 +248,10 @@ fn cross_entropy_is_its_formula() {
         let label = labels[lane] as usize;
         let el2n: f64 = p.iter().enumerate().map(|(c, p)| (p - f64::from(u8::from(c == label))).powi(2)).sum();
         let answer = (0..classes).max_by(|&a, &b| z[a].total_cmp(&z[b])).unwrap();
-        close("record", &s[(lane + 2) * 4..][..4], &[-p[label].ln(), el2n, p[label], answer as f64], 1e-12);
-        sum -= p[label].ln();
+        let target = |c: usize| (1.0 - f64::from(smoothing)) * f64::from(u8::from(c == label)) + f64::from(smoothing) / classes as f64;
+        let loss: f64 = p.iter().enumerate().map(|(c, p)| -target(c) * p.ln()).sum();
+        close("record", &s[(lane + 2) * 4..][..4], &[loss, el2n, p[label], answer as f64], 1e-12);
+        sum += loss;
         correct += f64::from(u8::from(answer == label));
     }
     close("totals", &t, &[1.0 + sum, 1.0 + correct, 1.0 + 5.0, 1.0], 1e-12);

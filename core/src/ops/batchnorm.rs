@@ -108,7 +108,7 @@ impl Contract for BatchNormStats {
         vec![
             Slot::read("x", &mut self.x, len),
             Slot::write("saved", &mut self.saved, pair),
-            Slot::write("running", &mut self.running, pair),
+            Slot::update("running", &mut self.running, pair),
         ]
     }
 }
@@ -151,7 +151,8 @@ impl Contract for BatchNormInputGrad {
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
         let (len, pair) = (self.shape.len(), 2 * self.shape.c);
-        let dx = Slot::write("dx", &mut self.dx, len);
+        let dx = Slot::write("dx", &mut self.dx, len).adding(self.accumulate);
+        let dresidual_adds = self.dresidual.is_some_and(|(_, adds)| adds);
         vec![
             Slot::read("dy", &mut self.dy, len),
             Slot::read("y", self.y.as_mut(), len),
@@ -160,7 +161,7 @@ impl Contract for BatchNormInputGrad {
             Slot::read("affine", &mut self.affine, pair),
             Slot::read("daffine", (!self.eval).then_some(&mut self.daffine), pair),
             if self.accumulate { dx } else { dx.over("dy") },
-            Slot::write("dresidual", self.dresidual.as_mut().map(|(id, _)| id), len),
+            Slot::write("dresidual", self.dresidual.as_mut().map(|(id, _)| id), len).adding(dresidual_adds),
         ]
     }
 }

@@ -21,13 +21,15 @@ pub struct Slot<'a> {
     pub open: bool,
     /// Whether the op writes it (and perhaps reads it).
     pub written: bool,
+    /// Whether what it writes depends on what stood there.
+    pub updates: bool,
     /// The tensor that may stand in the same buffer: the op then works in place.
     pub over: Option<&'static str>,
 }
 
 impl<'a> Slot<'a> {
     fn new(tensor: &'static str, id: Option<&'a mut BufferId>, dtype: Dtype, words: usize, written: bool) -> Self {
-        Self { tensor, id, dtype, words, open: false, written, over: None }
+        Self { tensor, id, dtype, words, open: false, written, updates: false, over: None }
     }
     /// Floats that are read.
     pub fn read(tensor: &'static str, id: impl Into<Option<&'a mut BufferId>>, words: usize) -> Self {
@@ -40,6 +42,14 @@ impl<'a> Slot<'a> {
     /// Floats that are written.
     pub fn write(tensor: &'static str, id: impl Into<Option<&'a mut BufferId>>, words: usize) -> Self {
         Self::new(tensor, id.into(), Dtype::F32, words, true)
+    }
+    /// Floats that are read and written.
+    pub fn update(tensor: &'static str, id: impl Into<Option<&'a mut BufferId>>, words: usize) -> Self {
+        Self::write(tensor, id, words).adding(true)
+    }
+    /// Whether the op adds to what stands there.
+    pub fn adding(self, updates: bool) -> Self {
+        Self { updates, ..self }
     }
     /// Written where this tensor is read, if both are given the same buffer.
     pub fn over(self, tensor: &'static str) -> Self {

@@ -245,7 +245,7 @@ impl Contract for ConvInputGrad {
         let s = self.shape;
         let mut slots = vec![Slot::read("dy", &mut self.dy, s.output().len())];
         slots.extend(self.weight.slots(&s));
-        slots.push(Slot::write("dx", &mut self.dx, s.input().len()));
+        slots.push(Slot::write("dx", &mut self.dx, s.input().len()).adding(self.accumulate));
         slots
     }
 }

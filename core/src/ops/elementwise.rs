@@ -157,7 +157,7 @@ impl Contract for ReluGrad {
         check_len("dy", self.len)
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        let dx = Slot::write("dx", &mut self.dx, self.len);
+        let dx = Slot::write("dx", &mut self.dx, self.len).adding(self.accumulate);
         vec![
             Slot::read("dy", &mut self.dy, self.len),
             Slot::read("y", &mut self.y, self.len),
@@ -171,7 +171,7 @@ impl Contract for Add {
         check_len("x", self.len)
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        vec![Slot::read("x", &mut self.x, self.len), Slot::write("y", &mut self.y, self.len)]
+        vec![Slot::read("x", &mut self.x, self.len), Slot::update("y", &mut self.y, self.len)]
     }
 }
 
@@ -201,7 +201,7 @@ impl Contract for ShortcutAGrad {
         check_shortcut(self.input, self.output, self.stride)
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        vec![Slot::read("dy", &mut self.dy, self.output.len()), Slot::write("dx", &mut self.dx, self.input.len())]
+        vec![Slot::read("dy", &mut self.dy, self.output.len()), Slot::write("dx", &mut self.dx, self.input.len()).adding(self.accumulate)]
     }
 }
 

@@ -48,7 +48,7 @@ impl Contract for SoftmaxCrossEntropy {
             Slot::index("labels", &mut self.labels, self.n),
             Slot::write("dlogits", self.dlogits.as_mut(), len),
             Slot::write("samples", &mut self.samples, SAMPLE_WORDS).open(),
-            Slot::write("totals", &mut self.totals, TOTAL_WORDS),
+            Slot::update("totals", &mut self.totals, TOTAL_WORDS),
         ]
     }
     fn check_step(&self, step: &StepParams, words: usize) -> Check {

@@ -11,6 +11,7 @@ pub mod autoattack;
 pub mod batchnorm;
 pub mod contract;
 pub mod conv;
+mod cost;
 pub mod elementwise;
 pub mod loss;
 pub mod optim;

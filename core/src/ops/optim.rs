@@ -57,9 +57,9 @@ impl Contract for SgdUpdate {
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
         vec![
-            Slot::write("values", &mut self.values, self.len),
+            Slot::update("values", &mut self.values, self.len),
             Slot::read("grad", &mut self.grad, self.len),
-            Slot::write("momentum", &mut self.momentum, self.len),
+            Slot::update("momentum", &mut self.momentum, self.len),
             Slot::read("mask", self.mask.as_mut(), self.len),
         ]
     }
@@ -71,10 +71,10 @@ impl Contract for AdamUpdate {
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
         vec![
-            Slot::write("values", &mut self.values, self.len),
+            Slot::update("values", &mut self.values, self.len),
             Slot::read("grad", &mut self.grad, self.len),
-            Slot::write("first", &mut self.first, self.len),
-            Slot::write("second", &mut self.second, self.len),
+            Slot::update("first", &mut self.first, self.len),
+            Slot::update("second", &mut self.second, self.len),
             Slot::read("mask", self.mask.as_mut(), self.len),
         ]
     }

@@ -112,7 +112,7 @@ impl Contract for MaxPoolGrad {
             Slot::read("x", &mut self.x, input),
             Slot::read("y", &mut self.y, output),
             Slot::read("dy", &mut self.dy, output),
-            Slot::write("dx", &mut self.dx, input),
+            Slot::write("dx", &mut self.dx, input).adding(self.accumulate),
         ]
     }
 }
@@ -131,6 +131,9 @@ impl Contract for AvgPoolGrad {
         self.shape.check()
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        vec![Slot::read("dy", &mut self.dy, self.shape.output.len()), Slot::write("dx", &mut self.dx, self.shape.input.len())]
+        vec![
+            Slot::read("dy", &mut self.dy, self.shape.output.len()),
+            Slot::write("dx", &mut self.dx, self.shape.input.len()).adding(self.accumulate),
+        ]
     }
 }

@@ -168,10 +168,11 @@ fn measure_device(console: Console, args: &BenchArgs, choice: DeviceChoice, laye
     }
     drop(device);
     let steps = steps(console, args, choice, effort)?;
+    let floors = floors(console, args, choice, effort)?;
     let updates = updates(console, args, choice)?;
     Ok(json!({
         "date": clock::now(), "commit": env!("SPARRING_COMMIT"), "version": env!("CARGO_PKG_VERSION"), "system": clock::system(),
-        "device": info, "layers": measured, "steps": steps, "topology_updates": updates,
+        "device": info, "layers": measured, "steps": steps, "floor": floors, "topology_updates": updates,
     }))
 }
 
@@ -209,6 +210,49 @@ fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effor
     }
     console.tell(table::render(&["step", "density", "ms", "GFLOP/s", "speed-up", "ideal", "reached", "MB", "in a step"], &rows));
     Ok(out)
+}
+
+/// Steps op by op beside their floor: what the device needs at least to move their bytes and do their arithmetic.
+fn floors(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effort) -> Result<Value> {
+    let batch = args.batch.unwrap_or(128);
+    let roof = pollster::block_on(measure::roof(&mut open(choice)?, effort)).context("the probes of bandwidth and arithmetic")?;
+    console.tell(format_args!(
+        "roof      {:.1} GB/s moved, {:.0} GFLOP/s computed, by probes of this device\n",
+        roof.bytes_per_second / 1e9,
+        roof.flops_per_second / 1e9
+    ));
+    let effort = Effort { seconds: 0.0, repeats: (3, 3) };
+    let models: &[Model] = if args.quick { &[Model::ResNet20] } else { &[Model::ResNet20, Model::ResNet18] };
+    let mut steps = Vec::new();
+    for &model in models {
+        for density in [None, Some(0.1)] {
+            let ops = pollster::block_on(measure::ops(open(choice)?, model, batch, density, roof, effort))
+                .with_context(|| format!("the ops of a step of {model}"))?;
+            let total = |of: fn(&measure::OpTime) -> f64| ops.iter().map(of).sum::<f64>();
+            let row = |name: &str, count: usize, [bytes, flops, floor, ms]: [f64; 4]| {
+                vec![
+                    name.to_owned(),
+                    count.to_string(),
+                    format!("{:.0}", bytes / 1e6),
+                    format!("{:.0}", flops / 1e6),
+                    format!("{floor:.2}"),
+                    format!("{ms:.2}"),
+                    number::percent(floor / ms, 0),
+                ]
+            };
+            let mut rows: Vec<_> =
+                ops.iter().map(|op| row(op.op, op.count, [op.bytes as f64, op.flops as f64, op.floor_ms, op.ms])).collect();
+            let sums = [total(|op| op.bytes as f64), total(|op| op.flops as f64), total(|op| op.floor_ms), total(|op| op.ms)];
+            rows.push(row("all", ops.iter().map(|op| op.count).sum(), sums));
+            let what = density.map_or_else(|| "dense".into(), |d| d.to_string());
+            let title = format!("{model} {what}, batch {batch}");
+            console.tell(table::render(&[&title, "ops", "MB", "MFLOP", "floor ms", "ms", "reached"], &rows));
+            steps.push(
+                json!({ "model": model, "density": density.unwrap_or(1.0), "sparse": density.is_some(), "batch": batch, "ops": ops }),
+            );
+        }
+    }
+    Ok(json!({ "roof": roof, "steps": steps }))
 }
 
 /// Topology updates: what one costs beside the step that it follows.

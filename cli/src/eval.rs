@@ -76,7 +76,7 @@ pub struct EvalArgs {
 pub fn eval(args: &EvalArgs) -> Result<()> {
     let cifar_c = args.cifar_c.as_deref();
     let console = Outputs::new(args.json)
-        .input("--checkpoint", Some(&args.checkpoint))
+        .checkpoint(&args.checkpoint, rundir::run_of(&args.checkpoint))
         .input("--cifar-c", cifar_c.filter(|path| path.is_file()))
         .folder("--cifar-c", cifar_c, &["npy"])
         .images(&args.own.folder)
@@ -120,6 +120,13 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
         })?;
         console.tell(grid.table());
         console.tell(format_args!("{}; clean error {}", grid.words(), number::percent(1.0 - score.accuracy, 2)));
+        if grid.samples() != score.samples {
+            console.tell(format_args!(
+                "warning   the corrupted images are {} a severity and the clean ones {}: the errors are not of the same images",
+                grid.samples(),
+                score.samples
+            ));
+        }
         if let Some(path) = &args.csv {
             rundir::write(path, grid.csv().as_bytes())?;
             console.tell(format_args!("output    {}", path.display()));

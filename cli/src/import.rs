@@ -79,7 +79,6 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let file = args.file.display().to_string();
     let bytes = std::fs::read(&args.file).with_context(|| format!("reading {file}"))?;
     let Weights { state, key, keys, mut unread } = formats::open(&bytes, &file, args.key.as_deref())?;
-    drop(bytes);
     let mut notes = Vec::new();
     let prefix = prefix(args.key.as_deref(), &key, &keys, &state).with_context(|| file.clone())?;
     if keys.len() > 1 && args.key.is_none() {
@@ -87,10 +86,24 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         notes.push(format!("several sets of weights: {}; {taken} is taken, --key NAME chooses another", keys.join(", ")));
     }
     let mut tensors = state.tensors;
+    if args.key.is_none() {
+        for key in masks::KEYS {
+            let found = formats::open(&bytes, &file, Some(key)).ok().filter(|found| found.key.ends_with(key));
+            let placed = found.map_or(0, |found| masks::place(&mut tensors, found.state.tensors));
+            if placed > 0 {
+                notes.push(format!("'{key}' holds the masks of {placed} weights, which are kept"));
+            }
+        }
+    }
+    drop(bytes);
     let masked = masks::resolve(&mut tensors).with_context(|| file.clone())?;
     let buffers = normalization::told(&tensors);
     let channels = args.model.usual_extent().0;
-    let normalization = given.or(buffers.as_ref().and_then(|b| b.name)).map_or_else(|| Normalization::usual(channels), Ok)?;
+    let normalization = match (given, &buffers) {
+        (Some(given), _) => given,
+        (None, Some(buffers)) => buffers.normalization().with_context(|| file.clone())?,
+        (None, None) => Normalization::usual(channels)?,
+    };
     normalization.check(channels).map_err(|e| Usage(format!("{}: {e}", args.model)))?;
     notes.extend(buffers.as_ref().and_then(|buffers| buffers.note(given, normalization)));
     let extent = match (args.size, normalization) {
@@ -102,6 +115,9 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let fit =
         fit::fit(&wanted, tensors, &unread).with_context(|| format!("{file} is no {} for {}x{} images", args.model, extent.1, extent.2))?;
     let Fit { architecture, classes, mut state, .. } = fit;
+    if let Some((name, value)) = not_a_number(&state) {
+        bail!("{file}: expected numbers, found {value} in '{name}': the network answers nothing; was it saved after training went wrong?");
+    }
     if fit.torchvision && matches!(args.stem, Stem::Auto | Stem::Small) && architecture.has_bias_choice() {
         notes.push("names are torchvision's and the first convolution is 3x3: taken to have no pooling after it".into());
     }
@@ -152,6 +168,11 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         "notes": notes,
     }));
     Ok(())
+}
+
+/// The first tensor that holds a value that is no finite number, and the value.
+fn not_a_number(state: &StateDict) -> Option<(&str, f32)> {
+    state.tensors.iter().find_map(|(name, tensor)| Some((name.as_str(), *tensor.data.iter().find(|v| !v.is_finite())?)))
 }
 
 /// What `--key` names where it is no key of the file's dictionaries: a prefix of its names, with its point.

@@ -17,6 +17,7 @@ mod import;
 mod measure;
 mod npy;
 mod output;
+mod places;
 mod race;
 mod report;
 mod results;

@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use sparring_core::Device;
-use sparring_core::data::Normalization;
 use sparring_core::data::batch::HostBatch;
 use sparring_core::data::builtin::builtin;
+use sparring_core::data::{Dataset, Normalization};
 use sparring_core::device::Program;
 use sparring_core::error::Result;
 use sparring_core::net::Io;
@@ -15,7 +15,7 @@ use sparring_core::net::zoo::{Input, Model};
 use sparring_core::net::{Net, Placement, Training, init};
 use sparring_core::ops::OptimizerName;
 use sparring_core::ops::{
-    BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Dtype, Op, SparseTopology, StepParams, Weight, padded_batch,
+    BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Dtype, Op, Probe, SparseTopology, StepParams, Weight, padded_batch,
 };
 use sparring_core::rng::{Purpose, Stream};
 use sparring_core::sparse::{Csr, upload};
@@ -143,6 +143,85 @@ pub async fn layer(
     Ok((times, nnz))
 }
 
+/// What a device can do at best.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Roof {
+    /// Bytes that it moves in a second, read and written, beyond its caches.
+    pub bytes_per_second: f64,
+    /// Its FLOPs in a second, a multiply-add as two.
+    pub flops_per_second: f64,
+}
+
+/// Floats of the probe of bandwidth: more than caches hold.
+const MOVED: usize = 16 << 20;
+/// Floats of the probe of arithmetic.
+const COMPUTED: usize = 1 << 20;
+/// Milliseconds below which a launch's own time would count.
+const LONG_ENOUGH: f64 = 4.0;
+
+/// Measures the roof.
+pub async fn roof(device: &mut Device, effort: Effort) -> Result<Roof> {
+    let (x, y) = (device.alloc("probe", MOVED, Dtype::F32)?, device.alloc("probe", MOVED, Dtype::F32)?);
+    let ms = async |device: &mut Device, len: usize, rounds: u32| {
+        let program = device.compile("probe", &[Op::Probe(Probe { len, rounds, x, y })])?;
+        time(device, &program, &StepParams { n_valid: 4, ..Default::default() }, effort).await
+    };
+    let bytes_per_second = 8.0 * MOVED as f64 / ms(device, MOVED, 0).await? * 1e3;
+    let (mut rounds, mut took) = (256u32, 0.0);
+    while took < LONG_ENOUGH && rounds < 1 << 16 {
+        rounds *= 4;
+        took = ms(device, COMPUTED, rounds).await?;
+    }
+    let flops_per_second = 2.0 * f64::from(rounds) * COMPUTED as f64 / took * 1e3;
+    device.free(x);
+    device.free(y);
+    Ok(Roof { bytes_per_second, flops_per_second })
+}
+
+/// All ops of one kind in a step.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct OpTime {
+    /// The op's name.
+    pub op: &'static str,
+    /// How many there are.
+    pub count: usize,
+    /// Bytes they must move.
+    pub bytes: u64,
+    /// FLOPs they must do.
+    pub flops: u64,
+    /// Milliseconds that takes at least: of each, the longer of moving and computing.
+    pub floor_ms: f64,
+    /// Milliseconds it took, each by itself.
+    pub ms: f64,
+}
+
+/// A training step op by op, those of a kind together, the longest first.
+pub async fn ops(mut device: Device, model: Model, batch: usize, density: Option<f64>, roof: Roof, effort: Effort) -> Result<Vec<OpTime>> {
+    let device = &mut device;
+    let mut bench = Bench::new(device, model, batch, density, false)?;
+    let step = bench.step_params(batch);
+    bench.step(device, &step).await?;
+    let mut kinds: Vec<OpTime> = Vec::new();
+    for op in bench.net.training_ops(device, &mut bench.scratch)? {
+        let program = device.compile("op", &[op])?;
+        let ms = time(device, &program, &step, effort).await?;
+        let (bytes, flops) = (op.bytes(), op.flops());
+        let floor_ms = 1e3 * (bytes as f64 / roof.bytes_per_second).max(flops as f64 / roof.flops_per_second);
+        let at = kinds.iter().position(|kind| kind.op == op.name()).unwrap_or_else(|| {
+            kinds.push(OpTime { op: op.name(), count: 0, bytes: 0, flops: 0, floor_ms: 0.0, ms: 0.0 });
+            kinds.len() - 1
+        });
+        let kind = &mut kinds[at];
+        kind.count += 1;
+        kind.bytes += bytes;
+        kind.flops += flops;
+        kind.floor_ms += floor_ms;
+        kind.ms += ms;
+    }
+    kinds.sort_by(|a, b| b.ms.total_cmp(&a.ms));
+    Ok(kinds)
+}
+
 /// A whole training step of a model at uniform density (dense where `None`).
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Step {
@@ -156,46 +235,66 @@ pub struct Step {
     pub step_bytes: u64,
 }
 
+/// A network and a batch to train it on.
+struct Bench {
+    net: Net,
+    scratch: Scratch,
+    io: Io,
+    data: Dataset,
+    samples: Vec<u32>,
+    host: HostBatch,
+}
+
+impl Bench {
+    fn new(device: &mut Device, model: Model, batch: usize, density: Option<f64>, recompute: bool) -> Result<Self> {
+        let data = builtin(0.5, batch, 4, 1);
+        let (mean, std) = Normalization::BuiltIn.mean_std();
+        let graph = model.graph(Input { extent: data.extent, classes: 10, mean, std })?;
+        let state = init::initial_state(&graph, 1);
+        let place = |(i, w): (usize, sparring_core::net::graph::WeightInfo)| match density {
+            None => Placement::Dense,
+            Some(d) => {
+                let total = w.shape.weights();
+                Placement::Sparse(Stream::new(4, Purpose::Test, 0, i as u64).choose(total, (total as f64 * d).round() as usize))
+            }
+        };
+        let placements = graph.weights().into_iter().enumerate().map(place).collect();
+        let n = padded_batch(batch);
+        let io = Io::new(device, data.extent, n, n)?;
+        let mut scratch = Scratch::default();
+        let training = Training { recompute, ..OptimizerName::Sgd.into() };
+        let net = Net::plan(device, &mut scratch, io, &state, NetConfig { graph, n, placements, training })?;
+        Ok(Self { net, scratch, io, data, samples: (0..batch as u32).collect(), host: HostBatch::default() })
+    }
+    fn step_params(&self, batch: usize) -> StepParams {
+        StepParams { n_valid: batch as u32, lr: 0.01, momentum: 0.9, weight_decay: 5e-4, nesterov: 1, ..Default::default() }
+    }
+    /// Uploads the batch and trains on it.
+    async fn step(&mut self, device: &mut Device, step: &StepParams) -> Result<()> {
+        self.host.fill(&self.data, &self.data.train, &self.samples, self.net.n, None)?;
+        self.io.upload(device, &self.host)?;
+        self.net.train_step(device, step)?;
+        device.sync().await
+    }
+}
+
 /// Times training steps on a device of its own, so that nothing of it stays behind; `recompute` as in the configuration.
 pub async fn step(mut device: Device, model: Model, batch: usize, density: Option<f64>, recompute: bool, effort: Effort) -> Result<Step> {
     let device = &mut device;
-    let data = builtin(0.5, batch, 4, 1);
-    let (mean, std) = Normalization::BuiltIn.mean_std();
-    let graph = model.graph(Input { extent: data.extent, classes: 10, mean, std })?;
-    let state = init::initial_state(&graph, 1);
-    let place = |(i, w): (usize, sparring_core::net::graph::WeightInfo)| match density {
-        None => Placement::Dense,
-        Some(d) => {
-            let total = w.shape.weights();
-            Placement::Sparse(Stream::new(4, Purpose::Test, 0, i as u64).choose(total, (total as f64 * d).round() as usize))
-        }
-    };
-    let placements = graph.weights().into_iter().enumerate().map(place).collect();
-    let n = padded_batch(batch);
-    let io = Io::new(device, data.extent, n, n)?;
-    let mut scratch = Scratch::default();
-    let training = Training { recompute, ..OptimizerName::Sgd.into() };
-    let mut net = Net::plan(device, &mut scratch, io, &state, NetConfig { graph, n, placements, training })?;
-    let samples: Vec<u32> = (0..batch as u32).collect();
-    let mut host = HostBatch::default();
+    let mut bench = Bench::new(device, model, batch, density, recompute)?;
+    let step = bench.step_params(batch);
     let mut times = Vec::new();
     let begin = Instant::now();
     while times.len() < 1 + effort.repeats.0 || (begin.elapsed().as_secs_f64() < effort.seconds && times.len() < effort.repeats.1) {
         let start = Instant::now();
-        host.fill(&data, &data.train, &samples, n, None)?;
-        io.upload(device, &host)?;
-        net.train_step(
-            device,
-            &StepParams { n_valid: batch as u32, lr: 0.01, momentum: 0.9, weight_decay: 5e-4, nesterov: 1, ..Default::default() },
-        )?;
-        device.sync().await?;
+        bench.step(device, &step).await?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
     }
     // The first step warms up.
     Ok(Step {
         ms: median(times.split_off(1)),
-        flops: net.flops_per_step(batch),
+        flops: bench.net.flops_per_step(batch),
         bytes: device.allocated_bytes(),
-        step_bytes: net.memory(&scratch).scratch,
+        step_bytes: bench.net.memory(&bench.scratch).scratch,
     })
 }

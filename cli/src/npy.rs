@@ -139,7 +139,16 @@ impl Npy {
         }
         let values: Vec<f32> = match self.descr.as_str() {
             "<f4" => self.bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            "<f8" => self.bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
+            "<f8" => {
+                let doubles = self.bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b));
+                let single = |(i, v): (usize, f64)| match (v as f32, v.is_finite()) {
+                    (single, true) if single.is_infinite() => {
+                        Err(anyhow::anyhow!("{name}: numbers up to {:e} expected, found {v:e} at sample {i}", f32::MAX))
+                    }
+                    (single, _) => Ok(single),
+                };
+                doubles.enumerate().map(single).collect::<Result<_>>()?
+            }
             "<f2" => self.bytes.as_chunks::<2>().0.iter().map(|b| half_to_f32(u16::from_le_bytes(*b))).collect(),
             other => {
                 let Some(whole) = self.whole() else { bail!("{name}: numbers expected, found the type {other}") };
@@ -248,6 +257,7 @@ mod tests {
         }
         assert_eq!(floats(&list("<f2", vec![1], vec![0x00, 0xc0])).unwrap(), [-2.0]);
         fails(&whole("<i8", &[1, (1 << 24) + 1], 8), "whole numbers up to 16777216 expected, found 16777217 at sample 1");
+        fails(&list("<f8", vec![1], 1e300f64.to_le_bytes().to_vec()), "found 1e300 at sample 0");
         fails(&list(">f4", vec![3], single.clone()), "found '>f4'");
         fails(&list("<f4", vec![1], f32::NAN.to_le_bytes().to_vec()), "NaN at sample 0");
         fails(b"PK\x03\x04        ", "no .npy file");

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::args::Usage;
 use crate::console::Console;
+use crate::places::data_folder;
 
 /// The name of standard output, where one stream is written.
 const DASH: &str = "-";
@@ -36,6 +37,9 @@ impl Place {
             return Ok(Self::Stdout);
         }
         let mut at = path.to_owned();
+        if path.as_os_str().to_string_lossy().ends_with(std::path::is_separator) {
+            bail!("the output {} names a folder; name a file in it", path.display());
+        }
         for _ in 0..MAX_LINKS {
             if let Some(stream) = Self::stream(&at) {
                 return Ok(stream);
@@ -101,10 +105,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    // The longest names that file systems take leave no room for more.
+    let name: String = path.file_name().map(|n| n.to_string_lossy().chars().take(50).collect()).unwrap_or_default();
     let (folder, partial) = (folder_of(path), path.with_file_name(format!(".{name}.partial")));
     fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
-    let written = File::create(&partial).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    let kept = kept(path)?;
+    let written = File::create(&partial).and_then(|mut file| {
+        // Who may read what stood there may read what takes its place, and nobody else.
+        if let Some(kept) = kept {
+            file.set_permissions(kept)?;
+        }
+        file.write_all(bytes).and_then(|()| file.sync_all())
+    });
     let result = written.and_then(|()| fs::rename(&partial, path));
     if result.is_err() {
         let _ = fs::remove_file(&partial);
@@ -113,6 +125,26 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     // Makes the rename last. Not every system can open a folder; there it is as lasting as the system makes it.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+/// The permissions of what stands at a place, if anything does.
+///
+/// # Errors
+/// Where it is not to be written: its owner said so.
+fn kept(path: &Path) -> Result<Option<fs::Permissions>> {
+    match fs::metadata(path) {
+        Ok(there) if there.permissions().readonly() => bail!("the file {} is read-only; name another file, or remove it", path.display()),
+        Ok(there) => Ok(Some(there.permissions())),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Whether a result sent there becomes a file, beside which others can lie.
+///
+/// # Errors
+/// Where nothing can be written there.
+pub fn is_file(path: &Path) -> Result<bool> {
+    Ok(matches!(Place::of(path)?, Place::File(_)))
 }
 
 /// Whether files can be made in a folder, which need not be there yet. Nothing is left behind.
@@ -131,19 +163,50 @@ pub fn try_folder(folder: &Path) -> Result<()> {
     tried.with_context(|| format!("nothing can be written into the folder {}", folder.display()))
 }
 
+/// Endings of pictures.
+const PICTURES: &[&str] = &["png", "jpg", "jpeg"];
+/// Endings of what the data folder keeps.
+const STORED: &[&str] = &["packed", "safetensors", "gz", "tgz", "tar", "zip", "npz"];
+
+/// Which files of a folder are read.
+#[derive(Clone, Copy)]
+enum Read {
+    /// Those that are there, with these endings.
+    Ending(&'static [&'static str]),
+    /// All that are there.
+    All,
+    /// MNIST's files and pictures, of which a new one would be read the next time.
+    Images,
+}
+
+impl Read {
+    fn has(self, whole: &Path) -> bool {
+        let ending = whole.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        match self {
+            Self::Ending(endings) => whole.exists() && endings.contains(&ending.as_str()),
+            Self::All => whole.exists(),
+            Self::Images => {
+                let idx = whole.file_name().is_some_and(|name| name.to_string_lossy().contains("-ubyte"));
+                PICTURES.contains(&ending.as_str()) || idx && whole.exists()
+            }
+        }
+    }
+}
+
 /// What a command reads and writes, by the flags that name it.
 pub struct Outputs<'a> {
     json: bool,
     inputs: Vec<(&'static str, &'a Path)>,
-    /// Folders, and the endings of the files that are read from them.
-    folders: Vec<(&'static str, &'a Path, &'static [&'static str])>,
+    folders: Vec<(&'static str, PathBuf, Read)>,
     outputs: Vec<(&'static str, PathBuf)>,
 }
 
 impl<'a> Outputs<'a> {
     /// `json`: the result goes to standard output as JSON.
     pub fn new(json: bool) -> Self {
-        Self { json, inputs: Vec::new(), folders: Vec::new(), outputs: Vec::new() }
+        // Every command may read what it keeps.
+        let store = data_folder().ok().map(|folder| ("the data folder", folder, Read::Ending(STORED)));
+        Self { json, inputs: Vec::new(), folders: store.into_iter().collect(), outputs: Vec::new() }
     }
     /// A file that is read.
     pub fn input(mut self, flag: &'static str, path: Option<&'a Path>) -> Self {
@@ -152,12 +215,18 @@ impl<'a> Outputs<'a> {
     }
     /// A folder from which files with these endings are read.
     pub fn folder(mut self, flag: &'static str, path: Option<&'a Path>, endings: &'static [&'static str]) -> Self {
-        self.folders.extend(path.map(|path| (flag, path, endings)));
+        self.folders.extend(path.map(|path| (flag, path.to_owned(), Read::Ending(endings))));
         self
     }
     /// The folder of a dataset of one's own.
-    pub fn images(self, folder: &'a str) -> Self {
-        self.folder("--folder", Some(Path::new(folder)).filter(|f| !f.as_os_str().is_empty()), &["png", "jpg", "jpeg"])
+    pub fn images(mut self, folder: &str) -> Self {
+        self.folders.extend(Some(folder).filter(|folder| !folder.is_empty()).map(|folder| ("--folder", folder.into(), Read::Images)));
+        self
+    }
+    /// A checkpoint; where it lies in the folder of its run, what else lies there describes it.
+    pub fn checkpoint(mut self, path: &'a Path, run: Option<&Path>) -> Self {
+        self.folders.extend(run.map(|folder| ("the run of --checkpoint", folder.to_owned(), Read::All)));
+        self.input("--checkpoint", Some(path))
     }
     /// A file that is written.
     pub fn output(mut self, flag: &'static str, path: Option<&Path>) -> Self {
@@ -185,6 +254,7 @@ impl<'a> Outputs<'a> {
             let place = Place::of(path)?;
             if let Place::File(file) = &place {
                 self.compare(flag, path, &place)?;
+                kept(file).with_context(|| (*flag).to_owned())?;
                 try_folder(folder_of(file)).with_context(|| format!("{flag} {}", path.display()))?;
             }
             let same = |other: &Place| match (place.whole(), other.whole()) {
@@ -211,21 +281,16 @@ impl<'a> Outputs<'a> {
     fn compare(&self, flag: &str, path: &Path, place: &Place) -> Result<()> {
         let Some(whole) = place.whole() else { return Ok(()) };
         let refuse = |input: &str, what: &Path| {
-            Err(anyhow!(Usage(format!(
-                "{flag} {} is an input, {input} {}: it would be overwritten; name another file",
-                path.display(),
-                what.display()
-            ))))
+            let harm = if whole.exists() { "it would be overwritten" } else { "it would be read as one the next time" };
+            Err(anyhow!(Usage(format!("{flag} {} is an input, {input} {}: {harm}; name another file", path.display(), what.display()))))
         };
         for (input, what) in &self.inputs {
             if what.canonicalize().is_ok_and(|what| what == whole) {
                 return refuse(input, what);
             }
         }
-        let ending = whole.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
-        for (input, what, endings) in &self.folders {
-            let within = what.canonicalize().is_ok_and(|what| whole.starts_with(what));
-            if within && whole.exists() && endings.contains(&ending.as_str()) {
+        for (input, what, read) in &self.folders {
+            if what.canonicalize().is_ok_and(|what| whole.starts_with(what)) && read.has(&whole) {
                 return refuse(input, what);
             }
         }

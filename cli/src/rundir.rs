@@ -61,6 +61,12 @@ pub fn path(out: Option<&Path>, config: &ExperimentConfig) -> Result<PathBuf> {
     Ok(Path::new("runs").join(format!("{}-{methods}-{}", config.model, config.hash()?)))
 }
 
+/// The folder of the run that a file of weights belongs to, if it lies in one.
+pub fn run_of(weights: &Path) -> Option<&Path> {
+    let folder = weights.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    folder.join(CONFIG).is_file().then_some(folder)
+}
+
 /// What stands in a folder where a run of this configuration is to go; `again` replaces whatever run it is.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use sparring_core::train::scoring::{Extra, SCORING_EPOCHS, scoring_config};
 
 use crate::args::{DeviceFlag, Usage, validate};
 use crate::console::stop_on_interrupt;
-use crate::output::Outputs;
+use crate::output::{Outputs, is_file};
 use crate::{data, rundir, score_file, source, table};
 
 /// Flags of `score`.
@@ -108,6 +108,8 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
     if let Some(cheap) = args.skip.iter().find(|s| !matches!(s, ScoreName::Grand | ScoreName::Forgetting)) {
         return Err(Usage(format!("--skip {cheap}: only grand and forgetting cost anything to speak of")).into());
     }
+    // A device or a pipe has nothing beside it.
+    let table_path = is_file(&args.out)?.then_some(table_path);
     let base = ExperimentConfig {
         dataset: args.dataset,
         difficulty: args.difficulty,
@@ -122,7 +124,7 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
         .input("--from", args.from.as_deref())
         .images(&args.own.folder)
         .file("--out", Some(&args.out))?
-        .file("the table beside --out", Some(&table_path))?
+        .file("the table beside --out", table_path.as_deref())?
         .output("--sheet", args.sheet.as_deref())
         .check()?;
     let config = scoring_config(&base, args.epochs);
@@ -143,7 +145,9 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
     };
     let card: Value = serde_json::from_str(&scores.card).unwrap_or(Value::Null);
     rundir::write(&args.out, &scores.to_bytes()?)?;
-    rundir::write(&table_path, score_file::to_csv(&scores, &dataset, card["config_hash"].as_str().unwrap_or("")).as_bytes())?;
+    if let Some(path) = &table_path {
+        rundir::write(path, score_file::to_csv(&scores, &dataset, card["config_hash"].as_str().unwrap_or("")).as_bytes())?;
+    }
     if let Some((path, page)) = &sheet {
         rundir::write(path, page.as_bytes())?;
     }
@@ -160,7 +164,8 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
         })
         .collect();
     console.tell(table::render(&header, &rows));
-    console.tell(format_args!("output    {}, {}", args.out.display(), table_path.display()));
+    let beside = table_path.as_ref().map_or_else(String::new, |path| format!(", {}", path.display()));
+    console.tell(format_args!("output    {}{beside}", args.out.display()));
     if let Some((path, _)) = sheet {
         console.tell(format_args!("sheet     {}", path.display()));
     }

@@ -67,8 +67,9 @@ fn split(file: &str, score: ScoreName, mut train: Vec<f32>, data: &Dataset) -> R
     Ok(Column { score, train, test })
 }
 
-/// Columns that say which sample a row is of, or what a network answered.
+/// The column that says which sample a row is of, and what others call it.
 const INDEX: &str = "index";
+const INDICES: [&str; 6] = ["idx", "id", "sample_id", "sample_index", "sample_idx", "sample"];
 
 /// Where the columns of a table are that mean something.
 struct Columns {
@@ -81,8 +82,10 @@ struct Columns {
 }
 
 impl Columns {
-    /// Finds them in a header. `wanted`: a score, and the column that holds it if that is not its name.
-    fn find(header: &csv::StringRecord, (score, column): (ScoreName, &str)) -> Result<Self, String> {
+    /// Finds them in a header, and in the first row. `wanted`: a score, and the column that holds it if that is not its name.
+    fn find(header: &csv::StringRecord, first: Option<&csv::StringRecord>, (score, column): (ScoreName, &str)) -> Result<Self, String> {
+        // What is called an id may be a name.
+        let numbers = |at: &usize| first.is_none_or(|row| row.get(*at).is_some_and(|cell| cell.parse::<usize>().is_ok()));
         let place = |name: &str| -> Result<Option<usize>, String> {
             let mut places = header.iter().enumerate().filter(|(_, h)| h.eq_ignore_ascii_case(name)).map(|(at, _)| at);
             let first = places.next();
@@ -104,7 +107,7 @@ impl Columns {
         let nameless = || header.get(0).filter(|first| first.is_empty() || first.eq_ignore_ascii_case("unnamed: 0")).map(|_| 0);
         Ok(Self {
             file: place("file")?,
-            index: place(INDEX)?.or_else(nameless),
+            index: INDICES.into_iter().try_fold(place(INDEX)?, |found, name| Ok::<_, String>(found.or(place(name)?.filter(numbers))))?.or_else(nameless),
             label: place("label")?,
             prediction: place("prediction")?,
             scored_by: place("scored_by")?,
@@ -143,13 +146,13 @@ fn table(file: &str, text: &str, wanted: (ScoreName, &str), data: &Dataset) -> R
     if header.is_empty() {
         return Err(Error::format(file, "a header line", "an empty file"));
     }
-    let columns = Columns::find(&header, wanted).map_err(|found| Error::format(format_args!("{file}, line 1"), "scores by name", found))?;
+    let rows = reader.records().map(|row| row.map_err(torn)).collect::<Result<Vec<_>, Error>>()?;
+    let columns = Columns::find(&header, rows.first(), wanted).map_err(|found| Error::format(format_args!("{file}, line 1"), "scores by name", found))?;
     let files = [&data.train, &data.test];
     let mut values = columns.scores.iter().map(|_| files.map(|f| vec![f32::NAN; f.len()])).collect::<Vec<_>>();
     let (mut answers, mut seen) = (files.map(|f| vec![0u16; f.len()]), files.map(|f| vec![false; f.len()]));
     let (mut next, mut card) = ([0; 2], String::new());
-    for row in reader.records() {
-        let row = row.map_err(torn)?;
+    for row in rows {
         let number = row.position().map_or(0, csv::Position::line);
         let wrong = |expected: String, found: String| Error::format(format!("{file}, line {number}"), expected, found);
         let cell = |at: usize| row.get(at).unwrap_or_default();
@@ -199,7 +202,12 @@ fn table(file: &str, text: &str, wanted: (ScoreName, &str), data: &Dataset) -> R
         }
         for ((at, _), values) in columns.scores.iter().zip(&mut values) {
             let value = cell(*at).parse::<f32>().ok().filter(|v| !v.is_nan());
-            values[part][index] = value.ok_or_else(|| wrong("a number".into(), format!("'{}'", cell(*at))))?;
+            let value = value.ok_or_else(|| wrong("a number".into(), format!("'{}'", cell(*at))))?;
+            // Not what was written, but what was too large for us.
+            if value.is_infinite() && cell(*at).contains(|c: char| c.is_ascii_digit()) {
+                return Err(wrong(format!("a number up to {:e}", f32::MAX), format!("'{}'", cell(*at))));
+            }
+            values[part][index] = value;
         }
     }
     let rows = seen.each_ref().map(|seen| seen.iter().filter(|s| **s).count());
@@ -338,6 +346,7 @@ mod tests {
             (",loss\n0,1\n1,2\n2,3\n3,4\n4,5\n", &[4.0, 5.0]),
             ("index,loss\n0.0,1\n1.0,2\n2.0,3\n", &[]),
             (&labelled, &[]),
+            ("sample_id,loss\n2,3\n0,1\n1,2\n", &[]),
         ] {
             assert_eq!(
                 csv("s.csv", text, &data).unwrap_or_else(|e| panic!("{text:?}: {e}")).columns,

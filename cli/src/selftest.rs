@@ -307,6 +307,10 @@ const CASES: &[(&str, Build)] = &[
         let (first, second) = (lab.updated(len, -1.0, 1.0)?, lab.updated(len, 0.0, 1.0)?);
         Ok(vec![Op::AdamUpdate(AdamUpdate { len, values, grad, first, second, mask: None })])
     }),
+    ("probe", |lab| {
+        let (x, y) = (lab.draw(1004, -1.0, 1.0)?, lab.output(1004)?);
+        Ok(vec![Op::Probe(Probe { len: 1004, rounds: 5, x, y })])
+    }),
     ("fill", |lab| {
         let buffer = lab.output(77)?;
         Ok(vec![Op::Fill(Fill { len: 77, buffer, value: 0.25 })])

@@ -17,6 +17,7 @@ use sparring_core::train::scoring::{Extra, Made, SCORING_EPOCHS, ScorePolicy, Sc
 
 use crate::console::{Console, Live, Outlook, Stopped, open_device};
 use crate::output::try_folder;
+use crate::places::data_folder;
 use crate::{data, rundir, score_file};
 
 /// CIFAR-10's scores, where the build found them.
@@ -178,5 +179,5 @@ pub fn run(
 
 /// Where the scores of this scoring run are kept.
 fn cached(config: &ExperimentConfig) -> Result<PathBuf> {
-    Ok(data::data_folder()?.join("scores").join(format!("{}-{}-{}.safetensors", config.dataset, config.model, config.hash()?)))
+    Ok(data_folder()?.join("scores").join(format!("{}-{}-{}.safetensors", config.dataset, config.model, config.hash()?)))
 }

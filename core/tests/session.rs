@@ -9,9 +9,9 @@ use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
 use sparring_core::data::{Dataset, Transforms};
 use sparring_core::device::info::DeviceChoice;
-use sparring_core::events::Evaluation;
-use sparring_core::hardness::ScoreName;
+use sparring_core::events::{Evaluation, Metric};
 use sparring_core::hardness::Subset;
+use sparring_core::hardness::{Column, ScoreName, Scores};
 use sparring_core::net::zoo::Model;
 use sparring_core::train::scoring::{Extra, Scoring, mean, scoring_config};
 use sparring_core::{Device, Event, ExperimentConfig, Session};
@@ -122,6 +122,20 @@ fn divergence_stops_one_learner_and_says_where() {
     let failed = events.iter().any(|e| matches!(e, Event::LearnerFailed { reason, .. } if reason.contains("epoch")));
     assert!(failed);
     assert!(matches!(events.last(), Some(Event::Finished { .. })));
+}
+
+#[test]
+fn scores_that_are_all_alike_decide_nothing_and_updates_that_never_come_are_told() {
+    let config = ExperimentConfig { epochs: 2, update_frequency: 2, ..config(&["dense", "set@0.2"]) };
+    let n = data();
+    let alike = Column { score: ScoreName::El2n, train: vec![0.5; n.train.len()], test: vec![0.5; n.test.len()] };
+    let scores = Scores { columns: vec![alike], ..Scores::default() };
+    let mut session = block_on(Session::new(config, data(), Some(Arc::new(scores)), Device::cpu())).unwrap();
+    assert_eq!(session.judged_by(), Metric::Test);
+    let events = block_on(session.advance()).unwrap();
+    let told = |words: &str| events.iter().any(|e| matches!(e, Event::Warning { message } if message.contains(words)));
+    assert!(told("the same hardness score"), "{events:?}");
+    assert!(told("set@0.2: no update of the topology comes within 2 epochs"), "{events:?}");
 }
 
 #[test]

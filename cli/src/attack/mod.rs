@@ -166,6 +166,15 @@ impl AttackArgs {
             )
             .into());
         }
+        if self.restarts > 1 && !config.random_start {
+            return Err(Usage(
+                "--restarts repeats the attack from other starts, and this one has no random start: leave one of them out".into(),
+            )
+            .into());
+        }
+        if matches!(self.attack, Kind::Fgsm) && self.step.is_some() {
+            return Err(Usage("fgsm has one step as long as its radius: --step is for pgd".into()).into());
+        }
         if !self.attack.is_of_autoattack() && self.state.is_some() {
             return Err(Usage("--state is for autoattack; the others are quick".into()).into());
         }
@@ -179,7 +188,7 @@ impl AttackArgs {
 /// Loads, attacks, prints.
 pub fn attack(args: &AttackArgs) -> Result<()> {
     let console = Outputs::new(args.json)
-        .input("--checkpoint", Some(&args.checkpoint))
+        .checkpoint(&args.checkpoint, rundir::run_of(&args.checkpoint))
         .images(&args.own.folder)
         .output("--export", args.export.as_deref())
         .output("--sheet", args.sheet.as_deref())

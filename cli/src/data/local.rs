@@ -6,6 +6,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -68,14 +69,19 @@ pub fn folder(store: &Store, folder: &Path, side: usize, damaged: Option<Damaged
     if damaged.is_none()
         && let Some(stored) = scan.current(store, &name)
     {
+        // As every time: who looks at numbers must know what they are over.
+        stored.header.origin.skipped.iter().for_each(|s| say(format_args!("left out: {s}")));
         return Ok(stored);
     }
     let _lock = store.lock();
     say(format_args!("reading {} pictures of {} classes in {}", scan.train.len() + scan.test.len(), scan.classes.len(), folder.display()));
-    let (dataset, skipped) = scan.decode(folder, side, damaged.unwrap_or(Damaged::Skip))?;
+    let unread = AtomicBool::new(false);
+    let (dataset, skipped) = scan.decode(folder, side, damaged.unwrap_or(Damaged::Skip), &unread)?;
     skipped.iter().for_each(|s| say(format_args!("left out: {s}")));
     let source = folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).display().to_string();
-    let origin = Origin { source, fingerprint: scan.fingerprint, skipped };
+    // A file that cannot be opened today may be opened tomorrow, and looks the same: then nothing stored is current.
+    let fingerprint = if unread.into_inner() { format!("{} but for what could not be opened", scan.fingerprint) } else { scan.fingerprint };
+    let origin = Origin { source, fingerprint, skipped };
     store.save(&name, &dataset, None, origin)
 }
 
@@ -167,7 +173,8 @@ impl Scan {
         None
     }
 
-    fn decode(&self, folder: &Path, side: usize, damaged: Damaged) -> Result<(Dataset, Vec<Skipped>)> {
+    /// `unread` is set where a file could not be opened.
+    fn decode(&self, folder: &Path, side: usize, damaged: Damaged, unread: &AtomicBool) -> Result<(Dataset, Vec<Skipped>)> {
         let (count, size) = (self.train.len() + self.test.len(), 3 * side * side);
         if count.saturating_mul(size) > MAX_BYTES {
             bail!("{count} images of {side}x{side} are more than {} GB; choose a smaller --image-size", MAX_BYTES >> 30);
@@ -176,7 +183,12 @@ impl Scan {
         let pace = Pace::new("decoding", "pictures");
         let mut load = |found: &[Found], before: usize| {
             let items: Vec<Item> = found.iter().map(|f| f.item.clone()).collect();
-            let read = |i: usize| read_file(&found[i].path, MAX_FILE).map_err(|e| Fault::Damaged(format!("{e:#}")));
+            let read = |i: usize| {
+                read_file(&found[i].path, MAX_FILE).map_err(|e| {
+                    unread.store(true, Ordering::Relaxed);
+                    Fault::Damaged(format!("{e:#}"))
+                })
+            };
             pictures::images(&items, read, Fit::Centre(side), damaged, &mut skipped, &|done| pace.at(before + done, count))
         };
         let (mut train, mut test) = (load(&self.train, 0)?, load(&self.test, self.train.len())?);
@@ -235,6 +247,11 @@ impl Split {
             }
         }
         let Some(train) = train else { return Ok(Self::Drawn { train: None }) };
+        let known = |name: &str| TRAIN.iter().chain(&HELD_OUT).any(|known| known.eq_ignore_ascii_case(name));
+        for name in folders.iter().filter(|name| is_class(name) && !known(name)) {
+            let reason = format!("beside {train}/ and under no name of a held-out folder ({})", HELD_OUT.join(", "));
+            Skipped::add(skipped, &reason, &format!("{name}/"));
+        }
         let (mut held_out, mut flat) = (None, Vec::new());
         for name in find(&HELD_OUT)? {
             if !classed(&name)? {

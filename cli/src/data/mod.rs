@@ -25,8 +25,8 @@ use sparring_core::data::{Dataset, Skipped, builtin, chunks};
 
 use crate::args::Usage;
 use crate::output::{no_stream, try_folder};
+use crate::places::data_folder;
 use fetch::{Fetcher, Interrupted, Kind, Provider};
-pub use store::data_folder;
 use store::{Store, Stored, megabytes, write_atomic};
 
 /// The `data` subcommands.

@@ -16,16 +16,7 @@ use sparring_core::data::{Dataset, Whole};
 
 use super::say;
 use crate::output::try_folder;
-
-/// The data folder: `SPARRING_DATA`, else `data` in the platform's cache folder.
-pub fn data_folder() -> Result<PathBuf> {
-    if let Some(folder) = std::env::var_os("SPARRING_DATA").filter(|f| !f.is_empty()) {
-        return Ok(folder.into());
-    }
-    let platform =
-        directories::ProjectDirs::from("", "", "sparring").context("no home folder; set SPARRING_DATA to a folder for the datasets")?;
-    Ok(platform.cache_dir().join("data"))
-}
+use crate::places::data_folder;
 
 /// The packed datasets of a folder.
 pub struct Store {

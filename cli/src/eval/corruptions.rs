@@ -92,6 +92,10 @@ impl Grid {
     fn mean(&self, count: usize) -> Option<f64> {
         mean(self.of(count).flatten())
     }
+    /// Images of a cell.
+    pub fn samples(&self) -> usize {
+        self.0.iter().flat_map(|(_, scores)| scores).map(|(_, score)| score.samples).max().unwrap_or(0)
+    }
     /// The means in words, and over how many kinds they are.
     pub fn words(&self) -> String {
         let part = |count: usize, what: &str| {
@@ -135,6 +139,7 @@ impl Grid {
             "mean_error_all": self.mean(all),
             "kinds_standard": self.of(standard).count(),
             "kinds": self.0.len(),
+            "samples": self.samples(),
             "normalized": false,
         })
     }

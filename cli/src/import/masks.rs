@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, bail};
 use sparring_core::formats::Tensor;
 
+/// Where the programs of sparse-training papers keep masks, beside the weights and under the same names.
+pub const KEYS: [&str; 2] = ["mask", "masks"];
 const ORIGINAL: &str = "_orig";
 const MASK: &str = "_mask";
 
@@ -18,11 +20,36 @@ pub struct Masked {
     pub kept_zeros: usize,
 }
 
+/// Puts masks of a dictionary of their own beside the weights that they are of; gives how many there are.
+pub fn place(tensors: &mut BTreeMap<String, Tensor>, masks: BTreeMap<String, Tensor>) -> usize {
+    let mut placed = 0;
+    for (name, mask) in masks {
+        // One of the two may have been saved from within a wrapper.
+        let wrapped = format!("module.{name}");
+        let names = [Some(name.as_str()), Some(wrapped.as_str()), name.strip_prefix("module.")];
+        if let Some(name) = names.into_iter().flatten().find(|name| tensors.contains_key(*name)).map(str::to_owned) {
+            tensors.insert(format!("{name}{MASK}"), mask);
+            placed += 1;
+        }
+    }
+    placed
+}
+
 /// Multiplies originals with their masks, in place.
 ///
 /// # Errors
 /// Where a mask fits no weight or holds other than 0 and 1, and where weights are kept in parts that are no mask.
 pub fn resolve(tensors: &mut BTreeMap<String, Tensor>) -> Result<Masked> {
+    // A mask beside a weight of the plain name: the weight may be masked already, and is the same then.
+    let plain: Vec<String> = tensors.keys().filter_map(|name| Some(name.strip_suffix(MASK)?.to_owned())).collect();
+    for name in plain {
+        let original = format!("{name}{ORIGINAL}");
+        if !tensors.contains_key(&original)
+            && let Some(weight) = tensors.remove(&name)
+        {
+            tensors.insert(original, weight);
+        }
+    }
     let originals: Vec<String> = tensors.keys().filter_map(|name| Some(name.strip_suffix(ORIGINAL)?.to_owned())).collect();
     let mut masked = Masked::default();
     for name in originals {
@@ -88,6 +115,18 @@ mod tests {
         assert_eq!(state, tensors(&[("m.a.weight", &[1.0, 0.0, 0.0]), ("m.a.bias", &[4.0]), ("b.bias", &[5.0])]));
         assert_eq!(masked.names.iter().map(String::as_str).collect::<Vec<_>>(), ["b.bias", "m.a.weight"]);
         assert_eq!(masked.kept_zeros, 1);
+    }
+
+    #[test]
+    fn masks_of_a_dictionary_of_their_own_are_taken() {
+        let mut state = tensors(&[("module.a.weight", &[1.0, 2.0]), ("module.a.bias", &[3.0])]);
+        assert_eq!(place(&mut state, tensors(&[("a.weight", &[0.0, 1.0]), ("b.weight", &[1.0])])), 1);
+        assert_eq!(resolve(&mut state).unwrap().names.len(), 1);
+        assert_eq!(state, tensors(&[("module.a.weight", &[0.0, 2.0]), ("module.a.bias", &[3.0])]));
+        // Nor is one beside a plain name passed over.
+        let mut state = tensors(&[("a", &[1.0, 2.0]), ("a_mask", &[1.0, 0.0])]);
+        resolve(&mut state).unwrap();
+        assert_eq!(state, tensors(&[("a", &[1.0, 0.0])]));
     }
 
     #[test]

@@ -102,7 +102,20 @@ fn an_output_that_is_an_input_is_refused() {
     let folder = at("pictures");
     let pictures = || Outputs::new(false).images(folder.to_str().unwrap());
     assert!(refused(pictures().output("--sheet", Some(&at("pictures/cat/1.PNG")))).contains("--folder"));
-    pictures().output("--sheet", Some(&at("pictures/cat/new.png"))).output("--csv", Some(&at("pictures/notes.csv"))).check().unwrap();
+    assert!(refused(pictures().output("--sheet", Some(&at("pictures/cat/new.png")))).contains("read as one the next time"));
+    pictures().output("--sheet", Some(&at("new.png"))).output("--csv", Some(&at("pictures/notes.csv"))).check().unwrap();
+    fs::write(at("pictures/train-labels-idx1-ubyte"), "x").unwrap();
+    assert!(refused(pictures().output("--export", Some(&at("pictures/train-labels-idx1-ubyte")))).contains("would be overwritten"));
+    // All of a run belongs to its checkpoint.
+    fs::create_dir_all(at("run")).unwrap();
+    for name in ["run/summary.json", "run/w.safetensors"] {
+        fs::write(at(name), "x").unwrap();
+    }
+    let weights = at("run/w.safetensors");
+    let folder = at("run");
+    let run = || Outputs::new(false).checkpoint(&weights, Some(&folder));
+    assert!(refused(run().output("--export", Some(&at("run/summary.json")))).contains("the run of --checkpoint"));
+    run().output("--export", Some(&at("run/adversarial.npy"))).check().unwrap();
     let message = refused(Outputs::new(false).output("--export", Some(&at("x.npy"))).output("--sheet", Some(&at("./x.npy"))));
     assert!(message.contains("--export and --sheet are the same place"), "{message}");
     let dash = Path::new("-");
@@ -126,4 +139,33 @@ fn places_are_tried_and_nothing_is_left_of_it() {
     assert!(message.contains("nothing can be written into the folder"), "{message}");
     assert!(Outputs::new(false).output("--out", Some(&scratch.0.join("file/below/out"))).check().is_err());
     assert_eq!(scratch.names(), ["file"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn permissions_are_kept_and_read_only_files_are_not_replaced() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new("modes");
+    let path = scratch.0.join("secret.csv");
+    fs::write(&path, "old").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    write(&path, b"new").unwrap();
+    assert_eq!((fs::read(&path).unwrap(), fs::metadata(&path).unwrap().permissions().mode() & 0o777), (b"new".to_vec(), 0o600));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    let said = format!("{:#}", Outputs::new(false).output("--csv", Some(&path)).check().unwrap_err());
+    assert!(said.contains("--csv") && said.contains("read-only"), "{said}");
+    assert!(write(&path, b"newer").is_err());
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+}
+
+#[test]
+fn names_as_long_as_file_systems_take_are_written_and_folders_refused_before_the_work() {
+    let scratch = Scratch::new("long");
+    let path = scratch.0.join(format!("{}.csv", "n".repeat(251)));
+    Outputs::new(false).output("--csv", Some(&path)).check().unwrap();
+    write(&path, b"x").unwrap();
+    for wrong in [format!("{}.csv", "n".repeat(252)), "x.csv/".to_owned()] {
+        let path = scratch.0.join(wrong);
+        assert!(Outputs::new(false).output("--csv", Some(&path)).check().is_err(), "{}", path.display());
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use sparring_core::ExperimentConfig;
-use sparring_core::config::Method;
+use sparring_core::config::{Method, Start};
 use sparring_core::formats::{self, StateDict};
 use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Architecture;
@@ -42,7 +42,7 @@ pub fn find(
 
 fn given(console: Console, config: &ExperimentConfig) -> Result<StateDict> {
     let path = Path::new(&config.parent);
-    let (state, architecture, _) = read_checkpoint(path).context("the parent")?;
+    let (state, architecture, theirs) = read_checkpoint(path).context("the parent")?;
     if architecture != config.architecture() {
         let words = |architecture: Architecture| {
             let said = architecture.metadata().into_iter().map(|(key, value)| format!("{key} {value}"));
@@ -54,7 +54,28 @@ fn given(console: Console, config: &ExperimentConfig) -> Result<StateDict> {
         bail!("the parent {} is sparse ({how}); {} start from a trained dense network", path.display(), children(config));
     }
     console.say(format_args!("parent    {}", path.display()));
+    let normalization = config.dataset.normalization();
+    if theirs != normalization {
+        console
+            .tell(format_args!("warning   the parent was trained on images in {theirs} normalisation, and these are in {normalization}"));
+    }
+    if let Some(warning) = other_start(&state, config) {
+        console.tell(format_args!("warning   {warning}"));
+    }
     Ok(state)
+}
+
+/// What is to be said where learners are rewound to other first weights than the parent's: they are those of the run's seed.
+fn other_start(state: &StateDict, config: &ExperimentConfig) -> Option<String> {
+    let rewound = config.learners.iter().find(|l| l.recipe().start == Start::Rewound)?;
+    let trained_as = state.metadata.get("config").and_then(|json| serde_json::from_str::<serde_json::Value>(json).ok());
+    let seed = trained_as.and_then(|trained_as| trained_as["seed"].as_u64());
+    let whose = match seed {
+        Some(seed) if seed == config.seed => return None,
+        Some(seed) => format!("the parent was trained from those of seed {seed}: --seed {seed} is its own"),
+        None => "the parent does not say which were its own".to_owned(),
+    };
+    Some(format!("{rewound} starts again from the first weights of seed {}; {whose}", config.seed))
 }
 
 /// How a checkpoint says that weights of it are missing; `None` of a dense one.
@@ -101,6 +122,17 @@ fn trained(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ticket_rewound_to_other_weights_than_its_parents_is_told() {
+        let learners = |name: &str| name.parse().map(|learner| vec![learner]).unwrap_or_default();
+        let config = |name| ExperimentConfig { seed: 7, learners: learners(name), ..ExperimentConfig::default() };
+        let parent = |json: &str| StateDict { metadata: [("config".to_owned(), json.to_owned())].into(), ..StateDict::default() };
+        assert_eq!(other_start(&parent(r#"{"seed":7}"#), &config("lth@0.2")), None);
+        assert!(other_start(&parent(r#"{"seed":8}"#), &config("lth@0.2")).is_some_and(|w| w.contains("--seed 8 is its own")));
+        assert!(other_start(&StateDict::default(), &config("lth@0.2")).is_some_and(|w| w.contains("does not say")));
+        assert_eq!(other_start(&StateDict::default(), &config("omp@0.2")), None);
+    }
 
     #[test]
     fn a_sparse_parent_is_known_by_what_its_file_says() {

@@ -59,10 +59,14 @@ impl PgdConfig {
     pub fn idle(&self) -> Option<&'static str> {
         if self.eps == 0.0 {
             Some("its radius is 0")
+        } else if self.eps < NOTHING {
+            Some("its radius is too short to change a picture")
         } else if self.iterations == 0 {
             Some("it has no steps")
         } else if self.step == 0.0 {
             Some("its steps have the length 0")
+        } else if self.step * (self.iterations as f32) < NOTHING {
+            Some("its steps are too short to change a picture")
         } else {
             None
         }
@@ -80,6 +84,9 @@ impl PgdConfig {
                 usual.eps
             ));
         }
+        if norm == Norm::Linf && eps < LEAST_LINF {
+            return Some(format!("a radius of {eps} in linf is less than half a grey level of 255; 8/255 is usual"));
+        }
         let reach = f64::from(step) * f64::from(iterations);
         (reach < 0.999 * f64::from(eps))
             .then(|| format!("{iterations} steps of {step} do not cross the radius of {eps}: take more of them, or longer ones"))
@@ -88,6 +95,11 @@ impl PgdConfig {
 
 /// A Euclidean radius below this is taken for one of the other norm: the smallest in use on small images is 0.25.
 const LEAST_L2: f32 = 0.1;
+
+/// Half a grey level.
+const LEAST_LINF: f32 = 0.5 / 255.0;
+/// What is shorter changes no picture in any norm: a two hundredth of a grey level.
+const NOTHING: f32 = 2e-5;
 
 /// Where an attack starts.
 #[derive(Clone, Copy, Debug)]
@@ -236,6 +248,8 @@ mod tests {
                 (PgdConfig { eps: 0.0, ..attack }, "radius"),
                 (PgdConfig { iterations: 0, ..attack }, "no steps"),
                 (PgdConfig { step: 0.0, ..attack }, "length 0"),
+                (PgdConfig { eps: 1e-9, ..attack }, "radius is too short"),
+                (PgdConfig { step: 1e-30, ..attack }, "steps are too short"),
             ] {
                 assert!(idle.idle().is_some_and(|words| words.contains(why)), "{idle:?}");
                 assert_eq!(idle.weakness(), None);
@@ -243,6 +257,8 @@ mod tests {
             let short = PgdConfig { iterations: 2, ..attack };
             assert!(short.weakness().is_some_and(|words| words.contains("do not cross")), "{norm}");
         }
+        let tiny = PgdConfig { eps: 1e-3, step: 1e-3, ..usual(Norm::Linf) };
+        assert!(tiny.weakness().is_some_and(|words| words.contains("half a grey level")));
         let tiny = PgdConfig { eps: 8.0 / 255.0, step: 2.0 / 255.0, ..usual(Norm::L2) };
         assert!(tiny.weakness().is_some_and(|words| words.contains("next to nothing; 0.5 is usual")));
     }

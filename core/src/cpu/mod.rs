@@ -15,6 +15,7 @@ mod loss;
 mod optim;
 mod pieces;
 mod pool;
+mod probe;
 mod real;
 mod reduce;
 mod sample_norm;

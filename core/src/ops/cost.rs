@@ -37,6 +37,7 @@ impl Op {
             // Decay, momentum, Nesterov's look ahead and the step: a multiply-add each.
             Self::SgdUpdate(op) => 8 * op.len,
             Self::AdamUpdate(op) => 14 * op.len,
+            Self::Probe(op) => 2 * op.rounds as usize * op.len,
             _ => {
                 let mut copy = *self;
                 copy.slots().iter().filter(|slot| slot.written && slot.id.is_some()).map(|slot| slot.words).sum()

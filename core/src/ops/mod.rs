@@ -16,6 +16,7 @@ pub mod elementwise;
 pub mod loss;
 pub mod optim;
 pub mod pool;
+mod probe;
 pub mod reduce;
 pub mod sample_norm;
 
@@ -29,6 +30,7 @@ pub use elementwise::{Add, Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, 
 pub use loss::{SAMPLE_WORDS, SoftmaxCrossEntropy, TOTAL_WORDS};
 pub use optim::{AdamUpdate, OptimizerName, SgdUpdate};
 pub use pool::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape};
+pub use probe::Probe;
 pub use reduce::BiasGrad;
 pub use sample_norm::{BatchNormSampleNorm, ConvSampleNorm, NORM_ROWS};
 
@@ -158,7 +160,7 @@ ops! { $
     BatchNormStats, BatchNormApply, BatchNormReduceGrad, BatchNormInputGrad,
     MaxPool, MaxPoolGrad, AvgPool, AvgPoolGrad,
     SoftmaxCrossEntropy,
-    ConvSampleNorm, BatchNormSampleNorm,
+    ConvSampleNorm, BatchNormSampleNorm, Probe,
     SgdUpdate, AdamUpdate,
     LaneNorm, StepLinf, StepL2, ProjectL2,
     #[cfg(feature = "autoattack")] LaneLoss,

@@ -16,7 +16,7 @@ use super::corner::Corner;
 use super::learner::{Learner, Next};
 use super::parent::Parents;
 use super::workspace::{Ring, Workspace};
-use crate::config::ExperimentConfig;
+use crate::config::{Dynamics, ExperimentConfig, LearnerConfig};
 use crate::corrupt::Plan;
 use crate::data::{Dataset, train_validation_split};
 use crate::device::Device;
@@ -240,7 +240,9 @@ impl Session {
         let mut events = vec![self.introduction()];
         let mut warnings = self.config.attack_warnings();
         if self.evaluation.hard.is_none() {
-            let why = if self.config.asks_for_scores() {
+            let why = if self.evaluation.alike {
+                "all of its images have the same hardness score"
+            } else if self.config.asks_for_scores() {
                 "the hardness scores have none of test images"
             } else {
                 "no hardness score is asked for, as by the subset el2n-hard:0.5 or a file of scores"
@@ -249,6 +251,7 @@ impl Session {
         }
         warnings.extend(self.single_values());
         warnings.extend(self.missing_classes());
+        warnings.extend(self.updates_that_never_come());
         warnings.extend(self.learners.iter().flat_map(|l| l.notes.iter().cloned()));
         events.extend(warnings.into_iter().map(|message| Event::Warning { message }));
         events
@@ -274,6 +277,20 @@ impl Session {
             }
         }
         out
+    }
+
+    /// Warns of learners whose topology would change only after their last epoch.
+    fn updates_that_never_come(&self) -> Vec<String> {
+        let (epochs, first) = (self.config.epochs, self.config.update_frequency);
+        let moving = |l: &&LearnerConfig| matches!(l.recipe().dynamics, Dynamics::PruneGrow { .. });
+        let still: Vec<String> = self.config.learners.iter().filter(moving).map(ToString::to_string).collect();
+        if still.is_empty() || first < epochs {
+            return Vec::new();
+        }
+        let names = still.join(", ");
+        vec![format!(
+            "{names}: no update of the topology comes within {epochs} epochs (update_frequency {first}); the mask stays as it begins"
+        )]
     }
 
     /// Warns where a training batch, or a part of one, gives a BatchNorm a single value: it normalises to 0, and PyTorch refuses it.

@@ -87,6 +87,7 @@ fn other_ops(out: &mut Vec<Op>) {
     out.push(Op::ShortcutA(ShortcutA { input, output: wide, stride: 2, x, y }));
     out.push(Op::Augment(Augment { shape: input, bytes: x, augmentation: y, out: dx }));
     out.push(Op::Add(Add { len: 5, x, y }));
+    out.push(Op::Probe(Probe { len: 4, rounds: 3, x, y }));
     out.push(Op::Fill(Fill { len: 5, buffer: x, value: f32::MIN_POSITIVE }));
     for minus in [None, Some(y)] {
         out.push(Op::LaneNorm(LaneNorm { shape: input, x, minus, norms: dx }));

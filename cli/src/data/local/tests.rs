@@ -160,6 +160,24 @@ fn pictures_without_labels_are_not_tested_on() {
 }
 
 #[test]
+fn folders_beside_train_of_no_known_name_are_told_every_time() {
+    let scratch = scratch("beside");
+    let (store, root) = (Store { folder: scratch.0.join("data") }, scratch.0.join("pictures"));
+    for i in 0..20 {
+        png(&root.join(format!("train/{}/{i}.png", ["a", "b"][i % 2])), 8, 10 + i as u8);
+    }
+    png(&root.join("evaluation/a/0.png"), 8, 1);
+    for _ in 0..2 {
+        let stored = folder(&store, &root, 8, None).unwrap();
+        let told = lines(&stored.header.origin.skipped);
+        assert_eq!(
+            told,
+            ["1 beside train/ and under no name of a held-out folder (test, testing, val, valid, validation, dev, eval): evaluation/"]
+        );
+    }
+}
+
+#[test]
 fn trains_may_be_a_class() {
     let scratch = scratch("trains");
     let (root, store) = (scratch.0.join("mine"), Store { folder: scratch.0.join("data") });

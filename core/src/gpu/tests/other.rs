@@ -4,8 +4,8 @@ use super::{Data, bind_topology, compare, gpu, topology};
 use crate::device::Device;
 use crate::ops::{
     AdamUpdate, Add, Augment, AvgPool, AvgPoolGrad, BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormSampleNorm,
-    BatchNormStats, ConvSampleNorm, ConvShape, Fill, LaneNorm, MaxPool, MaxPoolGrad, NORM_ROWS, Normalize, Op, PoolShape, ProjectL2, Relu,
-    ReluGrad, SgdUpdate, Shape, ShortcutA, ShortcutAGrad, SoftmaxCrossEntropy, StepL2, StepLinf, Weight,
+    BatchNormStats, ConvSampleNorm, ConvShape, Fill, LaneNorm, MaxPool, MaxPoolGrad, NORM_ROWS, Normalize, Op, PoolShape, Probe, ProjectL2,
+    Relu, ReluGrad, SgdUpdate, Shape, ShortcutA, ShortcutAGrad, SoftmaxCrossEntropy, StepL2, StepLinf, Weight,
 };
 
 fn device() -> Option<Device> {
@@ -186,6 +186,8 @@ fn elementwise_ops_agree_with_the_oracle() {
             Op::Fill(Fill { len: 700, buffer: ids[4], value: -2.5 }),
         ]
     });
+    let data = [Data::random(5004, 7), Data::zeros(5004)];
+    compare(&mut gpu, "probe", &data, 4, &|ids| vec![Op::Probe(Probe { len: 5004, rounds: 3, x: ids[0], y: ids[1] })]);
     let shape = Shape { c: 3, h: 5, w: 3, n: 8 };
     let data = [Data::activation(shape, 5, 1), Data::zeros(shape.len())];
     compare(&mut gpu, "normalize", &data, 5, &|ids| {

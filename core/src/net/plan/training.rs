@@ -5,7 +5,7 @@ use super::{Lists, Moments, Net, VectorSlot, WeightSlot, compile};
 use crate::device::{Device, Program};
 use crate::error::{Error, Result};
 use crate::net::scratch::Scratch;
-use crate::net::tape::{Mode, Sink, Tape, Target};
+use crate::net::tape::{Bound, Mode, Sink, Tape, Target};
 use crate::ops::{AdamUpdate, Add, BufferId, Fill, Op, OptimizerName, SgdUpdate, StepParams};
 
 /// How a network is trained: an optimiser alone, or with what saves memory.
@@ -38,23 +38,40 @@ pub(super) struct TrainPrograms {
 }
 
 impl Net {
-    /// Writes and compiles the training step over the buffers as they are now.
-    pub(super) fn compile_training(&self, device: &mut Device, scratch: &mut Scratch) -> Result<TrainPrograms> {
+    /// The ops of a training step in order, over the buffers as they are now, for whoever measures each by itself.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn training_ops(&self, device: &mut Device, scratch: &mut Scratch) -> Result<Vec<Op>> {
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(self.train_io());
-        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Train).recomputing(self.training.recompute);
+        let (mut ops, names) = self.write_training(&bound)?.finish();
+        scratch.place(device, &names, &mut ops)?;
+        Ok(ops)
+    }
+
+    fn write_training<'a>(&'a self, bound: &'a Bound<'a>) -> Result<Tape<'a>> {
+        let mut tape = Tape::new(&self.graph, bound, self.n, Mode::Train).recomputing(self.training.recompute);
         tape.forward();
         tape.loss(true, self.io.samples, self.io.totals);
         let Self { weights, biases, affines, training, .. } = self;
         let mut updates = Updates { slots: weights, biases, affines, momentum_reset: training.momentum_reset };
-        let mut update = None;
         if training.in_parts {
-            let mut sums = Sums(updates);
-            tape.backward(&mut sums)?;
-            update = Some(sums.update(device)?);
+            tape.backward(&mut Sums(updates))?;
         } else {
             tape.backward(&mut updates)?;
         }
+        Ok(tape)
+    }
+
+    /// Writes and compiles the training step over the buffers as they are now.
+    pub(super) fn compile_training(&self, device: &mut Device, scratch: &mut Scratch) -> Result<TrainPrograms> {
+        let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
+        let bound = lists.bound(self.train_io());
+        let tape = self.write_training(&bound)?;
+        let Self { weights, biases, affines, training, .. } = self;
+        let updates = Updates { slots: weights, biases, affines, momentum_reset: training.momentum_reset };
+        let update = if training.in_parts { Some(Sums(updates).update(device)?) } else { None };
         Ok(TrainPrograms { step: compile(device, scratch, "train", tape)?, update })
     }
 

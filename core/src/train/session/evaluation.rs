@@ -51,6 +51,8 @@ pub(super) struct Evaluation {
     validation: Arc<Vec<u32>>,
     /// Which of the test samples are hard.
     pub hard: Option<Vec<bool>>,
+    /// Whether the scores of test samples are all the same and so tell none apart.
+    pub alike: bool,
     /// Difficulty bin of each test sample that is evaluated, and their number.
     bins: Option<(Vec<usize>, usize)>,
 }
@@ -62,10 +64,11 @@ impl Evaluation {
     /// `Config` where there are no test images, or scores for too few of them.
     pub fn new(config: &ExperimentConfig, data: &Dataset, validation: &[u32], scores: Option<&Scores>) -> Result<Self> {
         let test = Limited::test(data, config.limit_test)?.samples;
-        let (mut hard, mut bins) = (None, None);
+        let (mut hard, mut bins, mut alike) = (None, None, false);
         if let Some(scores) = scores {
             let column = scores.ranking(config.subset)?;
-            if !column.test.is_empty() {
+            alike = column.test.len() > 1 && column.test.iter().all(|score| *score == column.test[0]);
+            if !column.test.is_empty() && !alike {
                 hard = Some(test_bins(column, &test, 2)?.into_iter().map(|bin| bin == 1).collect::<Vec<bool>>());
                 // No more bins than samples: an empty one has no accuracy.
                 let count = config.bins.min(test.len());
@@ -73,7 +76,7 @@ impl Evaluation {
             }
         }
         let validation = Limited::of(data, &data.train.labels, validation.to_vec(), config.limit_test).samples;
-        Ok(Self { test: test.into(), validation: validation.into(), hard, bins })
+        Ok(Self { test: test.into(), validation: validation.into(), hard, alike, bins })
     }
 
     /// All samples whose images are needed, of the training file and of the test file.

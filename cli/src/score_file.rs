@@ -107,7 +107,10 @@ impl Columns {
         let nameless = || header.get(0).filter(|first| first.is_empty() || first.eq_ignore_ascii_case("unnamed: 0")).map(|_| 0);
         Ok(Self {
             file: place("file")?,
-            index: INDICES.into_iter().try_fold(place(INDEX)?, |found, name| Ok::<_, String>(found.or(place(name)?.filter(numbers))))?.or_else(nameless),
+            index: INDICES
+                .into_iter()
+                .try_fold(place(INDEX)?, |found, name| Ok::<_, String>(found.or(place(name)?.filter(numbers))))?
+                .or_else(nameless),
             label: place("label")?,
             prediction: place("prediction")?,
             scored_by: place("scored_by")?,
@@ -147,7 +150,8 @@ fn table(file: &str, text: &str, wanted: (ScoreName, &str), data: &Dataset) -> R
         return Err(Error::format(file, "a header line", "an empty file"));
     }
     let rows = reader.records().map(|row| row.map_err(torn)).collect::<Result<Vec<_>, Error>>()?;
-    let columns = Columns::find(&header, rows.first(), wanted).map_err(|found| Error::format(format_args!("{file}, line 1"), "scores by name", found))?;
+    let columns = Columns::find(&header, rows.first(), wanted)
+        .map_err(|found| Error::format(format_args!("{file}, line 1"), "scores by name", found))?;
     let files = [&data.train, &data.test];
     let mut values = columns.scores.iter().map(|_| files.map(|f| vec![f32::NAN; f.len()])).collect::<Vec<_>>();
     let (mut answers, mut seen) = (files.map(|f| vec![0u16; f.len()]), files.map(|f| vec![false; f.len()]));

@@ -26,6 +26,7 @@ fn bad_shapes() -> Vec<(Op, &'static str, &'static str)> {
     convolutions(&mut bad);
     pools_and_shortcuts(&mut bad);
     let [a, b, c, d, e, f] = std::array::from_fn(|i| id(i as u32));
+    bad.push((Op::Probe(Probe { len: 6, rounds: 1, x: a, y: b }), "x", "a multiple of 4"));
     let extent = "a non-empty extent with n a multiple of 4";
     for shape in BAD {
         bad.push((Op::Augment(Augment { shape, bytes: a, augmentation: b, out: c }), "out", extent));

@@ -2,6 +2,7 @@
 
 pub mod fast;
 pub mod index;
+pub mod made;
 pub mod plain;
 
 use super::lent::Lent;
@@ -114,7 +115,7 @@ fn sparse_conv_weight_grad<T: Convolve>(csr: Csr<'_>, args: WeightGrad<'_, T>) {
 
 /// The index by which a kernel walks the weights of an output channel.
 pub fn rows<'a, T>(shape: &ConvShape, lent: &Lent<'a, T>) -> Result<Csr<'a>> {
-    Csr::forward(shape, lent.index("row_ptr")?, lent.index("index")?)
+    Csr::forward(shape, lent.index_buffer("row_ptr")?, lent.index_buffer("index")?)
 }
 
 impl<T: Convolve> Run<T> for ConvForward {
@@ -147,8 +148,8 @@ impl<T: Convolve> Run<T> for ConvInputGrad {
         match self.weight.topology() {
             None => conv_input_grad(args),
             Some(_) => {
-                let (row_ptr, index, position) = (lent.index("t_row_ptr")?, lent.index("t_index")?, lent.index("t_value")?);
-                sparse_conv_input_grad(Csr::transposed(&self.shape, row_ptr, index, position)?, args);
+                let [row_ptr, index, position] = ["t_row_ptr", "t_index", "t_value"].map(|tensor| lent.index_buffer(tensor));
+                sparse_conv_input_grad(Csr::transposed(&self.shape, row_ptr?, index?, position?)?, args);
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 //!
 //! Names and lengths come from the op's contract, so a kernel gets exactly the words that it may touch.
 
+use super::conv::made::{Made, Written};
 use super::{CpuDevice, Real, Slot, wrong};
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Op};
@@ -11,11 +12,22 @@ enum Tensor<'a, T> {
     /// Read.
     Real(&'a [T]),
     /// Read.
-    Index(&'a [u32]),
+    Index(IndexBuffer<'a>),
     /// Written; empty once the kernel has it.
     Written(Option<&'a mut [T]>),
     /// The op goes without, or works in place on the tensor it writes.
     Absent,
+}
+
+/// Integers that are read, when they were written, and what was made of them.
+#[derive(Clone, Copy)]
+pub struct IndexBuffer<'a> {
+    /// The integers.
+    pub words: &'a [u32],
+    /// Changes with every write.
+    pub written: Written,
+    /// What kernels keep with them.
+    pub made: &'a Made,
 }
 
 /// The buffers of an op that is running.
@@ -45,8 +57,12 @@ impl<'a, T> Lent<'a, T> {
     }
     /// Integers that are read.
     pub fn index(&self, tensor: &str) -> Result<&'a [u32]> {
+        Ok(self.index_buffer(tensor)?.words)
+    }
+    /// Integers that are read, with what is kept with them.
+    pub fn index_buffer(&self, tensor: &str) -> Result<IndexBuffer<'a>> {
         match self.find(tensor) {
-            Some(Tensor::Index(values)) => Ok(values),
+            Some(Tensor::Index(buffer)) => Ok(*buffer),
             _ => Err(unlisted(tensor)),
         }
     }
@@ -99,7 +115,10 @@ impl<T: Real> CpuDevice<T> {
                 Some(id) if over.contains(&(slot.tensor, *id)) => Tensor::Absent,
                 Some(id) => match self.slots.get(id.0 as usize) {
                     Some(Slot::Real(values)) => Tensor::Real(values.get(..slot.words).ok_or_else(|| wrong(*id, "is too short"))?),
-                    Some(Slot::Index(values)) => Tensor::Index(values.get(..slot.words).ok_or_else(|| wrong(*id, "is too short"))?),
+                    Some(Slot::Index(integers)) => {
+                        let words = integers.words.get(..slot.words).ok_or_else(|| wrong(*id, "is too short"))?;
+                        Tensor::Index(IndexBuffer { words, written: integers.written, made: &integers.made })
+                    }
                     _ => return Err(wrong(*id, "is not there")),
                 },
             };

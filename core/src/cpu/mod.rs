@@ -30,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::ops::{BufferId, Contract, Dtype, Held, Op, StepParams, with_op};
 use crate::platform;
 use aligned::{Aligned, Word};
+use conv::made::{Made, Written};
 use lent::Lent;
 
 /// How an op is computed here.
@@ -45,7 +46,20 @@ enum Slot<T> {
     #[default]
     Empty,
     Real(Aligned<T>),
-    Index(Aligned<u32>),
+    Index(Integers),
+}
+
+/// A buffer of integers.
+struct Integers {
+    words: Aligned<u32>,
+    written: Written,
+    made: Made,
+}
+
+impl Integers {
+    fn new(words: Aligned<u32>) -> Self {
+        Self { words, written: Written::now(), made: Made::default() }
+    }
 }
 
 impl<T: Word> Slot<T> {
@@ -53,7 +67,7 @@ impl<T: Word> Slot<T> {
         match self {
             Self::Empty => 0,
             Self::Real(values) => values.len(),
-            Self::Index(values) => values.len(),
+            Self::Index(integers) => integers.words.len(),
         }
     }
 }
@@ -96,9 +110,10 @@ impl<T: Convolve> CpuDevice<T> {
             software: false,
         }
     }
-    /// Bytes of all live buffers, each word counted as 4.
+    /// Bytes of all live buffers, each word counted as 4, and of what kernels keep with them.
     pub fn allocated_bytes(&self) -> u64 {
-        self.slots.iter().map(|slot| 4 * slot.words() as u64).sum()
+        let made = |slot: &Slot<T>| if let Slot::Index(integers) = slot { integers.made.bytes() } else { 0 };
+        self.slots.iter().map(|slot| (4 * slot.words() + made(slot)) as u64).sum()
     }
     /// A zeroed buffer of `words` words, at least one.
     ///
@@ -108,7 +123,7 @@ impl<T: Convolve> CpuDevice<T> {
         let words = words.max(1);
         let slot = match dtype {
             Dtype::F32 => Aligned::zeroed(words).map(Slot::Real),
-            Dtype::U32 => Aligned::zeroed(words).map(Slot::Index),
+            Dtype::U32 => Aligned::zeroed(words).map(|words| Slot::Index(Integers::new(words))),
         };
         let slot = slot.ok_or_else(|| Error::out_of_memory(format!("{label}, {words} words")))?;
         let free = self.slots.iter().position(|slot| matches!(slot, Slot::Empty));
@@ -145,9 +160,10 @@ impl<T: Convolve> CpuDevice<T> {
     /// As [`CpuDevice::write_f32`].
     pub fn write_u32(&mut self, id: BufferId, offset: usize, values: &[u32]) -> Result<()> {
         match self.slots.get_mut(id.0 as usize) {
-            Some(Slot::Index(buffer)) => {
-                let range = range(id, offset, values.len(), buffer.len())?;
-                buffer[range].copy_from_slice(values);
+            Some(Slot::Index(integers)) => {
+                let range = range(id, offset, values.len(), integers.words.len())?;
+                integers.words[range].copy_from_slice(values);
+                (integers.written, integers.made) = (Written::now(), Made::default());
                 Ok(())
             }
             _ => Err(wrong(id, "holds no integers")),
@@ -186,7 +202,7 @@ impl<T: Convolve> CpuDevice<T> {
         match self.slots.get(id.0 as usize) {
             None | Some(Slot::Empty) => None,
             Some(Slot::Real(buffer)) => Some(Held { dtype: Dtype::F32, words: buffer.len() }),
-            Some(Slot::Index(buffer)) => Some(Held { dtype: Dtype::U32, words: buffer.len() }),
+            Some(Slot::Index(integers)) => Some(Held { dtype: Dtype::U32, words: integers.words.len() }),
         }
     }
     /// Checks that every op's extents agree and that its buffers exist, have the right type and are long enough.

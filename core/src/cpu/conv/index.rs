@@ -1,5 +1,10 @@
 //! Which weights a layer has, row by row: all of them, or those of a sparse index whose contents are checked first.
 
+use std::sync::Arc;
+
+use super::fast::Structure;
+use super::made::{Key, Made, Written};
+use crate::cpu::lent::IndexBuffer;
 use crate::error::{Error, Result};
 use crate::ops::ConvShape;
 
@@ -10,6 +15,9 @@ pub struct Csr<'a> {
     index: &'a [u32],
     /// Position in the values; `None` where entries are in the values' own order.
     position: Option<&'a [u32]>,
+    /// When the arrays were written.
+    written: [Option<Written>; 3],
+    made: &'a Made,
 }
 
 fn broken(what: &str) -> Error {
@@ -17,7 +25,8 @@ fn broken(what: &str) -> Error {
 }
 
 impl<'a> Csr<'a> {
-    fn checked(shape: &ConvShape, rows: usize, channels: usize, row_ptr: &'a [u32], index: &'a [u32]) -> Result<Self> {
+    fn checked(shape: &ConvShape, rows: usize, channels: usize, starts: IndexBuffer<'a>, entries: IndexBuffer<'a>) -> Result<Self> {
+        let (row_ptr, index) = (starts.words, entries.words);
         let row_ptr = row_ptr.get(..=rows).ok_or_else(|| broken("row_ptr"))?;
         let ordered = row_ptr.windows(2).all(|pair| pair[0] <= pair[1]);
         if row_ptr[0] != 0 || !ordered || row_ptr[rows] as usize != index.len() {
@@ -30,25 +39,31 @@ impl<'a> Csr<'a> {
         if !index.iter().all(inside) {
             return Err(broken("an entry"));
         }
-        Ok(Self { row_ptr, index, position: None })
+        Ok(Self { row_ptr, index, position: None, written: [Some(starts.written), Some(entries.written), None], made: entries.made })
     }
     /// Rows are output channels, entries name input channels.
     ///
     /// # Errors
     /// `Validation` where an entry or a row start lies outside the shape.
-    pub fn forward(shape: &ConvShape, row_ptr: &'a [u32], index: &'a [u32]) -> Result<Self> {
+    pub fn forward(shape: &ConvShape, row_ptr: IndexBuffer<'a>, index: IndexBuffer<'a>) -> Result<Self> {
         Self::checked(shape, shape.c_out, shape.c_in, row_ptr, index)
     }
     /// Rows are input channels, entries name output channels and their position in the values.
     ///
     /// # Errors
     /// As [`Csr::forward`].
-    pub fn transposed(shape: &ConvShape, row_ptr: &'a [u32], index: &'a [u32], position: &'a [u32]) -> Result<Self> {
+    pub fn transposed(shape: &ConvShape, row_ptr: IndexBuffer<'a>, index: IndexBuffer<'a>, position: IndexBuffer<'a>) -> Result<Self> {
         let csr = Self::checked(shape, shape.c_in, shape.c_out, row_ptr, index)?;
-        if position.len() != index.len() || position.iter().any(|&p| p as usize >= index.len()) {
+        let [starts, entries, _] = csr.written;
+        let (written, position) = ([starts, entries, Some(position.written)], position.words);
+        if position.len() != csr.index.len() || position.iter().any(|&p| p as usize >= csr.index.len()) {
             return Err(broken("a position"));
         }
-        Ok(Self { position: Some(position), ..csr })
+        Ok(Self { position: Some(position), written, ..csr })
+    }
+    /// The structure of a product of this geometry and number ([`Key::product`]), made where none is kept.
+    pub fn structure(&self, shape: ConvShape, product: usize, make: impl FnOnce() -> Structure) -> Arc<Structure> {
+        self.made.structure(Key { shape, product, written: self.written }, make)
     }
     /// Entries of a row.
     pub fn row(&self, row: usize) -> impl Iterator<Item = Entry> + 'a {

@@ -99,7 +99,7 @@ pub struct Tiling {
     /// Floats of one phase of one packed row.
     width: usize,
     /// Floats of a packed channel.
-    channel: usize,
+    pub channel: usize,
     /// Ring row and offset of each tap within a channel, in the first turn.
     taps: Vec<(usize, usize)>,
 }
@@ -125,7 +125,7 @@ const L1: usize = 6 * 1024;
 pub const SLACK: usize = 256;
 
 /// Floats of a strip's row: more where the channels leave room, so that its borders weigh less; never far fewer.
-const WIDEST: usize = 512;
+const WIDEST: usize = 2048;
 const NARROWEST: usize = 128;
 
 /// Rows of a segment at least: each packs a ring of its own.

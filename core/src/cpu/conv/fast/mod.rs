@@ -8,13 +8,19 @@ mod lattice;
 mod product;
 mod sampled;
 mod scratch;
+mod structure;
 
 use super::index::Index;
 use super::plain::add_bias;
 use super::{Forward, InputGrad, WeightGrad};
 use crate::platform::parallel::{Shared, chunks_mut};
 use lattice::{Lattice, Tiling};
-use product::{Product, Strides, Weights};
+use product::{Product, Strides};
+pub use structure::Structure;
+
+/// Numbers of products among the structures of an index: the gradient of the weights walks the same one as the forward product.
+const FORWARD: usize = 0;
+const INPUT_GRAD: usize = 1;
 
 /// `y = conv(x, w) (+ bias on the valid lanes)`.
 pub fn forward(index: Index<'_>, args: Forward<'_, f32>) {
@@ -22,11 +28,14 @@ pub fn forward(index: Index<'_>, args: Forward<'_, f32>) {
     let lattice = Lattice::forward(&shape);
     let taps = shape.kh * shape.kw;
     let strides = Strides { row: shape.c_in * taps, channel: taps };
-    product::run(
-        &Product { lattice: &lattice, source: x, accumulate: false },
-        &Weights::new(&lattice, shape.c_out, index, weight, strides),
-        &Shared::new(y),
-    );
+    let product = Product { lattice: &lattice, rows: shape.c_out, source: x, accumulate: false };
+    match index {
+        Index::Dense => product::dense(&product, weight, strides, &Shared::new(y)),
+        Index::Sparse(csr) => {
+            let structure = csr.structure(shape, FORWARD, || Structure::new(&lattice, csr, shape.c_out));
+            product::sparse(&product, weight, &structure, &Shared::new(y));
+        }
+    }
     if let Some(bias) = bias {
         let plane = shape.output().plane();
         chunks_mut(&mut y[..plane * shape.c_out], plane, |co, y| add_bias(bias[co], shape.n, n_valid, y));
@@ -39,9 +48,15 @@ pub fn input_grad(index: Index<'_>, args: InputGrad<'_, f32>) {
     let taps = shape.kh * shape.kw;
     let strides = Strides { row: taps, channel: shape.c_in * taps };
     let dx = Shared::new(dx);
-    for lattice in Lattice::input_grad(&shape) {
-        let prepared = Weights::new(&lattice, shape.c_in, index, weight, strides);
-        product::run(&Product { lattice: &lattice, source: dy, accumulate }, &prepared, &dx);
+    for (class, lattice) in Lattice::input_grad(&shape).iter().enumerate() {
+        let product = Product { lattice, rows: shape.c_in, source: dy, accumulate };
+        match index {
+            Index::Dense => product::dense(&product, weight, strides, &dx),
+            Index::Sparse(csr) => {
+                let structure = csr.structure(shape, INPUT_GRAD + class, || Structure::new(lattice, csr, shape.c_in));
+                product::sparse(&product, weight, &structure, &dx);
+            }
+        }
     }
 }
 
@@ -51,6 +66,9 @@ pub fn weight_grad(index: Index<'_>, args: WeightGrad<'_, f32>) {
     let lattice = Lattice::forward(&shape);
     match index {
         Index::Dense => sampled::dense(&lattice, x, dy, shape.c_out, dw),
-        Index::Sparse(csr) => sampled::sparse(&lattice, x, dy, csr, shape.c_out, dw),
+        Index::Sparse(csr) => {
+            let structure = csr.structure(shape, FORWARD, || Structure::new(&lattice, csr, shape.c_out));
+            sampled::sparse(&lattice, x, dy, &structure, shape.c_out, dw);
+        }
     }
 }

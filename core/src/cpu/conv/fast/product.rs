@@ -5,15 +5,16 @@
 use pulp::{Simd, WithSimd};
 
 use super::lattice::{Lattice, Segment};
-use super::sampled::Grouped;
-use super::scratch::{load, with_scratch};
-use super::{Index, Shared, Tiling};
+use super::scratch::{load, with_scratch, with_staging};
+use super::{Shared, Structure, Tiling};
 use crate::platform::{parallel_for, threads};
 
 /// What is computed: `out (+)= weights * source` over a lattice.
 pub struct Product<'a> {
     /// Geometry.
     pub lattice: &'a Lattice,
+    /// Output channels.
+    pub rows: usize,
     /// Activation read.
     pub source: &'a [f32],
     /// Add to the output instead of overwriting it.
@@ -36,66 +37,46 @@ const SHORT: usize = 4;
 /// Vectors of a dense register tile.
 const DENSE_VECTORS: usize = 2;
 /// Vectors that a sparse row accumulates at once.
-const SPARSE_VECTORS: usize = 8;
+pub const SPARSE_VECTORS: usize = 8;
 /// Floats of the widest sparse tile: 16 lanes.
 const SPARSE_WIDTH: usize = 16 * SPARSE_VECTORS;
-/// Mean entries of a row from which a group of channels pays.
-const GROUP_ENTRIES: usize = 8;
 /// Floats of the largest tile of any kernel: lanes * vectors * rows.
 const STAGE: usize = 16 * TALL * DENSE_VECTORS;
 
-/// Weights prepared for a tiling.
-pub struct Weights {
-    tiling: Tiling,
-    rows: usize,
-    kind: Kind,
+/// Weights as the products take them.
+struct Weights<'a> {
+    tiling: &'a Tiling,
+    kind: Kind<'a>,
 }
 
-enum Kind {
+enum Kind<'a> {
     /// `[block][row tile][channel of the block][tap][row of the tile]`, rows beyond the last zero; and, for each turn,
     /// where each (channel of a block, tap) reads.
-    Dense { values: Vec<f32>, tall: bool, offsets: Vec<Vec<u32>> },
-    /// For each turn, entries by (block, group of channels, row): where they read in the packed block, and their value.
-    Sparse { groups: usize, starts: Vec<usize>, entries: Vec<Vec<(u32, f32)>> },
+    Dense { values: &'a [f32], tall: bool, offsets: Vec<Vec<u32>> },
+    /// Values in the structure's order.
+    Sparse { structure: &'a Structure, values: &'a [f32] },
 }
 
-impl Weights {
-    /// Prepares weights: `rows` output channels.
-    pub fn new(lattice: &Lattice, rows: usize, index: Index<'_>, values: &[f32], strides: Strides) -> Self {
-        let tiling = Tiling::new(lattice);
-        let kind = match index {
-            Index::Dense => {
-                let tall = pulp::Arch::new().dispatch(RegisterCount) >= 32;
-                let offsets = (0..tiling.ring).map(|turn| tiling.offsets(turn)).collect();
-                Kind::Dense { values: pack_dense(lattice, &tiling, rows, values, strides, tall), tall, offsets }
-            }
-            Index::Sparse(csr) => {
-                // Groups keep the input in L1, at the price of sums that go to a stage and back for each: worth it from
-                // some entries a group on.
-                let lanes = pulp::Arch::new().dispatch(Lanes);
-                let span = tiling.span(lattice, SPARSE_VECTORS * lanes);
-                let most = (csr.len() / (rows * tiling.blocks(lattice) * GROUP_ENTRIES)).max(1);
-                let span = span.max(tiling.channels.div_ceil(most));
-                let Grouped { groups, starts, entries } = Grouped::new(lattice, &tiling, csr, rows, span);
-                let entry = |turn, (channel, tap, position): (u32, u32, u32)| {
-                    (tiling.offset(turn, channel as usize, tap as usize) as u32, values[position as usize])
-                };
-                let turn = |turn| entries.iter().map(|&e| entry(turn, e)).collect();
-                Kind::Sparse { groups, starts, entries: (0..tiling.ring).map(turn).collect() }
-            }
-        };
-        Self { tiling, rows, kind }
-    }
+/// The product with all weights.
+pub fn dense(product: &Product<'_>, weight: &[f32], strides: Strides, out: &Shared<'_, f32>) {
+    let (lattice, tiling) = (product.lattice, Tiling::new(product.lattice));
+    let tall = pulp::Arch::new().dispatch(RegisterCount) >= 32;
+    let height = if tall { TALL } else { SHORT };
+    with_staging(product.rows.div_ceil(height) * height * lattice.source.c * lattice.taps.len(), |packed| {
+        pack_dense(lattice, &tiling, product.rows, weight, strides, height, packed);
+        let offsets = (0..tiling.ring).map(|turn| tiling.offsets(turn)).collect();
+        run(product, &Weights { tiling: &tiling, kind: Kind::Dense { values: packed, tall, offsets } }, out);
+    });
 }
 
-/// Asks how many floats a vector has.
-struct Lanes;
-
-impl WithSimd for Lanes {
-    type Output = usize;
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        S::F32_LANES
-    }
+/// The product with the weights of a structure.
+pub fn sparse(product: &Product<'_>, weight: &[f32], structure: &Structure, out: &Shared<'_, f32>) {
+    with_staging(structure.positions.len(), |values| {
+        for (value, &position) in values.iter_mut().zip(&structure.positions) {
+            *value = weight[position as usize];
+        }
+        run(product, &Weights { tiling: &structure.tiling, kind: Kind::Sparse { structure, values } }, out);
+    });
 }
 
 /// Asks how many vector registers there are.
@@ -108,11 +89,10 @@ impl WithSimd for RegisterCount {
     }
 }
 
-fn pack_dense(lattice: &Lattice, tiling: &Tiling, rows: usize, values: &[f32], strides: Strides, tall: bool) -> Vec<f32> {
-    let (height, taps) = (if tall { TALL } else { SHORT }, lattice.taps.len());
-    let tiles = rows.div_ceil(height);
-    let mut packed = vec![0.0; tiles * height * lattice.source.c * taps];
-    let shared = Shared::new(&mut packed);
+/// Packs dense weights as [`Kind::Dense`] has them.
+fn pack_dense(lattice: &Lattice, tiling: &Tiling, rows: usize, values: &[f32], strides: Strides, height: usize, packed: &mut [f32]) {
+    let (tiles, taps) = (rows.div_ceil(height), lattice.taps.len());
+    let shared = Shared::new(packed);
     parallel_for(tiles, |tile| {
         for block in 0..tiling.blocks(lattice) {
             let channels = tiling.block(lattice, block);
@@ -123,25 +103,24 @@ fn pack_dense(lattice: &Lattice, tiling: &Tiling, rows: usize, values: &[f32], s
             for channel in channels {
                 for tap in &lattice.taps {
                     let Some(to) = to.next() else { return };
-                    for (row, to) in (tile * height..rows).zip(to) {
-                        *to = values[row * strides.row + channel * strides.channel + tap.number];
+                    for (row, to) in (tile * height..(tile + 1) * height).zip(to) {
+                        *to = if row < rows { values[row * strides.row + channel * strides.channel + tap.number] } else { 0.0 };
                     }
                 }
             }
         }
     });
-    packed
 }
 
 /// Computes the product: segments in parallel, and groups of rows too where segments are few.
-pub fn run(product: &Product<'_>, weights: &Weights, out: &Shared<'_, f32>) {
+fn run(product: &Product<'_>, weights: &Weights<'_>, out: &Shared<'_, f32>) {
     let wanted = 8 * threads();
     let segments = weights.tiling.segments(product.lattice, wanted);
-    let groups = weights.rows.div_ceil(TALL);
+    let groups = product.rows.div_ceil(TALL);
     let parts = wanted.div_ceil(2 * segments.len().max(1)).clamp(1, groups);
     parallel_for(segments.len() * parts, |i| {
         let part = i % parts;
-        let rows = part * groups / parts * TALL..((part + 1) * groups / parts * TALL).min(weights.rows);
+        let rows = part * groups / parts * TALL..((part + 1) * groups / parts * TALL).min(product.rows);
         let segment = &segments[i / parts];
         with_scratch(weights.tiling.scratch() + rows.len() * SPARSE_WIDTH, |scratch| {
             let (block, sums) = scratch.split_at_mut(weights.tiling.scratch());
@@ -153,7 +132,7 @@ pub fn run(product: &Product<'_>, weights: &Weights, out: &Shared<'_, f32>) {
 /// One segment for some output channels.
 struct SegmentTask<'a> {
     product: &'a Product<'a>,
-    weights: &'a Weights,
+    weights: &'a Weights<'a>,
     out: &'a Shared<'a, f32>,
     segment: &'a Segment,
     rows: std::ops::Range<usize>,
@@ -167,7 +146,7 @@ impl WithSimd for SegmentTask<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { product, weights, out, segment, rows, block, sums } = self;
-        let (lattice, tiling) = (product.lattice, &weights.tiling);
+        let (lattice, tiling) = (product.lattice, weights.tiling);
         let mut stage = [0.0; STAGE];
         for b in 0..tiling.blocks(lattice) {
             let channels = tiling.block(lattice, b);
@@ -178,13 +157,13 @@ impl WithSimd for SegmentTask<'_> {
                 match &weights.kind {
                     Kind::Dense { values, tall, offsets } => {
                         let height = if *tall { TALL } else { SHORT };
-                        let tiles = weights.rows.div_ceil(height);
+                        let tiles = product.rows.div_ceil(height);
                         let taps = lattice.taps.len();
                         let offsets = &offsets[turn][..channels.len() * taps];
                         for first in rows.clone().step_by(height) {
                             let start = height * taps * (channels.start * tiles + first / height * channels.len());
                             let values = &values[start..][..height * offsets.len()];
-                            let rows = first..(first + height).min(weights.rows);
+                            let rows = first..(first + height).min(product.rows);
                             if *tall {
                                 dense_rows::<S, TALL>(simd, &target, rows, values, offsets, &mut stage);
                             } else {
@@ -192,10 +171,9 @@ impl WithSimd for SegmentTask<'_> {
                             }
                         }
                     }
-                    Kind::Sparse { groups, starts, entries } => {
-                        let starts = &starts[b * groups * weights.rows..=(b + 1) * groups * weights.rows];
-                        let lists = Lists { groups: *groups, rows: weights.rows, starts, entries: &entries[turn] };
-                        if *groups == 1 {
+                    Kind::Sparse { structure, values } => {
+                        let lists = Lists { structure, values, turn, block: b };
+                        if structure.groups == 1 {
                             for row in rows.clone() {
                                 sparse_row(simd, &target, row, lists.get(0, row), &mut stage);
                             }
@@ -209,20 +187,27 @@ impl WithSimd for SegmentTask<'_> {
     }
 }
 
-/// The entries of a block by (group, row).
+/// The entries of a block by (group, row), in one turn.
 #[derive(Clone, Copy)]
 struct Lists<'a> {
-    groups: usize,
-    rows: usize,
-    starts: &'a [usize],
-    entries: &'a [(u32, f32)],
+    structure: &'a Structure,
+    values: &'a [f32],
+    turn: usize,
+    block: usize,
+}
+
+/// Where some entries read, and their values.
+#[derive(Clone, Copy)]
+struct Entries<'a> {
+    offsets: &'a [u32],
+    values: &'a [f32],
 }
 
 impl<'a> Lists<'a> {
     #[inline(always)]
-    fn get(&self, group: usize, row: usize) -> &'a [(u32, f32)] {
-        let at = group * self.rows + row;
-        &self.entries[self.starts[at]..self.starts[at + 1]]
+    fn get(&self, group: usize, row: usize) -> Entries<'a> {
+        let (range, offsets) = self.structure.list(self.turn, self.block, group, row);
+        Entries { offsets, values: &self.values[range] }
     }
 }
 
@@ -318,7 +303,7 @@ fn dense_rows<S: Simd, const HEIGHT: usize>(
 }
 
 #[inline(always)]
-fn sparse_row<S: Simd>(simd: S, target: &Target<'_>, row: usize, entries: &[(u32, f32)], stage: &mut [f32; STAGE]) {
+fn sparse_row<S: Simd>(simd: S, target: &Target<'_>, row: usize, entries: Entries<'_>, stage: &mut [f32; STAGE]) {
     let cols = target.cols();
     let mut col = 0;
     while col < cols {
@@ -355,7 +340,7 @@ fn sparse_rows<S: Simd>(simd: S, target: &Target<'_>, rows: std::ops::Range<usiz
         let vectors = vectors(cols - col, S::F32_LANES, SPARSE_VECTORS);
         let width = vectors * S::F32_LANES;
         let source = target.block[col..].as_ptr();
-        for group in 0..lists.groups {
+        for group in 0..lists.structure.groups {
             for (row, sums) in rows.clone().zip(sums.chunks_exact_mut(width)) {
                 let (entries, out, add) = (lists.get(group, row), sums.as_mut_ptr(), group > 0);
                 // SAFETY: as in `dense_rows`; `sums` is this long.
@@ -413,9 +398,9 @@ unsafe fn dense_tile<S: Simd, const HEIGHT: usize, const V: usize>(
 /// # Safety
 /// As [`dense_tile`], for one row.
 #[inline(always)]
-unsafe fn sparse_tile<S: Simd, const V: usize>(simd: S, entries: &[(u32, f32)], source: *const f32, out: *mut f32, add: bool) {
+unsafe fn sparse_tile<S: Simd, const V: usize>(simd: S, entries: Entries<'_>, source: *const f32, out: *mut f32, add: bool) {
     let mut sums = [simd.splat_f32s(0.0); V];
-    for &(offset, value) in entries {
+    for (&offset, &value) in entries.offsets.iter().zip(entries.values) {
         let value = simd.splat_f32s(value);
         for v in 0..V {
             // SAFETY: by the caller's promise.

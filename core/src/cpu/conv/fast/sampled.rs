@@ -8,49 +8,10 @@
 use pulp::{Simd, WithSimd};
 
 use super::lattice::{Lattice, Segment};
-use super::scratch::{load, with_scratch};
-use super::{Shared, Tiling, chunks_mut};
-use crate::cpu::conv::Csr;
+use super::scratch::{load, with_scratch, with_staging};
+use super::{Shared, Structure, Tiling, chunks_mut};
 use crate::platform::parallel::CHUNK;
 use crate::platform::parallel_for;
-
-/// A sparse weight's entries by (channel block, group of channels within the block, row).
-pub struct Grouped {
-    /// Groups of a block.
-    pub groups: usize,
-    /// `[blocks * groups * rows + 1]`.
-    pub starts: Vec<usize>,
-    /// (channel within the block, tap, position).
-    pub entries: Vec<(u32, u32, u32)>,
-}
-
-impl Grouped {
-    /// Sorts the entries that the lattice's taps reach into groups of `span` channels.
-    pub fn new(lattice: &Lattice, tiling: &Tiling, csr: Csr<'_>, rows: usize, span: usize) -> Self {
-        let groups = tiling.channels.div_ceil(span);
-        let reached = |row: usize| {
-            csr.row(row).filter_map(move |entry| {
-                let tap = lattice.tap_of[entry.ky * lattice.kw + entry.kx]?;
-                let (block, channel) = (entry.channel / tiling.channels, entry.channel % tiling.channels);
-                let place = (block * groups + channel / span) * rows + row;
-                Some((place, (channel as u32, tap as u32, entry.position as u32)))
-            })
-        };
-        let mut starts = vec![0; tiling.blocks(lattice) * groups * rows + 1];
-        for (place, _) in (0..rows).flat_map(reached) {
-            starts[place + 1] += 1;
-        }
-        for i in 1..starts.len() {
-            starts[i] += starts[i - 1];
-        }
-        let (mut next, mut entries) = (starts.clone(), vec![(0, 0, 0); starts[starts.len() - 1]]);
-        for (place, entry) in (0..rows).flat_map(reached) {
-            entries[next[place]] = entry;
-            next[place] += 1;
-        }
-        Self { groups, starts, entries }
-    }
-}
 
 /// Floats that all parts together may hold.
 const PARTIALS: usize = 1 << 20;
@@ -72,18 +33,20 @@ fn in_parts(
     task: impl Fn(usize, &[Segment], &Shared<'_, f32>, usize) + Sync + Send,
 ) {
     let (len, count) = (dw.len(), segments.len());
-    let mut partials = vec![0.0; len * parts];
-    let shared = Shared::new(&mut partials);
-    parallel_for(parts * tasks, |i| {
-        let part = i / tasks;
-        task(i % tasks, &segments[part * count / parts..(part + 1) * count / parts], &shared, part * len);
-    });
-    chunks_mut(dw, CHUNK, |i, dw| {
-        dw.fill(0.0);
-        for part in 0..parts {
-            let from = &partials[part * len + i * CHUNK..][..dw.len()];
-            dw.iter_mut().zip(from).for_each(|(dw, &from)| *dw += from);
-        }
+    with_staging(len * parts, |partials| {
+        partials.fill(0.0);
+        let shared = Shared::new(partials);
+        parallel_for(parts * tasks, |i| {
+            let part = i / tasks;
+            task(i % tasks, &segments[part * count / parts..(part + 1) * count / parts], &shared, part * len);
+        });
+        chunks_mut(dw, CHUNK, |i, dw| {
+            dw.fill(0.0);
+            for part in 0..parts {
+                let from = &partials[part * len + i * CHUNK..][..dw.len()];
+                dw.iter_mut().zip(from).for_each(|(dw, &from)| *dw += from);
+            }
+        });
     });
 }
 
@@ -93,34 +56,40 @@ fn pitch(tiling: &Tiling, n: usize) -> usize {
     ((tiling.cols * n).div_ceil(16) | 1) * 16
 }
 
-/// Packs a segment's row of a gradient's channel, zero beyond its columns.
-fn pack_gradient(lattice: &Lattice, segment: &Segment, y: usize, dy: &[f32], to: &mut [f32]) {
-    let (to, rest) = to.split_at_mut(segment.cols * lattice.out.n);
-    to.copy_from_slice(&dy[lattice.out_at(y, segment.x)..][..to.len()]);
+/// Floats that whole vectors of any width fill: of such a length a row can be read where it stands.
+const VECTOR: usize = 16;
+
+/// A segment's row of a gradient's channel: where it stands, if whole vectors fill it, else packed, zero beyond its columns.
+fn gradient_row<'a>(lattice: &Lattice, segment: &Segment, y: usize, dy: &'a [f32], to: &'a mut [f32]) -> &'a [f32] {
+    let len = segment.cols * lattice.out.n;
+    let row = &dy[lattice.out_at(y, segment.x)..][..len];
+    if len.is_multiple_of(VECTOR) {
+        return row;
+    }
+    let (to_row, rest) = to.split_at_mut(len);
+    to_row.copy_from_slice(row);
     rest.fill(0.0);
+    to
 }
 
-/// `dw` at the entries of `csr`, in the order of their values.
-pub fn sparse(lattice: &Lattice, x: &[f32], dy: &[f32], csr: Csr<'_>, rows: usize, dw: &mut [f32]) {
-    let tiling = Tiling::new(lattice);
-    let Grouped { starts, entries, .. } = Grouped::new(lattice, &tiling, csr, rows, tiling.channels);
-    let entry = |turn, (channel, tap, position): (u32, u32, u32)| (tiling.offset(turn, channel as usize, tap as usize) as u32, position);
-    let turn = |turn| entries.iter().map(|&e| entry(turn, e)).collect();
-    let turns: Vec<Vec<(u32, u32)>> = (0..tiling.ring).map(turn).collect();
-    let pitch = pitch(&tiling, lattice.out.n);
-    let dealt = deal(lattice, &tiling, dw.len());
+/// `dw` at the entries of a structure, in the order of their values.
+pub fn sparse(lattice: &Lattice, x: &[f32], dy: &[f32], structure: &Structure, rows: usize, dw: &mut [f32]) {
+    let tiling = &structure.tiling;
+    let pitch = pitch(tiling, lattice.out.n);
+    let dealt = deal(lattice, tiling, dw.len());
     in_parts(dealt, tiling.blocks(lattice), dw, |block, segments, partials, start| {
         with_scratch(tiling.scratch() + pitch, |scratch| {
-            let (gradient, packed) = scratch.split_at_mut(pitch);
+            let (buffer, packed) = scratch.split_at_mut(pitch);
             for (segment, y) in segments.iter().flat_map(|s| s.rows.clone().map(move |y| (s, y))) {
                 tiling.pack(lattice, segment, y, tiling.block(lattice, block), x, packed);
-                for row in 0..rows {
-                    let at = block * rows + row;
-                    let entries = &turns[tiling.turn(lattice, y)][starts[at]..starts[at + 1]];
-                    if !entries.is_empty() {
-                        pack_gradient(lattice, segment, y, &dy[row * lattice.out.plane()..], gradient);
+                let turn = tiling.turn(lattice, y);
+                for (group, row) in (0..structure.groups).flat_map(|group| (0..rows).map(move |row| (group, row))) {
+                    let (range, offsets) = structure.list(turn, block, group, row);
+                    if !offsets.is_empty() {
+                        let gradient = gradient_row(lattice, segment, y, &dy[row * lattice.out.plane()..], buffer);
                         let view = View { gradient, packed, len: segment.cols * lattice.out.n };
-                        pulp::Arch::new().dispatch(SparseRow { view, entries, partials, start });
+                        let positions = &structure.positions[range];
+                        pulp::Arch::new().dispatch(SparseRow { view, offsets, positions, partials, start });
                     }
                 }
             }
@@ -138,7 +107,10 @@ struct View<'a> {
 
 struct SparseRow<'a> {
     view: View<'a>,
-    entries: &'a [(u32, u32)],
+    /// Where each entry reads.
+    offsets: &'a [u32],
+    /// Where its gradient goes.
+    positions: &'a [u32],
     partials: &'a Shared<'a, f32>,
     start: usize,
 }
@@ -147,30 +119,30 @@ impl WithSimd for SparseRow<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (groups, rest) = self.entries.as_chunks::<8>();
-        for group in groups {
-            self.group(simd, group);
-        }
-        let (pairs, single) = rest.as_chunks::<2>();
-        for pair in pairs {
-            self.group(simd, pair);
-        }
-        for one in single {
-            self.group(simd, &[*one]);
-        }
+        let (mut offsets, mut positions) = (self.offsets, self.positions);
+        offsets = self.groups::<S, 8>(simd, offsets, &mut positions);
+        offsets = self.groups::<S, 2>(simd, offsets, &mut positions);
+        self.groups::<S, 1>(simd, offsets, &mut positions);
     }
 }
 
 impl SparseRow<'_> {
+    /// Works through whole groups of so many entries; gives those that are left.
     #[inline(always)]
-    fn group<S: Simd, const TAPS: usize>(&self, simd: S, group: &[(u32, u32); TAPS]) {
-        let sums = dots::<S, 1, TAPS>(simd, self.view, 0, group.map(|(offset, _)| offset));
-        for (&(_, position), sum) in group.iter().zip(sums[0]) {
-            // SAFETY: positions of one part belong to one task.
-            if let [slot] = unsafe { self.partials.part(self.start + position as usize, 1) } {
-                *slot += sum;
+    fn groups<'a, S: Simd, const TAPS: usize>(&self, simd: S, offsets: &'a [u32], positions: &mut &'a [u32]) -> &'a [u32] {
+        let (groups, rest) = offsets.as_chunks::<TAPS>();
+        let (places, places_rest) = positions.as_chunks::<TAPS>();
+        for (offsets, places) in groups.iter().zip(places) {
+            let sums = dots::<S, 1, TAPS>(simd, self.view, 0, *offsets);
+            for (&position, sum) in places.iter().zip(sums[0]) {
+                // SAFETY: positions of one part belong to one task.
+                if let [slot] = unsafe { self.partials.part(self.start + position as usize, 1) } {
+                    *slot += sum;
+                }
             }
         }
+        *positions = places_rest;
+        rest
     }
 }
 
@@ -235,7 +207,9 @@ pub fn dense(lattice: &Lattice, x: &[f32], dy: &[f32], rows: usize, dw: &mut [f3
             for (segment, y) in segments.iter().flat_map(|s| s.rows.clone().map(move |y| (s, y))) {
                 tiling.pack(lattice, segment, y, channels.clone(), x, packed);
                 for (row, gradient) in rows.clone().zip(gradients.chunks_exact_mut(distance)) {
-                    pack_gradient(lattice, segment, y, &dy[row * lattice.out.plane()..], gradient);
+                    let (gradient, rest) = gradient.split_at_mut(segment.cols * lattice.out.n);
+                    gradient.copy_from_slice(&dy[row * lattice.out.plane() + lattice.out_at(y, segment.x)..][..gradient.len()]);
+                    rest.fill(0.0);
                 }
                 let view = View { gradient: gradients, packed, len: segment.cols * lattice.out.n };
                 let offsets = &turns[tiling.turn(lattice, y)][..channels.len() * taps];

@@ -8,6 +8,16 @@ use crate::cpu::aligned::Aligned;
 
 thread_local! {
     static SCRATCH: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
+    static STAGING: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
+}
+
+/// Lends the thread that deals out the work a buffer of `len` floats, contents arbitrary. It is kept from call to call: fresh memory
+/// costs a page fault every 4 KiB.
+pub fn with_staging<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    STAGING.with_borrow_mut(|staging| {
+        staging.grow(len);
+        work(&mut staging[..len])
+    })
 }
 
 /// Lends this thread's scratch of at least `len` floats, aligned to cache lines, contents arbitrary.

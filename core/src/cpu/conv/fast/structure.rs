@@ -1,0 +1,101 @@
+//! A sparse weight as the products walk it: which packed float each of its values meets, list by list.
+//!
+//! It follows from the topology and the geometry alone, so it is prepared once and kept with the index until that is written again; values
+//! stream through it. Prepared in every call it took most of the time of layers with many weights and few columns.
+
+use pulp::{Simd, WithSimd};
+
+use super::lattice::{Lattice, Tiling};
+use super::product::SPARSE_VECTORS;
+use crate::cpu::conv::index::Csr;
+
+/// Mean entries of a list from which a group of channels of its own pays.
+const GROUP_ENTRIES: usize = 8;
+
+/// See the module.
+pub struct Structure {
+    /// How the lattice is cut.
+    pub tiling: Tiling,
+    /// Groups of channels of a block: the input of one stays in the L1 cache.
+    pub groups: usize,
+    rows: usize,
+    /// Where each list begins, `[block][group][row]`, and the end of the last.
+    starts: Vec<u32>,
+    /// Position of each entry's value.
+    pub positions: Vec<u32>,
+    /// For each turn of the ring, where each entry reads in the packed block.
+    offsets: Vec<Vec<u32>>,
+}
+
+impl Structure {
+    /// Prepares what `csr` has of `rows` output channels on this lattice.
+    pub fn new(lattice: &Lattice, csr: Csr<'_>, rows: usize) -> Self {
+        let tiling = Tiling::new(lattice);
+        let blocks = tiling.blocks(lattice);
+        // Groups keep the input in L1, at the price of sums that go to a stage and back for each: worth it from some entries a group on.
+        let lanes = pulp::Arch::new().dispatch(Lanes);
+        let most = (csr.len() / (rows * blocks * GROUP_ENTRIES)).max(1);
+        let span = tiling.span(lattice, SPARSE_VECTORS * lanes).max(tiling.channels.div_ceil(most));
+        let groups = tiling.channels.div_ceil(span);
+        let reached = |row: usize| {
+            csr.row(row).filter_map(move |entry| {
+                let tap = lattice.tap_of[entry.ky * lattice.kw + entry.kx]?;
+                Some((entry, tap))
+            })
+        };
+        // Where each channel's lists are, so that no entry costs a division.
+        let list_of: Vec<u32> = (0..lattice.source.c)
+            .map(|channel| ((channel / tiling.channels * groups + channel % tiling.channels / span) * rows) as u32)
+            .collect();
+        let mut starts = vec![0u32; blocks * groups * rows + 1];
+        for row in 0..rows {
+            for (entry, _) in reached(row) {
+                starts[list_of[entry.channel] as usize + row + 1] += 1;
+            }
+        }
+        for i in 1..starts.len() {
+            starts[i] += starts[i - 1];
+        }
+        let count = starts[starts.len() - 1] as usize;
+        let (mut next, mut positions) = (starts.clone(), vec![0; count]);
+        let mut offsets = vec![vec![0u32; count]; tiling.ring];
+        let place: Vec<Vec<u32>> =
+            (0..tiling.ring).map(|turn| (0..lattice.taps.len()).map(|tap| tiling.offset(turn, 0, tap) as u32).collect()).collect();
+        let channel_at: Vec<u32> = (0..lattice.source.c).map(|channel| (channel % tiling.channels * tiling.channel) as u32).collect();
+        for row in 0..rows {
+            for (entry, tap) in reached(row) {
+                let slot = &mut next[list_of[entry.channel] as usize + row];
+                let at = *slot as usize;
+                *slot += 1;
+                positions[at] = entry.position as u32;
+                for (offsets, place) in offsets.iter_mut().zip(&place) {
+                    offsets[at] = channel_at[entry.channel] + place[tap];
+                }
+            }
+        }
+        Self { tiling, groups, rows, starts, positions, offsets }
+    }
+
+    /// The entries of a list, and where they read in this turn.
+    #[inline(always)]
+    pub fn list(&self, turn: usize, block: usize, group: usize, row: usize) -> (std::ops::Range<usize>, &[u32]) {
+        let at = (block * self.groups + group) * self.rows + row;
+        let range = self.starts[at] as usize..self.starts[at + 1] as usize;
+        (range.clone(), &self.offsets[turn][range])
+    }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        4 * (self.starts.len() + self.positions.len() * (1 + self.offsets.len()))
+    }
+}
+
+/// Asks how many floats a vector has.
+struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
+}

@@ -15,6 +15,7 @@ use sparring_core::data::limit::{How, Limited};
 use sparring_core::hardness::{ScoreName, Scores};
 use sparring_core::train::scoring::{Extra, Made, SCORING_EPOCHS, ScorePolicy, Scoring, mean};
 
+use crate::args::as_asked;
 use crate::console::{Console, Live, Outlook, Stopped, open_device};
 use crate::output::try_folder;
 use crate::{data, rundir, score_file};
@@ -152,7 +153,7 @@ pub fn run(
             live.expect(outlook);
         }
         let result = pollster::block_on(async {
-            let mut scoring = Scoring::with(config, Arc::clone(dataset), device, extra).await?;
+            let mut scoring = Scoring::with(config, Arc::clone(dataset), device, extra).await.map_err(as_asked)?;
             let mut told = false;
             while !scoring.finished() {
                 if stop.load(Ordering::Relaxed) {

@@ -174,7 +174,10 @@ fn read_all(folder: &Path) -> Result<(Vec<Run>, Vec<Skipped>)> {
     for path in entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()) {
         match Run::read(&path) {
             Ok(run) => runs.push(run),
-            Err(why) => skipped.push((path, format!("{why:#}"))),
+            Err(why) => {
+                let why = refuse_series(&path).err().unwrap_or(why);
+                skipped.push((path, format!("{why:#}")));
+            }
         }
     }
     runs.sort_by(|a, b| b.date.cmp(&a.date).then_with(|| a.name.cmp(&b.name)));

@@ -4,19 +4,19 @@ use crate::text;
 
 /// A cell is cut below so many characters only where nothing else is left to cut,
 const LEAST: usize = 8;
-/// and never below so many.
-const NARROWEST: usize = 3;
+/// and never below so many, which a share in per cent has.
+const NARROWEST: usize = 6;
 
-/// The table as [`render`] makes it, in lines of at most `width` characters: the widest columns are cut, the first of them in the middle,
-/// where a name says least.
+/// The table as [`render`] makes it, in lines of at most `width` characters: headers are cut first, then the widest columns, the first of
+/// them in the middle, where a name says least.
 pub fn fit(header: &[&str], rows: &[Vec<String>], width: Option<u16>) -> String {
     let Some(width) = width.map(usize::from) else { return render(header, rows) };
     let longest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
-    let least: &dyn Fn(usize) -> usize = &|column| header[column].chars().count().max(LEAST);
     let mut widths: Vec<usize> = (0..header.len()).map(|i| longest(i).max(header[i].chars().count())).collect();
     let gaps = 2 * header.len().saturating_sub(1);
-    // First where a column is wider than its header, then everywhere.
-    for least in [least, &|_: usize| NARROWEST] {
+    // First the headers, then long names, then everything but short numbers.
+    let stages: [&dyn Fn(usize) -> usize; 3] = [&|column| longest(column).max(NARROWEST), &|_| LEAST, &|_| NARROWEST];
+    for least in stages {
         while widths.iter().sum::<usize>() + gaps > width {
             let Some(widest) = (0..widths.len()).filter(|i| widths[*i] > least(*i)).max_by_key(|i| widths[*i]) else { break };
             widths[widest] -= 1;
@@ -91,11 +91,12 @@ mod tests {
         }
         let nine: Vec<String> = (0..9).map(|i| format!("a cell of column {i}")).collect();
         let names = ["run", "state", "model", "learners", "data", "epochs", "accuracy %", "judged by", "date"];
-        let cut = fit(&names, &[nine], Some(60));
-        assert!(
-            cut.lines().all(|line| line.chars().count() <= 60) && cut.lines().nth(1).unwrap_or_default().split_whitespace().count() == 9,
-            "all columns are there: {cut}"
-        );
+        let cut = fit(&names, &[nine], Some(70));
+        assert!(cut.lines().all(|line| line.chars().count() <= 70), "{cut}");
+        assert_eq!(cut.lines().nth(1).unwrap_or_default().split_whitespace().count(), 9, "all columns are there: {cut}");
+        let results = [vec!["dense on random".to_owned(), "1.0000".into(), "24,346".into(), "12.50%".into()]];
+        let cut = fit(&["learner", "density", "parameters", "hard half"], &results, Some(39));
+        assert_eq!(cut.lines().last(), Some("dense on random  1.0000  24,346  12.50%"), "headers give way to numbers: {cut}");
     }
 
     #[test]

@@ -79,6 +79,19 @@ fn what_files_hold_is_said_in_one_line_that_harms_no_terminal() {
 }
 
 #[test]
+fn a_refused_state_dict_is_told_in_its_own_names() {
+    let folder = Folder::new("capitals");
+    let mut state = StateDict::default();
+    for name in ["CONV1.WEIGHT", "BN1.WEIGHT", "BN1.BIAS", "FC.WEIGHT"] {
+        state.tensors.insert(name.to_owned(), Tensor { shape: vec![1], data: vec![0.0] });
+    }
+    fs::write(folder.file("capitals.safetensors"), safetensors::write(&state).unwrap()).unwrap();
+    let output = folder.command("import capitals.safetensors --model tiny --out x.safetensors").output().unwrap();
+    let said = stderr(&output);
+    assert!(output.status.code() == Some(1) && said.contains("BN1.BIAS, BN1.WEIGHT, CONV1.WEIGHT, FC.WEIGHT"), "{said}");
+}
+
+#[test]
 fn train_keeps_its_own_defaults_beside_a_file() {
     let folder = Folder::new("beside");
     fs::write(folder.file("empty.toml"), "").unwrap();
@@ -97,7 +110,8 @@ fn train_keeps_its_own_defaults_beside_a_file() {
 fn what_is_asked_wrongly_is_told_from_what_is_damaged() {
     let folder = Folder::new("codes");
     done(&folder.race("--learners set@0.3 --epochs 1 --out sparse").output().unwrap());
-    done(&folder.race("--learners dense --epochs 1 --seeds 2 --out series").output().unwrap());
+    done(&folder.race("--learners dense --epochs 1 --seeds 2 --out sweep").output().unwrap());
+    done(&folder.race("--learners dense --epochs 1 --seeds 2").output().unwrap());
     let tiny = "--dataset builtin --model tiny --device cpu --epochs 1 --limit-train 48 --limit-test 40";
     fs::create_dir(folder.file("folder.csv")).unwrap();
     let weights = "sparse/set@0.3.best.safetensors";
@@ -112,10 +126,11 @@ fn what_is_asked_wrongly_is_told_from_what_is_damaged() {
         ("subset --dataset builtin --subset random:0.1 --out folder.csv".into(), "is a folder; name a file in it"),
         (format!("race {tiny} --column loss"), "--column loss names a column of --scores"),
         (format!("train {tiny} --subset all --method lth --density 0.3 --parent sparse --out x"), "has no dense learner; it has set@0.3"),
-        (format!("train {tiny} --subset all --method lth --density 0.3 --parent series --out x"), "series is a series"),
-        ("eval --checkpoint series --data builtin".into(), "series is a series"),
-        ("runs show series".into(), "name one of its runs: runs/tiny-dense-"),
-        ("runs compare series sparse".into(), "series is a series"),
+        (format!("train {tiny} --subset all --method lth --density 0.3 --parent sweep --out x"), "sweep is a series"),
+        ("eval --checkpoint sweep --data builtin".into(), "sweep is a series"),
+        ("runs show sweep".into(), "name one of its runs: runs/tiny-dense-"),
+        ("runs compare sweep sparse".into(), "sweep is a series"),
+        ("runs show series-tiny".into(), "series/series-tiny-dense-"),
     ] {
         refused(&folder, &arguments, words);
     }

@@ -69,6 +69,10 @@ impl Console {
     pub fn table(self, header: &[&str], rows: &[Vec<String>]) {
         self.tell(table::fit(header, rows, self.width()));
     }
+    /// A warning or a note, whatever stands in it, as one line.
+    pub fn message(self, text: impl std::fmt::Display) {
+        self.tell(text::message(&text.to_string()));
+    }
     /// A line with foreign names in it; on a terminal it is cut to its width.
     pub fn named(self, line: impl std::fmt::Display) {
         let line = text::line(&line.to_string());

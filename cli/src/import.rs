@@ -129,7 +129,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let all = own.into_iter().chain(architecture.metadata()).chain(placement.into_iter().filter(|_| placed));
     state.metadata.extend(all.map(|(key, value)| (key.to_owned(), value)));
     rundir::write(&args.out, &safetensors::write(&state)?)?;
-    notes.iter().for_each(|note| console.tell(format_args!("note      {note}")));
+    notes.iter().for_each(|note| console.message(format_args!("note      {note}")));
     console.tell(format_args!(
         "{}: {} tensors, {} parameters{}, {classes} classes, {normalization} normalisation",
         args.out.display(),

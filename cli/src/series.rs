@@ -297,7 +297,7 @@ impl<'a> Series<'a> {
                 Some(summary) if !rundir::is_stopped(&summary) => {
                     // All its learners failed: that is a result.
                     if let Err(error) = member {
-                        console.tell(format_args!("warning   {error:#}"));
+                        console.message(format_args!("warning   {error:#}"));
                     }
                     self.members[i].summary = Some(summary);
                 }

@@ -99,7 +99,7 @@ pub fn scores(
             console.say(format_args!("scores    no {needed} yet for these images: a scoring run of {SCORING_EPOCHS} epochs comes first"));
             // Before the work, so that whoever wants them kept can stop here.
             let unkept = |error: &anyhow::Error| {
-                console.tell(format_args!("warning   these scores cannot be kept, and will be made again next time: {error:#}"));
+                console.message(format_args!("warning   these scores cannot be kept, and will be made again next time: {error:#}"));
             };
             let place = place.and_then(|path| try_folder(path.parent().unwrap_or(&path)).map(|()| path)).inspect_err(unkept);
             let scores = run(console, policy.run, dataset, extra, 1, outlook, stop)?;
@@ -126,7 +126,7 @@ fn kept(console: Console, path: &Path, dataset: &Dataset) -> Option<Scores> {
         Ok(Some(scores))
     };
     read().unwrap_or_else(|error| {
-        console.tell(format_args!("warning   kept scores cannot be used: {error:#}"));
+        console.message(format_args!("warning   kept scores cannot be used: {error:#}"));
         None
     })
 }

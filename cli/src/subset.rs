@@ -105,7 +105,7 @@ pub fn subset(args: &SubsetArgs) -> Result<()> {
     let whose = |name: &str| if name == "control" { format!("the control of {}", config.subset) } else { config.subset.to_string() };
     let warnings: Vec<String> = selections.iter().filter_map(|(name, set)| dataset.missing_classes(&whose(name), set)).collect();
     for warning in &warnings {
-        console.named(format_args!("warning   {warning}"));
+        console.message(format_args!("warning   {warning}"));
     }
     if let (Some(out), Some(kind)) = (&args.out, kind) {
         for path in write(out, kind, &config, &selections, &dataset, column)? {

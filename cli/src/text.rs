@@ -23,6 +23,7 @@ pub fn line(text: &str) -> String {
 
 /// A message as one line, with what is too long in it cut in its middle.
 pub fn message(text: &str) -> String {
+    // Words stand in columns by more than one space: an empty word is kept.
     let words: Vec<String> = line(text).split(' ').map(|word| cut(word, LONGEST_WORD)).collect();
     cut(&words.join(" "), LONGEST_LINE)
 }

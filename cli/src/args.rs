@@ -1,19 +1,22 @@
 //! Every field of an experiment as a flag of the same name, on top of a TOML file, on top of the defaults.
 #![allow(rustdoc::broken_intra_doc_links, reason = "help texts with square brackets, not links")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::ValueEnum;
 use sparring_core::ExperimentConfig;
 use sparring_core::config::{Adversarial, Allocation, DeathSchedule, LearnerConfig, LrSchedule, Method, Preset};
 use sparring_core::corrupt::{CorruptionSet, Severities};
 use sparring_core::data::DatasetName;
 use sparring_core::device::info::DeviceChoice;
+use sparring_core::error::ErrorKind;
 use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::{Model, Stem};
 use sparring_core::ops::OptimizerName;
 use sparring_core::sparse::{Grow, Prune, Redistribution};
+
+use crate::config_file;
 
 /// A mistake in what was asked for, not in doing it: exit code 2.
 #[derive(Debug)]
@@ -236,17 +239,8 @@ experiment_flags! {
     test_randinit: bool,
 }
 
-/// Others count the weights that are gone; here a learner is named by those that are there.
 fn no_sparsity(text: &str) -> Result<String, String> {
-    let density = text.parse::<f64>().ok().filter(|s| (0.0..=1.0).contains(s)).map(|s| ((1.0 - s) * 1e6).round() / 1e6);
-    Err(match density {
-        Some(density) => {
-            format!("weights are counted that exist: a sparsity of {text} is --density {density} of train, or set@{density} in --learners")
-        }
-        None => {
-            "weights are counted that exist: take --density of train, or METHOD@DENSITY in --learners, which is 1 minus the sparsity".into()
-        }
-    })
+    Err(config_file::instead_of_sparsity(text))
 }
 
 /// A number, or a fraction of two like `8/255`.
@@ -268,11 +262,17 @@ impl ExperimentArgs {
         self.config.is_none() && self.preset.is_none() && said == ExperimentConfig { seed, device, ..ExperimentConfig::default() }
     }
 
-    /// The configuration these flags describe, on top of `base` where no file is given. It is not validated yet.
+    /// Whether a race keeps the size that is meant for a GPU: no flag or file says another, or a recipe that says its own is asked for.
+    pub fn is_full_size(&self) -> bool {
+        let Self { config, dataset, p_data, limit_train, model, width, epochs, subset, .. } = self;
+        let sized = limit_train.is_some() || epochs.is_some() || p_data.is_some() || model.is_some() || dataset.is_some();
+        config.is_none() && !sized && width.is_none() && subset.is_none()
+    }
+
+    /// The configuration these flags describe, on top of a file's, on top of `base`. It is not validated yet.
     pub fn resolve(&self, base: ExperimentConfig) -> Result<ExperimentConfig> {
         let mut config = match &self.config {
-            // What stands in it was asked for as a flag is; that it cannot be read is a failure.
-            Some(path) => read_config(path).map_err(|e| if e.is::<toml::de::Error>() { Usage(format!("{e:#}")).into() } else { e })?,
+            Some(path) => config_file::asked(path, base)?.map_err(Usage)?,
             None => base,
         };
         if let Some(preset) = self.preset {
@@ -283,19 +283,20 @@ impl ExperimentArgs {
     }
 }
 
-/// Reads a configuration file; what it leaves out is at its default, which for attacks is that of the norm.
-pub fn read_config(path: &Path) -> Result<ExperimentConfig> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading the configuration {}", path.display()))?;
-    let wrong = || format!("the configuration {}", path.display());
-    let mut config: ExperimentConfig = toml::from_str(&text).with_context(wrong)?;
-    let given: toml::Table = toml::from_str(&text).with_context(wrong)?;
-    config.complete_attacks(|field| given.contains_key(field));
-    Ok(config)
-}
-
 /// Checks ranges and combinations; a mistake is one of usage.
 pub fn validate(config: &ExperimentConfig) -> Result<()> {
+    if config.scores.is_empty() && !config.column.is_empty() {
+        return Err(Usage(format!("--column {} names a column of --scores, and there is no --scores; name its file", config.column)).into());
+    }
     config.validate().and_then(|()| config.check_attacks()).map_err(|e| Usage(e.to_string()).into())
+}
+
+/// What the engine refuses because of how it was asked is a mistake of usage; the rest is a failure.
+pub fn as_asked(error: sparring_core::Error) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::Config(_) | ErrorKind::UnknownName { .. } => Usage(error.to_string()).into(),
+        _ => error.into(),
+    }
 }
 
 #[cfg(test)]
@@ -368,6 +369,19 @@ mod tests {
     }
 
     #[test]
+    fn a_race_is_of_full_size_where_nothing_makes_it_smaller() {
+        let full = |flags: &[&str]| {
+            let flags = Flags::try_parse_from(std::iter::once("t").chain(flags.iter().copied())).unwrap();
+            flags.experiment.is_full_size()
+        };
+        assert!(full(&["--learners", "dense,rigl@0.1"]) && full(&["--preset", "paper"]) && full(&["--seed", "3", "--lr", "0.05"]));
+        for smaller in [["--epochs", "2"], ["--limit-train", "100"], ["--model", "tiny"], ["--dataset", "builtin"], ["--config", "c.toml"]]
+        {
+            assert!(!full(&smaller), "{smaller:?}");
+        }
+    }
+
+    #[test]
     fn fractions_are_understood() {
         let config = parse(&["--norm", "linf", "--train-eps", "8/255", "--test-gamma", "0.01"]).unwrap();
         assert_eq!((config.norm, config.train_eps, config.test_gamma), (Adversarial::Linf, 8.0 / 255.0, 0.01));
@@ -391,21 +405,6 @@ mod tests {
         let flags = Flags::try_parse_from(["t", "--norm", "l2"]).unwrap();
         let smoke = ExperimentConfig::default().scenario(sparring_core::config::Scenario::Attack, sparring_core::config::Scale::Smoke);
         assert_eq!(lengths(&flags.experiment.resolve(smoke).unwrap()), [0.5, 0.2, 0.5, 0.2]);
-    }
-
-    #[test]
-    fn a_file_brings_them_too_and_a_complete_one_stays_what_it_was() {
-        let path = std::env::temp_dir().join(format!("sparring-args-{}.toml", std::process::id()));
-        let read = |text: &str| {
-            std::fs::write(&path, text).unwrap();
-            read_config(&path).unwrap()
-        };
-        let config = read("norm = \"l2\"\ntest_eps = 0.25\n");
-        assert_eq!((config.train_eps, config.train_gamma, config.test_eps, config.test_gamma), (0.5, 0.1, 0.25, 0.1));
-        let old = ExperimentConfig { norm: Adversarial::L2, ..ExperimentConfig::default() };
-        let same = read(&toml::to_string_pretty(&old).unwrap());
-        assert_eq!((&same, same.hash().unwrap()), (&old, old.hash().unwrap()));
-        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

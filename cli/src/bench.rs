@@ -20,7 +20,7 @@ use crate::args::DeviceFlag;
 use crate::console::{Console, describe};
 use crate::measure::{self, Direction, Effort};
 use crate::output::Outputs;
-use crate::{clock, import, rundir, table, topology};
+use crate::{clock, import, rundir, topology};
 
 const DENSITIES: [f64; 4] = [0.5, 0.2, 0.1, 0.05];
 const PYTORCH: &str = include_str!("pytorch.py");
@@ -164,7 +164,7 @@ fn measure_device(console: Console, args: &BenchArgs, choice: DeviceChoice, laye
     }
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     if !rows.is_empty() {
-        console.tell(table::render(&header, &rows));
+        console.table(&header, &rows);
     }
     drop(device);
     let steps = steps(console, args, choice, effort)?;
@@ -208,7 +208,7 @@ fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effor
             }));
         }
     }
-    console.tell(table::render(&["step", "density", "ms", "GFLOP/s", "speed-up", "ideal", "reached", "MB", "in a step"], &rows));
+    console.table(&["step", "density", "ms", "GFLOP/s", "speed-up", "ideal", "reached", "MB", "in a step"], &rows);
     Ok(out)
 }
 
@@ -246,7 +246,7 @@ fn floors(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effo
             rows.push(row("all", ops.iter().map(|op| op.count).sum(), sums));
             let what = density.map_or_else(|| "dense".into(), |d| d.to_string());
             let title = format!("{model} {what}, batch {batch}");
-            console.tell(table::render(&[&title, "ops", "MB", "MFLOP", "floor ms", "ms", "reached"], &rows));
+            console.table(&[&title, "ops", "MB", "MFLOP", "floor ms", "ms", "reached"], &rows);
             steps.push(
                 json!({ "model": model, "density": density.unwrap_or(1.0), "sparse": density.is_some(), "batch": batch, "ops": ops }),
             );
@@ -264,7 +264,7 @@ fn updates(console: Console, args: &BenchArgs, choice: DeviceChoice) -> Result<V
         rows.push(vec![format!("{model} {learner}"), format!("{ms:.0}")]);
         out.push(json!({ "model": model, "learner": learner, "ms": ms }));
     }
-    console.tell(table::render(&["topology update", "ms"], &rows));
+    console.table(&["topology update", "ms"], &rows);
     Ok(out)
 }
 
@@ -318,7 +318,7 @@ fn compare(console: Console, layers: &[Layer], result: &mut Value, pytorch: &Val
             ]);
         }
     }
-    console.tell(table::render(&["layer", "direction", "PyTorch ms", "dense ms", "0.1 ms", "PyTorch/dense", "PyTorch/0.1"], &rows));
+    console.table(&["layer", "direction", "PyTorch ms", "dense ms", "0.1 ms", "PyTorch/dense", "PyTorch/0.1"], &rows);
     let step = &pytorch["resnet20_step"];
     let (dense, masked) = (best(step, "dense"), best(step, "masked"));
     let at = |density: f64| {

@@ -12,7 +12,7 @@ use sparring_core::net::zoo::{Input, Model};
 use sparring_core::sparse::{Grow, Prune, Redistribution};
 use sparring_figures::number;
 
-use crate::rundir;
+use crate::{rundir, stdout};
 
 const BEGIN: &str = "<!-- catalog: `cargo run --release -- catalog --write README.md` writes what stands from here on -->\n";
 const END: &str = "<!-- end of the catalog -->\n";
@@ -29,13 +29,14 @@ pub struct CatalogArgs {
 pub fn catalog(args: &CatalogArgs) -> Result<()> {
     let text = markdown()?;
     let Some(path) = &args.write else {
-        print!("{text}");
+        stdout::write(text.as_bytes());
         return Ok(());
     };
     let old = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let parts = old.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) =
-        parts.with_context(|| format!("{}: expected the marks of the catalog, found none:\n{BEGIN}{END}", path.display()))?;
+    let (before, after) = parts.with_context(|| {
+        format!("{}: expected the marks of the catalog, found none: {} and {}", path.display(), BEGIN.trim(), END.trim())
+    })?;
     rundir::write(path, format!("{before}{BEGIN}{text}{END}{after}").as_bytes())
 }
 

@@ -14,6 +14,8 @@ use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use sparring_core::events::{Evaluation, Event, Score};
 use sparring_figures::number;
 
+use crate::{stdout, table, text};
+
 /// Whether `--quiet` was given; said once, before anything else is.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
@@ -24,11 +26,6 @@ pub fn set_quiet(quiet: bool) {
 
 fn quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
-}
-
-/// Text as a terminal may see it: names come from files, and a control character in one could move the cursor or forge a line.
-pub fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Where words go.
@@ -55,11 +52,11 @@ impl Console {
             self.tell(text);
         }
     }
-    /// A line of the result, or a warning. A closed pipe is no failure of the run.
+    /// A line of the result, or a warning.
     pub fn tell(self, text: impl std::fmt::Display) {
-        let text = harmless(&text.to_string());
+        let text = text::block(&text.to_string());
         if !self.beside {
-            let _ = writeln!(std::io::stdout(), "{text}");
+            stdout::line(text);
         } else if !(self.json && quiet()) {
             let _ = writeln!(std::io::stderr(), "{text}");
         }
@@ -68,10 +65,23 @@ impl Console {
     pub fn width(self) -> Option<u16> {
         terminal_size::terminal_size_of(std::io::stdout()).filter(|_| !self.beside).map(|(width, _)| width.0)
     }
+    /// A table; on a terminal it is cut to its width.
+    pub fn table(self, header: &[&str], rows: &[Vec<String>]) {
+        self.tell(table::fit(header, rows, self.width()));
+    }
+    /// A warning or a note, whatever stands in it, as one line.
+    pub fn message(self, text: impl std::fmt::Display) {
+        self.tell(text::message(&text.to_string()));
+    }
+    /// A line with foreign names in it; on a terminal it is cut to its width.
+    pub fn named(self, line: impl std::fmt::Display) {
+        let line = text::line(&line.to_string());
+        self.tell(self.width().map_or_else(|| line.clone(), |width| table::clipped(&line, width.into())));
+    }
     /// The result itself, where JSON was asked for.
     pub fn result(self, value: &serde_json::Value) {
         if self.json {
-            let _ = writeln!(std::io::stdout(), "{value:#}");
+            stdout::line(format_args!("{value:#}"));
         }
     }
     fn terminal(self) -> bool {
@@ -276,16 +286,16 @@ impl Live {
     fn line(&self, text: &str) {
         match &self.bars {
             Some((all, _)) => {
-                let _ = all.println(harmless(text));
+                let _ = all.println(text::line(text));
             }
-            None => self.console.say(text),
+            None => self.console.say(text::line(text)),
         }
     }
     /// A line that `--quiet` leaves in.
     fn loud(&self, text: &str) {
         match &self.bars {
             Some(_) => self.line(text),
-            None => self.console.tell(text),
+            None => self.console.tell(text::line(text)),
         }
     }
     /// Milliseconds of a step of every learner; those not measured yet count as the others' mean.
@@ -417,11 +427,6 @@ fn bar_style() -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_cannot_move_the_cursor() {
-        assert_eq!(harmless("a\u{1b}[2Jb\r\u{7}\tc\nd\u{9b}1m"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}\tc\nd\u{fffd}1m");
-    }
 
     #[test]
     fn a_series_is_estimated_by_the_work_that_is_done() {

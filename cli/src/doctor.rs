@@ -12,7 +12,7 @@ use sparring_core::ops::ConvShape;
 use crate::args::DeviceFlag;
 use crate::console::{Console, describe};
 use crate::measure::{self, Direction, Effort};
-use crate::{clock, selftest, table};
+use crate::{clock, selftest};
 
 /// Flags of `doctor`.
 #[derive(clap::Args)]
@@ -74,7 +74,7 @@ fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, 
         let error = o.error.map_or_else(|| "-".into(), |e| format!("{e:.1e}"));
         vec![o.kernel.to_owned(), error, o.problem.clone().unwrap_or_else(|| "right".into())]
     };
-    console.tell(table::render(&["kernel", "error", "result"], &outcomes.iter().map(row).collect::<Vec<_>>()));
+    console.table(&["kernel", "error", "result"], &outcomes.iter().map(row).collect::<Vec<_>>());
     let shape = ConvShape { c_in: 64, h_in: 32, w_in: 32, c_out: 64, h_out: 32, w_out: 32, kh: 3, kw: 3, stride: 1, pad: 1, n: 16 };
     let effort = Effort { seconds: 0.3, repeats: (3, 50) };
     let mut speeds = Vec::new();
@@ -92,7 +92,7 @@ fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, 
             format!("{gflops:.1}"),
         ]
     };
-    console.tell(table::render(&["64>64 3x3 at 32x32, batch 16", "ms", "GFLOP/s"], &speeds.iter().map(row).collect::<Vec<_>>()));
+    console.table(&["64>64 3x3 at 32x32, batch 16", "ms", "GFLOP/s"], &speeds.iter().map(row).collect::<Vec<_>>());
     let problems = outcomes.iter().filter(|o| o.problem.is_some()).count();
     let speeds: Vec<_> = speeds.iter().map(|(direction, density, ms, gflops)| json!({ "direction": direction, "density": density.unwrap_or(1.0), "ms": ms, "gflops": gflops })).collect();
     Ok((json!({ "device": info, "limits": limits, "kernels": outcomes, "throughput": speeds }), problems))

@@ -17,9 +17,10 @@ use sparring_core::formats::{self, StateDict, Weights, safetensors, torch};
 use sparring_core::net::Graph;
 use sparring_core::net::zoo::{Architecture, Input, Model, Stem};
 
-use crate::args::Usage;
+use crate::args::{Usage, as_asked};
 use crate::output::Outputs;
 use crate::rundir;
+use crate::text;
 use fit::{Fit, Wanted};
 pub use sparse::placements;
 
@@ -111,6 +112,10 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         (None, Normalization::TinyImageNet) => (3, 64, 64),
         (None, _) => args.model.usual_extent(),
     };
+    // Whether there is such a network at all, whatever the file is.
+    let own = Architecture { width: args.width, stem: args.stem, ..args.model.into() };
+    let (mean, std) = normalization.mean_std();
+    own.graph(Input { extent, classes: 10, mean, std }).map_err(as_asked)?;
     let wanted = Wanted { model: args.model, width: args.width, stem: args.stem, extent, prefix: prefix.as_deref() };
     let fit =
         fit::fit(&wanted, tensors, &unread).with_context(|| format!("{file} is no {} for {}x{} images", args.model, extent.1, extent.2))?;
@@ -140,7 +145,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let all = own.into_iter().chain(architecture.metadata()).chain(placement.into_iter().filter(|_| placed));
     state.metadata.extend(all.map(|(key, value)| (key.to_owned(), value)));
     rundir::write(&args.out, &safetensors::write(&state)?)?;
-    notes.iter().for_each(|note| console.tell(format_args!("note      {note}")));
+    notes.iter().for_each(|note| console.message(format_args!("note      {note}")));
     console.tell(format_args!(
         "{}: {} tensors, {} parameters{}, {classes} classes, {normalization} normalisation",
         args.out.display(),
@@ -260,10 +265,13 @@ pub fn read_checkpoint(path: &Path) -> Result<(StateDict, Architecture, Normaliz
     Ok((state, architecture, normalization))
 }
 
+/// Characters of a tensor's name in a message.
+const LONGEST_NAME: usize = 120;
+
 /// The first few names.
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let all: Vec<&str> = names.collect();
-    let shown = all.iter().take(6).copied().collect::<Vec<_>>().join(", ");
+    let shown = all.iter().take(6).map(|name| text::cut(name, LONGEST_NAME)).collect::<Vec<_>>().join(", ");
     if all.len() > 6 { format!("{shown} and {} more", all.len() - 6) } else { shown }
 }
 

@@ -7,6 +7,7 @@ mod attack;
 mod bench;
 mod catalog;
 mod clock;
+mod config_file;
 mod console;
 mod corrupt;
 mod data;
@@ -28,13 +29,21 @@ mod score_file;
 mod selftest;
 mod series;
 mod source;
+mod stdout;
 mod subset;
 mod table;
+mod text;
 mod topology;
 
+use std::any::TypeId;
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
+use std::str::FromStr;
 
-use clap::{Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Arg, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 /// Sparse and dense networks in the ring with hard samples, on any GPU or the CPU.
@@ -96,7 +105,7 @@ enum Command {
 }
 
 /// Takes command lines as people write them: a flag that is repeated counts as it stands last, a value may be a negative number (what is
-/// out of range is refused by its name), and the images are `--data` and `--dataset` everywhere.
+/// out of range is refused by its name), case does not matter, and the images are `--data` and `--dataset` everywhere.
 fn lenient(command: Clap) -> Clap {
     let command = command.args_override_self(true).mut_args(|arg| {
         let arg = match arg.get_long() {
@@ -105,11 +114,48 @@ fn lenient(command: Clap) -> Clap {
             _ => arg,
         };
         let takes_value = arg.get_action().takes_values();
-        if takes_value { arg.allow_negative_numbers(true) } else { arg }
+        if takes_value { plain_values(arg).allow_negative_numbers(true).ignore_case(true) } else { arg }
     });
     let command = if command.get_name() == "train" { own_defaults(command) } else { command };
     let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
     names.into_iter().fold(command, |command, name| command.mut_subcommand(name, lenient))
+}
+
+/// Values whose own parser would refuse them in words that say nothing, or by their case.
+fn plain_values(arg: Arg) -> Arg {
+    let kind = arg.get_value_parser().type_id();
+    match () {
+        () if kind == TypeId::of::<bool>() => {
+            arg.value_parser(PossibleValuesParser::new(["true", "false"]).map(|text| text.eq_ignore_ascii_case("true")))
+        }
+        () if kind == TypeId::of::<u32>() => arg.value_parser(|text: &str| whole::<u32>(text, u32::MAX)),
+        () if kind == TypeId::of::<u64>() => arg.value_parser(|text: &str| whole::<u64>(text, u64::MAX)),
+        () if kind == TypeId::of::<usize>() => arg.value_parser(|text: &str| whole::<usize>(text, usize::MAX)),
+        () => arg,
+    }
+}
+
+fn whole<T: FromStr + std::fmt::Display>(text: &str, most: T) -> Result<T, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {most}, found '{text}'"))
+}
+
+/// Command lines in which a value that begins with a hyphen as a number does (`--eps -8/255`, `--mean -.5,.5,.5`) is tied to its flag:
+/// no flag begins so, and the flag's own parser knows better what is wrong with it.
+fn tied(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut out: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        let rest = argument.to_str().and_then(|text| text.strip_prefix('-')).map(str::to_ascii_lowercase);
+        let number = rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '.') || rest == "inf" || rest == "nan");
+        let is_flag = |last: &OsString| last.to_str().is_some_and(|last| last.len() > 2 && last.starts_with("--") && !last.contains('='));
+        match out.last_mut().filter(|last| number && is_flag(last)) {
+            Some(flag) => {
+                flag.push("=");
+                flag.push(argument);
+            }
+            None => out.push(argument),
+        }
+    }
+    out
 }
 
 /// The help of `train` states its own defaults where they are not those of `race`.
@@ -139,9 +185,10 @@ fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SPARRING_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,wgpu=error,naga=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
-    let cli = match Cli::from_arg_matches(&lenient(Cli::command()).get_matches()) {
+    let matches = lenient(Cli::command()).try_get_matches_from(tied(std::env::args_os()));
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(error) => return unparsed(&error),
     };
     console::set_quiet(cli.quiet);
     let result = match cli.command {
@@ -159,22 +206,55 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::bench(&args),
         Command::Catalog(args) => catalog::catalog(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut lenient(Cli::command()), "sparring", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut lenient(Cli::command()), "sparring", &mut script);
+            stdout::write(&script);
             Ok(())
         }
         Command::Golden(args) => golden::golden(&args),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => written(),
         Err(error) => {
+            let text = text::message(&format!("{error:#}"));
             if error.is::<console::Stopped>() {
-                eprintln!("{error:#}");
+                complain(&text);
                 return ExitCode::from(console::STOPPED);
             }
-            eprintln!("error: {error:#}");
+            complain(&format!("error: {text}"));
             ExitCode::from(if error.is::<args::Usage>() { 2 } else { 1 })
         }
     }
+}
+
+/// A line on standard error. Where that is closed or full there is nowhere left to say it.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// How a command ends that is done: well, if what it wrote to standard output got there.
+fn written() -> ExitCode {
+    match stdout::failure() {
+        None => ExitCode::SUCCESS,
+        Some(error) => {
+            complain(&format!("error: writing to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A command line that asks for help or the version, or is wrong.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    if let Some(damaged) = error.source().and_then(|source| source.downcast_ref::<rundir::NoCheckpoint>()).filter(|no| no.damaged) {
+        complain(&format!("error: {}", text::message(&damaged.to_string())));
+        return ExitCode::FAILURE;
+    }
+    let printed = error.print();
+    if error.use_stderr() {
+        return ExitCode::from(2);
+    }
+    stdout::note(printed);
+    written()
 }
 
 #[cfg(test)]
@@ -183,7 +263,8 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, String> {
-        let matches = lenient(Cli::command()).try_get_matches_from(line.split(' ')).map_err(|e| e.to_string())?;
+        let matches = lenient(Cli::command()).try_get_matches_from(tied(line.split(' ').map(OsString::from)));
+        let matches = matches.map_err(|e| e.to_string())?;
         Cli::from_arg_matches(&matches).map_err(|e| e.to_string())
     }
 
@@ -208,6 +289,39 @@ mod tests {
         let config = args.race.experiment.resolve(Default::default()).unwrap();
         assert_eq!((config.lr, config.epochs), (-1.0, 4));
         assert!(args::validate(&config).unwrap_err().to_string().contains("lr must be from 0 to 1000, found -1"));
+    }
+
+    #[test]
+    fn values_are_refused_by_their_flag_and_say_what_is_expected() {
+        for (line, words) in [
+            ("sparring eval --checkpoint f --data builtin --limit -3", "'--limit <N>': expected a whole number from 0 to"),
+            ("sparring race --seed -1", "'--seed <SEED>': expected a whole number from 0 to"),
+            ("sparring race --limit-train=-1", "'--limit-train <LIMIT_TRAIN>': expected a whole number from 0 to"),
+            ("sparring race --epochs 4294967296", "from 0 to 4294967295, found '4294967296'"),
+            ("sparring race --control maybe", "[possible values: true, false]"),
+        ] {
+            let said = parse(line).err().unwrap();
+            assert!(said.contains(words), "{line}: {said}");
+        }
+        let Command::Attack(_) = parse("sparring attack --checkpoint f --data builtin --eps -8/255").unwrap().command else { panic!() };
+        let own = "sparring import f --model tiny --out o --std .2,.2,.2 --mean -.5,.5,.5";
+        assert!(parse(own).is_ok(), "{:?}", parse(own).err());
+    }
+
+    #[test]
+    fn case_does_not_matter() {
+        for line in [
+            "sparring race --device CPU --control False --balanced TRUE",
+            "sparring race --subset ALL --corruption STANDARD --severity Mixed",
+            "sparring completions BASH",
+            "sparring corrupt --sheet s.png --corruption Gaussian_Noise",
+            "sparring subset --subset el2n_hard:0.5",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+        }
+        let Command::Race(args) = parse("sparring race --control False --balanced TRUE").unwrap().command else { panic!() };
+        let config = args.race.experiment.resolve(Default::default()).unwrap();
+        assert_eq!((config.control, config.balanced), (false, true));
     }
 
     #[test]

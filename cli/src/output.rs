@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::args::Usage;
 use crate::console::Console;
 use crate::places::data_folder;
+use crate::stdout;
 
 /// The name of standard output, where one stream is written.
 const DASH: &str = "-";
@@ -53,7 +54,7 @@ impl Place {
                 let target = fs::read_link(&at).with_context(|| format!("the link {}", at.display()))?;
                 at = at.parent().unwrap_or(Path::new("")).join(target);
             } else if kind.is_dir() {
-                bail!("the output {} is a folder; name a file in it", path.display());
+                bail!(Usage(format!("the output {} is a folder; name a file in it", path.display())));
             } else if kind.is_file() {
                 return Ok(Self::File(at));
             } else {
@@ -97,7 +98,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let writing = || format!("writing {}", path.display());
     let through = |stream: &mut dyn Write| stream.write_all(bytes).and_then(|()| stream.flush()).with_context(writing);
     match Place::of(path)? {
-        Place::Stdout => through(&mut io::stdout().lock()),
+        Place::Stdout => {
+            stdout::write(bytes);
+            Ok(())
+        }
         Place::Stderr => through(&mut io::stderr().lock()),
         Place::Through(place) => through(&mut OpenOptions::new().append(true).open(place).with_context(writing)?),
         Place::File(place) => replace(&place, bytes).with_context(writing),

@@ -22,12 +22,13 @@ use sparring_core::train::session::Best;
 use sparring_core::{Device, DeviceInfo, Event, ExperimentConfig, Session};
 use sparring_figures::number;
 
-use crate::args::{ExperimentArgs, Usage, read_config, validate};
+use crate::args::{ExperimentArgs, Usage, as_asked, validate};
+use crate::config_file::read_config;
 use crate::console::{Console, Live, Outlook, Stopped, describe, open_device, stop_on_interrupt};
 use crate::output::{no_stream, try_folder};
 use crate::results;
 use crate::rundir::{self, Found, Note, RunDir};
-use crate::{clock, report, source, table};
+use crate::{clock, report, source};
 
 /// Flags of `race` and `train`.
 #[derive(Clone, clap::Args)]
@@ -204,18 +205,18 @@ fn every_learner_failed(path: &Path) -> String {
 /// The table, failures, the verdict; the JSON where it was asked for; and, last, the path.
 fn say_results(console: Console, summary: &mut Value, path: &Path, main: bool) {
     console.say("");
-    console.tell(table::render(&results::HEADER, &results::rows(summary)));
+    console.table(&results::HEADER, &results::rows(summary));
     if let Some((header, rows)) = results::bins(summary) {
         console.tell("test accuracy by difficulty:");
-        console.tell(table::render(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
+        console.table(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
     }
     if let Some((header, rows)) = results::corrupted_and_attacked(summary) {
         console.tell("test images as they are, and made hard:");
-        console.tell(table::render(&header, &rows));
+        console.table(&header, &rows);
     }
     if let Some((header, rows)) = results::best(summary) {
         console.tell("best epochs:");
-        console.tell(table::render(&header, &rows));
+        console.table(&header, &rows);
     }
     for learner in results::learners(summary) {
         if let (Some(name), Some(reason)) = (learner["name"].as_str(), learner["failed"].as_str()) {
@@ -285,7 +286,8 @@ impl Running {
                 (session, history, note.seconds)
             }
             None => {
-                let session = Session::with_parents(config.clone(), data, scores, parents, device).await.context("planning")?;
+                let session = Session::with_parents(config.clone(), data, scores, parents, device).await;
+                let session = session.map_err(as_asked).context("planning")?;
                 run.begin(&config)?;
                 (session, History::default(), 0.0)
             }

@@ -16,8 +16,8 @@ use sparring_core::record::History;
 use sparring_core::train::checkpoint::differences;
 use sparring_core::{DeviceInfo, ExperimentConfig};
 
-use crate::args::read_config;
 use crate::clock;
+use crate::config_file::read_config;
 pub use crate::output::write;
 
 /// The configuration of a run.
@@ -111,21 +111,65 @@ pub fn read_summary(path: &Path) -> Result<Option<Value>> {
 /// What `--checkpoint` names: a file, or a run's folder, which stands for the best weights of its one learner.
 ///
 /// # Errors
-/// In words, where the folder is no run or has several learners.
-pub fn checkpoint(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
+/// Where the folder is no run, has several learners, or is damaged.
+pub fn checkpoint(text: &str) -> Result<PathBuf, NoCheckpoint> {
+    best_weights(Path::new(text), |_| true)
+}
+
+/// What `--parent` names: a file, or a run's folder, which stands for the best weights of its dense learner.
+///
+/// # Errors
+/// As [`checkpoint`].
+pub fn parent(text: &str) -> Result<PathBuf, NoCheckpoint> {
+    best_weights(Path::new(text), |file| file == "dense.best.safetensors")
+}
+
+/// Why a folder stands for no weights.
+#[derive(Debug)]
+pub struct NoCheckpoint {
+    why: String,
+    /// Whether that is a fault of a file, and not of what was asked.
+    pub damaged: bool,
+}
+
+impl std::fmt::Display for NoCheckpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for NoCheckpoint {}
+
+fn best_weights(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<PathBuf, NoCheckpoint> {
     if !path.is_dir() {
-        return Ok(path);
+        return Ok(path.to_owned());
     }
-    let summary = read_summary(&path).map_err(|e| format!("{e:#}"))?;
-    let summary = summary.ok_or_else(|| format!("the folder {text} is no run that has written weights: it has no {SUMMARY}"))?;
+    let refuse = |why: String| Err(NoCheckpoint { why, damaged: false });
+    let folder = path.display();
+    let summary = match read_summary(path) {
+        Ok(Some(summary)) => summary,
+        Ok(None) => return refuse(format!("the folder {folder} is no run that has written weights: it has no {SUMMARY}")),
+        Err(error) => return Err(NoCheckpoint { why: format!("{error:#}"), damaged: true }),
+    };
+    if let Some(series) = series(path, &summary) {
+        return refuse(series);
+    }
     let files = summary["best_weights"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let best: Vec<&str> = files.filter(|f| f.ends_with(".best.safetensors") && !f.ends_with("-on-random.best.safetensors")).collect();
-    match best.as_slice() {
-        [one] => Ok(path.join(one)),
-        [] => Err(format!("the run {text} has no best weights yet; name a .safetensors file")),
-        several => Err(format!("the run {text} has several learners; name one: {}", several.join(", "))),
+    let all: Vec<&str> = files.filter(|f| f.ends_with(".best.safetensors") && !f.ends_with("-on-random.best.safetensors")).collect();
+    let best: Vec<&str> = all.iter().copied().filter(|file| wanted(file)).collect();
+    match (best.as_slice(), all.as_slice()) {
+        ([one], _) => Ok(path.join(one)),
+        ([], []) => refuse(format!("the run {folder} has no best weights yet; name a .safetensors file")),
+        ([], others) => refuse(format!("the run {folder} has no dense learner; it has {}", others.join(", "))),
+        (several, _) => refuse(format!("the run {folder} has several learners; name one: {}", several.join(", "))),
     }
+}
+
+/// That a folder is a series and no run, and which runs it has; `None` of any other.
+pub fn series(path: &Path, summary: &Value) -> Option<String> {
+    let runs = summary["runs"].as_array().filter(|_| summary["series_hash"].is_string())?;
+    let runs: Vec<&str> = runs.iter().filter_map(|run| run["run"].as_str()).collect();
+    Some(format!("{} is a series, which has no weights or events of its own; name one of its runs: {}", path.display(), runs.join(", ")))
 }
 
 /// Whether a summary is of a run that has not come to its end.
@@ -423,14 +467,26 @@ mod tests {
         fs::create_dir_all(&scratch.0).unwrap();
         let text = scratch.0.to_string_lossy().into_owned();
         assert_eq!(checkpoint("a.safetensors").unwrap(), PathBuf::from("a.safetensors"));
-        assert!(checkpoint(&text).unwrap_err().contains("no summary.json"));
+        assert!(checkpoint(&text).unwrap_err().to_string().contains("no summary.json"));
         let write = |best: Value| fs::write(scratch.0.join(SUMMARY), json!({ "best_weights": best }).to_string()).unwrap();
         write(json!(["set@0.2.best.safetensors", "set@0.2.best-robust.safetensors", "set@0.2-on-random.best.safetensors"]));
         assert_eq!(checkpoint(&text).unwrap(), scratch.0.join("set@0.2.best.safetensors"));
         write(json!(["dense.best.safetensors", "set@0.2.best.safetensors"]));
-        assert!(checkpoint(&text).unwrap_err().contains("dense.best.safetensors, set@0.2.best.safetensors"));
+        assert!(checkpoint(&text).unwrap_err().to_string().contains("dense.best.safetensors, set@0.2.best.safetensors"));
+        assert_eq!(parent(&text).unwrap(), scratch.0.join("dense.best.safetensors"));
+        write(json!(["set@0.2.best.safetensors"]));
+        assert!(parent(&text).unwrap_err().to_string().contains("no dense learner; it has set@0.2.best.safetensors"));
         write(json!([]));
-        assert!(checkpoint(&text).unwrap_err().contains("no best weights yet"));
+        assert!(checkpoint(&text).unwrap_err().to_string().contains("no best weights yet"));
+        fs::write(scratch.0.join(SUMMARY), json!({ "series_hash": "x", "runs": [{ "run": "runs/a" }, { "run": "runs/b" }] }).to_string())
+            .unwrap();
+        let series = checkpoint(&text).unwrap_err();
+        assert!(
+            series.to_string().contains("is a series") && series.to_string().ends_with("runs/a, runs/b") && !series.damaged,
+            "{series}"
+        );
+        fs::write(scratch.0.join(SUMMARY), "{ broken").unwrap();
+        assert!(checkpoint(&text).unwrap_err().damaged);
     }
 
     #[test]

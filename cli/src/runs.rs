@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 use sparring_core::ExperimentConfig;
 use sparring_core::config::settings::{Differing, csv_cell, differing, plain};
@@ -16,10 +16,11 @@ use sparring_core::record::Metric;
 use sparring_core::record::run_file::RunFile;
 use sparring_figures::number;
 
+use crate::args::Usage;
 use crate::console::{Console, describe};
 use crate::output::Outputs;
 use crate::results::Measure;
-use crate::{clock, results, rundir, series, table};
+use crate::{clock, config_file, results, rundir, series};
 
 /// Flags of `runs`.
 #[derive(clap::Args)]
@@ -107,7 +108,8 @@ impl Run {
     fn read(path: &Path) -> Result<Self> {
         let file = path.join(rundir::CONFIG);
         let text = fs::read_to_string(&file).with_context(|| format!("no {}", rundir::CONFIG))?;
-        let config = toml::from_str(&text).with_context(|| format!("{} is damaged", rundir::CONFIG))?;
+        let damaged = |e: toml::de::Error| anyhow!("{} is damaged{}", rundir::CONFIG, config_file::fault(&e, &text));
+        let config = toml::from_str(&text).map_err(damaged)?;
         let summary = rundir::read_summary(path)?.unwrap_or_default();
         let state = match () {
             () if rundir::is_running(path) => "running",
@@ -142,12 +144,24 @@ impl Run {
         let all: Vec<String> = learners.iter().filter(|l| !l.control).map(of).collect();
         if all.iter().all(|a| a == "-") { ("-", "-".into()) } else { (metric.name(), all.join(" / ")) }
     }
-    fn json(&self) -> Value {
+    /// The settings that differ from the defaults.
+    fn settings<'a>(&'a self, defaults: &Map<String, Value>) -> Map<String, Value> {
+        let differs = |(field, value): &(&'a String, &'a Value)| defaults.get(*field) != Some(value);
+        self.config.iter().filter(differs).map(|(field, value)| (field.clone(), value.clone())).collect()
+    }
+    fn json(&self, defaults: &Map<String, Value>) -> Value {
         json!({
             "run": self.name, "path": self.path, "state": self.state, "date": self.date, "epochs_done": self.epochs_done(),
-            "config": self.config, "learners": results::learners(&self.summary), "best": self.summary["best"],
+            "config": self.config, "settings": self.settings(defaults), "learners": results::learners(&self.summary),
+            "best": self.summary["best"], "summary": self.summary,
         })
     }
+}
+
+/// The default settings, through the same text form as a run's own, so that floats compare.
+fn defaults() -> Result<Map<String, Value>> {
+    let text = toml::to_string(&ExperimentConfig::default()).context("the defaults as TOML")?;
+    toml::from_str(&text).context("the defaults as TOML")
 }
 
 /// A folder that could not be read, and why.
@@ -160,7 +174,10 @@ fn read_all(folder: &Path) -> Result<(Vec<Run>, Vec<Skipped>)> {
     for path in entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()) {
         match Run::read(&path) {
             Ok(run) => runs.push(run),
-            Err(why) => skipped.push((path, format!("{why:#}"))),
+            Err(why) => {
+                let why = refuse_series(&path).err().unwrap_or(why);
+                skipped.push((path, format!("{why:#}")));
+            }
         }
     }
     runs.sort_by(|a, b| b.date.cmp(&a.date).then_with(|| a.name.cmp(&b.name)));
@@ -172,6 +189,7 @@ fn read_all(folder: &Path) -> Result<(Vec<Run>, Vec<Skipped>)> {
 fn find(folder: &Path, name: &str) -> Result<Run> {
     for path in [PathBuf::from(name), folder.join(name)] {
         if path.is_dir() {
+            refuse_series(&path)?;
             return Run::read(&path).with_context(|| path.display().to_string());
         }
     }
@@ -181,9 +199,21 @@ fn find(folder: &Path, name: &str) -> Result<Run> {
     names.sort();
     match names.as_slice() {
         [one] => Run::read(&folder.join(one)).with_context(|| one.clone()),
-        [] => bail!("no run in {} has '{name}' in its name; runs list shows them", folder.display()),
+        [] => {
+            for series in series::listed(folder).iter().filter(|series| series.name.contains(name)) {
+                refuse_series(&series::beside(folder).join(&series.name))?;
+            }
+            bail!("no run in {} has '{name}' in its name; runs list shows them", folder.display())
+        }
         several => bail!("'{name}' could be {}; give more of the name", several.join(", ")),
     }
+}
+
+/// A series stands beside the runs and is listed with them, but has nothing of a run.
+fn refuse_series(path: &Path) -> Result<()> {
+    let is_run = path.join(rundir::CONFIG).exists();
+    let summary = if is_run { None } else { rundir::read_summary(path).ok().flatten() };
+    summary.and_then(|summary| rundir::series(path, &summary)).map_or(Ok(()), |series| Err(Usage(series).into()))
 }
 
 fn list(console: Console, folder: &Path, csv: Option<&Path>) -> Result<()> {
@@ -204,7 +234,7 @@ fn list(console: Console, folder: &Path, csv: Option<&Path>) -> Result<()> {
         ]
     };
     let header = ["run", "state", "model", "learners", "data", "epochs", "accuracy %", "judged by", "date"];
-    console.tell(table::fit(&header, &runs.iter().map(row).collect::<Vec<_>>(), console.width()));
+    console.table(&header, &runs.iter().map(row).collect::<Vec<_>>());
     let series = series::listed(folder);
     if !series.is_empty() {
         console.tell("series:");
@@ -219,22 +249,22 @@ fn list(console: Console, folder: &Path, csv: Option<&Path>) -> Result<()> {
             ]
         };
         let header = ["series", "runs", "model", "learners", "verdict", "date"];
-        console.tell(table::fit(&header, &series.iter().map(row).collect::<Vec<_>>(), console.width()));
+        console.table(&header, &series.iter().map(row).collect::<Vec<_>>());
     }
     for (path, why) in &skipped {
-        console.tell(format_args!("skipped   {}: {why}", path.display()));
+        console.named(format_args!("skipped   {}: {why}", path.display()));
     }
     let skipped: Vec<Value> = skipped.iter().map(|(path, why)| json!({ "path": path, "reason": why })).collect();
     let series: Vec<Value> = series.iter().map(series::Listed::json).collect();
-    console.result(&json!({ "runs": runs.iter().map(Run::json).collect::<Vec<_>>(), "series": series, "skipped": skipped }));
+    let defaults = defaults()?;
+    let all: Vec<Value> = runs.iter().map(|run| run.json(&defaults)).collect();
+    console.result(&json!({ "runs": all, "series": series, "skipped": skipped }));
     write_csv(console, csv, &runs.iter().collect::<Vec<_>>(), &[])
 }
 
 fn show(console: Console, run: &Run) -> Result<()> {
-    // Through the same text form as the run's own, so that floats compare.
-    let defaults = toml::to_string(&ExperimentConfig::default()).context("the defaults as TOML")?;
-    let defaults: Map<String, Value> = toml::from_str(&defaults).context("the defaults as TOML")?;
-    let settings: Vec<(&String, &Value)> = run.config.iter().filter(|(field, value)| defaults.get(*field) != Some(value)).collect();
+    let defaults = defaults()?;
+    let settings = run.settings(&defaults);
     let mut files: Vec<(String, u64)> = fs::read_dir(&run.path)
         .with_context(|| format!("reading {}", run.path.display()))?
         .flatten()
@@ -257,23 +287,21 @@ fn show(console: Console, run: &Run) -> Result<()> {
     } else {
         console.tell(format_args!("took      {}", number::duration(run.summary["seconds"].as_f64().unwrap_or(0.0))));
         console.tell("");
-        console.tell(table::render(&results::HEADER, &rows));
+        console.table(&results::HEADER, &rows);
     }
     if let Some((header, rows)) = results::best(&run.summary) {
         console.tell("best epochs:");
-        console.tell(table::render(&header, &rows));
+        console.table(&header, &rows);
     }
     if let Some(verdict) = run.summary["summary"]["verdict"].as_str() {
         console.tell(verdict);
     }
     console.tell("");
     for (name, bytes) in &files {
-        console.tell(format_args!("{:>9}  {}", number::bytes(*bytes), run.path.join(name).display()));
+        console.named(format_args!("{:>9}  {}", number::bytes(*bytes), run.path.join(name).display()));
     }
-    let mut value = run.json();
-    value["settings"] = settings.into_iter().map(|(k, v)| (k.clone(), v.clone())).collect::<Map<_, _>>().into();
+    let mut value = run.json(&defaults);
     value["files"] = files.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes })).collect();
-    value["summary"] = run.summary.clone();
     console.result(&value);
     Ok(())
 }
@@ -313,11 +341,12 @@ fn compare(console: Console, runs: &[Run], csv: Option<&Path>) -> Result<()> {
     if settings.is_empty() {
         console.tell("settings  the same in all of them\n");
     } else {
-        console.tell(table::render(&header("setting"), &settings));
+        console.table(&header("setting"), &settings);
     }
-    console.tell(table::render(&header("result"), &results));
+    console.table(&header("result"), &results);
+    let defaults = defaults()?;
     console.result(&json!({
-        "runs": runs.iter().map(Run::json).collect::<Vec<_>>(),
+        "runs": runs.iter().map(|run| run.json(&defaults)).collect::<Vec<_>>(),
         "differing": differing.iter().map(|(field, values)| ((*field).to_owned(), json!(values))).collect::<Map<_, _>>(),
     }));
     let fields: Vec<&str> = differing.iter().map(|(field, _)| *field).collect();
@@ -336,7 +365,11 @@ fn export(console: Console, run: &Run, out: &Path, name: Option<&str>) -> Result
     let text = file.to_json().context("the run as JSON")?;
     rundir::write(out, text.as_bytes())?;
     let (epochs, finished) = file.extent();
-    let state = if finished { "finished" } else { "stopped" };
+    let state = match run.state {
+        "running" => "running",
+        _ if finished => "finished",
+        _ => "stopped",
+    };
     console.tell(format_args!("run       {} ({state}, {epochs} of {} epochs)", run.path.display(), file.config.epochs));
     console.tell(format_args!("output    {} ({})", out.display(), number::bytes(text.len() as u64)));
     console.result(&json!({ "run": run.path, "out": out, "bytes": text.len(), "events": file.events.len() }));

@@ -10,6 +10,7 @@ use serde_json::json;
 use sparring_core::Error;
 use sparring_core::data::Dataset;
 use sparring_core::hardness::{Answers, Column, ScoreName, Scores};
+use sparring_core::names::bare;
 
 use crate::npy::Npy;
 
@@ -87,9 +88,14 @@ impl Columns {
         // What is called an id may be a name.
         let numbers = |at: &usize| first.is_none_or(|row| row.get(*at).is_some_and(|cell| cell.parse::<usize>().is_ok()));
         let place = |name: &str| -> Result<Option<usize>, String> {
-            let mut places = header.iter().enumerate().filter(|(_, h)| h.eq_ignore_ascii_case(name)).map(|(at, _)| at);
-            let first = places.next();
-            if places.next().is_some() { Err(format!("'{name}' twice; each column once was expected")) } else { Ok(first) }
+            let places = |same: &dyn Fn(&str) -> bool| header.iter().enumerate().filter(|(_, h)| same(h)).map(|(at, _)| at).collect();
+            let alike: Vec<usize> = places(&|h| bare(h) == bare(name));
+            let exact: Vec<usize> = if name == column { places(&|h| h == name) } else { Vec::new() };
+            match (exact.as_slice(), alike.as_slice()) {
+                ([one], _) | (_, [one]) => Ok(Some(*one)),
+                (_, []) => Ok(None),
+                _ => Err(format!("'{name}' twice; each column once was expected")),
+            }
         };
         let scores = if column.is_empty() {
             let known = ScoreName::ALL.iter().map(|score| Ok(place(score.name())?.map(|at| (at, *score))));
@@ -167,10 +173,12 @@ fn table(file: &str, text: &str, wanted: (ScoreName, &str), data: &Dataset) -> R
             whole.map_err(|_| wrong(format!("a {name}"), format!("'{}'", cell(at))))
         };
         let mut index = columns.index.map(count).transpose()?;
-        let part = match (columns.file.map(cell), index) {
-            (Some("train"), _) => 0,
-            (Some("test"), _) => 1,
-            (Some(other), _) => return Err(wrong("train or test".into(), format!("'{other}'"))),
+        let part = match (columns.file.map(|at| bare(cell(at))), index) {
+            (Some(file), _) => match file.as_str() {
+                "train" => 0,
+                "test" => 1,
+                _ => return Err(wrong("train or test".into(), format!("'{}'", columns.file.map_or("", cell)))),
+            },
             (None, Some(at)) if (files[0].len()..files[0].len() + files[1].len()).contains(&at) => {
                 index = Some(at - files[0].len());
                 1
@@ -349,6 +357,7 @@ mod tests {
             ("Loss\tpath\n1\ta\n2\tb\n3\tc\n", &[]),
             (",loss\n0,1\n1,2\n2,3\n3,4\n4,5\n", &[4.0, 5.0]),
             ("index,loss\n0.0,1\n1.0,2\n2.0,3\n", &[]),
+            ("File,Index,LOSS\nTrain,0,1\nTRAIN,1,2\ntrain,2,3\nTest,0,4\nTest,1,5\n", &[4.0, 5.0]),
             (&labelled, &[]),
             ("sample_id,loss\n2,3\n0,1\n1,2\n", &[]),
         ] {
@@ -361,6 +370,10 @@ mod tests {
         let named = |column| table("s.csv", "id,hardness,el2n\na,1,7\nb,2,8\nc,3,9\n", (ScoreName::Loss, column), &data);
         assert_eq!(named("hardness").unwrap().columns, want(&[1.0, 2.0, 3.0], &[]));
         assert_eq!(named("").unwrap().columns[0].train, [7.0, 8.0, 9.0]);
+        let norm = table("s.csv", "El2n_Norm\n1\n2\n3\n", (ScoreName::Loss, ""), &data).unwrap();
+        assert_eq!(norm.columns[0].score, ScoreName::El2nNorm);
+        let either = table("s.csv", "a_b,ab\n7,1\n8,2\n9,3\n", (ScoreName::Loss, "ab"), &data).unwrap();
+        assert_eq!(either.columns, want(&[1.0, 2.0, 3.0], &[]), "the column that is named exactly");
         assert!(named("score").unwrap_err().to_string().contains("no column 'score' among 'id', 'hardness', 'el2n'"));
         assert!(named("id").unwrap_err().to_string().contains("expected a number, found 'a'"));
     }

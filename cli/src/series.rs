@@ -26,7 +26,7 @@ use crate::console::{Console, Outlook, Stopped, stop_on_interrupt};
 use crate::output::{no_stream, try_folder};
 use crate::race::{self, RaceArgs, Role};
 use crate::rundir::{self, Found};
-use crate::{clock, results, source, table};
+use crate::{clock, results, source};
 
 mod report;
 
@@ -99,6 +99,14 @@ const SMALL: &str = "size      no GPU here, so this is a small race that ends wi
           the same command where there is a GPU, or the page in a browser (cargo xtask serve)
 ";
 
+/// What `race` with another wish does there: that was asked for, and takes hours.
+const LARGE: &str =
+    "size      no GPU here, and nothing makes this race smaller: it takes hours; stopped, the same command goes on. Other ways:
+          sparring race                           a small race that ends within minutes
+          sparring race --scenario nature         the small race over seeds and fractions, with intervals
+          the same command where there is a GPU, or the page in a browser (cargo xtask serve)
+";
+
 /// Whether a real GPU would compute.
 fn has_gpu(wanted: Option<DeviceFlag>) -> bool {
     match wanted.unwrap_or(DeviceFlag::Auto) {
@@ -122,11 +130,15 @@ pub fn race(args: &SeriesArgs) -> Result<()> {
         }
         None => default,
     };
+    let is_small = base != ExperimentConfig::default();
     let config = experiment.resolve(base)?;
+    validate(&config)?;
+    if !is_small && experiment.is_full_size() && !has_gpu(experiment.device) {
+        Console::new(args.race.json).say(LARGE);
+    }
     if lone {
         return race::run(&args.race, config);
     }
-    validate(&config)?;
     let seeds = match (&args.seeds, args.scenario) {
         (Some(seeds), _) => seeds.from(config.seed),
         (None, Some(_)) => Seeds::Count(scale.seeds()).from(config.seed),
@@ -285,7 +297,7 @@ impl<'a> Series<'a> {
                 Some(summary) if !rundir::is_stopped(&summary) => {
                     // All its learners failed: that is a result.
                     if let Err(error) = member {
-                        console.tell(format_args!("warning   {error:#}"));
+                        console.message(format_args!("warning   {error:#}"));
                     }
                     self.members[i].summary = Some(summary);
                 }
@@ -358,7 +370,7 @@ impl<'a> Series<'a> {
         let console = self.console;
         let (header, rows) = rows(comparison);
         console.tell("");
-        console.tell(table::render(&header, &rows));
+        console.table(&header, &rows);
         for (learner, seed, fraction) in &comparison.failed {
             console.tell(format_args!("{learner} failed with seed {seed} at p_data {fraction}: that run counts in no mean of it"));
         }
@@ -408,10 +420,14 @@ pub fn listed(runs: &Path) -> Vec<Listed> {
             date: text(&summary["date"]).chars().take(10).collect(),
         })
     };
-    let folder = runs.with_file_name("series");
-    let mut all: Vec<Listed> = std::fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|e| read(e.path())).collect();
+    let mut all: Vec<Listed> = std::fs::read_dir(beside(runs)).into_iter().flatten().flatten().filter_map(|e| read(e.path())).collect();
     all.sort_by(|a, b| b.date.cmp(&a.date).then_with(|| a.name.cmp(&b.name)));
     all
+}
+
+/// The folder of series beside a folder of runs.
+pub fn beside(runs: &Path) -> PathBuf {
+    runs.with_file_name("series")
 }
 
 /// What a run costs, in passes of one image through a learner: what makes estimates comparable between fractions.

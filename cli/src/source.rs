@@ -15,6 +15,7 @@ use sparring_core::data::limit::{How, Limited};
 use sparring_core::hardness::{ScoreName, Scores};
 use sparring_core::train::scoring::{Extra, Made, SCORING_EPOCHS, ScorePolicy, Scoring, mean};
 
+use crate::args::as_asked;
 use crate::console::{Console, Live, Outlook, Stopped, open_device};
 use crate::output::try_folder;
 use crate::places::data_folder;
@@ -99,7 +100,7 @@ pub fn scores(
             console.say(format_args!("scores    no {needed} yet for these images: a scoring run of {SCORING_EPOCHS} epochs comes first"));
             // Before the work, so that whoever wants them kept can stop here.
             let unkept = |error: &anyhow::Error| {
-                console.tell(format_args!("warning   these scores cannot be kept, and will be made again next time: {error:#}"));
+                console.message(format_args!("warning   these scores cannot be kept, and will be made again next time: {error:#}"));
             };
             let place = place.and_then(|path| try_folder(path.parent().unwrap_or(&path)).map(|()| path)).inspect_err(unkept);
             let scores = run(console, policy.run, dataset, extra, 1, outlook, stop)?;
@@ -126,7 +127,7 @@ fn kept(console: Console, path: &Path, dataset: &Dataset) -> Option<Scores> {
         Ok(Some(scores))
     };
     read().unwrap_or_else(|error| {
-        console.tell(format_args!("warning   kept scores cannot be used: {error:#}"));
+        console.message(format_args!("warning   kept scores cannot be used: {error:#}"));
         None
     })
 }
@@ -153,7 +154,7 @@ pub fn run(
             live.expect(outlook);
         }
         let result = pollster::block_on(async {
-            let mut scoring = Scoring::with(config, Arc::clone(dataset), device, extra).await?;
+            let mut scoring = Scoring::with(config, Arc::clone(dataset), device, extra).await.map_err(as_asked)?;
             let mut told = false;
             while !scoring.finished() {
                 if stop.load(Ordering::Relaxed) {

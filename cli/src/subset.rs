@@ -12,12 +12,12 @@ use sparring_core::data::{Dataset, train_validation_split};
 use sparring_core::hardness::Subset;
 use sparring_core::hardness::{Column, Scores, data_fraction, select};
 
-use crate::args::{DeviceFlag, Usage, validate};
+use crate::args::{DeviceFlag, Usage, as_asked, validate};
 use crate::console::stop_on_interrupt;
 use crate::npy::Npy;
 use crate::output::Outputs;
 use crate::score::{ScoringNetwork, number, range};
-use crate::{data, rundir, source, table};
+use crate::{data, rundir, source};
 
 /// Flags of `subset`.
 #[derive(clap::Args)]
@@ -101,7 +101,12 @@ pub fn subset(args: &SubsetArgs) -> Result<()> {
     let rows = rows(&selections, &dataset, column);
     let mut header = vec!["class"];
     header.extend(selections.iter().map(|(name, _)| *name));
-    console.tell(table::render(&header, &rows));
+    console.table(&header, &rows);
+    let whose = |name: &str| if name == "control" { format!("the control of {}", config.subset) } else { config.subset.to_string() };
+    let warnings: Vec<String> = selections.iter().filter_map(|(name, set)| dataset.missing_classes(&whose(name), set)).collect();
+    for warning in &warnings {
+        console.message(format_args!("warning   {warning}"));
+    }
     if let (Some(out), Some(kind)) = (&args.out, kind) {
         for path in write(out, kind, &config, &selections, &dataset, column)? {
             console.tell(format_args!("output    {}", path.display()));
@@ -110,15 +115,15 @@ pub fn subset(args: &SubsetArgs) -> Result<()> {
     let summary: serde_json::Map<String, Value> =
         selections.iter().map(|(name, set)| ((*name).to_owned(), describe(set, &dataset, column))).collect();
     console.result(&json!({ "dataset": dataset.name, "subset": config.subset.to_string(), "balanced": config.balanced,
-        "p_data": config.p_data, "seed": config.seed, "out": args.out, "selections": summary }));
+        "p_data": config.p_data, "seed": config.seed, "out": args.out, "selections": summary, "warnings": warnings }));
     Ok(())
 }
 
 /// The subset, and a random one of the same size where it is chosen by hardness: what `race` trains on, and its control.
 fn selections(config: &ExperimentConfig, data: &Dataset, scores: Option<&Scores>) -> Result<Vec<Selection>> {
-    let train = data_fraction(&train_validation_split(data).0, config.p_data)?;
+    let train = data_fraction(&train_validation_split(data).0, config.p_data).map_err(as_asked)?;
     let labels = config.balanced.then_some(data.train.labels.as_slice());
-    let mut out = vec![("subset", select(config.subset, &train, labels, scores, config.seed, 0)?)];
+    let mut out = vec![("subset", select(config.subset, &train, labels, scores, config.seed, 0).map_err(as_asked)?)];
     if config.subset.needs_scores() {
         out.push(("control", select(Subset::Random(config.subset.fraction()), &train, labels, None, config.seed, 0)?));
     }
@@ -170,7 +175,7 @@ enum Kind {
 }
 
 fn kind(path: &Path) -> Result<Kind> {
-    match path.extension().and_then(|e| e.to_str()) {
+    match path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
         // A stream is one table.
         None if path == Path::new("-") => Ok(Kind::Csv),
         Some("csv") => Ok(Kind::Csv),

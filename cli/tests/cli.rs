@@ -226,7 +226,7 @@ fn a_state_dict_of_another_network_is_refused_by_name() {
     several.push(("bn1.num_batches_tracked", &[]));
     std::fs::write(&source, pth(&several)).unwrap();
     let message = stderr(&sparring(&["import", &source, "--model", "tiny", "--out", &out]));
-    for part in ["missing conv1.weight", "not in the network: extra.weight;", "misshapen 'conv2.weight'"] {
+    for part in ["missing conv1.weight", "not in the network: module.extra.weight;", "misshapen 'conv2.weight'"] {
         assert!(message.contains(part), "{part}: {message}");
     }
     std::fs::write(&source, &pth(&TINY)[..3000]).unwrap();

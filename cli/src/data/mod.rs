@@ -26,6 +26,7 @@ use sparring_core::data::{Dataset, Skipped, builtin, chunks};
 use crate::args::Usage;
 use crate::output::{no_stream, try_folder};
 use crate::places::data_folder;
+use crate::{stdout, text};
 use fetch::{Fetcher, Interrupted, Kind, Provider};
 use store::{Store, Stored, megabytes, write_atomic};
 
@@ -146,22 +147,21 @@ pub fn run(command: &DataCommand, json: bool) -> Result<()> {
         }
         DataCommand::Bench { from, seconds } => {
             let numbers =
-                bench::bench(from.as_deref(), *seconds, |line| if json { say(format_args!("{line}")) } else { println!("{line}") })?;
+                bench::bench(from.as_deref(), *seconds, |line| if json { say(format_args!("{line}")) } else { stdout::line(line) })?;
             if json {
-                println!("{numbers:#}");
+                stdout::line(format_args!("{numbers:#}"));
             }
             return Ok(());
         }
     };
-    let mut out = io::stdout().lock();
     if json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&statuses)?)?;
+        stdout::line(serde_json::to_string_pretty(&statuses)?);
         return Ok(());
     }
     for s in statuses {
-        writeln!(out, "{:<15}  {:<9}  {}  {}", s.dataset, s.state, s.place, s.found)?;
+        stdout::line(text::line(&format!("{:<15}  {:<9}  {}  {}", s.dataset, s.state, s.place, s.found)));
         for skipped in s.skipped {
-            writeln!(out, "{:<15}  left out   {skipped}", "")?;
+            stdout::line(text::line(&format!("{:<15}  left out   {skipped}", "")));
         }
     }
     Ok(())
@@ -401,7 +401,7 @@ impl Drop for Pace {
 }
 
 fn say(line: std::fmt::Arguments<'_>) {
-    eprintln!("data: {line}");
+    let _ = writeln!(io::stderr(), "data: {}", text::message(&line.to_string()));
 }
 
 #[cfg(test)]

@@ -72,8 +72,9 @@ pub fn fit(wanted: &Wanted<'_>, mut tensors: Tensors, unread: &BTreeMap<String, 
     attempts.sort_by_key(Attempt::faults);
     let perfect = attempts.iter().take_while(|a| a.faults() == 0).count();
     if perfect == 0 {
-        // The one with the most names that are known, then with the fewest faults.
-        let Some(nearest) = attempts.iter().rev().max_by_key(|a| a.named.len()) else { bail!("no tensors") };
+        // The one with the most names that are known, then with the fewest faults; where none is known, of the whole file.
+        let rank = |a: &&Attempt| (a.named.len(), a.prefix.is_empty());
+        let Some(nearest) = attempts.iter().rev().max_by_key(rank) else { bail!("no tensors") };
         bail!("{}", explained(wanted, nearest, &tensors, unread));
     }
     attempts.truncate(perfect);
@@ -198,8 +199,8 @@ fn explained(wanted: &Wanted<'_>, nearest: &Attempt, tensors: &Tensors, unread: 
     }
     for name in &nearest.unexpected {
         if let Some(tensor) = tensors.get(name) {
-            let rest = name.strip_prefix(nearest.prefix.as_str()).unwrap_or(name);
-            state.tensors.insert(rest.to_owned(), tensor.clone());
+            // By its name in the file, so that whoever looks there finds it.
+            state.tensors.insert(name.clone(), tensor.clone());
         }
     }
     let tensors_text = differences(&nearest.graph, &state).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use sparring_core::ExperimentConfig;
 use sparring_core::config::{Method, Start};
 use sparring_core::formats::{self, StateDict};
@@ -15,6 +15,7 @@ use sparring_core::net::zoo::Architecture;
 use sparring_core::train::parent::{Parents, needed, parent_config};
 
 use super::{RaceArgs, Role, Samples, perform};
+use crate::args::Usage;
 use crate::console::Console;
 use crate::import::read_checkpoint;
 use crate::rundir::{self, Found};
@@ -41,7 +42,8 @@ pub fn find(
 }
 
 fn given(console: Console, config: &ExperimentConfig) -> Result<StateDict> {
-    let path = Path::new(&config.parent);
+    let path =
+        &rundir::parent(&config.parent).map_err(|no| if no.damaged { Error::new(no) } else { Usage(format!("--parent: {no}")).into() })?;
     let (state, architecture, theirs) = read_checkpoint(path).context("the parent")?;
     if architecture != config.architecture() {
         let words = |architecture: Architecture| {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::names::{named_enum, serde_as_text};
+use crate::names::{bare, named_enum, serde_as_text};
 use crate::platform::parse_f64;
 use crate::sparse::{Grow, Prune, Redistribution};
 
@@ -305,10 +305,10 @@ impl FromStr for LearnerConfig {
         let head = parts.next().unwrap_or_default();
         let (method, density) = head.split_once('@').map_or((head, None), |(m, d)| (m, Some(d)));
         // Names of the paper's code.
-        let method: Method = match method {
+        let method: Method = match bare(method).as_str() {
             "finetune" => Method::Omp,
             "fix" => Method::Static,
-            name => name.parse()?,
+            _ => method.parse()?,
         };
         let mut learner = Self::new(method, if method == Method::Dense { 1.0 } else { 0.2 });
         if let Some(text) = density {
@@ -322,7 +322,8 @@ impl FromStr for LearnerConfig {
             Dynamics::Static | Dynamics::Gradual => (None, None),
         };
         for part in parts {
-            match part.split_once('=') {
+            let choice = part.split_once('=').map(|(what, name)| (bare(what), name));
+            match choice.as_ref().map(|(what, name)| (what.as_str(), *name)) {
                 Some(("prune", name)) => learner.prune = unless_default(name.parse()?, prune),
                 Some(("grow", name)) => learner.grow = unless_default(name.parse()?, grow),
                 Some(("redistribute", name)) => learner.redistribution = name.parse()?,
@@ -374,7 +375,8 @@ mod tests {
         }
         assert_eq!(parsed("set@0.2+erk+sparse+prune=set+grow=random+redistribute=none"), LearnerConfig::new(Method::Set, 0.2));
         assert_eq!(parsed("rigl"), LearnerConfig::new(Method::RigL, 0.2));
-        assert_eq!(parsed("finetune@0.3").method, Method::Omp);
+        assert_eq!(parsed("Fine-Tune@0.3").method, Method::Omp);
+        assert_eq!(parsed("SET@0.2+Prune=Taylor+GROW=Random_Unfired"), parsed("set@0.2+prune=taylor+grow=random-unfired"));
         assert_eq!(parsed("pre_erk@0.3").method, Method::PreErk);
         assert_eq!(parsed("omp@0.3+half_pre").allocation, Some(Allocation::HalfPre));
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::{Corruption, Severity};
 use crate::error::{Error, ErrorKind, Result};
-use crate::names::serde_as_text;
+use crate::names::{bare, serde_as_text};
 
 /// A set of corruptions: `none`, names separated by commas, `standard` (the fifteen), `all` (the nineteen).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl fmt::Display for CorruptionSet {
 impl FromStr for CorruptionSet {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
-        match text {
+        match bare(text.trim()).as_str() {
             "none" | "" => return Ok(Self::NONE),
             "standard" => return Ok(Self::STANDARD),
             "all" => return Ok(Self::ALL),
@@ -91,7 +91,7 @@ impl fmt::Display for Severities {
 impl FromStr for Severities {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
-        if text == "mixed" {
+        if bare(text) == "mixed" {
             return Ok(Self::Mixed);
         }
         let number = text.parse().ok().and_then(|n| Severity::new(n).ok());
@@ -118,6 +118,10 @@ mod tests {
         assert_eq!(CorruptionSet::ALL.iter().count(), 19);
         assert!(!CorruptionSet::STANDARD.iter().any(|k| k == Corruption::Spatter));
         assert!("snow,sleet".parse::<CorruptionSet>().unwrap_err().to_string().contains("standard, all"));
+        for (text, set) in [("STANDARD", CorruptionSet::STANDARD), ("All", CorruptionSet::ALL), ("None", CorruptionSet::NONE)] {
+            assert_eq!(text.parse::<CorruptionSet>().unwrap(), set, "{text}");
+        }
+        assert_eq!("Mixed".parse::<Severities>().unwrap(), Severities::Mixed);
         for text in ["1", "5", "mixed"] {
             assert_eq!(text.parse::<Severities>().unwrap().to_string(), text);
         }

@@ -2,7 +2,6 @@
 
 pub mod fast;
 pub mod index;
-pub mod made;
 pub mod plain;
 
 use super::lent::Lent;

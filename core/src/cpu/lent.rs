@@ -2,7 +2,7 @@
 //!
 //! Names and lengths come from the op's contract, so a kernel gets exactly the words that it may touch.
 
-use super::conv::made::{Made, Written};
+use super::made::{Made, Written};
 use super::{CpuDevice, Real, Slot, wrong};
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Op};

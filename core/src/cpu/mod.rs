@@ -12,6 +12,7 @@ mod conv;
 mod elementwise;
 mod lent;
 mod loss;
+mod made;
 mod optim;
 mod pieces;
 mod pool;
@@ -30,8 +31,8 @@ use crate::error::{Error, Result};
 use crate::ops::{BufferId, Contract, Dtype, Held, Op, StepParams, with_op};
 use crate::platform;
 use aligned::{Aligned, Word};
-use conv::made::{Made, Written};
 use lent::Lent;
+use made::{Made, Written};
 
 /// How an op is computed here.
 trait Run<T>: Contract {

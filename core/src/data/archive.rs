@@ -3,10 +3,10 @@
 //! Nothing is ever written to a path that an archive names, so no entry can leave a folder. What is too large is refused by
 //! its declared size before it is read, and what lies about its size when it passes its bound.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::ops::RangeInclusive;
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use sha2::Digest;
 
 use super::hex;
@@ -26,7 +26,76 @@ pub(super) fn decompressed<'r>(file: &str, mut reader: impl Read + 'r) -> Result
     reader.by_ref().take(2).read_to_end(&mut start).map_err(|e| Error::format(file, WHOLE, e))?;
     let compressed = start == [0x1f, 0x8b];
     let whole = io::Cursor::new(start).chain(reader);
-    Ok(if compressed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
+    Ok(if compressed { Box::new(Members { member: Some(GzDecoder::new(BufReader::new(whole))) }) } else { Box::new(whole) })
+}
+
+/// A gzip file: its members one after the other. Zeros after one are passed over, as gzip does: they fill a block of a tape or a disk.
+struct Members<R> {
+    /// `None` at the end.
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let n = member.read(buffer)?;
+            if n > 0 || buffer.is_empty() {
+                return Ok(n);
+            }
+            let Some(mut rest) = self.member.take().map(GzDecoder::into_inner) else { break };
+            let more = loop {
+                let ahead = rest.fill_buf()?;
+                let zeros = ahead.iter().take_while(|byte| **byte == 0).count();
+                let (ended, more) = (ahead.is_empty(), zeros < ahead.len());
+                rest.consume(zeros);
+                if ended || more {
+                    break more;
+                }
+            };
+            if more {
+                self.member = Some(GzDecoder::new(rest));
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// What a reader says is wrong. Of a damaged header the tar reader shows the bytes, which say nothing.
+fn said(error: &io::Error) -> String {
+    let text = error.to_string();
+    let binary = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    match text.split_once(": ") {
+        Some((what, bytes)) if bytes.contains(binary) => what.to_owned(),
+        _ => text,
+    }
+}
+
+/// The first files of an archive by name, to say what it has inside where it is not what it should be.
+#[derive(Debug, Default)]
+pub(super) struct Inside {
+    names: Vec<String>,
+    files: usize,
+}
+
+/// So many names of files are said, each in so many characters.
+const SHOWN: (usize, usize) = (5, 80);
+
+impl Inside {
+    fn add(&mut self, path: &str) {
+        self.files += 1;
+        if self.names.len() < SHOWN.0 {
+            let cut = if path.chars().count() > SHOWN.1 { "…" } else { "" };
+            self.names.push(path.chars().take(SHOWN.1).chain(cut.chars()).collect());
+        }
+    }
+    /// What was not found, and what is there instead.
+    pub(super) fn without(&self, missing: &str) -> String {
+        let others = if self.files > self.names.len() { format!(" and {} more", self.files - self.names.len()) } else { String::new() };
+        match self.names.as_slice() {
+            [] => format!("no {missing}"),
+            names => format!("no {missing}; inside are {}{others}", names.join(", ")),
+        }
+    }
 }
 
 /// A file of an archive or folder, compared with the sizes it may have.
@@ -66,7 +135,7 @@ pub(super) fn visit_folder<P>(
 
 /// Visits the files of a tar archive (already decompressed) that `wanted` knows, with the sizes it allows them.
 ///
-/// `total` bounds the whole content; `what` ("CIFAR-10") is what the archive should be.
+/// `total` bounds the whole content; `what` ("CIFAR-10") is what the archive should be. Gives what is inside, by name.
 ///
 /// # Errors
 /// `Format` naming `file` and the entry where the archive is damaged, too large, or an entry's size is not allowed; and what
@@ -78,9 +147,9 @@ pub(super) fn visit_tar<P>(
     total: u64,
     wanted: impl Fn(&str) -> Option<(P, RangeInclusive<u64>)>,
     mut take: impl FnMut(&str, P, &[u8]) -> Result<()>,
-) -> Result<()> {
-    let broken = |e: io::Error| Error::format(file, WHOLE, e);
-    let mut other = 0u64;
+) -> Result<Inside> {
+    let broken = |e: io::Error| Error::format(file, WHOLE, said(&e));
+    let (mut other, mut inside) = (0u64, Inside::default());
     let mut archive = tar::Archive::new(Bounded { inner: reader, left: total, limit: total, what });
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
@@ -91,6 +160,7 @@ pub(super) fn visit_tar<P>(
         // As `tar -C FOLDER .` has it.
         let path = path.trim_start_matches("./");
         let size = entry.size();
+        inside.add(path);
         let Some((part, sizes)) = wanted(path) else {
             other = other.saturating_add(size);
             if other > MAX_OTHER {
@@ -109,7 +179,7 @@ pub(super) fn visit_tar<P>(
     }
     // The checksum of the gzip stream stands at its end.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(broken)?;
-    Ok(())
+    Ok(inside)
 }
 
 /// A reader that fails beyond a known size: no archive can fill the memory.

@@ -92,7 +92,7 @@ impl Form {
         let paths = names.flat_map(|name| [format!("{BINARY}/{name}.bin"), format!("{PYTHON}/{name}")]);
         let mut assembly = Assembly::new(self);
         archive::visit_folder(folder, paths, read, |path| self.wanted(path), |name, entry, bytes| assembly.add(name, entry, bytes))?;
-        let dataset = assembly.finish(folder)?;
+        let dataset = assembly.finish(folder, &archive::Inside::default())?;
         self.check_pixels(folder, &dataset)?;
         Ok(dataset)
     }
@@ -103,7 +103,7 @@ impl Form {
     /// As [`Self::from_archive`].
     pub fn from_tar(&self, file: &str, reader: impl Read) -> Result<Dataset> {
         let mut assembly = Assembly::new(self);
-        archive::visit_tar(
+        let inside = archive::visit_tar(
             file,
             reader,
             "CIFAR-10",
@@ -111,7 +111,7 @@ impl Form {
             |path| self.wanted(path),
             |name, entry, bytes| assembly.add(name, entry, bytes),
         )?;
-        let dataset = assembly.finish(file)?;
+        let dataset = assembly.finish(file, &inside)?;
         self.check_pixels(file, &dataset)?;
         Ok(dataset)
     }
@@ -323,15 +323,17 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    fn finish(self, file: &str) -> Result<Dataset> {
+    fn finish(self, file: &str, inside: &archive::Inside) -> Result<Dataset> {
         if let Some(batch) = self.batches.iter().position(|present| !present) {
             let name = self.form.batch_name(batch);
-            let expected = format!("CIFAR-10: data_batch_1 to data_batch_{} and test_batch", self.form.train_batches);
-            return Err(Error::format(file, expected, format!("no {name}")));
+            let last = self.form.train_batches;
+            let expected =
+                format!("CIFAR-10: data_batch_1 to data_batch_{last} and test_batch in {PYTHON}, or with the ending .bin in {BINARY}");
+            return Err(Error::format(file, expected, inside.without(&name)));
         }
         for (present, name) in self.labels.iter().zip(["train_lables.json", "test_lables.json"]) {
             if self.sheets && !present {
-                return Err(Error::format(file, "labels beside the images", format!("no {name}")));
+                return Err(Error::format(file, "labels beside the images", inside.without(name)));
             }
         }
         let [train, test] = self.images;

@@ -104,8 +104,8 @@ pub fn from_archive(file: &str, reader: impl Read) -> Result<(Dataset, Groups)> 
     let total = largest_pickle(0) + largest_pickle(1) + (4 << 20);
     let mut parts = Parts::default();
     let reader = archive::decompressed(file, reader)?;
-    archive::visit_tar(file, reader, WHAT, total, entry, |name, entry, bytes| parts.add(name, entry, bytes))?;
-    parts.finish(file)
+    let inside = archive::visit_tar(file, reader, WHAT, total, entry, |name, entry, bytes| parts.add(name, entry, bytes))?;
+    parts.finish(file, &inside)
 }
 
 /// Reads what an archive unpacks to.
@@ -116,7 +116,7 @@ pub fn from_folder(folder: &str, read: ReadFile<'_>) -> Result<(Dataset, Groups)
     let mut parts = Parts::default();
     let paths = PATHS.iter().map(|path| (*path).to_owned());
     archive::visit_folder(folder, paths, read, entry, |name, entry, bytes| parts.add(name, entry, bytes))?;
-    parts.finish(folder)
+    parts.finish(folder, &archive::Inside::default())
 }
 
 /// Files as they arrive, in any order.
@@ -156,11 +156,23 @@ impl Parts {
         }
     }
 
-    fn finish(self, file: &str) -> Result<(Dataset, Groups)> {
+    fn finish(self, file: &str, inside: &archive::Inside) -> Result<(Dataset, Groups)> {
+        let nothing = self.images.iter().all(Option::is_none) && self.names.iter().all(Option::is_none);
         let Self { images: [train, test], names: [fine, coarse], groups, python } = self;
         let missing = |binary: &str, pickled: &str| {
-            let expected = if python { "train, test and meta" } else { "train.bin, test.bin and both files of label names" };
-            Error::format(file, format!("{WHAT}: {expected}"), format!("no {}", if python { pickled } else { binary }))
+            let (python_form, binary_form) = ("train, test and meta", "train.bin, test.bin and both files of label names");
+            let [binary_folder, python_folder] = FOLDERS;
+            let expected = match (nothing, python) {
+                (true, _) => format!("{python_form} in {python_folder}, or {binary_form} in {binary_folder}"),
+                (false, true) => python_form.to_owned(),
+                (false, false) => binary_form.to_owned(),
+            };
+            let absent = match (nothing, python) {
+                (true, _) => "such file",
+                (false, true) => pickled,
+                (false, false) => binary,
+            };
+            Error::format(file, format!("{WHAT}: {expected}"), inside.without(absent))
         };
         let (mean, std) = Normalization::Cifar100.mean_std();
         let dataset = Dataset {
@@ -265,6 +277,18 @@ mod tests {
         assert_eq!((coarse.name.as_str(), &coarse.train.bytes), ("cifar100-coarse", &fine.train.bytes));
     }
 
+    #[test]
+    fn an_archive_of_other_paths_says_what_is_inside_and_names_both_forms() {
+        for prefix in ["data/", "/home/me/", ""] {
+            let names: Vec<String> = ["train", "test", "meta"].iter().map(|name| format!("{prefix}{name}")).collect();
+            let message = error(&names.iter().map(|name| (name.as_str(), vec![1])).collect::<Vec<_>>());
+            for part in ["train, test and meta in cifar-100-python", "train.bin, test.bin", "in cifar-100-binary", "no such file"] {
+                assert!(message.contains(part), "{part}: {message}");
+            }
+            assert!(message.ends_with(&format!("inside are {}", names.join(", "))), "{message}");
+        }
+    }
+
     /// The same as Python pickles it.
     fn pickled() -> Vec<(&'static str, Vec<u8>)> {
         let text = |out: &mut Vec<u8>, text: &str| {
@@ -318,7 +342,11 @@ mod tests {
         for (i, name) in ["train", "test", "meta"].iter().enumerate() {
             let mut all = pickled();
             all.remove(i);
-            assert!(error(&all).ends_with(&format!("expected CIFAR-100: train, test and meta, found no {name}")), "{}", error(&all));
+            assert!(
+                error(&all).contains(&format!("expected CIFAR-100: train, test and meta, found no {name}; inside are cifar-100-python/")),
+                "{}",
+                error(&all)
+            );
         }
         let mut other = pickled();
         let at = other[0].1.windows(3).position(|w| w == [b'(', b'K', 19]).unwrap();
@@ -338,7 +366,7 @@ mod tests {
         for (i, name) in ["train.bin", "test.bin", "fine_label_names.txt", "coarse_label_names.txt"].iter().enumerate() {
             let mut all = parts();
             all.remove(i);
-            assert!(error(&all).ends_with(&format!("found no {name}")), "{name}");
+            assert!(error(&all).contains(&format!("found no {name}; inside are cifar-100-")), "{name}");
             let mut twice = parts();
             twice.push(twice[i].clone());
             assert!(error(&twice).ends_with("expected this entry once, found it a second time"), "{name}");

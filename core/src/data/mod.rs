@@ -97,7 +97,25 @@ impl Dataset {
     pub fn image_bytes(&self) -> usize {
         self.extent.0 * self.extent.1 * self.extent.2
     }
+
+    /// A sentence on the classes of which these training samples have no image, where there are such: nobody who trains on them can
+    /// come to know those. `whose`: what the samples are of.
+    pub fn missing_classes(&self, whose: &str, samples: &[u32]) -> Option<String> {
+        let mut there = vec![false; self.classes.len()];
+        for label in samples.iter().filter_map(|sample| self.train.labels.get(*sample as usize)) {
+            if let Some(there) = there.get_mut(usize::from(*label)) {
+                *there = true;
+            }
+        }
+        let missing: Vec<&str> = self.classes.iter().zip(&there).filter(|(_, there)| !**there).map(|(name, _)| &**name).collect();
+        let named = &missing[..missing.len().min(SHOWN_CLASSES)];
+        let others = if missing.len() > named.len() { format!(" and {} more", missing.len() - named.len()) } else { String::new() };
+        (!named.is_empty()).then(|| format!("the training samples of {whose} have no image of {}{others}", named.join(", ")))
+    }
 }
+
+/// Of the classes that samples lack a warning names so many.
+const SHOWN_CLASSES: usize = 5;
 
 /// Random changes that leave an image's label true, beyond the random crop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

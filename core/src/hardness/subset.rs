@@ -8,7 +8,7 @@ use std::str::FromStr;
 use super::{Column, Part, ScoreName, Scores};
 use crate::argsort::{argsort, ascending};
 use crate::error::{Error, Result};
-use crate::names::serde_as_text;
+use crate::names::{bare, serde_as_text};
 use crate::platform::parse_f64;
 use crate::rng::{Purpose, Stream};
 
@@ -80,7 +80,7 @@ impl FromStr for Subset {
     fn from_str(s: &str) -> Result<Self> {
         let (name, fraction) = s.split_once(':').map_or((s, None), |(a, b)| (a, Some(b)));
         let fraction = match fraction {
-            None if name != "all" => {
+            None if bare(name) != "all" => {
                 let example = format!("{name}:0.5");
                 return match example.parse::<Self>() {
                     Ok(_) => Err(Error::config(format!(
@@ -95,10 +95,10 @@ impl FromStr for Subset {
             })?,
         };
         let ranked = || {
-            let (score, part) = name.rsplit_once('-')?;
+            let (score, part) = name.rsplit_once(['-', '_'])?;
             Some(Self::Ranked { score: score.parse().ok()?, part: part.parse().ok()?, fraction })
         };
-        match name {
+        match bare(name).as_str() {
             "all" => Ok(Self::All),
             "random" => Ok(Self::Random(fraction)),
             _ => ranked().ok_or_else(|| {
@@ -273,6 +273,16 @@ mod tests {
         assert!(random(1).iter().all(|i| kept.contains(i)) && random(1) != random(2));
         assert!(data_fraction(&train, 0.0001).unwrap_err().to_string().contains("p_data 0.0001 keeps 0 of 1000"));
         assert!(data_fraction(&train, f64::NAN).is_err() && data_fraction(&train, 1.5).is_err());
+    }
+
+    #[test]
+    fn subsets_are_understood_as_people_write_them() {
+        for (text, subset) in
+            [("ALL", "all"), ("Random:0.5", "random:0.5"), ("el2n_hard:0.5", "el2n-hard:0.5"), ("EL2N_Norm_Easy:0.1", "el2n-norm-easy:0.1")]
+        {
+            assert_eq!(text.parse::<Subset>().unwrap().to_string(), subset, "{text}");
+        }
+        assert!("Random".parse::<Subset>().unwrap_err().to_string().contains("such as Random:0.5"));
     }
 
     #[test]

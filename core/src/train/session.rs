@@ -32,8 +32,6 @@ use steer::Steering;
 
 /// Device work aimed at in one call of `advance`, milliseconds.
 const SLICE_MS: f64 = 100.0;
-/// Of the classes that a subset lacks a warning names so many.
-const SHOWN_CLASSES: usize = 5;
 
 /// A learner at its best.
 #[derive(Clone, Debug)]
@@ -261,17 +259,7 @@ impl Session {
     fn missing_classes(&self) -> Vec<String> {
         let mut out: Vec<String> = Vec::new();
         for learner in &self.learners {
-            let mut there = vec![false; self.data.classes.len()];
-            for &sample in learner.training_samples().iter() {
-                there[usize::from(self.data.train.labels[sample as usize])] = true;
-            }
-            let missing: Vec<&str> = self.data.classes.iter().zip(&there).filter(|(_, there)| !**there).map(|(name, _)| &**name).collect();
-            let named = &missing[..missing.len().min(SHOWN_CLASSES)];
-            if named.is_empty() {
-                continue;
-            }
-            let others = if missing.len() > named.len() { format!(" and {} more", missing.len() - named.len()) } else { String::new() };
-            let text = format!("the training samples of {} have no image of {}{others}", learner.subset, named.join(", "));
+            let Some(text) = self.data.missing_classes(&learner.subset.to_string(), &learner.training_samples()) else { continue };
             if !out.contains(&text) {
                 out.push(text);
             }

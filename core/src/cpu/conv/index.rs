@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::fast::Structure;
-use super::made::{Key, Made, Written};
 use crate::cpu::lent::IndexBuffer;
+use crate::cpu::made::{Kept, Key, Made, Written};
 use crate::error::{Error, Result};
 use crate::ops::ConvShape;
 
@@ -61,9 +60,9 @@ impl<'a> Csr<'a> {
         }
         Ok(Self { position: Some(position), written, ..csr })
     }
-    /// The structure of a product of this geometry and number ([`Key::product`]), made where none is kept.
-    pub fn structure(&self, shape: ConvShape, product: usize, make: impl FnOnce() -> Structure) -> Arc<Structure> {
-        self.made.structure(Key { shape, product, written: self.written }, make)
+    /// What is kept with the index for a product of this geometry and number ([`Key::product`]), made where nothing is.
+    pub fn kept<K: Kept>(&self, shape: ConvShape, product: usize, make: impl FnOnce() -> K) -> Arc<K> {
+        self.made.get(Key { shape, product, written: self.written }, make)
     }
     /// Entries of a row.
     pub fn row(&self, row: usize) -> impl Iterator<Item = Entry> + 'a {

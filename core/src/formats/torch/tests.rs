@@ -202,6 +202,20 @@ fn what_is_no_tensor_stays_opaque() {
 }
 
 #[test]
+fn a_dictionary_of_arrays_says_how_to_make_tensors_of_them() {
+    let array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R";
+    let said = |p: &mut Pickler| read(&zip_with(&[("x/data.pkl", &p.done())]), "t.pth").unwrap_err().to_string();
+    let mut p = Pickler::new();
+    p.op(b"}").text("state_dict").op(b"}(").text("conv1.weight").op(array).text("conv1.bias").op(array).op(b"us");
+    let message = said(&mut p);
+    assert!(message.contains("NumPy arrays (keys: state_dict)") && message.contains("torch.from_numpy(array)"), "{message}");
+    // One array among other things, such as a generator's state.
+    let mut p = Pickler::new();
+    p.op(b"}(").text("epoch").op(b"K\x03").text("lr").op(b"K\x03").text("noise").op(array).op(b"u");
+    assert!(said(&mut p).contains("a dictionary without tensors (keys: epoch, lr, noise)"));
+}
+
+#[test]
 fn tensors_of_every_form_are_gathered() {
     let values = |state: Result<StateDict>| state.unwrap().tensors["w"].clone();
     // The storage is 1 4 2 5 3 6.

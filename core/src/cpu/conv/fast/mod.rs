@@ -16,7 +16,7 @@ use super::{Forward, InputGrad, WeightGrad};
 use crate::platform::parallel::{Shared, chunks_mut};
 use lattice::{Lattice, Tiling};
 use product::{Product, Strides};
-pub use structure::Structure;
+use structure::Structure;
 
 /// Numbers of products among the structures of an index: the gradient of the weights walks the same one as the forward product.
 const FORWARD: usize = 0;
@@ -32,7 +32,7 @@ pub fn forward(index: Index<'_>, args: Forward<'_, f32>) {
     match index {
         Index::Dense => product::dense(&product, weight, strides, &Shared::new(y)),
         Index::Sparse(csr) => {
-            let structure = csr.structure(shape, FORWARD, || Structure::new(&lattice, csr, shape.c_out));
+            let structure = csr.kept(shape, FORWARD, || Structure::new(&lattice, csr, shape.c_out));
             product::sparse(&product, weight, &structure, &Shared::new(y));
         }
     }
@@ -53,7 +53,7 @@ pub fn input_grad(index: Index<'_>, args: InputGrad<'_, f32>) {
         match index {
             Index::Dense => product::dense(&product, weight, strides, &dx),
             Index::Sparse(csr) => {
-                let structure = csr.structure(shape, INPUT_GRAD + class, || Structure::new(lattice, csr, shape.c_in));
+                let structure = csr.kept(shape, INPUT_GRAD + class, || Structure::new(lattice, csr, shape.c_in));
                 product::sparse(&product, weight, &structure, &dx);
             }
         }
@@ -67,7 +67,7 @@ pub fn weight_grad(index: Index<'_>, args: WeightGrad<'_, f32>) {
     match index {
         Index::Dense => sampled::dense(&lattice, x, dy, shape.c_out, dw),
         Index::Sparse(csr) => {
-            let structure = csr.structure(shape, FORWARD, || Structure::new(&lattice, csr, shape.c_out));
+            let structure = csr.kept(shape, FORWARD, || Structure::new(&lattice, csr, shape.c_out));
             sampled::sparse(&lattice, x, dy, &structure, shape.c_out, dw);
         }
     }

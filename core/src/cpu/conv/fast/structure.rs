@@ -8,6 +8,7 @@ use pulp::{Simd, WithSimd};
 use super::lattice::{Lattice, Tiling};
 use super::product::SPARSE_VECTORS;
 use crate::cpu::conv::index::Csr;
+use crate::cpu::made::Kept;
 
 /// Mean entries of a list from which a group of channels of its own pays.
 const GROUP_ENTRIES: usize = 8;
@@ -83,9 +84,10 @@ impl Structure {
         let range = self.starts[at] as usize..self.starts[at + 1] as usize;
         (range.clone(), &self.offsets[turn][range])
     }
+}
 
-    /// Bytes that it takes.
-    pub fn bytes(&self) -> usize {
+impl Kept for Structure {
+    fn bytes(&self) -> usize {
         4 * (self.starts.len() + self.positions.len() * (1 + self.offsets.len()))
     }
 }

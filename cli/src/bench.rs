@@ -67,7 +67,7 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
     }
     let pytorch = match &args.pytorch {
         Some(python) => {
-            console.say(format_args!("pytorch   {} on {} layers and ResNet-20 steps", python.display(), layers.len()));
+            console.say(format_args!("pytorch   {} on {} layers and whole steps", python.display(), layers.len()));
             Some(pytorch(python, args, &layers)?)
         }
         None => None,
@@ -76,7 +76,7 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
     for choice in devices {
         let mut result = measure_device(console, args, choice, &layers)?;
         if let Some(pytorch) = &pytorch {
-            compare(console, &layers, &mut result, pytorch);
+            compare(console, args, &layers, &mut result, pytorch);
         }
         let name = result["device"]["name"].as_str().unwrap_or("device");
         let path = args.out.clone().unwrap_or_else(|| format!("docs/benchmarks/{}-{}.json", clock::today(), slug(name)).into());
@@ -176,14 +176,18 @@ fn measure_device(console: Console, args: &BenchArgs, choice: DeviceChoice, laye
     }))
 }
 
+/// The networks whose steps are measured.
+fn models(args: &BenchArgs) -> &'static [Model] {
+    if args.quick { &[Model::ResNet20] } else { &[Model::ResNet20, Model::ResNet18] }
+}
+
 /// Whole steps at uniform density, and with activations computed twice: milliseconds, how much of the possible speed-up was
 /// reached, and memory.
 fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effort) -> Result<Vec<Value>> {
     let batch = args.batch.unwrap_or(128);
-    let models: &[Model] = if args.quick { &[Model::ResNet20] } else { &[Model::ResNet20, Model::ResNet18] };
     let effort = Effort { repeats: (3, 30), ..effort };
     let (mut rows, mut out) = (Vec::new(), Vec::new());
-    for &model in models {
+    for &model in models(args) {
         let mut dense: Option<measure::Step> = None;
         let densities = std::iter::once(None).chain(DENSITIES.map(Some)).map(|density| (density, false));
         for (density, recompute) in densities.chain([(None, true), (Some(0.1), true)]) {
@@ -222,9 +226,8 @@ fn floors(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effo
         roof.flops_per_second / 1e9
     ));
     let effort = Effort { seconds: 0.0, repeats: (3, 3) };
-    let models: &[Model] = if args.quick { &[Model::ResNet20] } else { &[Model::ResNet20, Model::ResNet18] };
     let mut steps = Vec::new();
-    for &model in models {
+    for &model in models(args) {
         for density in [None, Some(0.1)] {
             let ops = pollster::block_on(measure::ops(open(choice)?, model, batch, density, roof, effort))
                 .with_context(|| format!("the ops of a step of {model}"))?;
@@ -272,6 +275,7 @@ fn updates(console: Console, args: &BenchArgs, choice: DeviceChoice) -> Result<V
 fn pytorch(python: &PathBuf, args: &BenchArgs, layers: &[Layer]) -> Result<Value> {
     let shape = |s: &ConvShape| json!({ "n": s.n, "c_in": s.c_in, "h_in": s.h_in, "w_in": s.w_in, "c_out": s.c_out, "kh": s.kh, "kw": s.kw, "stride": s.stride, "pad": s.pad });
     let job = json!({
+        "models": models(args).iter().map(ToString::to_string).collect::<Vec<_>>(),
         "layers": layers.iter().map(|l| shape(&l.shape)).collect::<Vec<_>>(),
         "batch": args.batch.unwrap_or(128), "density": 0.1, "seconds": if args.quick { 0.2 } else { 0.5 }, "threads": 0,
     });
@@ -293,7 +297,7 @@ fn pytorch(python: &PathBuf, args: &BenchArgs, layers: &[Layer]) -> Result<Value
 }
 
 /// Our times beside PyTorch's best layout.
-fn compare(console: Console, layers: &[Layer], result: &mut Value, pytorch: &Value) {
+fn compare(console: Console, args: &BenchArgs, layers: &[Layer], result: &mut Value, pytorch: &Value) {
     let best = |times: &Value, key: &str| {
         ["nchw", "channels_last"].iter().filter_map(|form| times[*form][key].as_f64()).fold(f64::INFINITY, f64::min)
     };
@@ -319,21 +323,29 @@ fn compare(console: Console, layers: &[Layer], result: &mut Value, pytorch: &Val
         }
     }
     console.table(&["layer", "direction", "PyTorch ms", "dense ms", "0.1 ms", "PyTorch/dense", "PyTorch/0.1"], &rows);
-    let step = &pytorch["resnet20_step"];
-    let (dense, masked) = (best(step, "dense"), best(step, "masked"));
-    let at = |density: f64| {
-        let steps = result["steps"].as_array().into_iter().flatten();
-        steps
-            .filter(|s| s["model"] == "resnet20" && s["density"] == density && s["recompute"] == false)
-            .find_map(|s| s["ms"].as_f64())
-            .unwrap_or(f64::NAN)
-    };
-    console.say(format_args!(
-        "ResNet-20 step: PyTorch dense {dense:.1} ms, masked {masked:.1} ms; ours dense {:.1} ms, at 0.1 {:.1} ms ({:.0}% of masked)\n",
-        at(1.0),
-        at(0.1),
-        100.0 * at(0.1) / masked
-    ));
+    let mut rows = Vec::new();
+    for model in models(args) {
+        let name = model.to_string();
+        let step = &pytorch["steps"][&name];
+        let (dense, masked) = (best(step, "dense"), best(step, "masked"));
+        for ours in result["steps"].as_array().into_iter().flatten() {
+            if let Some(ms) = ours["ms"].as_f64().filter(|_| ours["model"] == name.as_str() && ours["recompute"] == false) {
+                let sparse = ours["sparse"] == true;
+                let (theirs, beside) = if sparse { ("masked", masked) } else { ("dense", dense) };
+                let density = if sparse { ours["density"].to_string() } else { "dense".into() };
+                let cells = [
+                    format!("{model} step"),
+                    density,
+                    format!("{ms:.1}"),
+                    theirs.into(),
+                    format!("{beside:.1}"),
+                    format!("{:.2}", ms / beside),
+                ];
+                rows.push(cells.to_vec());
+            }
+        }
+    }
+    console.table(&["step", "density", "ms", "PyTorch", "ms", "ours/PyTorch"], &rows);
     result["pytorch"] = pytorch.clone();
 }
 

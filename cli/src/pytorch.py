@@ -1,6 +1,6 @@
-"""Times PyTorch on this machine for `sparring bench`: layers and whole ResNet-20 steps, dense and weight times mask.
+"""Times PyTorch on this machine for `sparring bench`: layers and whole steps, dense and weight times mask.
 
-Reads {"layers": [...], "batch": N, "density": d, "seconds": s, "threads": t} from standard input, writes JSON.
+Reads {"layers": [...], "models": [...], "batch": N, "density": d, "seconds": s, "threads": t} from standard input, writes JSON.
 """
 import json
 import statistics
@@ -84,9 +84,47 @@ class ResNet20(nn.Module):
         return self.linear(self.blocks(F.relu(self.bn1(self.conv1(x)))).mean((2, 3)))
 
 
-def step(masked, form):
+class WideBlock(nn.Module):
+    """As Block, with a projection where the extent changes."""
+
+    def __init__(self, c_in, c, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(c_in, c, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(c)
+        self.conv2 = nn.Conv2d(c, c, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(c)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or c_in != c:
+            self.shortcut = nn.Sequential(nn.Conv2d(c_in, c, 1, stride, bias=False), nn.BatchNorm2d(c))
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        return F.relu(y + self.shortcut(x))
+
+
+class ResNet18(nn.Module):
+    def __init__(self):
+        super().__init__()
+        blocks, c_in = [], 64
+        for stage, c in enumerate([64, 128, 256, 512]):
+            for block in range(2):
+                blocks.append(WideBlock(c_in, c, 2 if stage and not block else 1))
+                c_in = c
+        self.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.blocks = nn.Sequential(*blocks)
+        self.linear = nn.Linear(512, 10, bias=False)
+
+    def forward(self, x):
+        return self.linear(self.blocks(F.relu(self.bn1(self.conv1(x)))).mean((2, 3)))
+
+
+MODELS = {"resnet20": ResNet20, "resnet18": ResNet18}
+
+
+def step(model, masked, form):
     torch.manual_seed(0)
-    net = ResNet20().to(memory_format=form)
+    net = MODELS[model]().to(memory_format=form)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True)
     x = torch.randn(job["batch"], 3, 32, 32).contiguous(memory_format=form)
     labels = torch.randint(0, 10, (job["batch"],))
@@ -111,8 +149,9 @@ json.dump(
         "version": torch.__version__,
         "threads": torch.get_num_threads(),
         "layers": [layer(s) for s in job["layers"]],
-        "resnet20_step": {
-            name: {"dense": step(False, form), "masked": step(True, form)} for name, form in forms.items()
+        "steps": {
+            model: {name: {"dense": step(model, False, form), "masked": step(model, True, form)} for name, form in forms.items()}
+            for model in job["models"]
         },
     },
     sys.stdout,

@@ -119,7 +119,8 @@ fn odd_layers() -> Vec<Layer> {
 #[test]
 fn f32_agrees_with_the_oracle() {
     for (i, _) in odd_layers().iter().enumerate() {
-        for density in [None, Some(0.0), Some(0.05), Some(0.3), Some(1.0)] {
+        // From some density on a sparse layer is computed as a dense one.
+        for density in [None, Some(0.0), Some(0.05), Some(0.3), Some(0.7), Some(1.0)] {
             let layer = odd_layers().swap_remove(i);
             let layer = match density {
                 None => layer,
@@ -131,6 +132,40 @@ fn f32_agrees_with_the_oracle() {
             }
         }
     }
+}
+
+/// Output and input gradient, before and after one weight moved to another channel: in `index` and in the transposed arrays.
+fn before_and_after<T: Convolve>() -> Vec<Vec<f64>> {
+    let layer = layer([6, 5], [6, 7], 3, 1, 1, [16, 16]).sparse(0.2);
+    let s = layer.shape;
+    let (mut stream, mut bench) = (stream(5), Bench::<T>::new(16));
+    let (x, dy) = (bench.put(&activation(&mut stream, s.input(), 16)), bench.put(&activation(&mut stream, s.output(), 16)));
+    let values = bench.put(&normal(&mut stream, layer.values()));
+    let (y, dx, dw) = (bench.zeros(s.output().len()), bench.zeros(s.input().len()), bench.zeros(layer.values()));
+    let weight = layer.weight(&mut bench, values);
+    let Weight::Sparse { topology, .. } = weight else { unreachable!() };
+    let mut found = Vec::new();
+    for moved in [false, true] {
+        if moved {
+            bench.device.write_u32(topology.index, 3, &[5 << 8 | 2 << 4]).unwrap();
+            bench.device.write_u32(topology.t_index, 4, &[4 << 8 | 1 << 4 | 2]).unwrap();
+            bench.device.write_u32(topology.t_value, 2, &[7]).unwrap();
+        }
+        bench.run(Op::ConvForward(ConvForward { shape: s, x, weight, bias: None, y }));
+        bench.run(Op::ConvInputGrad(ConvInputGrad { shape: s, dy, weight, dx, accumulate: false }));
+        bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, dy, topology: weight.topology(), dw }));
+        found.extend([bench.get(y, s.output().len()), bench.get(dx, s.input().len()), bench.get(dw, layer.values())]);
+    }
+    found
+}
+
+#[test]
+fn what_is_kept_with_an_index_goes_with_it() {
+    let (found, expected) = (before_and_after::<f32>(), before_and_after::<f64>());
+    for (found, expected) in found.iter().zip(&expected) {
+        close("y, dx, dw, before and after", found, expected, F32_SUM);
+    }
+    assert!((0..3).all(|i| expected[i] != expected[i + 3]), "the move is seen");
 }
 
 #[test]

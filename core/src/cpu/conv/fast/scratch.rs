@@ -9,6 +9,7 @@ use crate::cpu::aligned::Aligned;
 thread_local! {
     static SCRATCH: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
     static STAGING: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
+    static WHOLE: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
 }
 
 /// Lends the thread that deals out the work a buffer of `len` floats, contents arbitrary. It is kept from call to call: fresh memory
@@ -17,6 +18,14 @@ pub fn with_staging<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     STAGING.with_borrow_mut(|staging| {
         staging.grow(len);
         work(&mut staging[..len])
+    })
+}
+
+/// Lends the same thread `len` floats for a whole weight tensor, contents arbitrary.
+pub fn with_whole<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    WHOLE.with_borrow_mut(|whole| {
+        whole.grow(len);
+        work(&mut whole[..len])
     })
 }
 

@@ -301,6 +301,12 @@ impl ExperimentConfig {
                 return fail(format!("{name} must be from {low} to {high}, found {value}"));
             }
         }
+        // Also where no norm is chosen: what stands in a configuration is written again, and infinity is no number of JSON's or TOML's.
+        for (name, value, _) in self.clone().lengths() {
+            if !value.is_finite() {
+                return fail(format!("{name} must be a number that float32 holds, found {value}"));
+            }
+        }
         for attack in [self.train_attack(), self.test_attack()].into_iter().flatten() {
             attack.check()?;
         }

@@ -34,7 +34,7 @@ impl ExperimentConfig {
     }
 
     /// Radii and lengths of steps: name, value, and whether it is a radius.
-    fn lengths(&mut self) -> [(&'static str, &mut f32, bool); 4] {
+    pub(super) fn lengths(&mut self) -> [(&'static str, &mut f32, bool); 4] {
         [
             ("train_eps", &mut self.train_eps, true),
             ("train_gamma", &mut self.train_gamma, false),
@@ -174,5 +174,20 @@ mod tests {
             assert!(config.attack_warnings()[0].starts_with("training is not adversarial"), "{:?}", config.attack_warnings());
         }
         assert!(base.attack_warnings().is_empty() && ExperimentConfig { test_step: 0, ..Default::default() }.check_attacks().is_ok());
+    }
+
+    #[test]
+    fn lengths_that_overflow_are_refused_with_and_without_a_norm() {
+        for norm in [Adversarial::None, Adversarial::Linf] {
+            let base = ExperimentConfig { norm, ..ExperimentConfig::default() };
+            assert!(base.validate().is_ok());
+            for value in [f32::INFINITY, f32::NAN] {
+                for config in
+                    [ExperimentConfig { test_eps: value, ..base.clone() }, ExperimentConfig { train_gamma: value, ..base.clone() }]
+                {
+                    assert!(config.validate().is_err(), "{norm}: {value}");
+                }
+            }
+        }
     }
 }

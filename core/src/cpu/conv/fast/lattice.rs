@@ -186,10 +186,18 @@ impl Tiling {
     pub fn turn(&self, lattice: &Lattice, y: usize) -> usize {
         y * lattice.step % self.ring
     }
+    /// The row of a turn that a tap reads, and where in that row.
+    pub fn tap(&self, tap: usize) -> (usize, usize) {
+        self.taps[tap]
+    }
+    /// Where a row of a turn begins in a packed channel.
+    pub fn row(&self, turn: usize, row: usize) -> usize {
+        (turn + row) % self.ring * self.phases * self.width
+    }
     /// Where a tap of a block's channel reads, in one turn.
     pub fn offset(&self, turn: usize, channel: usize, tap: usize) -> usize {
         let (row, column) = self.taps[tap];
-        channel * self.channel + (turn + row) % self.ring * self.phases * self.width + column
+        channel * self.channel + self.row(turn, row) + column
     }
     /// Channels whose rows, for `width` columns and the taps' reach beyond, stay in the L1 cache.
     pub fn span(&self, lattice: &Lattice, width: usize) -> usize {

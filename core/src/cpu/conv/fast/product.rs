@@ -6,6 +6,7 @@ use pulp::{Simd, WithSimd};
 
 use super::lattice::{Lattice, Segment};
 use super::scratch::{load, with_scratch, with_staging};
+use super::structure::{Places, SPARSE_VECTORS};
 use super::{Shared, Structure, Tiling};
 use crate::platform::{parallel_for, threads};
 
@@ -36,8 +37,6 @@ const TALL: usize = 8;
 const SHORT: usize = 4;
 /// Vectors of a dense register tile.
 const DENSE_VECTORS: usize = 2;
-/// Vectors that a sparse row accumulates at once.
-pub const SPARSE_VECTORS: usize = 8;
 /// Floats of the widest sparse tile: 16 lanes.
 const SPARSE_WIDTH: usize = 16 * SPARSE_VECTORS;
 /// Floats of the largest tile of any kernel: lanes * vectors * rows.
@@ -199,15 +198,15 @@ struct Lists<'a> {
 /// Where some entries read, and their values.
 #[derive(Clone, Copy)]
 struct Entries<'a> {
-    offsets: &'a [u32],
+    places: Places<'a>,
     values: &'a [f32],
 }
 
 impl<'a> Lists<'a> {
     #[inline(always)]
     fn get(&self, group: usize, row: usize) -> Entries<'a> {
-        let (range, offsets) = self.structure.list(self.turn, self.block, group, row);
-        Entries { offsets, values: &self.values[range] }
+        let (range, places) = self.structure.list(self.turn, self.block, group, row);
+        Entries { places, values: &self.values[range] }
     }
 }
 
@@ -400,11 +399,11 @@ unsafe fn dense_tile<S: Simd, const HEIGHT: usize, const V: usize>(
 #[inline(always)]
 unsafe fn sparse_tile<S: Simd, const V: usize>(simd: S, entries: Entries<'_>, source: *const f32, out: *mut f32, add: bool) {
     let mut sums = [simd.splat_f32s(0.0); V];
-    for (&offset, &value) in entries.offsets.iter().zip(entries.values) {
-        let value = simd.splat_f32s(value);
+    for (&place, &value) in entries.places.kept().iter().zip(entries.values) {
+        let (value, offset) = (simd.splat_f32s(value), entries.places.offset(place));
         for v in 0..V {
             // SAFETY: by the caller's promise.
-            let input = unsafe { load::<S>(source.add(offset as usize + v * S::F32_LANES)) };
+            let input = unsafe { load::<S>(source.add(offset + v * S::F32_LANES)) };
             sums[v] = simd.mul_add_e_f32s(value, input, sums[v]);
         }
     }

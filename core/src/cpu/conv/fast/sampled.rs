@@ -9,6 +9,7 @@ use pulp::{Simd, WithSimd};
 
 use super::lattice::{Lattice, Segment};
 use super::scratch::{load, with_scratch, with_staging};
+use super::structure::Places;
 use super::{Shared, Structure, Tiling, chunks_mut};
 use crate::platform::parallel::CHUNK;
 use crate::platform::parallel_for;
@@ -84,12 +85,12 @@ pub fn sparse(lattice: &Lattice, x: &[f32], dy: &[f32], structure: &Structure, r
                 tiling.pack(lattice, segment, y, tiling.block(lattice, block), x, packed);
                 let turn = tiling.turn(lattice, y);
                 for (group, row) in (0..structure.groups).flat_map(|group| (0..rows).map(move |row| (group, row))) {
-                    let (range, offsets) = structure.list(turn, block, group, row);
-                    if !offsets.is_empty() {
+                    let (range, places) = structure.list(turn, block, group, row);
+                    if !range.is_empty() {
                         let gradient = gradient_row(lattice, segment, y, &dy[row * lattice.out.plane()..], buffer);
                         let view = View { gradient, packed, len: segment.cols * lattice.out.n };
                         let positions = &structure.positions[range];
-                        pulp::Arch::new().dispatch(SparseRow { view, offsets, positions, partials, start });
+                        pulp::Arch::new().dispatch(SparseRow { view, places, positions, partials, start });
                     }
                 }
             }
@@ -108,7 +109,7 @@ struct View<'a> {
 struct SparseRow<'a> {
     view: View<'a>,
     /// Where each entry reads.
-    offsets: &'a [u32],
+    places: Places<'a>,
     /// Where its gradient goes.
     positions: &'a [u32],
     partials: &'a Shared<'a, f32>,
@@ -119,29 +120,33 @@ impl WithSimd for SparseRow<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (mut offsets, mut positions) = (self.offsets, self.positions);
-        offsets = self.groups::<S, 8>(simd, offsets, &mut positions);
-        offsets = self.groups::<S, 2>(simd, offsets, &mut positions);
-        self.groups::<S, 1>(simd, offsets, &mut positions);
+        let (mut kept, mut positions) = (self.places.kept(), self.positions);
+        kept = self.groups::<S, 8>(simd, kept, &mut positions);
+        kept = self.groups::<S, 2>(simd, kept, &mut positions);
+        self.groups::<S, 1>(simd, kept, &mut positions);
     }
 }
 
 impl SparseRow<'_> {
     /// Works through whole groups of so many entries; gives those that are left.
     #[inline(always)]
-    fn groups<'a, S: Simd, const TAPS: usize>(&self, simd: S, offsets: &'a [u32], positions: &mut &'a [u32]) -> &'a [u32] {
-        let (groups, rest) = offsets.as_chunks::<TAPS>();
-        let (places, places_rest) = positions.as_chunks::<TAPS>();
-        for (offsets, places) in groups.iter().zip(places) {
-            let sums = dots::<S, 1, TAPS>(simd, self.view, 0, *offsets);
-            for (&position, sum) in places.iter().zip(sums[0]) {
+    fn groups<'a, S: Simd, const TAPS: usize>(&self, simd: S, kept: &'a [u32], positions: &mut &'a [u32]) -> &'a [u32] {
+        let (groups, rest) = kept.as_chunks::<TAPS>();
+        let (targets, targets_rest) = positions.as_chunks::<TAPS>();
+        for (kept, targets) in groups.iter().zip(targets) {
+            let mut offsets = [0; TAPS];
+            for tap in 0..TAPS {
+                offsets[tap] = self.places.offset(kept[tap]) as u32;
+            }
+            let sums = dots::<S, 1, TAPS>(simd, self.view, 0, offsets);
+            for (&position, sum) in targets.iter().zip(sums[0]) {
                 // SAFETY: positions of one part belong to one task.
                 if let [slot] = unsafe { self.partials.part(self.start + position as usize, 1) } {
                     *slot += sum;
                 }
             }
         }
-        *positions = places_rest;
+        *positions = targets_rest;
         rest
     }
 }

@@ -6,10 +6,11 @@
 use pulp::{Simd, WithSimd};
 
 use super::lattice::{Lattice, Tiling};
-use super::product::SPARSE_VECTORS;
 use crate::cpu::conv::index::Csr;
 use crate::cpu::made::Kept;
 
+/// Vectors that a sparse row accumulates at once.
+pub const SPARSE_VECTORS: usize = 8;
 /// Mean entries of a list from which a group of channels of its own pays.
 const GROUP_ENTRIES: usize = 8;
 
@@ -24,8 +25,36 @@ pub struct Structure {
     starts: Vec<u32>,
     /// Position of each entry's value.
     pub positions: Vec<u32>,
-    /// For each turn of the ring, where each entry reads in the packed block.
-    offsets: Vec<Vec<u32>>,
+    /// Where each entry reads: floats from the ring row's beginning, and which row of a turn it is in the lowest bits.
+    places: Vec<u32>,
+    turns: Vec<Turn>,
+}
+
+/// Bits of a row of a turn: no kernel has more than 15.
+const ROW_BITS: u32 = 4;
+
+/// Where the rows of a turn begin in a packed channel.
+pub struct Turn([u32; 1 << ROW_BITS]);
+
+/// Where some entries read, in one turn.
+#[derive(Clone, Copy)]
+pub struct Places<'a> {
+    places: &'a [u32],
+    turn: &'a Turn,
+}
+
+impl<'a> Places<'a> {
+    /// As the structure keeps them.
+    #[inline(always)]
+    pub fn kept(self) -> &'a [u32] {
+        self.places
+    }
+    /// The float at which one of them reads.
+    #[inline(always)]
+    pub fn offset(self, place: u32) -> usize {
+        let Turn(rows) = self.turn;
+        (place >> ROW_BITS) as usize + rows[(place & ((1 << ROW_BITS) - 1)) as usize] as usize
+    }
 }
 
 impl Structure {
@@ -58,10 +87,11 @@ impl Structure {
             starts[i] += starts[i - 1];
         }
         let count = starts[starts.len() - 1] as usize;
-        let (mut next, mut positions) = (starts.clone(), vec![0; count]);
-        let mut offsets = vec![vec![0u32; count]; tiling.ring];
-        let place: Vec<Vec<u32>> =
-            (0..tiling.ring).map(|turn| (0..lattice.taps.len()).map(|tap| tiling.offset(turn, 0, tap) as u32).collect()).collect();
+        let (mut next, mut positions, mut places) = (starts.clone(), vec![0; count], vec![0; count]);
+        let taps: Vec<(usize, u32)> =
+            (0..lattice.taps.len()).map(|tap| tiling.tap(tap)).map(|(row, column)| (row, column as u32)).collect();
+        let row_at = |turn: usize, row: usize| if row < tiling.ring { tiling.row(turn, row) as u32 } else { 0 };
+        let turns = (0..tiling.ring).map(|turn| Turn(std::array::from_fn(|row| row_at(turn, row)))).collect();
         let channel_at: Vec<u32> = (0..lattice.source.c).map(|channel| (channel % tiling.channels * tiling.channel) as u32).collect();
         for row in 0..rows {
             for (entry, tap) in reached(row) {
@@ -69,26 +99,25 @@ impl Structure {
                 let at = *slot as usize;
                 *slot += 1;
                 positions[at] = entry.position as u32;
-                for (offsets, place) in offsets.iter_mut().zip(&place) {
-                    offsets[at] = channel_at[entry.channel] + place[tap];
-                }
+                let (row, column) = taps[tap];
+                places[at] = (channel_at[entry.channel] + column) << ROW_BITS | row as u32;
             }
         }
-        Self { tiling, groups, rows, starts, positions, offsets }
+        Self { tiling, groups, rows, starts, positions, places, turns }
     }
 
     /// The entries of a list, and where they read in this turn.
     #[inline(always)]
-    pub fn list(&self, turn: usize, block: usize, group: usize, row: usize) -> (std::ops::Range<usize>, &[u32]) {
+    pub fn list(&self, turn: usize, block: usize, group: usize, row: usize) -> (std::ops::Range<usize>, Places<'_>) {
         let at = (block * self.groups + group) * self.rows + row;
         let range = self.starts[at] as usize..self.starts[at + 1] as usize;
-        (range.clone(), &self.offsets[turn][range])
+        (range.clone(), Places { places: &self.places[range], turn: &self.turns[turn] })
     }
 }
 
 impl Kept for Structure {
     fn bytes(&self) -> usize {
-        4 * (self.starts.len() + self.positions.len() * (1 + self.offsets.len()))
+        4 * (self.starts.len() + 2 * self.positions.len())
     }
 }
 

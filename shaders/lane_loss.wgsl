@@ -30,6 +30,7 @@ fn main(
     let label = labels[lane];
     let goal = targets[lane];
     if (label >= CLASSES || goal >= CLASSES) {
+        // NaN; the added zero is one that a compiler, which may refuse a constant NaN, does not know.
         values[lane] = bitcast<f32>(0x7fc00000u + (params.n_valid >> 31u));
         return;
     }

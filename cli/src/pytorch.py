@@ -51,20 +51,25 @@ def layer(s):
 
 
 class Block(nn.Module):
-    def __init__(self, c_in, c, stride):
+    """A basic block. Where the extent changes the shortcut is a projection, or is subsampled and padded with channels."""
+
+    def __init__(self, c_in, c, stride, projects):
         super().__init__()
         self.conv1 = nn.Conv2d(c_in, c, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(c)
         self.conv2 = nn.Conv2d(c, c, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(c)
-        self.pad = (c - c_in) // 2
+        self.pad = 0 if projects else (c - c_in) // 2
         self.stride = stride
+        self.shortcut = nn.Sequential()
+        if projects and c_in != c:
+            self.shortcut = nn.Sequential(nn.Conv2d(c_in, c, 1, stride, bias=False), nn.BatchNorm2d(c))
 
     def forward(self, x):
         y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
         if self.pad:
             x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.pad, self.pad))
-        return F.relu(y + x)
+        return F.relu(y + self.shortcut(x))
 
 
 class ResNet20(nn.Module):
@@ -73,7 +78,7 @@ class ResNet20(nn.Module):
         blocks, c_in = [], 16
         for stage, c in enumerate([16, 32, 64]):
             for block in range(3):
-                blocks.append(Block(c_in, c, 2 if stage and not block else 1))
+                blocks.append(Block(c_in, c, 2 if stage and not block else 1, False))
                 c_in = c
         self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
@@ -84,31 +89,13 @@ class ResNet20(nn.Module):
         return self.linear(self.blocks(F.relu(self.bn1(self.conv1(x)))).mean((2, 3)))
 
 
-class WideBlock(nn.Module):
-    """As Block, with a projection where the extent changes."""
-
-    def __init__(self, c_in, c, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(c_in, c, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(c)
-        self.conv2 = nn.Conv2d(c, c, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(c)
-        self.shortcut = nn.Sequential()
-        if stride != 1 or c_in != c:
-            self.shortcut = nn.Sequential(nn.Conv2d(c_in, c, 1, stride, bias=False), nn.BatchNorm2d(c))
-
-    def forward(self, x):
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(y + self.shortcut(x))
-
-
 class ResNet18(nn.Module):
     def __init__(self):
         super().__init__()
         blocks, c_in = [], 64
         for stage, c in enumerate([64, 128, 256, 512]):
             for block in range(2):
-                blocks.append(WideBlock(c_in, c, 2 if stage and not block else 1))
+                blocks.append(Block(c_in, c, 2 if stage and not block else 1, True))
                 c_in = c
         self.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(64)

@@ -278,10 +278,10 @@ impl ExperimentConfig {
         if !(8..=512).contains(&self.image_size) || !self.image_size.is_multiple_of(2) {
             return fail(format!("image_size must be even and from 8 to 512 pixels, found {}", self.image_size));
         }
-        // Written so that NaN fails.
         if i64::try_from(self.seed).is_err() {
             return fail(format!("seed must be below 2^63, which is as far as a configuration file counts, found {}", self.seed));
         }
+        // Written so that NaN fails.
         if !(0.0..1.0).contains(&self.label_smoothing) {
             return fail(format!("label_smoothing must be at least 0 and below 1, found {}", self.label_smoothing));
         }

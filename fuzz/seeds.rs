@@ -106,19 +106,12 @@ fn weights(seeds: &mut Seeds, files: &Path) -> Result<()> {
     for name in names {
         let bytes = fs::read(name)?;
         if bytes.len() <= MOST {
-            let target = if bytes.starts_with(b"PK") {
-                "zip"
-            } else if safetensors::recognises(&bytes) {
-                "safetensors"
-            } else {
-                "legacy"
-            };
-            seeds.add(target, &bytes)?;
+            seeds.add(if safetensors::recognises(&bytes) { "safetensors" } else { "weights" }, &bytes)?;
         }
     }
-    let [legacy, zip] = both();
-    seeds.add("legacy", &legacy)?;
-    seeds.add("zip", &zip)?;
+    for container in both() {
+        seeds.add("weights", &container)?;
+    }
     for legacy in [true, false] {
         seeds.add("pickle", &description(legacy))?;
     }

@@ -32,7 +32,8 @@ fn text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("reading the configuration {}", path.display()))
 }
 
-fn on_top(path: &Path, text: &str, base: ExperimentConfig) -> Result<ExperimentConfig, String> {
+/// The configuration in a text; what it leaves out is as in `base`.
+pub fn on_top(path: &Path, text: &str, base: ExperimentConfig) -> Result<ExperimentConfig, String> {
     let file = format!("the configuration {}", path.display());
     let wrong = |error: toml::de::Error| format!("{file}{}", fault(&error, text));
     let given: toml::Table = toml::from_str(text).map_err(wrong)?;

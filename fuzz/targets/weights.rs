@@ -1,4 +1,4 @@
-//! Weights of any form, from PyTorch's oldest container on.
+//! Weights of any form: PyTorch's oldest container, its zip archives, and whatever the first bytes say.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -23,8 +23,7 @@ fn main(
     let i = group_index(group, groups) * 256u + t;
     if (i >= CHANNELS * PLANE) { return; }
     let c = i / PLANE;
-    let xhat = (x[i] - stats[c]) * inv_std_of(stats[CHANNELS + c]);
-    var pre = affine[c] * xhat + affine[CHANNELS + c];
+    var pre = normalized(x[i], stats[c], stats[CHANNELS + c], affine[c], affine[CHANNELS + c]);
     if (HAS_RESIDUAL) { pre += residual[i]; }
     if (RELU) { pre = max(pre, vec4<f32>(0.0)); }
     y[i] = only_real(pre, i % N4);

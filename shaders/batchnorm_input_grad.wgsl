@@ -1,6 +1,6 @@
 // Gradient of BatchNorm's input, and of the residual.
 //   train: dx (+)= gamma inv_std (dpre - daffine[1] / m - xhat daffine[0] / m), m = PIXELS n_valid; EVAL: dx (+)= gamma inv_std dpre
-//   dresidual (+)= dpre
+//   dresidual (+)= dpre = RELU && y <= 0 ? 0 : dy; with AGAIN y is made again
 // dy, y, x, dx, dresidual: [C][PLANE] vec4s, stats, affine, daffine: [2][C]. IN_PLACE: dy is dx.
 #import step
 #import grid
@@ -9,6 +9,7 @@ override CHANNELS: u32 = 1u;
 override PLANE: u32 = 1u;
 override PIXELS: u32 = 1u;
 override N4: u32 = 1u;
+override AGAIN: bool = false; // of RELU
 override IN_PLACE: bool = false;
 override ACCUMULATE: bool = false;
 override HAS_RESIDUAL: bool = false;
@@ -33,7 +34,11 @@ fn main(
     let c = i / PLANE;
     var d: vec4<f32>;
     if (IN_PLACE) { d = dx[i]; } else { d = dy[i]; }
-    if (RELU) { d = relu_grad(d, y[i]); }
+    if (AGAIN) {
+        d = relu_grad(d, normalized(x[i], stats[c], stats[CHANNELS + c], affine[c], affine[CHANNELS + c]));
+    } else if (RELU) {
+        d = relu_grad(d, y[i]);
+    }
     d = only_real(d, i % N4);
     if (HAS_RESIDUAL) {
         if (ACCUMULATE_RESIDUAL) { dresidual[i] += d; } else { dresidual[i] = d; }

@@ -1,19 +1,25 @@
 // Gradient of gamma and beta, first stage: sums of dpre * xhat and dpre over a slice of a channel.
-//   dpre = RELU && y <= 0 ? 0 : dy, xhat = (x - mean) inv_std
-// dy, y, x: [C][PLANE] vec4s, stats: [2][C], partials: [slices][2][C]; sum_partials.wgsl adds the slices.
+//   dpre = RELU && y <= 0 ? 0 : dy, xhat = (x - mean) inv_std; with AGAIN y is made again
+// dy, y, x: [C][PLANE] vec4s, stats, affine: [2][C], partials: [slices][2][C]; sum_partials.wgsl adds the slices.
 #import step
 #import batchnorm
 #import channel_sums
+override AGAIN: bool = false; // of RELU
 @group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> stats: array<f32>;
-@group(0) @binding(4) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(4) var<storage, read> affine: array<f32>;
+@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 
 fn sample(channel: u32, place: u32) -> Pair {
     let i = channel * PLANE + place;
     var d = dy[i];
-    if (RELU) { d = relu_grad(d, y[i]); }
+    if (AGAIN) {
+        d = relu_grad(d, normalized(x[i], stats[channel], stats[CHANNELS + channel], affine[channel], affine[CHANNELS + channel]));
+    } else if (RELU) {
+        d = relu_grad(d, y[i]);
+    }
     let xhat = (x[i] - stats[channel]) * inv_std_of(stats[CHANNELS + channel]);
     return Pair(only_real(d * xhat, place % N4), only_real(d, place % N4));
 }

@@ -1,14 +1,17 @@
 // Dense convolution, forward, as an implicit matrix product.
 //   y[co, oy, ox, n] = bias[co] + sum over ci, ky, kx of weight[co, ci, ky, kx] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
-// x: [C_IN][H_IN][W_IN][N], weight: [C_OUT][C_IN][KH][KW], bias: [C_OUT] if HAS_BIAS, y: [C_OUT][H_OUT][W_OUT][N].
+// x: [C_IN][H_IN][W_IN][N], weight: [C_OUT][C_IN][KH][KW], bias: [C_OUT] if HAS_BIAS,
+// stats, affine: [2][C_IN] if NORM (x is then normalised as it is loaded), y: [C_OUT][H_OUT][W_OUT][N].
 #import conv_shape
-#import step
+#import norm_on_load
 #import gemm
 override HAS_BIAS: bool = false;
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> stats: array<f32>;
+@group(0) @binding(4) var<storage, read> affine: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
 struct Column { y: i32, x: i32, n4: u32, inside: bool }
 
@@ -41,7 +44,7 @@ fn b_at(column: Column, k: u32) -> vec4<f32> {
     let iy = u32(column.y + i32(tap / KW)); // negative wraps beyond H_IN
     let ix = u32(column.x + i32(tap % KW));
     if (column.inside && k < gemm_k() && iy < H_IN && ix < W_IN) {
-        return x[((ci * H_IN + iy) * W_IN + ix) * N4 + column.n4];
+        return loaded(x[((ci * H_IN + iy) * W_IN + ix) * N4 + column.n4], ci, column.n4);
     }
     return vec4<f32>(0.0);
 }

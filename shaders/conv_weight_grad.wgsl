@@ -1,15 +1,18 @@
 // Dense convolution, gradient of the weights: a matrix product over all pixels and samples, cut into slices of SPAN vec4s
 // whose partial sums are added by sum_partials.wgsl (or, with one slice, are the result).
 //   dw[slice, co, ci, ky, kx] = sum over (oy, ox, n) of the slice of dy[co, oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
-// A workgroup of 128 threads makes a tile of 8 ROWS output channels by 512 / ROWS taps; a thread makes 8 by 4.
+// stats, affine: [2][C_IN] if NORM (x is then normalised as it is loaded). A workgroup of 128 threads makes a tile of 8 ROWS output channels by 512 / ROWS taps; a thread makes 8 by 4.
 #import conv_shape
+#import norm_on_load
 #import grid
 override ROWS: u32 = 8u;  // 8, 4 or 2
 override DEPTH: u32 = 4u; // vec4s of the reduction held at a time: DEPTH (8 ROWS) <= 256, DEPTH 512 / ROWS <= 512
 override SPAN: u32 = 4u;  // a multiple of DEPTH
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(1) var<storage, read> stats: array<f32>;
+@group(0) @binding(2) var<storage, read> affine: array<f32>;
+@group(0) @binding(3) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> dw: array<f32>;
 const THREADS: u32 = 128u;
 var<workgroup> tile_a: array<vec4<f32>, 256>; // [DEPTH][8 ROWS]
 var<workgroup> tile_b: array<vec4<f32>, 512>; // [DEPTH][512 / ROWS]
@@ -24,7 +27,7 @@ fn x_at(k: u32, place: u32, end: u32) -> vec4<f32> {
     let iy = (pixel / W_OUT) * STRIDE + tap / KW - PAD; // negative wraps beyond H_IN
     let ix = (pixel % W_OUT) * STRIDE + tap % KW - PAD;
     if (k < taps() && place < end && iy < H_IN && ix < W_IN) {
-        return x[((ci * H_IN + iy) * W_IN + ix) * N4 + place % N4];
+        return loaded(x[((ci * H_IN + iy) * W_IN + ix) * N4 + place % N4], ci, place % N4);
     }
     return vec4<f32>(0.0);
 }

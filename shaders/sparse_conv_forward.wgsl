@@ -1,9 +1,10 @@
 // Sparse convolution, forward: row co of the CSR weight times shifted copies of the input.
 //   y[co, oy, ox, n] = bias[co] + sum over the non-zeros (v, ci, ky, kx) of row co of v x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
-// x: [C_IN][H_IN][W_IN][N], weight, index: [nnz], row_ptr: [C_OUT + 1], bias: [C_OUT] if HAS_BIAS, y: [C_OUT][H_OUT][W_OUT][N].
+// x: [C_IN][H_IN][W_IN][N], weight, index: [nnz], row_ptr: [C_OUT + 1], bias: [C_OUT] if HAS_BIAS,
+// stats, affine: [2][C_IN] if NORM (x is then normalised as it is loaded), y: [C_OUT][H_OUT][W_OUT][N].
 #import conv_shape
 #import forward_taps
-#import step
+#import norm_on_load
 #import sparse_rows
 override HAS_BIAS: bool = false;
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
@@ -11,7 +12,9 @@ override HAS_BIAS: bool = false;
 @group(0) @binding(2) var<storage, read> row_ptr: array<u32>;
 @group(0) @binding(3) var<storage, read> index: array<u32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> stats: array<f32>;
+@group(0) @binding(6) var<storage, read> affine: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
 
 fn row_count() -> u32 { return C_OUT; }
 fn column_count() -> u32 { return H_OUT * W_OUT * N4; }
@@ -31,10 +34,10 @@ fn column_at(class_index: u32, c: u32) -> Column {
 
 fn entry_at(i: u32) -> Entry {
     let packed = index[i];
-    return Entry(weight[i], forward_offset(packed), tap_bits(packed));
+    return Entry(weight[i], forward_offset(packed), tap_bits(packed), packed >> 8u);
 }
 
-fn source_at(i: u32) -> vec4<f32> { return x[i]; }
+fn source_at(i: u32, channel: u32) -> vec4<f32> { return loaded(x[i], channel, i % N4); }
 
 fn store(row: u32, class_index: u32, c: u32, value: vec4<f32>) {
     if (c >= column_count()) { return; }

@@ -52,10 +52,10 @@ fn entry_at(i: u32) -> Entry {
     let ky = (packed >> 4u) & 15u;
     let kx = packed & 15u;
     let channel = i32((packed >> 8u) * (H_OUT * W_OUT * N4));
-    return Entry(weight[t_value[i]], channel - i32(((ky / STRIDE) * W_OUT + kx / STRIDE) * N4), tap_bits(packed));
+    return Entry(weight[t_value[i]], channel - i32(((ky / STRIDE) * W_OUT + kx / STRIDE) * N4), tap_bits(packed), packed >> 8u);
 }
 
-fn source_at(i: u32) -> vec4<f32> { return dy[i]; }
+fn source_at(i: u32, channel: u32) -> vec4<f32> { return dy[i]; }
 
 fn store(row: u32, class_index: u32, c: u32, value: vec4<f32>) {
     let iy = row_of(class_index, c);

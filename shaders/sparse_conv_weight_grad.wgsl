@@ -2,17 +2,20 @@
 // another (mostly of one row, so dy is loaded once for all of them) and one slice of SPAN vec4s of (pixel, n); a workgroup of
 // 64 threads holds 64 / LANES such blocks.
 //   dw[slice, i] = sum over (oy, ox, n) of the slice of dy[row[i], oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
-// index, row: [nnz] (packed (ci, ky, kx), and co). Slices are added by sum_partials.wgsl.
+// index, row: [nnz] (packed (ci, ky, kx), and co), stats, affine: [2][C_IN] if NORM (x is then normalised as it is loaded). Slices are added by sum_partials.wgsl.
 #import conv_shape
 #import forward_taps
+#import norm_on_load
 #import grid
 override LANES: u32 = 64u; // a power of 2, at most 64
 override SPAN: u32 = 64u;
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> index: array<u32>;
-@group(0) @binding(3) var<storage, read> row: array<u32>;
-@group(0) @binding(4) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(1) var<storage, read> stats: array<f32>;
+@group(0) @binding(2) var<storage, read> affine: array<f32>;
+@group(0) @binding(3) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> index: array<u32>;
+@group(0) @binding(5) var<storage, read> row: array<u32>;
+@group(0) @binding(6) var<storage, read_write> dw: array<f32>;
 const THREADS: u32 = 64u;
 const NOWHERE: u32 = 255u; // tap (15, 15), which no kernel has
 var<workgroup> sums: array<vec4<f32>, 128>; // [thread][2]
@@ -29,9 +32,9 @@ fn tap_bits(packed: u32) -> u32 {
     return (1u << ((packed >> 4u) & 15u)) | (65536u << (packed & 15u));
 }
 
-fn product(d: vec4<f32>, base: i32, inside: u32, offset: i32, tap: u32) -> vec4<f32> {
+fn product(d: vec4<f32>, base: i32, inside: u32, offset: i32, tap: u32, channel: u32, n4: u32) -> vec4<f32> {
     let ok = (inside & tap) == tap;
-    return select(vec4<f32>(0.0), d * x[select(0u, u32(base + offset), ok)], ok);
+    return select(vec4<f32>(0.0), d * loaded(x[select(0u, u32(base + offset), ok)], channel, n4), ok);
 }
 
 fn total(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }
@@ -73,16 +76,17 @@ fn main(
             let pixel = c / N4;
             let oy = pixel / W_OUT;
             let ox = pixel % W_OUT;
-            let base = forward_base(oy, ox, c % N4);
+            let n4 = c % N4;
+            let base = forward_base(oy, ox, n4);
             let inside = forward_taps(oy, ox);
-            s0 += product(d, base, inside, o0, b0);
-            s1 += product(d, base, inside, o1, b1);
-            s2 += product(d, base, inside, o2, b2);
-            s3 += product(d, base, inside, o3, b3);
-            s4 += product(d, base, inside, o4, b4);
-            s5 += product(d, base, inside, o5, b5);
-            s6 += product(d, base, inside, o6, b6);
-            s7 += product(d, base, inside, o7, b7);
+            s0 += product(d, base, inside, o0, b0, q0 >> 8u, n4);
+            s1 += product(d, base, inside, o1, b1, q1 >> 8u, n4);
+            s2 += product(d, base, inside, o2, b2, q2 >> 8u, n4);
+            s3 += product(d, base, inside, o3, b3, q3 >> 8u, n4);
+            s4 += product(d, base, inside, o4, b4, q4 >> 8u, n4);
+            s5 += product(d, base, inside, o5, b5, q5 >> 8u, n4);
+            s6 += product(d, base, inside, o6, b6, q6 >> 8u, n4);
+            s7 += product(d, base, inside, o7, b7, q7 >> 8u, n4);
         }
         while (i <= last) {
             if (row[i] != co) { break; }

@@ -128,9 +128,11 @@ pub async fn layer(
     let mut times = Vec::new();
     for direction in directions {
         let op = match direction {
-            Direction::Forward => Op::ConvForward(ConvForward { shape, x, weight, bias: None, y }),
+            Direction::Forward => Op::ConvForward(ConvForward { shape, x, norm: None, weight, bias: None, y }),
             Direction::InputGradient => Op::ConvInputGrad(ConvInputGrad { shape, dy: y, weight, dx: x, accumulate: false }),
-            Direction::WeightGradient => Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy: y, topology: weight.topology(), dw }),
+            Direction::WeightGradient => {
+                Op::ConvWeightGrad(ConvWeightGrad { shape, x, norm: None, dy: y, topology: weight.topology(), dw })
+            }
         };
         let program = device.compile("bench", &[op])?;
         times.push(time(device, &program, &step, effort).await?);

@@ -109,7 +109,7 @@ fn forward(lab: &mut Lab, density: Option<f64>) -> Result<Vec<Op>> {
         let shape = conv_shape(k, stride);
         let (weight, _) = lab.weight(&shape, density)?;
         let (x, bias, y) = (lab.activation(shape.input())?, lab.draw(shape.c_out, -1.0, 1.0)?, lab.output(shape.output().len())?);
-        ops.push(Op::ConvForward(ConvForward { shape, x, weight, bias: Some(bias), y }));
+        ops.push(Op::ConvForward(ConvForward { shape, x, norm: None, weight, bias: Some(bias), y }));
     }
     Ok(ops)
 }
@@ -131,7 +131,7 @@ fn weight_grad(lab: &mut Lab, density: Option<f64>) -> Result<Vec<Op>> {
         let shape = conv_shape(k, stride);
         let (weight, len) = lab.weight(&shape, density)?;
         let (x, dy, dw) = (lab.activation(shape.input())?, lab.activation(shape.output())?, lab.output(len)?);
-        ops.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, topology: weight.topology(), dw }));
+        ops.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x, norm: None, dy, topology: weight.topology(), dw }));
     }
     Ok(ops)
 }
@@ -198,11 +198,21 @@ const CASES: &[(&str, Build)] = &[
             let (dy, y, x) = (lab.activation(IMAGE)?, lab.activation(IMAGE)?, lab.activation(IMAGE)?);
             let (stats, affine, daffine) = (lab.draw(2 * IMAGE.c, 0.5, 1.5)?, lab.draw(2 * IMAGE.c, -1.0, 1.0)?, lab.output(2 * IMAGE.c)?);
             let (dx, dresidual) = (lab.output(IMAGE.len())?, lab.output(IMAGE.len())?);
-            ops.push(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape: IMAGE, dy, y: Some(y), x, stats, eval, eps: 1e-5, daffine }));
+            ops.push(Op::BatchNormReduceGrad(BatchNormReduceGrad {
+                shape: IMAGE,
+                dy,
+                gate: Gate::Output(y),
+                x,
+                stats,
+                eval,
+                eps: 1e-5,
+                affine,
+                daffine,
+            }));
             ops.push(Op::BatchNormInputGrad(BatchNormInputGrad {
                 shape: IMAGE,
                 dy,
-                y: Some(y),
+                gate: Gate::Output(y),
                 x,
                 stats,
                 eval,
@@ -224,7 +234,7 @@ const CASES: &[(&str, Build)] = &[
         Ok(vec![Op::BatchNormInputGrad(BatchNormInputGrad {
             shape: IMAGE,
             dy,
-            y: Some(y),
+            gate: Gate::Output(y),
             x,
             stats,
             eval: false,

@@ -88,9 +88,9 @@ fn main() -> Fallible<()> {
             Weight::Dense { values: floats(&mut device, &mut stream, count)? }
         };
         let ops = [
-            Op::ConvForward(ConvForward { shape, x, weight, bias: None, y }),
+            Op::ConvForward(ConvForward { shape, x, norm: None, weight, bias: None, y }),
             Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, dx, accumulate: false }),
-            Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, topology: weight.topology(), dw }),
+            Op::ConvWeightGrad(ConvWeightGrad { shape, x, norm: None, dy, topology: weight.topology(), dw }),
         ];
         print!("{density:>8}");
         for op in ops {

@@ -101,9 +101,9 @@ fn main() -> Result<()> {
             (Weight::Sparse { values, topology }, topology.nnz)
         };
         let ops = [
-            ("forward", Op::ConvForward(ConvForward { shape, x, weight, bias: None, y })),
+            ("forward", Op::ConvForward(ConvForward { shape, x, norm: None, weight, bias: None, y })),
             ("input grad", Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, dx, accumulate: false })),
-            ("weight grad", Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, topology: weight.topology(), dw })),
+            ("weight grad", Op::ConvWeightGrad(ConvWeightGrad { shape, x, norm: None, dy, topology: weight.topology(), dw })),
         ];
         for ((direction, op), dense) in ops.into_iter().zip(&mut dense) {
             let (ms, first) = time(&mut device, op, &step)?;

@@ -35,12 +35,12 @@ fn bad_shapes() -> Vec<(Op, &'static str, &'static str)> {
         bad.push((Op::BatchNormStats(BatchNormStats { shape, x: a, saved: b, running: c, momentum: 0.1, eps: 1e-5 }), "x", extent));
         let apply = BatchNormApply { shape, x: a, stats: b, eval: false, eps: 1e-5, affine: c, residual: None, relu: true, y: d };
         bad.push((Op::BatchNormApply(apply), "x", extent));
-        let reduce = BatchNormReduceGrad { shape, dy: a, y: None, x: b, stats: c, eval: false, eps: 1e-5, daffine: d };
+        let reduce = BatchNormReduceGrad { shape, dy: a, gate: Gate::Open, x: b, stats: c, eval: false, eps: 1e-5, affine: e, daffine: d };
         bad.push((Op::BatchNormReduceGrad(reduce), "x", extent));
         let grad = BatchNormInputGrad {
             shape,
             dy: a,
-            y: None,
+            gate: Gate::Open,
             x: b,
             stats: c,
             eval: false,
@@ -99,14 +99,14 @@ fn convolutions(bad: &mut Vec<(Op, &'static str, &'static str)>) {
     for (shape, tensor, expected) in cases {
         for topology in [None, Some(topology(1))] {
             let weight = topology.map_or(Weight::Dense { values: w }, |topology| Weight::Sparse { values: w, topology });
-            bad.push((Op::ConvForward(ConvForward { shape, x, weight, bias: None, y }), tensor, expected));
+            bad.push((Op::ConvForward(ConvForward { shape, x, norm: None, weight, bias: None, y }), tensor, expected));
             bad.push((Op::ConvInputGrad(ConvInputGrad { shape, dy: y, weight, dx, accumulate: false }), tensor, expected));
-            bad.push((Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy: y, topology, dw: w }), tensor, expected));
+            bad.push((Op::ConvWeightGrad(ConvWeightGrad { shape, x, norm: None, dy: y, topology, dw: w }), tensor, expected));
             bad.push((Op::ConvSampleNorm(ConvSampleNorm { shape, x, dy: y, topology, bias: true, sums: w }), tensor, expected));
         }
     }
     let weight = Weight::Sparse { values: w, topology: topology(good.weights() + 1) };
-    bad.push((Op::ConvForward(ConvForward { shape: good, x, weight, bias: None, y }), "index", "no more non-zeros than"));
+    bad.push((Op::ConvForward(ConvForward { shape: good, x, norm: None, weight, bias: None, y }), "index", "no more non-zeros than"));
     let wide = ConvShape::new(Shape { c: 1 << 24, h: 1, w: 1, n: 4 }, 1, 1, 1, 0).unwrap();
     let weight = Weight::Sparse { values: w, topology: topology(1) };
     bad.push((Op::ConvInputGrad(ConvInputGrad { shape: wide, dy: y, weight, dx, accumulate: false }), "index", "fewer than 2^24 channels"));

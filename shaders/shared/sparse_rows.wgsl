@@ -3,15 +3,15 @@
 // Columns fall into classes that are reached by different taps (the pixel parities of a strided gradient): a workgroup works
 // on one class and passes over the values that cannot reach it.
 // The including stage says what a column reads: row_count(), class_count(), column_count() of a class, class_taps(class),
-// column_at(class, c) -> Column, entry_at(i) -> Entry, source_at(i), store(row, class, c, value), row_start(row), row_end(row).
+// column_at(class, c) -> Column, entry_at(i) -> Entry, source_at(i, channel), store(row, class, c, value), row_start(row), row_end(row).
 #import grid
 override COLUMNS: u32 = 8u; // 8, 4, 2 or 1
 const THREADS: u32 = 64u;
 
 // Where tap (0, 0) of channel 0 lies, and which taps fall inside: bit ky, and bit 16 + kx.
 struct Column { base: i32, inside: u32 }
-// A value, how far from a column's base it reads, and its tap as bits like a column's.
-struct Entry { value: f32, offset: i32, tap: u32 }
+// A value, how far from a column's base it reads, its tap as bits like a column's, and the channel that it reads.
+struct Entry { value: f32, offset: i32, tap: u32, channel: u32 }
 
 fn tap_bits(packed: u32) -> u32 {
     return (1u << ((packed >> 4u) & 15u)) | (65536u << (packed & 15u));
@@ -20,7 +20,7 @@ fn tap_bits(packed: u32) -> u32 {
 // Loads unconditionally, so that a thread's loads do not wait for one another.
 fn tap_of(column: Column, entry: Entry) -> vec4<f32> {
     let inside = (column.inside & entry.tap) == entry.tap;
-    return entry.value * select(vec4<f32>(0.0), source_at(select(0u, u32(column.base + entry.offset), inside)), inside);
+    return entry.value * select(vec4<f32>(0.0), source_at(select(0u, u32(column.base + entry.offset), inside), entry.channel), inside);
 }
 
 // The first value from `start` on that can reach the class.

@@ -4,18 +4,52 @@ pub mod fast;
 pub mod index;
 pub mod plain;
 
+use std::borrow::Cow;
+
+use super::batchnorm::OnLoad;
 use super::lent::Lent;
 use super::{Real, Run};
 use crate::error::Result;
 use crate::ops::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, StepParams};
+use crate::platform::parallel;
 use index::{Csr, Index};
+
+/// An activation that is convolved, as it is loaded.
+#[derive(Clone, Copy)]
+pub struct Source<'a, T> {
+    /// What is stored.
+    pub stored: &'a [T],
+    /// A BatchNorm that is applied on the way.
+    pub norm: Option<OnLoad<'a, T>>,
+}
+
+impl<'a, T: Real> Source<'a, T> {
+    /// As it is stored.
+    pub fn plain(stored: &'a [T]) -> Self {
+        Self { stored, norm: None }
+    }
+    /// Loads some whole runs of lanes of a channel.
+    pub fn copy(&self, channel: usize, stored: &[T], to: &mut [T]) {
+        match self.norm {
+            None => to.copy_from_slice(stored),
+            Some(norm) => norm.copy(channel, stored, to),
+        }
+    }
+    /// All of it, its channels of `plane` words each.
+    pub fn loaded(&self, plane: usize) -> Cow<'a, [T]> {
+        let Some(norm) = self.norm else { return Cow::Borrowed(self.stored) };
+        let mut loaded = vec![T::ZERO; self.stored.len()];
+        parallel::chunks_mut(&mut loaded, plane, |c, to| norm.copy(c, &self.stored[c * plane..][..to.len()], to));
+        Cow::Owned(loaded)
+    }
+}
 
 /// Operands of the forward product.
 pub struct Forward<'a, T> {
     /// Geometry.
     pub shape: ConvShape,
     /// Input.
-    pub x: &'a [T],
+    pub x: Source<'a, T>,
     /// The weights' values.
     pub weight: &'a [T],
     /// `[c_out]`.
@@ -45,7 +79,7 @@ pub struct WeightGrad<'a, T> {
     /// Geometry of the forward convolution.
     pub shape: ConvShape,
     /// Input.
-    pub x: &'a [T],
+    pub x: Source<'a, T>,
     /// Gradient of the output.
     pub dy: &'a [T],
     /// Gradient of the values.
@@ -121,7 +155,7 @@ impl<T: Convolve> Run<T> for ConvForward {
     fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
         let args = Forward {
             shape: self.shape,
-            x: lent.read("x")?,
+            x: Source { stored: lent.read("x")?, norm: OnLoad::of(self.norm, self.shape.input(), lent, step)? },
             weight: lent.read("weight")?,
             bias: lent.read_some("bias")?,
             n_valid: step.n_valid as usize,
@@ -156,8 +190,9 @@ impl<T: Convolve> Run<T> for ConvInputGrad {
 }
 
 impl<T: Convolve> Run<T> for ConvWeightGrad {
-    fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
-        let args = WeightGrad { shape: self.shape, x: lent.read("x")?, dy: lent.read("dy")?, dw: lent.write("dw")? };
+    fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
+        let x = Source { stored: lent.read("x")?, norm: OnLoad::of(self.norm, self.shape.input(), lent, step)? };
+        let args = WeightGrad { shape: self.shape, x, dy: lent.read("dy")?, dw: lent.write("dw")? };
         match self.topology {
             None => conv_weight_grad(args),
             Some(_) => sparse_conv_weight_grad(rows(&self.shape, lent)?, args),

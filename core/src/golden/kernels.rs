@@ -82,10 +82,10 @@ pub async fn convolution(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) 
         let dw = bench.output(want_dw.len())?;
         let dbias = bench.output(c_out)?;
         let ops = [
-            Op::ConvForward(ConvForward { shape, x, weight, bias: Some(bias), y }),
+            Op::ConvForward(ConvForward { shape, x, norm: None, weight, bias: Some(bias), y }),
             Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, dx, accumulate: false }),
             Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, dx: twice, accumulate: true }),
-            Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, topology: weight.topology(), dw }),
+            Op::ConvWeightGrad(ConvWeightGrad { shape, x, norm: None, dy, topology: weight.topology(), dw }),
             Op::BiasGrad(BiasGrad { shape: shape.output(), dy, dbias }),
         ];
         bench.run(&ops, &StepParams { n_valid: n as u32, ..StepParams::default() }).await?;
@@ -119,11 +119,11 @@ pub async fn batchnorm(case: &Case, tensors: &Tensors, bench: &mut Bench<'_>) ->
         Op::BatchNormStats(BatchNormStats { shape, x, saved, running, momentum, eps }),
         Op::BatchNormApply(train),
         Op::BatchNormApply(BatchNormApply { stats: running_before, eval: true, y: y_eval, ..train }),
-        Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y: None, x, stats: saved, eval: false, eps, daffine }),
+        Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, gate: Gate::Open, x, stats: saved, eval: false, eps, affine, daffine }),
         Op::BatchNormInputGrad(BatchNormInputGrad {
             shape,
             dy,
-            y: None,
+            gate: Gate::Open,
             x,
             stats: saved,
             eval: false,

@@ -256,6 +256,16 @@ impl Graph {
             _ => false,
         }
     }
+    /// Which BatchNorms can be applied where their output is loaded, so that it need not exist: only convolutions read it.
+    pub fn norms_on_load(&self) -> Vec<bool> {
+        let alone = |node: &Node| matches!(node.layer, Layer::BatchNorm { residual: None, .. });
+        let mut on_load: Vec<bool> = self.nodes.iter().map(alone).collect();
+        on_load[self.last()] = false;
+        for node in self.nodes.iter().filter(|node| !matches!(node.layer, Layer::Conv { linear: false, .. })) {
+            node.inputs().for_each(|id| on_load[id] = false);
+        }
+        on_load
+    }
 
     /// The weight tensors in network order: what sparsity applies to.
     pub fn weights(&self) -> Vec<WeightInfo> {

@@ -10,10 +10,11 @@ const BUDGETS: usize = 64;
 
 /// What to compute again before the backward pass of each node, in forward order; nothing for most.
 ///
-/// Chosen so that the words kept, with those of the one segment at work, are fewest at their peak.
-pub fn plan(graph: &Graph) -> Vec<Vec<NodeId>> {
+/// Chosen so that the words kept, with those of the one segment at work, are fewest at their peak. `on_load` are the BatchNorms whose output
+/// is never written: whoever needs it reads their input.
+pub fn plan(graph: &Graph, on_load: &[bool]) -> Vec<Vec<NodeId>> {
     let last = graph.last();
-    let segments = Segments::new(graph);
+    let segments = Segments::new(graph, on_load);
     let whole = segments.kept(0, last);
     let cuts = (1..=BUDGETS).map(|part| segments.cut(whole * part / BUDGETS)).min_by_key(|cuts| segments.peak(cuts)).unwrap_or_default();
     let mut again = vec![Vec::new(); graph.nodes.len()];
@@ -25,31 +26,37 @@ pub fn plan(graph: &Graph) -> Vec<Vec<NodeId>> {
     again
 }
 
+/// The node whose buffer holds what a node's readers load.
+fn stored(graph: &Graph, on_load: &[bool], id: NodeId) -> NodeId {
+    if on_load[id] { graph.nodes[id].input } else { id }
+}
+
 struct Segments<'a> {
     graph: &'a Graph,
+    on_load: &'a [bool],
     /// Nodes at which the graph may be cut.
     cuts: Vec<NodeId>,
 }
 
 impl<'a> Segments<'a> {
-    fn new(graph: &'a Graph) -> Self {
+    fn new(graph: &'a Graph, on_load: &'a [bool]) -> Self {
         let readers = graph.readers();
         // The last reader of each node, and where its buffer gets other contents.
         let (mut last_reader, mut overwritten) = (vec![0; graph.nodes.len()], vec![false; graph.nodes.len()]);
         for (id, node) in graph.nodes.iter().enumerate().skip(1) {
-            node.inputs().for_each(|input| last_reader[input] = id);
+            node.inputs().for_each(|input| last_reader[stored(graph, on_load, input)] = id);
             overwritten[node.input] |= graph.overwrites_input(id, &readers);
         }
         let mut reach = 0;
         let mut cuts = Vec::new();
         for id in 1..graph.last() {
             // Nothing before `id` is read after it.
-            if reach <= id && !overwritten[id] {
+            if reach <= id && !overwritten[id] && !on_load[id] {
                 cuts.push(id);
             }
             reach = reach.max(last_reader[id]);
         }
-        Self { graph, cuts }
+        Self { graph, on_load, cuts }
     }
 
     /// Words of a node's output, a lane.
@@ -68,7 +75,8 @@ impl<'a> Segments<'a> {
             Layer::Relu => (false, true),
             Layer::Input | Layer::AvgPool(_) | Layer::ShortcutA { .. } | Layer::Add { .. } => (false, false),
         };
-        input.then_some(node.input).into_iter().chain(output.then_some(id))
+        let output = output && !self.on_load[id];
+        input.then(|| stored(self.graph, self.on_load, node.input)).into_iter().chain(output.then_some(id))
     }
 
     /// Which nodes strictly between `from` and `to` the backward pass of `from + 1 ..= to` reads.
@@ -131,11 +139,18 @@ mod tests {
         model.graph(Input { extent: model.usual_extent(), classes: 10, mean: [0.0; 4], std: [1.0; 4] }).unwrap()
     }
 
+    /// Every model, with all BatchNorms written and with those left to who loads them.
+    fn graphs() -> impl Iterator<Item = (Graph, Vec<bool>, Model)> {
+        Model::ALL.iter().map(|&model| (graph(model), model)).flat_map(|(g, model)| {
+            let (none, some) = (vec![false; g.nodes.len()], g.norms_on_load());
+            [(g.clone(), none, model), (g, some, model)]
+        })
+    }
+
     #[test]
     fn cuts_are_where_one_output_carries_everything() {
-        for &model in Model::ALL {
-            let g = graph(model);
-            let (segments, readers) = (Segments::new(&g), g.readers());
+        for (g, on_load, model) in graphs() {
+            let (segments, readers) = (Segments::new(&g, &on_load), g.readers());
             for &cut in &segments.cuts {
                 let crossing = g.nodes.iter().enumerate().skip(cut + 1).flat_map(|(_, n)| n.inputs()).filter(|&i| i < cut);
                 assert_eq!(crossing.count(), 0, "{model}: {cut}");
@@ -147,9 +162,8 @@ mod tests {
 
     #[test]
     fn what_is_computed_again_can_be_and_suffices() {
-        for &model in Model::ALL {
-            let g = graph(model);
-            let (again, segments) = (plan(&g), Segments::new(&g));
+        for (g, on_load, model) in graphs() {
+            let (again, segments) = (plan(&g, &on_load), Segments::new(&g, &on_load));
             let mut from = 0;
             for (cut, nodes) in again.iter().enumerate().filter(|(id, _)| segments.cuts.contains(id)) {
                 if nodes.is_empty() {
@@ -167,8 +181,10 @@ mod tests {
     fn deep_networks_keep_far_less() {
         for (model, most) in [(Model::ResNet20, 0.5), (Model::ResNet56, 0.35), (Model::ResNet18, 0.5), (Model::Vgg16, 0.7)] {
             let g = graph(model);
-            let segments = Segments::new(&g);
-            let cuts: Vec<NodeId> = plan(&g).iter().enumerate().filter(|(_, nodes)| !nodes.is_empty()).map(|(id, _)| id).collect();
+            let on_load = vec![false; g.nodes.len()];
+            let segments = Segments::new(&g, &on_load);
+            let cuts: Vec<NodeId> =
+                plan(&g, &on_load).iter().enumerate().filter(|(_, nodes)| !nodes.is_empty()).map(|(id, _)| id).collect();
             let share = segments.peak(&cuts) as f64 / segments.peak(&[]) as f64;
             assert!(share < most, "{model}: {share}");
         }

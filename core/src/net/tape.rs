@@ -61,8 +61,8 @@ pub struct Tape<'a> {
     ops: Vec<Op>,
     /// Output of each node.
     values: Vec<BufferId>,
-    /// `saved` of each BatchNorm node.
-    saved: Vec<Option<BufferId>>,
+    /// What each BatchNorm applies.
+    norms: Vec<Option<NormOnLoad>>,
     dlogits: Option<BufferId>,
     /// Number of readers of each node.
     readers: Vec<usize>,
@@ -70,8 +70,10 @@ pub struct Tape<'a> {
     ordinal: Vec<(usize, usize, usize)>,
     /// What is computed again before the backward pass of each node; empty where everything is kept.
     again: Vec<Vec<NodeId>>,
+    /// Which BatchNorms are applied where their output is loaded: their value is their input's, and nothing is written.
+    on_load: Vec<bool>,
     /// Where squared gradient norms by sample go, if they are what the backward pass is for.
-    norms: Option<BufferId>,
+    sample_norms: Option<BufferId>,
 }
 
 impl<'a> Tape<'a> {
@@ -98,25 +100,34 @@ impl<'a> Tape<'a> {
             names: Virtual::default(),
             ops: Vec::new(),
             values: Vec::new(),
-            saved: vec![None; graph.nodes.len()],
+            norms: vec![None; graph.nodes.len()],
             dlogits: None,
             readers: graph.readers(),
             ordinal,
             again: Vec::new(),
-            norms: None,
+            on_load: graph.norms_on_load(),
+            sample_norms: None,
         }
+    }
+    /// Writes the output of every BatchNorm, also where all of its readers could apply it as they load its input.
+    pub fn writing_norms(mut self) -> Self {
+        self.on_load.fill(false);
+        self
     }
     /// Keeps few activations and computes the others again in the backward pass.
     pub fn recomputing(mut self, recompute: bool) -> Self {
-        self.again = if recompute { recompute::plan(self.graph) } else { Vec::new() };
+        self.again = if recompute { recompute::plan(self.graph, &self.on_load) } else { Vec::new() };
         self
     }
 
     /// The backward pass adds the squared norm of each sample's gradient over all parameters to `sums` (`[NORM_ROWS][n]`, emptied
     /// first) instead of handing gradients to a sink. Eval mode only: batch statistics tie samples together.
+    ///
+    /// Before [`Tape::recomputing`]: what these sums read is written.
     pub fn sample_norms(mut self, sums: BufferId) -> Self {
+        self = self.writing_norms();
         self.ops.push(Op::Fill(Fill { len: NORM_ROWS * self.n, buffer: sums, value: 0.0 }));
-        self.norms = Some(sums);
+        self.sample_norms = Some(sums);
         self
     }
 
@@ -157,22 +168,25 @@ impl<'a> Tape<'a> {
             });
             return x;
         }
+        let norm = match node.layer {
+            Layer::BatchNorm { relu, .. } => Some(self.norm(id, relu, x, again)),
+            _ => None,
+        };
+        if self.on_load[id] {
+            return x;
+        }
         let y = self.take(shape);
         let op = match &node.layer {
             Layer::Input => return y,
             Layer::Conv { shape, bias, .. } => {
                 let (w, b, _) = self.ordinal[id];
-                let bias = bias.then(|| self.bound.biases[b]);
-                Op::ConvForward(ConvForward { shape: self.conv_shape(shape), x, weight: self.bound.weights[w], bias, y })
+                let (norm, bias) = (self.norm_on_load(node.input), bias.then(|| self.bound.biases[b]));
+                Op::ConvForward(ConvForward { shape: self.conv_shape(shape), x, norm, weight: self.bound.weights[w], bias, y })
             }
-            Layer::BatchNorm { residual, relu, .. } => {
-                let stats = match self.saved[id] {
-                    Some(stats) if again => stats,
-                    _ => self.statistics(id, x),
-                };
-                let (eval, residual) = (self.mode == Mode::Eval, residual.map(|r| self.values[r]));
-                let affine = self.bound.affines[self.ordinal[id].2];
-                Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps: BN_EPS, affine, residual, relu: *relu, y })
+            Layer::BatchNorm { residual, .. } => {
+                let Some(NormOnLoad { stats, eval, eps, affine, relu }) = norm else { return y };
+                let residual = residual.map(|r| self.values[r]);
+                Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps, affine, residual, relu, y })
             }
             Layer::Add { .. } | Layer::Relu => Op::Relu(Relu { len: shape.len(), x, y }),
             Layer::MaxPool(shape) => Op::MaxPool(MaxPool { shape: self.pool_shape(shape), x, y }),
@@ -183,19 +197,29 @@ impl<'a> Tape<'a> {
         y
     }
 
-    /// The statistics a BatchNorm works with: the batch's (which move the running ones in train mode), or the running ones.
-    fn statistics(&mut self, id: NodeId, x: BufferId) -> BufferId {
-        let (shape, running) = (self.shape(id), self.bound.running[self.ordinal[id].2]);
-        let stats = if self.mode == Mode::Eval {
+    /// What a BatchNorm applies: the batch's statistics (which move the running ones in train mode), or the running ones.
+    fn norm(&mut self, id: NodeId, relu: bool, x: BufferId, again: bool) -> NormOnLoad {
+        if let (Some(norm), true) = (self.norms[id], again) {
+            return norm;
+        }
+        let (shape, place) = (self.shape(id), self.ordinal[id].2);
+        let (running, affine, eval, eps) = (self.bound.running[place], self.bound.affines[place], self.mode == Mode::Eval, BN_EPS);
+        let stats = if eval {
             running
         } else {
             let saved = self.names.take(2 * shape.c);
             let running = if self.mode == Mode::Train { running } else { self.names.take(2 * shape.c) };
-            self.ops.push(Op::BatchNormStats(BatchNormStats { shape, x, saved, running, momentum: BN_MOMENTUM, eps: BN_EPS }));
+            self.ops.push(Op::BatchNormStats(BatchNormStats { shape, x, saved, running, momentum: BN_MOMENTUM, eps }));
             saved
         };
-        self.saved[id] = Some(stats);
-        stats
+        let norm = NormOnLoad { stats, eval, eps, affine, relu };
+        self.norms[id] = Some(norm);
+        norm
+    }
+
+    /// What a convolution applies to this layer's value as it loads it.
+    fn norm_on_load(&self, id: NodeId) -> Option<NormOnLoad> {
+        self.norms[id].filter(|_| self.on_load[id])
     }
 
     fn decode(&mut self) -> BufferId {
@@ -265,7 +289,7 @@ impl<'a> Tape<'a> {
                         let op = ConvInputGrad { shape, dy, weight: self.bound.weights[w], dx, accumulate };
                         self.ops.push(Op::ConvInputGrad(op));
                     }
-                    if let Some(sums) = self.norms {
+                    if let Some(sums) = self.sample_norms {
                         let topology = self.bound.weights[w].topology();
                         self.ops.push(Op::ConvSampleNorm(ConvSampleNorm { shape, x, dy, topology, bias: *bias, sums }));
                         continue;
@@ -273,7 +297,8 @@ impl<'a> Tape<'a> {
                     let Some(sink) = sink.as_deref_mut() else { continue };
                     let topology = self.bound.weights[w].topology().filter(|_| !sink.dense(w));
                     let dw = sink.buffer(Target::Weight(w)).unwrap_or_else(|| self.names.take(shape.values(topology.as_ref())));
-                    self.ops.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x, dy, topology, dw }));
+                    let norm = self.norm_on_load(node.input);
+                    self.ops.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x, norm, dy, topology, dw }));
                     sink.done(Target::Weight(w), dw, &mut self.ops);
                     if *bias {
                         let dbias = sink.buffer(Target::Bias(b)).unwrap_or_else(|| self.names.take(shape.c_out));
@@ -282,19 +307,19 @@ impl<'a> Tape<'a> {
                     }
                 }
                 Layer::BatchNorm { residual, relu, .. } => {
-                    let norm = self.ordinal[id].2;
+                    let target = Target::Affine(self.ordinal[id].2);
                     let shape = self.shape(id);
-                    let stats = self.saved[id].ok_or_else(|| Error::validation(format!("layer {id}: backward before forward")))?;
-                    let eval = self.mode == Mode::Eval;
-                    let daffine = sink.as_deref_mut().and_then(|sink| sink.buffer(Target::Affine(norm)));
+                    let norm = self.norms[id].ok_or_else(|| Error::validation(format!("layer {id}: backward before forward")))?;
+                    let NormOnLoad { stats, eval, eps, affine, .. } = norm;
+                    let daffine = sink.as_deref_mut().and_then(|sink| sink.buffer(target));
                     let daffine = daffine.unwrap_or_else(|| self.names.take(2 * shape.c));
                     let y = relu.then_some(y);
+                    let gate = if *relu && self.on_load[id] { Gate::Again } else { y.into() };
                     // In eval mode only the parameters' gradient needs these sums.
-                    if let Some(sums) = self.norms {
-                        self.ops.push(Op::BatchNormSampleNorm(BatchNormSampleNorm { shape, dy, y, x, stats, eps: BN_EPS, sums }));
+                    if let Some(sums) = self.sample_norms {
+                        self.ops.push(Op::BatchNormSampleNorm(BatchNormSampleNorm { shape, dy, y, x, stats, eps, sums }));
                     } else if sink.is_some() || !eval {
-                        let eps = BN_EPS;
-                        let op = BatchNormReduceGrad { shape, dy, y, x, stats, eval, eps, daffine };
+                        let op = BatchNormReduceGrad { shape, dy, gate, x, stats, eval, eps, affine, daffine };
                         self.ops.push(Op::BatchNormReduceGrad(op));
                     }
                     let dresidual = residual.map(|r| {
@@ -303,23 +328,22 @@ impl<'a> Tape<'a> {
                     });
                     // In place where it can be: dy is not needed once this op has read it.
                     let dx = *grads[node.input].get_or_insert(dy);
-                    let affine = self.bound.affines[norm];
                     self.ops.push(Op::BatchNormInputGrad(BatchNormInputGrad {
                         shape,
                         dy,
-                        y,
+                        gate,
                         x,
                         stats,
                         eval,
-                        eps: BN_EPS,
+                        eps,
                         affine,
                         daffine,
                         dx,
                         accumulate,
                         dresidual,
                     }));
-                    if let Some(sink) = sink.as_deref_mut().filter(|_| self.norms.is_none()) {
-                        sink.done(Target::Affine(norm), daffine, &mut self.ops);
+                    if let Some(sink) = sink.as_deref_mut().filter(|_| self.sample_norms.is_none()) {
+                        sink.done(target, daffine, &mut self.ops);
                     }
                 }
                 Layer::Relu => {

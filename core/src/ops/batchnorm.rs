@@ -1,6 +1,7 @@
 //! BatchNorm in train and eval mode, fused with the residual addition and ReLU that follow it.
 //!
-//! Forward: `xhat = (x - mean) * inv_std; pre = gamma * xhat + beta (+ residual); y = relu ? max(pre, 0) : pre`.
+//! Forward: `xhat = (x - mean) * inv_std; pre = gamma * xhat + beta (+ residual); y = relu ? max(pre, 0) : pre`. Where only convolutions
+//! read `y` it need not exist: they normalise `x` as they load it ([`NormOnLoad`]), and the backward pass finds `y`'s sign again ([`Gate`]).
 //! A channel's data are packed in pairs: `affine` = `[2][C]` gamma then beta, `running` = `[2][C]` mean then variance,
 //! `saved` = `[2][C]` batch mean then 1/sqrt(var + eps). Means and variances are over the `h * w * n_valid` real values.
 
@@ -48,6 +49,60 @@ pub struct BatchNormApply {
     pub y: BufferId,
 }
 
+/// [`BatchNormApply`] without a residual, where an activation is loaded instead of before: `y` is never written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NormOnLoad {
+    /// As in [`BatchNormApply`].
+    pub stats: BufferId,
+    /// As in [`BatchNormApply`].
+    pub eval: bool,
+    /// As in [`BatchNormApply`].
+    pub eps: f32,
+    /// As in [`BatchNormApply`].
+    pub affine: BufferId,
+    /// Apply ReLU.
+    pub relu: bool,
+}
+
+impl NormOnLoad {
+    /// Its buffers, over an activation of this many channels.
+    pub(super) fn slots(norm: &mut Option<Self>, channels: usize) -> [Slot<'_>; 2] {
+        let (stats, affine) = norm.as_mut().map(|norm| (&mut norm.stats, &mut norm.affine)).unzip();
+        [Slot::read("stats", stats, 2 * channels), Slot::read("affine", affine, 2 * channels)]
+    }
+}
+
+/// How the backward pass knows where the ReLU after a BatchNorm let through.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Gate {
+    /// No ReLU followed: everywhere.
+    Open,
+    /// Where the forward output is positive.
+    Output(BufferId),
+    /// Where it would have been, computed again from the input; there was no residual.
+    Again,
+}
+
+impl From<Option<BufferId>> for Gate {
+    /// By the forward output, where ReLU followed.
+    fn from(y: Option<BufferId>) -> Self {
+        y.map_or(Self::Open, Self::Output)
+    }
+}
+
+impl Gate {
+    /// Whether a ReLU followed.
+    pub fn relu(self) -> bool {
+        self != Self::Open
+    }
+    fn output(&mut self) -> Option<&mut BufferId> {
+        match self {
+            Self::Output(y) => Some(y),
+            Self::Open | Self::Again => None,
+        }
+    }
+}
+
 /// `daffine[0][c] = sum dpre * xhat`, `daffine[1][c] = sum dpre`, where `dpre = y <= 0 ? 0 : dy` after a ReLU, else `dy`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNormReduceGrad {
@@ -55,8 +110,8 @@ pub struct BatchNormReduceGrad {
     pub shape: Shape,
     /// Gradient of `y`.
     pub dy: BufferId,
-    /// The forward output, where ReLU followed.
-    pub y: Option<BufferId>,
+    /// The ReLU that followed.
+    pub gate: Gate,
     /// The forward input.
     pub x: BufferId,
     /// Statistics as in the forward apply.
@@ -65,6 +120,8 @@ pub struct BatchNormReduceGrad {
     pub eval: bool,
     /// As in the forward apply.
     pub eps: f32,
+    /// `[2][C]` gamma, beta: what [`Gate::Again`] needs.
+    pub affine: BufferId,
     /// `[2][C]`, written.
     pub daffine: BufferId,
 }
@@ -77,8 +134,8 @@ pub struct BatchNormInputGrad {
     pub shape: Shape,
     /// Gradient of `y`.
     pub dy: BufferId,
-    /// The forward output, where ReLU followed.
-    pub y: Option<BufferId>,
+    /// The ReLU that followed.
+    pub gate: Gate,
     /// The forward input.
     pub x: BufferId,
     /// Statistics as in the forward apply.
@@ -134,12 +191,13 @@ impl Contract for BatchNormReduceGrad {
         self.shape.check("x")
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        let (len, pair) = (self.shape.len(), 2 * self.shape.c);
+        let (len, pair, again) = (self.shape.len(), 2 * self.shape.c, self.gate == Gate::Again);
         vec![
             Slot::read("dy", &mut self.dy, len),
-            Slot::read("y", self.y.as_mut(), len),
+            Slot::read("y", self.gate.output(), len),
             Slot::read("x", &mut self.x, len),
             Slot::read("stats", &mut self.stats, pair),
+            Slot::read("affine", again.then_some(&mut self.affine), pair),
             Slot::write("daffine", &mut self.daffine, pair),
         ]
     }
@@ -155,7 +213,7 @@ impl Contract for BatchNormInputGrad {
         let dresidual_adds = self.dresidual.is_some_and(|(_, adds)| adds);
         vec![
             Slot::read("dy", &mut self.dy, len),
-            Slot::read("y", self.y.as_mut(), len),
+            Slot::read("y", self.gate.output(), len),
             Slot::read("x", &mut self.x, len),
             Slot::read("stats", &mut self.stats, pair),
             Slot::read("affine", &mut self.affine, pair),

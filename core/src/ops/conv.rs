@@ -4,7 +4,7 @@
 //! output channels, with a transposed index into the same values. Gradients exist only where values do.
 
 use super::contract::{Check, Contract, Slot, require};
-use super::{BufferId, Shape};
+use super::{BufferId, NormOnLoad, Shape};
 
 /// The geometry of a convolution. Output extents are `(h + 2 pad - k) / stride + 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -177,13 +177,15 @@ impl Weight {
 }
 
 /// `y[co,oy,ox,n] = bias[co] + sum w[co,ci,ky,kx] x[ci, oy*stride+ky-pad, ox*stride+kx-pad, n]`, zero outside the input.
-/// With a bias, lanes beyond `n_valid` stay zero.
+/// With a bias, lanes beyond `n_valid` stay zero. With a [`NormOnLoad`], `x` stands for what it makes of it, outside the input still zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConvForward {
     /// Geometry.
     pub shape: ConvShape,
     /// Input.
     pub x: BufferId,
+    /// A BatchNorm of the input that is applied as it is loaded.
+    pub norm: Option<NormOnLoad>,
     /// Weight.
     pub weight: Weight,
     /// `[c_out]`, if any.
@@ -215,6 +217,8 @@ pub struct ConvWeightGrad {
     pub shape: ConvShape,
     /// Input of the forward convolution.
     pub x: BufferId,
+    /// As in the forward convolution.
+    pub norm: Option<NormOnLoad>,
     /// Gradient of the output.
     pub dy: BufferId,
     /// Which weights; `None`: all of them.
@@ -232,6 +236,7 @@ impl Contract for ConvForward {
         let mut slots = vec![Slot::read("x", &mut self.x, s.input().len())];
         slots.extend(self.weight.slots(&s));
         slots.push(Slot::read("bias", self.bias.as_mut(), s.c_out));
+        slots.extend(NormOnLoad::slots(&mut self.norm, s.c_in));
         slots.push(Slot::write("y", &mut self.y, s.output().len()));
         slots
     }
@@ -259,6 +264,7 @@ impl Contract for ConvWeightGrad {
         let values = s.values(self.topology.as_ref());
         let mut slots = vec![Slot::read("x", &mut self.x, s.input().len()), Slot::read("dy", &mut self.dy, s.output().len())];
         slots.extend(self.topology.iter_mut().flat_map(|t| t.slots(&s)));
+        slots.extend(NormOnLoad::slots(&mut self.norm, s.c_in));
         slots.push(Slot::write("dw", &mut self.dw, values));
         slots
     }

@@ -2,7 +2,7 @@
 //!
 //! Both follow from the contract and the geometry, so an op that is added is counted too.
 
-use super::Op;
+use super::{ConvShape, NormOnLoad, Op, SparseTopology};
 
 impl Op {
     /// Bytes that it must move: every tensor it reads or writes once, twice where it changes what stands there.
@@ -22,13 +22,15 @@ impl Op {
 
     /// Floating-point operations that it must do, a multiply-add as two; of ops without products one for each word that they write.
     pub fn flops(&self) -> u64 {
+        let product = |shape: &ConvShape, topology: Option<&SparseTopology>| 2 * shape.values(topology) * shape.output().plane();
+        // Centred, scaled and shifted.
+        let norm = |norm: Option<NormOnLoad>, shape: &ConvShape| norm.map_or(0, |_| 3 * shape.input().len());
         let count = match self {
-            Self::ConvForward(op) => 2 * op.shape.values(op.weight.topology().as_ref()) * op.shape.output().plane(),
-            Self::ConvInputGrad(op) => 2 * op.shape.values(op.weight.topology().as_ref()) * op.shape.output().plane(),
-            Self::ConvWeightGrad(op) => 2 * op.shape.values(op.topology.as_ref()) * op.shape.output().plane(),
+            Self::ConvForward(op) => product(&op.shape, op.weight.topology().as_ref()) + norm(op.norm, &op.shape),
+            Self::ConvInputGrad(op) => product(&op.shape, op.weight.topology().as_ref()),
+            Self::ConvWeightGrad(op) => product(&op.shape, op.topology.as_ref()) + norm(op.norm, &op.shape),
             // The sum, and the square added to another.
             Self::BatchNormStats(op) => 3 * op.shape.len(),
-            // Centred, scaled and shifted.
             Self::BatchNormApply(op) => (3 + usize::from(op.residual.is_some())) * op.shape.len(),
             // Centred, its product summed, and summed itself.
             Self::BatchNormReduceGrad(op) => 4 * op.shape.len(),
@@ -57,14 +59,14 @@ mod tests {
         let shape = ConvShape { c_in: 2, h_in: 4, w_in: 4, c_out: 3, h_out: 2, w_out: 2, kh: 3, kw: 3, stride: 2, pad: 1, n: 8 };
         let (x, y, dense) = (2 * 16 * 8, 3 * 4 * 8, 3 * 2 * 9);
         let weight = Weight::Dense { values: id(1) };
-        let forward = Op::ConvForward(ConvForward { shape, x: id(0), weight, bias: None, y: id(2) });
+        let forward = Op::ConvForward(ConvForward { shape, x: id(0), norm: None, weight, bias: None, y: id(2) });
         assert_eq!((forward.bytes(), forward.flops()), (4 * (x + dense + y), 2 * dense * 4 * 8));
         let back = |accumulate| Op::ConvInputGrad(ConvInputGrad { shape, dy: id(2), weight, dx: id(0), accumulate });
         assert_eq!(back(true).bytes() - back(false).bytes(), 4 * x);
         // Five weights: their values and index, and the starts of the rows.
         let at = SparseTopology { nnz: 5, row_ptr: id(3), index: id(4), row: id(5), t_row_ptr: id(6), t_index: id(7), t_value: id(8) };
         let weight = Weight::Sparse { values: id(1), topology: at };
-        let sparse = Op::ConvForward(ConvForward { shape, x: id(0), weight, bias: None, y: id(2) });
+        let sparse = Op::ConvForward(ConvForward { shape, x: id(0), norm: None, weight, bias: None, y: id(2) });
         assert_eq!(sparse.flops(), 2 * 5 * 4 * 8);
         assert_eq!(sparse.bytes(), 4 * (x + y + 5 + 5 + 4));
         assert_eq!(Op::Add(Add { len: 10, x: id(0), y: id(1) }).bytes(), 4 * 30);

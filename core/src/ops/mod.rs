@@ -23,7 +23,7 @@ pub mod sample_norm;
 pub use attack::{LaneNorm, ProjectL2, StepL2, StepLinf};
 #[cfg(feature = "autoattack")]
 pub use autoattack::{ApgdKeep, ApgdStep, FabKeep, FabStep, LaneLoss, SquareKeep, SquareStep};
-pub use batchnorm::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats};
+pub use batchnorm::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats, Gate, NormOnLoad};
 pub use contract::{Contract, Held, Slot};
 pub use conv::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopology, Weight};
 pub use elementwise::{Add, Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, ShortcutAGrad};

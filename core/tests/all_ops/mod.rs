@@ -28,10 +28,23 @@ fn conv_ops(out: &mut Vec<Op>) {
                 |nnz| Weight::Sparse { values: id(1), topology: SparseTopology { row_ptr, index, t_row_ptr, t_index, t_value, row, nnz } };
             for weight in [Weight::Dense { values: id(1) }, sparse(0), sparse(9), sparse(shape.weights())] {
                 for flag in [false, true] {
-                    out.push(Op::ConvForward(ConvForward { shape, x: id(0), weight, bias: flag.then_some(id(2)), y: id(3) }));
+                    out.push(Op::ConvForward(ConvForward { shape, x: id(0), norm: None, weight, bias: flag.then_some(id(2)), y: id(3) }));
                     out.push(Op::ConvInputGrad(ConvInputGrad { shape, dy: id(3), weight, dx: id(0), accumulate: flag }));
                 }
-                out.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x: id(0), dy: id(3), topology: weight.topology(), dw: id(4) }));
+                out.push(Op::ConvWeightGrad(ConvWeightGrad {
+                    shape,
+                    x: id(0),
+                    norm: None,
+                    dy: id(3),
+                    topology: weight.topology(),
+                    dw: id(4),
+                }));
+                for (eval, relu) in [(false, true), (true, false)] {
+                    let norm = Some(NormOnLoad { stats: id(5), eval, eps: 1e-5, affine: id(6), relu });
+                    out.push(Op::ConvForward(ConvForward { shape, x: id(0), norm, weight, bias: None, y: id(3) }));
+                    let topology = weight.topology();
+                    out.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x: id(0), norm, dy: id(3), topology, dw: id(4) }));
+                }
                 for bias in [false, true] {
                     out.push(Op::ConvSampleNorm(ConvSampleNorm {
                         shape,
@@ -56,13 +69,14 @@ fn norm_ops(out: &mut Vec<Op>) {
             let [eval, relu, residual, in_place] = std::array::from_fn(|b| bits >> b & 1 == 1);
             let residual_of = residual.then_some(res);
             out.push(Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps, affine, residual: residual_of, relu, y }));
-            out.push(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y: relu.then_some(y), x, stats, eval, eps, daffine }));
+            let gate = if relu && !residual { Gate::Again } else { relu.then_some(y).into() };
+            out.push(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, gate, x, stats, eval, eps, affine, daffine }));
             out.push(Op::BatchNormSampleNorm(BatchNormSampleNorm { shape, dy, y: relu.then_some(y), x, stats, eps, sums: daffine }));
             let (dx, dresidual) = (if in_place { dy } else { id(8) }, residual.then_some((id(9), eval)));
             out.push(Op::BatchNormInputGrad(BatchNormInputGrad {
                 shape,
                 dy,
-                y: relu.then_some(y),
+                gate,
                 x,
                 stats,
                 eval,

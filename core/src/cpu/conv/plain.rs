@@ -50,6 +50,7 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
 pub fn forward<T: Real>(index: Index<'_>, args: Forward<'_, T>) {
     let Forward { shape, x, weight, bias, n_valid, y } = args;
     let (n, plane_in, plane_out) = (shape.n, shape.input().plane(), shape.output().plane());
+    let x = x.loaded(plane_in);
     parallel::chunks_mut(&mut y[..shape.output().len()], plane_out, |co, y| {
         y.fill(T::ZERO);
         for entry in index.row(&shape, co) {
@@ -90,6 +91,7 @@ pub fn input_grad<T: Real>(index: Index<'_>, args: InputGrad<'_, T>) {
 pub fn weight_grad<T: Real>(index: Index<'_>, args: WeightGrad<'_, T>) {
     let WeightGrad { shape, x, dy, dw } = args;
     let (n, plane_in, plane_out) = (shape.n, shape.input().plane(), shape.output().plane());
+    let x = x.loaded(plane_in);
     let rows = parallel::map(shape.c_out, |co| {
         let dy = &dy[co * plane_out..][..plane_out];
         let gradient = |entry: Entry| {

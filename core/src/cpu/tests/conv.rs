@@ -1,7 +1,7 @@
 //! Convolution: f32 against float64 over odd shapes, gradients against finite differences, threads, NaN.
 
 use super::*;
-use crate::ops::{BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopology, Weight};
+use crate::ops::{BatchNormApply, BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, NormOnLoad, SparseTopology, Weight};
 
 /// One layer: its geometry and which of its weights exist (`None`: dense).
 struct Layer {
@@ -72,11 +72,11 @@ impl Layer {
         // What was there before must not show.
         let dirt = vec![f32::NAN; s.input().len().max(s.output().len()).max(s.weights())];
         let [y, dx, dw, dbias] = [(); 4].map(|()| bench.put(&dirt));
-        bench.run(Op::ConvForward(ConvForward { shape: s, x, weight, bias: Some(bias), y }));
+        bench.run(Op::ConvForward(ConvForward { shape: s, x, norm: None, weight, bias: Some(bias), y }));
         bench.run(Op::ConvInputGrad(ConvInputGrad { shape: s, dy, weight, dx, accumulate: false }));
         let once = bench.get(dx, s.input().len());
         bench.run(Op::ConvInputGrad(ConvInputGrad { shape: s, dy, weight, dx, accumulate: true }));
-        bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, dy, topology: weight.topology(), dw }));
+        bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, norm: None, dy, topology: weight.topology(), dw }));
         bench.run(Op::BiasGrad(BiasGrad { shape: s.output(), dy, dbias }));
         [bench.get(y, s.output().len()), once, bench.get(dx, s.input().len()), bench.get(dw, self.values()), bench.get(dbias, s.c_out)]
     }
@@ -151,9 +151,9 @@ fn before_and_after<T: Convolve>() -> Vec<Vec<f64>> {
             bench.device.write_u32(topology.t_index, 4, &[4 << 8 | 1 << 4 | 2]).unwrap();
             bench.device.write_u32(topology.t_value, 2, &[7]).unwrap();
         }
-        bench.run(Op::ConvForward(ConvForward { shape: s, x, weight, bias: None, y }));
+        bench.run(Op::ConvForward(ConvForward { shape: s, x, norm: None, weight, bias: None, y }));
         bench.run(Op::ConvInputGrad(ConvInputGrad { shape: s, dy, weight, dx, accumulate: false }));
-        bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, dy, topology: weight.topology(), dw }));
+        bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, norm: None, dy, topology: weight.topology(), dw }));
         found.extend([bench.get(y, s.output().len()), bench.get(dx, s.input().len()), bench.get(dw, layer.values())]);
     }
     found
@@ -207,7 +207,7 @@ fn gradients_match_finite_differences() {
                 bench.device.write(bx, 0, x).unwrap();
                 bench.device.write(bw, 0, w).unwrap();
                 bench.device.write(bb, 0, bias).unwrap();
-                bench.run(Op::ConvForward(ConvForward { shape: s, x: bx, weight, bias: Some(bb), y }));
+                bench.run(Op::ConvForward(ConvForward { shape: s, x: bx, norm: None, weight, bias: Some(bb), y }));
                 dot(&bench.get(y, dy.len()), &dy)
             };
             let [_, dx, _, dw, dbias] = layer.run::<f64>();
@@ -250,8 +250,8 @@ fn nan_and_infinity_pass_through() {
         let (x, y) = (bench.put(&x), bench.zeros(s.output().len()));
         let values = bench.put(&vec![0.5; layer.values()]);
         let (weight, dw) = (layer.weight(&mut bench, values), bench.zeros(layer.values()));
-        bench.run(Op::ConvForward(ConvForward { shape: s, x, weight, bias: None, y }));
-        bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, dy: y, topology: weight.topology(), dw }));
+        bench.run(Op::ConvForward(ConvForward { shape: s, x, norm: None, weight, bias: None, y }));
+        bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, norm: None, dy: y, topology: weight.topology(), dw }));
         assert!(bench.get(y, s.output().len()).iter().any(|v| v.is_nan()));
         assert!(bench.get(y, s.output().len()).iter().any(|v| v.is_infinite()));
         assert!(bench.get(y, s.output().len()).iter().any(|v| v.is_finite()));
@@ -268,7 +268,7 @@ fn a_broken_index_is_an_error() {
     let values = bench.zeros(layer.values());
     let weight = layer.weight(&mut bench, values);
     let Weight::Sparse { topology, .. } = weight else { unreachable!() };
-    let forward = Op::ConvForward(ConvForward { shape: s, x, weight, bias: None, y });
+    let forward = Op::ConvForward(ConvForward { shape: s, x, norm: None, weight, bias: None, y });
     bench.device.write_u32(topology.index, 1, &[3 << 8]).unwrap();
     let error = bench.device.run(std::slice::from_ref(&forward), &bench.step).unwrap_err();
     assert!(matches!(error.kind(), crate::error::ErrorKind::Validation(_)), "{error}");
@@ -279,4 +279,38 @@ fn a_broken_index_is_an_error() {
     bench.device.write_u32(topology.t_value, 0, &[u32::MAX]).unwrap();
     let backward = Op::ConvInputGrad(ConvInputGrad { shape: s, dy: y, weight, dx: x, accumulate: false });
     assert!(bench.device.run(&[backward], &bench.step).is_err());
+}
+
+/// Output and weight gradient with a BatchNorm of the input, applied before the layer or as it loads.
+fn normalized<T: Convolve>(layer: &Layer, eval: bool, relu: bool, on_load: bool) -> [Vec<f64>; 2] {
+    let (s, mut stream, mut bench) = (layer.shape, stream(5), Bench::<T>::new(layer.n_valid));
+    let x = bench.put(&activation(&mut stream, s.input(), layer.n_valid));
+    let dy = bench.put(&activation(&mut stream, s.output(), layer.n_valid));
+    let values = bench.put(&normal(&mut stream, layer.values()));
+    let weight = layer.weight(&mut bench, values);
+    let stats: Vec<f32> = (0..2 * s.c_in).map(|i| if i < s.c_in { stream.normal() } else { 0.5 + stream.uniform() }).collect();
+    let (stats, affine) = (bench.put(&stats), bench.put(&normal(&mut stream, 2 * s.c_in)));
+    let [y, dw, whole] = [s.output().len(), s.weights(), s.input().len()].map(|len| bench.put(&vec![f32::NAN; len]));
+    let norm = NormOnLoad { stats, eval, eps: 1e-5, affine, relu };
+    let (x, norm) = if on_load {
+        (x, Some(norm))
+    } else {
+        let shape = s.input();
+        bench.run(Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps: 1e-5, affine, residual: None, relu, y: whole }));
+        (whole, None)
+    };
+    bench.run(Op::ConvForward(ConvForward { shape: s, x, norm, weight, bias: None, y }));
+    bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, norm, dy, topology: weight.topology(), dw }));
+    [bench.get(y, s.output().len()), bench.get(dw, layer.values())]
+}
+
+#[test]
+fn a_norm_on_load_gives_the_bits_of_a_norm_before() {
+    let modes = [(false, true), (true, true), (false, false), (true, false)];
+    for (i, (layer, (eval, relu))) in odd_layers().into_iter().zip(modes.into_iter().cycle()).enumerate() {
+        for layer in [Layer { shape: layer.shape, mask: None, n_valid: layer.n_valid }, layer.sparse(if i % 2 == 0 { 0.2 } else { 0.9 })] {
+            assert_eq!(normalized::<f32>(&layer, eval, relu, true), normalized::<f32>(&layer, eval, relu, false), "{:?}", layer.shape);
+            assert_eq!(normalized::<f64>(&layer, eval, relu, true), normalized::<f64>(&layer, eval, relu, false), "{:?}", layer.shape);
+        }
+    }
 }

@@ -32,12 +32,22 @@ fn batch_norm<T: Convolve>(x: &[f32], residual: &[f32], affine: &[f32], dy: &[f3
         bench.run(Op::BatchNormStats(BatchNormStats { shape, x, saved, running, momentum: 0.1, eps }));
     }
     bench.run(Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps, affine, residual: Some(residual), relu, y }));
-    bench.run(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y: relu.then_some(y), x, stats, eval, eps, daffine }));
+    bench.run(Op::BatchNormReduceGrad(BatchNormReduceGrad {
+        shape,
+        dy,
+        gate: relu.then_some(y).into(),
+        x,
+        stats,
+        eval,
+        eps,
+        affine,
+        daffine,
+    }));
     let dresidual = Some((dres, true));
     bench.run(Op::BatchNormInputGrad(BatchNormInputGrad {
         shape,
         dy,
-        y: relu.then_some(y),
+        gate: relu.then_some(y).into(),
         x,
         stats,
         eval,
@@ -418,4 +428,50 @@ fn attacks_step_and_project_by_hand() {
     let [first, second] = lanes(&mut bench, far);
     assert!((first[0] - 0.65).abs() < 1e-6 && (first[1] - 0.45).abs() < 1e-6, "{first:?}");
     assert_eq!(second, [1.0, 0.25]);
+}
+
+#[test]
+fn a_sign_found_again_gives_the_gradients_of_the_output() {
+    let n_valid = 5;
+    let [x, _, affine, dy] = batch_norm_inputs(n_valid);
+    let gradients = |again: bool, eval: bool| {
+        let (shape, pair, len, eps) = (SHAPE, 2 * SHAPE.c, SHAPE.len(), 1e-5);
+        let mut bench = Bench::<f32>::new(n_valid);
+        let [x, affine, dy] = [&x, &affine, &dy].map(|v| bench.put(v));
+        let stats = bench.put(&[[2.9; 5], [0.5; 5]].concat());
+        let [y, daffine, dx] = [len, pair, len].map(|len| bench.put(&vec![f32::NAN; len]));
+        bench.run(Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps, affine, residual: None, relu: true, y }));
+        let gate = if again { Gate::Again } else { Gate::Output(y) };
+        bench.run(Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, gate, x, stats, eval, eps, affine, daffine }));
+        let (accumulate, dresidual) = (false, None);
+        let op = BatchNormInputGrad { shape, dy, gate, x, stats, eval, eps, affine, daffine, dx, accumulate, dresidual };
+        bench.run(Op::BatchNormInputGrad(op));
+        [bench.get(daffine, pair), bench.get(dx, len)]
+    };
+    for eval in [false, true] {
+        assert_eq!(gradients(true, eval), gradients(false, eval));
+    }
+}
+
+#[test]
+fn statistics_hold_far_from_zero_and_where_squares_overflow() {
+    let shape = Shape { c: 1, h: 3, w: 3, n: 132 };
+    for (n_valid, scale, shift) in [(132, 1.0, 0.0), (131, 1.0, 3000.0), (1, 1e-3, -50.0), (130, 1e25, 0.0), (132, 0.0, 7.0)] {
+        let mut x = activation(&mut stream(4), shape, n_valid);
+        x.chunks_mut(shape.n).for_each(|run| run[..n_valid].iter_mut().for_each(|v| *v = *v * scale + shift));
+        let (mut bench, valid) = (Bench::<f32>::new(n_valid), x.chunks(shape.n).flat_map(|run| run[..n_valid].to_vec()));
+        let valid: Vec<f64> = valid.map(f64::from).collect();
+        let mean = valid.iter().sum::<f64>() / valid.len() as f64;
+        let variance = valid.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / valid.len() as f64;
+        let [x, saved, running] = [&x[..], &[0.0; 2], &[0.0; 2]].map(|v| bench.put(v));
+        bench.run(Op::BatchNormStats(BatchNormStats { shape, x, saved, running, momentum: 0.1, eps: 1e-5 }));
+        let found = bench.get(saved, 2);
+        let expected = [mean, 1.0 / (variance + 1e-5).sqrt()];
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(
+                (found - expected).abs() <= 2e-6 * expected.abs().max(f64::from(scale) * 1e-3),
+                "{n_valid} {scale} {shift}: {found}, expected {expected}"
+            );
+        }
+    }
 }

@@ -4,7 +4,11 @@ use super::super::launch::{Binding, Launch, flag};
 use super::reduce::{channel_sums, plane_constants, slices, sum_partials};
 use super::{Encode, Operands, groups_of};
 use crate::error::Result;
-use crate::ops::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats};
+use crate::ops::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats, Gate};
+
+fn gate_constants(gate: Gate) -> [(&'static str, f64); 2] {
+    [("RELU", flag(gate.relu())), ("AGAIN", flag(gate == Gate::Again))]
+}
 
 impl Encode for BatchNormStats {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
@@ -39,8 +43,8 @@ impl Encode for BatchNormApply {
 
 impl Encode for BatchNormReduceGrad {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
-        let first = channel_sums("batchnorm_reduce_grad", self.shape, 2, operands.bind(["dy", "y", "x", "stats"])?);
-        let first = first.with([("EVAL", flag(self.eval)), ("EPS", self.eps.into()), ("RELU", flag(self.y.is_some()))]);
+        let first = channel_sums("batchnorm_reduce_grad", self.shape, 2, operands.bind(["dy", "y", "x", "stats", "affine"])?);
+        let first = first.with(gate_constants(self.gate)).with([("EVAL", flag(self.eval)), ("EPS", self.eps.into())]);
         Ok(vec![first, sum_partials(operands.get("daffine")?, slices(self.shape).0)])
     }
 }
@@ -49,11 +53,10 @@ impl Encode for BatchNormInputGrad {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let s = self.shape;
         let launch = Launch::new("batchnorm_input_grad", operands.all(), groups_of(s.len() / 4), 4.0 * s.len() as f64);
-        Ok(vec![launch.with(plane_constants(s)).with([
+        Ok(vec![launch.with(plane_constants(s)).with(gate_constants(self.gate)).with([
             ("PIXELS", (s.h * s.w) as f64),
             ("EVAL", flag(self.eval)),
             ("EPS", self.eps.into()),
-            ("RELU", flag(self.y.is_some())),
             ("IN_PLACE", flag(operands.in_place())),
             ("HAS_RESIDUAL", flag(self.dresidual.is_some())),
             ("ACCUMULATE", flag(self.accumulate)),

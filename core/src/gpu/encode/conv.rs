@@ -4,7 +4,7 @@ use super::super::launch::{Binding, Launch, flag};
 use super::reduce::sum_partials;
 use super::{ENOUGH_GROUPS, Encode, Operands, geometry};
 use crate::error::Result;
-use crate::ops::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopology};
+use crate::ops::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, NormOnLoad, SparseTopology};
 
 /// The most scratch a weight gradient's slices may take, in words (16 MiB).
 const MOST_SCRATCH: usize = 4 << 20;
@@ -17,6 +17,12 @@ const SPARSE_THREADS: usize = 64;
 
 pub fn shape_constants(s: &ConvShape) -> [(&'static str, f64); 11] {
     geometry(s.input(), s.output(), (s.kh, s.kw), s.stride, s.pad)
+}
+
+/// Constants of a stage that imports `norm_on_load`.
+fn norm_constants(norm: Option<NormOnLoad>) -> [(&'static str, f64); 4] {
+    let (eval, eps, relu) = norm.map_or((false, 0.0, false), |norm| (norm.eval, norm.eps, norm.relu));
+    [("NORM", flag(norm.is_some())), ("EVAL", flag(eval)), ("EPS", eps.into()), ("RELU", flag(relu))]
 }
 
 /// Thread rows of a matrix-product tile (8 outputs each) for `m` output rows.
@@ -51,18 +57,19 @@ impl Encode for ConvForward {
         let launch = match self.weight.topology() {
             None => {
                 let rows = tile_rows(s.c_out);
-                let bindings = operands.bind(["x", "weight", "bias", "y"])?;
+                let bindings = operands.bind(["x", "weight", "bias", "stats", "affine", "y"])?;
                 let cost = s.weights() as f64 * columns as f64 * 4.0;
                 Launch::new("conv_forward", bindings, gemm_groups(rows, s.c_out, columns), cost).with([("ROWS", rows as f64)])
             }
             Some(t) => {
                 let per_thread = sparse_columns(s.c_out, columns);
-                let bindings = operands.bind(["x", "weight", "row_ptr", "index", "bias", "y"])?;
+                let bindings = operands.bind(["x", "weight", "row_ptr", "index", "bias", "stats", "affine", "y"])?;
                 let groups = s.c_out * columns.div_ceil(per_thread * SPARSE_THREADS);
                 Launch::new("sparse_conv_forward", bindings, groups, sparse_cost(t.nnz, columns)).with([("COLUMNS", per_thread as f64)])
             }
         };
-        Ok(vec![launch.with(shape_constants(s)).with([("HAS_BIAS", flag(self.bias.is_some()))])])
+        let constants = norm_constants(self.norm);
+        Ok(vec![launch.with(shape_constants(s)).with(constants).with([("HAS_BIAS", flag(self.bias.is_some()))])])
     }
 }
 
@@ -121,7 +128,8 @@ impl Encode for ConvWeightGrad {
             Some(t) if t.nnz > 0 => sparse_weight_grad(&self.shape, t, operands)?,
             Some(_) => return Ok(Vec::new()),
         };
-        Ok(sliced(first.with(shape_constants(&self.shape)), operands.get("dw")?, slices))
+        let first = first.with(shape_constants(&self.shape)).with(norm_constants(self.norm));
+        Ok(sliced(first, operands.get("dw")?, slices))
     }
 }
 
@@ -134,7 +142,7 @@ fn dense_weight_grad(s: &ConvShape, operands: &Operands) -> Result<(Launch, usiz
     let wanted = ENOUGH_GROUPS.div_ceil(tiles).min(places.div_ceil(64));
     let (slices, span) = cut(places, depth, wanted, s.weights());
     let cost = s.weights() as f64 * places as f64 * 4.0;
-    let launch = Launch::new("conv_weight_grad", operands.bind(["x", "dy"])?, tiles * slices, cost);
+    let launch = Launch::new("conv_weight_grad", operands.bind(["x", "stats", "affine", "dy"])?, tiles * slices, cost);
     Ok((launch.with([("ROWS", rows as f64), ("DEPTH", depth as f64), ("SPAN", span as f64)]), slices))
 }
 
@@ -147,7 +155,11 @@ fn sparse_weight_grad(s: &ConvShape, t: SparseTopology, operands: &Operands) -> 
     let groups = t.nnz.div_ceil(8 * SPARSE_THREADS / lanes);
     let wanted = ENOUGH_GROUPS.div_ceil(groups).min(places.div_ceil(8 * lanes)).max(places.div_ceil(cached));
     let (slices, span) = cut(places, lanes, wanted, t.nnz);
-    let launch =
-        Launch::new("sparse_conv_weight_grad", operands.bind(["x", "dy", "index", "row"])?, groups * slices, sparse_cost(t.nnz, places));
+    let launch = Launch::new(
+        "sparse_conv_weight_grad",
+        operands.bind(["x", "stats", "affine", "dy", "index", "row"])?,
+        groups * slices,
+        sparse_cost(t.nnz, places),
+    );
     Ok((launch.with([("LANES", lanes as f64), ("SPAN", span as f64)]), slices))
 }

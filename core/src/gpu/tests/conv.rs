@@ -2,7 +2,7 @@
 
 use super::{Data, bind_topology, compare, gpu, topology};
 use crate::device::Device;
-use crate::ops::{BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Op, Shape, Weight};
+use crate::ops::{BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, NormOnLoad, Op, Shape, Weight};
 
 /// (input, c_out, k, stride, pad, n_valid): sizes that are no multiple of any tile, one image, linear layers.
 const CASES: &[(Shape, usize, usize, usize, usize, usize)] = &[
@@ -30,10 +30,10 @@ const CASES: &[(Shape, usize, usize, usize, usize, usize)] = &[
 fn layer(s: &ConvShape, weight: Weight, x: usize, ids: &[crate::ops::BufferId]) -> Vec<Op> {
     let [xb, y, dx, added, dw, dy, bias, dbias] = std::array::from_fn(|i| ids[x + i]);
     vec![
-        Op::ConvForward(ConvForward { shape: *s, x: xb, weight, bias: Some(bias), y }),
+        Op::ConvForward(ConvForward { shape: *s, x: xb, norm: None, weight, bias: Some(bias), y }),
         Op::ConvInputGrad(ConvInputGrad { shape: *s, dy, weight, dx, accumulate: false }),
         Op::ConvInputGrad(ConvInputGrad { shape: *s, dy, weight, dx: added, accumulate: true }),
-        Op::ConvWeightGrad(ConvWeightGrad { shape: *s, x: xb, dy, topology: weight.topology(), dw }),
+        Op::ConvWeightGrad(ConvWeightGrad { shape: *s, x: xb, norm: None, dy, topology: weight.topology(), dw }),
         Op::BiasGrad(BiasGrad { shape: s.output(), dy, dbias }),
     ]
 }
@@ -75,6 +75,36 @@ fn sparse_convolutions_agree_with_the_oracle() {
             data.extend(tensors(&s, nnz, n_valid));
             compare(&mut gpu, &format!("density {density} {s:?}"), &data, n_valid, &|ids| {
                 layer(&s, Weight::Sparse { values: ids[6], topology: bind_topology(ids, nnz) }, 7, ids)
+            });
+        }
+    }
+}
+
+#[test]
+fn norms_on_load_agree_with_the_oracle() {
+    let Some(gpu) = gpu() else { return };
+    let mut gpu = Device::Gpu(Box::new(gpu));
+    let modes = [(false, true), (true, true), (false, false), (true, false)];
+    for (&(input, c_out, k, stride, pad, n_valid), (eval, relu)) in CASES.iter().zip(modes.into_iter().cycle()) {
+        let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();
+        for density in [None, Some(0.3)] {
+            let (mut data, nnz) = density.map_or((Vec::new(), s.weights()), |density| topology(&s, density, 9));
+            let first = data.len();
+            data.push(Data::random(nnz, 7));
+            data.extend(tensors(&s, nnz, n_valid));
+            // A mean and a positive deviation for each channel, then gamma and beta, whose padded lanes would not stay zero.
+            data.push(Data::F32((0..2 * s.c_in).map(|i| if i < s.c_in { 0.3 } else { 0.7 + 0.1 * i as f32 }).collect()));
+            data.push(Data::random(2 * s.c_in, 8));
+            compare(&mut gpu, &format!("{density:?} eval {eval} relu {relu} {s:?}"), &data, n_valid, &|ids| {
+                let values = ids[first];
+                let weight =
+                    if density.is_some() { Weight::Sparse { values, topology: bind_topology(ids, nnz) } } else { Weight::Dense { values } };
+                let [x, y, _, _, dw, dy, bias, _, stats, affine] = std::array::from_fn(|i| ids[first + 1 + i]);
+                let norm = Some(NormOnLoad { stats, eval, eps: 1e-5, affine, relu });
+                vec![
+                    Op::ConvForward(ConvForward { shape: s, x, norm, weight, bias: Some(bias), y }),
+                    Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, norm, dy, topology: weight.topology(), dw }),
+                ]
             });
         }
     }

@@ -116,7 +116,7 @@ fn poisoned_numbers_come_out_and_are_counted() {
         &data,
         &|ids| {
             let weight = Weight::Sparse { values: ids[6], topology: super::bind_topology(ids, nnz) };
-            vec![Op::ConvForward(ConvForward { shape: s, x: ids[7], weight, bias: None, y: ids[8] })]
+            vec![Op::ConvForward(ConvForward { shape: s, x: ids[7], norm: None, weight, bias: None, y: ids[8] })]
         },
         &step,
     );

@@ -4,8 +4,8 @@ use super::{Data, bind_topology, compare, gpu, topology};
 use crate::device::Device;
 use crate::ops::{
     AdamUpdate, Add, Augment, AvgPool, AvgPoolGrad, BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormSampleNorm,
-    BatchNormStats, ConvSampleNorm, ConvShape, Fill, LaneNorm, MaxPool, MaxPoolGrad, NORM_ROWS, Normalize, Op, PoolShape, Probe, ProjectL2,
-    Relu, ReluGrad, SgdUpdate, Shape, ShortcutA, ShortcutAGrad, SoftmaxCrossEntropy, StepL2, StepLinf, Weight,
+    BatchNormStats, ConvSampleNorm, ConvShape, Fill, Gate, LaneNorm, MaxPool, MaxPoolGrad, NORM_ROWS, Normalize, Op, PoolShape, Probe,
+    ProjectL2, Relu, ReluGrad, SgdUpdate, Shape, ShortcutA, ShortcutAGrad, SoftmaxCrossEntropy, StepL2, StepLinf, Weight,
 };
 
 fn device() -> Option<Device> {
@@ -48,14 +48,15 @@ fn batchnorm_agrees_with_the_oracle() {
                 let [x, saved, running, affine, res, y, dy, daffine, dx, dres] = std::array::from_fn(|i| ids[i]);
                 let (stats, eps) = (if eval { running } else { saved }, 1e-5);
                 let dx = if in_place { dy } else { dx };
+                let gate = if relu && !residual { Gate::Again } else { relu.then_some(y).into() };
                 vec![
                     Op::BatchNormStats(BatchNormStats { shape, x, saved, running, momentum: 0.1, eps }),
                     Op::BatchNormApply(BatchNormApply { shape, x, stats, eval, eps, affine, residual: residual.then_some(res), relu, y }),
-                    Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, y: relu.then_some(y), x, stats, eval, eps, daffine }),
+                    Op::BatchNormReduceGrad(BatchNormReduceGrad { shape, dy, gate, x, stats, eval, eps, affine, daffine }),
                     Op::BatchNormInputGrad(BatchNormInputGrad {
                         shape,
                         dy,
-                        y: relu.then_some(y),
+                        gate,
                         x,
                         stats,
                         eval,

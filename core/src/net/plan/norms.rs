@@ -25,7 +25,7 @@ impl Net {
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(self.io);
         let mut write = || {
-            let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval).recomputing(self.training.recompute).sample_norms(sums);
+            let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval).sample_norms(sums).recomputing(self.training.recompute);
             tape.forward();
             tape.loss(true, self.io.samples, self.io.totals);
             tape.backward(&mut Nowhere)?;

@@ -3,6 +3,7 @@
 //! The forward convolution has one class. The gradient with respect to the input has one class for each residue of the
 //! position by the stride, each with its own taps, so that no product with a zero between strides is ever computed.
 
+use super::Source;
 use crate::ops::{ConvShape, Shape};
 
 /// A tap of the kernel and the input offset that it reads.
@@ -215,22 +216,32 @@ impl Tiling {
         self.channels * self.channel + SLACK
     }
     /// Packs what row `y` of a segment reads of some channels and the row before did not; outside the source is zero.
-    pub fn pack(&self, lattice: &Lattice, segment: &Segment, y: usize, channels: std::ops::Range<usize>, source: &[f32], to: &mut [f32]) {
+    pub fn pack(
+        &self,
+        lattice: &Lattice,
+        segment: &Segment,
+        y: usize,
+        channels: std::ops::Range<usize>,
+        source: Source<'_, f32>,
+        to: &mut [f32],
+    ) {
         let Shape { h, w, n, .. } = lattice.source;
         let (plane, count) = (lattice.source.plane(), channels.len());
         let first_col = (segment.x * lattice.step) as isize + lattice.dx[0];
         let fresh = if y == segment.rows.start { 0 } else { self.ring.saturating_sub(lattice.step) };
         for (to, channel) in to.chunks_exact_mut(self.channel).zip(channels) {
-            let source = &source[channel * plane..][..plane];
+            let stored = &source.stored[channel * plane..][..plane];
             for row in fresh..self.ring {
                 let from = (y * lattice.step + row) as isize + lattice.dy[0];
-                let line = (from >= 0 && from < h as isize).then(|| &source[from as usize * w * n..][..w * n]);
+                let line = (from >= 0 && from < h as isize).then(|| &stored[from as usize * w * n..][..w * n]);
                 let slot = (y * lattice.step + row) % self.ring;
                 for phase in 0..self.phases {
                     let to = &mut to[(slot * self.phases + phase) * self.width..][..self.width];
                     match line {
                         None => to.fill(0.0),
-                        Some(line) => pack_line(line, n, first_col + phase as isize, lattice.step, to),
+                        Some(line) => {
+                            pack_line(line, n, (first_col + phase as isize, lattice.step), to, |from, to| source.copy(channel, from, to))
+                        }
                     }
                 }
             }
@@ -239,8 +250,8 @@ impl Tiling {
     }
 }
 
-/// Columns `first, first + step, ...` of a line of runs of `n` lanes, zero outside.
-fn pack_line(line: &[f32], n: usize, first: isize, step: usize, to: &mut [f32]) {
+/// Copies columns `first, first + step, ...` of a line of runs of `n` lanes; zero outside.
+fn pack_line(line: &[f32], n: usize, (first, step): (isize, usize), to: &mut [f32], copy: impl Fn(&[f32], &mut [f32])) {
     let (cols, w) = (to.len() / n, (line.len() / n) as isize);
     let before = ((-first).max(0) as usize).div_ceil(step).min(cols);
     let end = ((w - first).max(0) as usize).div_ceil(step).clamp(before, cols);
@@ -249,10 +260,10 @@ fn pack_line(line: &[f32], n: usize, first: isize, step: usize, to: &mut [f32]) 
     let start = (first + (before * step) as isize) as usize * n;
     if end == before {
     } else if step == 1 {
-        to[before * n..end * n].copy_from_slice(&line[start..start + (end - before) * n]);
+        copy(&line[start..start + (end - before) * n], &mut to[before * n..end * n]);
     } else {
         for (to, from) in to[before * n..end * n].chunks_exact_mut(n).zip(line[start..].chunks(n).step_by(step)) {
-            to.copy_from_slice(from);
+            copy(from, to);
         }
     }
 }

@@ -12,7 +12,7 @@ mod structure;
 
 use super::index::{Csr, Entry, Index};
 use super::plain::add_bias;
-use super::{Forward, InputGrad, WeightGrad};
+use super::{Forward, InputGrad, Source, WeightGrad};
 use crate::ops::ConvShape;
 use crate::platform::parallel::{Shared, chunks_mut};
 use lattice::{Lattice, Tiling};
@@ -92,7 +92,7 @@ pub fn input_grad(index: Index<'_>, args: InputGrad<'_, f32>) {
     let dx = Shared::new(dx);
     as_is_faster(&shape, index, weight, (shape.c_in, true), |walked, weight| {
         for (class, lattice) in Lattice::input_grad(&shape).iter().enumerate() {
-            let product = Product { lattice, rows: shape.c_in, source: dy, accumulate };
+            let product = Product { lattice, rows: shape.c_in, source: Source::plain(dy), accumulate };
             match walked {
                 None => product::dense(&product, weight, strides, &dx),
                 Some(csr) => {

@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use super::lattice::{Lattice, Segment};
 use super::scratch::{load, with_scratch, with_staging};
 use super::structure::{Places, SPARSE_VECTORS};
-use super::{Shared, Structure, Tiling};
+use super::{Shared, Source, Structure, Tiling};
 use crate::platform::{parallel_for, threads};
 
 /// What is computed: `out (+)= weights * source` over a lattice.
@@ -17,7 +17,7 @@ pub struct Product<'a> {
     /// Output channels.
     pub rows: usize,
     /// Activation read.
-    pub source: &'a [f32],
+    pub source: Source<'a, f32>,
     /// Add to the output instead of overwriting it.
     pub accumulate: bool,
 }

@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd};
 use super::lattice::{Lattice, Segment};
 use super::scratch::{load, with_scratch, with_staging};
 use super::structure::Places;
-use super::{Shared, Structure, Tiling, chunks_mut};
+use super::{Shared, Source, Structure, Tiling, chunks_mut};
 use crate::platform::parallel::CHUNK;
 use crate::platform::parallel_for;
 
@@ -74,7 +74,7 @@ fn gradient_row<'a>(lattice: &Lattice, segment: &Segment, y: usize, dy: &'a [f32
 }
 
 /// `dw` at the entries of a structure, in the order of their values.
-pub fn sparse(lattice: &Lattice, x: &[f32], dy: &[f32], structure: &Structure, rows: usize, dw: &mut [f32]) {
+pub fn sparse(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], structure: &Structure, rows: usize, dw: &mut [f32]) {
     let tiling = &structure.tiling;
     let pitch = pitch(tiling, lattice.out.n);
     let dealt = deal(lattice, tiling, dw.len());
@@ -191,7 +191,7 @@ const ROWS: usize = 4;
 const TAPS: usize = 6;
 
 /// `dw[row][channel][tap]` for every weight.
-pub fn dense(lattice: &Lattice, x: &[f32], dy: &[f32], rows: usize, dw: &mut [f32]) {
+pub fn dense(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], rows: usize, dw: &mut [f32]) {
     let tiling = Tiling::new(lattice);
     let taps = lattice.taps.len();
     let turns: Vec<Vec<u32>> = (0..tiling.ring).map(|turn| tiling.offsets(turn)).collect();

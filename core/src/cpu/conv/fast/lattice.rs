@@ -4,6 +4,7 @@
 //! position by the stride, each with its own taps, so that no product with a zero between strides is ever computed.
 
 use super::Source;
+use super::scratch::with_line;
 use crate::ops::{ConvShape, Shape};
 
 /// A tap of the kernel and the input offset that it reads.
@@ -84,7 +85,10 @@ impl Lattice {
 }
 
 /// How a lattice is cut: strips of columns, blocks of source channels, and the layout of a packed block
-/// `[channel][ring of rows][phase][column][lane]`, where a phase holds the columns of one residue by the step.
+/// `[tile of lanes][channel][ring of rows][phase][column][lane of the tile]`, where a phase holds the columns of one residue by the step.
+///
+/// A tile has all lanes, or as many as a vector: then the columns around a few positions lie side by side, and those of many channels stay
+/// in the L1 cache. That is for sparse products, which load an input for every product.
 ///
 /// A strip is worked through row by row; the ring holds the source rows that one row of positions reads, so each source
 /// row is packed once. Where a tap reads therefore depends on the row's turn: its first source row modulo the ring.
@@ -99,8 +103,12 @@ pub struct Tiling {
     phases: usize,
     /// Floats of one phase of one packed row.
     width: usize,
-    /// Floats of a packed channel.
+    /// Floats of a packed channel of a tile.
     pub channel: usize,
+    /// Lanes of a tile.
+    pub lanes: usize,
+    /// Tiles of lanes.
+    pub tiles: usize,
     /// Ring row and offset of each tap within a channel, in the first turn.
     taps: Vec<(usize, usize)>,
 }
@@ -119,8 +127,8 @@ pub struct Segment {
 /// Floats of a packed block: 5/8 of a megabyte, so that it stays in an L2 cache of one beside the weights.
 const BLOCK: usize = 160 * 1024;
 
-/// Floats of three quarters of a common L1 cache.
-const L1: usize = 6 * 1024;
+/// Floats of a common L1 cache.
+const L1: usize = 8 * 1024;
 
 /// Floats that a kernel may read beyond a block.
 pub const SLACK: usize = 256;
@@ -133,31 +141,42 @@ const NARROWEST: usize = 128;
 const SHORTEST: usize = 8;
 
 impl Tiling {
-    /// Cuts a lattice.
+    /// Cuts a lattice, its lanes in one tile.
     pub fn new(lattice: &Lattice) -> Self {
+        Self::with_lanes(lattice, lattice.source.n, NARROWEST.div_ceil(lattice.source.n), lattice.source.c)
+    }
+    /// Cuts a lattice for products of `vectors` at a time: its lanes into tiles of one, where whole vectors fill them; blocks of `most`
+    /// channels at most.
+    pub fn for_vectors(lattice: &Lattice, vector: usize, vectors: usize, most: usize) -> Self {
+        let n = lattice.source.n;
+        let lanes = if n.is_multiple_of(vector) { vector } else { n };
+        Self::with_lanes(lattice, lanes, (vector * vectors).div_ceil(lanes), most)
+    }
+    /// Strips have no fewer columns than `narrowest`, where the lattice has them.
+    fn with_lanes(lattice: &Lattice, lanes: usize, narrowest: usize, most: usize) -> Self {
         let (n, c) = (lattice.source.n, lattice.source.c);
-        let columns = |floats: usize| floats.div_ceil(n).clamp(1, lattice.cols.max(1));
-        let mut tiling = Self::with_columns(lattice, columns(WIDEST));
-        while tiling.channel * c > BLOCK && tiling.cols > columns(NARROWEST) {
-            tiling = Self::with_columns(lattice, tiling.cols - 1);
+        let columns = |count: usize| count.clamp(1, lattice.cols.max(1));
+        let mut tiling = Self::with_columns(lattice, lanes, columns(WIDEST.div_ceil(n)));
+        while tiling.tiles * tiling.channel * c > BLOCK && tiling.cols > columns(narrowest) {
+            tiling = Self::with_columns(lattice, lanes, tiling.cols - 1);
         }
-        let most = (BLOCK / tiling.channel).clamp(1, c);
+        let most = (BLOCK / (tiling.tiles * tiling.channel)).min(most).clamp(1, c);
         tiling.channels = c.div_ceil(c.div_ceil(most));
         tiling
     }
-    fn with_columns(lattice: &Lattice, cols: usize) -> Self {
-        let (n, step) = (lattice.source.n, lattice.step);
+    fn with_columns(lattice: &Lattice, lanes: usize, cols: usize) -> Self {
+        let step = lattice.step;
         let extent = |range: [isize; 2]| (range[1] - range[0]) as usize;
         let (ring, phases) = (extent(lattice.dy) + 1, step.min(extent(lattice.dx) + 1));
-        let width = (cols + extent(lattice.dx) / step) * n;
+        let width = (cols + extent(lattice.dx) / step) * lanes;
         let place = |tap: &Tap| {
             let (row, x) = ((tap.dy - lattice.dy[0]) as usize, (tap.dx - lattice.dx[0]) as usize);
-            (row, x % step * width + x / step * n)
+            (row, x % step * width + x / step * lanes)
         };
         // An odd number of cache lines, so that channels do not fall on the same cache sets.
         let channel = ((ring * phases * width).div_ceil(16) | 1) * 16;
         let taps = lattice.taps.iter().map(place).collect();
-        Self { cols, channels: 0, ring, phases, width, channel, taps }
+        Self { cols, channels: 0, ring, phases, width, channel, lanes, tiles: lattice.source.n / lanes, taps }
     }
     /// Number of strips.
     pub fn strips(&self, lattice: &Lattice) -> usize {
@@ -200,10 +219,15 @@ impl Tiling {
         let (row, column) = self.taps[tap];
         channel * self.channel + self.row(turn, row) + column
     }
-    /// Channels whose rows, for `width` columns and the taps' reach beyond, stay in the L1 cache.
-    pub fn span(&self, lattice: &Lattice, width: usize) -> usize {
-        let reach = self.width - self.cols * lattice.source.n;
-        (L1 / (self.ring * self.phases * (width + reach))).clamp(1, self.channels)
+    /// Channels whose rows, for `width` floats of a tile's columns and the taps' reach beyond, stay in the L1 cache.
+    pub fn span(&self, width: usize) -> usize {
+        let whole = self.cols * self.lanes;
+        let reach = self.width - whole;
+        (L1 / (self.ring * self.phases * (width.min(whole) + reach))).clamp(1, self.channels)
+    }
+    /// Where a tile begins in a packed block.
+    pub fn tile(&self, tile: usize) -> usize {
+        tile * self.channels * self.channel
     }
     /// Where each (channel of a block, tap) reads, in one turn.
     pub fn offsets(&self, turn: usize) -> Vec<u32> {
@@ -213,7 +237,7 @@ impl Tiling {
     }
     /// Floats of scratch for one block.
     pub fn scratch(&self) -> usize {
-        self.channels * self.channel + SLACK
+        self.tile(self.tiles) + SLACK
     }
     /// Packs what row `y` of a segment reads of some channels and the row before did not; outside the source is zero.
     pub fn pack(
@@ -226,44 +250,91 @@ impl Tiling {
         to: &mut [f32],
     ) {
         let Shape { h, w, n, .. } = lattice.source;
-        let (plane, count) = (lattice.source.plane(), channels.len());
+        let plane = lattice.source.plane();
         let first_col = (segment.x * lattice.step) as isize + lattice.dx[0];
         let fresh = if y == segment.rows.start { 0 } else { self.ring.saturating_sub(lattice.step) };
-        for (to, channel) in to.chunks_exact_mut(self.channel).zip(channels) {
+        for (i, channel) in channels.clone().enumerate() {
             let stored = &source.stored[channel * plane..][..plane];
             for row in fresh..self.ring {
                 let from = (y * lattice.step + row) as isize + lattice.dy[0];
                 let line = (from >= 0 && from < h as isize).then(|| &stored[from as usize * w * n..][..w * n]);
                 let slot = (y * lattice.step + row) % self.ring;
                 for phase in 0..self.phases {
-                    let to = &mut to[(slot * self.phases + phase) * self.width..][..self.width];
-                    match line {
-                        None => to.fill(0.0),
-                        Some(line) => {
-                            pack_line(line, n, (first_col + phase as isize, lattice.step), to, |from, to| source.copy(channel, from, to))
-                        }
-                    }
+                    let at = i * self.channel + (slot * self.phases + phase) * self.width;
+                    let columns = Columns::new(self.width / self.lanes, w, first_col + phase as isize, lattice.step);
+                    self.pack_line(line.unwrap_or_default(), n, &columns, (source, channel), &mut to[at..]);
                 }
             }
         }
-        to[count * self.channel..][..SLACK].fill(0.0);
+        to[self.tile(self.tiles - 1) + channels.len() * self.channel..][..SLACK].fill(0.0);
+    }
+    /// Packs the columns of a line of runs of `n` lanes, the same place in each tile; an empty line is zero.
+    fn pack_line(&self, line: &[f32], n: usize, columns: &Columns, (source, channel): (Source<'_, f32>, usize), to: &mut [f32]) {
+        let (before, end) =
+            if line.is_empty() { (self.width, self.width) } else { (columns.before * self.lanes, columns.end * self.lanes) };
+        for tile in 0..self.tiles {
+            let to = &mut to[self.tile(tile)..][..self.width];
+            to[..before].fill(0.0);
+            to[end..].fill(0.0);
+        }
+        if before == end {
+            return;
+        }
+        let line = &line[columns.first * n..];
+        let span = ((columns.end - columns.before - 1) * columns.step + 1) * n;
+        if self.tiles == 1 && columns.step == 1 {
+            source.copy(channel, &line[..span], &mut to[before..end]);
+        } else if self.tiles == 1 {
+            for (to, from) in to[before..end].chunks_exact_mut(n).zip(line.chunks(n).step_by(columns.step)) {
+                source.copy(channel, from, to);
+            }
+        } else {
+            let (step, to) = (columns.step * n, &mut to[before..]);
+            if source.norm.is_none() {
+                self.deal(&line[..span], n, step, to);
+            } else {
+                with_line(span, |loaded| {
+                    source.copy(channel, &line[..span], loaded);
+                    self.deal(loaded, n, step, to);
+                });
+            }
+        }
+    }
+    /// Deals the lanes of columns, `step` floats apart, to the tiles.
+    fn deal(&self, line: &[f32], n: usize, step: usize, to: &mut [f32]) {
+        let tile = self.tile(1);
+        pulp::Arch::new().dispatch(|| match self.lanes {
+            16 => deal::<16>(line, n, step, tile, to),
+            8 => deal::<8>(line, n, step, tile, to),
+            _ => deal::<4>(line, n, step, tile, to),
+        });
     }
 }
 
-/// Copies columns `first, first + step, ...` of a line of runs of `n` lanes; zero outside.
-fn pack_line(line: &[f32], n: usize, (first, step): (isize, usize), to: &mut [f32], copy: impl Fn(&[f32], &mut [f32])) {
-    let (cols, w) = (to.len() / n, (line.len() / n) as isize);
-    let before = ((-first).max(0) as usize).div_ceil(step).min(cols);
-    let end = ((w - first).max(0) as usize).div_ceil(step).clamp(before, cols);
-    to[..before * n].fill(0.0);
-    to[end * n..].fill(0.0);
-    let start = (first + (before * step) as isize) as usize * n;
-    if end == before {
-    } else if step == 1 {
-        copy(&line[start..start + (end - before) * n], &mut to[before * n..end * n]);
-    } else {
-        for (to, from) in to[before * n..end * n].chunks_exact_mut(n).zip(line[start..].chunks(n).step_by(step)) {
-            copy(from, to);
+/// The same to tiles of `LANES`, which are `tile` floats apart.
+#[inline(always)]
+fn deal<const LANES: usize>(line: &[f32], n: usize, step: usize, tile: usize, to: &mut [f32]) {
+    for (column, line) in line.chunks(step).enumerate() {
+        for (i, lanes) in line[..n].as_chunks::<LANES>().0.iter().enumerate() {
+            to[i * tile + column * LANES..][..LANES].copy_from_slice(lanes);
         }
+    }
+}
+
+/// Which columns of a line a packed row holds: `count` of them, every `step`th from one that may lie outside.
+struct Columns {
+    step: usize,
+    /// Packed columns before the first that lies inside, and the end of those that do.
+    before: usize,
+    end: usize,
+    /// Column of the line that is the first inside.
+    first: usize,
+}
+
+impl Columns {
+    fn new(count: usize, w: usize, first: isize, step: usize) -> Self {
+        let before = ((-first).max(0) as usize).div_ceil(step).min(count);
+        let end = ((w as isize - first).max(0) as usize).div_ceil(step).clamp(before, count);
+        Self { step, before, end, first: (first + (before * step) as isize).max(0) as usize }
     }
 }

@@ -151,7 +151,7 @@ impl WithSimd for SegmentTask<'_> {
             let channels = tiling.block(lattice, b);
             for y in segment.rows.clone() {
                 tiling.pack(lattice, segment, y, channels.clone(), product.source, block);
-                let target = Target { lattice, segment, y, out, add: product.accumulate || b > 0, block };
+                let target = Target { lattice, tiling, segment, y, out, add: product.accumulate || b > 0, block };
                 let turn = tiling.turn(lattice, y);
                 match &weights.kind {
                     Kind::Dense { values, tall, offsets } => {
@@ -172,13 +172,7 @@ impl WithSimd for SegmentTask<'_> {
                     }
                     Kind::Sparse { structure, values } => {
                         let lists = Lists { structure, values, turn, block: b };
-                        if structure.groups == 1 {
-                            for row in rows.clone() {
-                                sparse_row(simd, &target, row, lists.get(0, row), &mut stage);
-                            }
-                        } else {
-                            sparse_rows(simd, &target, rows.clone(), lists, sums);
-                        }
+                        sparse_rows(simd, &target, rows.clone(), lists, sums, &mut stage);
                     }
                 }
             }
@@ -213,6 +207,7 @@ impl<'a> Lists<'a> {
 /// A packed row of positions and where its results go.
 struct Target<'a> {
     lattice: &'a Lattice,
+    tiling: &'a Tiling,
     segment: &'a Segment,
     y: usize,
     out: &'a Shared<'a, f32>,
@@ -220,33 +215,44 @@ struct Target<'a> {
     block: &'a [f32],
 }
 
+/// Where the vectors of a row go: the first, and the distance of the others.
+#[derive(Clone, Copy)]
+struct Vectors {
+    first: *mut f32,
+    distance: usize,
+}
+
 impl Target<'_> {
-    /// Floats of the row.
+    /// Floats of a tile's row.
     fn cols(&self) -> usize {
-        self.segment.cols * self.lattice.out.n
+        self.segment.cols * self.tiling.lanes
     }
-    /// Where a column stands in the output.
+    /// Where a float of a tile's row stands in the output.
     #[inline(always)]
-    fn at(&self, row: usize, col: usize) -> usize {
-        let n = self.lattice.out.n;
-        row * self.lattice.out.plane() + self.lattice.out_at(self.y, self.segment.x + col / n) + col % n
+    fn at(&self, row: usize, tile: usize, col: usize) -> usize {
+        let lanes = self.tiling.lanes;
+        row * self.lattice.out.plane() + self.lattice.out_at(self.y, self.segment.x + col / lanes) + tile * lanes + col % lanes
     }
-    /// Where a kernel may write `width` columns directly: in the output, if they are contiguous and all wanted.
+    /// Where a kernel may write `width` floats directly: in the output, if each vector has its place there and all are wanted.
     #[inline(always)]
-    fn direct(&self, row: usize, col: usize, width: usize) -> Option<*mut f32> {
-        let whole = self.lattice.out_step == 1 && col + width <= self.cols();
-        whole.then(|| self.out.pointer(self.at(row, col)))
+    fn direct(&self, row: usize, tile: usize, col: usize, width: usize, vector: usize) -> Option<Vectors> {
+        let (n, out_step) = (self.lattice.out.n, self.lattice.out_step);
+        // A vector is a column, or columns follow one another.
+        let distance = if self.tiling.lanes == vector { out_step * n } else { vector };
+        let whole = col + width <= self.cols() && (self.tiling.lanes == vector || out_step == 1);
+        whole.then(|| Vectors { first: self.out.pointer(self.at(row, tile, col)), distance })
     }
-    /// Moves what a kernel left on a stage, `width` columns for each of some rows, to the output.
+    /// Moves what a kernel left on a stage, `width` floats for each of some rows, to the output.
     #[inline(never)]
-    fn flush(&self, rows: std::ops::Range<usize>, col: usize, width: usize, stage: &[f32]) {
-        let (n, end) = (self.lattice.out.n, (col + width).min(self.cols()));
+    fn flush(&self, rows: std::ops::Range<usize>, tile: usize, col: usize, width: usize, stage: &[f32]) {
+        let (lanes, end) = (self.tiling.lanes, (col + width).min(self.cols()));
+        let contiguous = self.lattice.out_step == 1 && self.tiling.tiles == 1;
         for (row, stage) in rows.zip(stage.chunks_exact(width)) {
             let mut from = col;
             while from < end {
-                let to = if self.lattice.out_step == 1 { end } else { ((from / n + 1) * n).min(end) };
+                let to = if contiguous { end } else { ((from / lanes + 1) * lanes).min(end) };
                 // SAFETY: this task alone writes this segment of these rows.
-                let out = unsafe { self.out.part(self.at(row, from), to - from) };
+                let out = unsafe { self.out.part(self.at(row, tile, from), to - from) };
                 let stage = &stage[from - col..to - col];
                 if self.add {
                     out.iter_mut().zip(stage).for_each(|(out, &value)| *out += value);
@@ -281,11 +287,9 @@ fn dense_rows<S: Simd, const HEIGHT: usize>(
     while col < cols {
         let vectors = vectors(cols - col, S::F32_LANES, DENSE_VECTORS);
         let width = vectors * S::F32_LANES;
-        let direct = if rows.len() == HEIGHT { target.direct(rows.start, col, width) } else { None };
-        let (out, distance, add) = match direct {
-            Some(out) => (out, plane, target.add),
-            None => (stage.as_mut_ptr(), width, false),
-        };
+        let direct = if rows.len() == HEIGHT { target.direct(rows.start, 0, col, width, S::F32_LANES) } else { None };
+        let staged = Vectors { first: stage.as_mut_ptr(), distance: S::F32_LANES };
+        let (out, distance, add) = direct.map_or((staged, width, false), |out| (out, plane, target.add));
         let source = target.block[col..].as_ptr();
         // SAFETY: offsets stay in the packed block, whose slack covers the last vector; `out` is this task's segment.
         unsafe {
@@ -295,80 +299,139 @@ fn dense_rows<S: Simd, const HEIGHT: usize>(
             }
         }
         if direct.is_none() {
-            target.flush(rows.clone(), col, width, stage);
+            target.flush(rows.clone(), 0, col, width, stage);
         }
         col += width;
     }
 }
 
+/// All rows and tiles, `SPARSE_VECTORS` at a time: of one tile, or of several where its rows are shorter.
 #[inline(always)]
-fn sparse_row<S: Simd>(simd: S, target: &Target<'_>, row: usize, entries: Entries<'_>, stage: &mut [f32; STAGE]) {
-    let cols = target.cols();
-    let mut col = 0;
-    while col < cols {
-        let vectors = vectors(cols - col, S::F32_LANES, SPARSE_VECTORS);
-        let width = vectors * S::F32_LANES;
-        let direct = target.direct(row, col, width);
-        let (out, add) = match direct {
-            Some(out) => (out, target.add),
-            None => (stage.as_mut_ptr(), false),
-        };
-        let source = target.block[col..].as_ptr();
-        // SAFETY: as in `dense_rows`.
-        unsafe {
-            match vectors {
-                1 => sparse_tile::<S, 1>(simd, entries, source, out, add),
-                2 => sparse_tile::<S, 2>(simd, entries, source, out, add),
-                4 => sparse_tile::<S, 4>(simd, entries, source, out, add),
-                _ => sparse_tile::<S, SPARSE_VECTORS>(simd, entries, source, out, add),
+fn sparse_rows<S: Simd>(
+    simd: S,
+    target: &Target<'_>,
+    rows: std::ops::Range<usize>,
+    lists: Lists<'_>,
+    sums: &mut [f32],
+    stage: &mut [f32; STAGE],
+) {
+    let (cols, tiles) = (target.cols(), target.tiling.tiles);
+    let together = match cols / S::F32_LANES {
+        1 => 8,
+        2 | 3 => 4,
+        4..=7 => 2,
+        _ => 1,
+    };
+    let mut tile = 0;
+    while tile < tiles {
+        let together = if cols.is_multiple_of(S::F32_LANES) && tile + together <= tiles { together } else { 1 };
+        let mut col = 0;
+        while col < cols {
+            let vectors = vectors(cols - col, S::F32_LANES, SPARSE_VECTORS / together);
+            let at = (tile, col);
+            match (together, vectors) {
+                (8, _) => sparse_columns::<S, 8, 1>(simd, target, at, rows.clone(), lists, sums, stage),
+                (4, 2) => sparse_columns::<S, 4, 2>(simd, target, at, rows.clone(), lists, sums, stage),
+                (4, _) => sparse_columns::<S, 4, 1>(simd, target, at, rows.clone(), lists, sums, stage),
+                (2, 4) => sparse_columns::<S, 2, 4>(simd, target, at, rows.clone(), lists, sums, stage),
+                (2, 2) => sparse_columns::<S, 2, 2>(simd, target, at, rows.clone(), lists, sums, stage),
+                (2, _) => sparse_columns::<S, 2, 1>(simd, target, at, rows.clone(), lists, sums, stage),
+                (_, 8) => sparse_columns::<S, 1, 8>(simd, target, at, rows.clone(), lists, sums, stage),
+                (_, 4) => sparse_columns::<S, 1, 4>(simd, target, at, rows.clone(), lists, sums, stage),
+                (_, 2) => sparse_columns::<S, 1, 2>(simd, target, at, rows.clone(), lists, sums, stage),
+                _ => sparse_columns::<S, 1, 1>(simd, target, at, rows.clone(), lists, sums, stage),
+            }
+            col += vectors * S::F32_LANES;
+        }
+        tile += together;
+    }
+}
+
+/// All rows at V vectors of T tiles. With several groups one group after the other: its input stays in L1, the sums in L2.
+#[inline(always)]
+fn sparse_columns<S: Simd, const T: usize, const V: usize>(
+    simd: S,
+    target: &Target<'_>,
+    (tile, col): (usize, usize),
+    rows: std::ops::Range<usize>,
+    lists: Lists<'_>,
+    sums: &mut [f32],
+    stage: &mut [f32; STAGE],
+) {
+    let width = V * S::F32_LANES;
+    let mut sources = [std::ptr::null(); T];
+    for t in 0..T {
+        sources[t] = target.block[target.tiling.tile(tile + t) + col..].as_ptr();
+    }
+    let groups = lists.structure.groups;
+    if groups > 1 {
+        for group in 0..groups {
+            for (row, sums) in rows.clone().zip(sums.chunks_exact_mut(T * width)) {
+                let outs = staged::<S, T>(sums, width);
+                // SAFETY: as in `dense_rows`; the chunk of `sums` is as long.
+                unsafe { sparse_tile::<S, T, V>(simd, lists.get(group, row), sources, outs, group > 0) };
             }
         }
-        if direct.is_none() {
-            target.flush(row..row + 1, col, width, stage);
-        }
-        col += width;
     }
-}
-
-/// All rows, `SPARSE_VECTORS` at a time, group by group: the group's input stays in L1, the sums in L2.
-#[inline(always)]
-fn sparse_rows<S: Simd>(simd: S, target: &Target<'_>, rows: std::ops::Range<usize>, lists: Lists<'_>, sums: &mut [f32]) {
-    let cols = target.cols();
-    let mut col = 0;
-    while col < cols {
-        let vectors = vectors(cols - col, S::F32_LANES, SPARSE_VECTORS);
-        let width = vectors * S::F32_LANES;
-        let source = target.block[col..].as_ptr();
-        for group in 0..lists.structure.groups {
-            for (row, sums) in rows.clone().zip(sums.chunks_exact_mut(width)) {
-                let (entries, out, add) = (lists.get(group, row), sums.as_mut_ptr(), group > 0);
-                // SAFETY: as in `dense_rows`; `sums` is this long.
-                unsafe {
-                    match vectors {
-                        1 => sparse_tile::<S, 1>(simd, entries, source, out, add),
-                        2 => sparse_tile::<S, 2>(simd, entries, source, out, add),
-                        4 => sparse_tile::<S, 4>(simd, entries, source, out, add),
-                        _ => sparse_tile::<S, SPARSE_VECTORS>(simd, entries, source, out, add),
+    for (i, row) in rows.enumerate() {
+        let mut outs = staged::<S, T>(stage, width);
+        let mut direct = true;
+        for t in 0..T {
+            match target.direct(row, tile + t, col, width, S::F32_LANES) {
+                Some(out) => outs[t] = out,
+                None => direct = false,
+            }
+        }
+        let sums = sums.get_mut(i * T * width..(i + 1) * T * width).filter(|_| groups > 1);
+        match (sums, direct) {
+            (Some(sums), true) => {
+                for t in 0..T {
+                    // SAFETY: the sums are this long, and `outs` is this task's segment.
+                    unsafe { move_vectors::<S, V>(simd, sums.as_ptr().add(t * width), outs[t], target.add) };
+                }
+            }
+            (None, true) => {
+                // SAFETY: as in `dense_rows`.
+                unsafe { sparse_tile::<S, T, V>(simd, lists.get(0, row), sources, outs, target.add) };
+            }
+            (sums, false) => {
+                let sums = match sums {
+                    Some(sums) => sums,
+                    None => {
+                        // SAFETY: as in `dense_rows`; a stage is long enough for any tile.
+                        unsafe { sparse_tile::<S, T, V>(simd, lists.get(0, row), sources, staged::<S, T>(stage, width), false) };
+                        &mut stage[..]
                     }
+                };
+                for (t, sums) in sums.chunks_exact(width).take(T).enumerate() {
+                    target.flush(row..row + 1, tile + t, col, width, sums);
                 }
             }
         }
-        target.flush(rows.clone(), col, width, sums);
-        col += width;
     }
+}
+
+/// The vectors of T tiles one after the other.
+#[inline(always)]
+fn staged<S: Simd, const T: usize>(stage: &mut [f32], width: usize) -> [Vectors; T] {
+    let mut outs = [Vectors { first: stage.as_mut_ptr(), distance: S::F32_LANES }; T];
+    for t in 1..T {
+        outs[t].first = outs[0].first.wrapping_add(t * width);
+    }
+    outs
 }
 
 /// `out[i][..] (+)= sum over k of values[k][i] * source[offsets[k]..]`.
 ///
 /// # Safety
-/// `source` must be readable for V vectors from each offset, `out` writable for V vectors in HEIGHT rows.
+/// `source` must be readable for V vectors from each offset, `out` writable for V vectors in HEIGHT rows, `distance` floats apart.
 #[inline(always)]
 unsafe fn dense_tile<S: Simd, const HEIGHT: usize, const V: usize>(
     simd: S,
     values: &[f32],
     offsets: &[u32],
     source: *const f32,
-    out: *mut f32,
+    out: Vectors,
     distance: usize,
     add: bool,
 ) {
@@ -388,24 +451,50 @@ unsafe fn dense_tile<S: Simd, const HEIGHT: usize, const V: usize>(
     }
     for (row, sums) in sums.iter().enumerate() {
         // SAFETY: by the caller's promise.
-        unsafe { store::<S, V>(simd, sums, out.add(row * distance), add) };
+        unsafe { store::<S, V>(simd, sums, Vectors { first: out.first.add(row * distance), ..out }, add) };
     }
 }
 
-/// `out[..] (+)= sum over entries of value * source[offset..]`.
+/// `out[t][..] (+)= sum over entries of value * source[t][offset..]`.
 ///
 /// # Safety
-/// As [`dense_tile`], for one row.
+/// Each of `sources` must be readable for V vectors from each entry's offset, each of `outs` writable for V vectors.
 #[inline(always)]
-unsafe fn sparse_tile<S: Simd, const V: usize>(simd: S, entries: Entries<'_>, source: *const f32, out: *mut f32, add: bool) {
-    let mut sums = [simd.splat_f32s(0.0); V];
+unsafe fn sparse_tile<S: Simd, const T: usize, const V: usize>(
+    simd: S,
+    entries: Entries<'_>,
+    sources: [*const f32; T],
+    outs: [Vectors; T],
+    add: bool,
+) {
+    let mut sums = [[simd.splat_f32s(0.0); V]; T];
     for (&place, &value) in entries.places.kept().iter().zip(entries.values) {
         let (value, offset) = (simd.splat_f32s(value), entries.places.offset(place));
-        for v in 0..V {
-            // SAFETY: by the caller's promise.
-            let input = unsafe { load::<S>(source.add(offset + v * S::F32_LANES)) };
-            sums[v] = simd.mul_add_e_f32s(value, input, sums[v]);
+        for t in 0..T {
+            // SAFETY: by the caller's promise, here and below.
+            let source = unsafe { sources[t].add(offset) };
+            for v in 0..V {
+                let input = unsafe { load::<S>(source.add(v * S::F32_LANES)) };
+                sums[t][v] = simd.mul_add_e_f32s(value, input, sums[t][v]);
+            }
         }
+    }
+    for t in 0..T {
+        // SAFETY: by the caller's promise.
+        unsafe { store::<S, V>(simd, &sums[t], outs[t], add) };
+    }
+}
+
+/// Moves V vectors that follow one another.
+///
+/// # Safety
+/// `from` must be readable and `out` writable for V vectors.
+#[inline(always)]
+unsafe fn move_vectors<S: Simd, const V: usize>(simd: S, from: *const f32, out: Vectors, add: bool) {
+    let mut sums = [simd.splat_f32s(0.0); V];
+    for v in 0..V {
+        // SAFETY: by the caller's promise.
+        sums[v] = unsafe { load::<S>(from.add(v * S::F32_LANES)) };
     }
     // SAFETY: by the caller's promise.
     unsafe { store::<S, V>(simd, &sums, out, add) };
@@ -414,11 +503,11 @@ unsafe fn sparse_tile<S: Simd, const V: usize>(simd: S, entries: Entries<'_>, so
 /// # Safety
 /// `out` must be writable (and readable, to add) for V vectors.
 #[inline(always)]
-unsafe fn store<S: Simd, const V: usize>(simd: S, sums: &[S::f32s; V], out: *mut f32, add: bool) {
+unsafe fn store<S: Simd, const V: usize>(simd: S, sums: &[S::f32s; V], out: Vectors, add: bool) {
     for v in 0..V {
         // SAFETY: by the caller's promise.
         unsafe {
-            let to = out.add(v * S::F32_LANES);
+            let to = out.first.add(v * out.distance);
             let value = if add { simd.add_f32s(sums[v], load::<S>(to)) } else { sums[v] };
             to.cast::<S::f32s>().write_unaligned(value);
         }

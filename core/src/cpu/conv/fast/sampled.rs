@@ -1,4 +1,5 @@
-//! Weight gradients as dot products of a gradient's row with a packed block, several weights at once.
+//! Weight gradients as dot products of a gradient's row with a packed block. All weights: several at once, their sums in registers. Those of
+//! a structure: the gradient's few vectors in registers, a vector of sums a weight in the L2 cache, and the input in the L1 cache.
 //!
 //! Segments are dealt to a number of parts that depends on the shape alone; parts are added in order, so the result does
 //! not depend on the number of threads.
@@ -57,45 +58,188 @@ fn pitch(tiling: &Tiling, n: usize) -> usize {
     ((tiling.cols * n).div_ceil(16) | 1) * 16
 }
 
-/// Floats that whole vectors of any width fill: of such a length a row can be read where it stands.
+/// Floats of a vector of any width at most.
 const VECTOR: usize = 16;
-
-/// A segment's row of a gradient's channel: where it stands, if whole vectors fill it, else packed, zero beyond its columns.
-fn gradient_row<'a>(lattice: &Lattice, segment: &Segment, y: usize, dy: &'a [f32], to: &'a mut [f32]) -> &'a [f32] {
-    let len = segment.cols * lattice.out.n;
-    let row = &dy[lattice.out_at(y, segment.x)..][..len];
-    if len.is_multiple_of(VECTOR) {
-        return row;
-    }
-    let (to_row, rest) = to.split_at_mut(len);
-    to_row.copy_from_slice(row);
-    rest.fill(0.0);
-    to
-}
+/// Vectors of a gradient's row that are held at once.
+const HELD: usize = 8;
 
 /// `dw` at the entries of a structure, in the order of their values.
 pub fn sparse(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], structure: &Structure, rows: usize, dw: &mut [f32]) {
     let tiling = &structure.tiling;
-    let pitch = pitch(tiling, lattice.out.n);
     let dealt = deal(lattice, tiling, dw.len());
     in_parts(dealt, tiling.blocks(lattice), dw, |block, segments, partials, start| {
-        with_scratch(tiling.scratch() + pitch, |scratch| {
-            let (buffer, packed) = scratch.split_at_mut(pitch);
-            for (segment, y) in segments.iter().flat_map(|s| s.rows.clone().map(move |y| (s, y))) {
-                tiling.pack(lattice, segment, y, tiling.block(lattice, block), x, packed);
-                let turn = tiling.turn(lattice, y);
-                for (group, row) in (0..structure.groups).flat_map(|group| (0..rows).map(move |row| (group, row))) {
-                    let (range, places) = structure.list(turn, block, group, row);
-                    if !range.is_empty() {
-                        let gradient = gradient_row(lattice, segment, y, &dy[row * lattice.out.plane()..], buffer);
-                        let view = View { gradient, packed, len: segment.cols * lattice.out.n };
-                        let positions = &structure.positions[range];
-                        pulp::Arch::new().dispatch(SparseRow { view, places, positions, partials, start });
-                    }
-                }
-            }
+        let entries = structure.block(block);
+        // A row of the gradient that is no whole number of vectors, zero beyond.
+        let row = pitch(tiling, lattice.out.n) + HELD * VECTOR;
+        with_scratch(tiling.scratch() + row + entries.len() * VECTOR, |scratch| {
+            let (packed, scratch) = scratch.split_at_mut(tiling.scratch());
+            let (row, sums) = scratch.split_at_mut(row);
+            sums[..entries.len() * VECTOR].fill(0.0);
+            pulp::Arch::new().dispatch(BlockTask { lattice, structure, block, rows, x, dy, segments, packed, row, sums, partials, start });
         });
     });
+}
+
+/// A block's gradients over some segments.
+struct BlockTask<'a> {
+    lattice: &'a Lattice,
+    structure: &'a Structure,
+    block: usize,
+    rows: usize,
+    x: Source<'a, f32>,
+    dy: &'a [f32],
+    segments: &'a [Segment],
+    packed: &'a mut [f32],
+    row: &'a mut [f32],
+    /// A vector for each of the block's entries.
+    sums: &'a mut [f32],
+    partials: &'a Shared<'a, f32>,
+    start: usize,
+}
+
+impl WithSimd for BlockTask<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { lattice, structure, block, rows, x, dy, segments, packed, row, sums, partials, start } = self;
+        let tiling = &structure.tiling;
+        let entries = structure.block(block);
+        for (segment, y) in segments.iter().flat_map(|s| s.rows.clone().map(move |y| (s, y))) {
+            tiling.pack(lattice, segment, y, tiling.block(lattice, block), x, packed);
+            let turn = tiling.turn(lattice, y);
+            let line = Line { structure, block, rows, turn, segment, y, lattice, dy, packed, first: entries.start };
+            line.accumulate(simd, row, sums);
+        }
+        for (&position, sums) in structure.positions[entries].iter().zip(sums.chunks_exact(S::F32_LANES)) {
+            // SAFETY: positions of one part belong to one task; a chunk is a vector.
+            if let [slot] = unsafe { partials.part(start + position as usize, 1) } {
+                *slot = simd.reduce_sum_f32s(unsafe { load::<S>(sums.as_ptr()) });
+            }
+        }
+    }
+}
+
+/// A packed row of positions and the gradient that belongs to it.
+struct Line<'a> {
+    structure: &'a Structure,
+    block: usize,
+    rows: usize,
+    turn: usize,
+    segment: &'a Segment,
+    y: usize,
+    lattice: &'a Lattice,
+    dy: &'a [f32],
+    packed: &'a [f32],
+    /// The block's first entry.
+    first: usize,
+}
+
+impl Line<'_> {
+    /// All rows and tiles, `HELD` vectors at a time: of one tile, or of several where its rows are shorter.
+    #[inline(always)]
+    fn accumulate<S: Simd>(&self, simd: S, row: &mut [f32], sums: &mut [f32]) {
+        let tiling = &self.structure.tiling;
+        let count = (self.segment.cols * tiling.lanes).div_ceil(S::F32_LANES);
+        let together = match count {
+            1 => 8,
+            2 => 4,
+            4 => 2,
+            _ => 1,
+        };
+        let mut tile = 0;
+        while tile < tiling.tiles {
+            let together = if tile + together <= tiling.tiles { together } else { 1 };
+            let mut from = 0;
+            while from < count {
+                let at = (tile, from);
+                // As many as are left, in powers of two: nothing is read beyond a row that is whole vectors.
+                let vectors = HELD.min(1 << (count - from).ilog2());
+                match (together, vectors) {
+                    (8, _) => self.columns::<S, 8, 1>(simd, at, row, sums),
+                    (4, _) => self.columns::<S, 4, 2>(simd, at, row, sums),
+                    (2, _) => self.columns::<S, 2, 4>(simd, at, row, sums),
+                    (_, 8) => self.columns::<S, 1, 8>(simd, at, row, sums),
+                    (_, 4) => self.columns::<S, 1, 4>(simd, at, row, sums),
+                    (_, 2) => self.columns::<S, 1, 2>(simd, at, row, sums),
+                    _ => self.columns::<S, 1, 1>(simd, at, row, sums),
+                }
+                from += if together == 1 { vectors } else { count };
+            }
+            tile += together;
+        }
+    }
+
+    /// All rows at V vectors of T tiles, group by group.
+    #[inline(always)]
+    fn columns<S: Simd, const T: usize, const V: usize>(&self, simd: S, (tile, from): (usize, usize), row: &mut [f32], sums: &mut [f32]) {
+        let tiling = &self.structure.tiling;
+        let mut sources = [std::ptr::null(); T];
+        for t in 0..T {
+            sources[t] = self.packed[tiling.tile(tile + t) + from * S::F32_LANES..].as_ptr();
+        }
+        for group in 0..self.structure.groups {
+            for channel in 0..self.rows {
+                let (range, places) = self.structure.list(self.turn, self.block, group, channel);
+                if range.is_empty() {
+                    continue;
+                }
+                let mut gradient = [[simd.splat_f32s(0.0); V]; T];
+                for t in 0..T {
+                    let (first, distance) = self.gradient::<S>(channel, tile + t, from, row);
+                    for v in 0..V {
+                        // SAFETY: the row has this many vectors.
+                        gradient[t][v] = unsafe { load::<S>(first.add(v * distance)) };
+                    }
+                }
+                let sums = &mut sums[(range.start - self.first) * S::F32_LANES..(range.end - self.first) * S::F32_LANES];
+                // SAFETY: places stay in the packed block, whose slack covers the last vector; there is a vector of sums an entry.
+                unsafe { add_products::<S, T, V>(simd, gradient, places, sources, sums.as_mut_ptr()) };
+            }
+        }
+    }
+
+    /// Where the vectors of a channel's gradient stand from one on, and their distance: in the gradient, if whole vectors fill its row, else
+    /// in `row`, zero beyond.
+    #[inline(always)]
+    fn gradient<S: Simd>(&self, channel: usize, tile: usize, from: usize, row: &mut [f32]) -> (*const f32, usize) {
+        let (lattice, lanes) = (self.lattice, self.structure.tiling.lanes);
+        let start = channel * lattice.out.plane() + lattice.out_at(self.y, self.segment.x);
+        if lanes == S::F32_LANES {
+            return (self.dy[start + from * lattice.out.n + tile * lanes..].as_ptr(), lattice.out.n);
+        }
+        let len = self.segment.cols * lanes;
+        row[..len].copy_from_slice(&self.dy[start..][..len]);
+        row[len..].fill(0.0);
+        (row[from * S::F32_LANES..].as_ptr(), S::F32_LANES)
+    }
+}
+
+/// `sums[i][..] += sum over t and v of gradient[t][v] * sources[t][offset of i..][v]`, a vector an entry.
+///
+/// # Safety
+/// Each of `sources` must be readable for V vectors from each entry's offset, `sums` writable for a vector an entry.
+#[inline(always)]
+unsafe fn add_products<S: Simd, const T: usize, const V: usize>(
+    simd: S,
+    gradient: [[S::f32s; V]; T],
+    places: Places<'_>,
+    sources: [*const f32; T],
+    sums: *mut f32,
+) {
+    for (i, &place) in places.kept().iter().enumerate() {
+        let offset = places.offset(place);
+        // SAFETY: by the caller's promise, here and below.
+        let at = unsafe { sums.add(i * S::F32_LANES) };
+        let mut sum = unsafe { load::<S>(at) };
+        for t in 0..T {
+            let source = unsafe { sources[t].add(offset) };
+            for v in 0..V {
+                let x = unsafe { load::<S>(source.add(v * S::F32_LANES)) };
+                sum = simd.mul_add_e_f32s(gradient[t][v], x, sum);
+            }
+        }
+        unsafe { at.cast::<S::f32s>().write_unaligned(sum) };
+    }
 }
 
 /// Rows of the gradient and the packed input that belongs to them.
@@ -104,51 +248,6 @@ struct View<'a> {
     gradient: &'a [f32],
     packed: &'a [f32],
     len: usize,
-}
-
-struct SparseRow<'a> {
-    view: View<'a>,
-    /// Where each entry reads.
-    places: Places<'a>,
-    /// Where its gradient goes.
-    positions: &'a [u32],
-    partials: &'a Shared<'a, f32>,
-    start: usize,
-}
-
-impl WithSimd for SparseRow<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (mut kept, mut positions) = (self.places.kept(), self.positions);
-        kept = self.groups::<S, 8>(simd, kept, &mut positions);
-        kept = self.groups::<S, 2>(simd, kept, &mut positions);
-        self.groups::<S, 1>(simd, kept, &mut positions);
-    }
-}
-
-impl SparseRow<'_> {
-    /// Works through whole groups of so many entries; gives those that are left.
-    #[inline(always)]
-    fn groups<'a, S: Simd, const TAPS: usize>(&self, simd: S, kept: &'a [u32], positions: &mut &'a [u32]) -> &'a [u32] {
-        let (groups, rest) = kept.as_chunks::<TAPS>();
-        let (targets, targets_rest) = positions.as_chunks::<TAPS>();
-        for (kept, targets) in groups.iter().zip(targets) {
-            let mut offsets = [0; TAPS];
-            for tap in 0..TAPS {
-                offsets[tap] = self.places.offset(kept[tap]) as u32;
-            }
-            let sums = dots::<S, 1, TAPS>(simd, self.view, 0, offsets);
-            for (&position, sum) in targets.iter().zip(sums[0]) {
-                // SAFETY: positions of one part belong to one task.
-                if let [slot] = unsafe { self.partials.part(self.start + position as usize, 1) } {
-                    *slot += sum;
-                }
-            }
-        }
-        *positions = targets_rest;
-        rest
-    }
 }
 
 /// `sums[i][j] = dot(gradient of row i, packed from offsets[j])`; gradients lie `distance` apart.

@@ -9,6 +9,7 @@ use crate::cpu::aligned::Aligned;
 thread_local! {
     static SCRATCH: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
     static STAGING: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
+    static LINE: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
     static WHOLE: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
 }
 
@@ -26,6 +27,14 @@ pub fn with_whole<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     WHOLE.with_borrow_mut(|whole| {
         whole.grow(len);
         work(&mut whole[..len])
+    })
+}
+
+/// Lends this thread `len` floats for a line that is being packed, contents arbitrary.
+pub fn with_line<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    LINE.with_borrow_mut(|line| {
+        line.grow(len);
+        work(&mut line[..len])
     })
 }
 

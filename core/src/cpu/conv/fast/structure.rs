@@ -11,6 +11,8 @@ use crate::cpu::made::Kept;
 
 /// Vectors that a sparse row accumulates at once.
 pub const SPARSE_VECTORS: usize = 8;
+/// Floats of the sums of a block's entries in the gradient of the weights, a vector each: part of an L2 cache and more of an L3 cache.
+const SUMS: usize = 512 * 1024;
 /// Mean entries of a list from which a group of channels of its own pays.
 const GROUP_ENTRIES: usize = 8;
 
@@ -60,12 +62,13 @@ impl<'a> Places<'a> {
 impl Structure {
     /// Prepares what `csr` has of `rows` output channels on this lattice.
     pub fn new(lattice: &Lattice, csr: Csr<'_>, rows: usize) -> Self {
-        let tiling = Tiling::new(lattice);
+        let lanes = pulp::Arch::new().dispatch(Lanes);
+        let channels = SUMS / (lanes * csr.len().div_ceil(lattice.source.c).max(1));
+        let tiling = Tiling::for_vectors(lattice, lanes, SPARSE_VECTORS, channels);
         let blocks = tiling.blocks(lattice);
         // Groups keep the input in L1, at the price of sums that go to a stage and back for each: worth it from some entries a group on.
-        let lanes = pulp::Arch::new().dispatch(Lanes);
         let most = (csr.len() / (rows * blocks * GROUP_ENTRIES)).max(1);
-        let span = tiling.span(lattice, SPARSE_VECTORS * lanes).max(tiling.channels.div_ceil(most));
+        let span = tiling.span(SPARSE_VECTORS * lanes).max(tiling.channels.div_ceil(most));
         let groups = tiling.channels.div_ceil(span);
         let reached = |row: usize| {
             csr.row(row).filter_map(move |entry| {
@@ -104,6 +107,12 @@ impl Structure {
             }
         }
         Self { tiling, groups, rows, starts, positions, places, turns }
+    }
+
+    /// The entries of a block.
+    pub fn block(&self, block: usize) -> std::ops::Range<usize> {
+        let lists = self.groups * self.rows;
+        self.starts[block * lists] as usize..self.starts[(block + 1) * lists] as usize
     }
 
     /// The entries of a list, and where they read in this turn.

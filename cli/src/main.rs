@@ -10,6 +10,7 @@ mod clock;
 mod config_file;
 mod console;
 mod corrupt;
+mod cost;
 mod data;
 mod doctor;
 mod eval;

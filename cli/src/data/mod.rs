@@ -24,10 +24,11 @@ use sparring_core::data::pictures::Damaged;
 use sparring_core::data::{Dataset, Skipped, builtin, chunks};
 
 use crate::args::Usage;
+use crate::console::Stopped;
 use crate::output::{no_stream, try_folder};
 use crate::places::data_folder;
 use crate::{stdout, text};
-use fetch::{Fetcher, Interrupted, Kind, Provider};
+use fetch::{Fetcher, Kind, Provider};
 use store::{Store, Stored, megabytes, write_atomic};
 
 /// The `data` subcommands.
@@ -188,7 +189,7 @@ pub fn require_dataset(wanted: &Wanted) -> Result<Dataset> {
 /// other that cannot be had is an error: its images are of a form or a number of classes that nothing stands in for.
 pub fn load_dataset(wanted: &Wanted) -> Result<Dataset> {
     require_dataset(wanted).or_else(|error| {
-        if wanted.name != DatasetName::Cifar10 || error.is::<Interrupted>() {
+        if wanted.name != DatasetName::Cifar10 || error.is::<Stopped>() {
             return Err(error);
         }
         say(format_args!("{error:#}"));

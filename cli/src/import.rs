@@ -8,6 +8,7 @@ mod names;
 mod normalization;
 mod sparse;
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -87,7 +88,8 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         let taken = if key.is_empty() { "the whole file" } else { &key };
         notes.push(format!("several sets of weights: {}; {taken} is taken, --key NAME chooses another", keys.join(", ")));
     }
-    let mut tensors = state.tensors;
+    let StateDict { mut tensors, metadata } = state;
+    let own = own_normalization(&metadata).with_context(|| file.clone())?;
     for (key, masks) in masks {
         let placed = masks::place(&mut tensors, masks);
         if placed > 0 {
@@ -97,12 +99,15 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let masked = masks::resolve(&mut tensors).with_context(|| file.clone())?;
     let buffers = normalization::told(&tensors);
     let channels = args.model.usual_extent().0;
-    let normalization = match (given, &buffers) {
+    let normalization = match (given.or(own), &buffers) {
         (Some(given), _) => given,
         (None, Some(buffers)) => buffers.normalization().with_context(|| file.clone())?,
         (None, None) => Normalization::usual(channels)?,
     };
     normalization.check(channels).map_err(|e| Usage(format!("{}: {e}", args.model)))?;
+    if let Some(own) = own.filter(|own| *own != normalization) {
+        notes.push(format!("it is a checkpoint of this program and says {own} normalisation; {normalization} is taken, as asked"));
+    }
     notes.extend(buffers.as_ref().and_then(|buffers| buffers.note(given, normalization)));
     let extent = match (args.size, normalization) {
         (Some(side), _) => (channels, side, side),
@@ -134,7 +139,8 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let graph = graph(architecture, normalization, classes, extent)?;
     let sparse = sparse::Zeros::of(&graph, &state);
     let is_masked = fit.named.iter().any(|(name, theirs)| masked.names.contains(theirs) && graph.weights().iter().any(|w| w.name == *name));
-    let placed = args.sparse || is_masked;
+    let was_placed = metadata.get(formats::PLACEMENT).is_some_and(|placement| placement == formats::SPARSE) && sparse.density() < 1.0;
+    let placed = args.sparse || is_masked || was_placed;
     notes.extend(sparse.note(placed, &masked).with_context(|| file.clone())?);
     unread.extend(fit.left_out.iter().map(|(name, tensor)| (name.clone(), format!("{:?}", tensor.shape))));
     if !unread.is_empty() {
@@ -179,6 +185,13 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         "notes": notes,
     }));
     Ok(())
+}
+
+/// The normalisation that a checkpoint of this program says; `None` of any other file.
+fn own_normalization(metadata: &BTreeMap<String, String>) -> Result<Option<Normalization>> {
+    let own = metadata.get(formats::FORMAT).is_some_and(|format| format == formats::CHECKPOINT_FORMAT);
+    let said = metadata.get(formats::NORMALIZATION).filter(|_| own);
+    Ok(said.map(|name| name.parse()).transpose()?)
 }
 
 /// The first tensor that holds a value that is no finite number, and the value.

@@ -69,7 +69,7 @@ fn an_attack_states_the_settings_it_has() {
         ("fgsm", &[][..]),
         ("pgd2", &["iterations", "step", "random_start", "restarts", "seed"]),
         ("pgd2 --no-random-start", &["iterations", "step", "random_start"]),
-        ("square --eps 0", &["seed", "parts"]),
+        ("apgd-ce --eps 0", &["seed", "parts"]),
     ] {
         let (code, json, said) = attack(&folder, &format!("--limit 10 --attack {attack_by}"));
         assert_eq!(code, Some(0), "{said}");

@@ -16,7 +16,7 @@ use sparring_core::net::zoo::Model;
 use sparring_core::ops::{ConvShape, padded_batch};
 use sparring_figures::number;
 
-use crate::args::DeviceFlag;
+use crate::args::{DeviceFlag, Usage};
 use crate::console::{Console, describe};
 use crate::measure::{self, Direction, Effort};
 use crate::output::Outputs;
@@ -60,6 +60,9 @@ struct Layer {
 /// Measures, prints, writes.
 pub fn bench(args: &BenchArgs) -> Result<()> {
     let console = Outputs::new(args.json).output("--out", args.out.as_deref()).check()?;
+    if args.batch == Some(0) {
+        return Err(Usage("--batch must be at least 1, found 0".into()).into());
+    }
     let layers = select(args)?;
     let devices = devices(args.device)?;
     if args.out.is_some() && devices.len() > 1 {

@@ -3,7 +3,6 @@
 //! With `--json`, standard output belongs to the result alone and everything else goes to standard error.
 
 use std::io::{IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -114,19 +113,24 @@ impl std::error::Error for Stopped {}
 /// The exit code of [`Stopped`], what a shell gives for Ctrl-C.
 pub const STOPPED: u8 = 130;
 
+/// Whether a signal came that a command listens to.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Whether work is to end where it can.
+pub fn stopping() -> bool {
+    STOP.load(Ordering::Relaxed)
+}
+
 /// The first Ctrl-C (or SIGTERM, or SIGHUP) asks for a clean stop, the second ends the program.
-pub fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
+pub fn stop_on_interrupt() -> Result<()> {
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(STOPPED.into());
         }
         // A closed terminal is no reason to fail.
-        let _ = writeln!(std::io::stderr(), "\nstopping after this slice and writing what there is; Ctrl-C again ends at once");
+        let _ = writeln!(std::io::stderr(), "\nstopping after this slice; Ctrl-C again ends at once");
     })
-    .context("listening for Ctrl-C")?;
-    Ok(stop)
+    .context("listening for Ctrl-C")
 }
 
 /// A device in one line.
@@ -216,7 +220,9 @@ const SETTLED: usize = 200;
 /// A run that takes less than this, in seconds, needs no estimate.
 const SHORT: f64 = 20.0;
 /// A run that takes longer than this, in seconds, is told what would be shorter.
-const LONG: f64 = 900.0;
+pub const LONG: f64 = 900.0;
+/// What would be shorter.
+pub const SHORTER: &str = "with fewer --epochs, with --limit-train 5000, or with --model tiny";
 
 impl Live {
     /// Bars where there is a terminal.
@@ -266,7 +272,7 @@ impl Live {
         if seconds < SHORT {
             return;
         }
-        let shorter = if seconds > LONG { "; shorter with fewer --epochs, with --limit-train 5000, or with --model tiny" } else { "" };
+        let shorter = if seconds > LONG { format!("; shorter {SHORTER}") } else { String::new() };
         self.line(&format!("estimate  about {} of training, by the first steps{shorter}", number::about(seconds)));
     }
     fn overall(&mut self, learner: usize, epochs: f64) {

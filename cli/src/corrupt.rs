@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 use sparring_core::corrupt::{Corruption, CorruptionSet, Severity, corrupt_all, corrupt_samples};
 use sparring_core::data::limit::Limited;
@@ -12,8 +12,9 @@ use sparring_core::platform::{cpu_name, threads};
 use sparring_figures::number;
 
 use crate::args::Usage;
+use crate::console::{Stopped, stop_on_interrupt, stopping};
 use crate::npy::Npy;
-use crate::output::{Outputs, no_stream, try_folder};
+use crate::output::{Outputs, Together, no_stream, try_folder};
 use crate::{data, rundir, source};
 
 /// How many times a sheet enlarges a pixel, and the pixels between its images.
@@ -66,6 +67,7 @@ pub fn corrupt(args: &CorruptArgs) -> Result<()> {
         return Err(Usage("--corruption none leaves nothing to do".into()).into());
     }
     args.out.as_deref().map_or(Ok(()), try_folder)?;
+    stop_on_interrupt()?;
     let data = source::exactly(console, args.dataset, args.difficulty, &args.own)?;
     let chosen = Limited::test(&data, args.limit)?;
     let count = chosen.samples.len();
@@ -83,21 +85,26 @@ pub fn corrupt(args: &CorruptArgs) -> Result<()> {
     }
     if args.bench || args.out.is_some() {
         console.say(format_args!("images    {chosen}"));
+        let mut files = args.out.as_deref().map(Together::new).transpose()?;
         let mut seconds = serde_json::Map::new();
         let start = Instant::now();
         for kind in kinds {
             let began = Instant::now();
             let mut all = Vec::new();
             for severity in Severity::ALL {
+                if stopping() {
+                    let nothing = args.out.as_ref().map_or_else(String::new, |out| format!("; nothing was written into {}", out.display()));
+                    bail!(Stopped(format!("stopped{nothing}")));
+                }
                 let corrupted = corrupt_samples(&data.test.bytes, data.extent, &chosen.samples, kind, severity, args.seed)?;
-                if args.out.is_some() {
+                if files.is_some() {
                     channels_last(&corrupted, data.extent, &mut all);
                 }
             }
             let took = began.elapsed().as_secs_f64();
-            if let Some(out) = &args.out {
+            if let Some(files) = &mut files {
                 let (c, h, w) = data.extent;
-                rundir::write(&out.join(kind.file_stem() + ".npy"), &Npy::u8(vec![5 * count, h, w, c], all).to_file())?;
+                files.write(kind.file_stem() + ".npy", &Npy::u8(vec![5 * count, h, w, c], all).to_file())?;
             }
             console.say(format_args!("{:<18} {took:>7.2} s for five severities of {count} images", kind.name()));
             seconds.insert(kind.name().into(), json!(took));
@@ -105,12 +112,12 @@ pub fn corrupt(args: &CorruptArgs) -> Result<()> {
         let total = start.elapsed().as_secs_f64();
         console.say(format_args!("all       {} ({}, {} threads)", number::duration(total), cpu_name(), threads()));
         (result["seconds"], result["total_seconds"]) = (seconds.into(), json!(total));
-    }
-    if let Some(out) = &args.out {
-        let path = out.join("labels.npy");
-        rundir::write(&path, &labels(&data.test, &chosen.samples).to_file())?;
-        console.tell(format_args!("output    {}", out.display()));
-        result["out"] = json!(out);
+        if let Some((mut files, out)) = files.zip(args.out.as_deref()) {
+            files.write("labels.npy".into(), &labels(&data.test, &chosen.samples).to_file())?;
+            files.finish()?;
+            console.tell(format_args!("output    {}", out.display()));
+            result["out"] = json!(out);
+        }
     }
     console.result(&result);
     Ok(())

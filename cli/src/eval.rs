@@ -24,13 +24,15 @@ use sparring_core::train::tally::Tally;
 use sparring_figures::number;
 
 use crate::args::{DeviceFlag, Usage};
-use crate::console::open_device;
+use crate::console::{Stopped, open_device, stop_on_interrupt, stopping};
 use crate::output::Outputs;
 use crate::{data, import, rundir, source};
 use corruptions::{CorruptedFrom, Grid};
 
 /// Samples of a batch.
 const BATCH: usize = 100;
+/// Samples after which a signal is seen to.
+const SLICE: usize = 5 * BATCH;
 
 /// Flags of `eval`.
 #[derive(clap::Args)]
@@ -87,6 +89,7 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
         return Err(Usage("--csv is for errors under corruptions: add --corruptions or --cifar-c".into()).into());
     }
     let (mut state, architecture, normalization) = import::read_checkpoint(&args.checkpoint)?;
+    stop_on_interrupt()?;
     let mut device = open_device(console, args.device.into())?;
     let data = source::exactly(console, args.data, args.difficulty, &args.own)?;
     let classes = import::classes(architecture, data.extent, &state)?;
@@ -99,7 +102,7 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
     let start = Instant::now();
     let chosen = Limited::test(&data, args.limit)?;
     console.tell(format_args!("images    {chosen}"));
-    let mut evaluator = Evaluator::new(&mut device, graph, &state, &data, chosen.samples.len())?;
+    let mut evaluator = Evaluator::new(&mut device, graph, &state, &data)?;
     let score = pollster::block_on(evaluator.run(&data, &data.test, &chosen.samples))?;
     let seconds = start.elapsed().as_secs_f64();
     console.tell(format_args!(
@@ -116,12 +119,12 @@ pub fn eval(args: &EvalArgs) -> Result<()> {
         let say = |line: &str| console.say(line);
         let grid = Grid::run(&data, &origin, (&chosen, args.limit), say, |images| {
             let all: Vec<u32> = (0..images.len() as u32).collect();
-            Ok(pollster::block_on(evaluator.run(&data, images, &all))?)
+            pollster::block_on(evaluator.run(&data, images, &all))
         })?;
-        console.tell(grid.table());
+        console.table(&Grid::HEADER, &grid.rows());
         console.tell(format_args!("{}; clean error {}", grid.words(), number::percent(1.0 - score.accuracy, 2)));
         if grid.samples() != score.samples {
-            console.tell(format_args!(
+            console.message(format_args!(
                 "warning   the corrupted images are {} a severity and the clean ones {}: the errors are not of the same images",
                 grid.samples(),
                 score.samples
@@ -172,14 +175,11 @@ struct Evaluator<'a> {
     io: Io,
     net: Net,
     batch: HostBatch,
-    /// Images that are evaluated in one go.
-    most: usize,
 }
 
 impl<'a> Evaluator<'a> {
-    /// For at most `samples` images in one go.
-    fn new(device: &'a mut Device, graph: Graph, state: &StateDict, data: &Dataset, samples: usize) -> Result<Self> {
-        let io = Io::new(device, data.extent, BATCH, samples)?;
+    fn new(device: &'a mut Device, graph: Graph, state: &StateDict, data: &Dataset) -> Result<Self> {
+        let io = Io::new(device, data.extent, BATCH, SLICE)?;
         let placements = import::placements(&graph, state);
         let net = Net::plan(
             device,
@@ -188,15 +188,17 @@ impl<'a> Evaluator<'a> {
             state,
             NetConfig { graph, n: BATCH, placements, training: OptimizerName::Sgd.into() },
         )?;
-        Ok(Self { device, io, net, batch: HostBatch::default(), most: samples })
+        Ok(Self { device, io, net, batch: HostBatch::default() })
     }
 
-    /// These of the images through the network.
-    async fn run(&mut self, data: &Dataset, images: &Images, samples: &[u32]) -> Result<Score, sparring_core::Error> {
-        let Self { device, io, net, batch, most } = self;
+    /// These of the images through the network, unless a signal comes.
+    async fn run(&mut self, data: &Dataset, images: &Images, samples: &[u32]) -> Result<Score> {
+        let Self { device, io, net, batch } = self;
         let (whole, mut tally) = ((0, f64::INFINITY), Tally::default());
-        // A published archive may have more images than the test set.
-        for samples in samples.chunks(*most) {
+        for samples in samples.chunks(SLICE) {
+            if stopping() {
+                bail!(Stopped("stopped; an evaluation leaves nothing half-done".into()));
+            }
             let queue = (samples, BATCH, BATCH);
             io.each_batch(device, batch, (data, images), queue, whole, |device, step, _| net.eval_step(device, step)).await?;
             let records = io.records(device, samples.len()).await?;

@@ -8,6 +8,8 @@ mod names;
 mod normalization;
 mod sparse;
 
+use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -18,7 +20,7 @@ use sparring_core::net::Graph;
 use sparring_core::net::zoo::{Architecture, Input, Model, Stem};
 
 use crate::args::{Usage, as_asked};
-use crate::output::Outputs;
+use crate::output::{DASH, Outputs};
 use crate::rundir;
 use crate::text;
 use fit::{Fit, Wanted};
@@ -27,11 +29,11 @@ pub use sparse::placements;
 /// Flags of `import`.
 #[derive(clap::Args)]
 pub struct ImportArgs {
-    /// Weights as torch.save wrote them, or .safetensors of another program; wrapper dictionaries and prefixes are understood
+    /// Weights as torch.save wrote them, or .safetensors of another program (- for standard input); wrapper dictionaries and prefixes are understood
     file: PathBuf,
     #[arg(long, help = format!("Network they belong to: {}", Model::valid_names()))]
     model: Model,
-    /// Which weights to take where a file has several: a key of its dictionaries (model_ema) or a prefix of its names (student)
+    /// Which weights to take where a file has several: a key of its dictionaries (model_ema) or a prefix of its names (student; a point alone, ., for names without a prefix)
     #[arg(long, value_name = "NAME")]
     key: Option<String>,
     /// Weights that are exactly 0 are not there: the checkpoint is sparse. Masks of torch.nn.utils.prune make it so by themselves
@@ -77,35 +79,35 @@ impl ImportArgs {
 pub fn import(args: &ImportArgs) -> Result<()> {
     let console = Outputs::new(args.json).input("the weights", Some(&args.file)).output("--out", Some(&args.out)).check()?;
     let given = args.given()?;
-    let file = args.file.display().to_string();
-    let bytes = std::fs::read(&args.file).with_context(|| format!("reading {file}"))?;
-    let Weights { state, key, keys, mut unread } = formats::open(&bytes, &file, args.key.as_deref())?;
+    let (file, bytes) = read(&args.file)?;
+    let Weights { state, key, keys, masks, mut unread } = formats::open(&bytes, &file, args.key.as_deref())?;
+    drop(bytes);
     let mut notes = Vec::new();
     let prefix = prefix(args.key.as_deref(), &key, &keys, &state).with_context(|| file.clone())?;
     if keys.len() > 1 && args.key.is_none() {
         let taken = if key.is_empty() { "the whole file" } else { &key };
         notes.push(format!("several sets of weights: {}; {taken} is taken, --key NAME chooses another", keys.join(", ")));
     }
-    let mut tensors = state.tensors;
-    if args.key.is_none() {
-        for key in masks::KEYS {
-            let found = formats::open(&bytes, &file, Some(key)).ok().filter(|found| found.key.ends_with(key));
-            let placed = found.map_or(0, |found| masks::place(&mut tensors, found.state.tensors));
-            if placed > 0 {
-                notes.push(format!("'{key}' holds the masks of {placed} weights, which are kept"));
-            }
+    let StateDict { mut tensors, metadata } = state;
+    let own = own_normalization(&metadata).with_context(|| file.clone())?;
+    for (key, masks) in masks {
+        let placed = masks::place(&mut tensors, masks);
+        if placed > 0 {
+            notes.push(format!("'{key}' holds the masks of {placed} weights, which are kept"));
         }
     }
-    drop(bytes);
     let masked = masks::resolve(&mut tensors).with_context(|| file.clone())?;
     let buffers = normalization::told(&tensors);
     let channels = args.model.usual_extent().0;
-    let normalization = match (given, &buffers) {
+    let normalization = match (given.or(own), &buffers) {
         (Some(given), _) => given,
         (None, Some(buffers)) => buffers.normalization().with_context(|| file.clone())?,
         (None, None) => Normalization::usual(channels)?,
     };
     normalization.check(channels).map_err(|e| Usage(format!("{}: {e}", args.model)))?;
+    if let Some(own) = own.filter(|own| *own != normalization) {
+        notes.push(format!("it is a checkpoint of this program and says {own} normalisation; {normalization} is taken, as asked"));
+    }
     notes.extend(buffers.as_ref().and_then(|buffers| buffers.note(given, normalization)));
     let extent = match (args.size, normalization) {
         (Some(side), _) => (channels, side, side),
@@ -120,6 +122,14 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let fit =
         fit::fit(&wanted, tensors, &unread).with_context(|| format!("{file} is no {} for {}x{} images", args.model, extent.1, extent.2))?;
     let Fit { architecture, classes, mut state, .. } = fit;
+    if fit.prefixes.len() > 1 && prefix.is_none() {
+        let all: Vec<&str> = fit.prefixes.iter().map(|prefix| names::shown(prefix)).collect();
+        notes.push(format!(
+            "several networks in one set of weights: {}; {} is taken, --key NAME chooses another",
+            all.join(", "),
+            names::shown(&fit.prefix)
+        ));
+    }
     if let Some((name, value)) = not_a_number(&state) {
         bail!("{file}: expected numbers, found {value} in '{name}': the network answers nothing; was it saved after training went wrong?");
     }
@@ -129,7 +139,8 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let graph = graph(architecture, normalization, classes, extent)?;
     let sparse = sparse::Zeros::of(&graph, &state);
     let is_masked = fit.named.iter().any(|(name, theirs)| masked.names.contains(theirs) && graph.weights().iter().any(|w| w.name == *name));
-    let placed = args.sparse || is_masked;
+    let was_placed = metadata.get(formats::PLACEMENT).is_some_and(|placement| placement == formats::SPARSE) && sparse.density() < 1.0;
+    let placed = args.sparse || is_masked || was_placed;
     notes.extend(sparse.note(placed, &masked).with_context(|| file.clone())?);
     unread.extend(fit.left_out.iter().map(|(name, tensor)| (name.clone(), format!("{:?}", tensor.shape))));
     if !unread.is_empty() {
@@ -139,7 +150,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     let own = [
         (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
         (formats::NORMALIZATION, normalization.to_string()),
-        ("source", args.file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()),
+        ("source", Path::new(&file).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()),
     ];
     let placement = [(formats::PLACEMENT, formats::SPARSE.to_owned()), (formats::DENSITY, sparse.density().to_string())];
     let all = own.into_iter().chain(architecture.metadata()).chain(placement.into_iter().filter(|_| placed));
@@ -169,10 +180,18 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         "key": key,
         "keys": keys,
         "prefix": fit.prefix,
+        "prefixes": fit.prefixes,
         "left_out": unread,
         "notes": notes,
     }));
     Ok(())
+}
+
+/// The normalisation that a checkpoint of this program says; `None` of any other file.
+fn own_normalization(metadata: &BTreeMap<String, String>) -> Result<Option<Normalization>> {
+    let own = metadata.get(formats::FORMAT).is_some_and(|format| format == formats::CHECKPOINT_FORMAT);
+    let said = metadata.get(formats::NORMALIZATION).filter(|_| own);
+    Ok(said.map(|name| name.parse()).transpose()?)
 }
 
 /// The first tensor that holds a value that is no finite number, and the value.
@@ -180,10 +199,25 @@ fn not_a_number(state: &StateDict) -> Option<(&str, f32)> {
     state.tensors.iter().find_map(|(name, tensor)| Some((name.as_str(), *tensor.data.iter().find(|v| !v.is_finite())?)))
 }
 
-/// What `--key` names where it is no key of the file's dictionaries: a prefix of its names, with its point.
+/// A file by its name in messages, and its bytes.
+fn read(path: &Path) -> Result<(String, Vec<u8>)> {
+    let (name, bytes) = if path == Path::new(DASH) {
+        let mut bytes = Vec::new();
+        ("standard input".to_owned(), std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes))
+    } else {
+        (path.display().to_string(), std::fs::read(path))
+    };
+    let bytes = bytes.with_context(|| format!("reading {name}"))?;
+    Ok((name, bytes))
+}
+
+/// What `--key` names where it is no key of the file's dictionaries: a prefix of its names, with its point; a point alone is none.
 fn prefix(asked: Option<&str>, key: &str, keys: &[String], state: &StateDict) -> Result<Option<String>> {
     let Some(asked) = asked.filter(|asked| *asked != key) else { return Ok(None) };
-    let prefix = format!("{asked}.");
+    let prefix = match asked.trim_end_matches('.') {
+        "" => return Ok(Some(String::new())),
+        name => format!("{name}."),
+    };
     if !state.tensors.keys().any(|name| name.starts_with(&prefix)) {
         bail!("no set of weights '{asked}', and no tensor's name begins so; sets: {}", keys.join(", "));
     }

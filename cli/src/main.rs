@@ -10,6 +10,7 @@ mod clock;
 mod config_file;
 mod console;
 mod corrupt;
+mod cost;
 mod data;
 mod doctor;
 mod eval;
@@ -39,12 +40,14 @@ use std::any::TypeId;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
+use sparring_core::data::DatasetName;
 
 /// Sparse and dense networks in the ring with hard samples, on any GPU or the CPU.
 #[derive(Parser)]
@@ -130,9 +133,16 @@ fn plain_values(arg: Arg) -> Arg {
         }
         () if kind == TypeId::of::<u32>() => arg.value_parser(|text: &str| whole::<u32>(text, u32::MAX)),
         () if kind == TypeId::of::<u64>() => arg.value_parser(|text: &str| whole::<u64>(text, u64::MAX)),
+        () if kind == TypeId::of::<DatasetName>() => arg.value_parser(dataset),
         () if kind == TypeId::of::<usize>() => arg.value_parser(|text: &str| whole::<usize>(text, usize::MAX)),
         () => arg,
     }
+}
+
+/// A dataset by its name; whoever gives a place instead is told how.
+fn dataset(text: &str) -> Result<DatasetName, String> {
+    let own = if Path::new(text).exists() { "; for images in a folder say folder or mnist here, and where with --folder DIR" } else { "" };
+    text.parse().map_err(|error: sparring_core::Error| format!("{error}{own}"))
 }
 
 fn whole<T: FromStr + std::fmt::Display>(text: &str, most: T) -> Result<T, String> {
@@ -299,6 +309,7 @@ mod tests {
             ("sparring race --limit-train=-1", "'--limit-train <LIMIT_TRAIN>': expected a whole number from 0 to"),
             ("sparring race --epochs 4294967296", "from 0 to 4294967295, found '4294967296'"),
             ("sparring race --control maybe", "[possible values: true, false]"),
+            ("sparring race --data .", "for images in a folder say folder or mnist here, and where with --folder DIR"),
         ] {
             let said = parse(line).err().unwrap();
             assert!(said.contains(words), "{line}: {said}");

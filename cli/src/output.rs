@@ -14,8 +14,8 @@ use crate::console::Console;
 use crate::places::data_folder;
 use crate::stdout;
 
-/// The name of standard output, where one stream is written.
-const DASH: &str = "-";
+/// The name of standard output, where one stream is written, and of standard input.
+pub const DASH: &str = "-";
 /// Links followed at most.
 const MAX_LINKS: usize = 40;
 
@@ -151,12 +151,78 @@ pub fn is_file(path: &Path) -> Result<bool> {
     Ok(matches!(Place::of(path)?, Place::File(_)))
 }
 
+/// Those of a folder and the folders it lies in that are not there, the innermost first.
+pub fn missing(folder: &Path) -> Vec<PathBuf> {
+    folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists()).map(Path::to_owned).collect()
+}
+
+/// Files that are of use only together: at the end all of them come into their folder, before that none.
+pub struct Together {
+    folder: PathBuf,
+    /// Where they wait, within the folder, so that they can be renamed.
+    waiting: PathBuf,
+    names: Vec<String>,
+    /// Folders that were made for them.
+    made: Vec<PathBuf>,
+}
+
+impl Together {
+    /// # Errors
+    /// Where nothing can be written there.
+    pub fn new(folder: &Path) -> Result<Self> {
+        let waiting = folder.join(".sparring.partial");
+        let making = || format!("making the folder {}", waiting.display());
+        // What a process that was killed has left.
+        if waiting.exists() {
+            fs::remove_dir_all(&waiting).with_context(making)?;
+        }
+        let made = missing(folder);
+        fs::create_dir_all(&waiting).with_context(making)?;
+        Ok(Self { folder: folder.to_owned(), waiting, names: Vec::new(), made })
+    }
+
+    /// Writes one, to wait.
+    pub fn write(&mut self, name: String, bytes: &[u8]) -> Result<()> {
+        let written = File::create(self.waiting.join(&name)).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+        written.with_context(|| format!("writing {}", self.folder.join(&name).display()))?;
+        self.names.push(name);
+        Ok(())
+    }
+
+    /// Brings them to their places, in the order they were written.
+    pub fn finish(self) -> Result<()> {
+        for name in &self.names {
+            let (from, to) = (self.waiting.join(name), self.folder.join(name));
+            let writing = || format!("writing {}", to.display());
+            match Place::of(&to)? {
+                Place::File(place) if place == to => {
+                    let permissions = kept(&to)?.map_or(Ok(()), |kept| fs::set_permissions(&from, kept));
+                    permissions.and_then(|()| fs::rename(&from, &to)).with_context(writing)?;
+                }
+                // A link or a device.
+                _ => write(&to, &fs::read(&from).with_context(writing)?)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.waiting);
+        for made in &self.made {
+            // One that holds something by now stays.
+            let _ = fs::remove_dir(made);
+        }
+    }
+}
+
 /// Whether files can be made in a folder, which need not be there yet. Nothing is left behind.
 ///
 /// # Errors
 /// Why not.
 pub fn try_folder(folder: &Path) -> Result<()> {
-    let missing: Vec<&Path> = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists()).collect();
+    let missing = missing(folder);
     let probe = folder.join(format!(".sparring-{}.partial", std::process::id()));
     let tried = fs::create_dir_all(folder).and_then(|()| File::create(&probe)).and_then(|file| file.sync_all());
     let _ = fs::remove_file(&probe);

@@ -4,7 +4,6 @@ mod parents;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -24,11 +23,11 @@ use sparring_figures::number;
 
 use crate::args::{ExperimentArgs, Usage, as_asked, validate};
 use crate::config_file::read_config;
-use crate::console::{Console, Live, Outlook, Stopped, describe, open_device, stop_on_interrupt};
+use crate::console::{Console, Live, Outlook, Stopped, describe, open_device, stop_on_interrupt, stopping};
 use crate::output::{no_stream, try_folder};
 use crate::results;
 use crate::rundir::{self, Found, Note, RunDir};
-use crate::{clock, report, source};
+use crate::{clock, cost, report, source};
 
 /// Flags of `race` and `train`.
 #[derive(Clone, clap::Args)]
@@ -90,7 +89,7 @@ pub fn run(args: &RaceArgs, mut config: ExperimentConfig) -> Result<()> {
     let console = Console::new(args.json);
     console.say(format_args!("settings  {}", settings(&config)?));
     let Some(mut path) = choose_place(console, args, &config)? else { return Ok(()) };
-    let stop = stop_on_interrupt()?;
+    stop_on_interrupt()?;
     let asked = config.dataset;
     let dataset = source::images(console, &mut config)?;
     if config.dataset != asked {
@@ -100,8 +99,11 @@ pub fn run(args: &RaceArgs, mut config: ExperimentConfig) -> Result<()> {
         }
     }
     source::tell_limit(console, &config, &dataset)?;
-    let scores = source::scores(console, &config, &dataset, None, &stop)?.map(Arc::new);
-    perform(console, args, config, &path, (dataset, scores), &stop, Role::Main)
+    if args.again || !path.join(rundir::CHECKPOINT).exists() {
+        cost::tell(console, &[&config], &dataset, "");
+    }
+    let scores = source::scores(console, &config, &dataset, None)?.map(Arc::new);
+    perform(console, args, config, &path, (dataset, scores), Role::Main)
 }
 
 /// The images of a run, and their hardness scores.
@@ -119,17 +121,9 @@ pub enum Role {
 }
 
 /// A run in its folder, once its samples are at hand.
-pub fn perform(
-    console: Console,
-    args: &RaceArgs,
-    config: ExperimentConfig,
-    path: &Path,
-    samples: Samples,
-    stop: &AtomicBool,
-    role: Role,
-) -> Result<()> {
+pub fn perform(console: Console, args: &RaceArgs, config: ExperimentConfig, path: &Path, samples: Samples, role: Role) -> Result<()> {
     let resumes = !args.again && path.join(rundir::CHECKPOINT).exists();
-    let parents = if resumes { Parents::new() } else { parents::find(console, args, &config, path, &samples, stop)? };
+    let parents = if resumes { Parents::new() } else { parents::find(console, args, &config, path, &samples)? };
     let device = open_device(console, config.device)?;
     let run = RunDir::open(path)?;
     // Another process may have finished it since it was looked at.
@@ -144,7 +138,7 @@ pub fn perform(
     if let Role::Member(outlook) = role {
         race.live.expect(outlook);
     }
-    let result = pollster::block_on(race.run(stop));
+    let result = pollster::block_on(race.run());
     race.live.close();
     result.context("training")?;
     race.conclude(path, role == Role::Main)
@@ -297,10 +291,10 @@ impl Running {
     }
 
     /// To the end, or until a signal; a checkpoint is written on the way and at a signal.
-    async fn run(&mut self, stop: &AtomicBool) -> Result<()> {
+    async fn run(&mut self) -> Result<()> {
         let mut saved = self.history.epochs_done();
         while !self.session.finished() {
-            if stop.load(Ordering::Relaxed) {
+            if stopping() {
                 return self.save().await;
             }
             for event in self.session.advance().await? {

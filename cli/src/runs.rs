@@ -188,7 +188,7 @@ fn read_all(folder: &Path) -> Result<(Vec<Run>, Vec<Skipped>)> {
 /// A run by its folder, its name, or a part of its name that no other has.
 fn find(folder: &Path, name: &str) -> Result<Run> {
     for path in [PathBuf::from(name), folder.join(name)] {
-        if path.is_dir() {
+        if path.is_dir() && !name.is_empty() {
             refuse_series(&path)?;
             return Run::read(&path).with_context(|| path.display().to_string());
         }

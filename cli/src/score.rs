@@ -16,7 +16,7 @@ use sparring_core::train::scoring::{Extra, SCORING_EPOCHS, scoring_config};
 use crate::args::{DeviceFlag, Usage, validate};
 use crate::console::stop_on_interrupt;
 use crate::output::{Outputs, is_file};
-use crate::{data, rundir, score_file, source, table};
+use crate::{data, rundir, score_file, source};
 
 /// Flags of `score`.
 #[derive(clap::Args)]
@@ -129,14 +129,14 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
         .check()?;
     let config = scoring_config(&base, args.epochs);
     validate(&config)?;
-    let stop = stop_on_interrupt()?;
+    stop_on_interrupt()?;
     let dataset = Arc::new(source::exactly(console, args.dataset, args.difficulty, &args.own)?);
     let scores = match &args.from {
         Some(path) => score_file::read(path, args.score, &args.column, &dataset)?,
         None => {
             let wanted = |score| !args.skip.contains(&score);
             let extra = Extra { grand: wanted(ScoreName::Grand), forgetting: wanted(ScoreName::Forgetting) };
-            source::run(console, config, &dataset, extra, args.runs, None, &stop)?
+            source::run(console, config, &dataset, extra, args.runs, None)?
         }
     };
     let sheet = match &args.sheet {
@@ -163,7 +163,7 @@ pub fn score(args: &ScoreArgs) -> Result<()> {
             vec![c.score.to_string(), direction.into(), mean_of(&c.train), mean_of(&c.test), number(low), number(high)]
         })
         .collect();
-    console.tell(table::render(&header, &rows));
+    console.table(&header, &rows);
     let beside = table_path.as_ref().map_or_else(String::new, |path| format!(", {}", path.display()));
     console.tell(format_args!("output    {}{beside}", args.out.display()));
     if let Some((path, _)) = sheet {

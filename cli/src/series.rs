@@ -6,18 +6,15 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use sparring_core::ExperimentConfig;
-use sparring_core::attack::PgdConfig;
 use sparring_core::config::{Scale, Scenario, settings};
 use sparring_core::data::Dataset;
 use sparring_core::events::Summary;
 use sparring_core::record::comparison::{Comparison, Difference, Estimate, Mean, Member, Metric};
-use sparring_core::train::parent::needed;
 use sparring_core::train::scoring::ScorePolicy;
 use sparring_figures::number;
 
@@ -26,7 +23,7 @@ use crate::console::{Console, Outlook, Stopped, stop_on_interrupt};
 use crate::output::{no_stream, try_folder};
 use crate::race::{self, RaceArgs, Role};
 use crate::rundir::{self, Found};
-use crate::{clock, results, source};
+use crate::{clock, cost, results, source};
 
 mod report;
 
@@ -109,11 +106,7 @@ const LARGE: &str =
 
 /// Whether a real GPU would compute.
 fn has_gpu(wanted: Option<DeviceFlag>) -> bool {
-    match wanted.unwrap_or(DeviceFlag::Auto) {
-        DeviceFlag::Cpu => false,
-        DeviceFlag::Gpu => true,
-        DeviceFlag::Auto => pollster::block_on(sparring_core::gpu::adapters()).iter().any(|adapter| !adapter.software),
-    }
+    cost::has_gpu(wanted.unwrap_or(DeviceFlag::Auto).into())
 }
 
 /// Several learners side by side: once, or over seeds and fractions of the data.
@@ -243,7 +236,7 @@ impl<'a> Series<'a> {
         }
         let start = Instant::now();
         if self.members.iter().any(|m| m.summary.is_none()) {
-            let stop = stop_on_interrupt()?;
+            stop_on_interrupt()?;
             let asked = self.config.dataset;
             let dataset = source::images(console, &mut self.config)?;
             if self.config.dataset != asked {
@@ -251,7 +244,10 @@ impl<'a> Series<'a> {
                 console.say(format_args!("output    {}", self.path.display()));
             }
             source::tell_limit(console, &self.config, &dataset)?;
-            self.train(&dataset, &stop)?;
+            let ahead: Vec<&ExperimentConfig> = self.members.iter().filter(|m| m.summary.is_none()).map(|m| &m.config).collect();
+            let smaller = if self.args.scale.is_some_and(|scale| scale != Scale::Smoke) { "with --scale smoke, " } else { "" };
+            cost::tell(console, &ahead, &dataset, smaller);
+            self.train(&dataset)?;
         }
         let (mut summary, comparison) = self.write(false)?;
         self.tell(&mut summary, &comparison, start.elapsed().as_secs_f64());
@@ -267,7 +263,7 @@ impl<'a> Series<'a> {
     }
 
     /// Runs what is not finished.
-    fn train(&mut self, dataset: &Arc<Dataset>, stop: &AtomicBool) -> Result<()> {
+    fn train(&mut self, dataset: &Arc<Dataset>) -> Result<()> {
         let (console, count) = (self.console, self.members.len());
         for i in 0..count {
             let outlook = self.outlook(i, dataset);
@@ -282,10 +278,10 @@ impl<'a> Series<'a> {
             console.say("");
             console.say(format_args!("series    {title}{}", outlook.words()));
             console.say(format_args!("output    {}", path.display()));
-            let scoring = outlook.scoring(work(&ScorePolicy::of(config).run, dataset.train.len(), dataset.test.len()));
-            let member = source::scores(console, config, dataset, Some(scoring), stop).and_then(|scores| {
+            let scoring = outlook.scoring(cost::work(&ScorePolicy::of(config).run, dataset.train.len(), dataset.test.len()));
+            let member = source::scores(console, config, dataset, Some(scoring)).and_then(|scores| {
                 let samples = (Arc::clone(dataset), scores.map(Arc::new));
-                race::perform(console, &self.args.race, config.clone(), path, samples, stop, Role::Member(outlook))
+                race::perform(console, &self.args.race, config.clone(), path, samples, Role::Member(outlook))
             });
             if member.as_ref().is_err_and(|error| error.is::<Stopped>()) {
                 self.write(true)?;
@@ -315,7 +311,7 @@ impl<'a> Series<'a> {
 
     /// How far the series is when member `next` begins.
     fn outlook(&self, next: usize, dataset: &Dataset) -> Outlook {
-        let work = |m: &MemberRun| work(&m.config, dataset.train.len(), dataset.test.len());
+        let work = |m: &MemberRun| cost::work(&m.config, dataset.train.len(), dataset.test.len());
         let mut outlook = Outlook { run: next + 1, runs: self.members.len(), ..Outlook::default() };
         for (i, member) in self.members.iter().enumerate() {
             match &member.summary {
@@ -430,26 +426,6 @@ pub fn beside(runs: &Path) -> PathBuf {
     runs.with_file_name("series")
 }
 
-/// What a run costs, in passes of one image through a learner: what makes estimates comparable between fractions.
-fn work(config: &ExperimentConfig, train: usize, test: usize) -> f64 {
-    let limited = |n: f64, limit: usize| if limit == 0 { n } else { n.min(limit as f64) };
-    let split = TRAIN_SHARE * train as f64;
-    let trained = limited(split * config.p_data * config.subset.fraction(), config.limit_train);
-    let evaluated = limited(train as f64 - split, config.limit_test) + limited(test as f64, config.limit_test);
-    // Forward and two gradients, to a forward pass alone.
-    // Each step of an attack adds a forward pass and one gradient, and what it made is evaluated too.
-    let steps = |attack: Option<PgdConfig>| attack.map_or(0.0, |attack| 2.0 * f64::from(attack.iterations));
-    let attacked = f64::from(u8::from(config.test_attack().is_some()));
-    let corrupted = if config.corruption.is_empty() { 0.0 } else { 0.5 };
-    let (training, evaluation) = (3.0 + steps(config.train_attack()), 1.0 + attacked + corrupted + steps(config.test_attack()));
-    // A dense parent costs what a learner costs.
-    let learners = (config.learners.len() * if config.control { 2 } else { 1 } + needed(config).len()) as f64;
-    f64::from(config.epochs) * learners * (training * trained + evaluation * evaluated)
-}
-
-/// Share of the training file that is trained on; the rest is for validation.
-const TRAIN_SHARE: f64 = 0.9;
-
 /// An estimate for people.
 fn plus_minus(e: &Estimate) -> String {
     let mean = number::percent(e.mean, 1);
@@ -518,14 +494,5 @@ mod tests {
         {
             assert!(wrong.parse::<Seeds>().unwrap_err().contains(why), "{wrong}");
         }
-    }
-
-    #[test]
-    fn work_follows_the_samples() {
-        let config = ExperimentConfig { control: false, subset: sparring_core::hardness::Subset::All, ..Default::default() };
-        let of = |p_data: f64, limit_test: usize| work(&ExperimentConfig { p_data, limit_test, ..config.clone() }, 50_000, 10_000);
-        // Two learners, 20 epochs: 45,000 training samples three passes each, 15,000 evaluated.
-        assert_eq!(of(1.0, 0), 40.0 * (3.0 * 45_000.0 + 15_000.0));
-        assert_eq!(of(0.5, 100), 40.0 * (3.0 * 22_500.0 + 200.0));
     }
 }

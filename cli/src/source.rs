@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -16,7 +15,7 @@ use sparring_core::hardness::{ScoreName, Scores};
 use sparring_core::train::scoring::{Extra, Made, SCORING_EPOCHS, ScorePolicy, Scoring, mean};
 
 use crate::args::as_asked;
-use crate::console::{Console, Live, Outlook, Stopped, open_device};
+use crate::console::{Console, Live, Outlook, Stopped, open_device, stopping};
 use crate::output::try_folder;
 use crate::places::data_folder;
 use crate::{data, rundir, score_file};
@@ -63,13 +62,7 @@ fn tell(console: Console, dataset: &Dataset) {
 /// The scores of an experiment's images, made here where its subset cannot do without; `None` where nothing needs them and none
 /// ship. Which there are follows from the configuration alone, not from what was made before. `outlook`: of the series that a scoring
 /// run would be a part of.
-pub fn scores(
-    console: Console,
-    config: &ExperimentConfig,
-    dataset: &Arc<Dataset>,
-    outlook: Option<Outlook>,
-    stop: &AtomicBool,
-) -> Result<Option<Scores>> {
+pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset>, outlook: Option<Outlook>) -> Result<Option<Scores>> {
     let policy = ScorePolicy::of(config);
     if !config.scores.is_empty() {
         let path = Path::new(&config.scores);
@@ -103,7 +96,7 @@ pub fn scores(
                 console.message(format_args!("warning   these scores cannot be kept, and will be made again next time: {error:#}"));
             };
             let place = place.and_then(|path| try_folder(path.parent().unwrap_or(&path)).map(|()| path)).inspect_err(unkept);
-            let scores = run(console, policy.run, dataset, extra, 1, outlook, stop)?;
+            let scores = run(console, policy.run, dataset, extra, 1, outlook)?;
             if let Ok(path) = place {
                 match rundir::write(&path, &scores.to_bytes()?) {
                     Ok(()) => console.say(format_args!("scores    kept in {}", path.display())),
@@ -140,7 +133,6 @@ pub fn run(
     extra: Extra,
     runs: u32,
     outlook: Option<Outlook>,
-    stop: &AtomicBool,
 ) -> Result<Scores> {
     let mut device = open_device(console, config.device)?;
     let mut all = Vec::new();
@@ -157,7 +149,7 @@ pub fn run(
             let mut scoring = Scoring::with(config, Arc::clone(dataset), device, extra).await.map_err(as_asked)?;
             let mut told = false;
             while !scoring.finished() {
-                if stop.load(Ordering::Relaxed) {
+                if stopping() {
                     bail!(Stopped("stopped; a scoring run leaves nothing half-done".into()));
                 }
                 // That there are no scores yet is no news here.

@@ -92,9 +92,9 @@ pub fn subset(args: &SubsetArgs) -> Result<()> {
     };
     let config = args.network.apply(config);
     validate(&config)?;
-    let stop = stop_on_interrupt()?;
+    stop_on_interrupt()?;
     let dataset = Arc::new(source::exactly(console, args.dataset, args.difficulty, &args.own)?);
-    let scores = source::scores(console, &config, &dataset, None, &stop)?;
+    let scores = source::scores(console, &config, &dataset, None)?;
     let selections = selections(&config, &dataset, scores.as_ref())?;
     let column = scores.as_ref().and_then(|s| s.ranking(config.subset).ok());
 

@@ -44,6 +44,10 @@ fn usage_and_failure_have_different_exit_codes() {
         &["race", "--image-size", "33"],
         &["race", "--dataset", "cifar100", "--folder", "x"],
         &["data", "fetch", "mnist", "--from", "x"],
+        &["data", "bench", "--seconds", "nan"],
+        &["data", "bench", "--seconds", "-1"],
+        &["bench", "--batch", "0"],
+        &["eval", "--checkpoint", "", "--data", "builtin"],
         &[],
     ] {
         assert_eq!(sparring(arguments).status.code(), Some(2), "{arguments:?}");
@@ -153,6 +157,17 @@ fn a_state_dict_is_imported_and_evaluated() {
         (json["tensors"].as_u64(), json["classes"].as_u64(), json["normalization"].as_str()),
         (Some(17), Some(10), Some("imagenet"))
     );
+
+    // Imported again, as with --sparse, it is what it says it is.
+    let again = |more: &[&str]| {
+        let copy = folder.file("again.safetensors");
+        let output = sparring(&[&["import", &out, "--model", "tiny", "--out", &copy, "--json"], more].concat());
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (json["normalization"].as_str().unwrap().to_owned(), json["notes"].to_string())
+    };
+    assert_eq!(again(&[]), ("imagenet".to_owned(), "[]".to_owned()));
+    let (normalization, notes) = again(&["--normalization", "half"]);
+    assert!(normalization == "half" && notes.contains("says imagenet normalisation; half is taken, as asked"), "{notes}");
 
     let output = sparring(&["eval", "--checkpoint", &out, "--data", "builtin", "--device", "cpu", "--limit", "130", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

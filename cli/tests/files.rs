@@ -107,6 +107,8 @@ fn which_of_several_sets_is_taken_is_said_and_chosen() {
     let (json, _) = import(&folder, "two_sets.pth", &[]).unwrap();
     assert_eq!((json["key"].as_str(), texts(&json["keys"])), (Some("model"), vec!["model".into(), "model_ema".into()]));
     assert!(texts(&json["notes"])[0].contains("model is taken, --key NAME chooses another"));
+    let (json, _) = import(&folder, "flat_ema.pth", &[]).unwrap();
+    assert!(texts(&json["notes"])[0].contains("model, model_ema; model is taken, --key NAME chooses another"), "{json}");
     let (json, _) = import(&folder, "unknown_key.pth", &[]).unwrap();
     assert_eq!((json["key"].as_str(), texts(&json["notes"])), (Some("my_network"), vec![]), "a random state is no set of weights");
     for (name, words) in [
@@ -118,6 +120,67 @@ fn which_of_several_sets_is_taken_is_said_and_chosen() {
     }
     let message = import(&folder, "two_sets.pth", &["--key", "swa"]).unwrap_err();
     assert!(message.contains("no set of weights 'swa'") && message.contains("model, model_ema"), "{message}");
+}
+
+#[test]
+fn a_network_beside_one_with_a_prefix_is_taken_and_both_can_be_chosen() {
+    let folder = Folder::new("bare");
+    let plain = plain();
+    // The second network's values are one larger.
+    let file = |name: &str, second: &str, of_it: &dyn Fn(&str) -> bool| {
+        let mut state = StateDict { tensors: plain.clone(), ..StateDict::default() };
+        for (name, tensor) in plain.iter().filter(|(name, _)| of_it(name)) {
+            let data = tensor.data.iter().map(|v| v + 1.0).collect();
+            state.tensors.insert(format!("{second}.{name}"), Tensor { data, ..tensor.clone() });
+        }
+        std::fs::write(folder.file(name), safetensors::write(&state).unwrap()).unwrap();
+    };
+    let import = |name: &str, more: &[&str]| {
+        let (file, out) = (folder.file(name), folder.file("out.safetensors"));
+        let output = sparring(&[&["import", &file, "--model", "tiny", "--width", "0.25", "--out", &out, "--json"], more].concat());
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| stderr(&output))?;
+        let bias = safetensors::read(&std::fs::read(&out).unwrap(), name).unwrap().tensors["bn1.bias"].data[0];
+        Ok::<_, String>((bias - plain["bn1.bias"].data[0] > 0.5, texts(&json["notes"]).join("; ")))
+    };
+    file("ema.safetensors", "ema", &|_| true);
+    let (second, said) = import("ema.safetensors", &[]).unwrap();
+    assert!(!second && said.contains("several networks in one set of weights: ., ema; . is taken, --key NAME chooses another"), "{said}");
+    for (key, expected) in [(".", false), ("ema", true), ("ema.", true)] {
+        let (second, said) = import("ema.safetensors", &["--key", key]).unwrap();
+        assert!(second == expected && !said.contains("several"), "{key}: {said}");
+    }
+    file("teacher.safetensors", "teacher", &|_| true);
+    let said = import("teacher.safetensors", &[]).unwrap_err();
+    assert!(said.contains("several such networks in one set of weights: ., teacher; --key NAME chooses"), "{said}");
+    assert!(!import("teacher.safetensors", &["--key", "."]).unwrap().0 && import("teacher.safetensors", &["--key", "teacher"]).unwrap().0);
+    // An average of the parameters alone is no network.
+    file("parameters.safetensors", "model_ema", &|name| !name.contains("running"));
+    let (second, said) = import("parameters.safetensors", &[]).unwrap();
+    assert!(!second && said.contains("left out: model_ema."), "{said}");
+    // What an average has beyond the network is not forgiven.
+    let mut state = StateDict { tensors: plain.clone(), ..StateDict::default() };
+    state.tensors = state.tensors.into_iter().map(|(name, tensor)| (format!("model_ema.{name}"), tensor)).collect();
+    let conv = state.tensors["model_ema.conv1.weight"].clone();
+    state.tensors.insert("model_ema.layer1.0.conv1.weight".into(), conv);
+    std::fs::write(folder.file("more.safetensors"), safetensors::write(&state).unwrap()).unwrap();
+    let said = import("more.safetensors", &[]).unwrap_err();
+    assert!(said.contains("not in the network: model_ema.layer1.0.conv1.weight"), "{said}");
+}
+
+#[test]
+fn weights_are_read_from_standard_input() {
+    let folder = Folder::new("stdin");
+    let import = |file: std::process::Stdio| {
+        folder.command("import - --model tiny --width 0.25 --out piped.safetensors").stdin(file).output().unwrap()
+    };
+    let output = import(std::fs::File::open(given("plain.pth")).unwrap().into());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let state = safetensors::read(&std::fs::read(folder.file("piped.safetensors")).unwrap(), "piped").unwrap();
+    assert!(state.tensors == plain() && state.metadata["source"] == "standard input");
+    std::fs::remove_file(folder.file("piped.safetensors")).unwrap();
+    let output = import(std::process::Stdio::null());
+    assert!(output.status.code() == Some(1) && stderr(&output).contains("standard input: expected"), "{}", stderr(&output));
+    assert!(!folder.0.join("piped.safetensors").exists());
 }
 
 #[test]

@@ -62,6 +62,23 @@ fn attacks_that_look_for_nothing_are_refused_and_weak_ones_said() {
 }
 
 #[test]
+fn an_attack_states_the_settings_it_has() {
+    let folder = trained("settings");
+    let all = ["iterations", "step", "random_start", "restarts", "seed", "parts"];
+    for (attack_by, stated) in [
+        ("fgsm", &[][..]),
+        ("pgd2", &["iterations", "step", "random_start", "restarts", "seed"]),
+        ("pgd2 --no-random-start", &["iterations", "step", "random_start"]),
+        ("apgd-ce --eps 0", &["seed", "parts"]),
+    ] {
+        let (code, json, said) = attack(&folder, &format!("--limit 10 --attack {attack_by}"));
+        assert_eq!(code, Some(0), "{said}");
+        let found: Vec<&str> = all.into_iter().filter(|name| json.get(name).is_some()).collect();
+        assert_eq!(found, stated, "{attack_by}");
+    }
+}
+
+#[test]
 fn a_norm_has_its_own_radius_and_a_small_one_is_taken_with_a_warning() {
     let folder = Folder::new("norms");
     let race = |more: &str, out: &str| {

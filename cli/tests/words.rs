@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use common::{Folder, stderr, stdout};
@@ -134,6 +135,7 @@ fn what_is_asked_wrongly_is_told_from_what_is_damaged() {
     ] {
         refused(&folder, &arguments, words);
     }
+    assert!(!folder.0.join("x").exists(), "a run that is refused leaves no folder");
     fs::create_dir(folder.file("damaged")).unwrap();
     fs::write(folder.file("damaged/summary.json"), "{ broken").unwrap();
     let output = folder.command("eval --checkpoint damaged --data builtin").output().unwrap();
@@ -190,4 +192,85 @@ fn a_race_of_full_size_without_a_gpu_says_what_is_smaller() {
     }
     let output = folder.race("--learners dense --epochs 1 --out file/run").output().unwrap();
     assert!(!stdout(&output).contains("no GPU here"), "{}", stdout(&output));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_takes_long_says_how_long_before_it_begins() {
+    let folder = Folder::new("long");
+    let race = "race --dataset builtin --model resnet20 --subset all --control false --batch-size 16 --epochs 5000 --device cpu";
+    for (more, what) in [("--out run", "for the run without a GPU"), ("--seeds 2", "for the 2 runs that are left without a GPU")] {
+        let mut child = folder.command(&format!("{race} {more}")).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let said = lines.by_ref().find(|line| line.starts_with("estimate") || line.starts_with("device")).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(said.starts_with("estimate  about ") && said.contains(what), "{said}");
+        assert!(said.contains("shorter with fewer --epochs"), "{said}");
+    }
+    let output = folder.race("--learners dense --epochs 1 --out short").output().unwrap();
+    assert!(!stdout(&output).contains("estimate"), "{}", stdout(&output));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_whatever_takes_long_and_leaves_nothing_by_halves() {
+    let folder = Folder::new("signals");
+    done(&folder.race("--learners dense --epochs 1 --out run").output().unwrap());
+    fs::create_dir(folder.file("there")).unwrap();
+    fs::write(folder.file("there/fog.npy"), "of an earlier time").unwrap();
+    let eval = "eval --checkpoint run --data builtin --device cpu --corruptions --csv x.csv";
+    for (signal, command, begun) in [
+        ("-TERM", "corrupt --dataset builtin --out new/deep", "gaussian-noise"),
+        ("-INT", "corrupt --dataset builtin --out there", "gaussian-noise"),
+        ("-TERM", eval, "gaussian-noise"),
+    ] {
+        let mut child = folder.command(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.by_ref().any(|line| line.starts_with(begun)), "{command}");
+        assert!(std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        lines.for_each(drop);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{command}: {}", stderr(&output));
+        assert!(stderr(&output).contains("\nstopped; "), "{command}: {}", stderr(&output));
+    }
+    assert!(!folder.0.join("new").exists() && !folder.0.join("x.csv").exists());
+    let left: Vec<_> = fs::read_dir(folder.file("there")).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!((left, fs::read_to_string(folder.file("there/fog.npy")).unwrap().as_str()), (vec!["fog.npy".into()], "of an earlier time"));
+    // To the end it replaces what was there, and what a killed process left goes.
+    fs::create_dir(folder.file("there/.sparring.partial")).unwrap();
+    done(&folder.command("corrupt --dataset builtin --limit 10 --corruption fog --out there").output().unwrap());
+    let mut left: Vec<_> = fs::read_dir(folder.file("there")).unwrap().map(|file| file.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["fog.npy", "labels.npy"]);
+    assert!(fs::read(folder.file("there/fog.npy")).unwrap().starts_with(b"\x93NUMPY"));
+}
+
+/// `script` gives a program a terminal.
+#[cfg(target_os = "linux")]
+#[test]
+fn tables_fit_the_terminal() {
+    let folder = Folder::new("narrow");
+    done(&folder.race("--learners dense --epochs 1 --out run").output().unwrap());
+    let of = "--checkpoint run --data builtin --device cpu --limit 10";
+    for (command, table) in [
+        (format!("attack {of} --attack fgsm"), "attack "),
+        (format!("attack {of} --attack apgd-ce --eps 0"), "part "),
+        (format!("eval {of} --corruptions"), "error "),
+        ("score --dataset builtin --model tiny --epochs 1 --skip grand,forgetting --device cpu".to_owned(), "score "),
+    ] {
+        let program = format!("stty cols 44 rows 30; {} {command} --quiet", env!("CARGO_BIN_EXE_sparring"));
+        let mut script = std::process::Command::new("script");
+        script.args(["-qec", &program, "/dev/null"]).current_dir(&folder.0).env("SPARRING_DATA", folder.file("data")).stdin(Stdio::null());
+        let Ok(output) = script.output() else {
+            println!("skipped: not present: script");
+            return;
+        };
+        let text = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+        let (_, rows) =
+            text.split_once(&format!("\n{table}")).or_else(|| text.split_once(table)).unwrap_or_else(|| panic!("{command}: {text}"));
+        let rule = rows.lines().nth(1).unwrap();
+        assert!(rule.starts_with("--") && rule.chars().count() <= 44, "{command}: {text}");
+        assert!(rows.lines().take_while(|line| !line.trim().is_empty()).all(|line| line.chars().count() <= 44), "{command}: {text}");
+    }
 }

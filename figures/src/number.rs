@@ -107,12 +107,13 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A time in seconds as "about 4 min" says it: "75 s", "4 min", "1 h 20 min".
+/// A time in seconds as "about 4 min" says it: "75 s", "4 min", "1 h 20 min", "5 days".
 pub fn about(seconds: f64) -> String {
     match seconds.max(0.0).round() as u64 {
         whole @ 0..90 => format!("{whole} s"),
         whole @ 90..3600 => format!("{} min", (whole + 30) / 60),
-        whole => format!("{} h {} min", whole / 3600, whole / 60 % 60),
+        whole @ 3600..360_000 => format!("{} h {} min", whole / 3600, whole / 60 % 60),
+        whole => format!("{} days", count((whole + 43_200) / 86_400)),
     }
 }
 
@@ -160,5 +161,6 @@ mod tests {
         );
         assert_eq!([47.6, 89.0, 95.0, 240.0, 3_725.0, 4_800.0].map(about), ["48 s", "89 s", "2 min", "4 min", "1 h 2 min", "1 h 20 min"]);
         assert_eq!((duration(-1.0), about(f64::NAN)), ("0.0 s".into(), "0 s".into()));
+        assert_eq!([359_999.0, 360_000.0, 1e9].map(about), ["99 h 59 min", "4 days", "11,574 days"]);
     }
 }

@@ -3,7 +3,6 @@
 //! The standard version takes hours on a CPU; the state is written after every batch, so that stopping costs one batch.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -22,7 +21,7 @@ use sparring_core::ops::padded_batch;
 use sparring_figures::number;
 
 use super::victim::{Attacked, Attempt};
-use crate::console::{Console, Stopped};
+use crate::console::{Console, Stopped, stopping};
 use crate::import::placements;
 use crate::rundir;
 
@@ -58,7 +57,7 @@ pub struct Plan<'a> {
 }
 
 /// Runs it to the end, or until a signal. The result, and the finished run with its reports.
-pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Plan, stop: &AtomicBool) -> Result<(Attacked, AutoAttack)> {
+pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Plan) -> Result<(Attacked, AutoAttack)> {
     let Target { graph, state, data, identity } = target;
     let n = padded_batch(plan.batch);
     let io = Io::new(device, data.extent, n, n)?;
@@ -92,7 +91,7 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
     }
     let mut said = Instant::now();
     while !run.finished() {
-        if stop.load(Ordering::Relaxed) {
+        if stopping() {
             match plan.save {
                 Some(path) => bail!(Stopped(format!("stopped; the same command goes on from {}", path.display()))),
                 None => bail!(Stopped("stopped; with --state FILE the same command would go on from here".into())),
@@ -119,7 +118,7 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
     }
     arena.free(device);
     for warning in &run.warnings {
-        console.tell(format_args!("warning   {warning}"));
+        console.message(format_args!("warning   {warning}"));
     }
     Ok((attacked, run))
 }

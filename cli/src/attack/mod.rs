@@ -24,7 +24,7 @@ use crate::args::{DeviceFlag, Usage, fraction};
 use crate::console::{Console, open_device, stop_on_interrupt};
 use crate::npy::Npy;
 use crate::output::Outputs;
-use crate::{data, import, rundir, source, table};
+use crate::{data, import, rundir, source};
 use victim::Victim;
 
 /// Which attack.
@@ -195,7 +195,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         .file("--state", args.state.as_deref())?
         .check()?;
     let (mut state, architecture, normalization) = import::read_checkpoint(&args.checkpoint)?;
-    let stop = stop_on_interrupt()?;
+    stop_on_interrupt()?;
     let data = source::exactly(console, args.data, args.difficulty, &args.own)?;
     let classes = import::classes(architecture, data.extent, &state)?;
     if classes != data.classes.len() {
@@ -221,7 +221,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     if let Some(why) = config.idle() {
         warnings.push(format!("{why}: this is no attack, and what follows is clean accuracy"));
     }
-    warnings.iter().for_each(|warning| console.tell(format_args!("warning   {warning}")));
+    warnings.iter().for_each(|warning| console.message(format_args!("warning   {warning}")));
     let start = Instant::now();
     // Images are kept only where somebody wants to see them.
     let keep = args.export.is_some() || args.sheet.is_some();
@@ -232,12 +232,12 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         let standard = AutoAttackConfig::standard(args.norm, config.eps, args.seed);
         let only = if let Kind::Part(part) = args.attack { Some(part) } else { None };
         let plan = auto::Plan { config: standard, only, chosen: &chosen, batch, save: args.state.as_deref(), keep };
-        let (result, run) = auto::run(console, &mut device, target, &plan, &stop)?;
+        let (result, run) = auto::run(console, &mut device, target, &plan)?;
         (result, Some(run))
     } else {
         let mut victim = Victim::new(&mut device, graph, &state, &data, batch, config)?;
         let how = (args.seed, args.restarts, args.target);
-        (pollster::block_on(victim.attack(console, &data, &chosen.samples, how, keep, &stop))?, None)
+        (pollster::block_on(victim.attack(console, &data, &chosen.samples, how, keep))?, None)
     };
     let seconds = start.elapsed().as_secs_f64();
     let share = |n: usize| n as f64 / count as f64;
@@ -247,7 +247,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     };
     if let Some(run) = &parts {
         let row = |r: &AttackReport| vec![r.part.to_string(), r.before.to_string(), r.broken.to_string(), number::duration(r.seconds)];
-        console.tell(table::render(&["part", "standing", "broken", "took"], &run.reports.iter().map(row).collect::<Vec<_>>()));
+        console.table(&["part", "standing", "broken", "took"], &run.reports.iter().map(row).collect::<Vec<_>>());
     }
     let eps255 = if args.norm == Norm::Linf { format!(" ({:.3}/255)", config.eps * 255.0) } else { String::new() };
     let hits = args.target.map(|_| share(result.hits()));
@@ -261,7 +261,7 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         number::percent(hits.unwrap_or(robust), 2),
         number::duration(seconds),
     ];
-    console.tell(table::render(&header, &[row]));
+    console.table(&header, &[row]);
     if let Some(target) = args.target {
         let name = data.classes.get(target as usize).map_or("?", String::as_str);
         console.say(format_args!(
@@ -278,22 +278,15 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
     if let Some(path) = &args.sheet {
         write_sheet(console, path, &result, &data)?;
     }
-    console.result(&json!({
+    let mut summary = json!({
         "checkpoint": args.checkpoint,
         "model": architecture.model,
         "data": args.data,
         "attack": args.attack.to_string(),
         "norm": args.norm,
         "eps": config.eps,
-        // AutoAttack has its own, the published ones.
-        "step": parts.is_none().then_some(config.step),
-        "parts": parts.as_ref().map(|run| &run.reports),
         "warnings": parts.as_ref().map_or(&[][..], |run| run.warnings.as_slice()).iter().chain(&warnings).collect::<Vec<_>>(),
-        "iterations": parts.is_none().then_some(config.iterations),
-        "random_start": parts.is_none().then_some(config.random_start),
-        "restarts": parts.is_none().then_some(args.restarts),
         "target": args.target,
-        "seed": args.seed,
         "samples": count,
         "left_out": left_out,
         "sample": source::sample(&chosen),
@@ -303,7 +296,23 @@ pub fn attack(args: &AttackArgs) -> Result<()> {
         "seconds": seconds,
         "device": device.info(),
         "commit": env!("SPARRING_COMMIT"),
-    }));
+    });
+    // Only what the attack has: AutoAttack's settings are the published ones, and FGSM's one step is as long as its radius.
+    if let Kind::Pgd(iterations) = args.attack {
+        summary["iterations"] = json!(iterations);
+        summary["step"] = json!(config.step);
+        summary["random_start"] = json!(config.random_start);
+    }
+    if config.random_start {
+        summary["restarts"] = json!(args.restarts);
+    }
+    if config.random_start || parts.is_some() {
+        summary["seed"] = json!(args.seed);
+    }
+    if let Some(run) = &parts {
+        summary["parts"] = json!(run.reports);
+    }
+    console.result(&summary);
     Ok(())
 }
 

@@ -1,7 +1,5 @@
 //! A trained network under attack, batch after batch.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use anyhow::{Result, bail};
 use sparring_core::attack::{AttackIo, Pgd, PgdConfig, Programs};
 use sparring_core::data::Dataset;
@@ -14,7 +12,7 @@ use sparring_core::ops::{OptimizerName, Shape, StepParams, padded_batch};
 use sparring_core::{Device, ops};
 use sparring_figures::number;
 
-use crate::console::{Console, Stopped};
+use crate::console::{Console, Stopped, stopping};
 use crate::import::placements;
 
 /// What became of one sample.
@@ -92,13 +90,12 @@ impl<'a> Victim<'a> {
         samples: &[u32],
         how: (u64, u32, Option<u32>),
         keep: bool,
-        stop: &AtomicBool,
     ) -> Result<Attacked> {
         let mut all = Attacked::default();
         let count = samples.len();
         let mut said = std::time::Instant::now();
         for part in samples.chunks(self.net.n) {
-            if stop.load(Ordering::Relaxed) {
+            if stopping() {
                 bail!(Stopped("stopped; an attack leaves nothing half-done".into()));
             }
             self.attack_batch(data, part, how, keep, &mut all).await?;

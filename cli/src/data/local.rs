@@ -32,21 +32,31 @@ const TRAIN: [&str; 2] = ["train", "training"];
 /// What those to test on lie in, in any case; where there are several, the first that has class folders.
 const HELD_OUT: [&str; 7] = ["test", "testing", "val", "valid", "validation", "dev", "eval"];
 
+/// MNIST's four files; between their words are hyphens or points.
+const MNIST: [&str; 4] = ["train-images@idx3", "train-labels@idx1", "t10k-images@idx3", "t10k-labels@idx1"];
+/// Where they lie within a folder: in it, or as torchvision puts them into its `root`.
+const MNIST_WITHIN: [&str; 3] = ["", "raw", "MNIST/raw"];
+
 /// The dataset of a folder with MNIST's four files (plain or .gz). It is read in less than a second and kept nowhere else.
-pub fn mnist(folder: &Path) -> Result<Dataset> {
-    let read = |stem: &str| -> Result<(String, Vec<u8>)> {
+pub fn mnist(root: &Path) -> Result<Dataset> {
+    let find = |folder: &Path, stem: &str| {
         let names = ["-ubyte", "-ubyte.gz"].into_iter().flat_map(|end| ["-", "."].map(|dash| stem.replacen('@', dash, 1) + end));
-        let path = names.map(|name| folder.join(name)).find(|path| path.exists());
-        let path = path.ok_or_else(|| {
+        names.map(|name| folder.join(name)).find(|path| path.is_file())
+    };
+    let within = |at: &&&str| MNIST.iter().any(|stem| find(&root.join(at), stem).is_some());
+    let folder = MNIST_WITHIN.iter().find(within).map_or_else(|| root.to_owned(), |at| root.join(at));
+    let read = |stem: &str| -> Result<(String, Vec<u8>)> {
+        let path = find(&folder, stem).ok_or_else(|| {
             let name = stem.replacen('@', "-", 1);
             anyhow!(
-                "{}: expected {name}-ubyte or {name}-ubyte.gz, found neither; MNIST's four files belong there, or say where they are with --folder",
+                "{}: expected {name}-ubyte or {name}-ubyte.gz, found neither; MNIST's four files belong there or into MNIST/raw below it, or \
+                 say where they are with --folder",
                 folder.display()
             )
         })?;
         Ok((path.display().to_string(), read_file(&path, MAX_IDX)?))
     };
-    let files = [read("train-images@idx3")?, read("train-labels@idx1")?, read("t10k-images@idx3")?, read("t10k-labels@idx1")?];
+    let files = [read(MNIST[0])?, read(MNIST[1])?, read(MNIST[2])?, read(MNIST[3])?];
     let named = |i: usize| (files[i].0.as_str(), files[i].1.as_slice());
     Ok(idx::dataset([named(0), named(1)], [named(2), named(3)])?)
 }

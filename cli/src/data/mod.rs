@@ -23,11 +23,12 @@ use sparring_core::data::packed::Header;
 use sparring_core::data::pictures::Damaged;
 use sparring_core::data::{Dataset, Skipped, builtin, chunks};
 
-use crate::args::Usage;
+use crate::args::{Usage, as_asked};
+use crate::console::Stopped;
 use crate::output::{no_stream, try_folder};
 use crate::places::data_folder;
 use crate::{stdout, text};
-use fetch::{Fetcher, Interrupted, Kind, Provider};
+use fetch::{Fetcher, Kind, Provider};
 use store::{Store, Stored, megabytes, write_atomic};
 
 /// The `data` subcommands.
@@ -78,7 +79,7 @@ pub enum DataCommand {
         #[arg(long, value_name = "FILE.zip")]
         from: Option<PathBuf>,
         /// Seconds for each
-        #[arg(long, default_value_t = 2.0)]
+        #[arg(long, default_value_t = 2.0, value_parser = bench::seconds)]
         seconds: f64,
     },
 }
@@ -188,7 +189,7 @@ pub fn require_dataset(wanted: &Wanted) -> Result<Dataset> {
 /// other that cannot be had is an error: its images are of a form or a number of classes that nothing stands in for.
 pub fn load_dataset(wanted: &Wanted) -> Result<Dataset> {
     require_dataset(wanted).or_else(|error| {
-        if wanted.name != DatasetName::Cifar10 || error.is::<Interrupted>() {
+        if wanted.name != DatasetName::Cifar10 || error.is::<Stopped>() {
             return Err(error);
         }
         say(format_args!("{error:#}"));
@@ -353,7 +354,7 @@ fn pack(data: &Dataset, per_chunk: usize, out: &Path) -> Result<chunks::Manifest
     if data.classes.len() > 256 {
         bail!("{} has {} classes; the page's chunks hold at most 256", data.name, data.classes.len());
     }
-    let (manifest, pieces) = chunks::pack(data, per_chunk)?;
+    let (manifest, pieces) = chunks::pack(data, per_chunk).map_err(as_asked)?;
     fs::create_dir_all(out).with_context(|| out.display().to_string())?;
     for (chunk, bytes) in manifest.chunks.iter().zip(&pieces) {
         let path = out.join(&chunk.file);

@@ -187,10 +187,10 @@ fn an_interrupted_program_is_not_a_failed_one() {
         run_watched(shell, &folder.0, None)
     };
     run("exit 0").unwrap();
-    assert!(run("exit 130").unwrap_err().is::<Interrupted>());
-    assert!(run("kill -INT $$").unwrap_err().is::<Interrupted>());
+    assert!(run("exit 130").unwrap_err().is::<Stopped>());
+    assert!(run("kill -INT $$").unwrap_err().is::<Stopped>());
     let failed = run("echo reason >&2; echo >&2; echo more >&2; exit 3").unwrap_err();
-    assert!(!failed.is::<Interrupted>() && failed.to_string().ends_with(": reason; more"), "{failed}");
+    assert!(!failed.is::<Stopped>() && failed.to_string().ends_with(": reason; more"), "{failed}");
     assert_eq!(run_watched(Command::new("no-such-program"), &folder.0, None).unwrap_err().to_string(), "no-such-program is not installed");
 }
 

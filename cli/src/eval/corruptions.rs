@@ -17,7 +17,6 @@ use sparring_figures::number;
 
 use super::right;
 use crate::npy::Npy;
-use crate::table;
 
 /// The largest file of an archive: CIFAR-C's are 154 MB, Tiny ImageNet's size is 615 MB.
 const MAX_BYTES: usize = 1 << 30;
@@ -107,14 +106,17 @@ impl Grid {
         format!("mean corruption error (plain mean, not normalised): {standard}, {all}")
     }
 
-    /// Errors for people: a row a kind.
-    pub fn table(&self) -> String {
+    /// Errors for people: a row a kind, under this header.
+    pub const HEADER: [&str; 7] = ["error", "1", "2", "3", "4", "5", "mean"];
+
+    /// Its rows.
+    pub fn rows(&self) -> Vec<Vec<String>> {
         let row = |(kind, scores): &(Corruption, Vec<(Severity, Score)>)| {
             let errors = by_severity(scores).into_iter().chain([mean(scores)]);
             let cells = errors.map(|error| error.map_or_else(|| "-".into(), |error| number::percent(error, 2)));
             std::iter::once(kind.name().to_owned()).chain(cells).collect()
         };
-        table::render(&["error", "1", "2", "3", "4", "5", "mean"], &self.0.iter().map(row).collect::<Vec<_>>())
+        self.0.iter().map(row).collect()
     }
 
     /// A line a cell.

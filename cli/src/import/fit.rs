@@ -10,7 +10,7 @@ use sparring_core::formats::{StateDict, Tensor};
 use sparring_core::net::Graph;
 use sparring_core::net::zoo::{Architecture, Model, Stem};
 
-use super::names::{Words, is_average, is_beside, own, prefixes};
+use super::names::{Words, is_average, is_beside, own, prefixes, shown};
 use super::{differences, shaped};
 
 /// What the file is asked to be.
@@ -31,6 +31,8 @@ pub struct Fit {
     pub state: StateDict,
     /// What the names had before them.
     pub prefix: String,
+    /// All that stand before such a network's names in the file, this one included.
+    pub prefixes: Vec<String>,
     /// Whether the names are torchvision's.
     pub torchvision: bool,
     /// Tensors that belong to no layer, by their names in the file.
@@ -78,6 +80,7 @@ pub fn fit(wanted: &Wanted<'_>, mut tensors: Tensors, unread: &BTreeMap<String, 
         bail!("{}", explained(wanted, nearest, &tensors, unread));
     }
     attempts.truncate(perfect);
+    let prefixes: BTreeSet<String> = attempts.iter().map(|a| a.prefix.clone()).collect();
     let chosen = chosen(attempts)?;
     let first = chosen.graph.weights().first().map_or(0, |w| w.shape.kh);
     if chosen.words == Words::Torchvision && first == 7 && wanted.stem == Stem::Auto {
@@ -98,6 +101,7 @@ pub fn fit(wanted: &Wanted<'_>, mut tensors: Tensors, unread: &BTreeMap<String, 
         classes: chosen.classes,
         state,
         prefix: chosen.prefix,
+        prefixes: prefixes.into_iter().collect(),
         torchvision: chosen.words == Words::Torchvision,
         left_out: tensors,
         named: chosen.named,
@@ -110,7 +114,7 @@ fn chosen(fitting: Vec<Attempt>) -> Result<Attempt> {
     let plain: BTreeSet<&str> = all.iter().copied().filter(|prefix| !is_average(prefix)).collect();
     let among = if plain.is_empty() { &all } else { &plain };
     let Some(prefix) = among.first().filter(|_| among.len() == 1).map(|prefix| (*prefix).to_owned()) else {
-        let names: Vec<&str> = all.iter().map(|prefix| prefix.trim_end_matches('.')).collect();
+        let names: Vec<&str> = all.iter().map(|prefix| shown(prefix)).collect();
         bail!("several such networks in one set of weights: {}; --key NAME chooses", names.join(", "));
     };
     // The simplest of one prefix came first.
@@ -142,16 +146,28 @@ fn attempts(wanted: &Wanted<'_>, tensors: &Tensors) -> Result<Vec<Attempt>> {
         let ten = shaped(architecture, 10, wanted.extent)?;
         let first = ten.weights().first().map(|w| w.name.clone()).unwrap_or_default();
         for words in Words::ALL {
-            let found = match wanted.prefix {
-                Some(prefix) => vec![prefix],
-                None => prefixes(tensors.keys().map(String::as_str), words, &first),
-            };
+            let mut found = prefixes(tensors.keys().map(String::as_str), words, &first);
+            found.extend(wanted.prefix.filter(|wanted| !found.contains(wanted)));
+            let begin = out.len();
             for prefix in found {
                 out.push(attempt(wanted, tensors, architecture, &ten, words, prefix)?);
             }
+            part(&mut out[begin..]);
         }
     }
+    out.retain(|a| wanted.prefix.is_none_or(|prefix| prefix == a.prefix));
     Ok(out)
+}
+
+/// Leaves to the networks within another, as `ema.conv1` beside `conv1`, what is theirs: all of a network, or an average of parts of one.
+fn part(attempts: &mut [Attempt]) {
+    let all: Vec<(String, bool)> = attempts.iter().map(|a| (a.prefix.clone(), a.faults() == 0)).collect();
+    for Attempt { prefix, unexpected, .. } in attempts {
+        let within = all.iter().filter_map(|(other, whole)| Some((other, other.strip_prefix(prefix.as_str())?, *whole)));
+        let within: Vec<&String> =
+            within.filter(|(_, below, whole)| !below.is_empty() && (*whole || is_average(below))).map(|(other, ..)| other).collect();
+        unexpected.retain(|name| !within.iter().any(|other| name.starts_with(other.as_str())));
+    }
 }
 
 fn attempt(wanted: &Wanted<'_>, tensors: &Tensors, architecture: Architecture, ten: &Graph, words: Words, prefix: &str) -> Result<Attempt> {

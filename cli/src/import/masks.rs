@@ -7,8 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, bail};
 use sparring_core::formats::Tensor;
 
-/// Where the programs of sparse-training papers keep masks, beside the weights and under the same names.
-pub const KEYS: [&str; 2] = ["mask", "masks"];
 const ORIGINAL: &str = "_orig";
 const MASK: &str = "_mask";
 

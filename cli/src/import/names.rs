@@ -98,6 +98,14 @@ pub fn prefixes<'a>(names: impl Iterator<Item = &'a str>, words: Words, first: &
     std::iter::once("").chain(above).collect()
 }
 
+/// A prefix as it is said and as `--key` takes it: without its point, and of names that have none a point alone.
+pub fn shown(prefix: &str) -> &str {
+    match prefix.trim_end_matches('.') {
+        "" => ".",
+        name => name,
+    }
+}
+
 /// Whether a prefix is that of an average beside the weights themselves.
 pub fn is_average(prefix: &str) -> bool {
     let prefix = prefix.to_ascii_lowercase();

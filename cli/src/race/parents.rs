@@ -4,7 +4,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Error, Result, bail};
 use sparring_core::ExperimentConfig;
@@ -24,18 +23,11 @@ use crate::rundir::{self, Found};
 ///
 /// # Errors
 /// Where a given checkpoint is of another network; where a parent's run fails or is stopped.
-pub fn find(
-    console: Console,
-    args: &RaceArgs,
-    config: &ExperimentConfig,
-    folder: &Path,
-    samples: &Samples,
-    stop: &AtomicBool,
-) -> Result<Parents> {
+pub fn find(console: Console, args: &RaceArgs, config: &ExperimentConfig, folder: &Path, samples: &Samples) -> Result<Parents> {
     let mut parents = Parents::new();
     for subset in needed(config) {
         let state =
-            if config.parent.is_empty() { trained(console, args, config, subset, folder, samples, stop)? } else { given(console, config)? };
+            if config.parent.is_empty() { trained(console, args, config, subset, folder, samples)? } else { given(console, config)? };
         parents.insert(subset.to_string(), Arc::new(state));
     }
     Ok(parents)
@@ -100,7 +92,6 @@ fn trained(
     subset: Subset,
     folder: &Path,
     samples: &Samples,
-    stop: &AtomicBool,
 ) -> Result<StateDict> {
     let parent = parent_config(config, subset);
     let name = rundir::path(None, &parent)?;
@@ -112,7 +103,7 @@ fn trained(
             console.say(format_args!("output    {}", path.display()));
             let mut args = args.clone();
             args.again = false;
-            perform(console, &args, parent, &path, samples.clone(), stop, Role::Parent).context("training the dense parent")?;
+            perform(console, &args, parent, &path, samples.clone(), Role::Parent).context("training the dense parent")?;
             console.say("parent    trained; now the run itself");
         }
     }

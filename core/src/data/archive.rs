@@ -81,7 +81,7 @@ pub(super) struct Inside {
 const SHOWN: (usize, usize) = (5, 80);
 
 impl Inside {
-    fn add(&mut self, path: &str) {
+    pub(super) fn add(&mut self, path: &str) {
         self.files += 1;
         if self.names.len() < SHOWN.0 {
             let cut = if path.chars().count() > SHOWN.1 { "…" } else { "" };

@@ -8,6 +8,7 @@ use std::io::{Cursor, Read};
 
 use zip::ZipArchive;
 
+use super::archive::Inside;
 use super::pictures::{self, Damaged, Fault, Fit, Item};
 use super::{Dataset, Normalization, Skipped, Transforms, Validation};
 use crate::error::{Error, Result};
@@ -41,6 +42,8 @@ struct Contents<'a> {
     /// Test pictures by file name: the class whose folder they are in, if any, and the index.
     test: BTreeMap<String, (Option<String>, usize)>,
     texts: HashMap<&'static str, usize>,
+    /// What to say where they are not what they should be.
+    inside: Inside,
 }
 
 /// Reads `tiny-imagenet-200.zip` or an archive of its form. `tick` is told how many of how many pictures are decoded.
@@ -51,8 +54,10 @@ pub fn from_zip(file: &str, bytes: &[u8], damaged: Damaged, tick: &dyn Fn(usize,
     let zip = open(file, bytes)?;
     let names = (0..zip.len()).map(|index| zip.name_for_index(index).and_then(std::result::Result::ok).map(|name| name.into_owned()));
     let names: Vec<String> = names.map(Option::unwrap_or_default).collect();
-    let within = |name: &str| name.trim_start_matches("./").strip_prefix(ROOT).unwrap_or_default().to_owned();
-    let names: Vec<String> = names.iter().map(|name| within(name)).collect();
+    let names: Vec<&str> = names.iter().map(|name| name.trim_start_matches("./")).collect();
+    // Zipped from within the folder, it lies flat.
+    let root = if names.iter().any(|name| name.starts_with(ROOT)) { ROOT } else { "" };
+    let names: Vec<String> = names.iter().map(|name| name.strip_prefix(root).unwrap_or_default().to_owned()).collect();
     from_files(file, &names, &|index, bound| entry(&zip, index, bound), damaged, tick)
 }
 
@@ -67,7 +72,10 @@ pub fn from_files(
     damaged: Damaged,
     tick: &dyn Fn(usize, usize),
 ) -> Result<(Dataset, Vec<Skipped>)> {
-    let mut contents = Contents { file, read: content, train: BTreeMap::new(), test: BTreeMap::new(), texts: HashMap::new() };
+    let mut inside = Inside::default();
+    paths.iter().filter(|path| !path.is_empty() && !path.ends_with('/')).for_each(|path| inside.add(path));
+    let (train, test, texts) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
+    let mut contents = Contents { file, read: content, train, test, texts, inside };
     paths.iter().enumerate().for_each(|(index, path)| contents.sort(path, index));
     let (names, train, test) = contents.pictures()?;
     let total = train.len() + test.len();
@@ -211,8 +219,8 @@ impl Contents<'_> {
     }
 
     fn text(&self, name: &'static str) -> Result<String> {
-        let index =
-            *self.texts.get(name).ok_or_else(|| Error::format(self.file, format!("Tiny ImageNet, with {ROOT}{name}"), "no such entry"))?;
+        let missing = || Error::format(self.file, format!("Tiny ImageNet: {ROOT}{name}, or {name}"), self.inside.without(name));
+        let index = *self.texts.get(name).ok_or_else(missing)?;
         let fail = |e: String| Error::format(format!("{}: {name}", self.file), "a list as text", e);
         String::from_utf8((self.read)(index, MAX_TEXT).map_err(fail)?).map_err(|e| fail(e.to_string()))
     }

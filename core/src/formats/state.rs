@@ -29,6 +29,8 @@ pub struct Weights {
     pub key: String,
     /// The sets of weights in the file that could be the same network's, this one included.
     pub keys: Vec<String>,
+    /// Sets of masks that lie beside the weights, by their keys.
+    pub masks: Vec<(String, BTreeMap<String, Tensor>)>,
     /// Tensors that are not among the weights since their values cannot be read, and what they are.
     pub unread: BTreeMap<String, String>,
 }

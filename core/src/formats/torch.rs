@@ -7,13 +7,13 @@ mod gather;
 mod sets;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::budget::Budget;
 use super::pickle::Pickle;
-use super::value::{Stored, Unreadable, Value};
+use super::value::{Ref, Stored, Unreadable, Value};
 use super::zip::Archive;
-use super::{StateDict, Weights};
+use super::{StateDict, Tensor, Weights};
 use crate::error::{Error, Result};
 use gather::{Reader, Storages};
 
@@ -85,8 +85,22 @@ fn weights(pickle: &Pickle<'_>, mut reader: Reader<'_, '_>, key: Option<&str>) -
     }
     let set = sets::choose(&all, key, file)?;
     let keys = sets::like(&all, set).map(|set| set.name().to_owned()).collect();
-    let mut out = Weights { key: set.path.clone(), keys, ..Weights::default() };
-    let Value::Dict(items) = pickle.get(set.at) else { return Err(sets::none(pickle, file)) };
+    let (tensors, unread) = tensors(pickle, &mut reader, set.at)?;
+    let mut out = Weights { key: set.path.clone(), keys, unread, ..Weights::default() };
+    out.state.tensors = tensors;
+    for masks in all.iter().filter(|other| other.at != set.at && sets::MASKS.contains(&other.path.as_str())) {
+        let (tensors, unread) = self::tensors(pickle, &mut reader, masks.at)?;
+        out.unread.extend(unread.into_iter().map(|(name, why)| (format!("{}.{name}", masks.path), why)));
+        out.masks.push((masks.path.clone(), tensors));
+    }
+    Ok(out)
+}
+
+/// The tensors of a dictionary by name, and those whose values cannot be read, with what they are.
+fn tensors(pickle: &Pickle<'_>, reader: &mut Reader<'_, '_>, at: Ref) -> Result<(BTreeMap<String, Tensor>, BTreeMap<String, String>)> {
+    let file = reader.file;
+    let (mut out, mut unreadable) = (BTreeMap::new(), BTreeMap::new());
+    let Value::Dict(items) = pickle.get(at) else { return Err(sets::none(pickle, file)) };
     let quantised = |name: &str| {
         let found = format_args!("quantised weights ('{name}'); save the state dict of the float model, before it is converted");
         Err(Error::format(file, "weights as floats", found))
@@ -110,7 +124,7 @@ fn weights(pickle: &Pickle<'_>, mut reader: Reader<'_, '_>, key: Option<&str>) -
         };
         reader.budget.take(TENSOR_BYTES + name.len(), file)?;
         if let Some(why) = unread {
-            out.unread.insert(name.to_owned(), why);
+            unreadable.insert(name.to_owned(), why);
             continue;
         }
         let tensor = match pickle.get(*value) {
@@ -118,9 +132,9 @@ fn weights(pickle: &Pickle<'_>, mut reader: Reader<'_, '_>, key: Option<&str>) -
             Value::Tensor(tensor) => reader.strided(name, tensor)?,
             _ => continue,
         };
-        out.state.tensors.insert(name.to_owned(), tensor);
+        out.insert(name.to_owned(), tensor);
     }
-    Ok(out)
+    Ok((out, unreadable))
 }
 
 fn open_legacy<'a>(bytes: &'a [u8], file: &str, budget: &mut Budget) -> Result<(Pickle<'a>, HashMap<&'a str, &'a [u8]>)> {

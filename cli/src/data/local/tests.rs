@@ -279,6 +279,21 @@ fn mnist_files_by_either_name() {
     write("t10k-labels-idx1-ubyte.gz", gz.finish().unwrap());
     let data = mnist(&scratch.0).unwrap();
     assert_eq!((data.train.labels.clone(), data.test.labels.clone(), data.classes.len()), (vec![0, 1], vec![2], 3));
+    // As torchvision has them below its root, and beside other things.
+    let root = scratch.0.join("root");
+    fs::create_dir_all(root.join("MNIST")).unwrap();
+    fs::write(root.join("notes.txt"), "x").unwrap();
+    assert!(format!("{:#}", mnist(&root).unwrap_err()).contains("there or into MNIST/raw below it"));
+    let raw = root.join("MNIST/raw");
+    fs::create_dir(&raw).unwrap();
+    for file in fs::read_dir(&scratch.0).unwrap().flatten().filter(|file| file.path().is_file()) {
+        fs::copy(file.path(), raw.join(file.file_name())).unwrap();
+    }
+    for place in [&root, &root.join("MNIST"), &raw] {
+        assert_eq!(mnist(place).unwrap(), data, "{}", place.display());
+    }
+    fs::remove_file(raw.join("t10k-labels-idx1-ubyte.gz")).unwrap();
+    assert!(format!("{:#}", mnist(&root).unwrap_err()).contains("MNIST/raw: expected t10k-labels-idx1-ubyte"));
     write("train-labels.idx1-ubyte", idx(0x801, &[2], &[0]));
     assert!(error().contains("train-labels.idx1-ubyte: expected 2 bytes after its header, found 1"));
 }

@@ -33,10 +33,14 @@ fn parts() -> Vec<(String, Vec<u8>)> {
 }
 
 fn archive(parts: &[(String, Vec<u8>)], compress: bool) -> Vec<u8> {
+    archive_in(ROOT, parts, compress)
+}
+
+fn archive_in(root: &str, parts: &[(String, Vec<u8>)], compress: bool) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let method = if compress { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
     for (name, bytes) in parts {
-        let name = if name.starts_with("..") || name.starts_with('/') { name.clone() } else { format!("{ROOT}{name}") };
+        let name = if name.starts_with("..") || name.starts_with('/') { name.clone() } else { format!("{root}{name}") };
         zip.start_file(name, SimpleFileOptions::default().compression_method(method)).unwrap();
         zip.write_all(bytes).unwrap();
     }
@@ -110,6 +114,14 @@ fn a_folder_is_read_as_its_archive_and_so_is_one_with_sorted_test_pictures() {
 }
 
 #[test]
+fn an_archive_without_its_folder_is_the_same_dataset() {
+    let good = load(&archive(&parts(), true), Damaged::Fail).unwrap();
+    for root in ["", "./", "./tiny-imagenet-200/"] {
+        assert_eq!(load(&archive_in(root, &parts(), true), Damaged::Fail).unwrap(), good, "{root}");
+    }
+}
+
+#[test]
 fn a_damaged_picture_is_named_or_skipped() {
     let mut cut = parts();
     let name = cut[9].0.clone();
@@ -134,9 +146,11 @@ fn a_damaged_picture_is_named_or_skipped() {
 #[test]
 fn wrong_archives_say_what_is_wrong() {
     let without = |name: &str| error(&archive(&parts().into_iter().filter(|(n, _)| !n.starts_with(name)).collect::<Vec<_>>(), true));
-    assert!(without("wnids.txt").contains("with tiny-imagenet-200/wnids.txt, found no such entry"));
-    assert!(without("words.txt").contains("words.txt, found no such entry"));
-    assert!(without("val/val_annotations.txt").contains("val_annotations.txt, found no such entry"));
+    for name in ["wnids.txt", "words.txt", "val/val_annotations.txt"] {
+        let expected = format!("Tiny ImageNet: tiny-imagenet-200/{name}, or {name}, found no {name}; inside are ");
+        assert!(without(name).contains(&expected), "{}", without(name));
+    }
+    assert!(error(&archive_in("data/tiny-imagenet-200/", &parts(), true)).contains("inside are data/tiny-imagenet-200/wnids.txt, "));
     assert!(without("train").ends_with("found 3 classes, 0 training and 2 test pictures"));
     assert!(without("val/images").ends_with("found 3 classes, 6 training and 0 test pictures"));
     let with = |i: usize, bytes: &[u8]| {

@@ -31,6 +31,8 @@ const WRAPPERS: [&str; 20] = [
     "swa_model",
     "swa",
 ];
+/// Where the programs of sparse-training papers keep masks, beside the weights and under the same names.
+pub(super) const MASKS: [&str; 2] = ["mask", "masks"];
 const DEEPEST: usize = 5;
 /// What a set takes in the list of them, its path aside.
 const SET_BYTES: usize = 160;

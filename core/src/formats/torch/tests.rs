@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::formats::Tensor;
 
 #[path = "../../../tests/torch_files/mod.rs"]
 mod torch_files;
@@ -199,6 +198,20 @@ fn what_is_no_tensor_stays_opaque() {
     p.text("bytes").op(b"C\x03abc");
     let state = read(&legacy_with(&p.op(b"u").done()), "t.pth").unwrap();
     assert_eq!(state.tensors.keys().collect::<Vec<_>>(), ["n", "w"]);
+}
+
+#[test]
+fn masks_beside_the_weights_are_read_with_them() {
+    let mut p = Pickler::new();
+    p.op(b"}(").text("state_dict").op(b"}").text("w").tensor("FloatStorage", "0", 6, &[2], &[1], true).op(b"s");
+    p.text("mask").op(b"}").text("w").tensor("LongStorage", "1", 1, &[1], &[1], true).op(b"s");
+    p.text("other").op(b"}").text("w").tensor("LongStorage", "1", 1, &[1], &[1], true).op(b"su");
+    let bytes = legacy_with(&p.done());
+    let mask: (String, BTreeMap<String, Tensor>) =
+        ("mask".to_owned(), [("w".to_owned(), Tensor { shape: vec![1], data: vec![7.0] })].into());
+    for (key, masks) in [(None, vec![mask.clone()]), (Some("state_dict"), vec![mask.clone()]), (Some("mask"), vec![])] {
+        assert_eq!(open(&bytes, "t.pth", key).unwrap().masks, masks, "{key:?}");
+    }
 }
 
 #[test]

@@ -87,10 +87,10 @@ impl Lattice {
 /// How a lattice is cut: strips of columns, blocks of source channels, and the layout of a packed block
 /// `[tile of lanes][channel][ring of rows][phase][column][lane of the tile]`, where a phase holds the columns of one residue by the step.
 ///
-/// A tile has all lanes, or as many as a vector: then the columns around a few positions lie side by side, and those of many channels stay
+/// A tile has all lanes, or those of a vector or two: then the columns around a few positions lie side by side, and those of many channels stay
 /// in the L1 cache. That is for sparse products, which load an input for every product.
 ///
-/// A strip is worked through row by row; the ring holds the source rows that one row of positions reads, so each source
+/// A strip is worked through row by row, or some rows at a time; the ring holds the source rows that these read, so each source
 /// row is packed once. Where a tap reads therefore depends on the row's turn: its first source row modulo the ring.
 #[derive(Debug)]
 pub struct Tiling {
@@ -98,6 +98,8 @@ pub struct Tiling {
     pub cols: usize,
     /// Channels of a block.
     pub channels: usize,
+    /// Rows of positions that are worked on at once.
+    pub rows: usize,
     /// Rows of the ring, which is also the number of turns.
     pub ring: usize,
     phases: usize,
@@ -137,37 +139,50 @@ pub const SLACK: usize = 256;
 const WIDEST: usize = 2048;
 const NARROWEST: usize = 128;
 
+/// Rows of positions that are worked on at once, at most.
+pub const MOST_ROWS: usize = 8;
+
+/// Vectors of a tile: two, since output is written a tile's column at a time, and memory likes more than a cache line.
+const TILE: usize = 2;
+
 /// Rows of a segment at least: each packs a ring of its own.
 const SHORTEST: usize = 8;
 
 impl Tiling {
     /// Cuts a lattice, its lanes in one tile.
     pub fn new(lattice: &Lattice) -> Self {
-        Self::with_lanes(lattice, lattice.source.n, NARROWEST.div_ceil(lattice.source.n), lattice.source.c)
+        Self::with_lanes(lattice, lattice.source.n, NARROWEST.div_ceil(lattice.source.n), lattice.source.c, 1)
     }
-    /// Cuts a lattice for products of `vectors` at a time: its lanes into tiles of one, where whole vectors fill them; blocks of `most`
-    /// channels at most.
-    pub fn for_vectors(lattice: &Lattice, vector: usize, vectors: usize, most: usize) -> Self {
+    /// Cuts a lattice for products of `vectors` at a time, blocks of `most` channels at most. `tiled`: its lanes into tiles of
+    /// [`TILE`] vectors or one, where whole vectors fill them.
+    pub fn for_vectors(lattice: &Lattice, vector: usize, vectors: usize, tiled: bool, most: usize) -> Self {
         let n = lattice.source.n;
-        let lanes = if n.is_multiple_of(vector) { vector } else { n };
-        Self::with_lanes(lattice, lanes, (vector * vectors).div_ceil(lanes), most)
+        let fits = |&lanes: &usize| tiled && n.is_multiple_of(lanes);
+        let lanes = [TILE * vector, vector].into_iter().find(fits).unwrap_or(n);
+        Self::with_lanes(lattice, lanes, (vector * vectors).div_ceil(lanes), most, 1)
+    }
+    /// Cuts a lattice for sums over positions, several rows at a time where they are short: what a sum costs at its end weighs less then.
+    pub fn for_sums(lattice: &Lattice) -> Self {
+        let one = Self::new(lattice);
+        let rows = (WIDEST / (one.cols * lattice.source.n)).clamp(1, lattice.rows.clamp(1, MOST_ROWS));
+        Self::with_lanes(lattice, lattice.source.n, one.cols, lattice.source.c, rows)
     }
     /// Strips have no fewer columns than `narrowest`, where the lattice has them.
-    fn with_lanes(lattice: &Lattice, lanes: usize, narrowest: usize, most: usize) -> Self {
+    fn with_lanes(lattice: &Lattice, lanes: usize, narrowest: usize, most: usize, rows: usize) -> Self {
         let (n, c) = (lattice.source.n, lattice.source.c);
         let columns = |count: usize| count.clamp(1, lattice.cols.max(1));
-        let mut tiling = Self::with_columns(lattice, lanes, columns(WIDEST.div_ceil(n)));
+        let mut tiling = Self::with_columns(lattice, lanes, columns(WIDEST.div_ceil(n)), rows);
         while tiling.tiles * tiling.channel * c > BLOCK && tiling.cols > columns(narrowest) {
-            tiling = Self::with_columns(lattice, lanes, tiling.cols - 1);
+            tiling = Self::with_columns(lattice, lanes, tiling.cols - 1, rows);
         }
         let most = (BLOCK / (tiling.tiles * tiling.channel)).min(most).clamp(1, c);
         tiling.channels = c.div_ceil(c.div_ceil(most));
         tiling
     }
-    fn with_columns(lattice: &Lattice, lanes: usize, cols: usize) -> Self {
+    fn with_columns(lattice: &Lattice, lanes: usize, cols: usize, rows: usize) -> Self {
         let step = lattice.step;
         let extent = |range: [isize; 2]| (range[1] - range[0]) as usize;
-        let (ring, phases) = (extent(lattice.dy) + 1, step.min(extent(lattice.dx) + 1));
+        let (ring, phases) = (extent(lattice.dy) + 1 + (rows - 1) * step, step.min(extent(lattice.dx) + 1));
         let width = (cols + extent(lattice.dx) / step) * lanes;
         let place = |tap: &Tap| {
             let (row, x) = ((tap.dy - lattice.dy[0]) as usize, (tap.dx - lattice.dx[0]) as usize);
@@ -176,7 +191,7 @@ impl Tiling {
         // An odd number of cache lines, so that channels do not fall on the same cache sets.
         let channel = ((ring * phases * width).div_ceil(16) | 1) * 16;
         let taps = lattice.taps.iter().map(place).collect();
-        Self { cols, channels: 0, ring, phases, width, channel, lanes, tiles: lattice.source.n / lanes, taps }
+        Self { cols, channels: 0, rows, ring, phases, width, channel, lanes, tiles: lattice.source.n / lanes, taps }
     }
     /// Number of strips.
     pub fn strips(&self, lattice: &Lattice) -> usize {
@@ -239,7 +254,7 @@ impl Tiling {
     pub fn scratch(&self) -> usize {
         self.tile(self.tiles) + SLACK
     }
-    /// Packs what row `y` of a segment reads of some channels and the row before did not; outside the source is zero.
+    /// Packs what the rows from `y` on read of some channels and those before did not; outside the source is zero.
     pub fn pack(
         &self,
         lattice: &Lattice,
@@ -252,7 +267,7 @@ impl Tiling {
         let Shape { h, w, n, .. } = lattice.source;
         let plane = lattice.source.plane();
         let first_col = (segment.x * lattice.step) as isize + lattice.dx[0];
-        let fresh = if y == segment.rows.start { 0 } else { self.ring.saturating_sub(lattice.step) };
+        let fresh = if y == segment.rows.start { 0 } else { self.ring.saturating_sub(self.rows * lattice.step) };
         for (i, channel) in channels.clone().enumerate() {
             let stored = &source.stored[channel * plane..][..plane];
             for row in fresh..self.ring {
@@ -303,11 +318,15 @@ impl Tiling {
     /// Deals the lanes of columns, `step` floats apart, to the tiles.
     fn deal(&self, line: &[f32], n: usize, step: usize, to: &mut [f32]) {
         let tile = self.tile(1);
-        pulp::Arch::new().dispatch(|| match self.lanes {
-            16 => deal::<16>(line, n, step, tile, to),
-            8 => deal::<8>(line, n, step, tile, to),
-            _ => deal::<4>(line, n, step, tile, to),
-        });
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || match self.lanes {
+                32 => deal::<32>(line, n, step, tile, to),
+                16 => deal::<16>(line, n, step, tile, to),
+                8 => deal::<8>(line, n, step, tile, to),
+                _ => deal::<4>(line, n, step, tile, to),
+            },
+        );
     }
 }
 

@@ -215,11 +215,24 @@ struct Target<'a> {
     block: &'a [f32],
 }
 
-/// Where the vectors of a row go: the first, and the distance of the others.
+/// Where the vectors of a row go: `per` to a column, columns `distance` floats apart.
 #[derive(Clone, Copy)]
 struct Vectors {
     first: *mut f32,
     distance: usize,
+    per: usize,
+}
+
+impl Vectors {
+    /// Vectors of so many floats, one after the other.
+    fn contiguous(first: *mut f32, vector: usize) -> Self {
+        Self { first, distance: vector, per: 1 }
+    }
+    /// Where one of them goes.
+    #[inline(always)]
+    fn at<S: Simd>(self, v: usize) -> *mut f32 {
+        self.first.wrapping_add(v / self.per * self.distance + v % self.per * S::F32_LANES)
+    }
 }
 
 impl Target<'_> {
@@ -236,11 +249,17 @@ impl Target<'_> {
     /// Where a kernel may write `width` floats directly: in the output, if each vector has its place there and all are wanted.
     #[inline(always)]
     fn direct(&self, row: usize, tile: usize, col: usize, width: usize, vector: usize) -> Option<Vectors> {
-        let (n, out_step) = (self.lattice.out.n, self.lattice.out_step);
-        // A vector is a column, or columns follow one another.
-        let distance = if self.tiling.lanes == vector { out_step * n } else { vector };
-        let whole = col + width <= self.cols() && (self.tiling.lanes == vector || out_step == 1);
-        whole.then(|| Vectors { first: self.out.pointer(self.at(row, tile, col)), distance })
+        let Lattice { out, out_step, .. } = self.lattice;
+        let lanes = self.tiling.lanes;
+        if col + width > self.cols() {
+            return None;
+        }
+        let first = self.out.pointer(self.at(row, tile, col));
+        if self.tiling.tiles == 1 && *out_step == 1 {
+            return Some(Vectors::contiguous(first, vector));
+        }
+        let whole = lanes.is_multiple_of(vector) && col.is_multiple_of(lanes);
+        whole.then(|| Vectors { first, distance: out_step * out.n, per: lanes / vector })
     }
     /// Moves what a kernel left on a stage, `width` floats for each of some rows, to the output.
     #[inline(never)]
@@ -288,7 +307,7 @@ fn dense_rows<S: Simd, const HEIGHT: usize>(
         let vectors = vectors(cols - col, S::F32_LANES, DENSE_VECTORS);
         let width = vectors * S::F32_LANES;
         let direct = if rows.len() == HEIGHT { target.direct(rows.start, 0, col, width, S::F32_LANES) } else { None };
-        let staged = Vectors { first: stage.as_mut_ptr(), distance: S::F32_LANES };
+        let staged = Vectors::contiguous(stage.as_mut_ptr(), S::F32_LANES);
         let (out, distance, add) = direct.map_or((staged, width, false), |out| (out, plane, target.add));
         let source = target.block[col..].as_ptr();
         // SAFETY: offsets stay in the packed block, whose slack covers the last vector; `out` is this task's segment.
@@ -414,7 +433,7 @@ fn sparse_columns<S: Simd, const T: usize, const V: usize>(
 /// The vectors of T tiles one after the other.
 #[inline(always)]
 fn staged<S: Simd, const T: usize>(stage: &mut [f32], width: usize) -> [Vectors; T] {
-    let mut outs = [Vectors { first: stage.as_mut_ptr(), distance: S::F32_LANES }; T];
+    let mut outs = [Vectors::contiguous(stage.as_mut_ptr(), S::F32_LANES); T];
     for t in 1..T {
         outs[t].first = outs[0].first.wrapping_add(t * width);
     }
@@ -507,7 +526,7 @@ unsafe fn store<S: Simd, const V: usize>(simd: S, sums: &[S::f32s; V], out: Vect
     for v in 0..V {
         // SAFETY: by the caller's promise.
         unsafe {
-            let to = out.first.add(v * out.distance);
+            let to = out.at::<S>(v);
             let value = if add { simd.add_f32s(sums[v], load::<S>(to)) } else { sums[v] };
             to.cast::<S::f32s>().write_unaligned(value);
         }

@@ -8,7 +8,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::lattice::{Lattice, Segment};
+use super::lattice::{Lattice, MOST_ROWS, Segment};
 use super::scratch::{load, with_scratch, with_staging};
 use super::structure::Places;
 use super::{Shared, Source, Structure, Tiling, chunks_mut};
@@ -185,10 +185,10 @@ impl Line<'_> {
                 }
                 let mut gradient = [[simd.splat_f32s(0.0); V]; T];
                 for t in 0..T {
-                    let (first, distance) = self.gradient::<S>(channel, tile + t, from, row);
+                    let (first, distance, per) = self.gradient::<S>(channel, tile + t, from, row);
                     for v in 0..V {
                         // SAFETY: the row has this many vectors.
-                        gradient[t][v] = unsafe { load::<S>(first.add(v * distance)) };
+                        gradient[t][v] = unsafe { load::<S>(first.add(v / per * distance + v % per * S::F32_LANES)) };
                     }
                 }
                 let sums = &mut sums[(range.start - self.first) * S::F32_LANES..(range.end - self.first) * S::F32_LANES];
@@ -198,19 +198,20 @@ impl Line<'_> {
         }
     }
 
-    /// Where the vectors of a channel's gradient stand from one on, and their distance: in the gradient, if whole vectors fill its row, else
-    /// in `row`, zero beyond.
+    /// Where the vectors of a channel's gradient stand from one on, the distance of columns, and how many vectors a column has: in the
+    /// gradient, if whole vectors fill its columns, else in `row`, zero beyond.
     #[inline(always)]
-    fn gradient<S: Simd>(&self, channel: usize, tile: usize, from: usize, row: &mut [f32]) -> (*const f32, usize) {
+    fn gradient<S: Simd>(&self, channel: usize, tile: usize, from: usize, row: &mut [f32]) -> (*const f32, usize, usize) {
         let (lattice, lanes) = (self.lattice, self.structure.tiling.lanes);
         let start = channel * lattice.out.plane() + lattice.out_at(self.y, self.segment.x);
-        if lanes == S::F32_LANES {
-            return (self.dy[start + from * lattice.out.n + tile * lanes..].as_ptr(), lattice.out.n);
+        if lanes.is_multiple_of(S::F32_LANES) {
+            let (n, per) = (lattice.out.n, lanes / S::F32_LANES);
+            return (self.dy[start + from / per * n + tile * lanes + from % per * S::F32_LANES..].as_ptr(), n, per);
         }
         let len = self.segment.cols * lanes;
         row[..len].copy_from_slice(&self.dy[start..][..len]);
         row[len..].fill(0.0);
-        (row[from * S::F32_LANES..].as_ptr(), S::F32_LANES)
+        (row[from * S::F32_LANES..].as_ptr(), S::F32_LANES, 1)
     }
 }
 
@@ -230,14 +231,17 @@ unsafe fn add_products<S: Simd, const T: usize, const V: usize>(
         let offset = places.offset(place);
         // SAFETY: by the caller's promise, here and below.
         let at = unsafe { sums.add(i * S::F32_LANES) };
-        let mut sum = unsafe { load::<S>(at) };
+        // Two sums, so that no product waits long for the one before it.
+        let mut sums = [unsafe { load::<S>(at) }, simd.splat_f32s(0.0)];
         for t in 0..T {
             let source = unsafe { sources[t].add(offset) };
             for v in 0..V {
                 let x = unsafe { load::<S>(source.add(v * S::F32_LANES)) };
-                sum = simd.mul_add_e_f32s(gradient[t][v], x, sum);
+                let sum = &mut sums[(t * V + v) % 2];
+                *sum = simd.mul_add_e_f32s(gradient[t][v], x, *sum);
             }
         }
+        let sum = simd.add_f32s(sums[0], sums[1]);
         unsafe { at.cast::<S::f32s>().write_unaligned(sum) };
     }
 }
@@ -246,35 +250,38 @@ unsafe fn add_products<S: Simd, const T: usize, const V: usize>(
 #[derive(Clone, Copy)]
 struct View<'a> {
     gradient: &'a [f32],
+    /// Floats between rows of neighbouring channels.
+    distance: usize,
+    /// Where each row of positions begins in a channel.
+    lines: &'a [usize],
     packed: &'a [f32],
+    /// Floats of a row, whole vectors.
     len: usize,
 }
 
-/// `sums[i][j] = dot(gradient of row i, packed from offsets[j])`; gradients lie `distance` apart.
+/// `sums[i][j] = sum over lines of dot(gradient of row i, packed from the line's offsets[j])`.
 #[inline(always)]
-fn dots<S: Simd, const ROWS: usize, const TAPS: usize>(
-    simd: S,
-    view: View<'_>,
-    distance: usize,
-    offsets: [u32; TAPS],
-) -> [[f32; TAPS]; ROWS] {
-    let (gradient, packed) = (view.gradient.as_ptr(), view.packed.as_ptr());
+fn dots<S: Simd, const ROWS: usize, const TAPS: usize>(simd: S, view: View<'_>, offsets: &[[u32; TAPS]]) -> [[f32; TAPS]; ROWS] {
+    let packed = view.packed.as_ptr();
     let mut sums = [[simd.splat_f32s(0.0); TAPS]; ROWS];
-    let mut col = 0;
-    while col < view.len {
-        let mut dy = [simd.splat_f32s(0.0); ROWS];
-        for row in 0..ROWS {
-            // SAFETY: the distance is a whole number of vectors.
-            dy[row] = unsafe { load::<S>(gradient.add(row * distance + col)) };
-        }
-        for tap in 0..TAPS {
-            // SAFETY: offsets stay in the packed block, whose slack covers the last vector.
-            let x = unsafe { load::<S>(packed.add(offsets[tap] as usize + col)) };
+    for (&line, offsets) in view.lines.iter().zip(offsets) {
+        let gradient = view.gradient[line..].as_ptr();
+        let mut col = 0;
+        while col < view.len {
+            let mut dy = [simd.splat_f32s(0.0); ROWS];
             for row in 0..ROWS {
-                sums[row][tap] = simd.mul_add_e_f32s(dy[row], x, sums[row][tap]);
+                // SAFETY: the gradient has these rows, of whole vectors.
+                dy[row] = unsafe { load::<S>(gradient.add(row * view.distance + col)) };
             }
+            for tap in 0..TAPS {
+                // SAFETY: offsets stay in the packed block, whose slack covers the last vector.
+                let x = unsafe { load::<S>(packed.add(offsets[tap] as usize + col)) };
+                for row in 0..ROWS {
+                    sums[row][tap] = simd.mul_add_e_f32s(dy[row], x, sums[row][tap]);
+                }
+            }
+            col += S::F32_LANES;
         }
-        col += S::F32_LANES;
     }
     let mut totals = [[0.0; TAPS]; ROWS];
     for row in 0..ROWS {
@@ -291,14 +298,15 @@ const TAPS: usize = 6;
 
 /// `dw[row][channel][tap]` for every weight.
 pub fn dense(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], rows: usize, dw: &mut [f32]) {
-    let tiling = Tiling::new(lattice);
+    let tiling = Tiling::for_sums(lattice);
     let taps = lattice.taps.len();
     let turns: Vec<Vec<u32>> = (0..tiling.ring).map(|turn| tiling.offsets(turn)).collect();
     let (segments, parts) = deal(lattice, &tiling, dw.len());
     // Row groups as tasks of their own only where parts and blocks are few: each packs its block again.
     let (blocks, groups) = (tiling.blocks(lattice), rows.div_ceil(ROWS));
     let splits = (PARTS / (blocks * parts)).clamp(1, groups);
-    let (distance, width) = (pitch(&tiling, lattice.out.n), lattice.source.c * taps);
+    let (line, width) = (pitch(&tiling, lattice.out.n), lattice.source.c * taps);
+    let distance = tiling.rows * line;
     in_parts((segments, parts), blocks * splits, dw, |task, segments, partials, start| {
         let (block, split) = (task / splits, task % splits);
         let rows = split * groups / splits * ROWS..((split + 1) * groups / splits * ROWS).min(rows);
@@ -308,16 +316,26 @@ pub fn dense(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], rows: usize, dw:
         with_scratch(tiling.scratch() + gradients, |scratch| {
             let (gradients, packed) = scratch.split_at_mut(gradients);
             gradients.fill(0.0);
-            for (segment, y) in segments.iter().flat_map(|s| s.rows.clone().map(move |y| (s, y))) {
-                tiling.pack(lattice, segment, y, channels.clone(), x, packed);
-                for (row, gradient) in rows.clone().zip(gradients.chunks_exact_mut(distance)) {
-                    let (gradient, rest) = gradient.split_at_mut(segment.cols * lattice.out.n);
-                    gradient.copy_from_slice(&dy[row * lattice.out.plane() + lattice.out_at(y, segment.x)..][..gradient.len()]);
-                    rest.fill(0.0);
+            for (segment, first) in segments.iter().flat_map(|s| s.rows.clone().step_by(tiling.rows).map(move |y| (s, y))) {
+                tiling.pack(lattice, segment, first, channels.clone(), x, packed);
+                let ys = first..(first + tiling.rows).min(segment.rows.end);
+                let len = segment.cols * lattice.out.n;
+                for (row, gradients) in rows.clone().zip(gradients.chunks_exact_mut(distance)) {
+                    for (y, gradient) in ys.clone().zip(gradients.chunks_exact_mut(line)) {
+                        let (gradient, rest) = gradient.split_at_mut(len);
+                        gradient.copy_from_slice(&dy[row * lattice.out.plane() + lattice.out_at(y, segment.x)..][..len]);
+                        rest.fill(0.0);
+                    }
                 }
-                let view = View { gradient: gradients, packed, len: segment.cols * lattice.out.n };
-                let offsets = &turns[tiling.turn(lattice, y)][..channels.len() * taps];
-                pulp::Arch::new().dispatch(DenseRows { view, distance, offsets, rows: rows.len(), partials, start, width });
+                let mut lines = [0; MOST_ROWS];
+                let mut offsets = [&[][..]; MOST_ROWS];
+                for (i, y) in ys.clone().enumerate() {
+                    lines[i] = i * line;
+                    offsets[i] = &turns[tiling.turn(lattice, y)][..channels.len() * taps];
+                }
+                let view = View { gradient: gradients, distance, lines: &lines[..ys.len()], packed, len };
+                let offsets = &offsets[..ys.len()];
+                pulp::Arch::new().dispatch(DenseRows { view, offsets, rows: rows.len(), partials, start, width });
             }
         });
     });
@@ -325,8 +343,8 @@ pub fn dense(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], rows: usize, dw:
 
 struct DenseRows<'a> {
     view: View<'a>,
-    distance: usize,
-    offsets: &'a [u32],
+    /// Where each (channel, tap) reads, by line.
+    offsets: &'a [&'a [u32]],
     rows: usize,
     partials: &'a Shared<'a, f32>,
     start: usize,
@@ -337,17 +355,23 @@ impl WithSimd for DenseRows<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { view, distance, offsets, rows, partials, start, width } = self;
-        for (i, group) in offsets.chunks(TAPS).enumerate() {
+        let Self { view, offsets, rows, partials, start, width } = self;
+        let weights = offsets.first().map_or(0, |offsets| offsets.len());
+        for at in (0..weights).step_by(TAPS) {
+            let count = TAPS.min(weights - at);
             // A short last group repeats its last weight.
-            let mut padded = [group[group.len() - 1]; TAPS];
-            padded[..group.len()].copy_from_slice(group);
+            let mut group = [[0; TAPS]; MOST_ROWS];
+            for (group, offsets) in group.iter_mut().zip(offsets) {
+                for tap in 0..TAPS {
+                    group[tap] = offsets[at + tap.min(count - 1)];
+                }
+            }
             for first in (0..rows).step_by(ROWS) {
-                let view = View { gradient: &view.gradient[first * distance..], ..view };
-                let sums = dots::<S, ROWS, TAPS>(simd, view, distance, padded);
+                let view = View { gradient: &view.gradient[first * view.distance..], ..view };
+                let sums = dots::<S, ROWS, TAPS>(simd, view, &group);
                 for (row, sums) in (first..rows).zip(sums) {
                     // SAFETY: these rows and channels of one part belong to one task.
-                    let to = unsafe { partials.part(start + row * width + i * TAPS, group.len()) };
+                    let to = unsafe { partials.part(start + row * width + at, count) };
                     to.iter_mut().zip(sums).for_each(|(to, sum)| *to += sum);
                 }
             }

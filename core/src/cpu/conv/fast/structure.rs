@@ -13,6 +13,8 @@ use crate::cpu::made::Kept;
 pub const SPARSE_VECTORS: usize = 8;
 /// Floats of the sums of a block's entries in the gradient of the weights, a vector each: part of an L2 cache and more of an L3 cache.
 const SUMS: usize = 512 * 1024;
+/// Mean entries of a row from which its products take longer than moving columns of tiles does.
+const TILED: usize = 24;
 /// Mean entries of a list from which a group of channels of its own pays.
 const GROUP_ENTRIES: usize = 8;
 
@@ -64,7 +66,8 @@ impl Structure {
     pub fn new(lattice: &Lattice, csr: Csr<'_>, rows: usize) -> Self {
         let lanes = pulp::Arch::new().dispatch(Lanes);
         let channels = SUMS / (lanes * csr.len().div_ceil(lattice.source.c).max(1));
-        let tiling = Tiling::for_vectors(lattice, lanes, SPARSE_VECTORS, channels);
+        let tiled = csr.len() >= TILED * rows;
+        let tiling = Tiling::for_vectors(lattice, lanes, SPARSE_VECTORS, tiled, channels);
         let blocks = tiling.blocks(lattice);
         // Groups keep the input in L1, at the price of sums that go to a stage and back for each: worth it from some entries a group on.
         let most = (csr.len() / (rows * blocks * GROUP_ENTRIES)).max(1);

@@ -61,6 +61,11 @@ impl Device {
             Self::Oracle(d) => d.info(),
         }
     }
+    /// Whether convolutions had better apply a BatchNorm as they load its input than read what it wrote. On the CPU they load an input once
+    /// for all output channels; the sparse kernels of the GPU load it for each product, and would normalise it as often.
+    pub fn norms_on_load(&self) -> bool {
+        !matches!(self, Self::Gpu(_))
+    }
     /// Bytes allocated now (each word counted as 4 bytes), scratch of the device's own included.
     pub fn allocated_bytes(&self) -> u64 {
         match self {

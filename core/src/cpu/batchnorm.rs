@@ -80,16 +80,13 @@ impl<'a, T: Real> OnLoad<'a, T> {
     /// Some whole runs of lanes of a channel, normalised; zero beyond the valid lanes.
     pub fn copy(&self, channel: usize, x: &[T], y: &mut [T]) {
         let constants = self.norm.channel(channel);
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                if self.relu {
-                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = floor(constants.normalized(x)));
-                } else {
-                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = constants.normalized(x));
-                }
-            },
-        );
+        pulp::Arch::new().dispatch(|| {
+            if self.relu {
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = floor(constants.normalized(x)));
+            } else {
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = constants.normalized(x));
+            }
+        });
         clear_padding(self.norm.shape.n, self.norm.n_valid, y);
     }
 }
@@ -151,18 +148,15 @@ fn batchnorm_stats<T: Real>(shape: Shape, n_valid: usize, x: &[T]) -> Vec<[f64; 
     parallel::map(pieces.count(), |i| {
         let (c, start, len) = pieces.get(i);
         let (piece, pivot) = (&x[start..start + len], pivot(shape, x, c));
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                if n_valid >= shape.n {
-                    return moments(piece, pivot);
-                }
-                piece.chunks_exact(shape.n).fold([0.0; 2], |[sum, squares], run| {
-                    let [s, q] = moments(&run[..n_valid], pivot);
-                    [sum + s, squares + q]
-                })
-            },
-        )
+        pulp::Arch::new().dispatch(|| {
+            if n_valid >= shape.n {
+                return moments(piece, pivot);
+            }
+            piece.chunks_exact(shape.n).fold([0.0; 2], |[sum, squares], run| {
+                let [s, q] = moments(&run[..n_valid], pivot);
+                [sum + s, squares + q]
+            })
+        })
     })
 }
 
@@ -207,15 +201,12 @@ fn batchnorm_apply<T: Real>(norm: Norm<'_, T>, x: &[T], residual: Option<&[T]>, 
         let y = unsafe { y.part(start, len) };
         let Some(residual) = residual else { return OnLoad { norm, relu }.copy(c, x, y) };
         let (constants, residual) = (norm.channel(c), &residual[start..start + len]);
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for ((y, &x), &r) in y.iter_mut().zip(x).zip(residual) {
-                    let pre = constants.normalized(x) + r;
-                    *y = if relu { floor(pre) } else { pre };
-                }
-            },
-        );
+        pulp::Arch::new().dispatch(|| {
+            for ((y, &x), &r) in y.iter_mut().zip(x).zip(residual) {
+                let pre = constants.normalized(x) + r;
+                *y = if relu { floor(pre) } else { pre };
+            }
+        });
         clear_padding(shape.n, norm.n_valid, y);
     });
 }
@@ -283,14 +274,11 @@ fn batchnorm_reduce_grad<T: Real>(norm: Norm<'_, T>, dy: &[T], passed: Passed<'_
         let mean = constants.mean;
         let (dy, x) = (&dy[start..][..len], &x[start..][..len]);
         // Where no output is needed any slice of its length will do.
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || match passed.part(start, len) {
-                Passed::Everywhere => gradient_sums(dy, dy, x, mean, |_, _, dy| dy),
-                Passed::Output(y) => gradient_sums(dy, y, x, mean, |y, _, dy| before_relu(y, dy)),
-                Passed::Again => gradient_sums(dy, x, x, mean, |_, x, dy| before_relu(constants.normalized(x), dy)),
-            },
-        )
+        pulp::Arch::new().dispatch(|| match passed.part(start, len) {
+            Passed::Everywhere => gradient_sums(dy, dy, x, mean, |_, _, dy| dy),
+            Passed::Output(y) => gradient_sums(dy, y, x, mean, |y, _, dy| before_relu(y, dy)),
+            Passed::Again => gradient_sums(dy, x, x, mean, |_, x, dy| before_relu(constants.normalized(x), dy)),
+        })
     })
 }
 
@@ -338,49 +326,46 @@ fn batchnorm_input_grad<T: Real>(args: InputGrad<'_, T>) {
         let mut dresidual = dresidual.as_ref().map(|(d, accumulate)| (unsafe { d.part(start, len) }, *accumulate));
         let (x, passed) = (&x[start..][..len], passed.part(start, len));
         let dy = dy.map(|dy| &dy[start..][..len]);
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let mut block = [T::ZERO; BLOCK];
-                let mut from = 0;
-                while from < len {
-                    let size = BLOCK.min(len - from);
-                    let dpre = &mut block[..size];
-                    let source = dy.map_or(&dx[from..from + size], |dy| &dy[from..from + size]);
-                    match passed {
-                        Passed::Everywhere => dpre.copy_from_slice(source),
-                        Passed::Output(y) => {
-                            for ((dpre, &dy), &y) in dpre.iter_mut().zip(source).zip(&y[from..from + size]) {
-                                *dpre = before_relu(y, dy);
-                            }
-                        }
-                        Passed::Again => {
-                            for ((dpre, &dy), &x) in dpre.iter_mut().zip(source).zip(&x[from..from + size]) {
-                                *dpre = before_relu(constants.normalized(x), dy);
-                            }
+        pulp::Arch::new().dispatch(|| {
+            let mut block = [T::ZERO; BLOCK];
+            let mut from = 0;
+            while from < len {
+                let size = BLOCK.min(len - from);
+                let dpre = &mut block[..size];
+                let source = dy.map_or(&dx[from..from + size], |dy| &dy[from..from + size]);
+                match passed {
+                    Passed::Everywhere => dpre.copy_from_slice(source),
+                    Passed::Output(y) => {
+                        for ((dpre, &dy), &y) in dpre.iter_mut().zip(source).zip(&y[from..from + size]) {
+                            *dpre = before_relu(y, dy);
                         }
                     }
-                    if let Some((dresidual, accumulate)) = &mut dresidual {
-                        let target = &mut dresidual[from..from + size];
-                        if *accumulate {
-                            for (d, &dpre) in target.iter_mut().zip(&*dpre) {
-                                *d += dpre;
-                            }
-                        } else {
-                            target.copy_from_slice(dpre);
+                    Passed::Again => {
+                        for ((dpre, &dy), &x) in dpre.iter_mut().zip(source).zip(&x[from..from + size]) {
+                            *dpre = before_relu(constants.normalized(x), dy);
                         }
                     }
-                    let terms = dx[from..from + size].iter_mut().zip(&*dpre).zip(&x[from..from + size]);
-                    let gradient = |dpre: T, x: T| scale * dpre - shift - slope * (x - mean);
-                    if accumulate {
-                        terms.for_each(|((dx, &dpre), &x)| *dx += gradient(dpre, x));
-                    } else {
-                        terms.for_each(|((dx, &dpre), &x)| *dx = gradient(dpre, x));
-                    }
-                    from += size;
                 }
-            },
-        );
+                if let Some((dresidual, accumulate)) = &mut dresidual {
+                    let target = &mut dresidual[from..from + size];
+                    if *accumulate {
+                        for (d, &dpre) in target.iter_mut().zip(&*dpre) {
+                            *d += dpre;
+                        }
+                    } else {
+                        target.copy_from_slice(dpre);
+                    }
+                }
+                let terms = dx[from..from + size].iter_mut().zip(&*dpre).zip(&x[from..from + size]);
+                let gradient = |dpre: T, x: T| scale * dpre - shift - slope * (x - mean);
+                if accumulate {
+                    terms.for_each(|((dx, &dpre), &x)| *dx += gradient(dpre, x));
+                } else {
+                    terms.for_each(|((dx, &dpre), &x)| *dx = gradient(dpre, x));
+                }
+                from += size;
+            }
+        });
         clear_padding(shape.n, norm.n_valid, dx);
     });
 }

@@ -16,6 +16,7 @@ mod made;
 mod optim;
 mod pieces;
 mod pool;
+#[cfg(feature = "probe")]
 mod probe;
 mod real;
 mod reduce;

@@ -13,18 +13,15 @@ const TOGETHER: usize = 128;
 fn probe<T: Real>(rounds: u32, x: &[T], y: &mut [T]) {
     parallel::chunks_mut(y, CHUNK, |i, y| {
         let x = &x[i * CHUNK..][..y.len()];
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let ((blocks, rest), (to, to_rest)) = (x.as_chunks::<TOGETHER>(), y.as_chunks_mut::<TOGETHER>());
-                for (to, from) in to.iter_mut().zip(blocks) {
-                    *to = after(rounds, *from);
-                }
-                for (to, from) in to_rest.iter_mut().zip(rest) {
-                    [*to] = after(rounds, [*from]);
-                }
-            },
-        );
+        pulp::Arch::new().dispatch(|| {
+            let ((blocks, rest), (to, to_rest)) = (x.as_chunks::<TOGETHER>(), y.as_chunks_mut::<TOGETHER>());
+            for (to, from) in to.iter_mut().zip(blocks) {
+                *to = after(rounds, *from);
+            }
+            for (to, from) in to_rest.iter_mut().zip(rest) {
+                [*to] = after(rounds, [*from]);
+            }
+        });
     });
 }
 

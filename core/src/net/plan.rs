@@ -122,6 +122,8 @@ pub struct Net {
     training: Training,
     train: TrainPrograms,
     eval: Program,
+    /// Whether BatchNorms are left to the convolutions that load their output ([`Device::norms_on_load`]).
+    norms_on_load: bool,
     /// Adam's step count.
     steps: u64,
     /// How often its programs were compiled.
@@ -198,6 +200,7 @@ impl Net {
             training,
             train: TrainPrograms { step: empty(), update: None },
             eval: empty(),
+            norms_on_load: device.norms_on_load(),
             steps: 0,
             build: 0,
         };
@@ -205,12 +208,19 @@ impl Net {
         Ok(net)
     }
 
+    /// A pass over these buffers, as this device runs it best.
+    fn tape<'a>(&'a self, bound: &'a Bound<'a>, n: usize, mode: Mode) -> Tape<'a> {
+        let tape = Tape::new(&self.graph, bound, n, mode);
+        let tape = if self.norms_on_load { tape } else { tape.writing_norms() };
+        tape.recomputing(self.training.recompute)
+    }
+
     /// Writes and compiles the programs over the buffers as they are now.
     fn compile(&mut self, device: &mut Device, scratch: &mut Scratch) -> Result<()> {
         let train = self.compile_training(device, scratch)?;
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(self.io);
-        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval);
+        let mut tape = self.tape(&bound, self.n, Mode::Eval);
         tape.forward();
         tape.loss(false, self.io.samples, self.io.totals);
         self.eval = compile(device, scratch, "evaluate", tape)?;

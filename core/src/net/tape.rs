@@ -109,7 +109,8 @@ impl<'a> Tape<'a> {
             sample_norms: None,
         }
     }
-    /// Writes the output of every BatchNorm, also where all of its readers could apply it as they load its input.
+    /// Writes the output of every BatchNorm, also where all of its readers could apply it as they load its input. Before
+    /// [`Tape::recomputing`].
     pub fn writing_norms(mut self) -> Self {
         self.on_load.fill(false);
         self

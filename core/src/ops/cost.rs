@@ -39,6 +39,7 @@ impl Op {
             // Decay, momentum, Nesterov's look ahead and the step: a multiply-add each.
             Self::SgdUpdate(op) => 8 * op.len,
             Self::AdamUpdate(op) => 14 * op.len,
+            #[cfg(feature = "probe")]
             Self::Probe(op) => 2 * op.rounds as usize * op.len,
             _ => {
                 let mut copy = *self;

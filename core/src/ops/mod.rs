@@ -16,6 +16,7 @@ pub mod elementwise;
 pub mod loss;
 pub mod optim;
 pub mod pool;
+#[cfg(feature = "probe")]
 mod probe;
 pub mod reduce;
 pub mod sample_norm;
@@ -30,6 +31,7 @@ pub use elementwise::{Add, Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, 
 pub use loss::{SAMPLE_WORDS, SoftmaxCrossEntropy, TOTAL_WORDS};
 pub use optim::{AdamUpdate, OptimizerName, SgdUpdate};
 pub use pool::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape};
+#[cfg(feature = "probe")]
 pub use probe::Probe;
 pub use reduce::BiasGrad;
 pub use sample_norm::{BatchNormSampleNorm, ConvSampleNorm, NORM_ROWS};
@@ -160,7 +162,8 @@ ops! { $
     BatchNormStats, BatchNormApply, BatchNormReduceGrad, BatchNormInputGrad,
     MaxPool, MaxPoolGrad, AvgPool, AvgPoolGrad,
     SoftmaxCrossEntropy,
-    ConvSampleNorm, BatchNormSampleNorm, Probe,
+    ConvSampleNorm, BatchNormSampleNorm,
+    #[cfg(feature = "probe")] Probe,
     SgdUpdate, AdamUpdate,
     LaneNorm, StepLinf, StepL2, ProjectL2,
     #[cfg(feature = "autoattack")] LaneLoss,

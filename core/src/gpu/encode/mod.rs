@@ -11,6 +11,7 @@ mod elementwise;
 mod loss;
 mod optim;
 mod pool;
+#[cfg(feature = "probe")]
 mod probe;
 mod reduce;
 mod sample_norm;

@@ -54,7 +54,7 @@ impl Net {
     ) -> Result<Program> {
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(io);
-        let mut tape = Tape::new(&self.graph, &bound, n, mode).recomputing(self.training.recompute);
+        let mut tape = self.tape(&bound, n, mode);
         tape.forward();
         write(&mut tape, n)?;
         compile(device, scratch, label, tape)

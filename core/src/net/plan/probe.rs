@@ -7,7 +7,7 @@ use super::{Lists, Net, compile};
 use crate::device::{Device, Program};
 use crate::error::{ErrorKind, Result};
 use crate::net::scratch::Scratch;
-use crate::net::tape::{Mode, Sink, Tape, Target};
+use crate::net::tape::{Mode, Sink, Target};
 use crate::ops::{BufferId, Dtype, Op, SAMPLE_WORDS, StepParams, TOTAL_WORDS};
 
 /// Words of dense gradient that are held on the device at once, 64 MiB: one pass for a ResNet18, two for a ResNet50.
@@ -123,7 +123,7 @@ impl Net {
     pub(crate) fn gradient_program(&self, device: &mut Device, scratch: &mut Scratch, buffers: &[Option<BufferId>]) -> Result<Program> {
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(self.train_io());
-        let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Probe).recomputing(self.training.recompute);
+        let mut tape = self.tape(&bound, self.n, Mode::Probe);
         tape.forward();
         let samples = tape.scratch(self.n * SAMPLE_WORDS);
         let totals = tape.scratch(TOTAL_WORDS);

@@ -51,7 +51,7 @@ impl Net {
     }
 
     fn write_training<'a>(&'a self, bound: &'a Bound<'a>) -> Result<Tape<'a>> {
-        let mut tape = Tape::new(&self.graph, bound, self.n, Mode::Train).recomputing(self.training.recompute);
+        let mut tape = self.tape(bound, self.n, Mode::Train);
         tape.forward();
         tape.loss(true, self.io.samples, self.io.totals);
         let Self { weights, biases, affines, training, .. } = self;

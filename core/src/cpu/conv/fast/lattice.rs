@@ -318,15 +318,12 @@ impl Tiling {
     /// Deals the lanes of columns, `step` floats apart, to the tiles.
     fn deal(&self, line: &[f32], n: usize, step: usize, to: &mut [f32]) {
         let tile = self.tile(1);
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || match self.lanes {
-                32 => deal::<32>(line, n, step, tile, to),
-                16 => deal::<16>(line, n, step, tile, to),
-                8 => deal::<8>(line, n, step, tile, to),
-                _ => deal::<4>(line, n, step, tile, to),
-            },
-        );
+        pulp::Arch::new().dispatch(|| match self.lanes {
+            32 => deal::<32>(line, n, step, tile, to),
+            16 => deal::<16>(line, n, step, tile, to),
+            8 => deal::<8>(line, n, step, tile, to),
+            _ => deal::<4>(line, n, step, tile, to),
+        });
     }
 }
 

@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 
 use super::lattice::{Lattice, Segment};
 use super::scratch::{load, with_scratch, with_staging};
-use super::structure::{Places, SPARSE_VECTORS};
+use super::structure::{Places, SPARSE_VECTORS, tiles_together};
 use super::{Shared, Source, Structure, Tiling};
 use crate::platform::{parallel_for, threads};
 
@@ -51,7 +51,7 @@ struct Weights<'a> {
 enum Kind<'a> {
     /// `[block][row tile][channel of the block][tap][row of the tile]`, rows beyond the last zero; and, for each turn,
     /// where each (channel of a block, tap) reads.
-    Dense { values: &'a [f32], tall: bool, offsets: Vec<Vec<u32>> },
+    Dense { values: &'a [f32], offsets: Vec<Vec<u32>> },
     /// Values in the structure's order.
     Sparse { structure: &'a Structure, values: &'a [f32] },
 }
@@ -59,12 +59,11 @@ enum Kind<'a> {
 /// The product with all weights.
 pub fn dense(product: &Product<'_>, weight: &[f32], strides: Strides, out: &Shared<'_, f32>) {
     let (lattice, tiling) = (product.lattice, Tiling::new(product.lattice));
-    let tall = pulp::Arch::new().dispatch(RegisterCount) >= 32;
-    let height = if tall { TALL } else { SHORT };
+    let height = pulp::Arch::new().dispatch(Height);
     with_staging(product.rows.div_ceil(height) * height * lattice.source.c * lattice.taps.len(), |packed| {
         pack_dense(lattice, &tiling, product.rows, weight, strides, height, packed);
         let offsets = (0..tiling.ring).map(|turn| tiling.offsets(turn)).collect();
-        run(product, &Weights { tiling: &tiling, kind: Kind::Dense { values: packed, tall, offsets } }, out);
+        run(product, &Weights { tiling: &tiling, kind: Kind::Dense { values: packed, offsets } }, out);
     });
 }
 
@@ -78,13 +77,19 @@ pub fn sparse(product: &Product<'_>, weight: &[f32], structure: &Structure, out:
     });
 }
 
-/// Asks how many vector registers there are.
-struct RegisterCount;
+/// Output channels of the dense register tile.
+#[inline(always)]
+fn height<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { TALL } else { SHORT }
+}
 
-impl WithSimd for RegisterCount {
+/// Asks for it.
+struct Height;
+
+impl WithSimd for Height {
     type Output = usize;
     fn with_simd<S: Simd>(self, _: S) -> usize {
-        S::REGISTER_COUNT
+        height::<S>()
     }
 }
 
@@ -154,8 +159,8 @@ impl WithSimd for SegmentTask<'_> {
                 let target = Target { lattice, tiling, segment, y, out, add: product.accumulate || b > 0, block };
                 let turn = tiling.turn(lattice, y);
                 match &weights.kind {
-                    Kind::Dense { values, tall, offsets } => {
-                        let height = if *tall { TALL } else { SHORT };
+                    Kind::Dense { values, offsets } => {
+                        let height = height::<S>();
                         let tiles = product.rows.div_ceil(height);
                         let taps = lattice.taps.len();
                         let offsets = &offsets[turn][..channels.len() * taps];
@@ -163,7 +168,7 @@ impl WithSimd for SegmentTask<'_> {
                             let start = height * taps * (channels.start * tiles + first / height * channels.len());
                             let values = &values[start..][..height * offsets.len()];
                             let rows = first..(first + height).min(product.rows);
-                            if *tall {
+                            if height == TALL {
                                 dense_rows::<S, TALL>(simd, &target, rows, values, offsets, &mut stage);
                             } else {
                                 dense_rows::<S, SHORT>(simd, &target, rows, values, offsets, &mut stage);
@@ -335,26 +340,18 @@ fn sparse_rows<S: Simd>(
     stage: &mut [f32; STAGE],
 ) {
     let (cols, tiles) = (target.cols(), target.tiling.tiles);
-    let together = match cols / S::F32_LANES {
-        1 => 8,
-        2 | 3 => 4,
-        4..=7 => 2,
-        _ => 1,
-    };
+    let together = if cols.is_multiple_of(S::F32_LANES) { tiles_together(cols / S::F32_LANES) } else { 1 };
     let mut tile = 0;
     while tile < tiles {
-        let together = if cols.is_multiple_of(S::F32_LANES) && tile + together <= tiles { together } else { 1 };
+        let together = if tile + together <= tiles { together } else { 1 };
         let mut col = 0;
         while col < cols {
             let vectors = vectors(cols - col, S::F32_LANES, SPARSE_VECTORS / together);
             let at = (tile, col);
             match (together, vectors) {
                 (8, _) => sparse_columns::<S, 8, 1>(simd, target, at, rows.clone(), lists, sums, stage),
-                (4, 2) => sparse_columns::<S, 4, 2>(simd, target, at, rows.clone(), lists, sums, stage),
-                (4, _) => sparse_columns::<S, 4, 1>(simd, target, at, rows.clone(), lists, sums, stage),
-                (2, 4) => sparse_columns::<S, 2, 4>(simd, target, at, rows.clone(), lists, sums, stage),
-                (2, 2) => sparse_columns::<S, 2, 2>(simd, target, at, rows.clone(), lists, sums, stage),
-                (2, _) => sparse_columns::<S, 2, 1>(simd, target, at, rows.clone(), lists, sums, stage),
+                (4, _) => sparse_columns::<S, 4, 2>(simd, target, at, rows.clone(), lists, sums, stage),
+                (2, _) => sparse_columns::<S, 2, 4>(simd, target, at, rows.clone(), lists, sums, stage),
                 (_, 8) => sparse_columns::<S, 1, 8>(simd, target, at, rows.clone(), lists, sums, stage),
                 (_, 4) => sparse_columns::<S, 1, 4>(simd, target, at, rows.clone(), lists, sums, stage),
                 (_, 2) => sparse_columns::<S, 1, 2>(simd, target, at, rows.clone(), lists, sums, stage),

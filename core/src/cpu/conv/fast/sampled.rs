@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd};
 
 use super::lattice::{Lattice, MOST_ROWS, Segment};
 use super::scratch::{load, with_scratch, with_staging};
-use super::structure::Places;
+use super::structure::{Places, SPARSE_VECTORS, tiles_together};
 use super::{Shared, Source, Structure, Tiling, chunks_mut};
 use crate::platform::parallel::CHUNK;
 use crate::platform::parallel_for;
@@ -60,8 +60,6 @@ fn pitch(tiling: &Tiling, n: usize) -> usize {
 
 /// Floats of a vector of any width at most.
 const VECTOR: usize = 16;
-/// Vectors of a gradient's row that are held at once.
-const HELD: usize = 8;
 
 /// `dw` at the entries of a structure, in the order of their values.
 pub fn sparse(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], structure: &Structure, rows: usize, dw: &mut [f32]) {
@@ -70,7 +68,7 @@ pub fn sparse(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], structure: &Str
     in_parts(dealt, tiling.blocks(lattice), dw, |block, segments, partials, start| {
         let entries = structure.block(block);
         // A row of the gradient that is no whole number of vectors, zero beyond.
-        let row = pitch(tiling, lattice.out.n) + HELD * VECTOR;
+        let row = pitch(tiling, lattice.out.n) + SPARSE_VECTORS * VECTOR;
         with_scratch(tiling.scratch() + row + entries.len() * VECTOR, |scratch| {
             let (packed, scratch) = scratch.split_at_mut(tiling.scratch());
             let (row, sums) = scratch.split_at_mut(row);
@@ -135,32 +133,30 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// All rows and tiles, `HELD` vectors at a time: of one tile, or of several where its rows are shorter.
+    /// All rows and tiles, `SPARSE_VECTORS` at a time: of one tile, or of several where its rows are shorter.
     #[inline(always)]
     fn accumulate<S: Simd>(&self, simd: S, row: &mut [f32], sums: &mut [f32]) {
         let tiling = &self.structure.tiling;
         let count = (self.segment.cols * tiling.lanes).div_ceil(S::F32_LANES);
-        let together = match count {
-            1 => 8,
-            2 => 4,
-            4 => 2,
-            _ => 1,
-        };
+        let together = tiles_together(count);
         let mut tile = 0;
         while tile < tiling.tiles {
             let together = if tile + together <= tiling.tiles { together } else { 1 };
             let mut from = 0;
             while from < count {
                 let at = (tile, from);
-                // As many as are left, in powers of two: nothing is read beyond a row that is whole vectors.
-                let vectors = HELD.min(1 << (count - from).ilog2());
+                // No more than are left: nothing is read beyond a row that is whole vectors.
+                let vectors = match count - from {
+                    SPARSE_VECTORS.. => SPARSE_VECTORS,
+                    4.. => 4,
+                    _ => 1,
+                };
                 match (together, vectors) {
                     (8, _) => self.columns::<S, 8, 1>(simd, at, row, sums),
                     (4, _) => self.columns::<S, 4, 2>(simd, at, row, sums),
                     (2, _) => self.columns::<S, 2, 4>(simd, at, row, sums),
                     (_, 8) => self.columns::<S, 1, 8>(simd, at, row, sums),
                     (_, 4) => self.columns::<S, 1, 4>(simd, at, row, sums),
-                    (_, 2) => self.columns::<S, 1, 2>(simd, at, row, sums),
                     _ => self.columns::<S, 1, 1>(simd, at, row, sums),
                 }
                 from += if together == 1 { vectors } else { count };

@@ -18,6 +18,16 @@ const TILED: usize = 24;
 /// Mean entries of a list from which a group of channels of its own pays.
 const GROUP_ENTRIES: usize = 8;
 
+/// Tiles that are worked on at once, where a row of one has so few vectors that [`SPARSE_VECTORS`] fill several.
+pub fn tiles_together(vectors: usize) -> usize {
+    match vectors {
+        1 => 8,
+        2 => 4,
+        4 => 2,
+        _ => 1,
+    }
+}
+
 /// See the module.
 pub struct Structure {
     /// How the lattice is cut.

@@ -87,7 +87,7 @@ impl Lattice {
 /// How a lattice is cut: strips of columns, blocks of source channels, and the layout of a packed block
 /// `[tile of lanes][channel][ring of rows][phase][column][lane of the tile]`, where a phase holds the columns of one residue by the step.
 ///
-/// A tile has all lanes, or those of a vector or two: then the columns around a few positions lie side by side, and those of many channels stay
+/// A tile has all lanes, or [`TILE`] of them: then the columns around a few positions lie side by side, and those of many channels stay
 /// in the L1 cache. That is for sparse products, which load an input for every product.
 ///
 /// A strip is worked through row by row, or some rows at a time; the ring holds the source rows that these read, so each source
@@ -142,8 +142,8 @@ const NARROWEST: usize = 128;
 /// Rows of positions that are worked on at once, at most.
 pub const MOST_ROWS: usize = 8;
 
-/// Vectors of a tile: two, since output is written a tile's column at a time, and memory likes more than a cache line.
-const TILE: usize = 2;
+/// Lanes of a tile: two cache lines, since output is written a tile's column at a time.
+const TILE: usize = 32;
 
 /// Rows of a segment at least: each packs a ring of its own.
 const SHORTEST: usize = 8;
@@ -153,13 +153,12 @@ impl Tiling {
     pub fn new(lattice: &Lattice) -> Self {
         Self::with_lanes(lattice, lattice.source.n, NARROWEST.div_ceil(lattice.source.n), lattice.source.c, 1)
     }
-    /// Cuts a lattice for products of `vectors` at a time, blocks of `most` channels at most. `tiled`: its lanes into tiles of
-    /// [`TILE`] vectors or one, where whole vectors fill them.
-    pub fn for_vectors(lattice: &Lattice, vector: usize, vectors: usize, tiled: bool, most: usize) -> Self {
+    /// Cuts a lattice for products of `width` floats at a time, blocks of `most` channels at most. `tiled`: its lanes into tiles, where whole
+    /// ones fill them and a tile's row is as wide.
+    pub fn for_vectors(lattice: &Lattice, width: usize, tiled: bool, most: usize) -> Self {
         let n = lattice.source.n;
-        let fits = |&lanes: &usize| tiled && n.is_multiple_of(lanes);
-        let lanes = [TILE * vector, vector].into_iter().find(fits).unwrap_or(n);
-        Self::with_lanes(lattice, lanes, (vector * vectors).div_ceil(lanes), most, 1)
+        let lanes = if tiled && n.is_multiple_of(TILE) && lattice.cols * TILE >= width { TILE } else { n };
+        Self::with_lanes(lattice, lanes, width.div_ceil(lanes), most, 1)
     }
     /// Cuts a lattice for sums over positions, several rows at a time where they are short: what a sum costs at its end weighs less then.
     pub fn for_sums(lattice: &Lattice) -> Self {
@@ -318,22 +317,13 @@ impl Tiling {
     /// Deals the lanes of columns, `step` floats apart, to the tiles.
     fn deal(&self, line: &[f32], n: usize, step: usize, to: &mut [f32]) {
         let tile = self.tile(1);
-        pulp::Arch::new().dispatch(|| match self.lanes {
-            32 => deal::<32>(line, n, step, tile, to),
-            16 => deal::<16>(line, n, step, tile, to),
-            8 => deal::<8>(line, n, step, tile, to),
-            _ => deal::<4>(line, n, step, tile, to),
+        pulp::Arch::new().dispatch(|| {
+            for (column, line) in line.chunks(step).enumerate() {
+                for (i, lanes) in line[..n].as_chunks::<TILE>().0.iter().enumerate() {
+                    to[i * tile + column * TILE..][..TILE].copy_from_slice(lanes);
+                }
+            }
         });
-    }
-}
-
-/// The same to tiles of `LANES`, which are `tile` floats apart.
-#[inline(always)]
-fn deal<const LANES: usize>(line: &[f32], n: usize, step: usize, tile: usize, to: &mut [f32]) {
-    for (column, line) in line.chunks(step).enumerate() {
-        for (i, lanes) in line[..n].as_chunks::<LANES>().0.iter().enumerate() {
-            to[i * tile + column * LANES..][..LANES].copy_from_slice(lanes);
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 
 use super::lattice::{Lattice, Segment};
 use super::scratch::{load, with_scratch, with_staging};
-use super::structure::{Places, SPARSE_VECTORS, tiles_together};
+use super::structure::{Places, SPARSE_VECTORS};
 use super::{Shared, Source, Structure, Tiling};
 use crate::platform::{parallel_for, threads};
 
@@ -289,12 +289,6 @@ impl Target<'_> {
     }
 }
 
-/// Vectors of the next step over `left` columns: `most`, or the fewest that cover the rest.
-#[inline(always)]
-fn vectors(left: usize, lanes: usize, most: usize) -> usize {
-    left.div_ceil(lanes).next_power_of_two().min(most)
-}
-
 // No closures in what follows: one that is not inlined would lose the vector instructions.
 
 #[inline(always)]
@@ -309,19 +303,13 @@ fn dense_rows<S: Simd, const HEIGHT: usize>(
     let (cols, plane) = (target.cols(), target.lattice.out.plane());
     let mut col = 0;
     while col < cols {
-        let vectors = vectors(cols - col, S::F32_LANES, DENSE_VECTORS);
-        let width = vectors * S::F32_LANES;
+        let width = DENSE_VECTORS * S::F32_LANES;
         let direct = if rows.len() == HEIGHT { target.direct(rows.start, 0, col, width, S::F32_LANES) } else { None };
         let staged = Vectors::contiguous(stage.as_mut_ptr(), S::F32_LANES);
         let (out, distance, add) = direct.map_or((staged, width, false), |out| (out, plane, target.add));
         let source = target.block[col..].as_ptr();
         // SAFETY: offsets stay in the packed block, whose slack covers the last vector; `out` is this task's segment.
-        unsafe {
-            match vectors {
-                1 => dense_tile::<S, HEIGHT, 1>(simd, values, offsets, source, out, distance, add),
-                _ => dense_tile::<S, HEIGHT, DENSE_VECTORS>(simd, values, offsets, source, out, distance, add),
-            }
-        }
+        unsafe { dense_tile::<S, HEIGHT, DENSE_VECTORS>(simd, values, offsets, source, out, distance, add) };
         if direct.is_none() {
             target.flush(rows.clone(), 0, col, width, stage);
         }
@@ -329,7 +317,7 @@ fn dense_rows<S: Simd, const HEIGHT: usize>(
     }
 }
 
-/// All rows and tiles, `SPARSE_VECTORS` at a time: of one tile, or of several where its rows are shorter.
+/// All rows of each tile, `SPARSE_VECTORS` at a time.
 #[inline(always)]
 fn sparse_rows<S: Simd>(
     simd: S,
@@ -339,33 +327,24 @@ fn sparse_rows<S: Simd>(
     sums: &mut [f32],
     stage: &mut [f32; STAGE],
 ) {
-    let (cols, tiles) = (target.cols(), target.tiling.tiles);
-    let together = if cols.is_multiple_of(S::F32_LANES) { tiles_together(cols / S::F32_LANES) } else { 1 };
-    let mut tile = 0;
-    while tile < tiles {
-        let together = if tile + together <= tiles { together } else { 1 };
+    let cols = target.cols();
+    for tile in 0..target.tiling.tiles {
         let mut col = 0;
         while col < cols {
-            let vectors = vectors(cols - col, S::F32_LANES, SPARSE_VECTORS / together);
             let at = (tile, col);
-            match (together, vectors) {
-                (8, _) => sparse_columns::<S, 8, 1>(simd, target, at, rows.clone(), lists, sums, stage),
-                (4, _) => sparse_columns::<S, 4, 2>(simd, target, at, rows.clone(), lists, sums, stage),
-                (2, _) => sparse_columns::<S, 2, 4>(simd, target, at, rows.clone(), lists, sums, stage),
-                (_, 8) => sparse_columns::<S, 1, 8>(simd, target, at, rows.clone(), lists, sums, stage),
-                (_, 4) => sparse_columns::<S, 1, 4>(simd, target, at, rows.clone(), lists, sums, stage),
-                (_, 2) => sparse_columns::<S, 1, 2>(simd, target, at, rows.clone(), lists, sums, stage),
-                _ => sparse_columns::<S, 1, 1>(simd, target, at, rows.clone(), lists, sums, stage),
-            }
+            let vectors = match (cols - col).div_ceil(S::F32_LANES) {
+                1 => sparse_columns::<S, 1>(simd, target, at, rows.clone(), lists, sums, stage),
+                2..=4 => sparse_columns::<S, 4>(simd, target, at, rows.clone(), lists, sums, stage),
+                _ => sparse_columns::<S, SPARSE_VECTORS>(simd, target, at, rows.clone(), lists, sums, stage),
+            };
             col += vectors * S::F32_LANES;
         }
-        tile += together;
     }
 }
 
-/// All rows at V vectors of T tiles. With several groups one group after the other: its input stays in L1, the sums in L2.
+/// All rows at V vectors of a tile; gives V. With several groups one group after the other: its input stays in L1, the sums in L2.
 #[inline(always)]
-fn sparse_columns<S: Simd, const T: usize, const V: usize>(
+fn sparse_columns<S: Simd, const V: usize>(
     simd: S,
     target: &Target<'_>,
     (tile, col): (usize, usize),
@@ -373,68 +352,38 @@ fn sparse_columns<S: Simd, const T: usize, const V: usize>(
     lists: Lists<'_>,
     sums: &mut [f32],
     stage: &mut [f32; STAGE],
-) {
+) -> usize {
     let width = V * S::F32_LANES;
-    let mut sources = [std::ptr::null(); T];
-    for t in 0..T {
-        sources[t] = target.block[target.tiling.tile(tile + t) + col..].as_ptr();
-    }
+    let source = target.block[target.tiling.tile(tile) + col..].as_ptr();
     let groups = lists.structure.groups;
-    if groups > 1 {
-        for group in 0..groups {
-            for (row, sums) in rows.clone().zip(sums.chunks_exact_mut(T * width)) {
-                let outs = staged::<S, T>(sums, width);
-                // SAFETY: as in `dense_rows`; the chunk of `sums` is as long.
-                unsafe { sparse_tile::<S, T, V>(simd, lists.get(group, row), sources, outs, group > 0) };
+    if groups == 1 {
+        for row in rows {
+            let direct = target.direct(row, tile, col, width, S::F32_LANES);
+            let staged = Vectors::contiguous(stage.as_mut_ptr(), S::F32_LANES);
+            let (out, add) = direct.map_or((staged, false), |out| (out, target.add));
+            // SAFETY: as in `dense_rows`.
+            unsafe { sparse_tile::<S, V>(simd, lists.get(0, row), source, out, add) };
+            if direct.is_none() {
+                target.flush(row..row + 1, tile, col, width, stage);
             }
         }
+        return V;
     }
-    for (i, row) in rows.enumerate() {
-        let mut outs = staged::<S, T>(stage, width);
-        let mut direct = true;
-        for t in 0..T {
-            match target.direct(row, tile + t, col, width, S::F32_LANES) {
-                Some(out) => outs[t] = out,
-                None => direct = false,
-            }
-        }
-        let sums = sums.get_mut(i * T * width..(i + 1) * T * width).filter(|_| groups > 1);
-        match (sums, direct) {
-            (Some(sums), true) => {
-                for t in 0..T {
-                    // SAFETY: the sums are this long, and `outs` is this task's segment.
-                    unsafe { move_vectors::<S, V>(simd, sums.as_ptr().add(t * width), outs[t], target.add) };
-                }
-            }
-            (None, true) => {
-                // SAFETY: as in `dense_rows`.
-                unsafe { sparse_tile::<S, T, V>(simd, lists.get(0, row), sources, outs, target.add) };
-            }
-            (sums, false) => {
-                let sums = match sums {
-                    Some(sums) => sums,
-                    None => {
-                        // SAFETY: as in `dense_rows`; a stage is long enough for any tile.
-                        unsafe { sparse_tile::<S, T, V>(simd, lists.get(0, row), sources, staged::<S, T>(stage, width), false) };
-                        &mut stage[..]
-                    }
-                };
-                for (t, sums) in sums.chunks_exact(width).take(T).enumerate() {
-                    target.flush(row..row + 1, tile + t, col, width, sums);
-                }
-            }
+    for group in 0..groups {
+        for (row, sums) in rows.clone().zip(sums.chunks_exact_mut(width)) {
+            let out = Vectors::contiguous(sums.as_mut_ptr(), S::F32_LANES);
+            // SAFETY: as in `dense_rows`; `sums` is as long.
+            unsafe { sparse_tile::<S, V>(simd, lists.get(group, row), source, out, group > 0) };
         }
     }
-}
-
-/// The vectors of T tiles one after the other.
-#[inline(always)]
-fn staged<S: Simd, const T: usize>(stage: &mut [f32], width: usize) -> [Vectors; T] {
-    let mut outs = [Vectors::contiguous(stage.as_mut_ptr(), S::F32_LANES); T];
-    for t in 1..T {
-        outs[t].first = outs[0].first.wrapping_add(t * width);
+    for (row, sums) in rows.zip(sums.chunks_exact(width)) {
+        match target.direct(row, tile, col, width, S::F32_LANES) {
+            // SAFETY: the sums are this long, and `out` is this task's segment.
+            Some(out) => unsafe { move_vectors::<S, V>(simd, sums.as_ptr(), out, target.add) },
+            None => target.flush(row..row + 1, tile, col, width, sums),
+        }
     }
-    outs
+    V
 }
 
 /// `out[i][..] (+)= sum over k of values[k][i] * source[offsets[k]..]`.
@@ -471,34 +420,24 @@ unsafe fn dense_tile<S: Simd, const HEIGHT: usize, const V: usize>(
     }
 }
 
-/// `out[t][..] (+)= sum over entries of value * source[t][offset..]`.
+/// `out[..] (+)= sum over entries of value * source[offset..]`.
 ///
 /// # Safety
-/// Each of `sources` must be readable for V vectors from each entry's offset, each of `outs` writable for V vectors.
+/// `source` must be readable for V vectors from each entry's offset, `out` writable for V vectors.
 #[inline(always)]
-unsafe fn sparse_tile<S: Simd, const T: usize, const V: usize>(
-    simd: S,
-    entries: Entries<'_>,
-    sources: [*const f32; T],
-    outs: [Vectors; T],
-    add: bool,
-) {
-    let mut sums = [[simd.splat_f32s(0.0); V]; T];
+unsafe fn sparse_tile<S: Simd, const V: usize>(simd: S, entries: Entries<'_>, source: *const f32, out: Vectors, add: bool) {
+    let mut sums = [simd.splat_f32s(0.0); V];
     for (&place, &value) in entries.places.kept().iter().zip(entries.values) {
-        let (value, offset) = (simd.splat_f32s(value), entries.places.offset(place));
-        for t in 0..T {
-            // SAFETY: by the caller's promise, here and below.
-            let source = unsafe { sources[t].add(offset) };
-            for v in 0..V {
-                let input = unsafe { load::<S>(source.add(v * S::F32_LANES)) };
-                sums[t][v] = simd.mul_add_e_f32s(value, input, sums[t][v]);
-            }
+        // SAFETY: by the caller's promise, here and below. One pointer an entry: vectors are at fixed distances from it.
+        let source = unsafe { source.add(entries.places.offset(place)) };
+        let value = simd.splat_f32s(value);
+        for v in 0..V {
+            let input = unsafe { load::<S>(source.add(v * S::F32_LANES)) };
+            sums[v] = simd.mul_add_e_f32s(value, input, sums[v]);
         }
     }
-    for t in 0..T {
-        // SAFETY: by the caller's promise.
-        unsafe { store::<S, V>(simd, &sums[t], outs[t], add) };
-    }
+    // SAFETY: by the caller's promise.
+    unsafe { store::<S, V>(simd, &sums, out, add) };
 }
 
 /// Moves V vectors that follow one another.

@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd};
 
 use super::lattice::{Lattice, MOST_ROWS, Segment};
 use super::scratch::{load, with_scratch, with_staging};
-use super::structure::{Places, SPARSE_VECTORS, tiles_together};
+use super::structure::{Places, SPARSE_VECTORS};
 use super::{Shared, Source, Structure, Tiling, chunks_mut};
 use crate::platform::parallel::CHUNK;
 use crate::platform::parallel_for;
@@ -133,65 +133,46 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// All rows and tiles, `SPARSE_VECTORS` at a time: of one tile, or of several where its rows are shorter.
+    /// All rows of each tile, `SPARSE_VECTORS` at a time.
     #[inline(always)]
     fn accumulate<S: Simd>(&self, simd: S, row: &mut [f32], sums: &mut [f32]) {
         let tiling = &self.structure.tiling;
         let count = (self.segment.cols * tiling.lanes).div_ceil(S::F32_LANES);
-        let together = tiles_together(count);
-        let mut tile = 0;
-        while tile < tiling.tiles {
-            let together = if tile + together <= tiling.tiles { together } else { 1 };
+        for tile in 0..tiling.tiles {
             let mut from = 0;
             while from < count {
                 let at = (tile, from);
                 // No more than are left: nothing is read beyond a row that is whole vectors.
-                let vectors = match count - from {
-                    SPARSE_VECTORS.. => SPARSE_VECTORS,
-                    4.. => 4,
-                    _ => 1,
+                from += match count - from {
+                    SPARSE_VECTORS.. => self.columns::<S, SPARSE_VECTORS>(simd, at, row, sums),
+                    _ => self.columns::<S, 1>(simd, at, row, sums),
                 };
-                match (together, vectors) {
-                    (8, _) => self.columns::<S, 8, 1>(simd, at, row, sums),
-                    (4, _) => self.columns::<S, 4, 2>(simd, at, row, sums),
-                    (2, _) => self.columns::<S, 2, 4>(simd, at, row, sums),
-                    (_, 8) => self.columns::<S, 1, 8>(simd, at, row, sums),
-                    (_, 4) => self.columns::<S, 1, 4>(simd, at, row, sums),
-                    _ => self.columns::<S, 1, 1>(simd, at, row, sums),
-                }
-                from += if together == 1 { vectors } else { count };
             }
-            tile += together;
         }
     }
 
-    /// All rows at V vectors of T tiles, group by group.
+    /// All rows at V vectors of a tile, group by group; gives V.
     #[inline(always)]
-    fn columns<S: Simd, const T: usize, const V: usize>(&self, simd: S, (tile, from): (usize, usize), row: &mut [f32], sums: &mut [f32]) {
-        let tiling = &self.structure.tiling;
-        let mut sources = [std::ptr::null(); T];
-        for t in 0..T {
-            sources[t] = self.packed[tiling.tile(tile + t) + from * S::F32_LANES..].as_ptr();
-        }
+    fn columns<S: Simd, const V: usize>(&self, simd: S, (tile, from): (usize, usize), row: &mut [f32], sums: &mut [f32]) -> usize {
+        let source = self.packed[self.structure.tiling.tile(tile) + from * S::F32_LANES..].as_ptr();
         for group in 0..self.structure.groups {
             for channel in 0..self.rows {
                 let (range, places) = self.structure.list(self.turn, self.block, group, channel);
                 if range.is_empty() {
                     continue;
                 }
-                let mut gradient = [[simd.splat_f32s(0.0); V]; T];
-                for t in 0..T {
-                    let (first, distance, per) = self.gradient::<S>(channel, tile + t, from, row);
-                    for v in 0..V {
-                        // SAFETY: the row has this many vectors.
-                        gradient[t][v] = unsafe { load::<S>(first.add(v / per * distance + v % per * S::F32_LANES)) };
-                    }
+                let (first, distance, per) = self.gradient::<S>(channel, tile, from, row);
+                let mut gradient = [simd.splat_f32s(0.0); V];
+                for v in 0..V {
+                    // SAFETY: the row has this many vectors.
+                    gradient[v] = unsafe { load::<S>(first.add(v / per * distance + v % per * S::F32_LANES)) };
                 }
                 let sums = &mut sums[(range.start - self.first) * S::F32_LANES..(range.end - self.first) * S::F32_LANES];
                 // SAFETY: places stay in the packed block, whose slack covers the last vector; there is a vector of sums an entry.
-                unsafe { add_products::<S, T, V>(simd, gradient, places, sources, sums.as_mut_ptr()) };
+                unsafe { add_products::<S, V>(simd, gradient, places, source, sums.as_mut_ptr()) };
             }
         }
+        V
     }
 
     /// Where the vectors of a channel's gradient stand from one on, the distance of columns, and how many vectors a column has: in the
@@ -211,31 +192,20 @@ impl Line<'_> {
     }
 }
 
-/// `sums[i][..] += sum over t and v of gradient[t][v] * sources[t][offset of i..][v]`, a vector an entry.
+/// `sums[i][..] += sum over v of gradient[v] * source[offset of i..][v]`, a vector an entry.
 ///
 /// # Safety
-/// Each of `sources` must be readable for V vectors from each entry's offset, `sums` writable for a vector an entry.
+/// `source` must be readable for V vectors from each entry's offset, `sums` writable for a vector an entry.
 #[inline(always)]
-unsafe fn add_products<S: Simd, const T: usize, const V: usize>(
-    simd: S,
-    gradient: [[S::f32s; V]; T],
-    places: Places<'_>,
-    sources: [*const f32; T],
-    sums: *mut f32,
-) {
+unsafe fn add_products<S: Simd, const V: usize>(simd: S, gradient: [S::f32s; V], places: Places<'_>, source: *const f32, sums: *mut f32) {
     for (i, &place) in places.kept().iter().enumerate() {
-        let offset = places.offset(place);
         // SAFETY: by the caller's promise, here and below.
-        let at = unsafe { sums.add(i * S::F32_LANES) };
+        let (source, at) = unsafe { (source.add(places.offset(place)), sums.add(i * S::F32_LANES)) };
         // Two sums, so that no product waits long for the one before it.
         let mut sums = [unsafe { load::<S>(at) }, simd.splat_f32s(0.0)];
-        for t in 0..T {
-            let source = unsafe { sources[t].add(offset) };
-            for v in 0..V {
-                let x = unsafe { load::<S>(source.add(v * S::F32_LANES)) };
-                let sum = &mut sums[(t * V + v) % 2];
-                *sum = simd.mul_add_e_f32s(gradient[t][v], x, *sum);
-            }
+        for v in 0..V {
+            let x = unsafe { load::<S>(source.add(v * S::F32_LANES)) };
+            sums[v % 2] = simd.mul_add_e_f32s(gradient[v], x, sums[v % 2]);
         }
         let sum = simd.add_f32s(sums[0], sums[1]);
         unsafe { at.cast::<S::f32s>().write_unaligned(sum) };

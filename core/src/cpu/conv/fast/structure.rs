@@ -15,18 +15,10 @@ pub const SPARSE_VECTORS: usize = 8;
 const SUMS: usize = 512 * 1024;
 /// Mean entries of a row from which its products take longer than moving columns of tiles does.
 const TILED: usize = 24;
+/// Floats of a vector from which inputs come slower than products are made; measured with 16 (tiles gain) and, in the page, with 4 (they lose).
+const WIDE: usize = 16;
 /// Mean entries of a list from which a group of channels of its own pays.
 const GROUP_ENTRIES: usize = 8;
-
-/// Tiles that are worked on at once, where a row of one has so few vectors that [`SPARSE_VECTORS`] fill several.
-pub fn tiles_together(vectors: usize) -> usize {
-    match vectors {
-        1 => 8,
-        2 => 4,
-        4 => 2,
-        _ => 1,
-    }
-}
 
 /// See the module.
 pub struct Structure {
@@ -76,8 +68,8 @@ impl Structure {
     pub fn new(lattice: &Lattice, csr: Csr<'_>, rows: usize) -> Self {
         let lanes = pulp::Arch::new().dispatch(Lanes);
         let channels = SUMS / (lanes * csr.len().div_ceil(lattice.source.c).max(1));
-        let tiled = csr.len() >= TILED * rows;
-        let tiling = Tiling::for_vectors(lattice, lanes, SPARSE_VECTORS, tiled, channels);
+        let tiled = lanes >= WIDE && csr.len() >= TILED * rows;
+        let tiling = Tiling::for_vectors(lattice, SPARSE_VECTORS * lanes, tiled, channels);
         let blocks = tiling.blocks(lattice);
         // Groups keep the input in L1, at the price of sums that go to a stage and back for each: worth it from some entries a group on.
         let most = (csr.len() / (rows * blocks * GROUP_ENTRIES)).max(1);

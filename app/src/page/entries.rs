@@ -1,6 +1,7 @@
 //! The list of runs that can be shown: recorded ones, those kept in this browser, those brought as files.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use leptos::prelude::*;
 use sparring_core::record::run_file::RunFile;
@@ -59,8 +60,11 @@ async fn read_kept(store: &Store, shelf: &Shelf) -> Entry {
     entry
 }
 
-/// Looks at what is kept; what is known is not read again.
+/// Looks at what is kept; what is known is not read again. Looks overlap where runs come one after the other: only the last one counts, for
+/// an earlier one may end later and knows less.
 pub fn refresh(runs: RwSignal<Vec<Entry>>) {
+    static LOOKS: AtomicU64 = AtomicU64::new(0);
+    let look = LOOKS.fetch_add(1, Ordering::Relaxed) + 1;
     spawn_local(async move {
         let store = Store::open().await;
         let shelves = kept::shelves(&store.names().await);
@@ -73,6 +77,9 @@ pub fn refresh(runs: RwSignal<Vec<Entry>>) {
                 Some(entry) => entry.clone(),
                 None => read_kept(&store, shelf).await,
             });
+        }
+        if LOOKS.load(Ordering::Relaxed) != look {
+            return;
         }
         // Recorded runs may have come in the meantime.
         runs.update(|runs| {

@@ -47,7 +47,12 @@ pub struct Norm<'a, T> {
     affine: Option<&'a [T]>,
 }
 
-impl<T: Real> Norm<'_, T> {
+impl<'a, T: Real> Norm<'a, T> {
+    /// An op's, over the extent of its input; the affine parameters where it binds them.
+    fn of(shape: Shape, (eval, eps): (bool, f32), lent: &Lent<'a, T>, step: &StepParams) -> Result<Self> {
+        let (stats, affine) = (lent.read("stats")?, lent.read_some("affine")?);
+        Ok(Self { shape, n_valid: step.n_valid as usize, stats, eval, eps: T::from_f32(eps), affine })
+    }
     fn channel(&self, c: usize) -> Channel<T> {
         let second = self.stats[self.shape.c + c];
         Channel {
@@ -73,9 +78,7 @@ impl<'a, T: Real> OnLoad<'a, T> {
     /// What an op asks for, if it does, over its input's extent.
     pub fn of(op: Option<NormOnLoad>, shape: Shape, lent: &Lent<'a, T>, step: &StepParams) -> Result<Option<Self>> {
         let Some(NormOnLoad { eval, eps, relu, .. }) = op else { return Ok(None) };
-        let (stats, affine) = (lent.read("stats")?, Some(lent.read("affine")?));
-        let norm = Norm { shape, n_valid: step.n_valid as usize, stats, eval, eps: T::from_f32(eps), affine };
-        Ok(Some(Self { norm, relu }))
+        Ok(Some(Self { norm: Norm::of(shape, (eval, eps), lent, step)?, relu }))
     }
     /// Some whole runs of lanes of a channel, normalised; zero beyond the valid lanes.
     pub fn copy(&self, channel: usize, x: &[T], y: &mut [T]) {
@@ -384,14 +387,7 @@ impl<T: Real> Run<T> for BatchNormStats {
 
 impl<T: Real> Run<T> for BatchNormApply {
     fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
-        let norm = Norm {
-            shape: self.shape,
-            n_valid: step.n_valid as usize,
-            stats: lent.read("stats")?,
-            eval: self.eval,
-            eps: T::from_f32(self.eps),
-            affine: Some(lent.read("affine")?),
-        };
+        let norm = Norm::of(self.shape, (self.eval, self.eps), lent, step)?;
         batchnorm_apply(norm, lent.read("x")?, lent.read_some("residual")?, self.relu, lent.write("y")?);
         Ok(())
     }
@@ -399,14 +395,7 @@ impl<T: Real> Run<T> for BatchNormApply {
 
 impl<T: Real> Run<T> for BatchNormReduceGrad {
     fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
-        let norm = Norm {
-            shape: self.shape,
-            n_valid: step.n_valid as usize,
-            stats: lent.read("stats")?,
-            eval: self.eval,
-            eps: T::from_f32(self.eps),
-            affine: lent.read_some("affine")?,
-        };
+        let norm = Norm::of(self.shape, (self.eval, self.eps), lent, step)?;
         let partials = batchnorm_reduce_grad(norm, lent.read("dy")?, Passed::of(self.gate, lent)?, lent.read("x")?);
         let daffine = lent.write("daffine")?;
         for (c, [centred, plain]) in sum_partials(Pieces::new(self.shape), &partials).into_iter().enumerate() {
@@ -419,14 +408,7 @@ impl<T: Real> Run<T> for BatchNormReduceGrad {
 
 impl<T: Real> Run<T> for BatchNormInputGrad {
     fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
-        let norm = Norm {
-            shape: self.shape,
-            n_valid: step.n_valid as usize,
-            stats: lent.read("stats")?,
-            eval: self.eval,
-            eps: T::from_f32(self.eps),
-            affine: Some(lent.read("affine")?),
-        };
+        let norm = Norm::of(self.shape, (self.eval, self.eps), lent, step)?;
         let accumulate_residual = self.dresidual.is_some_and(|(_, accumulate)| accumulate);
         batchnorm_input_grad(InputGrad {
             norm,

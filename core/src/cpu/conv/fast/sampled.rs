@@ -67,13 +67,11 @@ pub fn sparse(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], structure: &Str
     let dealt = deal(lattice, tiling, dw.len());
     in_parts(dealt, tiling.blocks(lattice), dw, |block, segments, partials, start| {
         let entries = structure.block(block);
-        // A row of the gradient that is no whole number of vectors, zero beyond.
-        let row = pitch(tiling, lattice.out.n) + SPARSE_VECTORS * VECTOR;
-        with_scratch(tiling.scratch() + row + entries.len() * VECTOR, |scratch| {
-            let (packed, scratch) = scratch.split_at_mut(tiling.scratch());
-            let (row, sums) = scratch.split_at_mut(row);
-            sums[..entries.len() * VECTOR].fill(0.0);
-            pulp::Arch::new().dispatch(BlockTask { lattice, structure, block, rows, x, dy, segments, packed, row, sums, partials, start });
+        let sums = entries.len() * structure.vector;
+        with_scratch(tiling.scratch() + sums, |scratch| {
+            let (packed, sums) = scratch[..tiling.scratch() + sums].split_at_mut(tiling.scratch());
+            sums.fill(0.0);
+            pulp::Arch::new().dispatch(BlockTask { lattice, structure, block, rows, x, dy, segments, packed, sums, partials, start });
         });
     });
 }
@@ -88,7 +86,6 @@ struct BlockTask<'a> {
     dy: &'a [f32],
     segments: &'a [Segment],
     packed: &'a mut [f32],
-    row: &'a mut [f32],
     /// A vector for each of the block's entries.
     sums: &'a mut [f32],
     partials: &'a Shared<'a, f32>,
@@ -99,14 +96,15 @@ impl WithSimd for BlockTask<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { lattice, structure, block, rows, x, dy, segments, packed, row, sums, partials, start } = self;
+        let Self { lattice, structure, block, rows, x, dy, segments, packed, sums, partials, start } = self;
         let tiling = &structure.tiling;
         let entries = structure.block(block);
+        let mut rest = [0.0; SPARSE_VECTORS * VECTOR];
         for (segment, y) in segments.iter().flat_map(|s| s.rows.clone().map(move |y| (s, y))) {
             tiling.pack(lattice, segment, y, tiling.block(lattice, block), x, packed);
             let turn = tiling.turn(lattice, y);
             let line = Line { structure, block, rows, turn, segment, y, lattice, dy, packed, first: entries.start };
-            line.accumulate(simd, row, sums);
+            line.accumulate(simd, &mut rest, sums);
         }
         for (&position, sums) in structure.positions[entries].iter().zip(sums.chunks_exact(S::F32_LANES)) {
             // SAFETY: positions of one part belong to one task; a chunk is a vector.
@@ -135,7 +133,7 @@ struct Line<'a> {
 impl Line<'_> {
     /// All rows of each tile, `SPARSE_VECTORS` at a time.
     #[inline(always)]
-    fn accumulate<S: Simd>(&self, simd: S, row: &mut [f32], sums: &mut [f32]) {
+    fn accumulate<S: Simd>(&self, simd: S, rest: &mut [f32], sums: &mut [f32]) {
         let tiling = &self.structure.tiling;
         let count = (self.segment.cols * tiling.lanes).div_ceil(S::F32_LANES);
         for tile in 0..tiling.tiles {
@@ -144,8 +142,8 @@ impl Line<'_> {
                 let at = (tile, from);
                 // No more than are left: nothing is read beyond a row that is whole vectors.
                 from += match count - from {
-                    SPARSE_VECTORS.. => self.columns::<S, SPARSE_VECTORS>(simd, at, row, sums),
-                    _ => self.columns::<S, 1>(simd, at, row, sums),
+                    SPARSE_VECTORS.. => self.columns::<S, SPARSE_VECTORS>(simd, at, rest, sums),
+                    _ => self.columns::<S, 1>(simd, at, rest, sums),
                 };
             }
         }
@@ -153,7 +151,7 @@ impl Line<'_> {
 
     /// All rows at V vectors of a tile, group by group; gives V.
     #[inline(always)]
-    fn columns<S: Simd, const V: usize>(&self, simd: S, (tile, from): (usize, usize), row: &mut [f32], sums: &mut [f32]) -> usize {
+    fn columns<S: Simd, const V: usize>(&self, simd: S, (tile, from): (usize, usize), rest: &mut [f32], sums: &mut [f32]) -> usize {
         let source = self.packed[self.structure.tiling.tile(tile) + from * S::F32_LANES..].as_ptr();
         for group in 0..self.structure.groups {
             for channel in 0..self.rows {
@@ -161,10 +159,10 @@ impl Line<'_> {
                 if range.is_empty() {
                     continue;
                 }
-                let (first, distance, per) = self.gradient::<S>(channel, tile, from, row);
+                let (first, distance, per) = self.gradient::<S, V>(channel, tile, from, rest);
                 let mut gradient = [simd.splat_f32s(0.0); V];
                 for v in 0..V {
-                    // SAFETY: the row has this many vectors.
+                    // SAFETY: there are this many vectors.
                     gradient[v] = unsafe { load::<S>(first.add(v / per * distance + v % per * S::F32_LANES)) };
                 }
                 let sums = &mut sums[(range.start - self.first) * S::F32_LANES..(range.end - self.first) * S::F32_LANES];
@@ -175,20 +173,25 @@ impl Line<'_> {
         V
     }
 
-    /// Where the vectors of a channel's gradient stand from one on, the distance of columns, and how many vectors a column has: in the
-    /// gradient, if whole vectors fill its columns, else in `row`, zero beyond.
+    /// Where V vectors of a channel's gradient stand from one on, the distance of columns, and how many vectors a column has: in the
+    /// gradient, but for those that its row does not fill, which are made whole in `rest`.
     #[inline(always)]
-    fn gradient<S: Simd>(&self, channel: usize, tile: usize, from: usize, row: &mut [f32]) -> (*const f32, usize, usize) {
-        let (lattice, lanes) = (self.lattice, self.structure.tiling.lanes);
-        let start = channel * lattice.out.plane() + lattice.out_at(self.y, self.segment.x);
-        if lanes.is_multiple_of(S::F32_LANES) {
-            let (n, per) = (lattice.out.n, lanes / S::F32_LANES);
-            return (self.dy[start + from / per * n + tile * lanes + from % per * S::F32_LANES..].as_ptr(), n, per);
+    fn gradient<S: Simd, const V: usize>(&self, channel: usize, tile: usize, from: usize, rest: &mut [f32]) -> (*const f32, usize, usize) {
+        let (lattice, tiling) = (self.lattice, &self.structure.tiling);
+        let row = &self.dy[channel * lattice.out.plane() + lattice.out_at(self.y, self.segment.x)..];
+        if tiling.tiles > 1 {
+            let (n, per) = (lattice.out.n, tiling.lanes / S::F32_LANES);
+            return (row[from / per * n + tile * tiling.lanes + from % per * S::F32_LANES..].as_ptr(), n, per);
         }
-        let len = self.segment.cols * lanes;
-        row[..len].copy_from_slice(&self.dy[start..][..len]);
-        row[len..].fill(0.0);
-        (row[from * S::F32_LANES..].as_ptr(), S::F32_LANES, 1)
+        // Columns follow one another.
+        let row = &row[from * S::F32_LANES..self.segment.cols * tiling.lanes];
+        if row.len() >= V * S::F32_LANES {
+            return (row.as_ptr(), S::F32_LANES, 1);
+        }
+        let (filled, beyond) = rest[..V * S::F32_LANES].split_at_mut(row.len());
+        filled.copy_from_slice(row);
+        beyond.fill(0.0);
+        (rest.as_ptr(), S::F32_LANES, 1)
     }
 }
 
@@ -216,12 +219,12 @@ unsafe fn add_products<S: Simd, const V: usize>(simd: S, gradient: [S::f32s; V],
 #[derive(Clone, Copy)]
 struct View<'a> {
     gradient: &'a [f32],
-    /// Floats between rows of neighbouring channels.
+    /// Floats between neighbouring channels of the gradient.
     distance: usize,
-    /// Where each row of positions begins in a channel.
-    lines: &'a [usize],
+    /// Floats between its rows of positions: whole vectors, zero beyond `len`.
+    line: usize,
     packed: &'a [f32],
-    /// Floats of a row, whole vectors.
+    /// Floats of a row.
     len: usize,
 }
 
@@ -230,8 +233,8 @@ struct View<'a> {
 fn dots<S: Simd, const ROWS: usize, const TAPS: usize>(simd: S, view: View<'_>, offsets: &[[u32; TAPS]]) -> [[f32; TAPS]; ROWS] {
     let packed = view.packed.as_ptr();
     let mut sums = [[simd.splat_f32s(0.0); TAPS]; ROWS];
-    for (&line, offsets) in view.lines.iter().zip(offsets) {
-        let gradient = view.gradient[line..].as_ptr();
+    for (line, offsets) in offsets.iter().enumerate() {
+        let gradient = view.gradient[line * view.line..].as_ptr();
         let mut col = 0;
         while col < view.len {
             let mut dy = [simd.splat_f32s(0.0); ROWS];
@@ -293,13 +296,11 @@ pub fn dense(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], rows: usize, dw:
                         rest.fill(0.0);
                     }
                 }
-                let mut lines = [0; MOST_ROWS];
                 let mut offsets = [&[][..]; MOST_ROWS];
-                for (i, y) in ys.clone().enumerate() {
-                    lines[i] = i * line;
-                    offsets[i] = &turns[tiling.turn(lattice, y)][..channels.len() * taps];
+                for (offsets, y) in offsets.iter_mut().zip(ys.clone()) {
+                    *offsets = &turns[tiling.turn(lattice, y)][..channels.len() * taps];
                 }
-                let view = View { gradient: gradients, distance, lines: &lines[..ys.len()], packed, len };
+                let view = View { gradient: gradients, distance, line, packed, len };
                 let offsets = &offsets[..ys.len()];
                 pulp::Arch::new().dispatch(DenseRows { view, offsets, rows: rows.len(), partials, start, width });
             }
@@ -334,7 +335,7 @@ impl WithSimd for DenseRows<'_> {
             }
             for first in (0..rows).step_by(ROWS) {
                 let view = View { gradient: &view.gradient[first * view.distance..], ..view };
-                let sums = dots::<S, ROWS, TAPS>(simd, view, &group);
+                let sums = dots::<S, ROWS, TAPS>(simd, view, &group[..offsets.len()]);
                 for (row, sums) in (first..rows).zip(sums) {
                     // SAFETY: these rows and channels of one part belong to one task.
                     let to = unsafe { partials.part(start + row * width + at, count) };

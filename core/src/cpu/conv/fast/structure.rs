@@ -24,6 +24,8 @@ const GROUP_ENTRIES: usize = 8;
 pub struct Structure {
     /// How the lattice is cut.
     pub tiling: Tiling,
+    /// Floats of a vector.
+    pub vector: usize,
     /// Groups of channels of a block: the input of one stays in the L1 cache.
     pub groups: usize,
     rows: usize,
@@ -111,7 +113,7 @@ impl Structure {
                 places[at] = (channel_at[entry.channel] + column) << ROW_BITS | row as u32;
             }
         }
-        Self { tiling, groups, rows, starts, positions, places, turns }
+        Self { tiling, vector: lanes, groups, rows, starts, positions, places, turns }
     }
 
     /// The entries of a block.

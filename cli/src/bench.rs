@@ -43,6 +43,9 @@ pub struct BenchArgs {
     /// A Python with torch, to measure it on this machine too
     #[arg(long, value_name = "PYTHON")]
     pytorch: Option<PathBuf>,
+    /// A folder in which that Python finds a built copy of SparseProp (the package and its module `backend`), to measure its layers too
+    #[arg(long, value_name = "DIR", requires = "pytorch")]
+    sparseprop: Option<PathBuf>,
     /// Where to write the numbers [default: docs/benchmarks/DATE-DEVICE.json]
     #[arg(long, value_name = "FILE.json")]
     out: Option<PathBuf>,
@@ -281,6 +284,7 @@ fn pytorch(python: &PathBuf, args: &BenchArgs, layers: &[Layer]) -> Result<Value
         "models": models(args).iter().map(ToString::to_string).collect::<Vec<_>>(),
         "layers": layers.iter().map(|l| shape(&l.shape)).collect::<Vec<_>>(),
         "batch": args.batch.unwrap_or(128), "density": 0.1, "seconds": if args.quick { 0.2 } else { 0.5 }, "threads": 0,
+        "sparseprop": args.sparseprop,
     });
     let mut child = Command::new(python)
         .args(["-c", PYTORCH])
@@ -299,21 +303,27 @@ fn pytorch(python: &PathBuf, args: &BenchArgs, layers: &[Layer]) -> Result<Value
     serde_json::from_slice(&output.stdout).context("the PyTorch script's JSON")
 }
 
-/// Our times beside PyTorch's best layout.
+/// The lower of what both layouts of PyTorch's tensors give.
+fn best(of: &Value, key: &str) -> f64 {
+    ["nchw", "channels_last"].iter().filter_map(|form| of[*form][key].as_f64()).fold(f64::INFINITY, f64::min)
+}
+
+/// Our milliseconds by layer, direction and density.
+type Ours = BTreeMap<(String, String, String), f64>;
+
+/// Our times and memory beside PyTorch's best layout, and beside SparseProp's layers.
 fn compare(console: Console, args: &BenchArgs, layers: &[Layer], result: &mut Value, pytorch: &Value) {
-    let best = |times: &Value, key: &str| {
-        ["nchw", "channels_last"].iter().filter_map(|form| times[*form][key].as_f64()).fold(f64::INFINITY, f64::min)
-    };
-    let mut ours: BTreeMap<(String, String, String), f64> = BTreeMap::new();
+    let mut ours = Ours::new();
     for m in result["layers"].as_array().into_iter().flatten() {
         let key = |k: &str| m[k].as_str().unwrap_or_default().to_owned();
         ours.insert((key("layer"), key("direction"), m["density"].to_string()), m["ms"].as_f64().unwrap_or(f64::NAN));
     }
+    beside_sparseprop(console, layers, &ours, pytorch);
     let mut rows = Vec::new();
     for (layer, times) in layers.iter().zip(pytorch["layers"].as_array().into_iter().flatten()) {
-        for (direction, key) in Direction::ALL.iter().zip(["forward", "input_gradient", "weight_gradient"]) {
-            let torch = best(times, key);
-            let our = |density: &str| ours.get(&(layer.text.clone(), key.to_owned(), density.to_owned())).copied().unwrap_or(f64::NAN);
+        for direction in Direction::ALL {
+            let torch = best(times, &direction.key());
+            let our = |density: &str| ours.get(&(layer.text.clone(), direction.key(), density.to_owned())).copied().unwrap_or(f64::NAN);
             rows.push(vec![
                 layer.text.clone(),
                 direction.name().to_owned(),
@@ -327,9 +337,10 @@ fn compare(console: Console, args: &BenchArgs, layers: &[Layer], result: &mut Va
     }
     console.table(&["layer", "direction", "PyTorch ms", "dense ms", "0.1 ms", "PyTorch/dense", "PyTorch/0.1"], &rows);
     let mut rows = Vec::new();
+    let mut memory = Vec::new();
     for model in models(args) {
         let name = model.to_string();
-        let step = &pytorch["steps"][&name];
+        let (step, growth) = (&pytorch["steps"][&name], &pytorch["memory"][&name]);
         let (dense, masked) = (best(step, "dense"), best(step, "masked"));
         for ours in result["steps"].as_array().into_iter().flatten() {
             if let Some(ms) = ours["ms"].as_f64().filter(|_| ours["model"] == name.as_str() && ours["recompute"] == false) {
@@ -345,11 +356,36 @@ fn compare(console: Console, args: &BenchArgs, layers: &[Layer], result: &mut Va
                     format!("{:.2}", ms / beside),
                 ];
                 rows.push(cells.to_vec());
+                let (bytes, grown) = (ours["device_bytes"].as_f64().unwrap_or(f64::NAN), best(growth, theirs));
+                if grown.is_finite() {
+                    let [model, density, _, theirs, ..] = cells;
+                    let [bytes, grown, ratio] =
+                        [format!("{:.0}", bytes / 1e6), format!("{:.0}", grown / 1e6), format!("{:.2}", bytes / grown)];
+                    memory.push(vec![model, density, bytes, theirs, grown, ratio]);
+                }
             }
         }
     }
     console.table(&["step", "density", "ms", "PyTorch", "ms", "ours/PyTorch"], &rows);
+    console.table(&["memory of a", "density", "buffers MB", "PyTorch", "grows by MB", "ours/PyTorch"], &memory);
     result["pytorch"] = pytorch.clone();
+}
+
+/// All directions of each layer at 0.1 beside SparseProp: its module, which also turns its tensors, and its kernels alone.
+fn beside_sparseprop(console: Console, layers: &[Layer], ours: &Ours, pytorch: &Value) {
+    let mut rows = Vec::new();
+    for (layer, times) in layers.iter().zip(pytorch["sparseprop"].as_array().into_iter().flatten()) {
+        let at = |d: &Direction| ours.get(&(layer.text.clone(), d.key(), "0.1".to_owned())).copied().unwrap_or(f64::NAN);
+        let our: f64 = Direction::ALL.iter().map(at).sum();
+        let [module, kernels] = ["module", "kernels"].map(|what| times[what]["all"].as_f64());
+        if let (Some(module), Some(kernels)) = (module, kernels) {
+            let [ms, module_ms, kernels_ms] = [our, module, kernels].map(|ms| format!("{ms:.2}"));
+            rows.push(vec![layer.text.clone(), ms, module_ms, format!("{:.2}", module / our), kernels_ms, format!("{:.2}", kernels / our)]);
+        }
+    }
+    if !rows.is_empty() {
+        console.table(&["three directions at 0.1", "ms", "SparseProp ms", "times ours", "its kernels ms", "times ours"], &rows);
+    }
 }
 
 fn slug(name: &str) -> String {
@@ -376,6 +412,7 @@ mod tests {
             layers: layers.iter().map(|s| (*s).to_owned()).collect(),
             quick,
             pytorch: None,
+            sparseprop: None,
             out: None,
             json: false,
         };

@@ -38,6 +38,10 @@ impl Direction {
             Self::WeightGradient => "weight gradient",
         }
     }
+    /// As result files have it.
+    pub fn key(self) -> String {
+        self.name().replace(' ', "_")
+    }
 }
 
 /// How long and how often.

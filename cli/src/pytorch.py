@@ -1,8 +1,11 @@
-"""Times PyTorch on this machine for `sparring bench`: layers and whole steps, dense and weight times mask.
+"""Measures PyTorch on this machine for `sparring bench`: layers and whole steps, dense and weight times mask, and the memory of a step.
 
-Reads {"layers": [...], "models": [...], "batch": N, "density": d, "seconds": s, "threads": t} from standard input, writes JSON.
+Reads {"layers": [...], "models": [...], "batch": N, "density": d, "seconds": s, "threads": t, "sparseprop": DIR or null} from standard
+input, writes JSON. Where a built copy of SparseProp is named, its layers are timed too.
 """
 import json
+import os
+import resource
 import statistics
 import sys
 import time
@@ -14,6 +17,10 @@ import torch.nn.functional as F
 job = json.load(sys.stdin)
 if job["threads"]:
     torch.set_num_threads(job["threads"])
+if job["sparseprop"]:
+    sys.path.insert(0, job["sparseprop"])
+    from sparseprop import backend as kernels
+    from sparseprop.modules import SparseConv2d
 
 
 def median_ms(run):
@@ -48,6 +55,49 @@ def layer(s):
                 "masked_forward": median_ms(lambda: F.conv2d(x, w * mask, stride=stride, padding=pad)),
             }
     return out
+
+
+def sparseprop(s):
+    """Forward and both gradients in one backward pass: the module as its users call it, and its kernels alone, on tensors that lie as they
+    want them. Each the faster of its two ways, over the batch and over the columns."""
+    if s["kh"] != s["kw"] or s["stride"] > 2:
+        return None
+    stride, pad, k = s["stride"], s["pad"], s["kh"]
+    w = torch.randn(s["c_out"], s["c_in"], k, k)
+    w *= torch.rand_like(w) < job["density"]
+    x = torch.randn(s["n"], s["c_in"], s["h_in"], s["w_in"])
+    best = {}
+
+    def faster(name, forward, backward):
+        both = forward + backward
+        if name not in best or both < best[name]["all"]:
+            best[name] = {"forward": forward, "backward": backward, "all": both}
+
+    for columns in [False, True]:
+        module = SparseConv2d(w, padding=pad, stride=stride, vectorizing_over_on=columns)
+        leaf = x.clone().requires_grad_()
+        y = module(leaf)
+        dy = torch.randn_like(y)
+        with torch.no_grad():
+            forward = median_ms(lambda: module(x))
+        backward = median_ms(lambda: torch.autograd.grad(y, [leaf, module.W_val], dy, retain_graph=True))
+        faster("module", forward, backward)
+        if columns and stride > 1:
+            continue
+        lies = (lambda t: t.contiguous()) if columns else (lambda t: t.permute(1, 2, 3, 0).contiguous())
+        # What the module makes afresh for every call.
+        tensors = [lies(t.detach()) for t in (x, y, dy, x)]
+        xs, out, gradient, dx = tensors
+        values, index, dw = module.W_val.detach(), module.W_idx, torch.zeros_like(module.W_val)
+        kind = f"over_on_stride_{stride}" if columns else f"stride_{stride}"
+        forward_kernel = getattr(kernels, f"sparse_conv2d_vectorized_forward_{kind}")
+        backward_kernel = getattr(kernels, f"sparse_conv2d_vectorized_backward_{kind}")
+        faster(
+            "kernels",
+            median_ms(lambda: forward_kernel(xs, *index, values, out, k, pad)),
+            median_ms(lambda: backward_kernel(xs, *index, values, gradient, dx, dw, k, pad)),
+        )
+    return best
 
 
 class Block(nn.Module):
@@ -109,12 +159,13 @@ class ResNet18(nn.Module):
 MODELS = {"resnet20": ResNet20, "resnet18": ResNet18}
 
 
-def step(model, masked, form):
+def step(model, masked, form, batch=job["batch"]):
+    """A function that makes a step."""
     torch.manual_seed(0)
     net = MODELS[model]().to(memory_format=form)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, nesterov=True)
-    x = torch.randn(job["batch"], 3, 32, 32).contiguous(memory_format=form)
-    labels = torch.randint(0, 10, (job["batch"],))
+    x = torch.randn(batch, 3, 32, 32).contiguous(memory_format=form)
+    labels = torch.randint(0, 10, (batch,))
     weights = [p for p in net.parameters() if p.dim() > 1]
     masks = [(torch.rand_like(p) < job["density"]).float() for p in weights]
 
@@ -127,19 +178,50 @@ def step(model, masked, form):
                 for p, m in zip(weights, masks):
                     p.mul_(m)
 
-    return median_ms(run)
+    return run
+
+
+def growth(model, masked, form):
+    """Bytes by which the memory of a process of its own grows at most while it makes a network and three steps, the libraries' own code
+    not counted; None where it cannot be told."""
+    if not hasattr(os, "fork"):
+        return None
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        step("resnet20", masked, form, batch=1)()
+        before = peak()
+        run = step(model, masked, form)
+        for _ in range(3):
+            run()
+        os.write(writes, str(peak() - before).encode())
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads) as pipe:
+        text = pipe.read()
+    os.waitpid(child, 0)
+    return int(text) if text else None
 
 
 forms = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
+kinds = {"dense": False, "masked": True}
+
+
+def steps(measure):
+    return {model: {name: {kind: measure(model, masked, form) for kind, masked in kinds.items()} for name, form in forms.items()} for model in job["models"]}
+
+
+# First: a child of a process whose threads have started does not have them.
+memory = steps(growth)
 json.dump(
     {
         "version": torch.__version__,
         "threads": torch.get_num_threads(),
+        "memory": memory,
         "layers": [layer(s) for s in job["layers"]],
-        "steps": {
-            model: {name: {"dense": step(model, False, form), "masked": step(model, True, form)} for name, form in forms.items()}
-            for model in job["models"]
-        },
+        "sparseprop": [sparseprop(s) for s in job["layers"]] if job["sparseprop"] else None,
+        "steps": steps(lambda model, masked, form: median_ms(step(model, masked, form))),
     },
     sys.stdout,
 )

@@ -1,4 +1,5 @@
-//! The line to the worker: typed messages out of `postMessage`, commands kept back until it hears.
+//! The line to a trainer's worker: typed messages out of `postMessage`, commands kept back until it hears. The page has one, and so has
+//! a trainer to each that shares its race.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -72,6 +73,8 @@ impl Bridge {
             let line = line.clone();
             Closure::<dyn FnMut(Event)>::new(move |event: Event| {
                 line.dead.set(true);
+                // Heard: else it would be the fault of whoever started the worker too.
+                event.prevent_default();
                 // A script that could not be fetched is a plain event, which has no words.
                 let why = event.dyn_into::<ErrorEvent>().map_or_else(|_| "Its script did not arrive".into(), |event| event.message());
                 let failure = Failure::new(

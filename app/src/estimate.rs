@@ -44,6 +44,14 @@ fn shares(graph: &Graph, learner: &LearnerConfig) -> Option<(f64, f64)> {
     Some((macs / graph.macs() as f64, learner.density))
 }
 
+/// The work of each learner, in shares of the dense network's; by density alone where the network or its images are not known.
+pub fn work(config: &ExperimentConfig) -> Vec<f64> {
+    let graph =
+        images(config.dataset).and_then(|(extent, classes)| config.graph(Input { extent, classes, mean: [0.0; 4], std: [1.0; 4] }).ok());
+    let of = |learner: &LearnerConfig| graph.as_ref().and_then(|graph| shares(graph, learner)).map_or(learner.density, |(macs, _)| macs);
+    config.learners.iter().map(of).collect()
+}
+
 /// `None` where the network or its images are not known.
 pub fn estimate(config: &ExperimentConfig) -> Option<Estimate> {
     let (extent, classes) = images(config.dataset)?;

@@ -8,6 +8,7 @@ pub mod page;
 pub mod protocol;
 pub mod trainer;
 
+mod bridge;
 mod browser;
 mod chart;
 mod estimate;
@@ -23,5 +24,6 @@ mod presets;
 mod race;
 mod replay;
 mod teacher;
+mod team;
 mod verdict;
 mod words;

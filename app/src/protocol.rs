@@ -22,11 +22,26 @@ pub enum Command {
         /// What to look for.
         device: DeviceChoice,
     },
+    /// Share a race among so many workers at most, where there is no GPU.
+    Workers {
+        /// 1 for none beside the trainer itself.
+        most: usize,
+    },
     /// Load what the configuration needs and begin; a session already there is dropped.
     Start {
         /// The experiment.
         config: Box<ExperimentConfig>,
         /// Wait for `Resume` or `Step` instead of training at once.
+        paused: bool,
+    },
+    /// From a trainer to one that shares its race: take these learners. Attached are the images (packed), the scores or nothing, dense
+    /// parents as pairs of subset and safetensors, and where the race goes on the part's checkpoint.
+    Join {
+        /// The whole race.
+        race: Box<ExperimentConfig>,
+        /// Indices into its learners.
+        learners: Vec<usize>,
+        /// As in `Start`.
         paused: bool,
     },
     /// Hold after the slice under way.
@@ -38,6 +53,13 @@ pub enum Command {
         /// How far.
         stride: Stride,
     },
+    /// From a trainer to one that shares its race: train until so many epochs are done.
+    Until {
+        /// In all.
+        epochs: u32,
+    },
+    /// From a trainer to one that shares its race: hand out its part of a checkpoint; answered by `Checkpoint`.
+    Checkpoint,
     /// Work so much of the time, and rest for the rest.
     Load {
         /// 1 to 100.
@@ -114,6 +136,17 @@ named_enum! {
     }
 }
 
+impl Stride {
+    /// Epochs that are done at its end, where so many are now; `None` for a single step.
+    pub fn until(self, done: u32, config: &ExperimentConfig) -> Option<u32> {
+        match self {
+            Self::Batch => None,
+            Self::Epoch => Some(done + 1),
+            Self::Update => Some((done / config.update_frequency + 1) * config.update_frequency),
+        }
+    }
+}
+
 /// Where a picture comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -180,6 +213,8 @@ pub enum Message {
         /// Why it lasts only until the page is closed, where it does.
         refused: Option<String>,
     },
+    /// The attached bytes are the trainer's part of a checkpoint.
+    Checkpoint,
     /// A run was kept in this browser, or kept anew.
     Kept {
         /// Its id.

@@ -20,6 +20,7 @@ use sparring_core::data::builtin::builtin;
 use sparring_core::error::Refusal;
 use sparring_core::hardness::{Column, ScoreName, Scores};
 use sparring_core::net::zoo::Model;
+use sparring_core::train::checkpoint::parts::Part;
 use sparring_core::train::checkpoint::{Array, Checkpoint, differences};
 use sparring_core::{Device, Error, Event, ExperimentConfig, Session};
 
@@ -151,6 +152,77 @@ fn so_is_one_with_adam() {
     let mut config = config(&["dense", "rigl@0.2", "set@0.2+masked"]);
     (config.optimizer, config.lr, config.control) = (OptimizerName::Adam, 0.002, false);
     interrupted_equals_uninterrupted(&config, &STOPS);
+}
+
+/// What a part's session says, by the learners' places in the race.
+fn numbers_of(part: &Part, events: &[Event]) -> BTreeMap<usize, Vec<String>> {
+    let text = |own: usize, line: String| line.replace(&format!("learner: {own},"), "learner: _,");
+    numbers(events).into_iter().map(|(own, lines)| (part.places[own], lines.into_iter().map(|l| text(own, l)).collect())).collect()
+}
+
+#[test]
+fn a_race_trained_in_parts_is_the_race() {
+    let config = config(&["dense", "set@0.2", "rigl@0.3+uniform", "static@0.3+masked", "gmp@0.3"]);
+    let places: Vec<usize> = (0..10).collect();
+    let race = Part { config: config.clone(), places };
+    let parts = [[3, 0].as_slice(), &[1], &[4, 2]].map(|learners| Part::new(&config, learners));
+    assert_eq!(parts[0].places, [3, 0, 8, 5], "with their controls");
+    let mut whole = start(&config, Device::cpu());
+    let mut events = Vec::new();
+    run_out(&mut whole, &mut events);
+    let (expected, state) = (numbers_of(&race, &events), final_state(&whole));
+
+    // Parts that stand at different places make one checkpoint; what is resumed from it, in other parts, is the race.
+    let mut said = BTreeMap::new();
+    let mut halves = Vec::new();
+    for (part, slices) in parts.iter().zip([12, 1, 6]) {
+        let mut session = start(&part.config, Device::cpu());
+        let mut events = Vec::new();
+        advance(&mut session, slices, &mut events);
+        said.extend(numbers_of(part, &events));
+        halves.push((part.clone(), Checkpoint::read(&checkpoint(&session)).unwrap()));
+    }
+    let joined = Checkpoint::whole(&config, &halves).unwrap();
+    for (part, half) in &halves {
+        assert!(joined.part(part).unwrap() == *half);
+    }
+    let mut finals = Vec::new();
+    for learners in [&[0, 1][..], &[2, 3, 4]] {
+        let part = Part::new(&config, learners);
+        let mut session = resume(&part.config, Device::cpu(), &joined.part(&part).unwrap().to_bytes().unwrap()).unwrap();
+        let mut events = Vec::new();
+        run_out(&mut session, &mut events);
+        for (place, lines) in numbers_of(&part, &events) {
+            said.entry(place).or_default().extend(lines);
+        }
+        finals.push((part, Checkpoint::read(&checkpoint(&session)).unwrap()));
+    }
+    assert_eq!(said, expected);
+    let end = Checkpoint::whole(&config, &finals).unwrap();
+    assert!(end.record.finished && end.arrays == state.0);
+    let again = resume(&config, Device::cpu(), &joined.to_bytes().unwrap()).unwrap();
+    let mut session = again;
+    run_out(&mut session, &mut Vec::new());
+    assert!(final_state(&session) == state);
+}
+
+#[test]
+fn parts_that_are_not_all_of_one_race_are_refused() {
+    let race = config(&["dense", "set@0.2"]);
+    let of = |learners: &[usize], config: &ExperimentConfig| {
+        let part = Part::new(config, learners);
+        let saved = Checkpoint::read(&checkpoint(&start(&part.config, Device::cpu()))).unwrap();
+        (part, saved)
+    };
+    let (first, second) = (of(&[0], &race), of(&[1], &race));
+    assert!(Checkpoint::whole(&race, &[second.clone(), first.clone()]).is_ok(), "in any order");
+    let refused = |parts: &[(Part, Checkpoint)]| Checkpoint::whole(&race, parts).unwrap_err().to_string();
+    assert!(refused(&[]).contains("no parts"));
+    assert!(refused(std::slice::from_ref(&first)).contains("of 4"));
+    assert!(refused(&[first.clone(), second.clone(), second.clone()]).contains("of 4"));
+    let other = of(&[1], &ExperimentConfig { seed: 9, ..race.clone() });
+    assert!(refused(&[first.clone(), (second.0, other.1)]).contains("seed"));
+    assert!(first.1.part(&Part::new(&race, &[1])).unwrap_err().to_string().contains("lacks learner"));
 }
 
 #[test]

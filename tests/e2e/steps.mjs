@@ -8,6 +8,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { TINY, withLab } from './page/lab.mjs';
+import { threads } from './trainer.mjs';
 
 const LEARNERS = ['dense', 'static@0.1+uniform'];
 const CONFIG = { ...TINY, device: 'cpu', learners: LEARNERS.join(), batch_size: '64', limit_train: '640', limit_test: '64', epochs: '1000' };
@@ -40,8 +41,10 @@ function median(values) {
 /** Milliseconds a step of each learner, as this page shows them over some seconds. */
 async function measure(url, seconds) {
   const seen = LEARNERS.map(() => []);
-  // Nothing kept of an earlier visit.
-  await withLab({ webgpu: 'no-adapter', config: CONFIG, context: { serviceWorkers: 'block' }, at: () => url }, async (lab) => {
+  // Nothing kept of an earlier visit; all learners in one worker, so that they do not slow each other down.
+  const alone = (lab) => threads(lab.page, 1);
+  const setting = { webgpu: 'no-adapter', config: CONFIG, context: { serviceWorkers: 'block' }, at: () => url, before: alone };
+  await withLab(setting, async (lab) => {
     await lab.reach('ready');
     await lab.train();
     await lab.morePointsThan(1);

@@ -5,13 +5,28 @@ export async function trainer(page) {
   return page.workers()[0] ?? page.waitForEvent('worker');
 }
 
-/** Makes the trainer crash. */
-export async function crash(page) {
-  await (await trainer(page)).evaluate(() => {
+/** From the next load on, the page sees a machine of so many threads. */
+export const threads = (page, count) =>
+  page.addInitScript((seen) => Object.defineProperty(navigator, 'hardwareConcurrency', { get: () => seen }), count);
+
+/** How many workers the trainer shares its race with. */
+export const sharing = (page) => Math.max(0, page.workers().length - 1);
+
+const provoke = (worker) =>
+  worker.evaluate(() => {
     setTimeout(() => {
       throw new Error('provoked');
     });
   });
+
+/** Makes the trainer crash. */
+export async function crash(page) {
+  await provoke(await trainer(page));
+}
+
+/** Makes a worker crash that has a part of the race. */
+export async function crashMember(page) {
+  await provoke(page.workers().at(-1));
 }
 
 /** Has the trainer remember the GPU that it will use; call the result to take it away. */

@@ -39,6 +39,7 @@ fn facts(lab: Lab, opened: &Opened) -> String {
     let rows = [
         ("Adapter", opened.info.name.clone()),
         ("Computes with", backend_words(opened)),
+        ("Workers", if opened.info.backend == "cpu" && lab.workers > 1 { say::workers(lab.workers) } else { String::new() }),
         ("Driver", opened.info.driver.clone()),
         ("Memory in use", memory),
     ];

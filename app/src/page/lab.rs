@@ -7,9 +7,9 @@ use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use sparring_figures::number;
 use wasm_bindgen::JsValue;
 
-use super::bridge::Bridge;
 use super::entries::{self, Entry};
 use super::place::Place;
+use crate::bridge::Bridge;
 use crate::chart::View;
 use crate::examine::Setup;
 use crate::link;
@@ -126,6 +126,8 @@ pub struct State {
     pub teacher: RwSignal<Teacher>,
     /// What of the link was not understood.
     pub remarks: RwSignal<Vec<String>>,
+    /// Workers that may share a race where there is no GPU: the machine's threads.
+    pub workers: usize,
     /// The link named no experiment of its own.
     pub bare: bool,
     /// How the test bench is set.
@@ -166,6 +168,7 @@ impl Lab {
             own: RwSignal::new(Vec::new()),
             teacher: RwSignal::new(given.teacher),
             remarks: RwSignal::new(given.remarks),
+            workers: window().navigator().hardware_concurrency() as usize,
             bare,
             setup: RwSignal::new(Setup::default()),
             heard: StoredValue::new_local(Box::new(|_, _| {})),
@@ -195,6 +198,7 @@ impl Lab {
         match opened {
             Ok(bridge) => {
                 bridge.send(&Command::Open { device: choice });
+                bridge.send(&Command::Workers { most: self.workers });
                 bridge.send(&Command::Load { percent: self.load.get_untracked() });
                 self.bridge.set_value(bridge);
             }
@@ -213,7 +217,7 @@ impl Lab {
             return;
         }
         match message {
-            Message::Booted => {}
+            Message::Booted | Message::Checkpoint => {}
             Message::Ready { device, note } => self.ready(Opened { info: device, note }),
             Message::Loading(loading) => self.phase.set(Phase::Loading(loading)),
             Message::Events(events) => {

@@ -3,7 +3,6 @@
 //! A view changes the [`Lab`] and sends commands through it; everything else follows from messages of the worker.
 
 mod bench;
-mod bridge;
 mod canvas;
 mod chart;
 mod classroom;

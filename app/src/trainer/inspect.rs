@@ -7,7 +7,7 @@ use js_sys::Uint8Array;
 use sparring_core::attack::PgdConfig;
 use sparring_core::config::ExperimentConfig;
 use sparring_core::corrupt::{self, Corruption, Severity};
-use sparring_core::data::Split;
+use sparring_core::data::{Dataset, Split};
 use sparring_core::error::{Error, ErrorKind, Result};
 use sparring_core::events::{Event, LayerDensity, LearnerInfo};
 use sparring_core::formats::{self, safetensors};
@@ -56,12 +56,7 @@ impl Trainer {
             Command::Samples => {
                 self.inspections.answers.get_or_insert_default();
             }
-            Command::Pictures { indices } => {
-                let (test, size) = (&session.dataset().test, session.dataset().image_bytes());
-                let indices: Vec<u32> = indices.into_iter().filter(|i| (*i as usize) < test.len()).collect();
-                let bytes: Vec<u8> = indices.iter().flat_map(|i| &test.bytes[*i as usize * size..][..size]).copied().collect();
-                post_with(&Message::Pictures { indices }, &bytes);
-            }
+            Command::Pictures { indices } => post_pictures(session.dataset(), indices),
             Command::Examine(examination) => self.inspections.examine = Some((examination, attachment)),
             Command::Watch { picture } => {
                 self.inspections.watched = picture;
@@ -129,11 +124,11 @@ impl Trainer {
         Ok((format!("{}-masks-and-scores.safetensors", info.name), safetensors::write(&state)?))
     }
 
-    /// The experiment that is held, and one of its learners.
+    /// The experiment that is held, all of it where this trainer shares it, and one of its learners.
     fn held(&self, learner: usize) -> Option<(&ExperimentConfig, LearnerInfo)> {
         let session = self.session.as_ref()?;
         let Event::Started { learners, .. } = session.introduction() else { return None };
-        Some((session.config(), learners.into_iter().nth(learner)?))
+        Some((self.race.as_ref().unwrap_or_else(|| session.config()), learners.into_iter().nth(learner)?))
     }
 
     /// Does a piece of what waits, the shortest first.
@@ -190,6 +185,14 @@ impl Trainer {
         };
         post_with(&message, &bytes);
     }
+}
+
+/// Sends these images of the test set, those that there are.
+pub(super) fn post_pictures(data: &Dataset, indices: Vec<u32>) {
+    let (test, size) = (&data.test, data.image_bytes());
+    let indices: Vec<u32> = indices.into_iter().filter(|i| (*i as usize) < test.len()).collect();
+    let bytes: Vec<u8> = indices.iter().flat_map(|i| &test.bytes[*i as usize * size..][..size]).copied().collect();
+    post_with(&Message::Pictures { indices }, &bytes);
 }
 
 /// The answer to a question that the race can answer. One that it cannot (another race's learner, a picture of another size) came

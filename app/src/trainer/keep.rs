@@ -4,13 +4,16 @@
 
 use sparring_core::config::ExperimentConfig;
 use sparring_core::device::info::DeviceInfo;
+use sparring_core::error::Result;
 use sparring_core::events::Event;
 use sparring_core::record::run_file::{RUN_FILE_VERSION, RunFile, thin};
 use sparring_core::train::Session;
 use sparring_core::train::checkpoint::Checkpoint;
+use sparring_core::train::parent::Parents;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::WorkerGlobalScope;
 
+use super::members::Needs;
 use super::store::Store;
 use super::{Halt, Trainer, post};
 use crate::browser;
@@ -77,8 +80,13 @@ impl Keeper {
     }
 
     /// Whether the race has come so far that it should be kept.
-    pub(super) fn due(&self, session: &Session) -> bool {
-        session.finished() || session.epochs_done() > self.epochs && now() >= self.not_before
+    pub(super) fn due(&self, epochs: u32, finished: bool) -> bool {
+        finished || epochs > self.epochs && now() >= self.not_before
+    }
+
+    /// Whether nothing has been said that could be kept.
+    pub(super) fn is_empty(&self) -> bool {
+        self.file.events.is_empty()
     }
 
     /// Another name, if it is this run's.
@@ -88,15 +96,16 @@ impl Keeper {
         }
     }
 
-    /// Keeps the race as it stands. Trouble is told, once, and the race goes on.
-    pub(super) async fn save(&mut self, session: &Session) {
-        if self.file.events.is_empty() {
-            return;
-        }
-        let began = now();
-        match self.write(session).await {
+    /// Keeps the race as it stands after so many epochs, with its checkpoint unless it is over: one that is over is not gone on with. Making
+    /// that began at `began`. Trouble is told, once, and the race goes on.
+    pub(super) async fn save(&mut self, epochs: u32, began: f64, checkpoint: Result<Option<Vec<u8>>>) {
+        let written = match checkpoint {
+            Ok(checkpoint) => self.write(checkpoint).await,
+            Err(error) => Err(error.to_string()),
+        };
+        match written {
             Ok(()) => {
-                self.epochs = session.epochs_done();
+                self.epochs = epochs;
                 self.told = None;
                 post(&Message::Kept { run: self.run.clone() });
             }
@@ -111,10 +120,8 @@ impl Keeper {
         self.not_before = now() + PART * (now() - began);
     }
 
-    async fn write(&mut self, session: &Session) -> Result<(), String> {
+    async fn write(&mut self, checkpoint: Option<Vec<u8>>) -> std::result::Result<(), String> {
         self.file.date = String::from(js_sys::Date::new_0().to_iso_string());
-        // A race that is over is not gone on with: its checkpoint goes.
-        let checkpoint = if session.finished() { None } else { Some(session.checkpoint("").await.map_err(|e| e.to_string())?) };
         let kept = RunFile { events: thin(self.file.events.clone()), ..self.file.clone() };
         let text = kept.to_json().map_err(|e| e.to_string())?;
         let store = Store::open().await;
@@ -147,7 +154,7 @@ struct Rest {
 }
 
 /// The newest state of a run that can be read, and why newer ones cannot.
-async fn at_rest(run: &str) -> Result<Rest, String> {
+async fn at_rest(run: &str) -> std::result::Result<Rest, String> {
     let store = Store::open().await;
     let shelf = kept::shelves(&store.names().await).into_iter().find(|s| s.run == run);
     let shelf = shelf.ok_or("it is no longer in this browser")?;
@@ -179,7 +186,7 @@ async fn at_rest(run: &str) -> Result<Rest, String> {
 
 impl Trainer {
     /// Goes on with a kept run.
-    pub(super) async fn go_on(&mut self, run: String) -> Result<(), Halt> {
+    pub(super) async fn go_on(&mut self, run: String) -> std::result::Result<(), Halt> {
         self.drop_session();
         self.out.loading("Reading the kept run", None).await;
         let rest = at_rest(&run).await;
@@ -195,30 +202,40 @@ impl Trainer {
         self.out.loading(super::planning(&config), None).await;
         let device = self.take_device(config.device).await?;
         let info = device.info();
-        let session = Session::resume(config, data, scores, device, &checkpoint).await?;
         let mut events = file.events.clone();
         if checkpoint.record.device != info {
             let message =
                 format!("the run began on {}: on another device numbers repeat within rounding only", checkpoint.record.device.name);
             events.push(Event::Warning { message });
         }
-        let epochs = session.epochs_done();
         let own = kept::id(now(), &file.config_hash);
         let file = RunFile { events: events.clone(), ..file };
+        let needs =
+            Needs { data: &data, scores: scores.as_deref(), parents: &Parents::new(), rest: Some((&checkpoint, events.as_slice())) };
+        let shared = self.share(&config, &needs, false)?;
+        if !shared {
+            self.session = Some(Session::resume(config, data, scores, device, &checkpoint).await?);
+            self.running = true;
+        }
+        let epochs = checkpoint.record.epochs_done();
         self.keeper = Some(Keeper { run: own, replaces: Some(run), file, number: 1, epochs, not_before: 0.0, told: None });
-        self.session = Some(session);
-        self.running = true;
         post(&Message::Events(events));
-        post(&Message::Resumed);
+        if !shared {
+            post(&Message::Resumed);
+        }
         Ok(())
     }
 
     /// Keeps the race as it stands, where there is one that should be.
     pub(super) async fn keep_race(&mut self, only_if_due: bool) {
+        self.keep_members(only_if_due).await;
         if let (Some(session), Some(keeper)) = (&self.session, &mut self.keeper)
-            && (!only_if_due || keeper.due(session))
+            && !keeper.is_empty()
+            && (!only_if_due || keeper.due(session.epochs_done(), session.finished()))
         {
-            keeper.save(session).await;
+            let began = now();
+            let checkpoint = if session.finished() { Ok(None) } else { session.checkpoint("").await.map(Some) };
+            keeper.save(session.epochs_done(), began, checkpoint).await;
             if session.finished() {
                 self.keeper = None;
             }
@@ -226,7 +243,7 @@ impl Trainer {
     }
 
     /// Keeps a run file that the page brings: a new run, or a kept one under another name.
-    pub(super) async fn keep_file(&mut self, run: String, attachment: &JsValue) -> Result<(), Halt> {
+    pub(super) async fn keep_file(&mut self, run: String, attachment: &JsValue) -> std::result::Result<(), Halt> {
         let text = attachment.as_string().unwrap_or_default();
         let kept = async {
             let file = RunFile::read(text.as_bytes()).map_err(|e| e.to_string())?;

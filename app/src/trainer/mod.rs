@@ -6,6 +6,7 @@ pub(crate) mod fetch;
 mod inspect;
 mod keep;
 mod library;
+mod members;
 pub(crate) mod store;
 pub(crate) mod stream;
 
@@ -13,7 +14,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use futures_channel::mpsc::{UnboundedReceiver, unbounded};
+use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use gloo_timers::future::TimeoutFuture;
 use sparring_core::config::ExperimentConfig;
 use sparring_core::corrupt::CorruptionSet;
@@ -33,10 +34,16 @@ use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 use self::inspect::Inspections;
 use self::keep::Keeper;
 use self::library::Library;
+use self::members::{Needs, Shared};
 use crate::protocol::{Amount, Command, Failure, Loading, Message, Stride, WayOn};
 
-/// A command and what came with it.
-type Letter = (Command, JsValue);
+/// What comes in, with what is attached to it.
+pub(crate) enum Letter {
+    /// From the page, or from the trainer whose race this one shares.
+    Command(Command, JsValue),
+    /// From a worker that has a part of this trainer's race.
+    Member { number: u32, member: usize, message: Message, attachment: JsValue },
+}
 
 /// Why preparation ended without a race.
 pub(crate) enum Halt {
@@ -94,6 +101,10 @@ impl Outbox {
     pub(crate) fn cancelled(&self) -> bool {
         self.stops.get() > 0
     }
+    /// A stop has been taken out of the inbox.
+    fn stop_heard(&self) {
+        self.stops.set(self.stops.get().saturating_sub(1));
+    }
     /// Says what is being prepared, and lets it be seen.
     pub(crate) async fn loading(&self, what: &str, amount: Option<Amount>) {
         post(&Message::Loading(Loading { what: what.to_owned(), amount }));
@@ -127,6 +138,7 @@ pub fn start() {
     let (sender, inbox) = unbounded::<Letter>();
     let out = Outbox { stops: Rc::default(), last_loading: Rc::default() };
     let stops = out.stops.clone();
+    let letters = sender.clone();
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         let parts = js_sys::Array::from(&event.data());
         match serde_json::from_str::<Command>(&parts.get(0).as_string().unwrap_or_default()) {
@@ -135,7 +147,7 @@ pub fn start() {
                     stops.set(stops.get() + 1);
                 }
                 // The receiver lives as long as the worker.
-                let _ = sender.unbounded_send((command, parts.get(1)));
+                let _ = sender.unbounded_send(Letter::Command(command, parts.get(1)));
             }
             Err(error) => post(&Message::Failed(Failure::new(
                 "The page and its trainer do not fit together",
@@ -149,9 +161,15 @@ pub fn start() {
     post(&Message::Booted);
     let trainer = Trainer {
         out,
+        letters,
         library: Library::default(),
+        workers: 1,
         device: None,
+        on_cpu: false,
         session: None,
+        race: None,
+        shared: None,
+        shares: 0,
         told: None,
         running: false,
         load: 100,
@@ -165,10 +183,22 @@ pub fn start() {
 
 struct Trainer {
     out: Outbox,
+    /// Where letters to this trainer are put.
+    letters: UnboundedSender<Letter>,
     library: Library,
+    /// Workers that may share a race, at most.
+    workers: usize,
     /// Open and idle, with the choice that led to it.
     device: Option<(DeviceChoice, Device)>,
+    /// Whether the device that was opened last is the CPU.
+    on_cpu: bool,
     session: Option<Session>,
+    /// The whole race of which the session is a part, where it is one.
+    race: Option<ExperimentConfig>,
+    /// The race where it is in other workers' hands.
+    shared: Option<Shared>,
+    /// Races that have been shared.
+    shares: u32,
     /// The choice that the page was last told about.
     told: Option<DeviceChoice>,
     running: bool,
@@ -195,7 +225,8 @@ impl Trainer {
                 }
             };
             let done = match letter {
-                Some((command, attachment)) => self.obey(command, attachment).await,
+                Some(Letter::Command(command, attachment)) => self.obey(command, attachment).await,
+                Some(Letter::Member { number, member, message, attachment }) => self.hear(number, member, message, &attachment).await,
                 None if self.inspections.waiting() => self.inspect().await,
                 None if js_sys::Date::now() < self.rest_until => {
                     self.rest().await;
@@ -217,7 +248,26 @@ impl Trainer {
     async fn obey(&mut self, command: Command, attachment: JsValue) -> Result<(), Halt> {
         match command {
             Command::Open { device } => self.open(device).await,
+            Command::Workers { most } => {
+                self.workers = most;
+                Ok(())
+            }
             Command::Start { config, paused } => self.begin(*config, paused).await,
+            Command::Join { race, learners, paused } => self.join(*race, &learners, paused, attachment).await,
+            Command::GoOn { run } => self.go_on(run).await,
+            Command::Keep { run } => self.keep_file(run, &attachment).await,
+            Command::DropArchive => self.keep(attachment.dyn_into().ok()).await,
+            Command::Forget => {
+                self.forget();
+                Ok(())
+            }
+            command if self.shared.is_some() => {
+                if command == Command::Stop {
+                    self.out.stop_heard();
+                }
+                self.pass_on(command, &attachment).await;
+                Ok(())
+            }
             Command::Pause => {
                 if std::mem::take(&mut self.running) {
                     post(&Message::Paused);
@@ -234,19 +284,25 @@ impl Trainer {
                 Ok(())
             }
             Command::Step { stride } => self.step(stride).await,
+            Command::Until { epochs } => {
+                self.until(epochs);
+                Ok(())
+            }
+            Command::Checkpoint => {
+                if let Some(session) = &self.session {
+                    post_with(&Message::Checkpoint, &session.checkpoint("").await?);
+                }
+                Ok(())
+            }
             Command::Load { percent } => {
                 self.load = percent.clamp(1, 100);
                 Ok(())
             }
             Command::Stop => {
-                self.out.stops.set(self.out.stops.get().saturating_sub(1));
+                self.out.stop_heard();
                 self.running = false;
                 post(&Message::Stopped);
                 self.keep_race(false).await;
-                Ok(())
-            }
-            Command::Forget => {
-                self.drop_session();
                 Ok(())
             }
             Command::SetLr { lr } => {
@@ -260,9 +316,6 @@ impl Trainer {
                 let _ = self.session.as_mut().map(|session| session.set_density(learner, density));
                 Ok(())
             }
-            Command::GoOn { run } => self.go_on(run).await,
-            Command::Keep { run } => self.keep_file(run, &attachment).await,
-            Command::DropArchive => self.keep(attachment.dyn_into().ok()).await,
             question => self.answer(question, attachment).await,
         }
     }
@@ -276,6 +329,7 @@ impl Trainer {
                 fetch::shaders().await?;
             }
             post(&Message::Ready { device: device.info(), note });
+            self.on_cpu = matches!(device, Device::Cpu(_));
             self.device = Some((choice, device));
             self.told = Some(choice);
         }
@@ -291,8 +345,13 @@ impl Trainer {
         if self.out.cancelled() {
             return Err(Halt::Cancelled);
         }
-        self.ranking = scores.as_ref().and_then(|s| s.ranking(config.subset).ok()).cloned();
+        self.rank(config, scores.as_deref());
         Ok((data, scores))
+    }
+
+    /// Remembers which score ranks the test images.
+    fn rank(&mut self, config: &ExperimentConfig, scores: Option<&Scores>) {
+        self.ranking = scores.and_then(|s| s.ranking(config.subset).ok()).cloned();
     }
 
     async fn begin(&mut self, config: ExperimentConfig, paused: bool) -> Result<(), Halt> {
@@ -302,6 +361,10 @@ impl Trainer {
         self.out.loading(planning(&config), None).await;
         let device = self.take_device(config.device).await?;
         self.keeper = Some(Keeper::new(&config, device.info()));
+        let needs = Needs { data: &data, scores: scores.as_deref(), parents: &parents, rest: None };
+        if self.share(&config, &needs, paused)? {
+            return Ok(());
+        }
         self.session = Some(Session::with_parents(config, data, scores, &parents, device).await?);
         self.running = !paused;
         post(if paused { &Message::Paused } else { &Message::Resumed });
@@ -414,20 +477,25 @@ impl Trainer {
         Ok(())
     }
 
+    /// Trains until so many epochs are done, or says nothing where they are.
+    fn until(&mut self, epochs: u32) {
+        if let Some(session) = &mut self.session {
+            session.hold_at(Some(epochs));
+            self.running = !session.finished() && !session.holds();
+            if self.running {
+                post(&Message::Resumed);
+            }
+        }
+    }
+
     async fn step(&mut self, stride: Stride) -> Result<(), Halt> {
         let Some(session) = &mut self.session else { return Ok(()) };
-        let frequency = session.config().update_frequency;
-        let done = session.epochs_done();
-        session.hold_at(match stride {
-            Stride::Batch => None,
-            Stride::Epoch => Some(done + 1),
-            Stride::Update => Some((done / frequency + 1) * frequency),
-        });
-        self.running = stride != Stride::Batch && !session.finished();
-        if self.running {
-            post(&Message::Resumed);
+        if let Some(epochs) = stride.until(session.epochs_done(), session.config()) {
+            self.until(epochs);
             return Ok(());
         }
+        session.hold_at(None);
+        self.running = false;
         let began = js_sys::Date::now();
         let events = session.step_once().await?;
         post(&Message::Paused);
@@ -436,14 +504,8 @@ impl Trainer {
         Ok(())
     }
 
-    fn report(&mut self, mut events: Vec<Event>, milliseconds: f64) {
-        if let Some(keeper) = &mut self.keeper {
-            keeper.hear(&events, milliseconds);
-        }
-        if !events.is_empty() {
-            events.extend(self.library.refused().map(|message| Event::Warning { message }));
-            post(&Message::Events(events));
-        }
+    fn report(&mut self, events: Vec<Event>, milliseconds: f64) {
+        self.tell(events, milliseconds);
         if let Some(session) = &self.session {
             self.inspections.epochs(session.epochs_done());
             // A race that ended stays, to be looked at, until the next begins.
@@ -451,11 +513,27 @@ impl Trainer {
         }
     }
 
+    /// Says what happened, and how long it took, to the page and to what is kept.
+    fn tell(&mut self, mut events: Vec<Event>, milliseconds: f64) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.hear(&events, milliseconds);
+        }
+        if !events.is_empty() {
+            events.extend(self.library.refused().map(|message| Event::Warning { message }));
+            post(&Message::Events(events));
+        }
+    }
+
     /// Ends the session. Its device goes with it: a new one is open in a moment, and nothing of the old race stays allocated.
     fn drop_session(&mut self) {
         self.running = false;
         self.session = None;
+        self.race = None;
         self.keeper = None;
+        // Its end was promised.
+        if self.shared.take().is_some_and(|shared| shared.stopping) {
+            post(&Message::Stopped);
+        }
         self.inspections = Inspections::default();
     }
 

@@ -118,6 +118,10 @@ pub fn controls_line(results: &str) -> String {
 pub fn copied(what: &str) -> String {
     format!("{what} copied.")
 }
+/// How many workers a race is shared among without a GPU.
+pub fn workers(most: usize) -> String {
+    format!("one a learner, {most} at most")
+}
 /// The hash of the shown race.
 pub fn hash(hash: &str) -> String {
     format!("This race: configuration {hash}")

@@ -4,7 +4,6 @@
 //! run, a kept one and a dropped file would each be believed by rules of their own.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::history::History;
 use crate::config::ExperimentConfig;
@@ -82,6 +81,16 @@ struct Stamp {
     sparring_run: Option<u32>,
 }
 
+impl Stamp {
+    fn check(&self) -> Result<(), Unreadable> {
+        match self.sparring_run {
+            None => Err(another_kind()),
+            Some(RUN_FILE_VERSION) => Ok(()),
+            Some(found) => Err(Unreadable::Version { found }),
+        }
+    }
+}
+
 fn damaged(what: impl std::fmt::Display) -> Unreadable {
     Unreadable::Damaged(what.to_string())
 }
@@ -94,13 +103,19 @@ fn text(bytes: &[u8]) -> Result<&str, Unreadable> {
     std::str::from_utf8(bytes).map_err(|_| Unreadable::NotARun("bytes that are no text".into()))
 }
 
-/// The tree of a file that is JSON.
-fn tree(bytes: &[u8]) -> Result<Value, Unreadable> {
-    let text = text(bytes)?;
-    if !text.trim_start().starts_with(['{', '[']) {
-        return Err(Unreadable::NotARun("text in another form".into()));
-    }
-    serde_json::from_str(text).map_err(damaged)
+/// The text of a file that is JSON.
+fn json(bytes: &[u8]) -> Result<&str, Unreadable> {
+    let text = text(bytes)?.trim_start();
+    if text.starts_with(['{', '[']) { Ok(text) } else { Err(Unreadable::NotARun("text in another form".into())) }
+}
+
+/// What the stamps of all runs in the file are read as.
+fn stamps<T: for<'a> Deserialize<'a>>(text: &str) -> Result<T, Unreadable> {
+    serde_json::from_str(text).map_err(|e| if e.is_data() { another_kind() } else { damaged(e) })
+}
+
+fn another_kind() -> Unreadable {
+    Unreadable::NotARun("JSON of another kind".into())
 }
 
 /// Several runs as one file's text.
@@ -117,7 +132,14 @@ impl RunFile {
     /// # Errors
     /// Where it is something else, too large, of another version or damaged.
     pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
-        Self::of_tree(tree(bytes)?)
+        let text = json(bytes)?;
+        if text.starts_with('[') {
+            return Err(another_kind());
+        }
+        stamps::<Stamp>(text)?.check()?;
+        let run: Self = serde_json::from_str(text).map_err(damaged)?;
+        run.check()?;
+        Ok(run)
     }
 
     /// Reads a file of one run or of a list of them, as [`all_to_json`] writes it.
@@ -125,24 +147,18 @@ impl RunFile {
     /// # Errors
     /// As [`Self::read`], for the first that cannot be read.
     pub fn read_all(bytes: &[u8]) -> Result<Vec<Self>, Unreadable> {
-        match tree(bytes)? {
-            Value::Array(list) if !list.is_empty() => list.into_iter().map(Self::of_tree).collect(),
-            one => Ok(vec![Self::of_tree(one)?]),
+        let text = json(bytes)?;
+        if !text.starts_with('[') {
+            return Ok(vec![Self::read(bytes)?]);
         }
-    }
-
-    fn of_tree(tree: Value) -> Result<Self, Unreadable> {
-        if !tree.is_object() {
-            return Err(Unreadable::NotARun("JSON of another kind".into()));
+        let stamps = stamps::<Vec<Stamp>>(text)?;
+        if stamps.is_empty() {
+            return Err(another_kind());
         }
-        match Stamp::deserialize(&tree).map_err(damaged)?.sparring_run {
-            None => return Err(Unreadable::NotARun("JSON of another kind".into())),
-            Some(RUN_FILE_VERSION) => {}
-            Some(found) => return Err(Unreadable::Version { found }),
-        }
-        let run: Self = serde_json::from_value(tree).map_err(damaged)?;
-        run.check()?;
-        Ok(run)
+        stamps.iter().try_for_each(Stamp::check)?;
+        let runs: Vec<Self> = serde_json::from_str(text).map_err(damaged)?;
+        runs.iter().try_for_each(Self::check)?;
+        Ok(runs)
     }
 
     /// Reads a run's folder: its `summary.json` and its `metrics.jsonl`. A last line that was cut off is left out.

@@ -3,6 +3,8 @@
 //! Random streams are named by where a run stands, so positions suffice for them; everything else is arrays and one record in
 //! JSON. The last 32 bytes are the SHA-256 of all before them: a damaged file is noticed before anything of it is believed.
 
+pub mod parts;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -283,6 +285,13 @@ pub struct Record {
     pub learners: Vec<SavedLearner>,
     /// The caller's own.
     pub note: String,
+}
+
+impl Record {
+    /// Epochs done by the learner that is behind; learners that failed do not count.
+    pub fn epochs_done(&self) -> u32 {
+        self.learners.iter().filter(|l| l.failed.is_none()).map(|l| l.epoch).min().unwrap_or_default()
+    }
 }
 
 #[derive(Deserialize)]

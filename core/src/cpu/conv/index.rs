@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cpu::lent::IndexBuffer;
-use crate::cpu::made::{Kept, Key, Made, Written};
+use crate::cpu::made::{Checked, Kept, Key, Made, Purpose, Written};
 use crate::error::{Error, Result};
 use crate::ops::ConvShape;
 
@@ -24,45 +24,54 @@ fn broken(what: &str) -> Error {
 }
 
 impl<'a> Csr<'a> {
-    fn checked(shape: &ConvShape, rows: usize, channels: usize, starts: IndexBuffer<'a>, entries: IndexBuffer<'a>) -> Result<Self> {
-        let (row_ptr, index) = (starts.words, entries.words);
+    /// The index, checked once: it passes again until it is written again.
+    fn checked(
+        shape: &ConvShape,
+        rows: usize,
+        channels: usize,
+        [starts, entries]: [IndexBuffer<'a>; 2],
+        position: Option<IndexBuffer<'a>>,
+    ) -> Result<Self> {
+        let (row_ptr, index, made) = (starts.words, entries.words, entries.made);
         let row_ptr = row_ptr.get(..=rows).ok_or_else(|| broken("row_ptr"))?;
-        let ordered = row_ptr.windows(2).all(|pair| pair[0] <= pair[1]);
-        if row_ptr[0] != 0 || !ordered || row_ptr[rows] as usize != index.len() {
-            return Err(broken("row_ptr"));
-        }
-        let inside = |&packed: &u32| {
-            let (channel, ky, kx) = unpack(packed);
-            channel < channels && ky < shape.kh && kx < shape.kw
-        };
-        if !index.iter().all(inside) {
-            return Err(broken("an entry"));
-        }
-        Ok(Self { row_ptr, index, position: None, written: [Some(starts.written), Some(entries.written), None], made: entries.made })
+        let written = [Some(starts.written), Some(entries.written), position.map(|p| p.written)];
+        let position = position.map(|p| p.words);
+        made.get_or_try(Key { shape: *shape, purpose: Purpose::Check, written }, || {
+            let ordered = row_ptr.windows(2).all(|pair| pair[0] <= pair[1]);
+            if row_ptr[0] != 0 || !ordered || row_ptr[rows] as usize != index.len() {
+                return Err(broken("row_ptr"));
+            }
+            let inside = |&packed: &u32| {
+                let (channel, ky, kx) = unpack(packed);
+                channel < channels && ky < shape.kh && kx < shape.kw
+            };
+            if !index.iter().all(inside) {
+                return Err(broken("an entry"));
+            }
+            if position.is_some_and(|p| p.len() != index.len() || p.iter().any(|&p| p as usize >= index.len())) {
+                return Err(broken("a position"));
+            }
+            Ok(Checked)
+        })?;
+        Ok(Self { row_ptr, index, position, written, made })
     }
     /// Rows are output channels, entries name input channels.
     ///
     /// # Errors
     /// `Validation` where an entry or a row start lies outside the shape.
     pub fn forward(shape: &ConvShape, row_ptr: IndexBuffer<'a>, index: IndexBuffer<'a>) -> Result<Self> {
-        Self::checked(shape, shape.c_out, shape.c_in, row_ptr, index)
+        Self::checked(shape, shape.c_out, shape.c_in, [row_ptr, index], None)
     }
     /// Rows are input channels, entries name output channels and their position in the values.
     ///
     /// # Errors
     /// As [`Csr::forward`].
     pub fn transposed(shape: &ConvShape, row_ptr: IndexBuffer<'a>, index: IndexBuffer<'a>, position: IndexBuffer<'a>) -> Result<Self> {
-        let csr = Self::checked(shape, shape.c_in, shape.c_out, row_ptr, index)?;
-        let [starts, entries, _] = csr.written;
-        let (written, position) = ([starts, entries, Some(position.written)], position.words);
-        if position.len() != csr.index.len() || position.iter().any(|&p| p as usize >= csr.index.len()) {
-            return Err(broken("a position"));
-        }
-        Ok(Self { position: Some(position), written, ..csr })
+        Self::checked(shape, shape.c_in, shape.c_out, [row_ptr, index], Some(position))
     }
-    /// What is kept with the index for a product of this geometry and number ([`Key::product`]), made where nothing is.
-    pub fn kept<K: Kept>(&self, shape: ConvShape, product: usize, make: impl FnOnce() -> K) -> Arc<K> {
-        self.made.get(Key { shape, product, written: self.written }, make)
+    /// What is kept with the index for a product of this geometry, made where nothing is.
+    pub fn kept<K: Kept>(&self, shape: ConvShape, purpose: Purpose, make: impl FnOnce() -> K) -> Arc<K> {
+        self.made.get(Key { shape, purpose, written: self.written }, make)
     }
     /// Entries of a row.
     pub fn row(&self, row: usize) -> impl Iterator<Item = Entry> + 'a {

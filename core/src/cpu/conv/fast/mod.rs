@@ -10,19 +10,18 @@ mod sampled;
 mod scratch;
 mod structure;
 
+use std::sync::Arc;
+
 use super::index::{Csr, Entry, Index};
 use super::plain::add_bias;
 use super::{Forward, InputGrad, Source, WeightGrad};
+use crate::cpu::made::{Kept, Purpose};
 use crate::ops::ConvShape;
 use crate::platform::parallel::{Shared, chunks_mut};
 use lattice::{Lattice, Tiling};
 use product::{Product, Strides};
 use scratch::with_whole;
 use structure::Structure;
-
-/// Numbers of products among the structures of an index: the gradient of the weights walks the same one as the forward product.
-const FORWARD: usize = 0;
-const INPUT_GRAD: usize = 1;
 
 /// Share of the weights from which all of them are faster than those that exist: a dense product loads an input once for eight output
 /// channels, a sparse one for one. Between densities of 0.5 and 0.2, at which `sparring bench` has timed 15 layers, where the sparse product
@@ -36,29 +35,40 @@ fn is_dense_enough(shape: &ConvShape, csr: Csr<'_>) -> bool {
     csr.len() as f64 > from * shape.weights() as f64
 }
 
-/// Where a weight of row `row` stands in the dense tensor `[c_out][c_in][kh][kw]`; rows are input channels where `transposed`.
-fn place(shape: &ConvShape, transposed: bool, row: usize, entry: Entry) -> usize {
-    let (co, ci) = if transposed { (entry.channel, row) } else { (row, entry.channel) };
-    ((co * shape.c_in + ci) * shape.kh + entry.ky) * shape.kw + entry.kx
+/// Where the values of an index stand in the dense tensor `[c_out][c_in][kh][kw]`, in their own order.
+struct Whole(Vec<u32>);
+
+impl Kept for Whole {
+    fn bytes(&self) -> usize {
+        4 * self.0.len()
+    }
+}
+
+impl Whole {
+    /// Rows are input channels where `transposed`.
+    fn of(shape: &ConvShape, csr: Csr<'_>, transposed: bool) -> Arc<Self> {
+        csr.kept(*shape, Purpose::Whole, || {
+            let mut places = vec![0; csr.len()];
+            for row in 0..if transposed { shape.c_in } else { shape.c_out } {
+                for Entry { channel, ky, kx, position } in csr.row(row) {
+                    let (co, ci) = if transposed { (channel, row) } else { (row, channel) };
+                    places[position] = (((co * shape.c_in + ci) * shape.kh + ky) * shape.kw + kx) as u32;
+                }
+            }
+            Self(places)
+        })
+    }
 }
 
 /// Hands `work` the dense tensor: `weight` itself, or the values of an index with zeros between where that is faster; and the index where
 /// it is to be walked.
-fn as_is_faster<'a>(
-    shape: &ConvShape,
-    index: Index<'a>,
-    weight: &[f32],
-    (rows, transposed): (usize, bool),
-    work: impl FnOnce(Option<Csr<'a>>, &[f32]),
-) {
+fn as_is_faster<'a>(shape: &ConvShape, index: Index<'a>, weight: &[f32], transposed: bool, work: impl FnOnce(Option<Csr<'a>>, &[f32])) {
     match index {
         Index::Dense => work(None, weight),
         Index::Sparse(csr) if !is_dense_enough(shape, csr) => work(Some(csr), weight),
         Index::Sparse(csr) => with_whole(shape.weights(), |whole| {
             whole.fill(0.0);
-            for row in 0..rows {
-                csr.row(row).for_each(|entry| whole[place(shape, transposed, row, entry)] = weight[entry.position]);
-            }
+            Whole::of(shape, csr, transposed).0.iter().zip(weight).for_each(|(&place, &value)| whole[place as usize] = value);
             work(None, whole);
         }),
     }
@@ -71,10 +81,10 @@ pub fn forward(index: Index<'_>, args: Forward<'_, f32>) {
     let taps = shape.kh * shape.kw;
     let strides = Strides { row: shape.c_in * taps, channel: taps };
     let product = Product { lattice: &lattice, rows: shape.c_out, source: x, accumulate: false };
-    as_is_faster(&shape, index, weight, (shape.c_out, false), |walked, weight| match walked {
+    as_is_faster(&shape, index, weight, false, |walked, weight| match walked {
         None => product::dense(&product, weight, strides, &Shared::new(y)),
         Some(csr) => {
-            let structure = csr.kept(shape, FORWARD, || Structure::new(&lattice, csr, shape.c_out));
+            let structure = csr.kept(shape, Purpose::Forward, || Structure::new(&lattice, csr, shape.c_out));
             product::sparse(&product, weight, &structure, &Shared::new(y));
         }
     });
@@ -90,13 +100,13 @@ pub fn input_grad(index: Index<'_>, args: InputGrad<'_, f32>) {
     let taps = shape.kh * shape.kw;
     let strides = Strides { row: taps, channel: shape.c_in * taps };
     let dx = Shared::new(dx);
-    as_is_faster(&shape, index, weight, (shape.c_in, true), |walked, weight| {
+    as_is_faster(&shape, index, weight, true, |walked, weight| {
         for (class, lattice) in Lattice::input_grad(&shape).iter().enumerate() {
             let product = Product { lattice, rows: shape.c_in, source: Source::plain(dy), accumulate };
             match walked {
                 None => product::dense(&product, weight, strides, &dx),
                 Some(csr) => {
-                    let structure = csr.kept(shape, INPUT_GRAD + class, || Structure::new(lattice, csr, shape.c_in));
+                    let structure = csr.kept(shape, Purpose::InputGrad(class), || Structure::new(lattice, csr, shape.c_in));
                     product::sparse(&product, weight, &structure, &dx);
                 }
             }
@@ -112,12 +122,10 @@ pub fn weight_grad(index: Index<'_>, args: WeightGrad<'_, f32>) {
         Index::Dense => sampled::dense(&lattice, x, dy, shape.c_out, dw),
         Index::Sparse(csr) if is_dense_enough(&shape, csr) => with_whole(shape.weights(), |whole| {
             sampled::dense(&lattice, x, dy, shape.c_out, whole);
-            for row in 0..shape.c_out {
-                csr.row(row).for_each(|entry| dw[entry.position] = whole[place(&shape, false, row, entry)]);
-            }
+            Whole::of(&shape, csr, false).0.iter().zip(dw).for_each(|(&place, dw)| *dw = whole[place as usize]);
         }),
         Index::Sparse(csr) => {
-            let structure = csr.kept(shape, FORWARD, || Structure::new(&lattice, csr, shape.c_out));
+            let structure = csr.kept(shape, Purpose::Forward, || Structure::new(&lattice, csr, shape.c_out));
             sampled::sparse(&lattice, x, dy, &structure, shape.c_out, dw);
         }
     }

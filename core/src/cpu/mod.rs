@@ -224,12 +224,14 @@ impl<T: Convolve> CpuDevice<T> {
     /// # Errors
     /// As [`CpuDevice::check`]; `Validation` where a sparse index names weights outside its convolution.
     pub fn run(&mut self, ops: &[Op], step: &StepParams) -> Result<()> {
-        for op in ops {
-            self.check_op(op)?;
-            op.check_step(step, |id| self.held(id))?;
-            self.lend(op, |lent| with_op!(op, op => op.run(lent, step)))?;
-        }
-        Ok(())
+        platform::on_threads(|| {
+            for op in ops {
+                self.check_op(op)?;
+                op.check_step(step, |id| self.held(id))?;
+                self.lend(op, |lent| with_op!(op, op => op.run(lent, step)))?;
+            }
+            Ok(())
+        })
     }
     fn real(&self, id: BufferId) -> Result<&[T]> {
         match self.slots.get(id.0 as usize) {

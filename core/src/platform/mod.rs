@@ -12,6 +12,6 @@ mod wasm;
 
 pub use gpu_wait::{gpu_callbacks, gpu_wait};
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::{advise_huge_pages, cpu_name, parallel_for, parse_f64, threads, with_threads};
+pub use native::{advise_huge_pages, cpu_name, on_threads, parallel_for, parse_f64, threads, with_threads};
 #[cfg(target_arch = "wasm32")]
-pub use wasm::{advise_huge_pages, cpu_name, parallel_for, parse_f64, threads, with_threads};
+pub use wasm::{advise_huge_pages, cpu_name, on_threads, parallel_for, parse_f64, threads, with_threads};

@@ -11,6 +11,12 @@ pub fn parallel_for(count: usize, task: impl Fn(usize) + Sync + Send) {
     }
 }
 
+/// Runs `work` on one of the threads that [`parallel_for`] uses. Called from another one it puts that to sleep and wakes up others, which takes
+/// as long as a small op; a program of many pays for it once.
+pub fn on_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
+}
+
 /// Number of threads that [`parallel_for`] uses here.
 pub fn threads() -> usize {
     rayon::current_num_threads()

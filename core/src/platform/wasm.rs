@@ -7,6 +7,11 @@ pub fn parallel_for(count: usize, task: impl Fn(usize) + Sync + Send) {
     (0..count).for_each(task);
 }
 
+/// Runs `work`; there is no other thread to run it on.
+pub fn on_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    work()
+}
+
 /// Always 1.
 pub fn threads() -> usize {
     1

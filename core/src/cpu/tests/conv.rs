@@ -259,6 +259,25 @@ fn nan_and_infinity_pass_through() {
     }
 }
 
+/// Devices share threads: one that waits in the middle of an op may take up another device's.
+#[test]
+fn devices_at_work_at_the_same_time_do_not_disturb_each_other() {
+    let layers = || {
+        let of = |density| layer([16, 24], [9, 10], 3, 1, 1, [64, 64]).sparse(density);
+        [layer([16, 24], [9, 10], 3, 1, 1, [64, 64]), of(0.2), of(0.7)]
+    };
+    let alone: Vec<_> = layers().iter().map(Layer::run::<f32>).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    assert!(layers().iter().map(Layer::run::<f32>).collect::<Vec<_>>() == alone);
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn a_broken_index_is_an_error() {
     let layer = layer([3, 5], [6, 7], 3, 1, 1, [4, 4]).sparse(0.5);

@@ -1,6 +1,7 @@
 //! What both kinds of product stand on: a thread's scratch, and a vector from anywhere.
 
 use std::cell::RefCell;
+use std::thread::LocalKey;
 
 use pulp::Simd;
 
@@ -13,37 +14,40 @@ thread_local! {
     static WHOLE: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
 }
 
-/// Lends the thread that deals out the work a buffer of `len` floats, contents arbitrary. It is kept from call to call: fresh memory
-/// costs a page fault every 4 KiB.
+/// Lends `len` floats of a thread's own buffer, contents arbitrary. It is kept from call to call: fresh memory costs a page fault every 4 KiB.
+/// A thread that waits for others may take up work of another device meanwhile, which gets memory of its own.
+fn lend<R>(of: &'static LocalKey<RefCell<Aligned<f32>>>, len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    of.with(|kept| match kept.try_borrow_mut() {
+        Ok(mut kept) => {
+            kept.grow(len);
+            work(&mut kept[..len])
+        }
+        Err(_) => {
+            let mut fresh = Aligned::empty();
+            fresh.grow(len);
+            work(&mut fresh[..len])
+        }
+    })
+}
+
+/// Lends the thread that deals out the work a buffer.
 pub fn with_staging<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    STAGING.with_borrow_mut(|staging| {
-        staging.grow(len);
-        work(&mut staging[..len])
-    })
+    lend(&STAGING, len, work)
 }
 
-/// Lends the same thread `len` floats for a whole weight tensor, contents arbitrary.
+/// Lends the same thread a buffer for a whole weight tensor.
 pub fn with_whole<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    WHOLE.with_borrow_mut(|whole| {
-        whole.grow(len);
-        work(&mut whole[..len])
-    })
+    lend(&WHOLE, len, work)
 }
 
-/// Lends this thread `len` floats for a line that is being packed, contents arbitrary.
+/// Lends this thread a buffer for a line that is being packed.
 pub fn with_line<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    LINE.with_borrow_mut(|line| {
-        line.grow(len);
-        work(&mut line[..len])
-    })
+    lend(&LINE, len, work)
 }
 
-/// Lends this thread's scratch of at least `len` floats, aligned to cache lines, contents arbitrary.
+/// Lends this thread its scratch, aligned to cache lines.
 pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    SCRATCH.with_borrow_mut(|scratch| {
-        scratch.grow(len);
-        work(scratch)
-    })
+    lend(&SCRATCH, len, work)
 }
 
 /// One vector from anywhere.

@@ -54,7 +54,7 @@ impl Bridge {
                 match serde_json::from_str::<Message>(&text) {
                     Ok(Message::Booted) => line.hears(),
                     Ok(Message::Died(failure)) => {
-                        line.dead.set(true);
+                        line.end();
                         hear(Message::Died(failure), JsValue::UNDEFINED);
                     }
                     Ok(message) => hear(message, parts.get(1)),
@@ -72,7 +72,7 @@ impl Bridge {
         let on_error = {
             let line = line.clone();
             Closure::<dyn FnMut(Event)>::new(move |event: Event| {
-                line.dead.set(true);
+                line.end();
                 // Heard: else it would be the fault of whoever started the worker too.
                 event.prevent_default();
                 // A script that could not be fetched is a plain event, which has no words.
@@ -113,6 +113,13 @@ impl Bridge {
 }
 
 impl Line {
+    /// The worker is dead: so are those that it started.
+    fn end(&self) {
+        self.dead.set(true);
+        if let Some(worker) = &self.worker {
+            worker.terminate();
+        }
+    }
     fn hears(&self) {
         for (text, attachment) in self.waiting.borrow_mut().take().unwrap_or_default() {
             self.post(&text, &attachment);

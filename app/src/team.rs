@@ -50,15 +50,18 @@ struct Member {
     saved: Option<Checkpoint>,
     /// ... and what it has said since.
     since: Vec<Event>,
-    /// Its answers of each kind, until all have answered.
+    /// Its answers, until all have answered.
     answers: BTreeMap<Question, Said>,
+    /// What it last made of the watched picture.
+    watched: Option<Said>,
 }
 
 /// What all members answer together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Question {
     Samples,
-    Watched,
+    /// After so many epochs.
+    Watched(u32),
     /// By the examination's id.
     Examined(u32),
 }
@@ -75,6 +78,10 @@ pub struct Team {
     rates: usize,
     /// Whether the page was told that it trains, or that it holds.
     told: Option<bool>,
+    /// Whether the end was told.
+    ended: bool,
+    /// Whether all have said what they make of the picture that is watched now.
+    seen: bool,
     /// By learner of the race; `None` of those that failed.
     epochs: Vec<Option<u32>>,
 }
@@ -117,6 +124,7 @@ impl Team {
             saved: None,
             since: Vec::new(),
             answers: BTreeMap::new(),
+            watched: None,
         };
         let mut team = Self {
             race: race.clone(),
@@ -126,6 +134,8 @@ impl Team {
             warnings: BTreeSet::new(),
             rates: 0,
             told: None,
+            ended: false,
+            seen: false,
             epochs: vec![Some(0); race.corners().len() * race.learners.len()],
         };
         said.iter().for_each(|event| team.note(event));
@@ -180,12 +190,17 @@ impl Team {
     fn forget(&mut self, question: &Command) {
         let old = |asked: &Question| match question {
             Command::Samples => *asked == Question::Samples,
-            Command::Watch { .. } => *asked == Question::Watched,
+            Command::Watch { .. } => matches!(asked, Question::Watched(_)),
             Command::Examine(_) => matches!(asked, Question::Examined(_)),
             _ => false,
         };
+        let watch = matches!(question, Command::Watch { .. });
+        self.seen &= !watch;
         for member in &mut self.members {
             member.answers.retain(|asked, _| !old(asked));
+            if watch {
+                member.watched = None;
+            }
         }
     }
 
@@ -211,7 +226,9 @@ impl Team {
                 self.checkpoint()?
             }
             Message::Samples { .. } => self.answer(member, Question::Samples, (message, attachment)),
-            Message::Examined { id, .. } => self.answer(member, id.map_or(Question::Watched, Question::Examined), (message, attachment)),
+            Message::Examined { id, epoch, .. } => {
+                self.answer(member, id.map_or(Question::Watched(epoch), Question::Examined), (message, attachment))
+            }
             Message::Inside(mut inside) => {
                 inside.learner = speaker.part.places.get(inside.learner).copied().unwrap_or(usize::MAX);
                 said(Message::Inside(inside))
@@ -246,7 +263,7 @@ impl Team {
                 None => self.early = Some(early),
             }
         }
-        if self.finished() && out.iter().all(|event| !matches!(event, Event::Finished { .. })) {
+        if self.finished() && !std::mem::replace(&mut self.ended, true) {
             out.extend(self.last_words());
         }
         out.iter().for_each(|event| self.note(event));
@@ -348,23 +365,40 @@ impl Team {
         let mut out = vec![Heard::Checkpoint(Checkpoint::whole(&self.race, &parts)?)];
         for member in 0..self.members.len() {
             let since = std::mem::take(&mut self.members[member].since);
-            out.extend(self.events(member, since).map(|message| Heard::Said((message, Vec::new()))));
+            if !since.is_empty() {
+                out.extend(self.events(member, since).map(|message| Heard::Said((message, Vec::new()))));
+            }
         }
         Ok(out)
     }
 
-    /// Hears an answer; the last one makes it whole. A watched picture is seen again by one member at a time: the others' answers stay.
+    /// Hears an answer; the last one makes it whole. What is made of a watched picture after the same number of epochs belongs together.
     fn answer(&mut self, member: usize, question: Question, said: Said) -> Vec<Heard> {
-        self.members[member].answers.insert(question, said);
-        let Some(whole) = self.joined(question) else { return Vec::new() };
-        if question != Question::Watched {
-            self.members.iter_mut().for_each(|m| _ = m.answers.remove(&question));
+        let speaker = &mut self.members[member];
+        if let Question::Watched(_) = question {
+            speaker.watched = Some(said.clone());
         }
+        speaker.answers.insert(question, said);
+        let Some(whole) = self.joined(question) else { return Vec::new() };
+        self.seen |= matches!(question, Question::Watched(_));
+        self.members.iter_mut().for_each(|m| _ = m.answers.remove(&question));
         vec![Heard::Said(whole)]
     }
 
+    /// Whether all of a member's learners failed: it comes no further.
+    fn has_failed(&self, member: &Member) -> bool {
+        member.part.places.iter().all(|place| self.epochs.get(*place).is_some_and(Option::is_none))
+    }
+
+    /// A member's part of an answer. Of a watched picture its last words will do where it has failed, and at first: members may be at
+    /// different epochs.
+    fn part_of(&self, member: &Member, question: Question) -> Option<Said> {
+        let last = matches!(question, Question::Watched(_)) && (!self.seen || self.has_failed(member));
+        member.answers.get(&question).or(member.watched.as_ref().filter(|_| last)).cloned()
+    }
+
     fn joined(&self, question: Question) -> Option<Said> {
-        let answers: Vec<&Said> = self.members.iter().map(|m| m.answers.get(&question)).collect::<Option<_>>()?;
+        let answers: Vec<Said> = self.members.iter().map(|m| self.part_of(m, question)).collect::<Option<_>>()?;
         let (mut message, first) = answers.first().map(|(message, bytes)| (message.clone(), bytes))?;
         // All attachments begin with what is the same for every learner, then have a column for each.
         let (head, own): (usize, Vec<usize>) = match &message {
@@ -373,32 +407,32 @@ impl Team {
                 let size = extent.iter().product::<usize>();
                 // Nothing is attached where there is no such picture, nor for learners where it was not attacked.
                 let head = (2 * size).min(first.len());
-                let column = |(m, said): (&Member, &&Said)| (said.1.len() - head.min(said.1.len())) / m.part.places.len().max(1);
+                let column = |(m, said): (&Member, &Said)| (said.1.len() - head.min(said.1.len())) / m.part.places.len().max(1);
                 (head, self.members.iter().zip(&answers).map(column).collect())
             }
             _ => return None,
         };
         let mut columns = BTreeMap::new();
         let mut likely = BTreeMap::new();
-        let mut behind = u32::MAX;
+        // Learners that failed do not count.
+        let mut behind = None::<u32>;
         for ((member, (message, bytes)), width) in self.members.iter().zip(&answers).zip(own) {
             let columns_of = bytes.get(head..)?.chunks_exact(width.max(1));
             columns.extend(member.part.places.iter().copied().zip(columns_of));
-            if let Message::Examined { probabilities, epoch, .. } = message {
+            if let Message::Examined { probabilities, .. } = message {
                 likely.extend(member.part.places.iter().copied().zip(probabilities.iter().cloned()));
-                behind = behind.min(*epoch);
             }
-            if let Message::Samples { epoch, .. } = message {
-                behind = behind.min(*epoch);
+            if let Message::Examined { epoch, .. } | Message::Samples { epoch, .. } = message
+                && !self.has_failed(member)
+            {
+                behind = Some(behind.map_or(*epoch, |behind| behind.min(*epoch)));
             }
         }
-        match &mut message {
-            Message::Samples { epoch, .. } => *epoch = behind,
-            Message::Examined { epoch, probabilities, .. } => {
-                *epoch = behind;
-                *probabilities = likely.into_values().collect();
-            }
-            _ => {}
+        if let Message::Examined { probabilities, .. } = &mut message {
+            *probabilities = likely.into_values().collect();
+        }
+        if let Message::Examined { epoch, .. } | Message::Samples { epoch, .. } = &mut message {
+            *epoch = behind.unwrap_or(*epoch);
         }
         let mut bytes = first.get(..head)?.to_vec();
         columns.into_values().for_each(|column| bytes.extend_from_slice(column));

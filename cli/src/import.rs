@@ -64,6 +64,9 @@ pub struct ImportArgs {
     json: bool,
 }
 
+/// What a checkpoint of this program says of itself that its weights do not, and that stays true of them in another file.
+const IDENTITY: [&str; 7] = ["learner", "subset", "dataset", "epochs", "config", "config_hash", formats::TRAINING_FLOPS];
+
 impl ImportArgs {
     /// What its input is normalised by, where that is said.
     fn given(&self) -> Result<Option<Normalization>> {
@@ -146,7 +149,9 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     if !unread.is_empty() {
         notes.push(format!("left out: {}", listed(unread.keys().map(String::as_str))));
     }
-    state.metadata.clear();
+    // Of a checkpoint of this program: who it is stays known, so that a sparse learner is never taken for a dense parent.
+    let is_own = metadata.get(formats::FORMAT).is_some_and(|format| format == formats::CHECKPOINT_FORMAT);
+    state.metadata = metadata.into_iter().filter(|(key, _)| is_own && IDENTITY.contains(&key.as_str())).collect();
     let own = [
         (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
         (formats::NORMALIZATION, normalization.to_string()),

@@ -116,7 +116,11 @@ fn what_is_asked_wrongly_is_told_from_what_is_damaged() {
     let tiny = "--dataset builtin --model tiny --device cpu --epochs 1 --limit-train 48 --limit-test 40";
     fs::create_dir(folder.file("folder.csv")).unwrap();
     let weights = "sparse/set@0.3.best.safetensors";
+    done(&folder.command(&format!("import {weights} --model tiny --out imported.safetensors")).output().unwrap());
+    let child = format!("train {tiny} --subset all --method lth --density 0.3 --out x");
     for (arguments, words) in [
+        (format!("{child} --parent {weights}"), "trained as set@0.3"),
+        (format!("{child} --parent imported.safetensors"), "trained as set@0.3"),
         (format!("race {tiny} --subset all --p-data 1e-9 --out x"), "p_data"),
         ("race --model lenet-5 --dataset builtin --subset all --device cpu --out x".into(), "lenet-5 takes 28x28"),
         ("race --model lenet-5 --dataset builtin --device cpu --out x".into(), "lenet-5 takes 28x28"),

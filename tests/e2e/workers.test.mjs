@@ -85,6 +85,29 @@ test('a shared race is stepped, held, changed, ended and begun again', async () 
   });
 });
 
+test('whoever changes his mind is understood: stop behind go on, step behind go on, and train right after a reset', async () => {
+  await withLab({ webgpu: 'absent', config: { ...CPU, learners: 'dense,static@0.05+uniform', epochs: '400' }, before: on(2) }, async (lab) => {
+    await lab.reach('ready');
+    await lab.train();
+    await lab.morePointsThan(3);
+    await lab.pause();
+    await lab.reach('paused');
+    // The sparse learner is ahead: the epoch that ends here is behind it.
+    await lab.stride.selectOption('epoch');
+    await lab.hurry('train', 'step');
+    await lab.reach('training');
+    await lab.reach('paused');
+    await lab.hurry('train', 'stop');
+    await lab.reach('stopped');
+    await lab.page.waitForTimeout(500);
+    assert.equal(await lab.phase(), 'stopped');
+    await lab.hurry('train', 'reset', 'train');
+    await lab.reach('training');
+    await lab.morePointsThan(0);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
 test('a worker that stops ends the race in plain words, and the race goes on where it was kept', async () => {
   await withLab({ config: { ...CPU, learners: 'dense,set@0.2', epochs: '400' }, before: on(2) }, async (lab) => {
     await lab.reach('ready');

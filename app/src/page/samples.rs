@@ -48,6 +48,10 @@ struct Browsing {
 
 impl Browsing {
     fn ask(self, wanted: Option<Stamp>) {
+        if wanted.is_none() {
+            // Of a race that is gone no answer comes.
+            self.flight.set_value(None);
+        }
         let busy = self.flight.with_value(Option::is_some);
         if wanted.is_some() && !busy && self.known.with_value(|k| *k != wanted) {
             self.flight.set_value(wanted);

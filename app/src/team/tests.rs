@@ -194,6 +194,48 @@ fn a_failed_learner_is_not_waited_for() {
 }
 
 #[test]
+fn who_failed_holds_nobody_up_who_watches() {
+    let race = ExperimentConfig { control: false, ..race(&["dense", "set@0.2"]) };
+    let mut team = Team::new(&race, &[vec![0], vec![1]], &[]);
+    team.early = None;
+    let seen = |epoch, probabilities: &[f32]| Message::Examined {
+        id: None,
+        epoch,
+        extent: [1, 1, 1],
+        probabilities: probabilities.iter().map(|p| vec![*p]).collect(),
+        label: None,
+        classes: vec![],
+        count: 1,
+    };
+    team.hear(0, seen(1, &[0.1]), vec![5, 5]).unwrap();
+    team.hear(1, seen(1, &[0.2]), vec![5, 5]).unwrap();
+    assert_eq!(team.hear(1, seen(2, &[0.3]), vec![5, 5]).unwrap(), []);
+    team.hear(0, Message::Events(vec![Event::LearnerFailed { learner: 0, reason: "diverged".into() }]), Vec::new()).unwrap();
+    // It says that it has done no epoch, and is not counted.
+    team.hear(0, seen(0, &[0.0]), vec![5, 5]).unwrap();
+    let whole = team.hear(1, seen(3, &[0.4]), vec![5, 5]).unwrap();
+    assert_eq!(whole, [Heard::Said((seen(3, &[0.0, 0.4]), vec![5, 5]))]);
+}
+
+#[test]
+fn the_end_is_told_once_also_where_a_checkpoint_was_on_its_way() {
+    let race = ExperimentConfig { control: false, ..race(&["dense", "set@0.2"]) };
+    let mut crew = Crew::new(&race, 2);
+    while crew.team.epochs_done() == 0 {
+        crew.advance(0);
+        crew.advance(1);
+    }
+    crew.save(0);
+    while !crew.sessions.iter().all(Session::finished) {
+        crew.advance(0);
+        crew.advance(1);
+    }
+    crew.save(1);
+    let ends = crew.said.iter().filter(|event| matches!(event, Event::Finished { .. })).count();
+    assert!(ends == 1 && crew.team.finished() && crew.checkpoints.len() == 1);
+}
+
+#[test]
 fn a_changed_learning_rate_is_said_once_however_far_members_are() {
     let race = race(&["dense", "set@0.2"]);
     let mut team = Team::new(&race, &shares(&race, 2), &[]);
@@ -256,13 +298,15 @@ fn answers_are_put_together_in_the_races_order() {
     let whole = team.hear(0, examined(Some(2), 1, &[0.1]), vec![5, 5, 6, 6, 71, 71]).unwrap();
     assert_eq!(whole, [Heard::Said((examined(Some(2), 1, &[0.0, 0.1, 0.2]), vec![5, 5, 6, 6, 70, 70, 71, 71, 72, 72]))]);
 
-    // A watched picture: each epoch of one member is news; without an attack, and without such a picture.
+    // A watched picture: answers of one epoch belong together; without an attack, and without such a picture.
     assert_eq!(team.hear(0, examined(None, 1, &[0.1]), vec![5, 5, 6, 6]).unwrap(), []);
     assert_eq!(team.hear(0, examined(None, 2, &[0.3]), vec![5, 5, 6, 6]).unwrap(), []);
     let whole = team.hear(1, examined(None, 1, &[0.0, 0.2]), vec![5, 5, 6, 6]).unwrap();
-    assert_eq!(whole, [Heard::Said((examined(None, 1, &[0.0, 0.3, 0.2]), vec![5, 5, 6, 6]))]);
+    assert_eq!(whole, [Heard::Said((examined(None, 1, &[0.0, 0.1, 0.2]), vec![5, 5, 6, 6]))]);
     let whole = team.hear(1, examined(None, 2, &[0.5, 0.2]), vec![5, 5, 6, 6]).unwrap();
     assert_eq!(whole, [Heard::Said((examined(None, 2, &[0.5, 0.3, 0.2]), vec![5, 5, 6, 6]))]);
+    assert_eq!(team.hear(0, examined(None, 4, &[0.9]), vec![5, 5, 6, 6]).unwrap(), []);
+    assert_eq!(team.hear(1, examined(None, 3, &[0.5, 0.2]), vec![5, 5, 6, 6]).unwrap(), [], "who is ahead says nothing of this epoch");
     team.pass_on(Command::Watch { picture: Some(9) });
     assert_eq!(team.hear(0, examined(None, 2, &[]), vec![]).unwrap(), []);
     assert_eq!(team.hear(1, examined(None, 2, &[]), vec![]).unwrap(), [Heard::Said((examined(None, 2, &[]), vec![]))]);

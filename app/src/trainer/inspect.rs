@@ -70,6 +70,8 @@ impl Trainer {
             Command::Inside { learner, layer } => {
                 if let Some(mut view) = known(session.inside(learner, layer).await)? {
                     let count = view.active.len();
+                    // JSON has no infinity, which weights of a learner that diverged may be.
+                    view.limit = if view.limit.is_finite() { view.limit } else { f32::MAX };
                     for positions in [&mut view.active, &mut view.grown, &mut view.pruned] {
                         if positions.len() > MOST_POSITIONS {
                             positions.clear();
@@ -238,7 +240,8 @@ async fn examine(session: &mut Session, question: &Examination, attachment: &JsV
     let mut probabilities = Vec::new();
     for learner in 0..session.learner_count() {
         let Examined { probabilities: all, pixels } = session.examine(learner, &seen, label, question.attack.map(pgd)).await?;
-        probabilities.push(all);
+        // Of a learner that diverged there are none.
+        probabilities.push(all.into_iter().map(|p| if p.is_finite() { p } else { 0.0 }).collect());
         if question.attack.is_some() {
             attachment.extend(pixels.into_iter().map(byte));
         }

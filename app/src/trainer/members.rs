@@ -38,10 +38,22 @@ pub(super) struct Shared {
     since: Option<f64>,
     /// When the checkpoint was asked for that has not come.
     saving: Option<f64>,
-    /// The page asked for the end, and some still train.
-    pub stopping: bool,
-    /// The page needs it no more once it is kept.
-    forgotten: bool,
+    end: End,
+    /// What the page says after it needs the race no more, until it is kept.
+    forgotten: Option<Vec<(Command, JsValue)>>,
+}
+
+/// How far the end is that the page asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It did not ask.
+    Open,
+    /// A checkpoint is on its way that was asked for before; then one is asked for of the end.
+    Wanted,
+    /// All have been told to hold; their checkpoint says that they do.
+    Coming,
+    /// `Stopped` was said.
+    Told,
 }
 
 /// All that a race needs but its configuration.
@@ -110,7 +122,7 @@ impl Trainer {
             );
         }
         let data = needs.data.clone();
-        self.shared = Some(Shared { team, lines, number, data, since: None, saving: None, stopping: false, forgotten: false });
+        self.shared = Some(Shared { team, lines, number, data, since: None, saving: None, end: End::Open, forgotten: None });
         Ok(true)
     }
 
@@ -154,13 +166,16 @@ impl Trainer {
                 self.drop_session();
                 post(&Message::Stopped);
             }
-            Command::Stop if shared.team.holds() => {
-                post(&Message::Stopped);
-                self.keep_race(false).await;
-            }
+            Command::Stop if shared.team.finished() => post(&Message::Stopped),
             Command::Stop => {
-                shared.stopping = true;
+                // Behind whatever is on its way: who answers with a checkpoint after this holds.
                 shared.say(Command::Pause, attachment);
+                if shared.saving.is_some() {
+                    shared.end = End::Wanted;
+                } else {
+                    shared.end = End::Coming;
+                    shared.save();
+                }
             }
             Command::Pictures { indices } => inspect::post_pictures(&shared.data, indices),
             Command::Load { percent } => {
@@ -182,10 +197,7 @@ impl Trainer {
         let Some(shared) = self.shared.as_mut().filter(|shared| shared.number == number) else { return Ok(()) };
         match message {
             // Nobody waits for a race that was forgotten.
-            Message::Failed(_) | Message::Died(_) if shared.forgotten => {
-                self.drop_session();
-                return Ok(());
-            }
+            Message::Failed(_) | Message::Died(_) if shared.forgotten.is_some() => return self.let_go().await,
             Message::Failed(failure) => return Err(failure.into()),
             Message::Died(failure) => return Err(lost(&failure).into()),
             _ => {}
@@ -201,21 +213,38 @@ impl Trainer {
                 Heard::Checkpoint(whole) => self.keep_shared(&whole).await,
             }
         }
-        if self.shared.as_mut().is_some_and(|shared| shared.stopping && shared.team.holds() && std::mem::take(&mut shared.stopping)) {
-            post(&Message::Stopped);
-            self.keep_race(false).await;
-        }
         self.keep_race(true).await;
-        if self.shared.as_ref().is_some_and(|shared| shared.forgotten && !shared.busy()) {
-            self.drop_session();
+        if self.shared.as_ref().is_some_and(|shared| shared.forgotten.is_some() && !shared.busy()) {
+            return self.let_go().await;
         }
         Ok(())
+    }
+
+    /// Gives up a race that was forgotten, and obeys what the page has said since.
+    async fn let_go(&mut self) -> std::result::Result<(), Halt> {
+        let since = self.shared.as_mut().and_then(|shared| shared.forgotten.take());
+        self.drop_session();
+        for (command, attachment) in since.unwrap_or_default() {
+            Box::pin(self.obey(command, attachment)).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps back what the page says while the race before is being kept; gives back what is to be obeyed now.
+    pub(super) fn after_keeping(&mut self, command: Command, attachment: JsValue) -> Option<(Command, JsValue)> {
+        match self.shared.as_mut().and_then(|shared| shared.forgotten.as_mut()) {
+            Some(since) => {
+                since.push((command, attachment));
+                None
+            }
+            None => Some((command, attachment)),
+        }
     }
 
     /// Gives up what is held of the race, a shared one once it is kept.
     pub(super) fn forget(&mut self) {
         match &mut self.shared {
-            Some(shared) if shared.busy() => shared.forgotten = true,
+            Some(shared) if shared.busy() => shared.forgotten = Some(Vec::new()),
             _ => self.drop_session(),
         }
     }
@@ -226,11 +255,11 @@ impl Trainer {
         let milliseconds = shared.count();
         let trains = *message == Message::Resumed;
         shared.since = trains.then(now);
-        let stopping = shared.stopping;
+        let ended = shared.end != End::Open;
         if let Some(keeper) = &mut self.keeper {
             keeper.hear(&[], milliseconds);
         }
-        if !stopping {
+        if !ended {
             post(message);
             if !trains {
                 self.keep_race(false).await;
@@ -249,23 +278,46 @@ impl Trainer {
             keeper.save(epochs, now(), Ok(None)).await;
             self.keeper = None;
         } else {
-            shared.saving = Some(now());
-            shared.say(Command::Checkpoint, &JsValue::UNDEFINED);
+            shared.save();
         }
     }
 
-    /// Keeps the shared race, whose checkpoint has come.
+    /// Keeps the shared race, whose checkpoint has come, unless it is over and was kept without one.
     async fn keep_shared(&mut self, whole: &Checkpoint) {
-        let (Some(shared), Some(keeper)) = (&mut self.shared, &mut self.keeper) else { return };
+        let Some(shared) = &mut self.shared else { return };
         let began = shared.saving.take().unwrap_or_else(now);
-        keeper.save(shared.team.epochs_done(), began, whole.to_bytes().map(Some)).await;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.save(whole.record.epochs_done(), began, whole.to_bytes().map(Some)).await;
+        }
+        match shared.end {
+            End::Wanted => {
+                shared.end = End::Coming;
+                shared.save();
+            }
+            End::Coming => {
+                shared.end = End::Told;
+                post(&Message::Stopped);
+            }
+            End::Open | End::Told => {}
+        }
     }
 }
 
 impl Shared {
     /// Whether it is being ended or kept.
     fn busy(&self) -> bool {
-        self.stopping || self.saving.is_some()
+        self.end_is_due() || self.saving.is_some()
+    }
+
+    /// Whether `Stopped` was promised and not said.
+    pub(super) fn end_is_due(&self) -> bool {
+        matches!(self.end, End::Wanted | End::Coming)
+    }
+
+    /// Asks for a checkpoint.
+    fn save(&mut self) {
+        self.saving = Some(now());
+        self.say(Command::Checkpoint, &JsValue::UNDEFINED);
     }
 
     fn say(&mut self, command: Command, attachment: &JsValue) {

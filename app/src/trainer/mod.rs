@@ -246,6 +246,7 @@ impl Trainer {
     }
 
     async fn obey(&mut self, command: Command, attachment: JsValue) -> Result<(), Halt> {
+        let Some((command, attachment)) = self.after_keeping(command, attachment) else { return Ok(()) };
         match command {
             Command::Open { device } => self.open(device).await,
             Command::Workers { most } => {
@@ -477,13 +478,15 @@ impl Trainer {
         Ok(())
     }
 
-    /// Trains until so many epochs are done, or says nothing where they are.
+    /// Trains until so many epochs are done; holds where they are.
     fn until(&mut self, epochs: u32) {
         if let Some(session) = &mut self.session {
             session.hold_at(Some(epochs));
-            self.running = !session.finished() && !session.holds();
+            let ran = std::mem::replace(&mut self.running, !session.finished() && !session.holds());
             if self.running {
                 post(&Message::Resumed);
+            } else if ran && !session.finished() {
+                post(&Message::Paused);
             }
         }
     }
@@ -530,8 +533,7 @@ impl Trainer {
         self.session = None;
         self.race = None;
         self.keeper = None;
-        // Its end was promised.
-        if self.shared.take().is_some_and(|shared| shared.stopping) {
+        if self.shared.take().is_some_and(|shared| shared.end_is_due()) {
             post(&Message::Stopped);
         }
         self.inspections = Inspections::default();

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Context, Error, Result};
 use sparring_core::ExperimentConfig;
 use sparring_core::config::{Method, Start};
 use sparring_core::formats::{self, StateDict};
@@ -42,10 +42,12 @@ fn given(console: Console, config: &ExperimentConfig) -> Result<StateDict> {
             let said = architecture.metadata().into_iter().map(|(key, value)| format!("{key} {value}"));
             said.collect::<Vec<_>>().join(", ")
         };
-        bail!("the parent {} is of {}; the experiment trains {}", path.display(), words(architecture), words(config.architecture()));
+        let (theirs, ours) = (words(architecture), words(config.architecture()));
+        return Err(Usage(format!("the parent {} is of {theirs}; the experiment trains {ours}", path.display())).into());
     }
     if let Some(how) = sparse(&state) {
-        bail!("the parent {} is sparse ({how}); {} start from a trained dense network", path.display(), children(config));
+        let learners = children(config);
+        return Err(Usage(format!("the parent {} is sparse ({how}); {learners} start from a trained dense network", path.display())).into());
     }
     console.say(format_args!("parent    {}", path.display()));
     let normalization = config.dataset.normalization();

@@ -38,6 +38,8 @@ pub(super) struct Shared {
     since: Option<f64>,
     /// When the checkpoint was asked for that has not come.
     saving: Option<f64>,
+    /// Another one is wanted after it, of a pause that came meanwhile.
+    again: bool,
     end: End,
     /// What the page says after it needs the race no more, until it is kept.
     forgotten: Option<Vec<(Command, JsValue)>>,
@@ -122,7 +124,7 @@ impl Trainer {
             );
         }
         let data = needs.data.clone();
-        self.shared = Some(Shared { team, lines, number, data, since: None, saving: None, end: End::Open, forgotten: None });
+        self.shared = Some(Shared { team, lines, number, data, since: None, saving: None, again: false, end: End::Open, forgotten: None });
         Ok(true)
     }
 
@@ -271,7 +273,11 @@ impl Trainer {
     pub(super) async fn keep_members(&mut self, only_if_due: bool) {
         let (Some(shared), Some(keeper)) = (&mut self.shared, &mut self.keeper) else { return };
         let (epochs, finished) = (shared.team.epochs_done(), shared.team.finished());
-        if shared.saving.is_some() && !finished || only_if_due && !keeper.due(epochs, finished) || keeper.is_empty() {
+        if only_if_due && !keeper.due(epochs, finished) || keeper.is_empty() {
+            return;
+        }
+        if shared.saving.is_some() && !finished {
+            shared.again |= !only_if_due;
             return;
         }
         if finished {
@@ -298,6 +304,7 @@ impl Trainer {
                 shared.end = End::Told;
                 post(&Message::Stopped);
             }
+            End::Open if std::mem::take(&mut shared.again) && self.keeper.is_some() => shared.save(),
             End::Open | End::Told => {}
         }
     }

@@ -392,13 +392,13 @@ impl Team {
 
     /// A member's part of an answer. Of a watched picture its last words will do where it has failed, and at first: members may be at
     /// different epochs.
-    fn part_of(&self, member: &Member, question: Question) -> Option<Said> {
+    fn part_of<'a>(&self, member: &'a Member, question: Question) -> Option<&'a Said> {
         let last = matches!(question, Question::Watched(_)) && (!self.seen || self.has_failed(member));
-        member.answers.get(&question).or(member.watched.as_ref().filter(|_| last)).cloned()
+        member.answers.get(&question).or(member.watched.as_ref().filter(|_| last))
     }
 
     fn joined(&self, question: Question) -> Option<Said> {
-        let answers: Vec<Said> = self.members.iter().map(|m| self.part_of(m, question)).collect::<Option<_>>()?;
+        let answers: Vec<&Said> = self.members.iter().map(|m| self.part_of(m, question)).collect::<Option<_>>()?;
         let (mut message, first) = answers.first().map(|(message, bytes)| (message.clone(), bytes))?;
         // All attachments begin with what is the same for every learner, then have a column for each.
         let (head, own): (usize, Vec<usize>) = match &message {
@@ -407,7 +407,7 @@ impl Team {
                 let size = extent.iter().product::<usize>();
                 // Nothing is attached where there is no such picture, nor for learners where it was not attacked.
                 let head = (2 * size).min(first.len());
-                let column = |(m, said): (&Member, &Said)| (said.1.len() - head.min(said.1.len())) / m.part.places.len().max(1);
+                let column = |(m, said): (&Member, &&Said)| (said.1.len() - head.min(said.1.len())) / m.part.places.len().max(1);
                 (head, self.members.iter().zip(&answers).map(column).collect())
             }
             _ => return None,

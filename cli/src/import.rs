@@ -150,7 +150,7 @@ pub fn import(args: &ImportArgs) -> Result<()> {
         notes.push(format!("left out: {}", listed(unread.keys().map(String::as_str))));
     }
     // Of a checkpoint of this program: who it is stays known, so that a sparse learner is never taken for a dense parent.
-    let is_own = metadata.get(formats::FORMAT).is_some_and(|format| format == formats::CHECKPOINT_FORMAT);
+    let is_own = is_own(&metadata);
     state.metadata = metadata.into_iter().filter(|(key, _)| is_own && IDENTITY.contains(&key.as_str())).collect();
     let own = [
         (formats::FORMAT, formats::CHECKPOINT_FORMAT.to_owned()),
@@ -192,10 +192,14 @@ pub fn import(args: &ImportArgs) -> Result<()> {
     Ok(())
 }
 
+/// Whether what is said beside weights is said by a checkpoint of this program.
+fn is_own(metadata: &BTreeMap<String, String>) -> bool {
+    metadata.get(formats::FORMAT).is_some_and(|format| format == formats::CHECKPOINT_FORMAT)
+}
+
 /// The normalisation that a checkpoint of this program says; `None` of any other file.
 fn own_normalization(metadata: &BTreeMap<String, String>) -> Result<Option<Normalization>> {
-    let own = metadata.get(formats::FORMAT).is_some_and(|format| format == formats::CHECKPOINT_FORMAT);
-    let said = metadata.get(formats::NORMALIZATION).filter(|_| own);
+    let said = metadata.get(formats::NORMALIZATION).filter(|_| is_own(metadata));
     Ok(said.map(|name| name.parse()).transpose()?)
 }
 

@@ -79,6 +79,12 @@ impl Crew {
     }
 }
 
+/// What a member makes of a picture of two pixels.
+fn examined(id: Option<u32>, epoch: u32, probabilities: &[f32]) -> Message {
+    let (probabilities, extent) = (probabilities.iter().map(|p| vec![*p]).collect(), [1, 1, 2]);
+    Message::Examined { id, epoch, extent, probabilities, label: None, classes: vec![], count: 1 }
+}
+
 /// What must not depend on who trains: all but times and how slices fall.
 fn numbers(events: &[Event]) -> Vec<String> {
     let mut lines: Vec<String> = events
@@ -198,23 +204,15 @@ fn who_failed_holds_nobody_up_who_watches() {
     let race = ExperimentConfig { control: false, ..race(&["dense", "set@0.2"]) };
     let mut team = Team::new(&race, &[vec![0], vec![1]], &[]);
     team.early = None;
-    let seen = |epoch, probabilities: &[f32]| Message::Examined {
-        id: None,
-        epoch,
-        extent: [1, 1, 1],
-        probabilities: probabilities.iter().map(|p| vec![*p]).collect(),
-        label: None,
-        classes: vec![],
-        count: 1,
-    };
-    team.hear(0, seen(1, &[0.1]), vec![5, 5]).unwrap();
-    team.hear(1, seen(1, &[0.2]), vec![5, 5]).unwrap();
-    assert_eq!(team.hear(1, seen(2, &[0.3]), vec![5, 5]).unwrap(), []);
+    let seen = |epoch, probabilities: &[f32]| examined(None, epoch, probabilities);
+    team.hear(0, seen(1, &[0.1]), vec![5, 5, 6, 6]).unwrap();
+    team.hear(1, seen(1, &[0.2]), vec![5, 5, 6, 6]).unwrap();
+    assert_eq!(team.hear(1, seen(2, &[0.3]), vec![5, 5, 6, 6]).unwrap(), []);
     team.hear(0, Message::Events(vec![Event::LearnerFailed { learner: 0, reason: "diverged".into() }]), Vec::new()).unwrap();
     // It says that it has done no epoch, and is not counted.
-    team.hear(0, seen(0, &[0.0]), vec![5, 5]).unwrap();
-    let whole = team.hear(1, seen(3, &[0.4]), vec![5, 5]).unwrap();
-    assert_eq!(whole, [Heard::Said((seen(3, &[0.0, 0.4]), vec![5, 5]))]);
+    team.hear(0, seen(0, &[0.0]), vec![5, 5, 6, 6]).unwrap();
+    let whole = team.hear(1, seen(3, &[0.4]), vec![5, 5, 6, 6]).unwrap();
+    assert_eq!(whole, [Heard::Said((seen(3, &[0.0, 0.4]), vec![5, 5, 6, 6]))]);
 }
 
 #[test]
@@ -280,15 +278,6 @@ fn answers_are_put_together_in_the_races_order() {
     let whole = team.hear(1, samples(2), vec![9, 0, 0, 0, 0, 0, 10, 2, 12]).unwrap();
     assert_eq!(whole, [Heard::Said((samples(2), vec![9, 0, 0, 0, 0, 0, 10, 1, 11, 2, 12]))]);
 
-    let examined = |id, epoch, probabilities: &[f32]| Message::Examined {
-        id,
-        epoch,
-        extent: [1, 1, 2],
-        probabilities: probabilities.iter().map(|p| vec![*p]).collect(),
-        label: None,
-        classes: vec![],
-        count: 1,
-    };
     // A new question makes the answers to the old one void.
     let ask = |id| Command::Examine(Examination { id, picture: Picture::Own, corruption: None, attack: None });
     team.pass_on(ask(1));

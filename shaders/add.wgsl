@@ -1,7 +1,7 @@
-// y += x, float by float.
+// y += x, four floats at a time.
 #import grid
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> x: activation;
+@group(0) @binding(1) var<storage, read_write> y: activation;
 
 @compute @workgroup_size(256)
 fn main(
@@ -11,5 +11,5 @@ fn main(
 ) {
     let i = group_index(group, groups) * 256u + t;
     if (i >= arrayLength(&y)) { return; }
-    y[i] += x[i];
+    store_y(i, load_y(i) + load_x(i));
 }

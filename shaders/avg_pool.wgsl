@@ -1,8 +1,8 @@
 // y = sum over the window / (KH KW); padding counts as zero. x: [C][H_IN][W_IN][N], y: [C][H_OUT][W_OUT][N], C = C_OUT.
 #import conv_shape
 #import grid
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: activation;
+@group(0) @binding(1) var<storage, read_write> y: activation;
 
 @compute @workgroup_size(256)
 fn main(
@@ -21,8 +21,8 @@ fn main(
         let iy = oy * STRIDE + ky - PAD; // negative wraps beyond H_IN
         for (var kx = 0u; kx < KW; kx++) {
             let ix = ox * STRIDE + kx - PAD;
-            if (iy < H_IN && ix < W_IN) { sum += x[((c * H_IN + iy) * W_IN + ix) * N4 + i % N4]; }
+            if (iy < H_IN && ix < W_IN) { sum += load_x(((c * H_IN + iy) * W_IN + ix) * N4 + i % N4); }
         }
     }
-    y[i] = sum / f32(KH * KW);
+    store_y(i, sum / f32(KH * KW));
 }

@@ -3,8 +3,8 @@
 #import conv_shape
 #import grid
 override ACCUMULATE: bool = false;
-@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> dy: activation;
+@group(0) @binding(1) var<storage, read_write> dx: activation;
 
 @compute @workgroup_size(256)
 fn main(
@@ -26,10 +26,10 @@ fn main(
     let first_x = (max(ix + PAD + 1u, KW) - KW + STRIDE - 1u) / STRIDE;
     for (var oy = first_y; oy <= last_y; oy++) {
         for (var ox = first_x; ox <= last_x; ox++) {
-            sum += dy[((c * H_OUT + oy) * W_OUT + ox) * N4 + i % N4];
+            sum += load_dy(((c * H_OUT + oy) * W_OUT + ox) * N4 + i % N4);
         }
     }
     var v = sum / f32(KH * KW);
-    if (ACCUMULATE) { v += dx[i]; }
-    dx[i] = v;
+    if (ACCUMULATE) { v += load_dx(i); }
+    store_dx(i, v);
 }

@@ -8,11 +8,11 @@ override CHANNELS: u32 = 1u;
 override PLANE: u32 = 1u;
 override N4: u32 = 1u;
 override HAS_RESIDUAL: bool = false;
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read> stats: array<f32>;
 @group(0) @binding(2) var<storage, read> affine: array<f32>;
-@group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> residual: activation;
+@group(0) @binding(4) var<storage, read_write> y: activation;
 
 @compute @workgroup_size(256)
 fn main(
@@ -23,8 +23,8 @@ fn main(
     let i = group_index(group, groups) * 256u + t;
     if (i >= CHANNELS * PLANE) { return; }
     let c = i / PLANE;
-    var pre = normalized(x[i], stats[c], stats[CHANNELS + c], affine[c], affine[CHANNELS + c]);
-    if (HAS_RESIDUAL) { pre += residual[i]; }
+    var pre = normalized(load_x(i), stats[c], stats[CHANNELS + c], affine[c], affine[CHANNELS + c]);
+    if (HAS_RESIDUAL) { pre += load_residual(i); }
     if (RELU) { pre = max(pre, vec4<f32>(0.0)); }
-    y[i] = only_real(pre, i % N4);
+    store_y(i, only_real(pre, i % N4));
 }

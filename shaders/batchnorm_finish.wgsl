@@ -9,7 +9,7 @@ override PLANE: u32 = 1u;
 override PIXELS: u32 = 1u; // h * w
 override MOMENTUM: f32 = 0.1;
 override EPS: f32 = 1e-5;
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read> partials: array<f32>;
 @group(0) @binding(2) var<storage, read_write> saved: array<f32>;
 @group(0) @binding(3) var<storage, read_write> running: array<f32>;
@@ -30,7 +30,7 @@ fn main(
     }
     let count = f32(PIXELS * params.n_valid);
     let shifted = s1 / count;
-    let mean = x[c * PLANE].x + shifted;
+    let mean = load_x(c * PLANE).x + shifted;
     let variance = max(s2 / count - shifted * shifted, 0.0);
     saved[c] = mean;
     saved[CHANNELS + c] = 1.0 / sqrt(variance + EPS);

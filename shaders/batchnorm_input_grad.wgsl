@@ -14,14 +14,14 @@ override IN_PLACE: bool = false;
 override ACCUMULATE: bool = false;
 override HAS_RESIDUAL: bool = false;
 override ACCUMULATE_RESIDUAL: bool = false;
-@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> dy: activation;
+@group(0) @binding(1) var<storage, read> y: activation;
+@group(0) @binding(2) var<storage, read> x: activation;
 @group(0) @binding(3) var<storage, read> stats: array<f32>;
 @group(0) @binding(4) var<storage, read> affine: array<f32>;
 @group(0) @binding(5) var<storage, read> daffine: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dx: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> dresidual: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> dx: activation;
+@group(0) @binding(7) var<storage, read_write> dresidual: activation;
 
 @compute @workgroup_size(256)
 fn main(
@@ -33,23 +33,23 @@ fn main(
     if (i >= CHANNELS * PLANE) { return; }
     let c = i / PLANE;
     var d: vec4<f32>;
-    if (IN_PLACE) { d = dx[i]; } else { d = dy[i]; }
+    if (IN_PLACE) { d = load_dx(i); } else { d = load_dy(i); }
     if (AGAIN) {
-        d = relu_grad(d, normalized(x[i], stats[c], stats[CHANNELS + c], affine[c], affine[CHANNELS + c]));
+        d = relu_grad(d, normalized(load_x(i), stats[c], stats[CHANNELS + c], affine[c], affine[CHANNELS + c]));
     } else if (RELU) {
-        d = relu_grad(d, y[i]);
+        d = relu_grad(d, load_y(i));
     }
     d = only_real(d, i % N4);
     if (HAS_RESIDUAL) {
-        if (ACCUMULATE_RESIDUAL) { dresidual[i] += d; } else { dresidual[i] = d; }
+        if (ACCUMULATE_RESIDUAL) { store_dresidual(i, load_dresidual(i) + d); } else { store_dresidual(i, d); }
     }
     let inv_std = inv_std_of(stats[CHANNELS + c]);
     if (!EVAL) {
         let scale = 1.0 / f32(PIXELS * params.n_valid);
-        let xhat = (x[i] - stats[c]) * inv_std;
+        let xhat = (load_x(i) - stats[c]) * inv_std;
         d -= daffine[CHANNELS + c] * scale + xhat * (daffine[c] * scale);
     }
     d = only_real(affine[c] * inv_std * d, i % N4);
-    if (ACCUMULATE) { d += dx[i]; }
-    dx[i] = d;
+    if (ACCUMULATE) { d += load_dx(i); }
+    store_dx(i, d);
 }

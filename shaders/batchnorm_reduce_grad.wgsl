@@ -5,22 +5,22 @@
 #import batchnorm
 #import channel_sums
 override AGAIN: bool = false; // of RELU
-@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> dy: activation;
+@group(0) @binding(1) var<storage, read> y: activation;
+@group(0) @binding(2) var<storage, read> x: activation;
 @group(0) @binding(3) var<storage, read> stats: array<f32>;
 @group(0) @binding(4) var<storage, read> affine: array<f32>;
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 
 fn sample(channel: u32, place: u32) -> Pair {
     let i = channel * PLANE + place;
-    var d = dy[i];
+    var d = load_dy(i);
     if (AGAIN) {
-        d = relu_grad(d, normalized(x[i], stats[channel], stats[CHANNELS + channel], affine[channel], affine[CHANNELS + channel]));
+        d = relu_grad(d, normalized(load_x(i), stats[channel], stats[CHANNELS + channel], affine[channel], affine[CHANNELS + channel]));
     } else if (RELU) {
-        d = relu_grad(d, y[i]);
+        d = relu_grad(d, load_y(i));
     }
-    let xhat = (x[i] - stats[channel]) * inv_std_of(stats[CHANNELS + channel]);
+    let xhat = (load_x(i) - stats[channel]) * inv_std_of(stats[CHANNELS + channel]);
     return Pair(only_real(d * xhat, place % N4), only_real(d, place % N4));
 }
 fn write(slice: u32, channel: u32, sum: vec2<f32>) {

@@ -8,9 +8,9 @@ override CHANNELS: u32 = 1u;
 override PIXELS: u32 = 1u;
 override N4: u32 = 1u;
 override ROWS: u32 = 256u;
-@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> dy: activation;
+@group(0) @binding(1) var<storage, read> y: activation;
+@group(0) @binding(2) var<storage, read> x: activation;
 @group(0) @binding(3) var<storage, read> stats: array<f32>;
 @group(0) @binding(4) var<storage, read_write> sums: array<vec4<f32>>;
 
@@ -32,9 +32,9 @@ fn main(
         var beta = vec4<f32>(0.0);
         for (var p = 0u; p < PIXELS; p++) {
             let at = (c * PIXELS + p) * N4 + i % N4;
-            var d = dy[at];
-            if (RELU) { d = relu_grad(d, y[at]); }
-            gamma += d * ((x[at] - mean) * inv_std);
+            var d = load_dy(at);
+            if (RELU) { d = relu_grad(d, load_y(at)); }
+            gamma += d * ((load_x(at) - mean) * inv_std);
             beta += d;
         }
         total += gamma * gamma + beta * beta;

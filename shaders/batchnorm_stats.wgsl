@@ -2,11 +2,11 @@
 // (a shift, against cancellation). x: [C][PLANE] vec4s, partials: [slices][2][C].
 #import step
 #import channel_sums
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read_write> partials: array<f32>;
 
 fn sample(channel: u32, place: u32) -> Pair {
-    let d = only_real(x[channel * PLANE + place] - x[channel * PLANE].x, place % N4);
+    let d = only_real(load_x(channel * PLANE + place) - load_x(channel * PLANE).x, place % N4);
     return Pair(d, d * d);
 }
 fn write(slice: u32, channel: u32, sum: vec2<f32>) {

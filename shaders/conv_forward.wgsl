@@ -6,12 +6,12 @@
 #import norm_on_load
 #import gemm
 override HAS_BIAS: bool = false;
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> stats: array<f32>;
 @group(0) @binding(4) var<storage, read> affine: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> y: activation;
 
 struct Column { y: i32, x: i32, n4: u32, inside: bool }
 
@@ -44,7 +44,7 @@ fn b_at(column: Column, k: u32) -> vec4<f32> {
     let iy = u32(column.y + i32(tap / KW)); // negative wraps beyond H_IN
     let ix = u32(column.x + i32(tap % KW));
     if (column.inside && k < gemm_k() && iy < H_IN && ix < W_IN) {
-        return loaded(x[((ci * H_IN + iy) * W_IN + ix) * N4 + column.n4], ci, column.n4);
+        return loaded(load_x(((ci * H_IN + iy) * W_IN + ix) * N4 + column.n4), ci, column.n4);
     }
     return vec4<f32>(0.0);
 }
@@ -52,5 +52,5 @@ fn b_at(column: Column, k: u32) -> vec4<f32> {
 fn store(m: u32, c: u32, value: vec4<f32>) {
     var v = value;
     if (HAS_BIAS) { v = only_real(value + bias[m], c % N4); }
-    y[m * gemm_columns() + c] = v;
+    store_y(m * gemm_columns() + c, v);
 }

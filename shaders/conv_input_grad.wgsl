@@ -7,9 +7,9 @@
 override CLASS_Y: u32 = 0u;
 override CLASS_X: u32 = 0u;
 override ACCUMULATE: bool = false;
-@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> dy: activation;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> dx: activation;
 
 struct Column { y: i32, x: i32, n4: u32, inside: bool }
 
@@ -58,7 +58,7 @@ fn b_at(column: Column, k: u32) -> vec4<f32> {
     let oy = u32(column.y - i32(tap / max(taps_x(), 1u))); // negative wraps beyond H_OUT
     let ox = u32(column.x - i32(tap % max(taps_x(), 1u)));
     if (column.inside && k < gemm_k() && oy < H_OUT && ox < W_OUT) {
-        return dy[((co * H_OUT + oy) * W_OUT + ox) * N4 + column.n4];
+        return load_dy(((co * H_OUT + oy) * W_OUT + ox) * N4 + column.n4);
     }
     return vec4<f32>(0.0);
 }
@@ -69,6 +69,6 @@ fn store(m: u32, c: u32, value: vec4<f32>) {
     let ix = (pixel % class_w()) * STRIDE + CLASS_X;
     let i = ((m * H_IN + iy) * W_IN + ix) * N4 + c % N4;
     var v = value;
-    if (ACCUMULATE) { v += dx[i]; }
-    dx[i] = v;
+    if (ACCUMULATE) { v += load_dx(i); }
+    store_dx(i, v);
 }

@@ -8,8 +8,8 @@ override SPARSE: bool = false;
 override EMPTY: bool = false;
 override BIAS: bool = false;
 override ROWS: u32 = 256u;
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: activation;
+@group(0) @binding(1) var<storage, read> dy: activation;
 @group(0) @binding(2) var<storage, read> index: array<u32>;
 @group(0) @binding(3) var<storage, read> row: array<u32>;
 @group(0) @binding(4) var<storage, read_write> sums: array<vec4<f32>>;
@@ -35,7 +35,7 @@ fn weight_gradient(i: u32, n4: u32) -> vec4<f32> {
         for (var ox = 0u; ox < W_OUT; ox++) {
             let ix = ox * STRIDE + kx - PAD;
             if (ix >= W_IN) { continue; }
-            sum += dy[((co * H_OUT + oy) * W_OUT + ox) * N4 + n4] * x[((ci * H_IN + iy) * W_IN + ix) * N4 + n4];
+            sum += load_dy(((co * H_OUT + oy) * W_OUT + ox) * N4 + n4) * load_x(((ci * H_IN + iy) * W_IN + ix) * N4 + n4);
         }
     }
     return sum;
@@ -44,7 +44,7 @@ fn weight_gradient(i: u32, n4: u32) -> vec4<f32> {
 fn bias_gradient(co: u32, n4: u32) -> vec4<f32> {
     var sum = vec4<f32>(0.0);
     for (var p = 0u; p < H_OUT * W_OUT; p++) {
-        sum += dy[(co * H_OUT * W_OUT + p) * N4 + n4];
+        sum += load_dy((co * H_OUT * W_OUT + p) * N4 + n4);
     }
     return sum;
 }

@@ -8,10 +8,10 @@
 override ROWS: u32 = 8u;  // 8, 4 or 2
 override DEPTH: u32 = 4u; // vec4s of the reduction held at a time: DEPTH (8 ROWS) <= 256, DEPTH 512 / ROWS <= 512
 override SPAN: u32 = 4u;  // a multiple of DEPTH
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read> stats: array<f32>;
 @group(0) @binding(2) var<storage, read> affine: array<f32>;
-@group(0) @binding(3) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> dy: activation;
 @group(0) @binding(4) var<storage, read_write> dw: array<f32>;
 const THREADS: u32 = 128u;
 var<workgroup> tile_a: array<vec4<f32>, 256>; // [DEPTH][8 ROWS]
@@ -27,7 +27,7 @@ fn x_at(k: u32, place: u32, end: u32) -> vec4<f32> {
     let iy = (pixel / W_OUT) * STRIDE + tap / KW - PAD; // negative wraps beyond H_IN
     let ix = (pixel % W_OUT) * STRIDE + tap % KW - PAD;
     if (k < taps() && place < end && iy < H_IN && ix < W_IN) {
-        return loaded(x[((ci * H_IN + iy) * W_IN + ix) * N4 + place % N4], ci, place % N4);
+        return loaded(load_x(((ci * H_IN + iy) * W_IN + ix) * N4 + place % N4), ci, place % N4);
     }
     return vec4<f32>(0.0);
 }
@@ -76,7 +76,7 @@ fn main(
             let d = i % DEPTH;
             let m = i / DEPTH;
             var v = vec4<f32>(0.0);
-            if (m0 + m < C_OUT && p0 + d < end) { v = dy[(m0 + m) * places() + p0 + d]; }
+            if (m0 + m < C_OUT && p0 + d < end) { v = load_dy((m0 + m) * places() + p0 + d); }
             tile_a[d * height + m] = v;
         }
         for (var i = t; i < DEPTH * width; i += THREADS) {

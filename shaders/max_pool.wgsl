@@ -1,8 +1,8 @@
 // y = max over the window; padding never wins. x: [C][H_IN][W_IN][N], y: [C][H_OUT][W_OUT][N], C = C_OUT.
 #import conv_shape
 #import grid
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: activation;
+@group(0) @binding(1) var<storage, read_write> y: activation;
 
 @compute @workgroup_size(256)
 fn main(
@@ -23,11 +23,11 @@ fn main(
         for (var kx = 0u; kx < KW; kx++) {
             let ix = ox * STRIDE + kx - PAD;
             if (iy < H_IN && ix < W_IN) {
-                let v = x[((c * H_IN + iy) * W_IN + ix) * N4 + i % N4];
+                let v = load_x(((c * H_IN + iy) * W_IN + ix) * N4 + i % N4);
                 best = select(v, select(best, v, v > best), found);
                 found = true;
             }
         }
     }
-    y[i] = best;
+    store_y(i, best);
 }

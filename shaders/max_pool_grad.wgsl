@@ -3,10 +3,10 @@
 #import conv_shape
 #import grid
 override ACCUMULATE: bool = false;
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: activation;
+@group(0) @binding(1) var<storage, read> y: activation;
+@group(0) @binding(2) var<storage, read> dy: activation;
+@group(0) @binding(3) var<storage, read_write> dx: activation;
 
 @compute @workgroup_size(256)
 fn main(
@@ -21,7 +21,7 @@ fn main(
     let ix = p % W_IN;
     let iy = (p / W_IN) % H_IN;
     let c = p / (W_IN * H_IN);
-    let here = x[i];
+    let here = load_x(i);
     var sum = vec4<f32>(0.0);
     for (var ky = 0u; ky < KH; ky++) {
         for (var kx = 0u; kx < KW; kx++) {
@@ -31,19 +31,19 @@ fn main(
             let ox = sx / STRIDE;
             if (ky <= iy + PAD && kx <= ix + PAD && sy % STRIDE == 0u && sx % STRIDE == 0u && oy < H_OUT && ox < W_OUT) {
                 let o = ((c * H_OUT + oy) * W_OUT + ox) * N4 + n4;
-                let top = y[o];
+                let top = load_y(o);
                 var first = here == top;
                 for (var before = 0u; before < ky * KW + kx; before++) {
                     let by = oy * STRIDE + before / KW - PAD;
                     let bx = ox * STRIDE + before % KW - PAD;
                     if (by < H_IN && bx < W_IN) {
-                        first = first & (x[((c * H_IN + by) * W_IN + bx) * N4 + n4] != top);
+                        first = first & (load_x(((c * H_IN + by) * W_IN + bx) * N4 + n4) != top);
                     }
                 }
-                sum += select(vec4<f32>(0.0), dy[o], first);
+                sum += select(vec4<f32>(0.0), load_dy(o), first);
             }
         }
     }
-    if (ACCUMULATE) { sum += dx[i]; }
-    dx[i] = sum;
+    if (ACCUMULATE) { sum += load_dx(i); }
+    store_dx(i, sum);
 }

@@ -1,8 +1,8 @@
-// y = max(x, 0), float by float. IN_PLACE: x is y.
+// y = max(x, 0), four floats at a time. IN_PLACE: x is y.
 #import grid
 override IN_PLACE: bool = false;
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> x: activation;
+@group(0) @binding(1) var<storage, read_write> y: activation;
 
 @compute @workgroup_size(256)
 fn main(
@@ -12,5 +12,7 @@ fn main(
 ) {
     let i = group_index(group, groups) * 256u + t;
     if (i >= arrayLength(&y)) { return; }
-    if (IN_PLACE) { y[i] = max(y[i], 0.0); } else { y[i] = max(x[i], 0.0); }
+    var v: vec4<f32>;
+    if (IN_PLACE) { v = load_y(i); } else { v = load_x(i); }
+    store_y(i, max(v, vec4<f32>(0.0)));
 }

@@ -1,10 +1,10 @@
-// dx (+)= y > 0 ? dy : 0, float by float. IN_PLACE: dy is dx.
+// dx (+)= y > 0 ? dy : 0, four floats at a time. IN_PLACE: dy is dx.
 #import grid
 override IN_PLACE: bool = false;
 override ACCUMULATE: bool = false;
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
-@group(0) @binding(1) var<storage, read> y: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: activation;
+@group(0) @binding(1) var<storage, read> y: activation;
+@group(0) @binding(2) var<storage, read_write> dx: activation;
 
 @compute @workgroup_size(256)
 fn main(
@@ -14,9 +14,9 @@ fn main(
 ) {
     let i = group_index(group, groups) * 256u + t;
     if (i >= arrayLength(&dx)) { return; }
-    var d: f32;
-    if (IN_PLACE) { d = dx[i]; } else { d = dy[i]; }
-    d = select(0.0, d, y[i] > 0.0);
-    if (ACCUMULATE) { d += dx[i]; }
-    dx[i] = d;
+    var d: vec4<f32>;
+    if (IN_PLACE) { d = load_dx(i); } else { d = load_dy(i); }
+    d = select(vec4<f32>(0.0), d, load_y(i) > vec4<f32>(0.0));
+    if (ACCUMULATE) { d += load_dx(i); }
+    store_dx(i, d);
 }

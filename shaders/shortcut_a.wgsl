@@ -3,8 +3,8 @@
 #import conv_shape
 #import grid
 override PAD_CHANNELS: u32 = 0u;
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: activation;
+@group(0) @binding(1) var<storage, read_write> y: activation;
 
 @compute @workgroup_size(256)
 fn main(
@@ -19,6 +19,6 @@ fn main(
     let oy = (p / W_OUT) % H_OUT;
     let c = p / (W_OUT * H_OUT) - PAD_CHANNELS; // wraps beyond C_IN below PAD_CHANNELS
     var v = vec4<f32>(0.0);
-    if (c < C_IN) { v = x[((c * H_IN + oy * STRIDE) * W_IN + ox * STRIDE) * N4 + i % N4]; }
-    y[i] = v;
+    if (c < C_IN) { v = load_x(((c * H_IN + oy * STRIDE) * W_IN + ox * STRIDE) * N4 + i % N4); }
+    store_y(i, v);
 }

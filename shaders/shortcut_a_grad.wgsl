@@ -4,8 +4,8 @@
 #import grid
 override PAD_CHANNELS: u32 = 0u;
 override ACCUMULATE: bool = false;
-@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> dy: activation;
+@group(0) @binding(1) var<storage, read_write> dx: activation;
 
 @compute @workgroup_size(256)
 fn main(
@@ -21,8 +21,8 @@ fn main(
     let c = p / (W_IN * H_IN) + PAD_CHANNELS;
     var v = vec4<f32>(0.0);
     if (ix % STRIDE == 0u && iy % STRIDE == 0u && c < C_OUT) {
-        v = dy[((c * H_OUT + iy / STRIDE) * W_OUT + ix / STRIDE) * N4 + i % N4];
+        v = load_dy(((c * H_OUT + iy / STRIDE) * W_OUT + ix / STRIDE) * N4 + i % N4);
     }
-    if (ACCUMULATE) { v += dx[i]; }
-    dx[i] = v;
+    if (ACCUMULATE) { v += load_dx(i); }
+    store_dx(i, v);
 }

@@ -7,14 +7,14 @@
 #import norm_on_load
 #import sparse_rows
 override HAS_BIAS: bool = false;
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> row_ptr: array<u32>;
 @group(0) @binding(3) var<storage, read> index: array<u32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> stats: array<f32>;
 @group(0) @binding(6) var<storage, read> affine: array<f32>;
-@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> y: activation;
 
 fn row_count() -> u32 { return C_OUT; }
 fn column_count() -> u32 { return H_OUT * W_OUT * N4; }
@@ -37,11 +37,11 @@ fn entry_at(i: u32) -> Entry {
     return Entry(weight[i], forward_offset(packed), tap_bits(packed), packed >> 8u);
 }
 
-fn source_at(i: u32, channel: u32) -> vec4<f32> { return loaded(x[i], channel, i % N4); }
+fn source_at(i: u32, channel: u32) -> vec4<f32> { return loaded(load_x(i), channel, i % N4); }
 
 fn store(row: u32, class_index: u32, c: u32, value: vec4<f32>) {
     if (c >= column_count()) { return; }
     var v = value;
     if (HAS_BIAS) { v = only_real(value + bias[row], c % N4); }
-    y[row * column_count() + c] = v;
+    store_y(row * column_count() + c, v);
 }

@@ -5,12 +5,12 @@
 #import conv_shape
 #import sparse_rows
 override ACCUMULATE: bool = false;
-@group(0) @binding(0) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> dy: activation;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> t_row_ptr: array<u32>;
 @group(0) @binding(3) var<storage, read> t_index: array<u32>;
 @group(0) @binding(4) var<storage, read> t_value: array<u32>;
-@group(0) @binding(5) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> dx: activation;
 
 fn row_count() -> u32 { return C_IN; }
 fn row_start(row: u32) -> u32 { return t_row_ptr[row]; }
@@ -55,7 +55,7 @@ fn entry_at(i: u32) -> Entry {
     return Entry(weight[t_value[i]], channel - i32(((ky / STRIDE) * W_OUT + kx / STRIDE) * N4), tap_bits(packed), packed >> 8u);
 }
 
-fn source_at(i: u32, channel: u32) -> vec4<f32> { return dy[i]; }
+fn source_at(i: u32, channel: u32) -> vec4<f32> { return load_dy(i); }
 
 fn store(row: u32, class_index: u32, c: u32, value: vec4<f32>) {
     let iy = row_of(class_index, c);
@@ -63,6 +63,6 @@ fn store(row: u32, class_index: u32, c: u32, value: vec4<f32>) {
     if (iy >= H_IN || ix >= W_IN) { return; }
     let i = ((row * H_IN + iy) * W_IN + ix) * N4 + c % N4;
     var v = value;
-    if (ACCUMULATE) { v += dx[i]; }
-    dx[i] = v;
+    if (ACCUMULATE) { v += load_dx(i); }
+    store_dx(i, v);
 }

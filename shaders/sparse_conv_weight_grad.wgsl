@@ -9,10 +9,10 @@
 #import grid
 override LANES: u32 = 64u; // a power of 2, at most 64
 override SPAN: u32 = 64u;
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read> stats: array<f32>;
 @group(0) @binding(2) var<storage, read> affine: array<f32>;
-@group(0) @binding(3) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> dy: activation;
 @group(0) @binding(4) var<storage, read> index: array<u32>;
 @group(0) @binding(5) var<storage, read> row: array<u32>;
 @group(0) @binding(6) var<storage, read_write> dw: array<f32>;
@@ -34,7 +34,7 @@ fn tap_bits(packed: u32) -> u32 {
 
 fn product(d: vec4<f32>, base: i32, inside: u32, offset: i32, tap: u32, channel: u32, n4: u32) -> vec4<f32> {
     let ok = (inside & tap) == tap;
-    return select(vec4<f32>(0.0), d * loaded(x[select(0u, u32(base + offset), ok)], channel, n4), ok);
+    return select(vec4<f32>(0.0), d * loaded(load_x(select(0u, u32(base + offset), ok)), channel, n4), ok);
 }
 
 fn total(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }
@@ -72,7 +72,7 @@ fn main(
         let b0 = tap_bits(q0); let b1 = tap_bits(q1); let b2 = tap_bits(q2); let b3 = tap_bits(q3);
         let b4 = tap_bits(q4); let b5 = tap_bits(q5); let b6 = tap_bits(q6); let b7 = tap_bits(q7);
         for (var c = start + lane; c < end; c += LANES) {
-            let d = dy[co * places() + c];
+            let d = load_dy(co * places() + c);
             let pixel = c / N4;
             let oy = pixel / W_OUT;
             let ox = pixel % W_OUT;

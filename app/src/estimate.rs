@@ -76,7 +76,7 @@ pub fn estimate(config: &ExperimentConfig) -> Option<Estimate> {
     }
     let values: usize = graph.nodes.iter().map(|n| n.shape.c * n.shape.h * n.shape.w).sum();
     // The gradient of the largest layers lies beside what was kept for them.
-    bytes += 4.0 * 1.1 * values as f64 * config.samples_a_pass() as f64;
+    bytes += config.precision.dtype().bytes() as f64 * 1.1 * values as f64 * config.samples_a_pass() as f64;
     Some(Estimate { bytes, flops })
 }
 

@@ -13,7 +13,7 @@ use sparring_core::device::info::DeviceChoice;
 use sparring_core::error::ErrorKind;
 use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::{Model, Stem};
-use sparring_core::ops::OptimizerName;
+use sparring_core::ops::{OptimizerName, Precision};
 use sparring_core::sparse::{Grow, Prune, Redistribution};
 
 use crate::config_file;
@@ -178,6 +178,8 @@ experiment_flags! {
     /// Compute activations again in the backward pass instead of keeping them: less memory, more time, the same numbers [default: false]
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     recompute: bool,
+    /// How activations are stored inside a step: f32, or bf16 for half the memory and traffic; all arithmetic is in f32 [default: f32]
+    precision: Precision,
     /// Optimiser: sgd or adam [default: sgd]
     optimizer: OptimizerName,
     /// Learning rate at the start [default: 0.1]

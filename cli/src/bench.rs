@@ -13,12 +13,12 @@ use sparring_core::Device;
 use sparring_core::data::Normalization;
 use sparring_core::device::info::DeviceChoice;
 use sparring_core::net::zoo::Model;
-use sparring_core::ops::{ConvShape, padded_batch};
+use sparring_core::ops::{ConvShape, Precision, padded_batch};
 use sparring_figures::number;
 
 use crate::args::{DeviceFlag, Usage};
 use crate::console::{Console, describe};
-use crate::measure::{self, Direction, Effort};
+use crate::measure::{self, Case, Direction, Effort};
 use crate::output::Outputs;
 use crate::{clock, import, rundir, topology};
 
@@ -182,6 +182,14 @@ fn measure_device(console: Console, args: &BenchArgs, choice: DeviceChoice, laye
     }))
 }
 
+/// What a row says of how activations are stored.
+fn stored(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "",
+        Precision::Bf16 => ", bf16",
+    }
+}
+
 /// The networks whose steps are measured.
 fn models(args: &BenchArgs) -> &'static [Model] {
     if args.quick { &[Model::ResNet20] } else { &[Model::ResNet20, Model::ResNet18] }
@@ -195,14 +203,17 @@ fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effor
     let (mut rows, mut out) = (Vec::new(), Vec::new());
     for &model in models(args) {
         let mut dense: Option<measure::Step> = None;
-        let densities = std::iter::once(None).chain(DENSITIES.map(Some)).map(|density| (density, false));
-        for (density, recompute) in densities.chain([(None, true), (Some(0.1), true)]) {
-            let step = pollster::block_on(measure::step(open(choice)?, model, batch, density, recompute, effort))
-                .with_context(|| format!("a step of {model}"))?;
+        let densities = || std::iter::once(None).chain(DENSITIES.map(Some));
+        let plain = densities().map(|density| (density, false, Precision::F32));
+        let twice = [None, Some(0.1)].map(|density| (density, true, Precision::F32));
+        let halves = densities().map(|density| (density, false, Precision::Bf16));
+        for (density, recompute, precision) in plain.chain(twice).chain(halves) {
+            let case = Case { model, batch, density, recompute, precision };
+            let step = pollster::block_on(measure::step(open(choice)?, case, effort)).with_context(|| format!("a step of {model}"))?;
             let first = *dense.get_or_insert(step);
             let (achieved, ideal) = (first.ms / step.ms, first.flops as f64 / step.flops as f64);
             rows.push(vec![
-                format!("{model} step, batch {batch}{}", if recompute { ", recompute" } else { "" }),
+                format!("{model} step, batch {batch}{}{}", if recompute { ", recompute" } else { "" }, stored(precision)),
                 density.map_or_else(|| "dense".into(), |d| d.to_string()),
                 format!("{:.1}", step.ms),
                 format!("{:.0}", step.flops as f64 / step.ms / 1e6),
@@ -215,6 +226,7 @@ fn steps(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effor
             out.push(json!({
                 "model": model, "batch": batch, "density": density.unwrap_or(1.0), "sparse": density.is_some(), "ms": step.ms, "flops": step.flops,
                 "speedup": achieved, "ideal_speedup": ideal, "device_bytes": step.bytes, "step_bytes": step.step_bytes, "recompute": recompute,
+                "precision": precision,
             }));
         }
     }
@@ -234,8 +246,10 @@ fn floors(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effo
     let effort = Effort { seconds: 0.0, repeats: (3, 3) };
     let mut steps = Vec::new();
     for &model in models(args) {
-        for density in [None, Some(0.1)] {
-            let ops = pollster::block_on(measure::ops(open(choice)?, model, batch, density, roof, effort))
+        let cases = [None, Some(0.1)].map(|density| Precision::ALL.iter().map(move |&precision| (density, precision)));
+        for (density, precision) in cases.into_iter().flatten() {
+            let case = Case { model, batch, density, recompute: false, precision };
+            let ops = pollster::block_on(measure::ops(open(choice)?, case, roof, effort))
                 .with_context(|| format!("the ops of a step of {model}"))?;
             let total = |of: fn(&measure::OpTime) -> f64| ops.iter().map(of).sum::<f64>();
             let row = |name: &str, count: usize, [bytes, flops, floor, ms]: [f64; 4]| {
@@ -254,11 +268,11 @@ fn floors(console: Console, args: &BenchArgs, choice: DeviceChoice, effort: Effo
             let sums = [total(|op| op.bytes as f64), total(|op| op.flops as f64), total(|op| op.floor_ms), total(|op| op.ms)];
             rows.push(row("all", ops.iter().map(|op| op.count).sum(), sums));
             let what = density.map_or_else(|| "dense".into(), |d| d.to_string());
-            let title = format!("{model} {what}, batch {batch}");
+            let title = format!("{model} {what}, batch {batch}{}", stored(precision));
             console.table(&[&title, "ops", "MB", "MFLOP", "floor ms", "ms", "reached"], &rows);
-            steps.push(
-                json!({ "model": model, "density": density.unwrap_or(1.0), "sparse": density.is_some(), "batch": batch, "ops": ops }),
-            );
+            steps.push(json!({
+                "model": model, "density": density.unwrap_or(1.0), "sparse": density.is_some(), "batch": batch, "precision": precision, "ops": ops,
+            }));
         }
     }
     Ok(json!({ "roof": roof, "steps": steps }))
@@ -347,8 +361,9 @@ fn compare(console: Console, args: &BenchArgs, layers: &[Layer], result: &mut Va
                 let sparse = ours["sparse"] == true;
                 let (theirs, beside) = if sparse { ("masked", masked) } else { ("dense", dense) };
                 let density = if sparse { ours["density"].to_string() } else { "dense".into() };
+                let precision = ours["precision"].as_str().and_then(|name| name.parse().ok()).unwrap_or(Precision::F32);
                 let cells = [
-                    format!("{model} step"),
+                    format!("{model} step{}", stored(precision)),
                     density,
                     format!("{ms:.1}"),
                     theirs.into(),
@@ -438,9 +453,10 @@ mod tests {
             );
         }
         assert_eq!(device.allocated_bytes(), 0, "everything was given back");
-        assert!(
-            pollster::block_on(measure::step(Device::cpu(), Model::Tiny, 5, Some(0.2), true, effort))
-                .is_ok_and(|s| s.ms > 0.0 && s.flops > 0)
-        );
+        for precision in [Precision::F32, Precision::Bf16] {
+            let case = Case { model: Model::Tiny, batch: 5, density: Some(0.2), recompute: true, precision };
+            let step = pollster::block_on(measure::step(Device::cpu(), case, effort));
+            assert!(step.is_ok_and(|s| s.ms > 0.0 && s.flops > 0));
+        }
     }
 }

@@ -13,9 +13,9 @@ use sparring_core::net::NetConfig;
 use sparring_core::net::scratch::Scratch;
 use sparring_core::net::zoo::{Input, Model};
 use sparring_core::net::{Net, Placement, Training, init};
-use sparring_core::ops::OptimizerName;
 use sparring_core::ops::{
-    BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Dtype, Op, Probe, SparseTopology, StepParams, Weight, padded_batch,
+    BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Dtype, Op, OptimizerName, Precision, Probe, SparseTopology,
+    StepParams, Weight, padded_batch,
 };
 use sparring_core::rng::{Purpose, Stream};
 use sparring_core::sparse::{Csr, upload};
@@ -208,16 +208,16 @@ pub struct OpTime {
 }
 
 /// A training step op by op, those of a kind together, the longest first.
-pub async fn ops(mut device: Device, model: Model, batch: usize, density: Option<f64>, roof: Roof, effort: Effort) -> Result<Vec<OpTime>> {
+pub async fn ops(mut device: Device, case: Case, roof: Roof, effort: Effort) -> Result<Vec<OpTime>> {
     let device = &mut device;
-    let mut bench = Bench::new(device, model, batch, density, false)?;
-    let step = bench.step_params(batch);
+    let mut bench = Bench::new(device, case)?;
+    let step = bench.step_params(case.batch);
     bench.step(device, &step).await?;
     let mut kinds: Vec<OpTime> = Vec::new();
     for op in bench.net.training_ops(device, &mut bench.scratch)? {
         let program = device.compile("op", &[op])?;
         let ms = time(device, &program, &step, effort).await?;
-        let (bytes, flops) = (op.bytes(), op.flops());
+        let (bytes, flops) = (op.bytes(|id| device.held(id)), op.flops());
         let floor_ms = 1e3 * (bytes as f64 / roof.bytes_per_second).max(flops as f64 / roof.flops_per_second);
         let at = kinds.iter().position(|kind| kind.op == op.name()).unwrap_or_else(|| {
             kinds.push(OpTime { op: op.name(), count: 0, bytes: 0, flops: 0, floor_ms: 0.0, ms: 0.0 });
@@ -234,7 +234,22 @@ pub async fn ops(mut device: Device, model: Model, batch: usize, density: Option
     Ok(kinds)
 }
 
-/// A whole training step of a model at uniform density (dense where `None`).
+/// A training step that is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Network.
+    pub model: Model,
+    /// Images.
+    pub batch: usize,
+    /// Uniform density; `None`: dense.
+    pub density: Option<f64>,
+    /// As in the configuration.
+    pub recompute: bool,
+    /// As in the configuration.
+    pub precision: Precision,
+}
+
+/// What a whole training step takes.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Step {
     /// Median milliseconds, upload of the batch included.
@@ -258,7 +273,8 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(device: &mut Device, model: Model, batch: usize, density: Option<f64>, recompute: bool) -> Result<Self> {
+    fn new(device: &mut Device, case: Case) -> Result<Self> {
+        let Case { model, batch, density, recompute, precision } = case;
         let data = builtin(0.5, batch, 4, 1);
         let (mean, std) = Normalization::BuiltIn.mean_std();
         let graph = model.graph(Input { extent: data.extent, classes: 10, mean, std })?;
@@ -274,7 +290,7 @@ impl Bench {
         let n = padded_batch(batch);
         let io = Io::new(device, data.extent, n, n)?;
         let mut scratch = Scratch::default();
-        let training = Training { recompute, ..OptimizerName::Sgd.into() };
+        let training = Training { precision, recompute, ..OptimizerName::Sgd.into() };
         let net = Net::plan(device, &mut scratch, io, &state, NetConfig { graph, n, placements, training })?;
         Ok(Self { net, scratch, io, data, samples: (0..batch as u32).collect(), host: HostBatch::default() })
     }
@@ -290,11 +306,11 @@ impl Bench {
     }
 }
 
-/// Times training steps on a device of its own, so that nothing of it stays behind; `recompute` as in the configuration.
-pub async fn step(mut device: Device, model: Model, batch: usize, density: Option<f64>, recompute: bool, effort: Effort) -> Result<Step> {
+/// Times training steps on a device of its own, so that nothing of it stays behind.
+pub async fn step(mut device: Device, case: Case, effort: Effort) -> Result<Step> {
     let device = &mut device;
-    let mut bench = Bench::new(device, model, batch, density, recompute)?;
-    let step = bench.step_params(batch);
+    let mut bench = Bench::new(device, case)?;
+    let step = bench.step_params(case.batch);
     let mut times = Vec::new();
     let begin = Instant::now();
     while times.len() < 1 + effort.repeats.0 || (begin.elapsed().as_secs_f64() < effort.seconds && times.len() < effort.repeats.1) {
@@ -305,7 +321,7 @@ pub async fn step(mut device: Device, model: Model, batch: usize, density: Optio
     // The first step warms up.
     Ok(Step {
         ms: median(times.split_off(1)),
-        flops: bench.net.flops_per_step(batch),
+        flops: bench.net.flops_per_step(case.batch),
         bytes: device.allocated_bytes(),
         step_bytes: bench.net.memory(&bench.scratch).scratch,
     })

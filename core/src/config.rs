@@ -14,7 +14,7 @@ use crate::hardness::Subset;
 use crate::names::named_enum;
 use crate::net::zoo::{Architecture, Input, Model, Stem};
 use crate::net::{Graph, Training};
-use crate::ops::OptimizerName;
+use crate::ops::{OptimizerName, Precision};
 
 /// Version of the configuration format; part of the hash and of links.
 pub const FORMAT_VERSION: u32 = 1;
@@ -74,7 +74,8 @@ impl Adversarial {
 
 /// Fields that came after the first hashes were written, at their default, where they are what was always done: they do not enter
 /// the hash, so runs from before keep theirs.
-const LATER_FIELDS: [&str; 4] = [",\"classifier_bias\":false", ",\"projections\":false", ",\"column\":\"\"", ",\"label_smoothing\":0.0"];
+const LATER_FIELDS: [&str; 5] =
+    [",\"classifier_bias\":false", ",\"projections\":false", ",\"column\":\"\"", ",\"label_smoothing\":0.0", ",\"precision\":\"f32\""];
 
 /// A complete experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,6 +137,8 @@ pub struct ExperimentConfig {
     /// Compute activations again in the backward pass instead of keeping them: less memory, more time, the same numbers. Not part
     /// of the hash.
     pub recompute: bool,
+    /// How activations are stored inside a step, in training and in evaluation. Scores of hardness are always made in f32.
+    pub precision: Precision,
     /// Optimiser.
     pub optimizer: OptimizerName,
     /// Learning rate at the start.
@@ -221,6 +224,7 @@ impl Default for ExperimentConfig {
             batch_size: 128,
             micro_batch: 0,
             recompute: false,
+            precision: Precision::F32,
             optimizer: OptimizerName::Sgd,
             lr: 0.1,
             lr_schedule: LrSchedule::Step,
@@ -348,7 +352,13 @@ impl ExperimentConfig {
     /// How its networks are trained.
     pub fn training(&self) -> Training {
         let in_parts = self.samples_a_pass() < self.batch_size;
-        Training { recompute: self.recompute, in_parts, momentum_reset: self.momentum_reset, ..self.optimizer.into() }
+        Training {
+            precision: self.precision,
+            recompute: self.recompute,
+            in_parts,
+            momentum_reset: self.momentum_reset,
+            ..self.optimizer.into()
+        }
     }
 
     /// The subsets that are trained on, and whether each is a control: the one asked for, and a random one of the same size.
@@ -429,6 +439,7 @@ mod tests {
             ExperimentConfig { projections: true, ..own.clone() },
             ExperimentConfig { column: "x".into(), ..own.clone() },
             ExperimentConfig { label_smoothing: 0.1, ..own.clone() },
+            ExperimentConfig { precision: Precision::Bf16, ..own.clone() },
         ] {
             assert_ne!(set.hash().unwrap(), own.hash().unwrap());
             assert_eq!(serde_json::from_str::<ExperimentConfig>(&set.canonical_json().unwrap()).unwrap(), set);

@@ -10,7 +10,7 @@ pub use info::{DeviceChoice, DeviceInfo};
 use crate::cpu::CpuDevice;
 use crate::error::Result;
 use crate::gpu::{GpuDevice, GpuProgram};
-use crate::ops::{BufferId, Dtype, Op, StepParams};
+use crate::ops::{BufferId, Dtype, Held, Op, StepParams};
 
 /// Where the numbers are computed.
 pub enum Device {
@@ -66,7 +66,7 @@ impl Device {
     pub fn norms_on_load(&self) -> bool {
         !matches!(self, Self::Gpu(_))
     }
-    /// Bytes allocated now (each word counted as 4 bytes), scratch of the device's own included.
+    /// Bytes allocated now (a float of the oracle counted as 4), scratch of the device's own included.
     pub fn allocated_bytes(&self) -> u64 {
         match self {
             Self::Gpu(d) => d.allocated_bytes(),
@@ -75,7 +75,7 @@ impl Device {
             Self::Oracle(d) => d.allocated_bytes(),
         }
     }
-    /// A zeroed buffer of `words` 4-byte words (at least one is allocated).
+    /// A zeroed buffer of `words` numbers (at least one is allocated).
     ///
     /// # Errors
     /// `Limit` where the device's largest binding is smaller; `OutOfMemory`.
@@ -85,6 +85,15 @@ impl Device {
             Self::Cpu(d) => d.alloc(label, words, dtype),
             #[cfg(feature = "oracle")]
             Self::Oracle(d) => d.alloc(label, words, dtype),
+        }
+    }
+    /// What a buffer holds, where there is one.
+    pub fn held(&self, id: BufferId) -> Option<Held> {
+        match self {
+            Self::Gpu(d) => d.held(id),
+            Self::Cpu(d) => d.held(id),
+            #[cfg(feature = "oracle")]
+            Self::Oracle(d) => d.held(id),
         }
     }
     /// Gives a buffer back. Programs compiled with it must not be run again.
@@ -99,7 +108,7 @@ impl Device {
     /// Writes floats at a word offset. Ordered before every later `run`.
     pub fn write_f32(&mut self, id: BufferId, offset: usize, values: &[f32]) -> Result<()> {
         match self {
-            Self::Gpu(d) => d.write(id, offset, bytemuck::cast_slice(values)),
+            Self::Gpu(d) => d.write_f32(id, offset, values),
             Self::Cpu(d) => d.write_f32(id, offset, values),
             #[cfg(feature = "oracle")]
             Self::Oracle(d) => d.write_f32(id, offset, values),
@@ -108,7 +117,7 @@ impl Device {
     /// Writes integers at a word offset.
     pub fn write_u32(&mut self, id: BufferId, offset: usize, values: &[u32]) -> Result<()> {
         match self {
-            Self::Gpu(d) => d.write(id, offset, bytemuck::cast_slice(values)),
+            Self::Gpu(d) => d.write_u32(id, offset, values),
             Self::Cpu(d) => d.write_u32(id, offset, values),
             #[cfg(feature = "oracle")]
             Self::Oracle(d) => d.write_u32(id, offset, values),
@@ -117,7 +126,7 @@ impl Device {
     /// Reads `words` floats from a word offset, after everything submitted so far.
     pub async fn read_f32(&self, id: BufferId, offset: usize, words: usize) -> Result<Vec<f32>> {
         match self {
-            Self::Gpu(d) => Ok(bytemuck::pod_collect_to_vec(&d.read(id, offset, words).await?)),
+            Self::Gpu(d) => d.read_f32(id, offset, words).await,
             Self::Cpu(d) => d.read_f32(id, offset, words),
             #[cfg(feature = "oracle")]
             Self::Oracle(d) => d.read_f32(id, offset, words),

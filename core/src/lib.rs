@@ -6,6 +6,7 @@
 
 pub mod argsort;
 pub mod attack;
+pub mod bf16;
 pub mod config;
 pub mod corrupt;
 pub mod cpu;

@@ -8,7 +8,7 @@ use sparring_core::error::ErrorKind;
 use sparring_core::events::Evaluation;
 use sparring_core::formats::StateDict;
 use sparring_core::hardness::Subset;
-use sparring_core::ops::OptimizerName;
+use sparring_core::ops::{OptimizerName, Precision};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -151,6 +151,13 @@ fn so_is_one_whose_layers_change_their_size() {
 fn so_is_one_with_adam() {
     let mut config = config(&["dense", "rigl@0.2", "set@0.2+masked"]);
     (config.optimizer, config.lr, config.control) = (OptimizerName::Adam, 0.002, false);
+    interrupted_equals_uninterrupted(&config, &STOPS);
+}
+
+#[test]
+fn so_is_one_in_16_bits() {
+    let mut config = config(&["dense", "rigl@0.3", "set@0.2+masked"]);
+    (config.precision, config.control) = (Precision::Bf16, false);
     interrupted_equals_uninterrupted(&config, &STOPS);
 }
 
@@ -454,14 +461,21 @@ fn a_gpu_resumes_exactly() {
     let open = || block_on(Device::open(DeviceChoice::Gpu)).unwrap().0;
     let mut config = config(&["dense", "rigl@0.3", "set@0.3+masked"]);
     (config.control, config.epochs, config.limit_train, config.limit_test) = (false, 2, 32, 16);
-    let (mut whole, mut events) = (start(&config, open()), Vec::new());
+    for precision in [Precision::F32, Precision::Bf16] {
+        config.precision = precision;
+        resumes_exactly(&config, open);
+    }
+}
+
+fn resumes_exactly(config: &ExperimentConfig, open: impl Fn() -> Device) {
+    let (mut whole, mut events) = (start(config, open()), Vec::new());
     run_out(&mut whole, &mut events);
     let expected = (numbers(&events), final_state(&whole));
-    let (mut session, mut events) = (start(&config, open()), Vec::new());
+    let (mut session, mut events) = (start(config, open()), Vec::new());
     advance(&mut session, 3, &mut events);
     let bytes = checkpoint(&session);
     drop(session);
-    let mut session = resume(&config, open(), &bytes).unwrap();
+    let mut session = resume(config, open(), &bytes).unwrap();
     run_out(&mut session, &mut events);
     assert_eq!(numbers(&events), expected.0);
     assert!(final_state(&session) == expected.1);

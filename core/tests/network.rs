@@ -10,7 +10,7 @@ use sparring_core::net::graph::Init;
 use sparring_core::net::scratch::Scratch;
 use sparring_core::net::zoo::{Architecture, Input, Model, golden_net};
 use sparring_core::net::{Graph, Net, Placement, Training, init};
-use sparring_core::ops::OptimizerName;
+use sparring_core::ops::{OptimizerName, Precision};
 use sparring_core::ops::{StepParams, padded_batch};
 use sparring_core::rng::{Purpose, Stream};
 use sparring_core::sparse::mask;
@@ -259,7 +259,7 @@ fn bytes(density: f64) -> (u64, u64, u64) {
     let net =
         Net::plan(&mut device, &mut scratch, io, &state, NetConfig { graph, n, placements: places, training: OptimizerName::Sgd.into() })
             .unwrap();
-    (device.allocated_bytes() - before, 4 * scratch.words() as u64, net.weight_bytes())
+    (device.allocated_bytes() - before, scratch.bytes() as u64, net.weight_bytes())
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn train(
             net.train_part(&mut device, &step, end == batch).unwrap();
         }
     }
-    (pollster::block_on(net.state(&device)).unwrap(), scratch.words())
+    (pollster::block_on(net.state(&device)).unwrap(), scratch.bytes() / 4)
 }
 
 fn zoo(model: &str, width: f32) -> Graph {
@@ -372,6 +372,18 @@ fn difference(a: &StateDict, b: &StateDict) -> f32 {
     worst
 }
 
+/// How far apart two updates of a state are, in parts of the first one's length.
+fn update_difference(before: &StateDict, a: &StateDict, b: &StateDict) -> f64 {
+    let (mut apart, mut length) = (0.0, 0.0);
+    for (name, before) in &before.tensors {
+        for ((v, a), b) in before.data.iter().zip(&a.tensors[name].data).zip(&b.tensors[name].data) {
+            apart += f64::from(a - b).powi(2);
+            length += f64::from(a - v).powi(2);
+        }
+    }
+    (apart / length).sqrt()
+}
+
 #[test]
 fn a_batch_in_parts_is_the_batch_without_batchnorm() {
     for (model, width) in [("lenet-5", 0.3), ("lenet-300-100", 0.3), ("mlp", 0.05)] {
@@ -416,9 +428,13 @@ fn a_part_needs_a_plan_for_parts() {
 
 #[test]
 fn memory_counts_every_buffer() {
-    for training in
-        [OptimizerName::Sgd.into(), OptimizerName::Adam.into(), Training { recompute: true, in_parts: true, ..OptimizerName::Sgd.into() }]
-    {
+    let sgd = Training::from(OptimizerName::Sgd);
+    for training in [
+        sgd,
+        OptimizerName::Adam.into(),
+        Training { recompute: true, in_parts: true, ..sgd },
+        Training { precision: Precision::Bf16, ..sgd },
+    ] {
         for sparse in [false, true] {
             let mut device = Device::cpu();
             let (graph, mut scratch) = (zoo("resnet20", 0.5), Scratch::default());
@@ -442,11 +458,49 @@ fn a_gpu_trains_the_new_kinds_alike() {
         println!("skipped: no Vulkan adapter");
         return;
     }
-    let training = Training { recompute: true, in_parts: true, ..OptimizerName::Sgd.into() };
-    for (name, graph) in [("pre-activation", pre_activation()), ("alexnet-like", alexnet_like()), ("bottlenecks", bottlenecks())] {
-        let on = |device| train(device, &graph, true, training, 5, 3, 2).0;
-        let worst = difference(&on(gpu().unwrap()), &on(Device::cpu()));
-        // Two steps of f32 apart in the order of sums.
-        assert!(worst < 1e-4, "{name}: {worst}");
+    for precision in [Precision::F32, Precision::Bf16] {
+        let training = Training { precision, recompute: true, in_parts: true, ..OptimizerName::Sgd.into() };
+        for (name, graph) in [("pre-activation", pre_activation()), ("alexnet-like", alexnet_like()), ("bottlenecks", bottlenecks())] {
+            let on = |device| train(device, &graph, true, training, 5, 3, 2).0;
+            let (found, expected) = (on(gpu().unwrap()), on(Device::cpu()));
+            // Two steps of f32 apart in the order of sums; in 16 bits some sum then rounds the other way.
+            let (apart, most) = match precision {
+                Precision::F32 => (f64::from(difference(&found, &expected)), 1e-4),
+                Precision::Bf16 => (update_difference(&init::initial_state(&graph, 7), &expected, &found), 0.05),
+            };
+            println!("{name}, {precision}: {apart}");
+            assert!(apart < most, "{name}, {precision}: {apart}");
+        }
+    }
+}
+
+#[test]
+fn activations_of_16_bits_take_half_the_memory_and_train_alike() {
+    let at = |precision| Training { precision, ..OptimizerName::Sgd.into() };
+    for (graph, most) in [
+        (zoo("resnet20", 0.5), 0.53),
+        (zoo("vgg16", 0.25), 0.75),
+        (zoo("wrn-16-4", 0.1), 0.55),
+        (zoo("resnet50", 0.05), 0.55),
+        (pre_activation(), 0.7),
+        (bottlenecks(), 0.7),
+    ] {
+        for sparse in [false, true] {
+            let name = graph.weights().into_iter().map(|w| w.name).next_back().unwrap();
+            let (full, words) = train(Device::cpu(), &graph, sparse, at(Precision::F32), 6, 6, 1);
+            let (half, fewer) = train(Device::cpu(), &graph, sparse, at(Precision::Bf16), 6, 6, 1);
+            assert!(fewer as f64 <= most * words as f64, "{name}: {fewer} of {words} words");
+            // A network makes rounding larger by what it is, so f32's own distance from float64 is the measure: 16 bits round 2^16 times as
+            // coarsely. Twice that, since one step is one sample of either distance.
+            let before = init::initial_state(&graph, 7);
+            let (exact, _) = train(Device::oracle(), &graph, sparse, at(Precision::F32), 6, 6, 1);
+            let [half_apart, full_apart] = [&half, &full].map(|state| update_difference(&before, &exact, state));
+            let times = half_apart / full_apart;
+            println!("{} layers to {name}, sparse {sparse}: {half_apart:.1e} apart, {times:.0} times as far as f32", graph.nodes.len());
+            assert!(half_apart > 0.0 && times < 131_072.0, "{name}: {half_apart} and {full_apart}");
+            // The same values are computed again.
+            let twice = Training { recompute: true, ..at(Precision::Bf16) };
+            assert!(train(Device::cpu(), &graph, sparse, twice, 6, 6, 1).0 == half, "{name}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess};
 use sparring_core::gpu::encode::encode;
-use sparring_core::gpu::launch::Binding;
+use sparring_core::gpu::launch::{Binding, Source};
 use sparring_core::gpu::shaders;
 use sparring_core::ops::StepParams;
 
@@ -26,12 +26,17 @@ fn validated(name: &str, source: &str) -> (naga::Module, naga::valid::ModuleInfo
 #[test]
 fn every_permutation_is_valid_and_within_the_default_limits() {
     let ops = all_ops::all();
-    let modules: BTreeMap<_, _> = shaders::names().map(|name| (name, validated(name, &shaders::source(name).unwrap()))).collect();
+    let module = |name, halves: &[&str]| validated(name, &shaders::source(name, halves).unwrap());
+    let mut modules = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut permutations = Vec::new();
-    for launch in ops.iter().flat_map(|op| encode(op).unwrap()) {
-        let key = format!("{} {:?}", launch.shader, launch.constants);
-        let (module, info) = &modules[launch.shader];
+    let launches: Vec<_> = ops.iter().flat_map(|op| encode(op).unwrap()).collect();
+    // With activations in 32 bits, and with those that are bound in 16.
+    for (launch, half) in launches.iter().flat_map(|launch| [(launch, false), (launch, true)]) {
+        let bound = launch.bindings.iter().filter(|b| b.activation && b.source != Source::Nothing);
+        let halves: Vec<_> = bound.map(|b| b.tensor).filter(|_| half).collect();
+        let key = format!("{} {:?} {halves:?}", launch.shader, launch.constants);
+        let (module, info) = modules.entry((launch.shader, halves.clone())).or_insert_with(|| module(launch.shader, &halves));
         let mut variables = BTreeMap::new();
         for (_, v) in module.global_variables.iter() {
             if let (AddressSpace::Storage { access }, Some(b)) = (v.space, &v.binding) {
@@ -51,7 +56,7 @@ fn every_permutation_is_valid_and_within_the_default_limits() {
         }
         permutations.push(serde_json::json!({
             "shader": launch.shader,
-            "source": shaders::source(launch.shader),
+            "source": shaders::source(launch.shader, &halves),
             "constants": launch.constants.iter().map(|&(name, value)| (name, value)).collect::<BTreeMap<_, _>>(),
             "writes": variables.iter().map(|(_, write)| write).collect::<Vec<_>>(),
         }));
@@ -77,7 +82,7 @@ fn every_permutation_is_valid_and_within_the_default_limits() {
 
 #[test]
 fn the_step_parameters_have_the_layout_the_shaders_expect() {
-    let (module, _) = validated("sgd_update", &shaders::source("sgd_update").unwrap());
+    let (module, _) = validated("sgd_update", &shaders::source("sgd_update", &[]).unwrap());
     let (_, ty) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("StepParams")).unwrap();
     let naga::TypeInner::Struct { members, span } = &ty.inner else { panic!("not a struct") };
     assert_eq!(*span as usize, size_of::<StepParams>());
@@ -98,6 +103,6 @@ fn the_step_parameters_have_the_layout_the_shaders_expect() {
 
 #[test]
 fn a_faulty_shader_would_be_noticed() {
-    let source = shaders::source("relu").unwrap().replace("array<f32>", "array<bool>");
+    let source = shaders::source("relu", &[]).unwrap().replace("array<vec4<f32>>", "array<bool>");
     assert!(std::panic::catch_unwind(|| validated("relu", &source)).is_err());
 }

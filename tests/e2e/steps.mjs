@@ -1,4 +1,5 @@
 // How long a step takes on the CPU, in builds of the page side by side: node steps.mjs [--rounds N] [--seconds N] DIST DIST...
+// A build may name settings: DIST?precision=bf16.
 //
 // Each folder is served from a port of its own. The builds take turns, so that what else the machine does falls on all of them; what is
 // read is the time that the page itself shows. CHROMIUM names the browser.
@@ -39,11 +40,11 @@ function median(values) {
 }
 
 /** Milliseconds a step of each learner, as this page shows them over some seconds. */
-async function measure(url, seconds) {
+async function measure({ url, settings }, seconds) {
   const seen = LEARNERS.map(() => []);
   // Nothing kept of an earlier visit; all learners in one worker, so that they do not slow each other down.
   const alone = (lab) => threads(lab.page, 1);
-  const setting = { webgpu: 'no-adapter', config: CONFIG, context: { serviceWorkers: 'block' }, at: () => url, before: alone };
+  const setting = { webgpu: 'no-adapter', config: { ...CONFIG, ...settings }, context: { serviceWorkers: 'block' }, at: () => url, before: alone };
   await withLab(setting, async (lab) => {
     await lab.reach('ready');
     await lab.train();
@@ -57,30 +58,33 @@ async function measure(url, seconds) {
   return seen.map(median);
 }
 
-const { values, positionals: folders } = parseArgs({
+const { values, positionals: builds } = parseArgs({
   options: { rounds: { type: 'string', default: '7' }, seconds: { type: 'string', default: '6' } },
   allowPositionals: true,
 });
-if (folders.length < 1) throw new Error('name the folders of one or more builds');
-const servers = await Promise.all(folders.map(serve));
-const urls = servers.map((server) => `http://127.0.0.1:${server.address().port}/`);
-process.env.SPARRING_URL ??= urls[0];
+if (builds.length < 1) throw new Error('name the folders of one or more builds');
+const servers = await Promise.all(builds.map((build) => serve(build.split('?')[0])));
+const contestants = servers.map((server, i) => ({
+  url: `http://127.0.0.1:${server.address().port}/`,
+  settings: Object.fromEntries(new URLSearchParams(builds[i].split('?')[1])),
+}));
+process.env.SPARRING_URL ??= contestants[0].url;
 try {
   const rounds = [];
   for (let round = 1; round <= Number(values.rounds); round += 1) {
     const times = [];
-    for (const url of urls) times.push(await measure(url, Number(values.seconds)));
+    for (const contestant of contestants) times.push(await measure(contestant, Number(values.seconds)));
     rounds.push(times);
-    console.log(`round ${round}: ${times.map((of, i) => `${folders[i]} ${of.map((ms) => ms.toFixed(1)).join(' and ')} ms`).join('; ')}`);
+    console.log(`round ${round}: ${times.map((of, i) => `${builds[i]} ${of.map((ms) => ms.toFixed(1)).join(' and ')} ms`).join('; ')}`);
   }
   LEARNERS.forEach((learner, l) => {
     console.log(`\n${learner}, milliseconds a step, median of ${rounds.length} rounds`);
-    folders.forEach((folder, f) => {
+    builds.forEach((build, f) => {
       const own = rounds.map((times) => times[f][l]);
       // Of each round by itself: what slows the machine down slows both.
       const ratio = median(rounds.map((times) => times[0][l] / times[f][l]));
-      const faster = f === 0 ? '' : `, ${ratio.toFixed(2)} times as fast as ${folders[0]}`;
-      console.log(`  ${median(own).toFixed(1)} (${Math.min(...own).toFixed(1)} to ${Math.max(...own).toFixed(1)}) ${folder}${faster}`);
+      const faster = f === 0 ? '' : `, ${ratio.toFixed(2)} times as fast as ${builds[0]}`;
+      console.log(`  ${median(own).toFixed(1)} (${Math.min(...own).toFixed(1)} to ${Math.max(...own).toFixed(1)}) ${build}${faster}`);
     });
   });
 } finally {

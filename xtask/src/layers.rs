@@ -14,8 +14,9 @@ use crate::stages::Counts;
 use crate::workspace::Workspace;
 
 /// The modules of `core` from the ground up: each imports only what stands before it. `docs/ARCHITECTURE.md` has the picture.
-const CORE: [&str; 23] = [
+const CORE: [&str; 24] = [
     "error",
+    "bf16",
     "names",
     "argsort",
     "rng",

@@ -119,6 +119,12 @@ pub const ADVANCED: &[Setting] = &[
         "The batch in parts: less memory, the same step but for BatchNorm's statistics.",
     ),
     of("recompute", "Compute activations twice", Check, "Less memory, more time, the same numbers."),
+    of(
+        "precision",
+        "Activations in",
+        Choice(&[("f32", "32 bits"), ("bf16", "16 bits (bf16)")]),
+        "What a step stores, not how it computes: 16 bits take half the memory.",
+    ),
     of("optimizer", "Optimiser", Choice(&[("sgd", "SGD"), ("adam", "Adam")]), "The paper trains with SGD."),
     of("lr", "Learning rate", Real("0", "1000"), "How far each step goes."),
     of(

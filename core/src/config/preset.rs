@@ -3,7 +3,7 @@
 use super::{DeathSchedule, ExperimentConfig, LrSchedule};
 use crate::hardness::Subset;
 use crate::names::named_enum;
-use crate::ops::OptimizerName;
+use crate::ops::{OptimizerName, Precision};
 
 named_enum! {
     /// A recipe.
@@ -24,6 +24,7 @@ impl ExperimentConfig {
                 limit_test: 0,
                 epochs: 200,
                 batch_size: 128,
+                precision: Precision::F32,
                 optimizer: OptimizerName::Sgd,
                 lr: 0.1,
                 lr_schedule: LrSchedule::Step,

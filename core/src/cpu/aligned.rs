@@ -5,12 +5,14 @@
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
+use crate::bf16::Bf16;
+
 /// A cache line.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-/// A number for which any bits are a value and that fills whole lines: f32, f64, u32.
+/// A number for which any bits are a value and that fills whole lines.
 ///
 /// # Safety
 /// Only for types without padding and invalid bits whose size divides 64.
@@ -21,6 +23,8 @@ unsafe impl Word for f32 {}
 unsafe impl Word for f64 {}
 // SAFETY: plain numbers.
 unsafe impl Word for u32 {}
+// SAFETY: plain numbers.
+unsafe impl Word for Bf16 {}
 
 /// A buffer of numbers, aligned to cache lines.
 pub struct Aligned<T> {

@@ -3,13 +3,16 @@
 //! Sums run over fixed pieces of a channel: short runs in the values' own type, from there on in float64. Statistics are taken about one
 //! of the channel's values, which makes the one-pass variance safe.
 
+use pulp::{Simd, WithSimd};
+
+use super::activation::{Activation, ActivationMut, BLOCK, Room, blocks, clear_padding};
 use super::lent::Lent;
 use super::pieces::Pieces;
 use super::reduce::sum_partials;
 use super::{Real, Run};
 use crate::error::Result;
 use crate::ops::{BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormStats, Gate, NormOnLoad, Shape, StepParams};
-use crate::platform::parallel::{self, Shared};
+use crate::platform::parallel;
 use crate::platform::parallel_for;
 
 /// A channel's constants: mean, 1/std, gamma, beta.
@@ -27,6 +30,18 @@ impl<T: Real> Channel<T> {
     #[inline(always)]
     fn normalized(self, x: T) -> T {
         (x - self.mean) * (self.gamma * self.inv_std) + self.beta
+    }
+    #[inline(always)]
+    fn normalize(self, relu: bool, x: impl Iterator<Item = T>, y: &mut [T]) {
+        if relu {
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = floor(self.normalized(x));
+            }
+        } else {
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = self.normalized(x);
+            }
+        }
     }
 }
 
@@ -81,95 +96,145 @@ impl<'a, T: Real> OnLoad<'a, T> {
         Ok(Some(Self { norm: Norm::of(shape, (eval, eps), lent, step)?, relu }))
     }
     /// Some whole runs of lanes of a channel, normalised; zero beyond the valid lanes.
-    pub fn copy(&self, channel: usize, x: &[T], y: &mut [T]) {
-        let constants = self.norm.channel(channel);
-        pulp::Arch::new().dispatch(|| {
-            if self.relu {
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = floor(constants.normalized(x)));
-            } else {
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = constants.normalized(x));
-            }
-        });
+    pub fn copy(&self, channel: usize, x: Activation<'_, T>, y: &mut [T]) {
+        pulp::Arch::new().dispatch(Load { constants: self.norm.channel(channel), relu: self.relu, x, y: &mut *y });
         clear_padding(self.norm.shape.n, self.norm.n_valid, y);
     }
 }
 
-/// Zeroes the lanes beyond the valid ones.
-fn clear_padding<T: Real>(n: usize, n_valid: usize, values: &mut [T]) {
-    if n_valid < n {
-        for run in values.chunks_exact_mut(n) {
-            run[n_valid..].fill(T::ZERO);
+/// Some of a channel, normalised.
+struct Load<'a, T> {
+    constants: Channel<T>,
+    relu: bool,
+    x: Activation<'a, T>,
+    y: &'a mut [T],
+}
+
+impl<T: Real> WithSimd for Load<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { constants, relu, x, y } = self;
+        match x {
+            Activation::Full(x) => constants.normalize(relu, x.iter().copied(), y),
+            Activation::Half(x) => constants.normalize(relu, x.iter().map(|x| T::from_f32(x.to_f32())), y),
         }
     }
 }
 
-/// Independent accumulators of a sum: enough for two of the widest vectors.
+/// Independent accumulators of a sum: enough for two of the widest vectors. A block of values is added up in their own type before the sum
+/// goes on in float64.
 const LANES: usize = 32;
-/// Values that are added up in their own type before the sum goes on in float64.
-const RUN: usize = 32 * LANES;
 
-/// The lanes of a run's two sums, in float64.
-fn flush<T: Real>(totals: &mut [f64; 2], sums: [[T; LANES]; 2]) {
-    for (total, sums) in totals.iter_mut().zip(sums) {
-        *total += sums.into_iter().map(T::to_f64).sum::<f64>();
+/// Two sums in float64, lane by lane.
+struct Totals([[f64; LANES]; 2]);
+
+impl Totals {
+    #[inline(always)]
+    fn new() -> Self {
+        Self([[0.0; LANES]; 2])
     }
-}
-
-/// Sum and sum of squares of the distances from `pivot`, a value of the channel: so close to the mean that squares of float32 are safe.
-#[inline(always)]
-fn moments<T: Real>(x: &[T], pivot: T) -> [f64; 2] {
-    let mut totals = [0.0; 2];
-    for run in x.chunks(RUN) {
-        let mut sums = [[T::ZERO; LANES]; 2];
-        let (blocks, rest) = run.as_chunks::<LANES>();
-        for block in blocks {
+    /// Adds those of a run.
+    #[inline(always)]
+    fn add<T: Real>(&mut self, sums: [[T; LANES]; 2]) {
+        for (totals, sums) in self.0.iter_mut().zip(sums) {
             for lane in 0..LANES {
-                let distance = block[lane] - pivot;
-                sums[0][lane] += distance;
-                sums[1][lane] += distance * distance;
+                totals[lane] += sums[lane].to_f64();
             }
         }
-        for (lane, &value) in rest.iter().enumerate() {
-            let distance = value - pivot;
-            sums[0][lane] += distance;
-            sums[1][lane] += distance * distance;
-        }
-        flush(&mut totals, sums);
     }
-    if totals[1].is_finite() { totals } else { moments_of_huge(x, pivot) }
+    /// Over all lanes.
+    #[inline(always)]
+    fn sums(self) -> [f64; 2] {
+        self.0.map(|lanes| lanes.into_iter().sum())
+    }
 }
 
-/// The same of values whose squares overflow in their own type.
-#[cold]
-fn moments_of_huge<T: Real>(x: &[T], pivot: T) -> [f64; 2] {
-    x.iter().map(|value| value.to_f64() - pivot.to_f64()).fold([0.0; 2], |[sum, squares], d| [sum + d, squares + d * d])
+/// The last values of a block as whole vectors, filled up with `beyond`.
+#[inline(always)]
+fn filled<T: Real>(rest: &[T], beyond: T) -> [T; LANES] {
+    let mut vectors = [beyond; LANES];
+    vectors[..rest.len()].copy_from_slice(rest);
+    vectors
 }
 
-/// [`moments`] of each piece's valid lanes, about its channel's first value.
-fn batchnorm_stats<T: Real>(shape: Shape, n_valid: usize, x: &[T]) -> Vec<[f64; 2]> {
+#[inline(always)]
+fn add_moments<T: Real>(sums: &mut [[T; LANES]; 2], x: &[T; LANES], pivot: T) {
+    for lane in 0..LANES {
+        let distance = x[lane] - pivot;
+        sums[0][lane] += distance;
+        sums[1][lane] += distance * distance;
+    }
+}
+
+/// [`Moments`] of each piece, about its channel's first value.
+fn batchnorm_stats<T: Real>(shape: Shape, n_valid: usize, x: Activation<'_, T>) -> Vec<[f64; 2]> {
     let pieces = Pieces::new(shape);
     parallel::map(pieces.count(), |i| {
         let (c, start, len) = pieces.get(i);
-        let (piece, pivot) = (&x[start..start + len], pivot(shape, x, c));
-        pulp::Arch::new().dispatch(|| {
-            if n_valid >= shape.n {
-                return moments(piece, pivot);
-            }
-            piece.chunks_exact(shape.n).fold([0.0; 2], |[sum, squares], run| {
-                let [s, q] = moments(&run[..n_valid], pivot);
-                [sum + s, squares + q]
-            })
-        })
+        // Where all lanes are valid its runs are one.
+        let (run, valid) = if n_valid < shape.n { (shape.n, n_valid) } else { (len, len) };
+        pulp::Arch::new().dispatch(Moments { x: x.part(start, len), run, valid, pivot: pivot(shape, x, c) })
     })
 }
 
+/// Sum and sum of squares of a piece's distances from `pivot`, a value of the channel: so close to the mean that squares of float32 are safe.
+#[derive(Clone, Copy)]
+struct Moments<'a, T> {
+    x: Activation<'a, T>,
+    /// Floats of a run, and how many of its first ones count.
+    run: usize,
+    valid: usize,
+    pivot: T,
+}
+
+impl<T: Real> WithSimd for Moments<'_, T> {
+    type Output = [f64; 2];
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> [f64; 2] {
+        let Self { x, run, valid, pivot } = self;
+        let (mut totals, mut room) = (Totals::new(), [T::ZERO; BLOCK]);
+        for start in (0..x.len()).step_by(run) {
+            let x = x.part(start, valid);
+            for (start, len) in blocks(valid) {
+                let mut sums = [[T::ZERO; LANES]; 2];
+                let (vectors, rest) = x.block(start, len, &mut room).as_chunks::<LANES>();
+                for vectors in vectors {
+                    add_moments(&mut sums, vectors, pivot);
+                }
+                if !rest.is_empty() {
+                    add_moments(&mut sums, &filled(rest, pivot), pivot);
+                }
+                totals.add(sums);
+            }
+        }
+        let sums = totals.sums();
+        if sums[1].is_finite() { sums } else { self.of_huge() }
+    }
+}
+
+impl<T: Real> Moments<'_, T> {
+    /// The same of values whose squares overflow in their own type.
+    #[cold]
+    fn of_huge(self) -> [f64; 2] {
+        let valid = (0..self.x.len()).filter(|i| i % self.run < self.valid);
+        valid.map(|i| self.x.at(i).to_f64() - self.pivot.to_f64()).fold([0.0; 2], |[sum, squares], d| [sum + d, squares + d * d])
+    }
+}
+
 /// A value of the channel, of a lane that is always valid.
-fn pivot<T: Real>(shape: Shape, x: &[T], c: usize) -> T {
-    x[c * shape.plane()]
+fn pivot<T: Real>(shape: Shape, x: Activation<'_, T>, c: usize) -> T {
+    x.at(c * shape.plane())
 }
 
 /// Batch statistics into `saved`, and a step of the running ones.
-fn batchnorm_finish<T: Real>(op: &BatchNormStats, n_valid: usize, (x, partials): (&[T], &[[f64; 2]]), saved: &mut [T], running: &mut [T]) {
+fn batchnorm_finish<T: Real>(
+    op: &BatchNormStats,
+    n_valid: usize,
+    (x, partials): (Activation<'_, T>, &[[f64; 2]]),
+    saved: &mut [T],
+    running: &mut [T],
+) {
     let (shape, momentum, eps) = (op.shape, T::from_f32(op.momentum), T::from_f32(op.eps));
     let count = (shape.h * shape.w * n_valid.min(shape.n)).max(1) as f64;
     for (c, [sum, squares]) in sum_partials(Pieces::new(shape), partials).into_iter().enumerate() {
@@ -193,32 +258,62 @@ fn floor<T: Real>(value: T) -> T {
 }
 
 /// `y = relu(gamma * xhat + beta + residual)`, zero beyond the valid lanes.
-fn batchnorm_apply<T: Real>(norm: Norm<'_, T>, x: &[T], residual: Option<&[T]>, relu: bool, y: &mut [T]) {
+fn batchnorm_apply<T: Real>(
+    norm: Norm<'_, T>,
+    x: Activation<'_, T>,
+    residual: Option<Activation<'_, T>>,
+    relu: bool,
+    y: ActivationMut<'_, T>,
+) {
     let shape = norm.shape;
     let pieces = Pieces::new(shape);
-    let y = Shared::new(y);
+    let y = y.share();
     parallel_for(pieces.count(), |i| {
         let (c, start, len) = pieces.get(i);
-        let x = &x[start..start + len];
         // SAFETY: pieces are disjoint.
-        let y = unsafe { y.part(start, len) };
-        let Some(residual) = residual else { return OnLoad { norm, relu }.copy(c, x, y) };
-        let (constants, residual) = (norm.channel(c), &residual[start..start + len]);
-        pulp::Arch::new().dispatch(|| {
-            for ((y, &x), &r) in y.iter_mut().zip(x).zip(residual) {
-                let pre = constants.normalized(x) + r;
-                *y = if relu { floor(pre) } else { pre };
-            }
-        });
-        clear_padding(shape.n, norm.n_valid, y);
+        let mut y = unsafe { y.part(start, len) };
+        let (x, residual, constants) = (x.part(start, len), residual.map(|r| r.part(start, len)), norm.channel(c));
+        pulp::Arch::new().dispatch(ApplyPiece { constants, x, residual, relu, y: &mut y });
+        y.clear_padding(shape.n, norm.n_valid);
     });
+}
+
+/// A piece of [`batchnorm_apply`].
+struct ApplyPiece<'a, 'y, T> {
+    constants: Channel<T>,
+    x: Activation<'a, T>,
+    residual: Option<Activation<'a, T>>,
+    relu: bool,
+    y: &'a mut ActivationMut<'y, T>,
+}
+
+impl<T: Real> WithSimd for ApplyPiece<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { constants, x, residual, relu, y } = self;
+        let mut rooms = [[T::ZERO; BLOCK]; 3];
+        let [for_x, for_residual, for_y] = &mut rooms;
+        for (start, len) in blocks(x.len()) {
+            let (x, y) = (x.block(start, len, for_x), y.block(start, len, false, for_y));
+            match residual {
+                None => constants.normalize(relu, x.iter().copied(), y.floats),
+                Some(residual) => {
+                    for ((y, &x), &r) in y.floats.iter_mut().zip(x).zip(residual.block(start, len, for_residual)) {
+                        let pre = constants.normalized(x) + r;
+                        *y = if relu { floor(pre) } else { pre };
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Where the ReLU that followed let through.
 #[derive(Clone, Copy)]
 enum Passed<'a, T> {
     Everywhere,
-    Output(&'a [T]),
+    Output(Activation<'a, T>),
     Again,
 }
 
@@ -226,13 +321,13 @@ impl<'a, T: Real> Passed<'a, T> {
     fn of(gate: Gate, lent: &Lent<'a, T>) -> Result<Self> {
         Ok(match gate {
             Gate::Open => Self::Everywhere,
-            Gate::Output(_) => Self::Output(lent.read("y")?),
+            Gate::Output(_) => Self::Output(lent.activation("y")?),
             Gate::Again => Self::Again,
         })
     }
     fn part(self, start: usize, len: usize) -> Self {
         match self {
-            Self::Output(y) => Self::Output(&y[start..start + len]),
+            Self::Output(y) => Self::Output(y.part(start, len)),
             other => other,
         }
     }
@@ -244,45 +339,71 @@ fn before_relu<T: Real>(y: T, dy: T) -> T {
     if y <= T::ZERO { T::ZERO } else { dy }
 }
 
-/// `[sum dpre * (x - mean), sum dpre]`, where `dpre(y, x, dy)` is the gradient before ReLU.
+/// Adds `sum dpre * (x - mean)` and `sum dpre` of a block, where `dpre(y, x, dy)` is the gradient before ReLU.
 #[inline(always)]
-fn gradient_sums<T: Real>(dy: &[T], y: &[T], x: &[T], mean: T, dpre: impl Fn(T, T, T) -> T) -> [f64; 2] {
-    let mut totals = [0.0; 2];
-    for ((dy, y), x) in dy.chunks(RUN).zip(y.chunks(RUN)).zip(x.chunks(RUN)) {
-        let mut sums = [[T::ZERO; LANES]; 2];
-        let ((dy, dy_rest), (y, y_rest), (x, x_rest)) = (dy.as_chunks::<LANES>(), y.as_chunks::<LANES>(), x.as_chunks::<LANES>());
-        for ((dy, y), x) in dy.iter().zip(y).zip(x) {
-            for lane in 0..LANES {
-                let dpre = dpre(y[lane], x[lane], dy[lane]);
-                sums[0][lane] += dpre * (x[lane] - mean);
-                sums[1][lane] += dpre;
-            }
-        }
-        for (lane, ((&dy, &y), &x)) in dy_rest.iter().zip(y_rest).zip(x_rest).enumerate() {
-            let dpre = dpre(y, x, dy);
-            sums[0][lane] += dpre * (x - mean);
-            sums[1][lane] += dpre;
-        }
-        flush(&mut totals, sums);
+fn add_gradient_sums<T: Real>(totals: &mut Totals, [dy, y, x]: [&[T]; 3], mean: T, dpre: impl Fn(T, T, T) -> T + Copy) {
+    let mut sums = [[T::ZERO; LANES]; 2];
+    let ((dy, dy_rest), (y, y_rest), (x, x_rest)) = (dy.as_chunks::<LANES>(), y.as_chunks::<LANES>(), x.as_chunks::<LANES>());
+    for ((dy, y), x) in dy.iter().zip(y).zip(x) {
+        add_products(&mut sums, [dy, y, x], mean, dpre);
     }
-    totals
+    if !x_rest.is_empty() {
+        let rest = [filled(dy_rest, T::ZERO), filled(y_rest, T::ZERO), filled(x_rest, mean)];
+        add_products(&mut sums, [&rest[0], &rest[1], &rest[2]], mean, dpre);
+    }
+    totals.add(sums);
+}
+
+#[inline(always)]
+fn add_products<T: Real>(sums: &mut [[T; LANES]; 2], [dy, y, x]: [&[T; LANES]; 3], mean: T, dpre: impl Fn(T, T, T) -> T) {
+    for lane in 0..LANES {
+        let dpre = dpre(y[lane], x[lane], dy[lane]);
+        sums[0][lane] += dpre * (x[lane] - mean);
+        sums[1][lane] += dpre;
+    }
 }
 
 /// `[sum dpre * (x - mean), sum dpre]` of each piece. Padded lanes of `dy` are zero and so add nothing.
-fn batchnorm_reduce_grad<T: Real>(norm: Norm<'_, T>, dy: &[T], passed: Passed<'_, T>, x: &[T]) -> Vec<[f64; 2]> {
+fn batchnorm_reduce_grad<T: Real>(norm: Norm<'_, T>, dy: Activation<'_, T>, passed: Passed<'_, T>, x: Activation<'_, T>) -> Vec<[f64; 2]> {
     let pieces = Pieces::new(norm.shape);
     parallel::map(pieces.count(), |i| {
         let (c, start, len) = pieces.get(i);
-        let constants = norm.channel(c);
-        let mean = constants.mean;
-        let (dy, x) = (&dy[start..][..len], &x[start..][..len]);
-        // Where no output is needed any slice of its length will do.
-        pulp::Arch::new().dispatch(|| match passed.part(start, len) {
-            Passed::Everywhere => gradient_sums(dy, dy, x, mean, |_, _, dy| dy),
-            Passed::Output(y) => gradient_sums(dy, y, x, mean, |y, _, dy| before_relu(y, dy)),
-            Passed::Again => gradient_sums(dy, x, x, mean, |_, x, dy| before_relu(constants.normalized(x), dy)),
-        })
+        let (dy, x, passed) = (dy.part(start, len), x.part(start, len), passed.part(start, len));
+        pulp::Arch::new().dispatch(GradientSums { constants: norm.channel(c), dy, passed, x })
     })
+}
+
+/// `[sum dpre * (x - mean), sum dpre]` of a piece.
+struct GradientSums<'a, T> {
+    constants: Channel<T>,
+    dy: Activation<'a, T>,
+    passed: Passed<'a, T>,
+    x: Activation<'a, T>,
+}
+
+impl<T: Real> WithSimd for GradientSums<'_, T> {
+    type Output = [f64; 2];
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> [f64; 2] {
+        let Self { constants, dy, passed, x } = self;
+        let (mean, mut totals, mut rooms) = (constants.mean, Totals::new(), [[T::ZERO; BLOCK]; 3]);
+        let [for_dy, for_y, for_x] = &mut rooms;
+        for (start, len) in blocks(x.len()) {
+            let (dy, x) = (dy.block(start, len, for_dy), x.block(start, len, for_x));
+            // Where no output is needed any slice of its length will do.
+            match passed {
+                Passed::Everywhere => add_gradient_sums(&mut totals, [dy, dy, x], mean, |_, _, dy| dy),
+                Passed::Output(y) => {
+                    let y = y.block(start, len, for_y);
+                    add_gradient_sums(&mut totals, [dy, y, x], mean, |y, _, dy| before_relu(y, dy));
+                }
+                Passed::Again => {
+                    add_gradient_sums(&mut totals, [dy, x, x], mean, |_, x, dy| before_relu(constants.normalized(x), dy));
+                }
+            }
+        }
+        totals.sums()
+    }
 }
 
 /// Operands of [`batchnorm_input_grad`].
@@ -290,19 +411,19 @@ struct InputGrad<'a, T> {
     /// Statistics and affine parameters.
     norm: Norm<'a, T>,
     /// Gradient of `y`; `None` where it stands in `dx`.
-    dy: Option<&'a [T]>,
+    dy: Option<Activation<'a, T>>,
     /// The ReLU that followed.
     passed: Passed<'a, T>,
     /// Forward input.
-    x: &'a [T],
+    x: Activation<'a, T>,
     /// `[2][C]` of [`BatchNormReduceGrad`] (train only).
     daffine: Option<&'a [T]>,
     /// Gradient of `x`.
-    dx: &'a mut [T],
+    dx: ActivationMut<'a, T>,
     /// Add to `dx` instead of overwriting it.
     accumulate: bool,
     /// Gradient of the residual, and whether to add to it.
-    dresidual: Option<(&'a mut [T], bool)>,
+    dresidual: Option<(ActivationMut<'a, T>, bool)>,
 }
 
 /// Gradient of the input and of the residual.
@@ -311,74 +432,99 @@ fn batchnorm_input_grad<T: Real>(args: InputGrad<'_, T>) {
     let shape = norm.shape;
     let count = T::from_f64(norm.count().max(1) as f64);
     let pieces = Pieces::new(shape);
-    let dx = Shared::new(dx);
-    let dresidual = dresidual.map(|(d, accumulate)| (Shared::new(d), accumulate));
+    let dx = dx.share();
+    let dresidual = dresidual.map(|(d, accumulate)| (d.share(), accumulate));
     parallel_for(pieces.count(), |i| {
         let (c, start, len) = pieces.get(i);
         let constants = norm.channel(c);
-        let Channel { mean, inv_std, gamma, .. } = constants;
-        let scale = gamma * inv_std;
-        // dx = scale * dpre - shift - slope * (x - mean)
+        let scale = constants.gamma * constants.inv_std;
         let (shift, slope) = match daffine {
             None => (T::ZERO, T::ZERO),
-            Some(d) => (scale * d[shape.c + c] / count, scale * d[c] / count * inv_std),
+            Some(d) => (scale * d[shape.c + c] / count, scale * d[c] / count * constants.inv_std),
         };
         // SAFETY: pieces are disjoint.
-        let dx = unsafe { dx.part(start, len) };
+        let mut dx = unsafe { dx.part(start, len) };
         // SAFETY: pieces are disjoint.
-        let mut dresidual = dresidual.as_ref().map(|(d, accumulate)| (unsafe { d.part(start, len) }, *accumulate));
-        let (x, passed) = (&x[start..][..len], passed.part(start, len));
-        let dy = dy.map(|dy| &dy[start..][..len]);
-        pulp::Arch::new().dispatch(|| {
-            let mut block = [T::ZERO; BLOCK];
-            let mut from = 0;
-            while from < len {
-                let size = BLOCK.min(len - from);
-                let dpre = &mut block[..size];
-                let source = dy.map_or(&dx[from..from + size], |dy| &dy[from..from + size]);
-                match passed {
-                    Passed::Everywhere => dpre.copy_from_slice(source),
-                    Passed::Output(y) => {
-                        for ((dpre, &dy), &y) in dpre.iter_mut().zip(source).zip(&y[from..from + size]) {
-                            *dpre = before_relu(y, dy);
-                        }
-                    }
-                    Passed::Again => {
-                        for ((dpre, &dy), &x) in dpre.iter_mut().zip(source).zip(&x[from..from + size]) {
-                            *dpre = before_relu(constants.normalized(x), dy);
-                        }
-                    }
-                }
-                if let Some((dresidual, accumulate)) = &mut dresidual {
-                    let target = &mut dresidual[from..from + size];
-                    if *accumulate {
-                        for (d, &dpre) in target.iter_mut().zip(&*dpre) {
-                            *d += dpre;
-                        }
-                    } else {
-                        target.copy_from_slice(dpre);
-                    }
-                }
-                let terms = dx[from..from + size].iter_mut().zip(&*dpre).zip(&x[from..from + size]);
-                let gradient = |dpre: T, x: T| scale * dpre - shift - slope * (x - mean);
-                if accumulate {
-                    terms.for_each(|((dx, &dpre), &x)| *dx += gradient(dpre, x));
-                } else {
-                    terms.for_each(|((dx, &dpre), &x)| *dx = gradient(dpre, x));
-                }
-                from += size;
-            }
-        });
-        clear_padding(shape.n, norm.n_valid, dx);
+        let dresidual = dresidual.as_ref().map(|(d, accumulate)| (unsafe { d.part(start, len) }, *accumulate));
+        let (x, passed, dy) = (x.part(start, len), passed.part(start, len), dy.map(|dy| dy.part(start, len)));
+        let gradient = Gradient { scale, shift, slope };
+        pulp::Arch::new().dispatch(InputGradPiece { constants, gradient, dy, passed, x, dx: &mut dx, accumulate, dresidual });
+        dx.clear_padding(shape.n, norm.n_valid);
     });
 }
 
-/// Floats of `dpre` held at a time: `dx` may be `dy`, and every reader of `dpre` must see it before `dx` is written.
-const BLOCK: usize = 256;
+/// `dx = scale * dpre - shift - slope * (x - mean)`
+#[derive(Clone, Copy)]
+struct Gradient<T> {
+    scale: T,
+    shift: T,
+    slope: T,
+}
+
+/// A piece of [`batchnorm_input_grad`].
+struct InputGradPiece<'a, 'dx, T> {
+    constants: Channel<T>,
+    gradient: Gradient<T>,
+    dy: Option<Activation<'a, T>>,
+    passed: Passed<'a, T>,
+    x: Activation<'a, T>,
+    dx: &'a mut ActivationMut<'dx, T>,
+    accumulate: bool,
+    dresidual: Option<(ActivationMut<'a, T>, bool)>,
+}
+
+impl<T: Real> WithSimd for InputGradPiece<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { constants, gradient: Gradient { scale, shift, slope }, dy, passed, x, dx, accumulate, mut dresidual } = self;
+        // `dx` may be `dy`, and every reader of `dpre` must see it before `dx` is written.
+        let mut dpre: Room<T> = [T::ZERO; BLOCK];
+        let mut rooms = [[T::ZERO; BLOCK]; 3];
+        let [for_x, for_y, room] = &mut rooms;
+        for (start, len) in blocks(x.len()) {
+            let (dpre, x) = (&mut dpre[..len], x.block(start, len, for_x));
+            dpre.copy_from_slice(dy.unwrap_or(dx.read()).block(start, len, room));
+            match passed {
+                Passed::Everywhere => {}
+                Passed::Output(y) => {
+                    for (dpre, &y) in dpre.iter_mut().zip(y.block(start, len, for_y)) {
+                        *dpre = before_relu(y, *dpre);
+                    }
+                }
+                Passed::Again => {
+                    for (dpre, &x) in dpre.iter_mut().zip(x) {
+                        *dpre = before_relu(constants.normalized(x), *dpre);
+                    }
+                }
+            }
+            if let Some((dresidual, adds)) = &mut dresidual {
+                let dresidual = dresidual.block(start, len, *adds, room);
+                if *adds {
+                    for (d, &dpre) in dresidual.floats.iter_mut().zip(&*dpre) {
+                        *d += dpre;
+                    }
+                } else {
+                    dresidual.floats.copy_from_slice(dpre);
+                }
+            }
+            let dx = dx.block(start, len, accumulate, room);
+            if accumulate {
+                for ((dx, &dpre), &x) in dx.floats.iter_mut().zip(&*dpre).zip(x) {
+                    *dx += scale * dpre - shift - slope * (x - constants.mean);
+                }
+            } else {
+                for ((dx, &dpre), &x) in dx.floats.iter_mut().zip(&*dpre).zip(x) {
+                    *dx = scale * dpre - shift - slope * (x - constants.mean);
+                }
+            }
+        }
+    }
+}
 
 impl<T: Real> Run<T> for BatchNormStats {
     fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
-        let (x, n_valid) = (lent.read("x")?, step.n_valid as usize);
+        let (x, n_valid) = (lent.activation("x")?, step.n_valid as usize);
         let partials = batchnorm_stats(self.shape, n_valid, x);
         batchnorm_finish(self, n_valid, (x, &partials), lent.write("saved")?, lent.write("running")?);
         Ok(())
@@ -388,7 +534,7 @@ impl<T: Real> Run<T> for BatchNormStats {
 impl<T: Real> Run<T> for BatchNormApply {
     fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
         let norm = Norm::of(self.shape, (self.eval, self.eps), lent, step)?;
-        batchnorm_apply(norm, lent.read("x")?, lent.read_some("residual")?, self.relu, lent.write("y")?);
+        batchnorm_apply(norm, lent.activation("x")?, lent.activation_some("residual")?, self.relu, lent.activation_mut("y")?);
         Ok(())
     }
 }
@@ -396,7 +542,7 @@ impl<T: Real> Run<T> for BatchNormApply {
 impl<T: Real> Run<T> for BatchNormReduceGrad {
     fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
         let norm = Norm::of(self.shape, (self.eval, self.eps), lent, step)?;
-        let partials = batchnorm_reduce_grad(norm, lent.read("dy")?, Passed::of(self.gate, lent)?, lent.read("x")?);
+        let partials = batchnorm_reduce_grad(norm, lent.activation("dy")?, Passed::of(self.gate, lent)?, lent.activation("x")?);
         let daffine = lent.write("daffine")?;
         for (c, [centred, plain]) in sum_partials(Pieces::new(self.shape), &partials).into_iter().enumerate() {
             daffine[c] = T::from_f64(centred * norm.channel(c).inv_std.to_f64());
@@ -412,13 +558,13 @@ impl<T: Real> Run<T> for BatchNormInputGrad {
         let accumulate_residual = self.dresidual.is_some_and(|(_, accumulate)| accumulate);
         batchnorm_input_grad(InputGrad {
             norm,
-            dy: lent.read_some("dy")?,
+            dy: lent.activation_some("dy")?,
             passed: Passed::of(self.gate, lent)?,
-            x: lent.read("x")?,
+            x: lent.activation("x")?,
             daffine: lent.read_some("daffine")?,
-            dx: lent.write("dx")?,
+            dx: lent.activation_mut("dx")?,
             accumulate: self.accumulate,
-            dresidual: lent.write_some("dresidual")?.map(|d| (d, accumulate_residual)),
+            dresidual: lent.activation_mut_some("dresidual")?.map(|d| (d, accumulate_residual)),
         });
         Ok(())
     }

@@ -6,6 +6,7 @@ pub mod plain;
 
 use std::borrow::Cow;
 
+use super::activation::{Activation, ActivationMut};
 use super::batchnorm::OnLoad;
 use super::lent::Lent;
 use super::{Real, Run};
@@ -18,28 +19,28 @@ use index::{Csr, Index};
 #[derive(Clone, Copy)]
 pub struct Source<'a, T> {
     /// What is stored.
-    pub stored: &'a [T],
+    pub stored: Activation<'a, T>,
     /// A BatchNorm that is applied on the way.
     pub norm: Option<OnLoad<'a, T>>,
 }
 
 impl<'a, T: Real> Source<'a, T> {
     /// As it is stored.
-    pub fn plain(stored: &'a [T]) -> Self {
+    pub fn plain(stored: Activation<'a, T>) -> Self {
         Self { stored, norm: None }
     }
     /// Loads some whole runs of lanes of a channel.
-    pub fn copy(&self, channel: usize, stored: &[T], to: &mut [T]) {
+    pub fn copy(&self, channel: usize, stored: Activation<'_, T>, to: &mut [T]) {
         match self.norm {
-            None => to.copy_from_slice(stored),
+            None => stored.copy(to),
             Some(norm) => norm.copy(channel, stored, to),
         }
     }
     /// All of it, its channels of `plane` words each.
     pub fn loaded(&self, plane: usize) -> Cow<'a, [T]> {
-        let Some(norm) = self.norm else { return Cow::Borrowed(self.stored) };
+        let Some(norm) = self.norm else { return self.stored.whole() };
         let mut loaded = vec![T::ZERO; self.stored.len()];
-        parallel::chunks_mut(&mut loaded, plane, |c, to| norm.copy(c, &self.stored[c * plane..][..to.len()], to));
+        parallel::chunks_mut(&mut loaded, plane, |c, to| norm.copy(c, self.stored.part(c * plane, to.len()), to));
         Cow::Owned(loaded)
     }
 }
@@ -57,7 +58,7 @@ pub struct Forward<'a, T> {
     /// Lanes that get the bias.
     pub n_valid: usize,
     /// Output.
-    pub y: &'a mut [T],
+    pub y: ActivationMut<'a, T>,
 }
 
 /// Operands of the gradient with respect to the input.
@@ -65,13 +66,13 @@ pub struct InputGrad<'a, T> {
     /// Geometry of the forward convolution.
     pub shape: ConvShape,
     /// Gradient of the output.
-    pub dy: &'a [T],
+    pub dy: Activation<'a, T>,
     /// The weights' values.
     pub weight: &'a [T],
     /// Add instead of overwrite.
     pub accumulate: bool,
     /// Gradient of the input.
-    pub dx: &'a mut [T],
+    pub dx: ActivationMut<'a, T>,
 }
 
 /// Operands of the gradient with respect to the weights.
@@ -81,7 +82,7 @@ pub struct WeightGrad<'a, T> {
     /// Input.
     pub x: Source<'a, T>,
     /// Gradient of the output.
-    pub dy: &'a [T],
+    pub dy: Activation<'a, T>,
     /// Gradient of the values.
     pub dw: &'a mut [T],
 }
@@ -147,7 +148,7 @@ fn sparse_conv_weight_grad<T: Convolve>(csr: Csr<'_>, args: WeightGrad<'_, T>) {
 }
 
 /// The index by which a kernel walks the weights of an output channel.
-pub fn rows<'a, T>(shape: &ConvShape, lent: &Lent<'a, T>) -> Result<Csr<'a>> {
+pub fn rows<'a, T: Real>(shape: &ConvShape, lent: &Lent<'a, T>) -> Result<Csr<'a>> {
     Csr::forward(shape, lent.index_buffer("row_ptr")?, lent.index_buffer("index")?)
 }
 
@@ -155,11 +156,11 @@ impl<T: Convolve> Run<T> for ConvForward {
     fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
         let args = Forward {
             shape: self.shape,
-            x: Source { stored: lent.read("x")?, norm: OnLoad::of(self.norm, self.shape.input(), lent, step)? },
+            x: Source { stored: lent.activation("x")?, norm: OnLoad::of(self.norm, self.shape.input(), lent, step)? },
             weight: lent.read("weight")?,
             bias: lent.read_some("bias")?,
             n_valid: step.n_valid as usize,
-            y: lent.write("y")?,
+            y: lent.activation_mut("y")?,
         };
         match self.weight.topology() {
             None => conv_forward(args),
@@ -173,10 +174,10 @@ impl<T: Convolve> Run<T> for ConvInputGrad {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
         let args = InputGrad {
             shape: self.shape,
-            dy: lent.read("dy")?,
+            dy: lent.activation("dy")?,
             weight: lent.read("weight")?,
             accumulate: self.accumulate,
-            dx: lent.write("dx")?,
+            dx: lent.activation_mut("dx")?,
         };
         match self.weight.topology() {
             None => conv_input_grad(args),
@@ -191,8 +192,8 @@ impl<T: Convolve> Run<T> for ConvInputGrad {
 
 impl<T: Convolve> Run<T> for ConvWeightGrad {
     fn run(&self, lent: &mut Lent<'_, T>, step: &StepParams) -> Result<()> {
-        let x = Source { stored: lent.read("x")?, norm: OnLoad::of(self.norm, self.shape.input(), lent, step)? };
-        let args = WeightGrad { shape: self.shape, x, dy: lent.read("dy")?, dw: lent.write("dw")? };
+        let x = Source { stored: lent.activation("x")?, norm: OnLoad::of(self.norm, self.shape.input(), lent, step)? };
+        let args = WeightGrad { shape: self.shape, x, dy: lent.activation("dy")?, dw: lent.write("dw")? };
         match self.topology {
             None => conv_weight_grad(args),
             Some(_) => sparse_conv_weight_grad(rows(&self.shape, lent)?, args),

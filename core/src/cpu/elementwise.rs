@@ -1,5 +1,8 @@
 //! The twins of `ops::elementwise`: bound by memory traffic, so each is one pass split over threads.
 
+use pulp::{Simd, WithSimd};
+
+use super::activation::{Activation, ActivationMut, BLOCK, blocks};
 use super::lent::Lent;
 use super::{Real, Run};
 use crate::error::Result;
@@ -57,63 +60,131 @@ fn normalize<T: Real>(op: &Normalize, n_valid: usize, x: Option<&[T]>, y: &mut [
     });
 }
 
+/// A chunk of `y += x`.
+struct AddChunk<'a, T>(Activation<'a, T>, ActivationMut<'a, T>);
+
+impl<T: Real> WithSimd for AddChunk<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (Self(x, mut y), mut rooms) = (self, [[T::ZERO; BLOCK]; 2]);
+        let [for_x, for_y] = &mut rooms;
+        for (start, len) in blocks(x.len()) {
+            let (x, y) = (x.block(start, len, for_x), y.block(start, len, true, for_y));
+            for (y, &x) in y.floats.iter_mut().zip(x) {
+                *y += x;
+            }
+        }
+    }
+}
+
 /// `y += x`.
-fn add<T: Real>(x: &[T], y: &mut [T]) {
-    parallel::chunks_mut(y, CHUNK, |i, y| y.iter_mut().zip(&x[i * CHUNK..]).for_each(|(y, &x)| *y += x));
+fn add<T: Real>(x: Activation<'_, T>, y: ActivationMut<'_, T>) {
+    y.chunks(CHUNK, |i, y| pulp::Arch::new().dispatch(AddChunk(x.part(i * CHUNK, y.len()), y)));
+}
+
+/// A chunk of `y = max(x, 0)`; in place without `x`.
+struct ReluChunk<'a, T>(Option<Activation<'a, T>>, ActivationMut<'a, T>);
+
+impl<T: Real> WithSimd for ReluChunk<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (Self(x, mut y), mut rooms) = (self, [[T::ZERO; BLOCK]; 2]);
+        let [for_x, for_y] = &mut rooms;
+        for (start, len) in blocks(y.len()) {
+            let y = y.block(start, len, x.is_none(), for_y);
+            if let Some(x) = x {
+                y.floats.copy_from_slice(x.block(start, len, for_x));
+            }
+            for y in y.floats.iter_mut() {
+                *y = if *y < T::ZERO { T::ZERO } else { *y };
+            }
+        }
+    }
 }
 
 /// `y = max(x, 0)`, a NaN stays; in place without `x`.
-fn relu<T: Real>(x: Option<&[T]>, y: &mut [T]) {
-    let floor = |value: T| if value < T::ZERO { T::ZERO } else { value };
-    parallel::chunks_mut(y, CHUNK, |i, y| match x {
-        Some(x) => y.iter_mut().zip(&x[i * CHUNK..]).for_each(|(y, &x)| *y = floor(x)),
-        None => y.iter_mut().for_each(|y| *y = floor(*y)),
-    });
+fn relu<T: Real>(x: Option<Activation<'_, T>>, y: ActivationMut<'_, T>) {
+    y.chunks(CHUNK, |i, y| pulp::Arch::new().dispatch(ReluChunk(x.map(|x| x.part(i * CHUNK, y.len())), y)));
+}
+
+/// A chunk of `dx (+)= y > 0 ? dy : 0`; in place without `dy`.
+struct ReluGradChunk<'a, T> {
+    dy: Option<Activation<'a, T>>,
+    y: Activation<'a, T>,
+    accumulate: bool,
+    dx: ActivationMut<'a, T>,
+}
+
+impl<T: Real> WithSimd for ReluGradChunk<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { dy, y, accumulate, mut dx } = self;
+        let mut rooms = [[T::ZERO; BLOCK]; 3];
+        let [for_dy, for_y, for_dx] = &mut rooms;
+        for (start, len) in blocks(y.len()) {
+            let (dy, y) = (dy.map(|dy| dy.block(start, len, for_dy)), y.block(start, len, for_y));
+            let dx = dx.block(start, len, accumulate || dy.is_none(), for_dx);
+            match dy {
+                Some(dy) => {
+                    for ((dx, &y), &dy) in dx.floats.iter_mut().zip(y).zip(dy) {
+                        let (gated, before) = (if y > T::ZERO { dy } else { T::ZERO }, *dx);
+                        *dx = if accumulate { before + gated } else { gated };
+                    }
+                }
+                None => {
+                    for (dx, &y) in dx.floats.iter_mut().zip(y) {
+                        *dx = if y > T::ZERO { *dx } else { T::ZERO };
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// `dx (+)= y > 0 ? dy : 0`; in place without `dy`.
-fn relu_grad<T: Real>(dy: Option<&[T]>, y: &[T], accumulate: bool, dx: &mut [T]) {
-    let gate = |y: T, dy: T| if y > T::ZERO { dy } else { T::ZERO };
-    parallel::chunks_mut(dx, CHUNK, |i, dx| {
-        let y = &y[i * CHUNK..];
-        match dy {
-            Some(dy) if accumulate => {
-                dx.iter_mut().zip(y).zip(&dy[i * CHUNK..]).for_each(|((dx, &y), &dy)| *dx += gate(y, dy));
-            }
-            Some(dy) => dx.iter_mut().zip(y).zip(&dy[i * CHUNK..]).for_each(|((dx, &y), &dy)| *dx = gate(y, dy)),
-            None => dx.iter_mut().zip(y).for_each(|(dx, &y)| *dx = gate(y, *dx)),
-        }
+fn relu_grad<T: Real>(dy: Option<Activation<'_, T>>, y: Activation<'_, T>, accumulate: bool, dx: ActivationMut<'_, T>) {
+    dx.chunks(CHUNK, |i, dx| {
+        let (start, len) = (i * CHUNK, dx.len());
+        let dy = dy.map(|dy| dy.part(start, len));
+        pulp::Arch::new().dispatch(ReluGradChunk { dy, y: y.part(start, len), accumulate, dx });
     });
 }
 
 /// Subsample and pad with zero channels.
-fn shortcut_a<T: Real>(op: &ShortcutA, x: &[T], y: &mut [T]) {
+fn shortcut_a<T: Real>(op: &ShortcutA, x: Activation<'_, T>, y: ActivationMut<'_, T>) {
     let (input, output) = (op.input, op.output);
     let (n, pad) = (input.n, (output.c - input.c) / 2);
-    parallel::chunks_mut(&mut y[..output.len()], output.plane(), |c, y| {
-        let Some(source) = c.checked_sub(pad).filter(|&c| c < input.c) else { return y.fill(T::ZERO) };
-        let x = &x[source * input.plane()..][..input.plane()];
-        for (position, y) in y.chunks_mut(n).enumerate() {
-            let (oy, ox) = (position / output.w, position % output.w);
-            y.copy_from_slice(&x[(oy * input.w + ox) * op.stride * n..][..n]);
-        }
+    y.first(output.len()).chunks(output.plane(), |c, y| {
+        y.with_whole(false, |y| {
+            let Some(source) = c.checked_sub(pad).filter(|&c| c < input.c) else { return y.fill(T::ZERO) };
+            let x = x.part(source * input.plane(), input.plane());
+            for (position, y) in y.chunks_mut(n).enumerate() {
+                let (oy, ox) = (position / output.w, position % output.w);
+                x.part((oy * input.w + ox) * op.stride * n, n).copy(y);
+            }
+        });
     });
 }
 
 /// Gradient of [`shortcut_a`].
-fn shortcut_a_grad<T: Real>(op: &ShortcutAGrad, dy: &[T], dx: &mut [T]) {
+fn shortcut_a_grad<T: Real>(op: &ShortcutAGrad, dy: Activation<'_, T>, dx: ActivationMut<'_, T>) {
     let (input, output) = (op.input, op.output);
     let (n, pad) = (input.n, (output.c - input.c) / 2);
-    parallel::chunks_mut(&mut dx[..input.len()], input.plane(), |c, dx| {
-        if !op.accumulate {
-            dx.fill(T::ZERO);
-        }
-        let dy = &dy[(c + pad) * output.plane()..][..output.plane()];
-        for (position, dy) in dy.chunks(n).enumerate() {
-            let (oy, ox) = (position / output.w, position % output.w);
-            let dx = &mut dx[(oy * input.w + ox) * op.stride * n..][..n];
-            dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx += dy);
-        }
+    dx.first(input.len()).chunks(input.plane(), |c, dx| {
+        let dy = dy.part((c + pad) * output.plane(), output.plane()).whole();
+        dx.with_whole(op.accumulate, |dx| {
+            if !op.accumulate {
+                dx.fill(T::ZERO);
+            }
+            for (position, dy) in dy.chunks(n).enumerate() {
+                let (oy, ox) = (position / output.w, position % output.w);
+                let dx = &mut dx[(oy * input.w + ox) * op.stride * n..][..n];
+                dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx += dy);
+            }
+        });
     });
 }
 
@@ -138,35 +209,35 @@ impl<T: Real> Run<T> for Normalize {
 
 impl<T: Real> Run<T> for Add {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
-        add(lent.read("x")?, lent.write("y")?);
+        add(lent.activation("x")?, lent.activation_mut("y")?);
         Ok(())
     }
 }
 
 impl<T: Real> Run<T> for Relu {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
-        relu(lent.read_some("x")?, lent.write("y")?);
+        relu(lent.activation_some("x")?, lent.activation_mut("y")?);
         Ok(())
     }
 }
 
 impl<T: Real> Run<T> for ReluGrad {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
-        relu_grad(lent.read_some("dy")?, lent.read("y")?, self.accumulate, lent.write("dx")?);
+        relu_grad(lent.activation_some("dy")?, lent.activation("y")?, self.accumulate, lent.activation_mut("dx")?);
         Ok(())
     }
 }
 
 impl<T: Real> Run<T> for ShortcutA {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
-        shortcut_a(self, lent.read("x")?, lent.write("y")?);
+        shortcut_a(self, lent.activation("x")?, lent.activation_mut("y")?);
         Ok(())
     }
 }
 
 impl<T: Real> Run<T> for ShortcutAGrad {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
-        shortcut_a_grad(self, lent.read("dy")?, lent.write("dx")?);
+        shortcut_a_grad(self, lent.activation("dy")?, lent.activation_mut("dx")?);
         Ok(())
     }
 }

@@ -2,19 +2,20 @@
 //!
 //! Names and lengths come from the op's contract, so a kernel gets exactly the words that it may touch.
 
+use super::activation::{Activation, ActivationMut};
 use super::made::{Made, Written};
-use super::{CpuDevice, Real, Slot, wrong};
+use super::{CpuDevice, Integers, Real, Slot, wrong};
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Op};
 
 /// What stands behind one tensor.
 enum Tensor<'a, T> {
     /// Read.
-    Real(&'a [T]),
+    Floats(Activation<'a, T>),
     /// Read.
     Index(IndexBuffer<'a>),
     /// Written; empty once the kernel has it.
-    Written(Option<&'a mut [T]>),
+    Written(Option<ActivationMut<'a, T>>),
     /// The op goes without, or works in place on the tensor it writes.
     Absent,
 }
@@ -39,7 +40,7 @@ fn unlisted(tensor: &str) -> Error {
     Error::validation(format!("a kernel asks for '{tensor}', which its op does not list that way"))
 }
 
-impl<'a, T> Lent<'a, T> {
+impl<'a, T: Real> Lent<'a, T> {
     fn find(&self, tensor: &str) -> Option<&Tensor<'a, T>> {
         self.tensors.iter().find(|(name, _)| *name == tensor).map(|(_, part)| part)
     }
@@ -49,8 +50,20 @@ impl<'a, T> Lent<'a, T> {
     }
     /// Floats that are read, `None` where the op goes without or works in place.
     pub fn read_some(&self, tensor: &str) -> Result<Option<&'a [T]>> {
+        match self.activation_some(tensor)? {
+            Some(Activation::Full(values)) => Ok(Some(values)),
+            Some(Activation::Half(_)) => Err(unlisted(tensor)),
+            None => Ok(None),
+        }
+    }
+    /// An activation that is read.
+    pub fn activation(&self, tensor: &str) -> Result<Activation<'a, T>> {
+        self.activation_some(tensor)?.ok_or_else(|| unlisted(tensor))
+    }
+    /// An activation that is read, `None` where the op goes without or works in place.
+    pub fn activation_some(&self, tensor: &str) -> Result<Option<Activation<'a, T>>> {
         match self.find(tensor) {
-            Some(Tensor::Real(values)) => Ok(Some(values)),
+            Some(Tensor::Floats(values)) => Ok(Some(*values)),
             Some(Tensor::Absent) => Ok(None),
             _ => Err(unlisted(tensor)),
         }
@@ -72,6 +85,18 @@ impl<'a, T> Lent<'a, T> {
     }
     /// Floats that are written, `None` where the op goes without.
     pub fn write_some(&mut self, tensor: &str) -> Result<Option<&'a mut [T]>> {
+        match self.activation_mut_some(tensor)? {
+            Some(ActivationMut::Full(values)) => Ok(Some(values)),
+            Some(ActivationMut::Half(_)) => Err(unlisted(tensor)),
+            None => Ok(None),
+        }
+    }
+    /// An activation that is written; each can be taken once.
+    pub fn activation_mut(&mut self, tensor: &str) -> Result<ActivationMut<'a, T>> {
+        self.activation_mut_some(tensor)?.ok_or_else(|| unlisted(tensor))
+    }
+    /// An activation that is written, `None` where the op goes without.
+    pub fn activation_mut_some(&mut self, tensor: &str) -> Result<Option<ActivationMut<'a, T>>> {
         match self.tensors.iter_mut().find(|(name, _)| *name == tensor) {
             Some((_, Tensor::Written(values))) => Ok(values.take()),
             Some((_, Tensor::Absent)) => Ok(None),
@@ -105,22 +130,29 @@ impl<T: Real> CpuDevice<T> {
         for slot in slots {
             let part = match slot.id.as_deref() {
                 None => Tensor::Absent,
-                Some(_) if slot.written => match written.next() {
-                    Some((id, Slot::Real(values))) => {
-                        let words = if slot.open { values.len() } else { slot.words };
-                        Tensor::Written(Some(values.get_mut(..words).ok_or_else(|| wrong(*id, "is too short"))?))
-                    }
-                    _ => return Err(unlisted(slot.tensor)),
-                },
+                Some(_) if slot.written => {
+                    let Some((id, held)) = written.next() else { return Err(unlisted(slot.tensor)) };
+                    let words = if slot.open { held.held().map_or(0, |held| held.words) } else { slot.words };
+                    let values = match held {
+                        Slot::Real(values) => values.get_mut(..words).map(ActivationMut::Full),
+                        Slot::Half(values) => values.get_mut(..words).map(ActivationMut::Half),
+                        Slot::Empty | Slot::Index(_) => return Err(unlisted(slot.tensor)),
+                    };
+                    Tensor::Written(Some(values.ok_or_else(|| wrong(*id, "is too short"))?))
+                }
                 Some(id) if over.contains(&(slot.tensor, *id)) => Tensor::Absent,
-                Some(id) => match self.slots.get(id.0 as usize) {
-                    Some(Slot::Real(values)) => Tensor::Real(values.get(..slot.words).ok_or_else(|| wrong(*id, "is too short"))?),
-                    Some(Slot::Index(integers)) => {
-                        let words = integers.words.get(..slot.words).ok_or_else(|| wrong(*id, "is too short"))?;
-                        Tensor::Index(IndexBuffer { words, written: integers.written, made: &integers.made })
+                Some(id) => {
+                    let short = || wrong(*id, "is too short");
+                    match self.slots.get(id.0 as usize) {
+                        Some(Slot::Real(values)) => Tensor::Floats(Activation::Full(values.get(..slot.words).ok_or_else(short)?)),
+                        Some(Slot::Half(values)) => Tensor::Floats(Activation::Half(values.get(..slot.words).ok_or_else(short)?)),
+                        Some(Slot::Index(Integers { words, written, made })) => {
+                            let words = words.get(..slot.words).ok_or_else(short)?;
+                            Tensor::Index(IndexBuffer { words, written: *written, made })
+                        }
+                        Some(Slot::Empty) | None => return Err(wrong(*id, "is not there")),
                     }
-                    _ => return Err(wrong(*id, "is not there")),
-                },
+                }
             };
             tensors.push((slot.tensor, part));
         }

@@ -3,6 +3,7 @@
 //! It is a real backend, not a test double: everything runs where there is no GPU. `CpuDevice<f64>` runs the plain loops
 //! in double precision and is the oracle of both backends.
 
+mod activation;
 mod aligned;
 mod attack;
 #[cfg(feature = "autoattack")]
@@ -27,6 +28,7 @@ mod tests;
 pub use conv::Convolve;
 pub use real::Real;
 
+use crate::bf16::Bf16;
 use crate::device::info::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Contract, Dtype, Held, Op, StepParams, with_op};
@@ -48,6 +50,7 @@ enum Slot<T> {
     #[default]
     Empty,
     Real(Aligned<T>),
+    Half(Aligned<Bf16>),
     Index(Integers),
 }
 
@@ -65,12 +68,19 @@ impl Integers {
 }
 
 impl<T: Word> Slot<T> {
-    fn words(&self) -> usize {
-        match self {
-            Self::Empty => 0,
-            Self::Real(values) => values.len(),
-            Self::Index(integers) => integers.words.len(),
-        }
+    fn held(&self) -> Option<Held> {
+        let (dtype, words) = match self {
+            Self::Empty => return None,
+            Self::Real(values) => (Dtype::F32, values.len()),
+            Self::Half(values) => (Dtype::Bf16, values.len()),
+            Self::Index(integers) => (Dtype::U32, integers.words.len()),
+        };
+        Some(Held { dtype, words })
+    }
+    /// Bytes, a float of any type counted as 4, and those of what kernels keep with it.
+    fn bytes(&self) -> usize {
+        let made = if let Self::Index(integers) = self { integers.made.bytes() } else { 0 };
+        made + self.held().map_or(0, |held| held.words * held.dtype.bytes())
     }
 }
 
@@ -112,12 +122,11 @@ impl<T: Convolve> CpuDevice<T> {
             software: false,
         }
     }
-    /// Bytes of all live buffers, each word counted as 4, and of what kernels keep with them.
+    /// Bytes of all live buffers, a float of the device's own type counted as 4, and of what kernels keep with them.
     pub fn allocated_bytes(&self) -> u64 {
-        let made = |slot: &Slot<T>| if let Slot::Index(integers) = slot { integers.made.bytes() } else { 0 };
-        self.slots.iter().map(|slot| (4 * slot.words() + made(slot)) as u64).sum()
+        self.slots.iter().map(|slot| slot.bytes() as u64).sum()
     }
-    /// A zeroed buffer of `words` words, at least one.
+    /// A zeroed buffer of `words` numbers, at least one.
     ///
     /// # Errors
     /// `OutOfMemory`.
@@ -125,6 +134,7 @@ impl<T: Convolve> CpuDevice<T> {
         let words = words.max(1);
         let slot = match dtype {
             Dtype::F32 => Aligned::zeroed(words).map(Slot::Real),
+            Dtype::Bf16 => Aligned::zeroed(words).map(Slot::Half),
             Dtype::U32 => Aligned::zeroed(words).map(|words| Slot::Index(Integers::new(words))),
         };
         let slot = slot.ok_or_else(|| Error::out_of_memory(format!("{label}, {words} words")))?;
@@ -153,6 +163,11 @@ impl<T: Convolve> CpuDevice<T> {
                 buffer[range].iter_mut().zip(values).for_each(|(to, &from)| *to = T::from_f32(from));
                 Ok(())
             }
+            Some(Slot::Half(buffer)) => {
+                let range = range(id, offset, values.len(), buffer.len())?;
+                buffer[range].iter_mut().zip(values).for_each(|(to, &from)| *to = Bf16::from_f32(from));
+                Ok(())
+            }
             _ => Err(wrong(id, "holds no floats")),
         }
     }
@@ -171,17 +186,21 @@ impl<T: Convolve> CpuDevice<T> {
             _ => Err(wrong(id, "holds no integers")),
         }
     }
-    /// Reads floats from a word offset, rounded to f32.
+    /// Reads floats from a word offset, as f32.
     ///
     /// # Errors
     /// As [`CpuDevice::write_f32`].
     pub fn read_f32(&self, id: BufferId, offset: usize, words: usize) -> Result<Vec<f32>> {
+        if let Some(Slot::Half(buffer)) = self.slots.get(id.0 as usize) {
+            let range = range(id, offset, words, buffer.len())?;
+            return Ok(buffer[range].iter().map(|value| value.to_f32()).collect());
+        }
         Ok(self.read(id, offset, words)?.iter().map(|value| value.to_f32()).collect())
     }
     /// The floats themselves, in the device's own precision.
     ///
     /// # Errors
-    /// As [`CpuDevice::write_f32`].
+    /// As [`CpuDevice::write_f32`], and of floats of 16 bits.
     pub fn read(&self, id: BufferId, offset: usize, words: usize) -> Result<&[T]> {
         let buffer = self.real(id)?;
         Ok(&buffer[range(id, offset, words, buffer.len())?])
@@ -200,12 +219,9 @@ impl<T: Convolve> CpuDevice<T> {
             _ => Err(wrong(id, "holds no floats")),
         }
     }
-    fn held(&self, id: BufferId) -> Option<Held> {
-        match self.slots.get(id.0 as usize) {
-            None | Some(Slot::Empty) => None,
-            Some(Slot::Real(buffer)) => Some(Held { dtype: Dtype::F32, words: buffer.len() }),
-            Some(Slot::Index(integers)) => Some(Held { dtype: Dtype::U32, words: integers.words.len() }),
-        }
+    /// See [`crate::Device`].
+    pub fn held(&self, id: BufferId) -> Option<Held> {
+        self.slots.get(id.0 as usize)?.held()
     }
     /// Checks that every op's extents agree and that its buffers exist, have the right type and are long enough.
     ///

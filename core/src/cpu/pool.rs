@@ -1,10 +1,10 @@
 //! The twins of `ops::pool`. A channel is one task; inner loops run over the lanes of a position.
 
+use super::activation::{Activation, ActivationMut};
 use super::lent::Lent;
 use super::{Real, Run};
 use crate::error::Result;
-use crate::ops::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape, StepParams};
-use crate::platform::parallel;
+use crate::ops::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape, Shape, StepParams};
 
 /// Starts of the runs of lanes in one window that lie inside the input, in row-major order.
 fn window(shape: &PoolShape, oy: usize, ox: usize) -> impl Iterator<Item = usize> + '_ {
@@ -23,6 +23,11 @@ fn outputs(shape: &PoolShape, mut run: impl FnMut(usize, usize, usize)) {
     }
 }
 
+/// Lets `task` write the channels of an activation, which hold what stands there only where `task` `reads` it.
+fn each_channel<T: Real>(of: ActivationMut<'_, T>, extent: Shape, reads: bool, task: impl Fn(usize, &mut [T]) + Sync + Send) {
+    of.first(extent.len()).chunks(extent.plane(), |c, channel| channel.with_whole(reads, |channel| task(c, channel)));
+}
+
 /// Whether `value` takes the place of `best`: larger, or the first NaN (as PyTorch, a NaN wins).
 fn wins<T: Real>(value: T, best: T) -> bool {
     let nan = |v: T| v.partial_cmp(&v).is_none();
@@ -30,10 +35,10 @@ fn wins<T: Real>(value: T, best: T) -> bool {
 }
 
 /// `y = max over the window`; 0 where a window lies wholly in the padding.
-fn max_pool<T: Real>(shape: &PoolShape, x: &[T], y: &mut [T]) {
+fn max_pool<T: Real>(shape: &PoolShape, x: Activation<'_, T>, y: ActivationMut<'_, T>) {
     let (n, plane_in) = (shape.input.n, shape.input.plane());
-    parallel::chunks_mut(&mut y[..shape.output.len()], shape.output.plane(), |c, y| {
-        let x = &x[c * plane_in..][..plane_in];
+    each_channel(y, shape.output, false, |c, y| {
+        let x = &*x.part(c * plane_in, plane_in).whole();
         outputs(shape, |o, oy, ox| {
             let y = &mut y[o..o + n];
             let mut taps = window(shape, oy, ox);
@@ -53,13 +58,13 @@ fn max_pool<T: Real>(shape: &PoolShape, x: &[T], y: &mut [T]) {
 }
 
 /// The gradient goes to the first maximum of each window.
-fn max_pool_grad<T: Real>(shape: &PoolShape, x: &[T], dy: &[T], accumulate: bool, dx: &mut [T]) {
+fn max_pool_grad<T: Real>(shape: &PoolShape, x: Activation<'_, T>, dy: Activation<'_, T>, accumulate: bool, dx: ActivationMut<'_, T>) {
     let (n, plane_in, plane_out) = (shape.input.n, shape.input.plane(), shape.output.plane());
-    parallel::chunks_mut(&mut dx[..shape.input.len()], plane_in, |c, dx| {
+    each_channel(dx, shape.input, accumulate, |c, dx| {
         if !accumulate {
             dx.fill(T::ZERO);
         }
-        let (x, dy) = (&x[c * plane_in..][..plane_in], &dy[c * plane_out..][..plane_out]);
+        let (x, dy) = (&*x.part(c * plane_in, plane_in).whole(), &*dy.part(c * plane_out, plane_out).whole());
         let mut best = vec![T::ZERO; n];
         let mut place = vec![0; n];
         outputs(shape, |o, oy, ox| {
@@ -82,11 +87,11 @@ fn max_pool_grad<T: Real>(shape: &PoolShape, x: &[T], dy: &[T], accumulate: bool
 }
 
 /// `y = mean over the window`, padding included.
-fn avg_pool<T: Real>(shape: &PoolShape, x: &[T], y: &mut [T]) {
+fn avg_pool<T: Real>(shape: &PoolShape, x: Activation<'_, T>, y: ActivationMut<'_, T>) {
     let (n, plane_in) = (shape.input.n, shape.input.plane());
     let weight = T::ONE / T::from_f64((shape.kh * shape.kw) as f64);
-    parallel::chunks_mut(&mut y[..shape.output.len()], shape.output.plane(), |c, y| {
-        let x = &x[c * plane_in..][..plane_in];
+    each_channel(y, shape.output, false, |c, y| {
+        let x = &*x.part(c * plane_in, plane_in).whole();
         outputs(shape, |o, oy, ox| {
             let y = &mut y[o..o + n];
             y.fill(T::ZERO);
@@ -103,14 +108,14 @@ fn avg_pool<T: Real>(shape: &PoolShape, x: &[T], y: &mut [T]) {
 }
 
 /// Gradient of [`avg_pool`].
-fn avg_pool_grad<T: Real>(shape: &PoolShape, dy: &[T], accumulate: bool, dx: &mut [T]) {
-    let (n, plane_in, plane_out) = (shape.input.n, shape.input.plane(), shape.output.plane());
+fn avg_pool_grad<T: Real>(shape: &PoolShape, dy: Activation<'_, T>, accumulate: bool, dx: ActivationMut<'_, T>) {
+    let (n, plane_out) = (shape.input.n, shape.output.plane());
     let weight = T::ONE / T::from_f64((shape.kh * shape.kw) as f64);
-    parallel::chunks_mut(&mut dx[..shape.input.len()], plane_in, |c, dx| {
+    each_channel(dx, shape.input, accumulate, |c, dx| {
         if !accumulate {
             dx.fill(T::ZERO);
         }
-        let dy = &dy[c * plane_out..][..plane_out];
+        let dy = &*dy.part(c * plane_out, plane_out).whole();
         outputs(shape, |o, oy, ox| {
             for i in window(shape, oy, ox) {
                 for (dx, &dy) in dx[i..i + n].iter_mut().zip(&dy[o..o + n]) {
@@ -123,28 +128,28 @@ fn avg_pool_grad<T: Real>(shape: &PoolShape, dy: &[T], accumulate: bool, dx: &mu
 
 impl<T: Real> Run<T> for MaxPool {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
-        max_pool(&self.shape, lent.read("x")?, lent.write("y")?);
+        max_pool(&self.shape, lent.activation("x")?, lent.activation_mut("y")?);
         Ok(())
     }
 }
 
 impl<T: Real> Run<T> for MaxPoolGrad {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
-        max_pool_grad(&self.shape, lent.read("x")?, lent.read("dy")?, self.accumulate, lent.write("dx")?);
+        max_pool_grad(&self.shape, lent.activation("x")?, lent.activation("dy")?, self.accumulate, lent.activation_mut("dx")?);
         Ok(())
     }
 }
 
 impl<T: Real> Run<T> for AvgPool {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
-        avg_pool(&self.shape, lent.read("x")?, lent.write("y")?);
+        avg_pool(&self.shape, lent.activation("x")?, lent.activation_mut("y")?);
         Ok(())
     }
 }
 
 impl<T: Real> Run<T> for AvgPoolGrad {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
-        avg_pool_grad(&self.shape, lent.read("dy")?, self.accumulate, lent.write("dx")?);
+        avg_pool_grad(&self.shape, lent.activation("dy")?, self.accumulate, lent.activation_mut("dx")?);
         Ok(())
     }
 }

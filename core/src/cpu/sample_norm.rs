@@ -1,5 +1,6 @@
 //! Squared gradient norms by sample. A run of lanes is held in registers over all pixels of a weight, then squared.
 
+use super::activation::Activation;
 use super::conv::index::{Entry, Index};
 use super::conv::plain::positions;
 use super::lent::Lent;
@@ -116,16 +117,24 @@ impl<T: Real> Run<T> for ConvSampleNorm {
             None => Index::Dense,
             Some(_) => Index::Sparse(conv::rows(&self.shape, lent)?),
         };
-        let (x, dy, sums) = (lent.read("x")?, lent.read("dy")?, lent.write("sums")?);
-        conv_sample_norm(ConvArgs { shape: self.shape, x, dy, index, bias: self.bias, sums });
+        let (x, dy) = (lent.activation("x")?.whole(), lent.activation("dy")?.whole());
+        conv_sample_norm(ConvArgs { shape: self.shape, x: &x, dy: &dy, index, bias: self.bias, sums: lent.write("sums")? });
         Ok(())
     }
 }
 
 impl<T: Real> Run<T> for BatchNormSampleNorm {
     fn run(&self, lent: &mut Lent<'_, T>, _: &StepParams) -> Result<()> {
-        let (dy, y, x, stats) = (lent.read("dy")?, lent.read_some("y")?, lent.read("x")?, lent.read("stats")?);
-        batchnorm_sample_norm(BatchNormArgs { shape: self.shape, dy, y, x, stats, eps: T::from_f32(self.eps), sums: lent.write("sums")? });
+        let (dy, x, y) = (lent.activation("dy")?.whole(), lent.activation("x")?.whole(), lent.activation_some("y")?.map(Activation::whole));
+        batchnorm_sample_norm(BatchNormArgs {
+            shape: self.shape,
+            dy: &dy,
+            y: y.as_deref(),
+            x: &x,
+            stats: lent.read("stats")?,
+            eps: T::from_f32(self.eps),
+            sums: lent.write("sums")?,
+        });
         Ok(())
     }
 }

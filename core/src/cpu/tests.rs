@@ -9,6 +9,7 @@ mod device;
 mod ops;
 
 use super::{Convolve, CpuDevice};
+use crate::bf16::Bf16;
 use crate::ops::{BufferId, Dtype, Op, Shape, StepParams};
 use crate::rng::{Purpose, Stream};
 
@@ -28,6 +29,11 @@ fn activation(stream: &mut Stream, shape: Shape, n_valid: usize) -> Vec<f32> {
     values
 }
 
+/// As 16 bits hold them.
+fn rounded(values: &[f32]) -> Vec<f32> {
+    values.iter().map(|&v| Bf16::from_f32(v).to_f32()).collect()
+}
+
 /// A device with a few shorthands.
 struct Bench<T> {
     device: CpuDevice<T>,
@@ -44,6 +50,12 @@ impl<T: Convolve> Bench<T> {
     fn put(&mut self, values: &[f32]) -> BufferId {
         let id = self.zeros(values.len());
         self.device.write_f32(id, 0, values).unwrap();
+        id
+    }
+    /// An activation: its floats rounded to 16 bits, and stored in them or in 32.
+    fn put_rounded(&mut self, values: &[f32], dtype: Dtype) -> BufferId {
+        let id = self.device.alloc("test", values.len(), dtype).unwrap();
+        self.device.write_f32(id, 0, &rounded(values)).unwrap();
         id
     }
     fn put_u32(&mut self, values: &[u32]) -> BufferId {

@@ -24,6 +24,8 @@ pub struct Binding {
     pub source: Source,
     /// How many words are bound; 0 binds the whole buffer.
     pub words: usize,
+    /// Whether the shader works on vec4s of it, in 16 or 32 bits a float.
+    pub activation: bool,
     /// Whether the shader writes it.
     pub write: bool,
 }
@@ -31,11 +33,11 @@ pub struct Binding {
 impl Binding {
     /// Scratch that is read.
     pub fn scratch_in(tensor: &'static str, words: usize) -> Self {
-        Self { tensor, source: Source::Scratch, words, write: false }
+        Self { tensor, source: Source::Scratch, words, activation: false, write: false }
     }
     /// Scratch that is written.
     pub fn scratch_out(tensor: &'static str, words: usize) -> Self {
-        Self { tensor, source: Source::Scratch, words, write: true }
+        Self { tensor, source: Source::Scratch, words, activation: false, write: true }
     }
     /// The same variable of the shader, with nothing behind it.
     pub fn left_out(self) -> Self {

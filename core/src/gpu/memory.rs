@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, Result};
 use crate::ops::Dtype;
 
+/// Numbers of a vector; a power of two, and no binding is smaller than 8 bytes.
+pub const VECTOR: usize = 4;
+
 /// A counted piece of device memory; given back when dropped.
 pub struct Memory {
     /// The buffer.
     pub buffer: wgpu::Buffer,
-    /// Usable words.
+    /// Usable numbers.
     pub words: usize,
     /// What they are.
     pub dtype: Dtype,
@@ -21,13 +24,13 @@ pub struct Memory {
 pub type Scratch = Memory;
 
 impl Memory {
-    /// Zeroed words, at least one.
+    /// Zeroed numbers, at least one; whole vec4s, whose rest a kernel may overwrite.
     ///
     /// # Errors
     /// `Limit` where no binding can be so large.
     pub fn new(device: &wgpu::Device, label: &str, words: usize, dtype: Dtype, counter: &Arc<AtomicU64>) -> Result<Self> {
         let words = words.max(1);
-        let size = (words as u64 * 4).next_multiple_of(16);
+        let size = words.next_multiple_of(VECTOR) as u64 * dtype.bytes() as u64;
         let limits = device.limits();
         let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         if size > most {
@@ -44,14 +47,19 @@ impl Memory {
             usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        counter.fetch_add(4 * words as u64, Ordering::Relaxed);
-        Ok(Self { buffer, words, dtype, counter: counter.clone() })
+        let memory = Self { buffer, words, dtype, counter: counter.clone() };
+        counter.fetch_add(memory.bytes(), Ordering::Relaxed);
+        Ok(memory)
+    }
+    /// Bytes in use.
+    fn bytes(&self) -> u64 {
+        self.words as u64 * self.dtype.bytes() as u64
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        self.counter.fetch_sub(4 * self.words as u64, Ordering::Relaxed);
+        self.counter.fetch_sub(self.bytes(), Ordering::Relaxed);
     }
 }
 

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_channel::oneshot;
 
+use crate::bf16::Bf16;
 use crate::device::info::DeviceInfo;
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Dtype, Held, Op, StepParams};
@@ -172,14 +173,42 @@ impl GpuDevice {
         Ok(memory)
     }
     /// See [`crate::Device`].
-    pub fn write(&mut self, id: BufferId, offset: usize, words: &[u32]) -> Result<()> {
+    pub fn write_u32(&mut self, id: BufferId, offset: usize, words: &[u32]) -> Result<()> {
         let memory = self.range("write", id, offset, words.len())?;
+        if memory.dtype == Dtype::Bf16 {
+            return Err(Error::validation(format!("buffer {} holds no words of 32 bits", id.0)));
+        }
         self.queue.write_buffer(&memory.buffer, 4 * offset as u64, bytemuck::cast_slice(words));
         self.faults.check()
     }
+    /// See [`crate::Device`]. Of floats of 16 bits whole pairs are written.
+    pub fn write_f32(&mut self, id: BufferId, offset: usize, values: &[f32]) -> Result<()> {
+        let memory = self.range("write", id, offset, values.len())?;
+        if memory.dtype != Dtype::Bf16 {
+            return self.write_u32(id, offset, bytemuck::cast_slice(values));
+        }
+        let last = offset + values.len() == memory.words;
+        if !offset.is_multiple_of(2) || !(last || values.len().is_multiple_of(2)) {
+            let found = format!("{} floats from {offset}", values.len());
+            return Err(Error::shape("write", format!("buffer {}", id.0), "whole pairs of floats of 16 bits", found));
+        }
+        let half = |value: Option<&f32>| u32::from(Bf16::from_f32(value.copied().unwrap_or_default()).0);
+        let words: Vec<u32> = values.chunks(2).map(|pair| half(pair.first()) | half(pair.get(1)) << 16).collect();
+        self.queue.write_buffer(&memory.buffer, 2 * offset as u64, bytemuck::cast_slice(&words));
+        self.faults.check()
+    }
     /// See [`crate::Device`].
-    pub async fn read(&self, id: BufferId, offset: usize, words: usize) -> Result<Vec<u32>> {
+    pub async fn read_f32(&self, id: BufferId, offset: usize, words: usize) -> Result<Vec<f32>> {
         let memory = self.range("read", id, offset, words)?;
+        if memory.dtype != Dtype::Bf16 {
+            return Ok(bytemuck::pod_collect_to_vec(&self.fetch(memory, offset, words).await?));
+        }
+        let pairs = self.fetch(memory, offset / 2, (offset + words).div_ceil(2) - offset / 2).await?;
+        let halves = pairs.iter().flat_map(|pair| [*pair as u16, (pair >> 16) as u16]);
+        Ok(halves.skip(offset % 2).take(words).map(|half| Bf16(half).to_f32()).collect())
+    }
+    /// Some 4-byte words of a buffer.
+    async fn fetch(&self, memory: &Memory, offset: usize, words: usize) -> Result<Vec<u32>> {
         if words == 0 {
             return Ok(Vec::new());
         }
@@ -229,7 +258,8 @@ impl GpuDevice {
         let open = ops.iter().filter(|op| op.has_open_slot()).copied().collect();
         Ok(GpuProgram { label: label.to_string(), dispatches, open, _scratch: scratch })
     }
-    fn held(&self, id: BufferId) -> Option<Held> {
+    /// See [`crate::Device`].
+    pub fn held(&self, id: BufferId) -> Option<Held> {
         self.buffers.get(&id).map(|memory| Held { dtype: memory.dtype, words: memory.words })
     }
     /// Scratch memory for the largest need among the launches; an existing one is shared where it suffices.
@@ -256,20 +286,30 @@ impl GpuDevice {
                 "set micro_batch to a part of the batch, or use a smaller model",
             )
         })?;
-        let (pipeline, layout) = self.pipelines.get(&self.device, launch)?;
-        let mut entries = Vec::with_capacity(launch.bindings.len());
-        for (binding, b) in (0u32..).zip(&launch.bindings) {
-            let (buffer, whole) = match b.source {
-                Source::Nothing => (&self.nothing[usize::from(b.write)], 4),
+        let mut halves = Vec::new();
+        let mut bound = Vec::with_capacity(launch.bindings.len());
+        for b in &launch.bindings {
+            let (buffer, whole, dtype) = match b.source {
+                Source::Nothing => (&self.nothing[usize::from(b.write)], memory::VECTOR, Dtype::F32),
                 Source::Buffer(id) => {
-                    self.buffers.get(&id).map(|m| (&m.buffer, m.words)).ok_or_else(|| unknown(launch.op, b.tensor, id))?
+                    self.buffers.get(&id).map(|m| (&m.buffer, m.words, m.dtype)).ok_or_else(|| unknown(launch.op, b.tensor, id))?
                 }
                 Source::Scratch => {
-                    scratch.map(|s| (&s.buffer, s.words)).ok_or_else(|| Error::validation(format!("{} has no scratch", launch.op)))?
+                    let scratch = scratch.ok_or_else(|| Error::validation(format!("{} has no scratch", launch.op)))?;
+                    (&scratch.buffer, scratch.words, scratch.dtype)
                 }
             };
+            if dtype == Dtype::Bf16 {
+                halves.push(b.tensor);
+            }
             let words = if b.words == 0 { whole } else { b.words };
-            let size = std::num::NonZeroU64::new(4 * words as u64);
+            // A buffer has room for whole vectors.
+            let words = if b.activation { words.next_multiple_of(memory::VECTOR) } else { words };
+            bound.push((buffer, std::num::NonZeroU64::new((words * dtype.bytes()) as u64)));
+        }
+        let (pipeline, layout) = self.pipelines.get(&self.device, launch, halves)?;
+        let mut entries = Vec::with_capacity(bound.len());
+        for (binding, (buffer, size)) in (0u32..).zip(bound) {
             entries.push(wgpu::BindGroupEntry {
                 binding,
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size }),

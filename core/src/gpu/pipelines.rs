@@ -6,16 +6,19 @@ use super::launch::Launch;
 use super::shaders;
 use crate::error::{Error, Result};
 
+/// A shader, and which of its activations are stored in 16 bits.
+type Module = (&'static str, Vec<&'static str>);
+
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
-    shader: &'static str,
+    module: Module,
     constants: Vec<(&'static str, u64)>,
     signature: Vec<bool>,
 }
 
 /// All pipelines made so far.
 pub struct Pipelines {
-    modules: HashMap<&'static str, wgpu::ShaderModule>,
+    modules: HashMap<Module, wgpu::ShaderModule>,
     layouts: HashMap<Vec<bool>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
     pipelines: HashMap<Key, wgpu::ComputePipeline>,
     step_layout: wgpu::BindGroupLayout,
@@ -43,8 +46,13 @@ impl Pipelines {
     pub fn step_layout(&self) -> &wgpu::BindGroupLayout {
         &self.step_layout
     }
-    /// The pipeline of a launch and the layout of its group 0.
-    pub fn get(&mut self, device: &wgpu::Device, launch: &Launch) -> Result<(wgpu::ComputePipeline, wgpu::BindGroupLayout)> {
+    /// The pipeline of a launch and the layout of its group 0. `halves`: its tensors that are stored in 16 bits.
+    pub fn get(
+        &mut self,
+        device: &wgpu::Device,
+        launch: &Launch,
+        halves: Vec<&'static str>,
+    ) -> Result<(wgpu::ComputePipeline, wgpu::BindGroupLayout)> {
         let signature: Vec<bool> = launch.bindings.iter().map(|b| b.write).collect();
         let (bind_layout, layout) = self.layouts.entry(signature.clone()).or_insert_with(|| {
             let entries: Vec<_> =
@@ -58,23 +66,23 @@ impl Pipelines {
             (bind, layout)
         });
         let constants = launch.constants.iter().map(|&(name, value)| (name, value.to_bits())).collect();
-        let key = Key { shader: launch.shader, constants, signature };
+        let key = Key { module: (launch.shader, halves), constants, signature };
         if let Some(pipeline) = self.pipelines.get(&key) {
             return Ok((pipeline.clone(), bind_layout.clone()));
         }
-        if !self.modules.contains_key(launch.shader) {
-            let source =
-                shaders::source(launch.shader).ok_or_else(|| Error::validation(format!("no shader is called '{}'", launch.shader)))?;
+        if !self.modules.contains_key(&key.module) {
+            let source = shaders::source(launch.shader, &key.module.1)
+                .ok_or_else(|| Error::validation(format!("no shader is called '{}'", launch.shader)))?;
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(launch.shader),
                 source: wgpu::ShaderSource::Wgsl(source.into()),
             });
-            self.modules.insert(launch.shader, module);
+            self.modules.insert(key.module.clone(), module);
         }
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(launch.shader),
             layout: Some(layout),
-            module: &self.modules[launch.shader],
+            module: &self.modules[&key.module],
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &launch.constants,

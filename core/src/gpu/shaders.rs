@@ -1,7 +1,8 @@
 //! The WGSL sources: a table that `build.rs` writes from the folder, or one text that the page fetches where there is a GPU.
 //!
-//! They need one preprocessor step: a line `#import NAME` is replaced by `shaders/shared/NAME.wgsl`, once a shader. Everything else is
-//! plain WGSL with pipeline-overridable constants.
+//! They need one preprocessor step. A line `#import NAME` is replaced by `shaders/shared/NAME.wgsl`, once a shader. A binding of the type
+//! `activation` holds vec4s of lanes, in 32 bits a float or in 16: it gets the type of what is bound, and `load_NAME(i)` and
+//! `store_NAME(i, v)`. Everything else is plain WGSL with pipeline-overridable constants.
 
 use std::sync::OnceLock;
 
@@ -39,12 +40,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     STAGES.iter().map(|(name, _)| *name)
 }
 
-/// The complete WGSL of a stage; `None` where there is none of that name, or an import is missing.
-pub fn source(name: &str) -> Option<String> {
-    let text = lookup(STAGES, name)?;
-    let mut out = String::new();
-    expand(text, &mut Vec::new(), &mut out)?;
-    Some(out)
+/// The complete WGSL of a stage over these activations that are stored in 16 bits, the others in 32; `None` where there is no stage of that
+/// name, or an import is missing.
+pub fn source(name: &str, halves: &[&str]) -> Option<String> {
+    let mut source = Source { halves, imported: Vec::new(), out: String::new() };
+    source.expand(lookup(STAGES, name)?)?;
+    Some(source.out)
 }
 
 fn lookup(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
@@ -52,21 +53,49 @@ fn lookup(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
     embedded.or_else(|| find(PROVIDED.get()?, name))
 }
 
-fn expand(text: &'static str, seen: &mut Vec<&'static str>, out: &mut String) -> Option<()> {
-    for line in text.lines() {
-        match line.strip_prefix("#import ") {
-            Some(name) if seen.contains(&name) => {}
-            Some(name) => {
-                seen.push(name);
-                expand(lookup(SHARED, name)?, seen, out)?;
-            }
-            None => {
-                out.push_str(line);
-                out.push('\n');
+/// A source being written.
+struct Source<'a> {
+    halves: &'a [&'a str],
+    imported: Vec<&'static str>,
+    out: String,
+}
+
+impl Source<'_> {
+    fn expand(&mut self, text: &'static str) -> Option<()> {
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix("#import ") {
+                self.import(name)?;
+            } else if let Some(binding) = line.strip_suffix("activation;").and_then(|line| line.trim_end().strip_suffix(':')) {
+                self.activation(binding)?;
+            } else {
+                self.out.push_str(line);
+                self.out.push('\n');
             }
         }
+        Some(())
     }
-    Some(())
+    fn import(&mut self, name: &'static str) -> Option<()> {
+        if self.imported.contains(&name) {
+            return Some(());
+        }
+        self.imported.push(name);
+        self.expand(lookup(SHARED, name)?)
+    }
+    /// `binding` ends with the variable's name.
+    fn activation(&mut self, binding: &str) -> Option<()> {
+        let (_, name) = binding.rsplit_once(' ')?;
+        let half = self.halves.contains(&name);
+        if half {
+            self.import("bf16")?;
+        }
+        let (word, load, store) = if half { ("vec2<u32>", "widened", "rounded") } else { ("vec4<f32>", "", "") };
+        self.out.push_str(&format!("{binding}: array<{word}>;\n"));
+        self.out.push_str(&format!("fn load_{name}(i: u32) -> vec4<f32> {{ return {load}({name}[i]); }}\n"));
+        if binding.contains("read_write") {
+            self.out.push_str(&format!("fn store_{name}(i: u32, v: vec4<f32>) {{ {name}[i] = {store}(v); }}\n"));
+        }
+        Some(())
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +109,6 @@ mod tests {
         assert_eq!(find(text, "relu"), Some("fn a() {}\n"));
         assert_eq!(find(text, "relu_grad"), Some("#import grid\nfn b() {}\n"));
         assert_eq!((find(text, "rel"), find(text, "grad")), (None, None));
-        assert!(ready() && source("relu_grad").unwrap().contains("fn "));
+        assert!(ready() && source("relu_grad", &[]).unwrap().contains("fn "));
     }
 }

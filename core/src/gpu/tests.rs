@@ -8,6 +8,7 @@ mod conv;
 mod errors;
 mod other;
 
+use crate::bf16::Bf16;
 use crate::device::Device;
 use crate::error::Result;
 use crate::gpu::GpuDevice;
@@ -31,6 +32,13 @@ impl Data {
     fn random(len: usize, seed: u64) -> Self {
         let mut s = Stream::new(seed, Purpose::Test, 0, 0);
         Self::F32((0..len).map(|_| s.uniform() * 2.0 - 1.0).collect())
+    }
+    /// As it is stored in 16 bits.
+    fn rounded(&self) -> Self {
+        match self {
+            Self::F32(v) => Self::F32(v.iter().map(|v| Bf16::from_f32(*v).to_f32()).collect()),
+            Self::U32(v) => Self::U32(v.clone()),
+        }
     }
     /// Random on real lanes, zero beyond.
     fn activation(shape: Shape, n_valid: usize, seed: u64) -> Self {
@@ -73,11 +81,22 @@ pub fn params(n_valid: usize) -> StepParams {
 
 /// The contents of all f32 buffers after the ops ran once.
 pub fn outcome(device: &mut Device, data: &[Data], ops: &dyn Fn(&[BufferId]) -> Vec<Op>, step: &StepParams) -> Result<Vec<Vec<f32>>> {
+    stored(device, data, &[], ops, step)
+}
+
+/// The same; the floats of some buffers are stored in 16 bits.
+fn stored(
+    device: &mut Device,
+    data: &[Data],
+    halves: &[usize],
+    ops: &dyn Fn(&[BufferId]) -> Vec<Op>,
+    step: &StepParams,
+) -> Result<Vec<Vec<f32>>> {
     let mut ids = Vec::new();
-    for d in data {
+    for (i, d) in data.iter().enumerate() {
         ids.push(match d {
             Data::F32(v) => {
-                let id = device.alloc("test", v.len(), Dtype::F32)?;
+                let id = device.alloc("test", v.len(), if halves.contains(&i) { Dtype::Bf16 } else { Dtype::F32 })?;
                 device.write_f32(id, 0, v)?;
                 id
             }
@@ -110,6 +129,52 @@ pub fn compare(gpu: &mut Device, what: &str, data: &[Data], n_valid: usize, ops:
         let scale = want.iter().fold(1.0f32, |m, v| m.max(v.abs()));
         for (i, (g, w)) in got.iter().zip(want).enumerate() {
             assert!((g - w).abs() <= TOLERANCE * scale, "{what}: buffer {b}[{i}] is {g}, should be {w}");
+        }
+    }
+    for device in [gpu, &mut Device::cpu(), &mut Device::oracle()] {
+        in_16_bits(device, what, data, &step, ops);
+    }
+}
+
+/// Runs each op on activations that are stored in 16 bits: all of them, or what it reads, or what it writes. What it makes must be what it
+/// makes of the same numbers in 32, rounded once.
+fn in_16_bits(device: &mut Device, what: &str, data: &[Data], step: &StepParams, ops: &dyn Fn(&[BufferId]) -> Vec<Op>) {
+    let ids: Vec<BufferId> = (0..data.len()).map(|i| BufferId(i as u32)).collect();
+    for (nth, mut op) in ops(&ids).into_iter().enumerate() {
+        let activations: Vec<(usize, bool)> = op
+            .slots()
+            .into_iter()
+            .filter(|slot| slot.activation)
+            .filter_map(|slot| Some((slot.id.as_deref()?.0 as usize, slot.written)))
+            .collect();
+        let of = |written: bool| activations.iter().filter(|a| a.1 == written).map(|a| a.0).collect::<Vec<_>>();
+        let all = activations.iter().map(|a| a.0).collect();
+        let mut sets = vec![all, of(false), of(true)];
+        let gpu = matches!(device, Device::Gpu(_));
+        if gpu {
+            // A set an op: each is a shader of its own, and compiling them takes most of the time.
+            sets = vec![sets.swap_remove(nth % 3)];
+        }
+        for halves in sets {
+            let data: Vec<Data> = data.iter().enumerate().map(|(i, d)| if halves.contains(&i) { d.rounded() } else { d.clone() }).collect();
+            let only = |ids: &[BufferId]| vec![ops(ids)[nth]];
+            let what = format!("{what}, {op:?}, of 16 bits: {halves:?}");
+            let [got, mut want] = [&halves[..], &[]].map(|halves| stored(device, &data, halves, &only, step).unwrap());
+            // Buffers of floats are numbered without those of integers.
+            let floats: Vec<usize> = (0..data.len()).filter(|&i| matches!(data[i], Data::F32(_))).collect();
+            for (b, values) in floats.iter().zip(&mut want) {
+                if halves.contains(b) {
+                    values.iter_mut().for_each(|v| *v = Bf16::from_f32(*v).to_f32());
+                }
+            }
+            for ((b, got), want) in floats.iter().zip(&got).zip(&want) {
+                for (i, (g, w)) in got.iter().zip(want).enumerate() {
+                    // Two compilations of one shader may contract a multiply-add differently.
+                    let apart = if gpu && halves.contains(b) { w.abs() / 128.0 } else { 0.0 };
+                    let holds = if gpu && !halves.contains(b) { (g - w).abs() <= 1e-6 * (1.0 + w.abs()) } else { (g - w).abs() <= apart };
+                    assert!(holds, "{what}: buffer {b}[{i}] is {g}, should be {w}");
+                }
+            }
         }
     }
 }

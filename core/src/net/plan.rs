@@ -210,7 +210,7 @@ impl Net {
 
     /// A pass over these buffers, as this device runs it best.
     fn tape<'a>(&'a self, bound: &'a Bound<'a>, n: usize, mode: Mode) -> Tape<'a> {
-        let tape = Tape::new(&self.graph, bound, n, mode);
+        let tape = Tape::new(&self.graph, bound, n, mode).storing(self.training.precision);
         let tape = if self.norms_on_load { tape } else { tape.writing_norms() };
         tape.recomputing(self.training.recompute)
     }

@@ -16,22 +16,29 @@ const VIRTUAL: u32 = 1 << 31;
 /// Hands out virtual buffers while a tape is written.
 #[derive(Debug, Default)]
 pub struct Virtual {
-    words: Vec<usize>,
+    taken: Vec<Kind>,
 }
 
+/// Number and type of the floats of a buffer.
+type Kind = (usize, Dtype);
+
 impl Virtual {
-    /// A new virtual f32 buffer of this many words.
+    /// A new virtual buffer of this many floats of f32.
     pub fn take(&mut self, words: usize) -> BufferId {
-        self.words.push(words);
-        BufferId(VIRTUAL + self.words.len() as u32 - 1)
+        self.take_as(words, Dtype::F32)
+    }
+    /// A new virtual buffer of this many floats.
+    pub fn take_as(&mut self, words: usize, dtype: Dtype) -> BufferId {
+        self.taken.push((words, dtype));
+        BufferId(VIRTUAL + self.taken.len() as u32 - 1)
     }
 }
 
 /// The pool.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// (words, buffer), all of them free between two `place` calls.
-    buffers: Vec<(usize, BufferId)>,
+    /// All of them free between two `place` calls.
+    buffers: Vec<(Kind, BufferId)>,
 }
 
 impl Scratch {
@@ -52,18 +59,20 @@ impl Scratch {
                 }
             });
         }
-        let words = |id: BufferId| names.words[(id.0 - VIRTUAL) as usize];
+        let kind = |id: BufferId| names.taken[(id.0 - VIRTUAL) as usize];
         let wanted: Vec<(BufferId, (usize, usize))> = live.into_iter().collect();
-        let largest_first = argsort(wanted.iter().map(|&(id, _)| !(words(id) as u64)));
+        let largest_first = argsort(wanted.iter().map(|&(id, _)| !(kind(id).0 as u64)));
         let mut taken: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.buffers.len()];
         let mut placed = HashMap::new();
         for (id, (first, last)) in largest_first.into_iter().map(|place| wanted[place as usize]) {
             let free = |at: &usize| taken[*at].iter().all(|&(from, to)| last < from || to < first);
-            let fits = (0..self.buffers.len()).filter(|&at| self.buffers[at].0 >= words(id)).filter(free);
-            let at = match fits.min_by_key(|&at| self.buffers[at].0) {
+            let (words, dtype) = kind(id);
+            let suits = |at: &usize| self.buffers[*at].0.1 == dtype && self.buffers[*at].0.0 >= words;
+            let fits = (0..self.buffers.len()).filter(suits).filter(free);
+            let at = match fits.min_by_key(|&at| self.buffers[at].0.0) {
                 Some(at) => at,
                 None => {
-                    self.buffers.push((words(id), device.alloc("scratch", words(id), Dtype::F32)?));
+                    self.buffers.push((kind(id), device.alloc("scratch", words, dtype)?));
                     taken.push(Vec::new());
                     taken.len() - 1
                 }
@@ -82,9 +91,9 @@ impl Scratch {
             device.free(buffer);
         }
     }
-    /// Words of the whole pool.
-    pub fn words(&self) -> usize {
-        self.buffers.iter().map(|(w, _)| w).sum()
+    /// Bytes of the whole pool.
+    pub fn bytes(&self) -> usize {
+        self.buffers.iter().map(|((words, dtype), _)| words * dtype.bytes()).sum()
     }
 }
 
@@ -115,13 +124,13 @@ mod tests {
     fn large_buffers_serve_small_tensors_once_they_are_free() {
         let (mut device, mut scratch) = (Device::cpu(), Scratch::default());
         let placed = chain(&mut device, &mut scratch, &[100, 90, 50, 20, 10]);
-        assert_eq!(scratch.words(), 190, "two at a time");
+        assert_eq!(scratch.bytes(), 4 * 190, "two at a time");
         assert_eq!((placed[0], placed[1]), (placed[2], placed[3]));
         // A second program works in the same pool, and only what is larger is new.
         chain(&mut device, &mut scratch, &[10, 95, 90]);
-        assert_eq!(scratch.words(), 190);
+        assert_eq!(scratch.bytes(), 4 * 190);
         chain(&mut device, &mut scratch, &[10, 200, 90]);
-        assert_eq!(scratch.words(), 390);
+        assert_eq!(scratch.bytes(), 4 * 390);
         scratch.free(&mut device);
         assert_eq!(device.allocated_bytes(), 0);
     }

@@ -57,6 +57,7 @@ pub struct Tape<'a> {
     bound: &'a Bound<'a>,
     n: usize,
     mode: Mode,
+    precision: Precision,
     names: Virtual,
     ops: Vec<Op>,
     /// Output of each node.
@@ -97,6 +98,7 @@ impl<'a> Tape<'a> {
             bound,
             n,
             mode,
+            precision: Precision::F32,
             names: Virtual::default(),
             ops: Vec::new(),
             values: Vec::new(),
@@ -108,6 +110,12 @@ impl<'a> Tape<'a> {
             on_load: graph.norms_on_load(),
             sample_norms: None,
         }
+    }
+    /// How activations and their gradients are stored; f32 unless said otherwise. Images, and what has a single pixel (pooled features and
+    /// logits), stay in f32: they are small, and what an attack or an answer hangs on.
+    pub fn storing(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
     }
     /// Writes the output of every BatchNorm, also where all of its readers could apply it as they load its input. Before
     /// [`Tape::recomputing`].
@@ -135,8 +143,11 @@ impl<'a> Tape<'a> {
     fn shape(&self, id: NodeId) -> Shape {
         Shape { n: self.n, ..self.graph.nodes[id].shape }
     }
-    fn take(&mut self, shape: Shape) -> BufferId {
-        self.names.take(shape.len())
+    /// A buffer for the value of a node, or its gradient.
+    fn take(&mut self, id: NodeId) -> BufferId {
+        let shape = self.shape(id);
+        let small = id == 0 || shape.h * shape.w == 1;
+        self.names.take_as(shape.len(), if small { Dtype::F32 } else { self.precision.dtype() })
     }
     fn conv_shape(&self, shape: &ConvShape) -> ConvShape {
         ConvShape { n: self.n, ..*shape }
@@ -176,7 +187,7 @@ impl<'a> Tape<'a> {
         if self.on_load[id] {
             return x;
         }
-        let y = self.take(shape);
+        let y = self.take(id);
         let op = match &node.layer {
             Layer::Input => return y,
             Layer::Conv { shape, bias, .. } => {
@@ -225,7 +236,7 @@ impl<'a> Tape<'a> {
 
     fn decode(&mut self) -> BufferId {
         let shape = self.shape(0);
-        let out = self.take(shape);
+        let out = self.take(0);
         let io = self.bound.io;
         let x = io.pixels.unwrap_or(out);
         if io.pixels.is_none() {
@@ -386,7 +397,7 @@ impl<'a> Tape<'a> {
         match grads[id] {
             Some(buffer) => buffer,
             None => {
-                let buffer = self.take(self.shape(id));
+                let buffer = self.take(id);
                 grads[id] = Some(buffer);
                 buffer
             }

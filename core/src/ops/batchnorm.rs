@@ -163,7 +163,7 @@ impl Contract for BatchNormStats {
     fn slots(&mut self) -> Vec<Slot<'_>> {
         let (len, pair) = (self.shape.len(), 2 * self.shape.c);
         vec![
-            Slot::read("x", &mut self.x, len),
+            Slot::read("x", &mut self.x, len).activation(),
             Slot::write("saved", &mut self.saved, pair),
             Slot::update("running", &mut self.running, pair),
         ]
@@ -177,11 +177,11 @@ impl Contract for BatchNormApply {
     fn slots(&mut self) -> Vec<Slot<'_>> {
         let (len, pair) = (self.shape.len(), 2 * self.shape.c);
         vec![
-            Slot::read("x", &mut self.x, len),
+            Slot::read("x", &mut self.x, len).activation(),
             Slot::read("stats", &mut self.stats, pair),
             Slot::read("affine", &mut self.affine, pair),
-            Slot::read("residual", self.residual.as_mut(), len),
-            Slot::write("y", &mut self.y, len),
+            Slot::read("residual", self.residual.as_mut(), len).activation(),
+            Slot::write("y", &mut self.y, len).activation(),
         ]
     }
 }
@@ -193,9 +193,9 @@ impl Contract for BatchNormReduceGrad {
     fn slots(&mut self) -> Vec<Slot<'_>> {
         let (len, pair, again) = (self.shape.len(), 2 * self.shape.c, self.gate == Gate::Again);
         vec![
-            Slot::read("dy", &mut self.dy, len),
-            Slot::read("y", self.gate.output(), len),
-            Slot::read("x", &mut self.x, len),
+            Slot::read("dy", &mut self.dy, len).activation(),
+            Slot::read("y", self.gate.output(), len).activation(),
+            Slot::read("x", &mut self.x, len).activation(),
             Slot::read("stats", &mut self.stats, pair),
             Slot::read("affine", again.then_some(&mut self.affine), pair),
             Slot::write("daffine", &mut self.daffine, pair),
@@ -209,17 +209,17 @@ impl Contract for BatchNormInputGrad {
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
         let (len, pair) = (self.shape.len(), 2 * self.shape.c);
-        let dx = Slot::write("dx", &mut self.dx, len).adding(self.accumulate);
+        let dx = Slot::write("dx", &mut self.dx, len).activation().adding(self.accumulate);
         let dresidual_adds = self.dresidual.is_some_and(|(_, adds)| adds);
         vec![
-            Slot::read("dy", &mut self.dy, len),
-            Slot::read("y", self.gate.output(), len),
-            Slot::read("x", &mut self.x, len),
+            Slot::read("dy", &mut self.dy, len).activation(),
+            Slot::read("y", self.gate.output(), len).activation(),
+            Slot::read("x", &mut self.x, len).activation(),
             Slot::read("stats", &mut self.stats, pair),
             Slot::read("affine", &mut self.affine, pair),
             Slot::read("daffine", (!self.eval).then_some(&mut self.daffine), pair),
             if self.accumulate { dx } else { dx.over("dy") },
-            Slot::write("dresidual", self.dresidual.as_mut().map(|(id, _)| id), len).adding(dresidual_adds),
+            Slot::write("dresidual", self.dresidual.as_mut().map(|(id, _)| id), len).activation().adding(dresidual_adds),
         ]
     }
 }

@@ -15,6 +15,8 @@ pub struct Slot<'a> {
     pub id: Option<&'a mut BufferId>,
     /// What its words are.
     pub dtype: Dtype,
+    /// Whether it is an activation or the gradient of one, whose floats may be stored as [`Dtype::Bf16`]: the buffer says.
+    pub activation: bool,
     /// Length; the least length where `open`.
     pub words: usize,
     /// Whether all of a longer buffer belongs to it: the step says where in it the op works.
@@ -29,11 +31,15 @@ pub struct Slot<'a> {
 
 impl<'a> Slot<'a> {
     fn new(tensor: &'static str, id: Option<&'a mut BufferId>, dtype: Dtype, words: usize, written: bool) -> Self {
-        Self { tensor, id, dtype, words, open: false, written, updates: false, over: None }
+        Self { tensor, id, dtype, activation: false, words, open: false, written, updates: false, over: None }
     }
     /// Floats that are read.
     pub fn read(tensor: &'static str, id: impl Into<Option<&'a mut BufferId>>, words: usize) -> Self {
         Self::new(tensor, id.into(), Dtype::F32, words, false)
+    }
+    /// Whether a buffer of these may stand here.
+    fn takes(&self, dtype: Dtype) -> bool {
+        dtype == self.dtype || (self.activation && dtype == Dtype::Bf16)
     }
     /// Integers that are read.
     pub fn index(tensor: &'static str, id: impl Into<Option<&'a mut BufferId>>, words: usize) -> Self {
@@ -46,6 +52,10 @@ impl<'a> Slot<'a> {
     /// Floats that are read and written.
     pub fn update(tensor: &'static str, id: impl Into<Option<&'a mut BufferId>>, words: usize) -> Self {
         Self::write(tensor, id, words).adding(true)
+    }
+    /// An activation, or the gradient of one.
+    pub fn activation(self) -> Self {
+        Self { activation: true, ..self }
     }
     /// Whether the op adds to what stands there.
     pub fn adding(self, updates: bool) -> Self {
@@ -118,12 +128,12 @@ pub fn check_len(tensor: &'static str, len: usize) -> Check {
     require(u32::try_from(len).is_ok(), tensor, "at most 2^32 - 1 words", len)
 }
 
-/// What a device holds under an id: the type of its words, where the device knows it, and their number.
+/// What a device holds under an id: the type of its numbers, and how many there are.
 #[derive(Clone, Copy, Debug)]
 pub struct Held {
     /// Type.
     pub dtype: Dtype,
-    /// Number of words.
+    /// How many.
     pub words: usize,
 }
 
@@ -163,16 +173,15 @@ impl Op {
     /// # Errors
     /// `Shape`, naming the op and the tensor.
     pub fn check_buffers(&self, held: impl Fn(BufferId) -> Option<Held>) -> Result<()> {
-        let kind = |dtype| if dtype == Dtype::F32 { "floats" } else { "integers" };
         let mut copy = *self;
         for slot in copy.slots() {
-            let Some(id) = slot.id else { continue };
+            let Some(id) = slot.id.as_deref() else { continue };
             let found = match held(*id) {
-                Some(held) if held.dtype == slot.dtype && held.words >= slot.words => continue,
-                Some(held) => format!("{} {}", held.words, kind(held.dtype)),
+                Some(held) if slot.takes(held.dtype) && held.words >= slot.words => continue,
+                Some(held) => format!("{} {}", held.words, held.dtype.noun()),
                 None => "no buffer".to_owned(),
             };
-            return Err(Error::shape(self.name(), slot.tensor, format!("at least {} {}", slot.words, kind(slot.dtype)), found));
+            return Err(Error::shape(self.name(), slot.tensor, format!("at least {} {}", slot.words, slot.dtype.noun()), found));
         }
         Ok(())
     }

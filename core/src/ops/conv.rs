@@ -233,11 +233,11 @@ impl Contract for ConvForward {
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
         let s = self.shape;
-        let mut slots = vec![Slot::read("x", &mut self.x, s.input().len())];
+        let mut slots = vec![Slot::read("x", &mut self.x, s.input().len()).activation()];
         slots.extend(self.weight.slots(&s));
         slots.push(Slot::read("bias", self.bias.as_mut(), s.c_out));
         slots.extend(NormOnLoad::slots(&mut self.norm, s.c_in));
-        slots.push(Slot::write("y", &mut self.y, s.output().len()));
+        slots.push(Slot::write("y", &mut self.y, s.output().len()).activation());
         slots
     }
 }
@@ -248,9 +248,9 @@ impl Contract for ConvInputGrad {
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
         let s = self.shape;
-        let mut slots = vec![Slot::read("dy", &mut self.dy, s.output().len())];
+        let mut slots = vec![Slot::read("dy", &mut self.dy, s.output().len()).activation()];
         slots.extend(self.weight.slots(&s));
-        slots.push(Slot::write("dx", &mut self.dx, s.input().len()).adding(self.accumulate));
+        slots.push(Slot::write("dx", &mut self.dx, s.input().len()).activation().adding(self.accumulate));
         slots
     }
 }
@@ -262,7 +262,8 @@ impl Contract for ConvWeightGrad {
     fn slots(&mut self) -> Vec<Slot<'_>> {
         let s = self.shape;
         let values = s.values(self.topology.as_ref());
-        let mut slots = vec![Slot::read("x", &mut self.x, s.input().len()), Slot::read("dy", &mut self.dy, s.output().len())];
+        let mut slots =
+            vec![Slot::read("x", &mut self.x, s.input().len()).activation(), Slot::read("dy", &mut self.dy, s.output().len()).activation()];
         slots.extend(self.topology.iter_mut().flat_map(|t| t.slots(&s)));
         slots.extend(NormOnLoad::slots(&mut self.norm, s.c_in));
         slots.push(Slot::write("dw", &mut self.dw, values));

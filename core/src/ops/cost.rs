@@ -2,11 +2,12 @@
 //!
 //! Both follow from the contract and the geometry, so an op that is added is counted too.
 
-use super::{ConvShape, NormOnLoad, Op, SparseTopology};
+use super::{BufferId, ConvShape, Held, NormOnLoad, Op, Slot, SparseTopology};
 
 impl Op {
-    /// Bytes that it must move: every tensor it reads or writes once, twice where it changes what stands there.
-    pub fn bytes(&self) -> u64 {
+    /// Bytes that it must move: every tensor it reads or writes once, twice where it changes what stands there. `held` says how buffers are
+    /// stored; those that it does not know count as their tensors are computed with.
+    pub fn bytes(&self, held: impl Fn(BufferId) -> Option<Held>) -> u64 {
         // Of a sparse weight's index each direction walks its own part.
         let passed_over: &[&str] = match self {
             Self::ConvForward(_) => &["t_row_ptr", "t_index", "t_value", "row"],
@@ -17,7 +18,11 @@ impl Op {
         let mut copy = *self;
         let slots = copy.slots();
         let touched = slots.iter().filter(|slot| slot.id.is_some() && !passed_over.contains(&slot.tensor));
-        touched.map(|slot| 4 * slot.words as u64 * if slot.updates { 2 } else { 1 }).sum()
+        let bytes = |slot: &Slot<'_>| {
+            let stored = slot.id.as_deref().and_then(|id| held(*id)).map_or(slot.dtype, |held| held.dtype);
+            (slot.words * stored.bytes() * if slot.updates { 2 } else { 1 }) as u64
+        };
+        touched.map(bytes).sum()
     }
 
     /// Floating-point operations that it must do, a multiply-add as two; of ops without products one for each word that they write.
@@ -52,7 +57,11 @@ impl Op {
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::{Add, BufferId, ConvForward, ConvInputGrad, ConvShape, Op, SparseTopology, Weight};
+    use crate::ops::{Add, BufferId, ConvForward, ConvInputGrad, ConvShape, Dtype, Held, Op, SparseTopology, Weight};
+
+    fn f32s(_: BufferId) -> Option<Held> {
+        None
+    }
 
     #[test]
     fn costs_are_those_counted_by_hand() {
@@ -61,15 +70,18 @@ mod tests {
         let (x, y, dense) = (2 * 16 * 8, 3 * 4 * 8, 3 * 2 * 9);
         let weight = Weight::Dense { values: id(1) };
         let forward = Op::ConvForward(ConvForward { shape, x: id(0), norm: None, weight, bias: None, y: id(2) });
-        assert_eq!((forward.bytes(), forward.flops()), (4 * (x + dense + y), 2 * dense * 4 * 8));
+        assert_eq!((forward.bytes(f32s), forward.flops()), (4 * (x + dense + y), 2 * dense * 4 * 8));
         let back = |accumulate| Op::ConvInputGrad(ConvInputGrad { shape, dy: id(2), weight, dx: id(0), accumulate });
-        assert_eq!(back(true).bytes() - back(false).bytes(), 4 * x);
+        assert_eq!(back(true).bytes(f32s) - back(false).bytes(f32s), 4 * x);
         // Five weights: their values and index, and the starts of the rows.
         let at = SparseTopology { nnz: 5, row_ptr: id(3), index: id(4), row: id(5), t_row_ptr: id(6), t_index: id(7), t_value: id(8) };
         let weight = Weight::Sparse { values: id(1), topology: at };
         let sparse = Op::ConvForward(ConvForward { shape, x: id(0), norm: None, weight, bias: None, y: id(2) });
         assert_eq!(sparse.flops(), 2 * 5 * 4 * 8);
-        assert_eq!(sparse.bytes(), 4 * (x + y + 5 + 5 + 4));
-        assert_eq!(Op::Add(Add { len: 10, x: id(0), y: id(1) }).bytes(), 4 * 30);
+        assert_eq!(sparse.bytes(f32s), 4 * (x + y + 5 + 5 + 4));
+        assert_eq!(Op::Add(Add { len: 10, x: id(0), y: id(1) }).bytes(f32s), 4 * 30);
+        // With x and y in 16 bits; the weights stay as they are.
+        let halves = |at: BufferId| (at.0 != 1).then_some(Held { dtype: Dtype::Bf16, words: 1 << 20 });
+        assert_eq!(forward.bytes(halves), 2 * (x + y) + 4 * dense);
     }
 }

@@ -148,7 +148,7 @@ impl Contract for Relu {
         check_len("x", self.len)
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        vec![Slot::read("x", &mut self.x, self.len), Slot::write("y", &mut self.y, self.len).over("x")]
+        vec![Slot::read("x", &mut self.x, self.len).activation(), Slot::write("y", &mut self.y, self.len).activation().over("x")]
     }
 }
 
@@ -157,10 +157,10 @@ impl Contract for ReluGrad {
         check_len("dy", self.len)
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        let dx = Slot::write("dx", &mut self.dx, self.len).adding(self.accumulate);
+        let dx = Slot::write("dx", &mut self.dx, self.len).activation().adding(self.accumulate);
         vec![
-            Slot::read("dy", &mut self.dy, self.len),
-            Slot::read("y", &mut self.y, self.len),
+            Slot::read("dy", &mut self.dy, self.len).activation(),
+            Slot::read("y", &mut self.y, self.len).activation(),
             if self.accumulate { dx } else { dx.over("dy") },
         ]
     }
@@ -171,7 +171,7 @@ impl Contract for Add {
         check_len("x", self.len)
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        vec![Slot::read("x", &mut self.x, self.len), Slot::update("y", &mut self.y, self.len)]
+        vec![Slot::read("x", &mut self.x, self.len).activation(), Slot::update("y", &mut self.y, self.len).activation()]
     }
 }
 
@@ -192,7 +192,7 @@ impl Contract for ShortcutA {
         check_shortcut(self.input, self.output, self.stride)
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        vec![Slot::read("x", &mut self.x, self.input.len()), Slot::write("y", &mut self.y, self.output.len())]
+        vec![Slot::read("x", &mut self.x, self.input.len()).activation(), Slot::write("y", &mut self.y, self.output.len()).activation()]
     }
 }
 
@@ -201,7 +201,10 @@ impl Contract for ShortcutAGrad {
         check_shortcut(self.input, self.output, self.stride)
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        vec![Slot::read("dy", &mut self.dy, self.output.len()), Slot::write("dx", &mut self.dx, self.input.len()).adding(self.accumulate)]
+        vec![
+            Slot::read("dy", &mut self.dy, self.output.len()).activation(),
+            Slot::write("dx", &mut self.dx, self.input.len()).activation().adding(self.accumulate),
+        ]
     }
 }
 

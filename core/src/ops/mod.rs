@@ -38,17 +38,59 @@ pub use sample_norm::{BatchNormSampleNorm, ConvSampleNorm, NORM_ROWS};
 
 use bytemuck::{Pod, Zeroable};
 
-/// A buffer of 4-byte words on a device.
+use crate::names::named_enum;
+
+/// A buffer of numbers on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BufferId(pub u32);
 
-/// What the words of a buffer are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the numbers of a buffer are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dtype {
     /// Floats (f64 on the oracle device).
     F32,
+    /// Floats of 16 bits, which only activations and their gradients are stored in.
+    Bf16,
     /// Unsigned integers: indices, labels, packed bytes.
     U32,
+}
+
+impl Dtype {
+    /// Bytes of a number, as memory is counted.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 | Self::U32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
+    /// What a message calls them.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::F32 => "floats",
+            Self::Bf16 => "floats of 16 bits",
+            Self::U32 => "integers",
+        }
+    }
+}
+
+named_enum! {
+    /// How activations and their gradients are stored inside a step. Everything is computed in f32 either way.
+    pub enum Precision ("precision") {
+        /// In 32 bits.
+        F32 = "f32",
+        /// In 16, the upper half of a float32: half the memory and half the traffic.
+        Bf16 = "bf16",
+    }
+}
+
+impl Precision {
+    /// What such activations are.
+    pub fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::Bf16 => Dtype::Bf16,
+        }
+    }
 }
 
 /// Channels, height, width, padded batch: the extent of an activation, innermost last.

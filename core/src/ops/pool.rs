@@ -98,7 +98,10 @@ impl Contract for MaxPool {
         self.shape.check()
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        vec![Slot::read("x", &mut self.x, self.shape.input.len()), Slot::write("y", &mut self.y, self.shape.output.len())]
+        vec![
+            Slot::read("x", &mut self.x, self.shape.input.len()).activation(),
+            Slot::write("y", &mut self.y, self.shape.output.len()).activation(),
+        ]
     }
 }
 
@@ -109,10 +112,10 @@ impl Contract for MaxPoolGrad {
     fn slots(&mut self) -> Vec<Slot<'_>> {
         let (input, output) = (self.shape.input.len(), self.shape.output.len());
         vec![
-            Slot::read("x", &mut self.x, input),
-            Slot::read("y", &mut self.y, output),
-            Slot::read("dy", &mut self.dy, output),
-            Slot::write("dx", &mut self.dx, input).adding(self.accumulate),
+            Slot::read("x", &mut self.x, input).activation(),
+            Slot::read("y", &mut self.y, output).activation(),
+            Slot::read("dy", &mut self.dy, output).activation(),
+            Slot::write("dx", &mut self.dx, input).activation().adding(self.accumulate),
         ]
     }
 }
@@ -122,7 +125,10 @@ impl Contract for AvgPool {
         self.shape.check()
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        vec![Slot::read("x", &mut self.x, self.shape.input.len()), Slot::write("y", &mut self.y, self.shape.output.len())]
+        vec![
+            Slot::read("x", &mut self.x, self.shape.input.len()).activation(),
+            Slot::write("y", &mut self.y, self.shape.output.len()).activation(),
+        ]
     }
 }
 
@@ -132,8 +138,8 @@ impl Contract for AvgPoolGrad {
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
         vec![
-            Slot::read("dy", &mut self.dy, self.shape.output.len()),
-            Slot::write("dx", &mut self.dx, self.shape.input.len()).adding(self.accumulate),
+            Slot::read("dy", &mut self.dy, self.shape.output.len()).activation(),
+            Slot::write("dx", &mut self.dx, self.shape.input.len()).activation().adding(self.accumulate),
         ]
     }
 }

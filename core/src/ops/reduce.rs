@@ -19,6 +19,6 @@ impl Contract for BiasGrad {
         self.shape.check("dy")
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
-        vec![Slot::read("dy", &mut self.dy, self.shape.len()), Slot::write("dbias", &mut self.dbias, self.shape.c)]
+        vec![Slot::read("dy", &mut self.dy, self.shape.len()).activation(), Slot::write("dbias", &mut self.dbias, self.shape.c)]
     }
 }

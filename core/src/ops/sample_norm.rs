@@ -56,7 +56,8 @@ impl Contract for ConvSampleNorm {
     }
     fn slots(&mut self) -> Vec<Slot<'_>> {
         let s = self.shape;
-        let mut slots = vec![Slot::read("x", &mut self.x, s.input().len()), Slot::read("dy", &mut self.dy, s.output().len())];
+        let mut slots =
+            vec![Slot::read("x", &mut self.x, s.input().len()).activation(), Slot::read("dy", &mut self.dy, s.output().len()).activation()];
         slots.extend(self.topology.iter_mut().flat_map(|t| t.slots(&s)));
         slots.push(Slot::write("sums", &mut self.sums, NORM_ROWS * s.n));
         slots
@@ -70,9 +71,9 @@ impl Contract for BatchNormSampleNorm {
     fn slots(&mut self) -> Vec<Slot<'_>> {
         let (len, pair) = (self.shape.len(), 2 * self.shape.c);
         vec![
-            Slot::read("dy", &mut self.dy, len),
-            Slot::read("y", self.y.as_mut(), len),
-            Slot::read("x", &mut self.x, len),
+            Slot::read("dy", &mut self.dy, len).activation(),
+            Slot::read("y", self.y.as_mut(), len).activation(),
+            Slot::read("x", &mut self.x, len).activation(),
             Slot::read("stats", &mut self.stats, pair),
             Slot::write("sums", &mut self.sums, NORM_ROWS * self.shape.n),
         ]

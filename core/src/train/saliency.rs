@@ -42,7 +42,7 @@ pub async fn snip(ring: &mut Ring<'_>, graph: &Graph, indices: &[u32]) -> Result
         }
     }
     let placements = vec![Placement::Dense; infos.len()];
-    let training = Training { recompute: config.recompute, ..OptimizerName::Sgd.into() };
+    let training = Training { precision: config.precision, recompute: config.recompute, ..OptimizerName::Sgd.into() };
     let net = Net::plan(
         &mut ring.work.device,
         &mut ring.work.scratch,

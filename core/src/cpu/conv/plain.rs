@@ -51,15 +51,17 @@ pub fn forward<T: Real>(index: Index<'_>, args: Forward<'_, T>) {
     let Forward { shape, x, weight, bias, n_valid, y } = args;
     let (n, plane_in, plane_out) = (shape.n, shape.input().plane(), shape.output().plane());
     let x = x.loaded(plane_in);
-    parallel::chunks_mut(&mut y[..shape.output().len()], plane_out, |co, y| {
-        y.fill(T::ZERO);
-        for entry in index.row(&shape, co) {
-            let x = &x[entry.channel * plane_in..][..plane_in];
-            positions(&shape, entry.ky, entry.kx, |o, i| axpy(weight[entry.position], &x[i..i + n], &mut y[o..o + n]));
-        }
-        if let Some(bias) = bias {
-            add_bias(bias[co], n, n_valid, y);
-        }
+    y.first(shape.output().len()).chunks(plane_out, |co, y| {
+        y.with_whole(false, |y| {
+            y.fill(T::ZERO);
+            for entry in index.row(&shape, co) {
+                let x = &x[entry.channel * plane_in..][..plane_in];
+                positions(&shape, entry.ky, entry.kx, |o, i| axpy(weight[entry.position], &x[i..i + n], &mut y[o..o + n]));
+            }
+            if let Some(bias) = bias {
+                add_bias(bias[co], n, n_valid, y);
+            }
+        });
     });
 }
 
@@ -76,14 +78,17 @@ pub fn add_bias<T: Real>(bias: T, n: usize, n_valid: usize, y: &mut [T]) {
 pub fn input_grad<T: Real>(index: Index<'_>, args: InputGrad<'_, T>) {
     let InputGrad { shape, dy, weight, accumulate, dx } = args;
     let (n, plane_in, plane_out) = (shape.n, shape.input().plane(), shape.output().plane());
-    parallel::chunks_mut(&mut dx[..shape.input().len()], plane_in, |ci, dx| {
-        if !accumulate {
-            dx.fill(T::ZERO);
-        }
-        for entry in index.transposed_row(&shape, ci) {
-            let dy = &dy[entry.channel * plane_out..][..plane_out];
-            positions(&shape, entry.ky, entry.kx, |o, i| axpy(weight[entry.position], &dy[o..o + n], &mut dx[i..i + n]));
-        }
+    let dy = dy.whole();
+    dx.first(shape.input().len()).chunks(plane_in, |ci, dx| {
+        dx.with_whole(accumulate, |dx| {
+            if !accumulate {
+                dx.fill(T::ZERO);
+            }
+            for entry in index.transposed_row(&shape, ci) {
+                let dy = &dy[entry.channel * plane_out..][..plane_out];
+                positions(&shape, entry.ky, entry.kx, |o, i| axpy(weight[entry.position], &dy[o..o + n], &mut dx[i..i + n]));
+            }
+        });
     });
 }
 
@@ -91,7 +96,7 @@ pub fn input_grad<T: Real>(index: Index<'_>, args: InputGrad<'_, T>) {
 pub fn weight_grad<T: Real>(index: Index<'_>, args: WeightGrad<'_, T>) {
     let WeightGrad { shape, x, dy, dw } = args;
     let (n, plane_in, plane_out) = (shape.n, shape.input().plane(), shape.output().plane());
-    let x = x.loaded(plane_in);
+    let (x, dy) = (x.loaded(plane_in), dy.whole());
     let rows = parallel::map(shape.c_out, |co| {
         let dy = &dy[co * plane_out..][..plane_out];
         let gradient = |entry: Entry| {

@@ -82,6 +82,48 @@ impl Layer {
     }
 }
 
+impl Layer {
+    /// As `run`, in f32, over activations that 16 bits hold, stored in these.
+    fn run_stored(&self, dtype: Dtype) -> [Vec<f32>; 4] {
+        let (s, mut stream, mut bench) = (self.shape, stream(5), Bench::<f32>::new(self.n_valid));
+        let x = bench.put_rounded(&activation(&mut stream, s.input(), self.n_valid), dtype);
+        let dy = bench.put_rounded(&activation(&mut stream, s.output(), self.n_valid), dtype);
+        let bias = bench.put(&normal(&mut stream, s.c_out));
+        let values = bench.put(&normal(&mut stream, self.values()));
+        let weight = self.weight(&mut bench, values);
+        let [y, dx] = [s.output(), s.input()].map(|shape| bench.put_rounded(&vec![f32::NAN; shape.len()], dtype));
+        let dw = bench.zeros(self.values());
+        let get = |bench: &Bench<f32>, id, len| bench.device.read_f32(id, 0, len).unwrap();
+        bench.run(Op::ConvForward(ConvForward { shape: s, x, norm: None, weight, bias: Some(bias), y }));
+        bench.run(Op::ConvInputGrad(ConvInputGrad { shape: s, dy, weight, dx, accumulate: false }));
+        let once = rounded(&get(&bench, dx, s.input().len()));
+        bench.device.write_f32(dx, 0, &once).unwrap();
+        bench.run(Op::ConvInputGrad(ConvInputGrad { shape: s, dy, weight, dx, accumulate: true }));
+        bench.run(Op::ConvWeightGrad(ConvWeightGrad { shape: s, x, norm: None, dy, topology: weight.topology(), dw }));
+        let [y, dx] = [(y, s.output()), (dx, s.input())].map(|(id, shape)| rounded(&get(&bench, id, shape.len())));
+        [y, once, dx, get(&bench, dw, self.values())]
+    }
+}
+
+#[test]
+fn what_is_stored_in_16_bits_is_what_32_hold_rounded_once() {
+    for (i, _) in odd_layers().iter().enumerate() {
+        for density in [None, Some(0.05), Some(0.3), Some(0.7)] {
+            let layer = odd_layers().swap_remove(i);
+            let layer = density.map_or_else(|| layer_of(layer.shape, layer.n_valid), |d| layer_of(layer.shape, layer.n_valid).sparse(d));
+            let (found, expected) = (layer.run_stored(Dtype::Bf16), layer.run_stored(Dtype::F32));
+            for (name, (found, expected)) in NAMES.iter().zip(found.iter().zip(&expected)) {
+                assert!(found.iter().all(|v| !v.is_nan()), "{name}");
+                assert_eq!(found, expected, "{name}, density {density:?}, {:?}", layer.shape);
+            }
+        }
+    }
+}
+
+fn layer_of(shape: ConvShape, n_valid: usize) -> Layer {
+    Layer { shape, mask: None, n_valid }
+}
+
 const NAMES: [&str; 5] = ["y", "dx", "dx twice", "dw", "dbias"];
 
 /// Shapes that miss every tile size: odd channels, one pixel, borders wider than the image, short last batches.

@@ -34,20 +34,20 @@ impl Encode for Normalize {
 
 impl Encode for Add {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
-        Ok(vec![each("add", self.len, 3 * self.len, operands)])
+        Ok(vec![each("add", self.len.div_ceil(4), 3 * self.len, operands)])
     }
 }
 
 impl Encode for Relu {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
-        Ok(vec![each("relu", self.len, 2 * self.len, operands).with([("IN_PLACE", flag(operands.in_place()))])])
+        Ok(vec![each("relu", self.len.div_ceil(4), 2 * self.len, operands).with([("IN_PLACE", flag(operands.in_place()))])])
     }
 }
 
 impl Encode for ReluGrad {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let constants = [("IN_PLACE", flag(operands.in_place())), ("ACCUMULATE", flag(self.accumulate))];
-        Ok(vec![each("relu_grad", self.len, 3 * self.len, operands).with(constants)])
+        Ok(vec![each("relu_grad", self.len.div_ceil(4), 3 * self.len, operands).with(constants)])
     }
 }
 

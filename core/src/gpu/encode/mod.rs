@@ -53,7 +53,7 @@ impl Operands {
             let id = slot.id.map(|id| *id);
             let source = id.map_or(Source::Nothing, Source::Buffer);
             let words = if slot.open || id.is_none() { 0 } else { slot.words };
-            slots.push((Binding { tensor: slot.tensor, source, words, write: slot.written }, id));
+            slots.push((Binding { tensor: slot.tensor, source, words, activation: slot.activation, write: slot.written }, id));
             over.extend(slot.over.map(|tensor| (tensor, id)));
         }
         // In place: the shader reads the output's variable.

@@ -21,7 +21,7 @@ impl Encode for ConvSampleNorm {
         }
         // With no value left there is nothing to walk by; the dense permutation then numbers no weights.
         let sparse = self.topology.is_some() && count > 0;
-        let unbound = |tensor| Binding { tensor, source: super::Source::Nothing, words: 0, write: false };
+        let unbound = |tensor| Binding { tensor, source: super::Source::Nothing, words: 0, activation: false, write: false };
         let (index, row) = if sparse { (operands.get("index")?, operands.get("row")?) } else { (unbound("index"), unbound("row")) };
         let x = operands.get("x")?;
         let bindings = vec![if count == 0 { x.left_out() } else { x }, operands.get("dy")?, index, row, operands.get("sums")?];

@@ -22,8 +22,8 @@ fn more_workgroups_than_one_dimension_holds_all_run() {
     let a = gpu.alloc("a", len, Dtype::F32).unwrap();
     let program = gpu.compile("test", &[Op::Fill(Fill { len, buffer: a, value: 1.5 })]).unwrap();
     gpu.run(&program, &params(4)).unwrap();
-    let words = pollster::block_on(gpu.read(a, 0, len)).unwrap();
-    assert!(words.iter().all(|&w| f32::from_bits(w) == 1.5));
+    let values = pollster::block_on(gpu.read_f32(a, 0, len)).unwrap();
+    assert!(values.iter().all(|&v| v == 1.5));
 }
 
 #[test]
@@ -54,11 +54,23 @@ fn memory_is_zeroed_counted_and_given_back() {
     let Some(mut gpu) = gpu() else { return };
     let id = gpu.alloc("a", 5, Dtype::F32).unwrap();
     assert_eq!(gpu.allocated_bytes(), 20);
-    assert_eq!(pollster::block_on(gpu.read(id, 0, 5)).unwrap(), [0; 5]);
-    gpu.write(id, 3, &[7, 8]).unwrap();
-    assert_eq!(pollster::block_on(gpu.read(id, 2, 3)).unwrap(), [0, 7, 8]);
-    assert!(matches!(gpu.write(id, 4, &[1, 2]).as_ref().map_err(Error::kind), Err(ErrorKind::Shape { .. })));
-    assert!(matches!(pollster::block_on(gpu.read(id, 5, 1)).as_ref().map_err(Error::kind), Err(ErrorKind::Shape { .. })));
+    assert_eq!(pollster::block_on(gpu.read_f32(id, 0, 5)).unwrap(), [0.0; 5]);
+    gpu.write_f32(id, 3, &[7.0, 8.0]).unwrap();
+    assert_eq!(pollster::block_on(gpu.read_f32(id, 2, 3)).unwrap(), [0.0, 7.0, 8.0]);
+    assert!(matches!(gpu.write_f32(id, 4, &[1.0, 2.0]).as_ref().map_err(Error::kind), Err(ErrorKind::Shape { .. })));
+    assert!(matches!(pollster::block_on(gpu.read_f32(id, 5, 1)).as_ref().map_err(Error::kind), Err(ErrorKind::Shape { .. })));
+    gpu.free(id);
+    // Floats of 16 bits, which lie two in a word.
+    let id = gpu.alloc("b", 5, Dtype::Bf16).unwrap();
+    assert_eq!(gpu.allocated_bytes(), 10);
+    gpu.write_f32(id, 0, &[0.5, 1.0, 1.5, 2.0, 1.0 + 1.0 / 256.0]).unwrap();
+    assert_eq!(pollster::block_on(gpu.read_f32(id, 1, 4)).unwrap(), [1.0, 1.5, 2.0, 1.0]);
+    gpu.write_f32(id, 2, &[7.0, 8.0]).unwrap();
+    assert_eq!(pollster::block_on(gpu.read_f32(id, 0, 5)).unwrap(), [0.5, 1.0, 7.0, 8.0, 1.0]);
+    for refused in [gpu.write_f32(id, 1, &[1.0, 2.0]), gpu.write_f32(id, 0, &[1.0]), gpu.write_f32(id, 4, &[1.0, 2.0])] {
+        assert!(matches!(refused.as_ref().map_err(Error::kind), Err(ErrorKind::Shape { .. })), "{refused:?}");
+    }
+    assert!(gpu.write_u32(id, 0, &[1]).is_err());
     gpu.free(id);
     assert_eq!(gpu.allocated_bytes(), 0);
 }
@@ -133,6 +145,6 @@ fn a_destroyed_device_is_reported_as_lost() {
     let synced = pollster::block_on(gpu.sync());
     assert!(matches!(synced.as_ref().map_err(Error::kind), Err(ErrorKind::DeviceLost(_))), "{synced:?}");
     assert!(matches!(gpu.run(&program, &params(4)).as_ref().map_err(Error::kind), Err(ErrorKind::DeviceLost(_))));
-    assert!(matches!(pollster::block_on(gpu.read(a, 0, 8)).as_ref().map_err(Error::kind), Err(ErrorKind::DeviceLost(_))));
+    assert!(matches!(pollster::block_on(gpu.read_f32(a, 0, 8)).as_ref().map_err(Error::kind), Err(ErrorKind::DeviceLost(_))));
     assert!(matches!(gpu.alloc("b", 8, Dtype::F32).as_ref().map_err(Error::kind), Err(ErrorKind::DeviceLost(_))));
 }

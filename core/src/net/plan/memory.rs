@@ -39,6 +39,6 @@ impl Net {
         let index: usize = self.weights.iter().map(WeightSlot::index_words).sum();
         let running: usize = self.running.iter().map(|(_, _, c)| 2 * c).sum();
         let bytes = |words: usize| 4 * words as u64;
-        Memory { weights: bytes(values + index + running), moments: bytes(moments), scratch: bytes(scratch.words()) }
+        Memory { weights: bytes(values + index + running), moments: bytes(moments), scratch: scratch.bytes() as u64 }
     }
 }

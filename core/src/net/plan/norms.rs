@@ -25,7 +25,8 @@ impl Net {
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(self.io);
         let mut write = || {
-            let mut tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval).sample_norms(sums).recomputing(self.training.recompute);
+            let tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval).storing(self.training.precision);
+            let mut tape = tape.sample_norms(sums).recomputing(self.training.recompute);
             tape.forward();
             tape.loss(true, self.io.samples, self.io.totals);
             tape.backward(&mut Nowhere)?;

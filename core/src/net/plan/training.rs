@@ -6,13 +6,15 @@ use crate::device::{Device, Program};
 use crate::error::{Error, Result};
 use crate::net::scratch::Scratch;
 use crate::net::tape::{Bound, Mode, Sink, Tape, Target};
-use crate::ops::{AdamUpdate, Add, BufferId, Fill, Op, OptimizerName, SgdUpdate, StepParams};
+use crate::ops::{AdamUpdate, Add, BufferId, Fill, Op, OptimizerName, Precision, SgdUpdate, StepParams};
 
 /// How a network is trained: an optimiser alone, or with what saves memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Training {
     /// The optimiser.
     pub optimizer: OptimizerName,
+    /// How activations are stored, in training and in evaluation.
+    pub precision: Precision,
     /// Compute activations again in the backward pass instead of keeping them.
     pub recompute: bool,
     /// Sum the gradients of several parts of a batch before each update.
@@ -25,7 +27,7 @@ pub struct Training {
 
 impl From<OptimizerName> for Training {
     fn from(optimizer: OptimizerName) -> Self {
-        Self { optimizer, recompute: false, in_parts: false, momentum_reset: false, pixels: None }
+        Self { optimizer, precision: Precision::F32, recompute: false, in_parts: false, momentum_reset: false, pixels: None }
     }
 }
 

@@ -3,8 +3,11 @@
 //! The forward convolution has one class. The gradient with respect to the input has one class for each residue of the
 //! position by the stride, each with its own taps, so that no product with a zero between strides is ever computed.
 
+use pulp::{Simd, WithSimd};
+
 use super::Source;
 use super::scratch::with_line;
+use crate::cpu::activation::Activation;
 use crate::ops::{ConvShape, Shape};
 
 /// A tap of the kernel and the input offset that it reads.
@@ -268,62 +271,79 @@ impl Tiling {
         let first_col = (segment.x * lattice.step) as isize + lattice.dx[0];
         let fresh = if y == segment.rows.start { 0 } else { self.ring.saturating_sub(self.rows * lattice.step) };
         for (i, channel) in channels.clone().enumerate() {
-            let stored = &source.stored[channel * plane..][..plane];
+            let stored = source.stored.part(channel * plane, plane);
             for row in fresh..self.ring {
                 let from = (y * lattice.step + row) as isize + lattice.dy[0];
-                let line = (from >= 0 && from < h as isize).then(|| &stored[from as usize * w * n..][..w * n]);
+                let line = (from >= 0 && from < h as isize).then(|| stored.part(from as usize * w * n, w * n));
                 let slot = (y * lattice.step + row) % self.ring;
                 for phase in 0..self.phases {
                     let at = i * self.channel + (slot * self.phases + phase) * self.width;
                     let columns = Columns::new(self.width / self.lanes, w, first_col + phase as isize, lattice.step);
-                    self.pack_line(line.unwrap_or_default(), n, &columns, (source, channel), &mut to[at..]);
+                    self.pack_line(line, n, &columns, (source, channel), &mut to[at..]);
                 }
             }
         }
         to[self.tile(self.tiles - 1) + channels.len() * self.channel..][..SLACK].fill(0.0);
     }
-    /// Packs the columns of a line of runs of `n` lanes, the same place in each tile; an empty line is zero.
-    fn pack_line(&self, line: &[f32], n: usize, columns: &Columns, (source, channel): (Source<'_, f32>, usize), to: &mut [f32]) {
-        let (before, end) =
-            if line.is_empty() { (self.width, self.width) } else { (columns.before * self.lanes, columns.end * self.lanes) };
+    /// Packs the columns of a line of runs of `n` lanes, the same place in each tile; no line is zero.
+    fn pack_line(
+        &self,
+        line: Option<Activation<'_, f32>>,
+        n: usize,
+        columns: &Columns,
+        (source, channel): (Source<'_, f32>, usize),
+        to: &mut [f32],
+    ) {
+        let (before, end) = if line.is_none() { (self.width, self.width) } else { (columns.before * self.lanes, columns.end * self.lanes) };
         for tile in 0..self.tiles {
             let to = &mut to[self.tile(tile)..][..self.width];
             to[..before].fill(0.0);
             to[end..].fill(0.0);
         }
-        if before == end {
-            return;
-        }
-        let line = &line[columns.first * n..];
-        let span = ((columns.end - columns.before - 1) * columns.step + 1) * n;
+        let Some(line) = line.filter(|_| before < end) else { return };
+        let count = columns.end - columns.before;
+        let line = line.part(columns.first * n, ((count - 1) * columns.step + 1) * n);
+        let step = columns.step * n;
         if self.tiles == 1 && columns.step == 1 {
-            source.copy(channel, &line[..span], &mut to[before..end]);
+            source.copy(channel, line, &mut to[before..end]);
         } else if self.tiles == 1 {
-            for (to, from) in to[before..end].chunks_exact_mut(n).zip(line.chunks(n).step_by(columns.step)) {
-                source.copy(channel, from, to);
+            for (column, to) in to[before..end].chunks_exact_mut(n).enumerate() {
+                source.copy(channel, line.part(column * step, n), to);
             }
+        } else if let (None, Activation::Full(line)) = (source.norm, line) {
+            self.deal(line, n, step, &mut to[before..]);
         } else {
-            let (step, to) = (columns.step * n, &mut to[before..]);
-            if source.norm.is_none() {
-                self.deal(&line[..span], n, step, to);
-            } else {
-                with_line(span, |loaded| {
-                    source.copy(channel, &line[..span], loaded);
-                    self.deal(loaded, n, step, to);
-                });
-            }
+            with_line(line.len(), |loaded| {
+                source.copy(channel, line, loaded);
+                self.deal(loaded, n, step, &mut to[before..]);
+            });
         }
     }
     /// Deals the lanes of columns, `step` floats apart, to the tiles.
     fn deal(&self, line: &[f32], n: usize, step: usize, to: &mut [f32]) {
-        let tile = self.tile(1);
-        pulp::Arch::new().dispatch(|| {
-            for (column, line) in line.chunks(step).enumerate() {
-                for (i, lanes) in line[..n].as_chunks::<TILE>().0.iter().enumerate() {
-                    to[i * tile + column * TILE..][..TILE].copy_from_slice(lanes);
-                }
+        pulp::Arch::new().dispatch(Deal { line, n, step, to, tile: self.tile(1) });
+    }
+}
+
+/// See [`Tiling::deal`].
+struct Deal<'a> {
+    line: &'a [f32],
+    n: usize,
+    step: usize,
+    to: &'a mut [f32],
+    /// Floats between tiles.
+    tile: usize,
+}
+
+impl WithSimd for Deal<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (column, line) in self.line.chunks(self.step).enumerate() {
+            for (i, lanes) in line[..self.n].as_chunks::<TILE>().0.iter().enumerate() {
+                self.to[i * self.tile + column * TILE..][..TILE].copy_from_slice(lanes);
             }
-        });
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::cpu::made::{Kept, Purpose};
 use crate::ops::ConvShape;
 use crate::platform::parallel::{Shared, chunks_mut};
 use lattice::{Lattice, Tiling};
-use product::{Product, Strides};
+use product::{Bias, Product, Strides};
 use scratch::with_whole;
 use structure::Structure;
 
@@ -80,18 +80,16 @@ pub fn forward(index: Index<'_>, args: Forward<'_, f32>) {
     let lattice = Lattice::forward(&shape);
     let taps = shape.kh * shape.kw;
     let strides = Strides { row: shape.c_in * taps, channel: taps };
-    let product = Product { lattice: &lattice, rows: shape.c_out, source: x, accumulate: false };
+    let bias = bias.map(|values| Bias { values, n_valid });
+    let product = Product { lattice: &lattice, rows: shape.c_out, source: x, accumulate: false, bias };
+    let y = y.share();
     as_is_faster(&shape, index, weight, false, |walked, weight| match walked {
-        None => product::dense(&product, weight, strides, &Shared::new(y)),
+        None => product::dense(&product, weight, strides, &y),
         Some(csr) => {
             let structure = csr.kept(shape, Purpose::Forward, || Structure::new(&lattice, csr, shape.c_out));
-            product::sparse(&product, weight, &structure, &Shared::new(y));
+            product::sparse(&product, weight, &structure, &y);
         }
     });
-    if let Some(bias) = bias {
-        let plane = shape.output().plane();
-        chunks_mut(&mut y[..plane * shape.c_out], plane, |co, y| add_bias(bias[co], shape.n, n_valid, y));
-    }
 }
 
 /// `dx (+)= the transposed convolution of dy`: one product for each residue of the position by the stride.
@@ -99,10 +97,10 @@ pub fn input_grad(index: Index<'_>, args: InputGrad<'_, f32>) {
     let InputGrad { shape, dy, weight, accumulate, dx } = args;
     let taps = shape.kh * shape.kw;
     let strides = Strides { row: taps, channel: shape.c_in * taps };
-    let dx = Shared::new(dx);
+    let dx = dx.share();
     as_is_faster(&shape, index, weight, true, |walked, weight| {
         for (class, lattice) in Lattice::input_grad(&shape).iter().enumerate() {
-            let product = Product { lattice, rows: shape.c_in, source: Source::plain(dy), accumulate };
+            let product = Product { lattice, rows: shape.c_in, source: Source::plain(dy), accumulate, bias: None };
             match walked {
                 None => product::dense(&product, weight, strides, &dx),
                 Some(csr) => {

@@ -7,7 +7,8 @@ use pulp::{Simd, WithSimd};
 use super::lattice::{Lattice, Segment};
 use super::scratch::{load, with_scratch, with_staging};
 use super::structure::{Places, SPARSE_VECTORS};
-use super::{Shared, Source, Structure, Tiling};
+use super::{Shared, Source, Structure, Tiling, add_bias};
+use crate::cpu::activation::{ActivationMut, SharedActivation, round};
 use crate::platform::{parallel_for, threads};
 
 /// What is computed: `out (+)= weights * source` over a lattice.
@@ -20,6 +21,17 @@ pub struct Product<'a> {
     pub source: Source<'a, f32>,
     /// Add to the output instead of overwriting it.
     pub accumulate: bool,
+    /// Added to the output, not where it accumulates.
+    pub bias: Option<Bias<'a>>,
+}
+
+/// What is added to the valid lanes of each output channel.
+#[derive(Clone, Copy)]
+pub struct Bias<'a> {
+    /// One an output channel.
+    pub values: &'a [f32],
+    /// Lanes that get it.
+    pub n_valid: usize,
 }
 
 /// Distances between dense weights of neighbouring output rows and source channels.
@@ -57,7 +69,7 @@ enum Kind<'a> {
 }
 
 /// The product with all weights.
-pub fn dense(product: &Product<'_>, weight: &[f32], strides: Strides, out: &Shared<'_, f32>) {
+pub fn dense(product: &Product<'_>, weight: &[f32], strides: Strides, out: &SharedActivation<'_, f32>) {
     let (lattice, tiling) = (product.lattice, Tiling::new(product.lattice));
     let height = pulp::Arch::new().dispatch(Height);
     with_staging(product.rows.div_ceil(height) * height * lattice.source.c * lattice.taps.len(), |packed| {
@@ -68,7 +80,7 @@ pub fn dense(product: &Product<'_>, weight: &[f32], strides: Strides, out: &Shar
 }
 
 /// The product with the weights of a structure.
-pub fn sparse(product: &Product<'_>, weight: &[f32], structure: &Structure, out: &Shared<'_, f32>) {
+pub fn sparse(product: &Product<'_>, weight: &[f32], structure: &Structure, out: &SharedActivation<'_, f32>) {
     with_staging(structure.positions.len(), |values| {
         for (value, &position) in values.iter_mut().zip(&structure.positions) {
             *value = weight[position as usize];
@@ -117,46 +129,75 @@ fn pack_dense(lattice: &Lattice, tiling: &Tiling, rows: usize, values: &[f32], s
 }
 
 /// Computes the product: segments in parallel, and groups of rows too where segments are few.
-fn run(product: &Product<'_>, weights: &Weights<'_>, out: &Shared<'_, f32>) {
+fn run(product: &Product<'_>, weights: &Weights<'_>, out: &SharedActivation<'_, f32>) {
     let wanted = 8 * threads();
-    let segments = weights.tiling.segments(product.lattice, wanted);
+    let (lattice, tiling) = (product.lattice, weights.tiling);
+    let segments = tiling.segments(lattice, wanted);
     let groups = product.rows.div_ceil(TALL);
     let parts = wanted.div_ceil(2 * segments.len().max(1)).clamp(1, groups);
     parallel_for(segments.len() * parts, |i| {
         let part = i % parts;
         let rows = part * groups / parts * TALL..((part + 1) * groups / parts * TALL).min(product.rows);
         let segment = &segments[i / parts];
-        with_scratch(weights.tiling.scratch() + rows.len() * SPARSE_WIDTH, |scratch| {
-            let (block, sums) = scratch.split_at_mut(weights.tiling.scratch());
-            pulp::Arch::new().dispatch(SegmentTask { product, weights, out, segment, rows, block, sums });
+        let draft = match out {
+            SharedActivation::Full(_) => 0,
+            SharedActivation::Half(_) => rows.len() * lines(lattice, tiling, segment) * segment.cols * lattice.out.n,
+        };
+        let (packed, sums) = (tiling.scratch(), rows.len() * SPARSE_WIDTH);
+        with_scratch(packed + sums + draft, |scratch| {
+            let (block, rest) = scratch.split_at_mut(packed);
+            let (sums, draft) = rest.split_at_mut(sums);
+            pulp::Arch::new().dispatch(SegmentTask { product, weights, out, segment, rows, block, sums, draft });
         });
     });
+}
+
+/// Rows of positions of a segment that are drafted before any is finished: with several blocks all of them, since each adds to what the
+/// others left.
+fn lines(lattice: &Lattice, tiling: &Tiling, segment: &Segment) -> usize {
+    if tiling.blocks(lattice) > 1 { segment.rows.len() } else { 1 }
 }
 
 /// One segment for some output channels.
 struct SegmentTask<'a> {
     product: &'a Product<'a>,
     weights: &'a Weights<'a>,
-    out: &'a Shared<'a, f32>,
+    out: &'a SharedActivation<'a, f32>,
     segment: &'a Segment,
     rows: std::ops::Range<usize>,
     block: &'a mut [f32],
     /// `[row][SPARSE_WIDTH]` of the columns in work.
     sums: &'a mut [f32],
+    /// Where the output is stored in 16 bits: its floats until they are done, `[row][line][column][lane]`.
+    draft: &'a mut [f32],
 }
 
 impl WithSimd for SegmentTask<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { product, weights, out, segment, rows, block, sums } = self;
+        let Self { product, weights, out, segment, rows, block, sums, draft } = self;
         let (lattice, tiling) = (product.lattice, weights.tiling);
         let mut stage = [0.0; STAGE];
-        for b in 0..tiling.blocks(lattice) {
+        let blocks = tiling.blocks(lattice);
+        let region = Region { lattice, segment, rows: rows.clone(), lines: lines(lattice, tiling, segment) };
+        for b in 0..blocks {
             let channels = tiling.block(lattice, b);
-            for y in segment.rows.clone() {
+            for (i, y) in segment.rows.clone().enumerate() {
                 tiling.pack(lattice, segment, y, channels.clone(), product.source, block);
-                let target = Target { lattice, tiling, segment, y, out, add: product.accumulate || b > 0, block };
+                let line = i % region.lines;
+                if product.accumulate && b == 0 {
+                    region.begin(line, y, out, draft);
+                }
+                let drafted;
+                let place = match out {
+                    SharedActivation::Full(out) => Place::output(lattice, segment, y, out),
+                    SharedActivation::Half(_) => {
+                        drafted = Shared::new(&mut *draft);
+                        region.draft(line, &drafted)
+                    }
+                };
+                let target = Target { tiling, segment, place, add: product.accumulate || b > 0, block };
                 let turn = tiling.turn(lattice, y);
                 match &weights.kind {
                     Kind::Dense { values, offsets } => {
@@ -180,8 +221,95 @@ impl WithSimd for SegmentTask<'_> {
                         sparse_rows(simd, &target, rows.clone(), lists, sums, &mut stage);
                     }
                 }
+                if b + 1 == blocks {
+                    region.finish(line, y, product.bias, out, draft);
+                }
             }
         }
+    }
+}
+
+/// The output of a segment, and the draft of it where it is stored in 16 bits.
+struct Region<'a> {
+    lattice: &'a Lattice,
+    segment: &'a Segment,
+    rows: std::ops::Range<usize>,
+    lines: usize,
+}
+
+impl Region<'_> {
+    /// Floats of a row of the draft.
+    fn plane(&self) -> usize {
+        self.lines * self.segment.cols * self.lattice.out.n
+    }
+    /// Where a row of positions is drafted.
+    fn draft<'a>(&self, line: usize, floats: &'a Shared<'a, f32>) -> Place<'a> {
+        let n = self.lattice.out.n;
+        Place { out: floats, first_row: self.rows.start, plane: self.plane(), first: line * self.segment.cols * n, column: n }
+    }
+    /// Each run of lanes that follow one another in draft and output: its row, its part of the draft, and where it stands in the output.
+    #[inline(always)]
+    fn runs(&self, line: usize, y: usize) -> impl Iterator<Item = (usize, std::ops::Range<usize>, usize)> {
+        let (lattice, x, cols, plane, first) = (self.lattice, self.segment.x, self.segment.cols, self.plane(), self.rows.start);
+        let (out, span) = (lattice.out, if lattice.out_step == 1 { cols } else { 1 });
+        let of = cols / span;
+        (0..self.rows.len() * of).map(move |i| {
+            let (row, col) = (i / of, i % of * span);
+            let at = row * plane + (line * cols + col) * out.n;
+            (first + row, at..at + span * out.n, (first + row) * out.plane() + lattice.out_at(y, x + col))
+        })
+    }
+    /// Takes a row of positions that is added to over into the draft.
+    #[inline(always)]
+    fn begin(&self, line: usize, y: usize, out: &SharedActivation<'_, f32>, draft: &mut [f32]) {
+        if let SharedActivation::Half(_) = out {
+            for (_, at, to) in self.runs(line, y) {
+                // SAFETY: this task alone writes this segment of these rows, here and below.
+                unsafe { out.part(to, at.len()) }.read().copy(&mut draft[at]);
+            }
+        }
+    }
+    /// Finishes a row of positions: adds the bias, and stores what was drafted.
+    #[inline(always)]
+    fn finish(&self, line: usize, y: usize, bias: Option<Bias<'_>>, out: &SharedActivation<'_, f32>, draft: &mut [f32]) {
+        if let (SharedActivation::Full(_), None) = (out, bias) {
+            return;
+        }
+        for (row, at, to) in self.runs(line, y) {
+            // SAFETY: as above.
+            let (floats, stored) = match unsafe { out.part(to, at.len()) } {
+                ActivationMut::Full(part) => (part, None),
+                ActivationMut::Half(part) => (&mut draft[at], Some(part)),
+            };
+            if let Some(Bias { values, n_valid }) = bias {
+                add_bias(values[row], self.lattice.out.n, n_valid, floats);
+            }
+            if let Some(part) = stored {
+                round(floats, part);
+            }
+        }
+    }
+}
+
+/// Where a row of positions goes.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    out: &'a Shared<'a, f32>,
+    /// The output channel that comes first there.
+    first_row: usize,
+    /// Floats between output channels.
+    plane: usize,
+    /// Where the row begins in the first of them.
+    first: usize,
+    /// Floats between columns.
+    column: usize,
+}
+
+impl<'a> Place<'a> {
+    /// In the output itself.
+    fn output(lattice: &Lattice, segment: &Segment, y: usize, out: &'a Shared<'a, f32>) -> Self {
+        let first = lattice.out_at(y, segment.x);
+        Self { out, first_row: 0, plane: lattice.out.plane(), first, column: lattice.out_step * lattice.out.n }
     }
 }
 
@@ -211,11 +339,9 @@ impl<'a> Lists<'a> {
 
 /// A packed row of positions and where its results go.
 struct Target<'a> {
-    lattice: &'a Lattice,
     tiling: &'a Tiling,
     segment: &'a Segment,
-    y: usize,
-    out: &'a Shared<'a, f32>,
+    place: Place<'a>,
     add: bool,
     block: &'a [f32],
 }
@@ -245,38 +371,42 @@ impl Target<'_> {
     fn cols(&self) -> usize {
         self.segment.cols * self.tiling.lanes
     }
-    /// Where a float of a tile's row stands in the output.
+    /// Whether columns follow one another there.
+    #[inline(always)]
+    fn contiguous(&self) -> bool {
+        self.tiling.tiles == 1 && self.place.column == self.tiling.lanes
+    }
+    /// Where a float of a tile's row stands there.
     #[inline(always)]
     fn at(&self, row: usize, tile: usize, col: usize) -> usize {
-        let lanes = self.tiling.lanes;
-        row * self.lattice.out.plane() + self.lattice.out_at(self.y, self.segment.x + col / lanes) + tile * lanes + col % lanes
+        let (Place { first_row, plane, first, column, .. }, lanes) = (self.place, self.tiling.lanes);
+        (row - first_row) * plane + first + col / lanes * column + tile * lanes + col % lanes
     }
-    /// Where a kernel may write `width` floats directly: in the output, if each vector has its place there and all are wanted.
+    /// Where a kernel may write `width` floats directly: in place, if each vector has its place there and all are wanted.
     #[inline(always)]
     fn direct(&self, row: usize, tile: usize, col: usize, width: usize, vector: usize) -> Option<Vectors> {
-        let Lattice { out, out_step, .. } = self.lattice;
         let lanes = self.tiling.lanes;
         if col + width > self.cols() {
             return None;
         }
-        let first = self.out.pointer(self.at(row, tile, col));
-        if self.tiling.tiles == 1 && *out_step == 1 {
+        let first = self.place.out.pointer(self.at(row, tile, col));
+        if self.contiguous() {
             return Some(Vectors::contiguous(first, vector));
         }
         let whole = lanes.is_multiple_of(vector) && col.is_multiple_of(lanes);
-        whole.then(|| Vectors { first, distance: out_step * out.n, per: lanes / vector })
+        whole.then(|| Vectors { first, distance: self.place.column, per: lanes / vector })
     }
     /// Moves what a kernel left on a stage, `width` floats for each of some rows, to the output.
     #[inline(never)]
     fn flush(&self, rows: std::ops::Range<usize>, tile: usize, col: usize, width: usize, stage: &[f32]) {
         let (lanes, end) = (self.tiling.lanes, (col + width).min(self.cols()));
-        let contiguous = self.lattice.out_step == 1 && self.tiling.tiles == 1;
+        let contiguous = self.contiguous();
         for (row, stage) in rows.zip(stage.chunks_exact(width)) {
             let mut from = col;
             while from < end {
                 let to = if contiguous { end } else { ((from / lanes + 1) * lanes).min(end) };
                 // SAFETY: this task alone writes this segment of these rows.
-                let out = unsafe { self.out.part(self.at(row, tile, from), to - from) };
+                let out = unsafe { self.place.out.part(self.at(row, tile, from), to - from) };
                 let stage = &stage[from - col..to - col];
                 if self.add {
                     out.iter_mut().zip(stage).for_each(|(out, &value)| *out += value);
@@ -300,7 +430,7 @@ fn dense_rows<S: Simd, const HEIGHT: usize>(
     offsets: &[u32],
     stage: &mut [f32; STAGE],
 ) {
-    let (cols, plane) = (target.cols(), target.lattice.out.plane());
+    let (cols, plane) = (target.cols(), target.place.plane);
     let mut col = 0;
     while col < cols {
         let width = DENSE_VECTORS * S::F32_LANES;

@@ -12,6 +12,7 @@ use super::lattice::{Lattice, MOST_ROWS, Segment};
 use super::scratch::{load, with_scratch, with_staging};
 use super::structure::{Places, SPARSE_VECTORS};
 use super::{Shared, Source, Structure, Tiling, chunks_mut};
+use crate::cpu::activation::Activation;
 use crate::platform::parallel::CHUNK;
 use crate::platform::parallel_for;
 
@@ -62,16 +63,19 @@ fn pitch(tiling: &Tiling, n: usize) -> usize {
 const VECTOR: usize = 16;
 
 /// `dw` at the entries of a structure, in the order of their values.
-pub fn sparse(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], structure: &Structure, rows: usize, dw: &mut [f32]) {
+pub fn sparse(lattice: &Lattice, x: Source<'_, f32>, dy: Activation<'_, f32>, structure: &Structure, rows: usize, dw: &mut [f32]) {
     let tiling = &structure.tiling;
     let dealt = deal(lattice, tiling, dw.len());
     in_parts(dealt, tiling.blocks(lattice), dw, |block, segments, partials, start| {
         let entries = structure.block(block);
         let sums = entries.len() * structure.vector;
-        with_scratch(tiling.scratch() + sums, |scratch| {
-            let (packed, sums) = scratch[..tiling.scratch() + sums].split_at_mut(tiling.scratch());
+        let widened = if let Activation::Half(_) = dy { rows * tiling.cols * lattice.out.n } else { 0 };
+        with_scratch(tiling.scratch() + sums + widened, |scratch| {
+            let (packed, rest) = scratch.split_at_mut(tiling.scratch());
+            let (sums, widened) = rest.split_at_mut(sums);
             sums.fill(0.0);
-            pulp::Arch::new().dispatch(BlockTask { lattice, structure, block, rows, x, dy, segments, packed, sums, partials, start });
+            let task = BlockTask { lattice, structure, block, rows, x, dy, segments, packed, sums, widened, partials, start };
+            pulp::Arch::new().dispatch(task);
         });
     });
 }
@@ -83,11 +87,13 @@ struct BlockTask<'a> {
     block: usize,
     rows: usize,
     x: Source<'a, f32>,
-    dy: &'a [f32],
+    dy: Activation<'a, f32>,
     segments: &'a [Segment],
     packed: &'a mut [f32],
     /// A vector for each of the block's entries.
     sums: &'a mut [f32],
+    /// Where the gradient is stored in 16 bits: a row of positions of all its channels.
+    widened: &'a mut [f32],
     partials: &'a Shared<'a, f32>,
     start: usize,
 }
@@ -96,14 +102,25 @@ impl WithSimd for BlockTask<'_> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { lattice, structure, block, rows, x, dy, segments, packed, sums, partials, start } = self;
+        let Self { lattice, structure, block, rows, x, dy, segments, packed, sums, widened, partials, start } = self;
         let tiling = &structure.tiling;
         let entries = structure.block(block);
         let mut rest = [0.0; SPARSE_VECTORS * VECTOR];
         for (segment, y) in segments.iter().flat_map(|s| s.rows.clone().map(move |y| (s, y))) {
             tiling.pack(lattice, segment, y, tiling.block(lattice, block), x, packed);
             let turn = tiling.turn(lattice, y);
-            let line = Line { structure, block, rows, turn, segment, y, lattice, dy, packed, first: entries.start };
+            let (plane, at) = (lattice.out.plane(), lattice.out_at(y, segment.x));
+            let (dy, plane) = match dy {
+                Activation::Full(dy) => (&dy[at..], plane),
+                Activation::Half(_) => {
+                    let len = segment.cols * lattice.out.n;
+                    for (row, to) in (0..rows).zip(widened.chunks_exact_mut(len)) {
+                        dy.part(row * plane + at, len).copy(to);
+                    }
+                    (&*widened, len)
+                }
+            };
+            let line = Line { structure, block, rows, turn, segment, lattice, dy, plane, packed, first: entries.start };
             line.accumulate(simd, &mut rest, sums);
         }
         for (&position, sums) in structure.positions[entries].iter().zip(sums.chunks_exact(S::F32_LANES)) {
@@ -122,9 +139,10 @@ struct Line<'a> {
     rows: usize,
     turn: usize,
     segment: &'a Segment,
-    y: usize,
     lattice: &'a Lattice,
+    /// The gradient from the row's first position on, its channels `plane` floats apart.
     dy: &'a [f32],
+    plane: usize,
     packed: &'a [f32],
     /// The block's first entry.
     first: usize,
@@ -178,7 +196,7 @@ impl Line<'_> {
     #[inline(always)]
     fn gradient<S: Simd, const V: usize>(&self, channel: usize, tile: usize, from: usize, rest: &mut [f32]) -> (*const f32, usize, usize) {
         let (lattice, tiling) = (self.lattice, &self.structure.tiling);
-        let row = &self.dy[channel * lattice.out.plane() + lattice.out_at(self.y, self.segment.x)..];
+        let row = &self.dy[channel * self.plane..];
         if tiling.tiles > 1 {
             let (n, per) = (lattice.out.n, tiling.lanes / S::F32_LANES);
             return (row[from / per * n + tile * tiling.lanes + from % per * S::F32_LANES..].as_ptr(), n, per);
@@ -266,7 +284,7 @@ const ROWS: usize = 4;
 const TAPS: usize = 6;
 
 /// `dw[row][channel][tap]` for every weight.
-pub fn dense(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], rows: usize, dw: &mut [f32]) {
+pub fn dense(lattice: &Lattice, x: Source<'_, f32>, dy: Activation<'_, f32>, rows: usize, dw: &mut [f32]) {
     let tiling = Tiling::for_sums(lattice);
     let taps = lattice.taps.len();
     let turns: Vec<Vec<u32>> = (0..tiling.ring).map(|turn| tiling.offsets(turn)).collect();
@@ -292,7 +310,7 @@ pub fn dense(lattice: &Lattice, x: Source<'_, f32>, dy: &[f32], rows: usize, dw:
                 for (row, gradients) in rows.clone().zip(gradients.chunks_exact_mut(distance)) {
                     for (y, gradient) in ys.clone().zip(gradients.chunks_exact_mut(line)) {
                         let (gradient, rest) = gradient.split_at_mut(len);
-                        gradient.copy_from_slice(&dy[row * lattice.out.plane() + lattice.out_at(y, segment.x)..][..len]);
+                        dy.part(row * lattice.out.plane() + lattice.out_at(y, segment.x), len).copy(gradient);
                         rest.fill(0.0);
                     }
                 }

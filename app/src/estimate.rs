@@ -6,6 +6,7 @@
 use sparring_core::config::{Allocation, ExperimentConfig, LearnerConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::net::Graph;
+use sparring_core::net::graph::Node;
 use sparring_core::net::zoo::Input;
 use sparring_core::sparse::density::erk;
 use sparring_core::train::parent::needed;
@@ -74,9 +75,10 @@ pub fn estimate(config: &ExperimentConfig) -> Option<Estimate> {
         let words = if weights < 1.0 { 4.0 } else { 3.0 };
         bytes += racers * 4.0 * words * weights * graph.parameters() as f64;
     }
-    let values: usize = graph.nodes.iter().map(|n| n.shape.c * n.shape.h * n.shape.w).sum();
+    let stored = |(id, n): (usize, &Node)| n.shape.c * n.shape.h * n.shape.w * graph.dtype(id, config.precision).bytes();
+    let values: usize = graph.nodes.iter().enumerate().map(stored).sum();
     // The gradient of the largest layers lies beside what was kept for them.
-    bytes += config.precision.dtype().bytes() as f64 * 1.1 * values as f64 * config.samples_a_pass() as f64;
+    bytes += 1.1 * values as f64 * config.samples_a_pass() as f64;
     Some(Estimate { bytes, flops })
 }
 

@@ -127,6 +127,8 @@ pub async fn layer(
     let mut layer = Layer::new(device, shape)?;
     let (weight, nnz, topology) = layer.weight(density)?;
     let dw = layer.device.alloc("bench", nnz, Dtype::F32)?;
+    // For layers that are computed as dense ones.
+    let whole = layer.device.alloc("bench", shape.weights(), Dtype::F32)?;
     let Layer { device, x, y, .. } = layer;
     let step = StepParams { n_valid: shape.n as u32, ..Default::default() };
     let mut times = Vec::new();
@@ -138,13 +140,14 @@ pub async fn layer(
                 Op::ConvWeightGrad(ConvWeightGrad { shape, x, norm: None, dy: y, topology: weight.topology(), dw })
             }
         };
-        let program = device.compile("bench", &[op])?;
+        let ops = device.dense_from().ops(op, |_| whole);
+        let program = device.compile("bench", &ops)?;
         times.push(time(device, &program, &step, effort).await?);
     }
     let values = match weight {
         Weight::Dense { values } | Weight::Sparse { values, .. } => values,
     };
-    for id in [x, y, dw, values] {
+    for id in [x, y, dw, whole, values] {
         device.free(id);
     }
     if let Some(topology) = topology {

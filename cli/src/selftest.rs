@@ -165,6 +165,14 @@ const CASES: &[(&str, Build)] = &[
     ("conv input gradient, sparse", |lab| input_grad(lab, SPARSE)),
     ("conv weight gradient, dense", |lab| weight_grad(lab, None)),
     ("conv weight gradient, sparse", |lab| weight_grad(lab, SPARSE)),
+    ("activations of 16 bits", |lab| {
+        // Values that lie between two that 16 bits hold are rounded as they are stored, and widened as they are loaded.
+        let stored = lab.device.alloc("self-test", IMAGE.len(), Dtype::Bf16)?;
+        lab.held.push(stored);
+        let (x, y) = (lab.activation(IMAGE)?, lab.output(IMAGE.len())?);
+        let len = IMAGE.len();
+        Ok(vec![Op::Add(Add { len, x, y: stored }), Op::Relu(Relu { len, x: stored, y })])
+    }),
     ("bias gradient", |lab| {
         let (dy, dbias) = (lab.activation(IMAGE)?, lab.output(IMAGE.c)?);
         Ok(vec![Op::BiasGrad(BiasGrad { shape: IMAGE, dy, dbias })])

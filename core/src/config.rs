@@ -137,7 +137,8 @@ pub struct ExperimentConfig {
     /// Compute activations again in the backward pass instead of keeping them: less memory, more time, the same numbers. Not part
     /// of the hash.
     pub recompute: bool,
-    /// How activations are stored inside a step, in training and in evaluation. Scores of hardness are always made in f32.
+    /// How activations are stored inside a step, in training and in the evaluations of a run ([`Graph::dtype`] says which). Scores of hardness
+    /// are always made in f32, and a program that opens the weights later computes in f32.
     pub precision: Precision,
     /// Optimiser.
     pub optimizer: OptimizerName,

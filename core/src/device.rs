@@ -10,7 +10,7 @@ pub use info::{DeviceChoice, DeviceInfo};
 use crate::cpu::CpuDevice;
 use crate::error::Result;
 use crate::gpu::{GpuDevice, GpuProgram};
-use crate::ops::{BufferId, Dtype, Held, Op, StepParams};
+use crate::ops::{BufferId, DenseFrom, Dtype, Held, Op, StepParams};
 
 /// Where the numbers are computed.
 pub enum Device {
@@ -66,6 +66,15 @@ impl Device {
     pub fn norms_on_load(&self) -> bool {
         !matches!(self, Self::Gpu(_))
     }
+    /// From which density on a sparse layer had better be computed as a dense one here.
+    pub fn dense_from(&self) -> DenseFrom {
+        match self {
+            Self::Gpu(_) => DenseFrom::GPU,
+            Self::Cpu(_) => DenseFrom::CPU,
+            #[cfg(feature = "oracle")]
+            Self::Oracle(_) => DenseFrom::CPU,
+        }
+    }
     /// Bytes allocated now (a float of the oracle counted as 4), scratch of the device's own included.
     pub fn allocated_bytes(&self) -> u64 {
         match self {
@@ -105,7 +114,7 @@ impl Device {
             Self::Oracle(d) => d.free(id),
         }
     }
-    /// Writes floats at a word offset. Ordered before every later `run`.
+    /// Writes floats from a place on, of 16 bits in whole pairs. Ordered before every later `run`.
     pub fn write_f32(&mut self, id: BufferId, offset: usize, values: &[f32]) -> Result<()> {
         match self {
             Self::Gpu(d) => d.write_f32(id, offset, values),

@@ -57,7 +57,9 @@ pub enum ErrorKind {
     #[error("the GPU was lost: {0}; start again from the last checkpoint")]
     DeviceLost(String),
     /// The device ran out of memory.
-    #[error("out of memory on the device: {0}; set micro_batch to a part of the batch, set recompute, or use a smaller model")]
+    #[error(
+        "out of memory on the device: {0}; set precision to bf16, micro_batch to a part of the batch, or recompute, or use a smaller model"
+    )]
     OutOfMemory(String),
     /// The device rejected an operation: a fault of this program.
     #[error("the device rejected an operation: {0}")]

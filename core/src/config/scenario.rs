@@ -8,6 +8,7 @@ use crate::data::DatasetName;
 use crate::hardness::Subset;
 use crate::names::named_enum;
 use crate::net::zoo::Model;
+use crate::ops::Precision;
 
 named_enum! {
     /// What makes the samples hard.
@@ -74,6 +75,7 @@ impl ExperimentConfig {
                 limit_test: if scenario == Scenario::Attack { 500 } else { 2000 },
                 epochs: if scenario == Scenario::Attack { 5 } else { 6 },
                 batch_size: 32,
+                precision: Precision::Bf16,
                 lr: 0.05,
                 update_frequency: 1,
                 ..self
@@ -84,6 +86,7 @@ impl ExperimentConfig {
                 learners: few(),
                 limit_test: if scenario == Scenario::Attack { 1000 } else { 0 },
                 epochs: 10,
+                precision: Precision::Bf16,
                 ..self
             },
             Scale::Paper => {
@@ -180,5 +183,13 @@ mod tests {
         assert_eq!((config.lr, config.batch_size, config.limit_train, config.subset), (0.1, 128, 0, Subset::All));
         let config = ExperimentConfig::default().scenario(Scenario::Nature, Scale::Paper);
         assert_eq!((config.model, config.dataset, config.subset), (Model::ResNet18, DatasetName::Cifar100, Subset::el2n_hard(0.5)));
+    }
+
+    #[test]
+    fn what_is_trained_for_show_stores_16_bits_and_the_papers_recipe_32() {
+        for &scenario in Scenario::ALL {
+            let at = |scale| ExperimentConfig::default().scenario(scenario, scale).precision;
+            assert_eq!([Scale::Smoke, Scale::Demo, Scale::Paper].map(at), [Precision::Bf16, Precision::Bf16, Precision::F32]);
+        }
     }
 }

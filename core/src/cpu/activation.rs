@@ -6,6 +6,7 @@
 //! There are no closures around blocks: one that is not inlined would lose the vector instructions.
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
 use pulp::{Simd, WithSimd};
 
@@ -16,8 +17,31 @@ use crate::platform::parallel::{Shared, chunks_mut};
 /// Floats of a block.
 pub const BLOCK: usize = 1024;
 
-/// Room for a block of one activation.
-pub type Room<T> = [T; BLOCK];
+/// Room for a block of one activation. It is not cleared: most blocks need none.
+pub struct Room<T>([MaybeUninit<T>; BLOCK]);
+
+impl<T: Real> Room<T> {
+    /// Room for one block.
+    #[inline(always)]
+    pub fn new() -> Self {
+        Self([const { MaybeUninit::uninit() }; BLOCK])
+    }
+    /// `len` floats, which `of` gives from `from`.
+    #[inline(always)]
+    fn filled<V: Copy>(&mut self, from: &[V], of: impl Fn(V) -> T) -> &mut [T] {
+        let room = &mut self.0[..from.len()];
+        for (to, &from) in room.iter_mut().zip(from) {
+            to.write(of(from));
+        }
+        // SAFETY: all of them have just been written.
+        unsafe { &mut *(std::ptr::from_mut(room) as *mut [T]) }
+    }
+    /// A copy of these floats.
+    #[inline(always)]
+    pub fn copied(&mut self, from: &[T]) -> &mut [T] {
+        self.filled(from, |value| value)
+    }
+}
 
 /// Start and length of each block of so many floats.
 #[inline(always)]
@@ -104,11 +128,7 @@ impl<'a, T: Real> Activation<'a, T> {
     {
         match self {
             Self::Full(values) => &values[start..start + len],
-            Self::Half(values) => {
-                let room = &mut room[..len];
-                widen(&values[start..start + len], room);
-                room
-            }
+            Self::Half(values) => room.filled(&values[start..start + len], |value| T::from_f32(value.to_f32())),
         }
     }
     /// All of it, into a place as long.
@@ -160,17 +180,25 @@ impl<'a, T: Real> ActivationMut<'a, T> {
             Self::Half(values) => Self::Half(&mut values[..len]),
         }
     }
-    /// A block of it to be written, which holds what stands there only if that is to be `read`.
+    /// A block of it to be overwritten: what it holds before is arbitrary.
     #[inline(always)]
-    pub fn block<'b>(&'b mut self, start: usize, len: usize, read: bool, room: &'b mut Room<T>) -> Block<'b, T> {
+    pub fn overwrite<'b>(&'b mut self, start: usize, len: usize, room: &'b mut Room<T>) -> Block<'b, T> {
         match self {
             Self::Full(values) => Block { floats: &mut values[start..start + len], stored: None },
             Self::Half(values) => {
-                let (values, room) = (&mut values[start..start + len], &mut room[..len]);
-                if read {
-                    widen(values, room);
-                }
-                Block { floats: room, stored: Some(values) }
+                let values = &mut values[start..start + len];
+                Block { floats: room.filled(values, |_| T::ZERO), stored: Some(values) }
+            }
+        }
+    }
+    /// A block of it to be changed.
+    #[inline(always)]
+    pub fn update<'b>(&'b mut self, start: usize, len: usize, room: &'b mut Room<T>) -> Block<'b, T> {
+        match self {
+            Self::Full(values) => Block { floats: &mut values[start..start + len], stored: None },
+            Self::Half(values) => {
+                let values = &mut values[start..start + len];
+                Block { floats: room.filled(values, |value| T::from_f32(value.to_f32())), stored: Some(values) }
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::activation::{Activation, ActivationMut, BLOCK, Room, blocks, clear_padding};
+use super::activation::{Activation, ActivationMut, Room, blocks, clear_padding};
 use super::lent::Lent;
 use super::pieces::Pieces;
 use super::reduce::sum_partials;
@@ -193,7 +193,7 @@ impl<T: Real> WithSimd for Moments<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> [f64; 2] {
         let Self { x, run, valid, pivot } = self;
-        let (mut totals, mut room) = (Totals::new(), [T::ZERO; BLOCK]);
+        let (mut totals, mut room) = (Totals::new(), Room::new());
         for start in (0..x.len()).step_by(run) {
             let x = x.part(start, valid);
             for (start, len) in blocks(valid) {
@@ -292,10 +292,10 @@ impl<T: Real> WithSimd for ApplyPiece<'_, '_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { constants, x, residual, relu, y } = self;
-        let mut rooms = [[T::ZERO; BLOCK]; 3];
+        let mut rooms = [Room::new(), Room::new(), Room::new()];
         let [for_x, for_residual, for_y] = &mut rooms;
         for (start, len) in blocks(x.len()) {
-            let (x, y) = (x.block(start, len, for_x), y.block(start, len, false, for_y));
+            let (x, y) = (x.block(start, len, for_x), y.overwrite(start, len, for_y));
             match residual {
                 None => constants.normalize(relu, x.iter().copied(), y.floats),
                 Some(residual) => {
@@ -386,7 +386,7 @@ impl<T: Real> WithSimd for GradientSums<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> [f64; 2] {
         let Self { constants, dy, passed, x } = self;
-        let (mean, mut totals, mut rooms) = (constants.mean, Totals::new(), [[T::ZERO; BLOCK]; 3]);
+        let (mean, mut totals, mut rooms) = (constants.mean, Totals::new(), [Room::new(), Room::new(), Room::new()]);
         let [for_dy, for_y, for_x] = &mut rooms;
         for (start, len) in blocks(x.len()) {
             let (dy, x) = (dy.block(start, len, for_dy), x.block(start, len, for_x));
@@ -479,12 +479,12 @@ impl<T: Real> WithSimd for InputGradPiece<'_, '_, T> {
     fn with_simd<S: Simd>(self, _: S) {
         let Self { constants, gradient: Gradient { scale, shift, slope }, dy, passed, x, dx, accumulate, mut dresidual } = self;
         // `dx` may be `dy`, and every reader of `dpre` must see it before `dx` is written.
-        let mut dpre: Room<T> = [T::ZERO; BLOCK];
-        let mut rooms = [[T::ZERO; BLOCK]; 3];
+        let mut dpre = Room::new();
+        let mut rooms = [Room::new(), Room::new(), Room::new()];
         let [for_x, for_y, room] = &mut rooms;
         for (start, len) in blocks(x.len()) {
-            let (dpre, x) = (&mut dpre[..len], x.block(start, len, for_x));
-            dpre.copy_from_slice(dy.unwrap_or(dx.read()).block(start, len, room));
+            let x = x.block(start, len, for_x);
+            let dpre = dpre.copied(dy.unwrap_or(dx.read()).block(start, len, room));
             match passed {
                 Passed::Everywhere => {}
                 Passed::Output(y) => {
@@ -499,22 +499,20 @@ impl<T: Real> WithSimd for InputGradPiece<'_, '_, T> {
                 }
             }
             if let Some((dresidual, adds)) = &mut dresidual {
-                let dresidual = dresidual.block(start, len, *adds, room);
                 if *adds {
-                    for (d, &dpre) in dresidual.floats.iter_mut().zip(&*dpre) {
+                    for (d, &dpre) in dresidual.update(start, len, room).floats.iter_mut().zip(&*dpre) {
                         *d += dpre;
                     }
                 } else {
-                    dresidual.floats.copy_from_slice(dpre);
+                    dresidual.overwrite(start, len, room).floats.copy_from_slice(dpre);
                 }
             }
-            let dx = dx.block(start, len, accumulate, room);
             if accumulate {
-                for ((dx, &dpre), &x) in dx.floats.iter_mut().zip(&*dpre).zip(x) {
+                for ((dx, &dpre), &x) in dx.update(start, len, room).floats.iter_mut().zip(&*dpre).zip(x) {
                     *dx += scale * dpre - shift - slope * (x - constants.mean);
                 }
             } else {
-                for ((dx, &dpre), &x) in dx.floats.iter_mut().zip(&*dpre).zip(x) {
+                for ((dx, &dpre), &x) in dx.overwrite(start, len, room).floats.iter_mut().zip(&*dpre).zip(x) {
                     *dx = scale * dpre - shift - slope * (x - constants.mean);
                 }
             }

@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::activation::{Activation, ActivationMut, BLOCK, blocks};
+use super::activation::{Activation, ActivationMut, Room, blocks};
 use super::lent::Lent;
 use super::{Real, Run};
 use crate::error::Result;
@@ -67,10 +67,10 @@ impl<T: Real> WithSimd for AddChunk<'_, T> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let (Self(x, mut y), mut rooms) = (self, [[T::ZERO; BLOCK]; 2]);
+        let (Self(x, mut y), mut rooms) = (self, [Room::new(), Room::new()]);
         let [for_x, for_y] = &mut rooms;
         for (start, len) in blocks(x.len()) {
-            let (x, y) = (x.block(start, len, for_x), y.block(start, len, true, for_y));
+            let (x, y) = (x.block(start, len, for_x), y.update(start, len, for_y));
             for (y, &x) in y.floats.iter_mut().zip(x) {
                 *y += x;
             }
@@ -90,15 +90,20 @@ impl<T: Real> WithSimd for ReluChunk<'_, T> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let (Self(x, mut y), mut rooms) = (self, [[T::ZERO; BLOCK]; 2]);
+        let (Self(x, mut y), mut rooms) = (self, [Room::new(), Room::new()]);
         let [for_x, for_y] = &mut rooms;
         for (start, len) in blocks(y.len()) {
-            let y = y.block(start, len, x.is_none(), for_y);
-            if let Some(x) = x {
-                y.floats.copy_from_slice(x.block(start, len, for_x));
-            }
-            for y in y.floats.iter_mut() {
-                *y = if *y < T::ZERO { T::ZERO } else { *y };
+            match x {
+                Some(x) => {
+                    for (y, &x) in y.overwrite(start, len, for_y).floats.iter_mut().zip(x.block(start, len, for_x)) {
+                        *y = if x < T::ZERO { T::ZERO } else { x };
+                    }
+                }
+                None => {
+                    for y in y.update(start, len, for_y).floats.iter_mut() {
+                        *y = if *y < T::ZERO { T::ZERO } else { *y };
+                    }
+                }
             }
         }
     }
@@ -122,11 +127,11 @@ impl<T: Real> WithSimd for ReluGradChunk<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Self { dy, y, accumulate, mut dx } = self;
-        let mut rooms = [[T::ZERO; BLOCK]; 3];
+        let mut rooms = [Room::new(), Room::new(), Room::new()];
         let [for_dy, for_y, for_dx] = &mut rooms;
         for (start, len) in blocks(y.len()) {
             let (dy, y) = (dy.map(|dy| dy.block(start, len, for_dy)), y.block(start, len, for_y));
-            let dx = dx.block(start, len, accumulate || dy.is_none(), for_dx);
+            let dx = dx.update(start, len, for_dx);
             match dy {
                 Some(dy) => {
                     for ((dx, &y), &dy) in dx.floats.iter_mut().zip(y).zip(dy) {

@@ -22,6 +22,7 @@ mod probe;
 mod real;
 mod reduce;
 mod sample_norm;
+mod scatter;
 #[cfg(test)]
 mod tests;
 
@@ -165,6 +166,7 @@ impl<T: Convolve> CpuDevice<T> {
             }
             Some(Slot::Half(buffer)) => {
                 let range = range(id, offset, values.len(), buffer.len())?;
+                Held { dtype: Dtype::Bf16, words: buffer.len() }.check_pairs(id, offset, values.len())?;
                 buffer[range].iter_mut().zip(values).for_each(|(to, &from)| *to = Bf16::from_f32(from));
                 Ok(())
             }

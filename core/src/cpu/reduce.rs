@@ -1,7 +1,7 @@
 //! Sums over a channel in two stages, as on a GPU: pieces in parallel, then the pieces in order. In float64, which costs nothing
 //! beside the memory traffic and makes the result independent of the number of threads.
 
-use super::activation::{Activation, BLOCK, blocks};
+use super::activation::{Activation, Room, blocks};
 use super::lent::Lent;
 use super::pieces::Pieces;
 use super::{Real, Run};
@@ -25,7 +25,7 @@ fn bias_grad<T: Real>(shape: Shape, dy: Activation<'_, T>) -> Vec<[f64; 1]> {
 }
 
 fn sum_f64<T: Real>(values: Activation<'_, T>) -> f64 {
-    let (mut lanes, mut total, mut room) = ([0.0; 16], 0.0, [T::ZERO; BLOCK]);
+    let (mut lanes, mut total, mut room) = ([0.0; 16], 0.0, Room::new());
     for (start, len) in blocks(values.len()) {
         let (vectors, rest) = values.block(start, len, &mut room).as_chunks::<16>();
         for vector in vectors {

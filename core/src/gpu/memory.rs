@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, Result};
 use crate::ops::Dtype;
 
-/// Numbers of a vector; a power of two, and no binding is smaller than 8 bytes.
+/// Numbers that a kernel loads at once.
 pub const VECTOR: usize = 4;
 
 /// A counted piece of device memory; given back when dropped.
@@ -38,7 +38,7 @@ impl Memory {
                 format!("buffer '{label}'"),
                 mebibytes(size),
                 format!("{} a buffer", mebibytes(most)),
-                "set micro_batch to a part of the batch, or use a smaller model",
+                "set precision to bf16 or micro_batch to a part of the batch, or use a smaller model",
             ));
         }
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {

@@ -181,17 +181,13 @@ impl GpuDevice {
         self.queue.write_buffer(&memory.buffer, 4 * offset as u64, bytemuck::cast_slice(words));
         self.faults.check()
     }
-    /// See [`crate::Device`]. Of floats of 16 bits whole pairs are written.
+    /// See [`crate::Device`].
     pub fn write_f32(&mut self, id: BufferId, offset: usize, values: &[f32]) -> Result<()> {
         let memory = self.range("write", id, offset, values.len())?;
         if memory.dtype != Dtype::Bf16 {
             return self.write_u32(id, offset, bytemuck::cast_slice(values));
         }
-        let last = offset + values.len() == memory.words;
-        if !offset.is_multiple_of(2) || !(last || values.len().is_multiple_of(2)) {
-            let found = format!("{} floats from {offset}", values.len());
-            return Err(Error::shape("write", format!("buffer {}", id.0), "whole pairs of floats of 16 bits", found));
-        }
+        held(memory).check_pairs(id, offset, values.len())?;
         let half = |value: Option<&f32>| u32::from(Bf16::from_f32(value.copied().unwrap_or_default()).0);
         let words: Vec<u32> = values.chunks(2).map(|pair| half(pair.first()) | half(pair.get(1)) << 16).collect();
         self.queue.write_buffer(&memory.buffer, 2 * offset as u64, bytemuck::cast_slice(&words));
@@ -260,7 +256,7 @@ impl GpuDevice {
     }
     /// See [`crate::Device`].
     pub fn held(&self, id: BufferId) -> Option<Held> {
-        self.buffers.get(&id).map(|memory| Held { dtype: memory.dtype, words: memory.words })
+        self.buffers.get(&id).map(held)
     }
     /// Scratch memory for the largest need among the launches; an existing one is shared where it suffices.
     fn scratch_for(&mut self, launches: &[Launch]) -> Result<Option<Rc<Scratch>>> {
@@ -283,7 +279,7 @@ impl GpuDevice {
                 format!("{} in program '{label}'", launch.op),
                 format!("{} workgroups", launch.groups),
                 format!("{most} x {most}"),
-                "set micro_batch to a part of the batch, or use a smaller model",
+                "set precision to bf16 or micro_batch to a part of the batch, or use a smaller model",
             )
         })?;
         let mut halves = Vec::new();
@@ -303,7 +299,7 @@ impl GpuDevice {
                 halves.push(b.tensor);
             }
             let words = if b.words == 0 { whole } else { b.words };
-            // A buffer has room for whole vectors.
+            // A buffer has room for whole vectors, and what does not fill them a buffer of its own.
             let words = if b.activation { words.next_multiple_of(memory::VECTOR) } else { words };
             bound.push((buffer, std::num::NonZeroU64::new((words * dtype.bytes()) as u64)));
         }
@@ -362,6 +358,10 @@ impl GpuDevice {
     fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn held(memory: &Memory) -> Held {
+    Held { dtype: memory.dtype, words: memory.words }
 }
 
 fn unknown(op: &'static str, tensor: &str, id: BufferId) -> Error {

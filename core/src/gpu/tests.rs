@@ -120,10 +120,16 @@ fn stored(
     Ok(out)
 }
 
-/// Runs ops on the GPU and the oracle and compares every buffer.
-pub fn compare(gpu: &mut Device, what: &str, data: &[Data], n_valid: usize, ops: &dyn Fn(&[BufferId]) -> Vec<Op>) {
-    let step = params(n_valid);
-    let got = outcome(gpu, data, ops, &step).unwrap_or_else(|e| panic!("{what}: {e}"));
+/// A GPU where there is one, for [`compare`].
+pub fn some_gpu() -> Option<Device> {
+    gpu().map(|gpu| Device::Gpu(Box::new(gpu)))
+}
+
+/// Runs ops on the GPU (on the CPU where there is none) and the oracle and compares every buffer; and all of them on activations of 16 bits.
+pub fn compare(gpu: &mut Option<Device>, what: &str, data: &[Data], n_valid: usize, ops: &dyn Fn(&[BufferId]) -> Vec<Op>) {
+    let (step, mut cpu) = (params(n_valid), Device::cpu());
+    let device = gpu.as_mut().unwrap_or(&mut cpu);
+    let got = outcome(device, data, ops, &step).unwrap_or_else(|e| panic!("{what}: {e}"));
     let want = outcome(&mut Device::oracle(), data, ops, &step).unwrap_or_else(|e| panic!("{what} on the oracle: {e}"));
     for (b, (got, want)) in got.iter().zip(&want).enumerate() {
         let scale = want.iter().fold(1.0f32, |m, v| m.max(v.abs()));
@@ -131,7 +137,7 @@ pub fn compare(gpu: &mut Device, what: &str, data: &[Data], n_valid: usize, ops:
             assert!((g - w).abs() <= TOLERANCE * scale, "{what}: buffer {b}[{i}] is {g}, should be {w}");
         }
     }
-    for device in [gpu, &mut Device::cpu(), &mut Device::oracle()] {
+    for device in gpu.iter_mut().chain([&mut Device::cpu(), &mut Device::oracle()]) {
         in_16_bits(device, what, data, &step, ops);
     }
 }
@@ -140,6 +146,7 @@ pub fn compare(gpu: &mut Device, what: &str, data: &[Data], n_valid: usize, ops:
 /// makes of the same numbers in 32, rounded once.
 fn in_16_bits(device: &mut Device, what: &str, data: &[Data], step: &StepParams, ops: &dyn Fn(&[BufferId]) -> Vec<Op>) {
     let ids: Vec<BufferId> = (0..data.len()).map(|i| BufferId(i as u32)).collect();
+    let mut data = data.to_vec();
     for (nth, mut op) in ops(&ids).into_iter().enumerate() {
         let activations: Vec<(usize, bool)> = op
             .slots()
@@ -153,7 +160,7 @@ fn in_16_bits(device: &mut Device, what: &str, data: &[Data], step: &StepParams,
         let gpu = matches!(device, Device::Gpu(_));
         if gpu {
             // A set an op: each is a shader of its own, and compiling them takes most of the time.
-            sets = vec![sets.swap_remove(nth % 3)];
+            sets = vec![sets.swap_remove((nth + what.len()) % 3)];
         }
         for halves in sets {
             let data: Vec<Data> = data.iter().enumerate().map(|(i, d)| if halves.contains(&i) { d.rounded() } else { d.clone() }).collect();
@@ -176,6 +183,10 @@ fn in_16_bits(device: &mut Device, what: &str, data: &[Data], step: &StepParams,
                 }
             }
         }
+        // The next op sees what this one left.
+        let left = stored(device, &data, &[], &|ids: &[BufferId]| vec![ops(ids)[nth]], step).unwrap();
+        let floats = data.iter_mut().filter(|d| matches!(d, Data::F32(_)));
+        floats.zip(left).for_each(|(d, left)| *d = Data::F32(left));
     }
 }
 

@@ -4,7 +4,7 @@
 //! reads it here, so that no number is computed twice.
 
 use crate::error::{Error, Result};
-use crate::ops::{ConvShape, PoolShape, Shape};
+use crate::ops::{ConvShape, Dtype, PoolShape, Precision, Shape};
 
 /// Index of a node in [`Graph::nodes`].
 pub type NodeId = usize;
@@ -136,6 +136,18 @@ impl Graph {
     pub fn extent(&self, id: NodeId) -> (usize, usize, usize) {
         let Shape { c, h, w, .. } = self.shape_of(id);
         (c, h, w)
+    }
+    /// How a node's value and its gradient are stored at this precision. What a convolution writes may be stored in 16 bits, but for single
+    /// pixels (pooled features and logits, hidden layers of an MLP): an answer hangs on them, and they are small beside images. Images stay as
+    /// they are, for attacks. Every other layer stores as its input does.
+    pub fn dtype(&self, id: NodeId, precision: Precision) -> Dtype {
+        let node = &self.nodes[id];
+        match node.layer {
+            Layer::Input => Dtype::F32,
+            _ if node.shape.h * node.shape.w == 1 => Dtype::F32,
+            Layer::Conv { .. } => precision.dtype(),
+            _ => self.dtype(node.input, precision),
+        }
     }
     /// The node that was added last.
     pub fn last(&self) -> NodeId {

@@ -22,7 +22,7 @@ use super::tape::{Bound, Mode, Tape};
 use crate::device::{Device, Program};
 use crate::error::{Error, Result};
 use crate::formats::{StateDict, Tensor};
-use crate::ops::{BufferId, Dtype, OptimizerName, StepParams, Weight};
+use crate::ops::{BufferId, DenseFrom, Dtype, OptimizerName, StepParams, Weight};
 use crate::sparse::csr::{gather, positions_mask};
 use crate::sparse::{Csr, PositionSet, upload};
 use training::TrainPrograms;
@@ -124,6 +124,8 @@ pub struct Net {
     eval: Program,
     /// Whether BatchNorms are left to the convolutions that load their output ([`Device::norms_on_load`]).
     norms_on_load: bool,
+    /// From which density on layers are computed as dense ones ([`Device::dense_from`]).
+    dense_from: DenseFrom,
     /// Adam's step count.
     steps: u64,
     /// How often its programs were compiled.
@@ -201,6 +203,7 @@ impl Net {
             train: TrainPrograms { step: empty(), update: None },
             eval: empty(),
             norms_on_load: device.norms_on_load(),
+            dense_from: device.dense_from(),
             steps: 0,
             build: 0,
         };
@@ -210,7 +213,7 @@ impl Net {
 
     /// A pass over these buffers, as this device runs it best.
     fn tape<'a>(&'a self, bound: &'a Bound<'a>, n: usize, mode: Mode) -> Tape<'a> {
-        let tape = Tape::new(&self.graph, bound, n, mode).storing(self.training.precision);
+        let tape = Tape::new(&self.graph, bound, n, mode).storing(self.training.precision).dense_from(self.dense_from);
         let tape = if self.norms_on_load { tape } else { tape.writing_norms() };
         tape.recomputing(self.training.recompute)
     }

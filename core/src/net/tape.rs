@@ -58,6 +58,7 @@ pub struct Tape<'a> {
     n: usize,
     mode: Mode,
     precision: Precision,
+    dense_from: DenseFrom,
     names: Virtual,
     ops: Vec<Op>,
     /// Output of each node.
@@ -99,6 +100,7 @@ impl<'a> Tape<'a> {
             n,
             mode,
             precision: Precision::F32,
+            dense_from: DenseFrom::NEVER,
             names: Virtual::default(),
             ops: Vec::new(),
             values: Vec::new(),
@@ -111,10 +113,14 @@ impl<'a> Tape<'a> {
             sample_norms: None,
         }
     }
-    /// How activations and their gradients are stored; f32 unless said otherwise. Images, and what has a single pixel (pooled features and
-    /// logits), stay in f32: they are small, and what an attack or an answer hangs on.
+    /// How activations and their gradients are stored ([`Graph::dtype`]); in f32 unless said otherwise.
     pub fn storing(mut self, precision: Precision) -> Self {
         self.precision = precision;
+        self
+    }
+    /// From which density on sparse layers are computed as dense ones; never unless said otherwise.
+    pub fn dense_from(mut self, from: DenseFrom) -> Self {
+        self.dense_from = from;
         self
     }
     /// Writes the output of every BatchNorm, also where all of its readers could apply it as they load its input. Before
@@ -145,9 +151,7 @@ impl<'a> Tape<'a> {
     }
     /// A buffer for the value of a node, or its gradient.
     fn take(&mut self, id: NodeId) -> BufferId {
-        let shape = self.shape(id);
-        let small = id == 0 || shape.h * shape.w == 1;
-        self.names.take_as(shape.len(), if small { Dtype::F32 } else { self.precision.dtype() })
+        self.names.take_as(self.shape(id).len(), self.graph.dtype(id, self.precision))
     }
     fn conv_shape(&self, shape: &ConvShape) -> ConvShape {
         ConvShape { n: self.n, ..*shape }
@@ -205,7 +209,7 @@ impl<'a> Tape<'a> {
             Layer::AvgPool(shape) => Op::AvgPool(AvgPool { shape: self.pool_shape(shape), x, y }),
             Layer::ShortcutA { stride } => Op::ShortcutA(ShortcutA { input: self.shape(node.input), output: shape, stride: *stride, x, y }),
         };
-        self.ops.push(op);
+        self.push(op);
         y
     }
 
@@ -299,7 +303,7 @@ impl<'a> Tape<'a> {
                     if node.input != 0 || sink.is_none() {
                         let dx = self.grad_of(&mut grads, node.input);
                         let op = ConvInputGrad { shape, dy, weight: self.bound.weights[w], dx, accumulate };
-                        self.ops.push(Op::ConvInputGrad(op));
+                        self.push(Op::ConvInputGrad(op));
                     }
                     if let Some(sums) = self.sample_norms {
                         let topology = self.bound.weights[w].topology();
@@ -310,7 +314,7 @@ impl<'a> Tape<'a> {
                     let topology = self.bound.weights[w].topology().filter(|_| !sink.dense(w));
                     let dw = sink.buffer(Target::Weight(w)).unwrap_or_else(|| self.names.take(shape.values(topology.as_ref())));
                     let norm = self.norm_on_load(node.input);
-                    self.ops.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x, norm, dy, topology, dw }));
+                    self.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x, norm, dy, topology, dw }));
                     sink.done(Target::Weight(w), dw, &mut self.ops);
                     if *bias {
                         let dbias = sink.buffer(Target::Bias(b)).unwrap_or_else(|| self.names.take(shape.c_out));
@@ -370,10 +374,17 @@ impl<'a> Tape<'a> {
                     }
                     // The convolution, which comes next, only reads this gradient; so the other summand's may be the same.
                     grads[node.input] = Some(dy);
-                    match grads[*other] {
-                        Some(dx) => self.ops.push(Op::Add(Add { len: self.shape(id).len(), x: dy, y: dx })),
-                        None => grads[*other] = Some(dy),
+                    let (len, dtype) = (self.shape(id).len(), |id| self.graph.dtype(id, self.precision));
+                    if grads[*other].is_none() && dtype(*other) == dtype(id) {
+                        grads[*other] = Some(dy);
+                        continue;
                     }
+                    if grads[*other].is_none() {
+                        let buffer = self.grad_of(&mut grads, *other);
+                        self.ops.push(Op::Fill(Fill { len, buffer, value: 0.0 }));
+                    }
+                    let y = self.grad_of(&mut grads, *other);
+                    self.ops.push(Op::Add(Add { len, x: dy, y }));
                 }
                 Layer::MaxPool(shape) => {
                     let (shape, dx) = (self.pool_shape(shape), self.grad_of(&mut grads, node.input));
@@ -410,7 +421,8 @@ impl<'a> Tape<'a> {
     }
     /// Adds an op.
     pub fn push(&mut self, op: Op) {
-        self.ops.push(op);
+        let names = &mut self.names;
+        self.ops.extend(self.dense_from.ops(op, |words| names.take(words)));
     }
     /// Says where the gradient of the logits is, `[classes][n]`, for a loss other than [`Self::loss`].
     pub fn start_backward_from(&mut self, dlogits: BufferId) {

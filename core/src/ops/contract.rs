@@ -37,9 +37,14 @@ impl<'a> Slot<'a> {
     pub fn read(tensor: &'static str, id: impl Into<Option<&'a mut BufferId>>, words: usize) -> Self {
         Self::new(tensor, id.into(), Dtype::F32, words, false)
     }
-    /// Whether a buffer of these may stand here.
-    fn takes(&self, dtype: Dtype) -> bool {
-        dtype == self.dtype || (self.activation && dtype == Dtype::Bf16)
+    /// What is wrong with this buffer in this place: what is expected of it, if it is not.
+    fn refuses(&self, held: Option<Held>) -> Option<String> {
+        let (words, noun) = (self.words, self.dtype.noun());
+        let fits = |held: &Held| (held.dtype == self.dtype || (self.activation && held.dtype == Dtype::Bf16)) && held.words >= words;
+        let Some(held) = held.filter(fits) else { return Some(format!("at least {words} {noun}")) };
+        // A kernel writes whole vectors of an activation: behind what does not fill them nothing else may lie.
+        let beyond = self.activation && self.written && !words.is_multiple_of(4) && held.words != words;
+        beyond.then(|| format!("exactly {words} {noun}, or whole vectors of 4"))
     }
     /// Integers that are read.
     pub fn index(tensor: &'static str, id: impl Into<Option<&'a mut BufferId>>, words: usize) -> Self {
@@ -137,6 +142,20 @@ pub struct Held {
     pub words: usize,
 }
 
+impl Held {
+    /// Whether these floats of a buffer of 16 bits can be written: two lie in a word.
+    ///
+    /// # Errors
+    /// `Shape` where they begin or end within a pair.
+    pub fn check_pairs(self, id: BufferId, offset: usize, len: usize) -> Result<()> {
+        if offset.is_multiple_of(2) && (len.is_multiple_of(2) || offset + len == self.words) {
+            return Ok(());
+        }
+        let found = format!("{len} floats from {offset}");
+        Err(Error::shape("write", format!("buffer {}", id.0), "whole pairs of floats of 16 bits", found))
+    }
+}
+
 impl Op {
     /// Its buffers; see [`Contract::slots`].
     pub fn slots(&mut self) -> Vec<Slot<'_>> {
@@ -176,12 +195,10 @@ impl Op {
         let mut copy = *self;
         for slot in copy.slots() {
             let Some(id) = slot.id.as_deref() else { continue };
-            let found = match held(*id) {
-                Some(held) if slot.takes(held.dtype) && held.words >= slot.words => continue,
-                Some(held) => format!("{} {}", held.words, held.dtype.noun()),
-                None => "no buffer".to_owned(),
-            };
-            return Err(Error::shape(self.name(), slot.tensor, format!("at least {} {}", slot.words, slot.dtype.noun()), found));
+            let held = held(*id);
+            let Some(expected) = slot.refuses(held) else { continue };
+            let found = held.map_or_else(|| "no buffer".to_owned(), |held| format!("{} {}", held.words, held.dtype.noun()));
+            return Err(Error::shape(self.name(), slot.tensor, expected, found));
         }
         Ok(())
     }

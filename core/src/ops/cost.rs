@@ -12,7 +12,7 @@ impl Op {
         let passed_over: &[&str] = match self {
             Self::ConvForward(_) => &["t_row_ptr", "t_index", "t_value", "row"],
             Self::ConvInputGrad(_) => &["row_ptr", "index", "row"],
-            Self::ConvWeightGrad(_) => &["row_ptr", "t_row_ptr", "t_index", "t_value"],
+            Self::ConvWeightGrad(_) | Self::Scatter(_) | Self::Gather(_) => &["row_ptr", "t_row_ptr", "t_index", "t_value"],
             _ => &[],
         };
         let mut copy = *self;

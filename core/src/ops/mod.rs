@@ -15,11 +15,13 @@ mod cost;
 pub mod elementwise;
 pub mod loss;
 pub mod optim;
+mod paths;
 pub mod pool;
 #[cfg(feature = "probe")]
 mod probe;
 pub mod reduce;
 pub mod sample_norm;
+pub mod scatter;
 
 pub use attack::{LaneNorm, ProjectL2, StepL2, StepLinf};
 #[cfg(feature = "autoattack")]
@@ -30,11 +32,13 @@ pub use conv::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, SparseTopo
 pub use elementwise::{Add, Augment, Fill, Normalize, Relu, ReluGrad, ShortcutA, ShortcutAGrad};
 pub use loss::{SAMPLE_WORDS, SoftmaxCrossEntropy, TOTAL_WORDS};
 pub use optim::{AdamUpdate, OptimizerName, SgdUpdate};
+pub use paths::DenseFrom;
 pub use pool::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape};
 #[cfg(feature = "probe")]
 pub use probe::Probe;
 pub use reduce::BiasGrad;
 pub use sample_norm::{BatchNormSampleNorm, ConvSampleNorm, NORM_ROWS};
+pub use scatter::{Gather, Scatter};
 
 use bytemuck::{Pod, Zeroable};
 
@@ -199,7 +203,7 @@ macro_rules! ops {
 // A new op is a line here, `slots` and `check` beside its struct, `encode` in `gpu/encode` and `run` in `cpu`, all under one name.
 ops! { $
     Augment, Normalize, Add, Relu, ReluGrad, ShortcutA, ShortcutAGrad, Fill,
-    ConvForward, ConvInputGrad, ConvWeightGrad,
+    ConvForward, ConvInputGrad, ConvWeightGrad, Scatter, Gather,
     BiasGrad,
     BatchNormStats, BatchNormApply, BatchNormReduceGrad, BatchNormInputGrad,
     MaxPool, MaxPoolGrad, AvgPool, AvgPoolGrad,

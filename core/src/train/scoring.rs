@@ -55,7 +55,8 @@ pub struct Extra {
 /// scorer. A series then varies training over its seeds, and not what it is measured by.
 pub const SCORING_SEED: u64 = 15;
 
-/// The configuration of the scoring run for an experiment: its dataset, network, and what fits its memory; dense, all samples.
+/// The configuration of the scoring run for an experiment: its dataset, network and parts of a batch; dense, all samples, in f32 whatever the
+/// experiment stores.
 pub fn scoring_config(config: &ExperimentConfig, epochs: u32) -> ExperimentConfig {
     ExperimentConfig {
         dataset: config.dataset,

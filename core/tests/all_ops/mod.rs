@@ -45,6 +45,10 @@ fn conv_ops(out: &mut Vec<Op>) {
                     let topology = weight.topology();
                     out.push(Op::ConvWeightGrad(ConvWeightGrad { shape, x: id(0), norm, dy: id(3), topology, dw: id(4) }));
                 }
+                if let Some(topology) = weight.topology() {
+                    out.push(Op::Scatter(Scatter { shape, topology, values: id(1), whole: id(4) }));
+                    out.push(Op::Gather(Gather { shape, topology, whole: id(4), values: id(1) }));
+                }
                 for bias in [false, true] {
                     out.push(Op::ConvSampleNorm(ConvSampleNorm {
                         shape,

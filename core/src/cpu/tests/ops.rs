@@ -337,8 +337,11 @@ fn normalize_relu_and_fill() {
     assert_eq!(bench.get(dx, 4), [0.0, 0.0, 3.0, 0.0]);
     bench.run(Op::ReluGrad(ReluGrad { len: 4, dy, y, dx: dy, accumulate: false }));
     assert_eq!(bench.get(dy, 4), [0.0, 0.0, 3.0, 0.0]);
-    bench.run(Op::Add(Add { len: 3, x: dy, y: dx }));
+    bench.run(Op::Add(Add { len: 4, x: dy, y: dx }));
     assert_eq!(bench.get(dx, 4), [0.0, 0.0, 6.0, 0.0]);
+    // Whole vectors are written, so a part of one needs a buffer of its own.
+    let part = [Op::Add(Add { len: 3, x: dy, y: dx })];
+    assert!(bench.device.check("test", &part).unwrap_err().to_string().contains("exactly 3 floats"));
     bench.run(Op::Fill(Fill { len: 3, buffer: dy, value: 0.5 }));
     assert_eq!(bench.get(dy, 4), [0.5, 0.5, 0.5, 0.0]);
 }

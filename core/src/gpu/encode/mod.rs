@@ -15,6 +15,7 @@ mod pool;
 mod probe;
 mod reduce;
 mod sample_norm;
+mod scatter;
 
 use super::launch::{Binding, Launch, Source};
 use crate::error::{Error, Result};

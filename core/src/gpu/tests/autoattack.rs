@@ -1,7 +1,6 @@
 //! AutoAttack's ops against the oracle.
 
-use super::{Data, compare, gpu};
-use crate::device::Device;
+use super::{Data, compare, some_gpu};
 use crate::ops::autoattack::*;
 use crate::ops::{BufferId, Op, Shape};
 use crate::rng::{Purpose, Stream};
@@ -13,7 +12,7 @@ fn pixels(shape: Shape, seed: u64) -> Data {
 
 #[test]
 fn lane_ops_agree_with_the_oracle() {
-    let Some(mut gpu) = gpu().map(|g| Device::Gpu(Box::new(g))) else { return };
+    let mut gpu = some_gpu();
     use LaneLossKind::{CrossEntropy, Difference, Dlr, DlrTargeted, Margin};
     for classes in [2, 3, 10] {
         let n = 8;

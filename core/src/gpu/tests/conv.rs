@@ -1,8 +1,9 @@
 //! Convolutions in three directions, dense and sparse.
 
-use super::{Data, bind_topology, compare, gpu, topology};
-use crate::device::Device;
-use crate::ops::{BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, NormOnLoad, Op, Shape, Weight};
+use super::{Data, bind_topology, compare, some_gpu, topology};
+use crate::ops::{
+    BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, DenseFrom, Gather, NormOnLoad, Op, Scatter, Shape, Weight,
+};
 
 /// (input, c_out, k, stride, pad, n_valid): sizes that are no multiple of any tile, one image, linear layers.
 const CASES: &[(Shape, usize, usize, usize, usize, usize)] = &[
@@ -53,8 +54,7 @@ fn tensors(s: &ConvShape, values: usize, n_valid: usize) -> Vec<Data> {
 
 #[test]
 fn dense_convolutions_agree_with_the_oracle() {
-    let Some(gpu) = gpu() else { return };
-    let mut gpu = Device::Gpu(Box::new(gpu));
+    let mut gpu = some_gpu();
     for &(input, c_out, k, stride, pad, n_valid) in CASES {
         let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();
         let mut data = vec![Data::random(s.weights(), 7)];
@@ -65,8 +65,7 @@ fn dense_convolutions_agree_with_the_oracle() {
 
 #[test]
 fn sparse_convolutions_agree_with_the_oracle() {
-    let Some(gpu) = gpu() else { return };
-    let mut gpu = Device::Gpu(Box::new(gpu));
+    let mut gpu = some_gpu();
     for &(input, c_out, k, stride, pad, n_valid) in CASES {
         let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();
         for density in [0.0, 0.05, 0.3, 1.0] {
@@ -82,8 +81,7 @@ fn sparse_convolutions_agree_with_the_oracle() {
 
 #[test]
 fn norms_on_load_agree_with_the_oracle() {
-    let Some(gpu) = gpu() else { return };
-    let mut gpu = Device::Gpu(Box::new(gpu));
+    let mut gpu = some_gpu();
     let modes = [(false, true), (true, true), (false, false), (true, false)];
     for (&(input, c_out, k, stride, pad, n_valid), (eval, relu)) in CASES.iter().zip(modes.into_iter().cycle()) {
         let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();
@@ -107,5 +105,82 @@ fn norms_on_load_agree_with_the_oracle() {
                 ]
             });
         }
+    }
+}
+
+#[test]
+fn values_are_put_among_others_and_taken_out_again() {
+    let mut gpu = some_gpu();
+    for &(input, c_out, k, stride, pad, n_valid) in CASES {
+        let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();
+        for density in [0.0, 0.3, 1.0] {
+            let (mut data, nnz) = topology(&s, density, 9);
+            data.extend([Data::random(nnz, 7), Data::random(s.weights(), 8), Data::zeros(nnz), Data::random(s.weights(), 9)]);
+            compare(&mut gpu, &format!("density {density} {s:?}"), &data, n_valid, &|ids| {
+                let topology = bind_topology(ids, nnz);
+                vec![
+                    Op::Scatter(Scatter { shape: s, topology, values: ids[6], whole: ids[7] }),
+                    Op::Gather(Gather { shape: s, topology, whole: ids[9], values: ids[8] }),
+                ]
+            });
+        }
+    }
+}
+
+#[test]
+fn a_layer_that_is_computed_as_a_dense_one_is_the_sparse_one() {
+    // Everything that any device computes as dense, and below that nothing.
+    let always = DenseFrom { product: 0.0, gradient: 0.0, narrow_gradient: 0.0, one_tap: 0.0 };
+    for &(input, c_out, k, stride, pad, n_valid) in CASES {
+        let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();
+        let (mut data, nnz) = topology(&s, 0.3, 9);
+        data.push(Data::random(nnz, 7));
+        data.extend(tensors(&s, nnz, n_valid));
+        data.push(Data::random(s.weights(), 8));
+        let run = |from: DenseFrom| {
+            let ops = |ids: &[crate::ops::BufferId]| {
+                let weight = Weight::Sparse { values: ids[6], topology: bind_topology(ids, nnz) };
+                let whole = ids[ids.len() - 1];
+                layer(&s, weight, 7, ids).into_iter().flat_map(|op| from.ops(op, |_| whole)).collect()
+            };
+            super::outcome(&mut crate::device::Device::oracle(), &data, &ops, &super::params(n_valid)).unwrap()
+        };
+        let (mut dense, mut sparse) = (run(always), run(DenseFrom::NEVER));
+        // The whole tensor itself is only written by the dense one.
+        dense.pop();
+        sparse.pop();
+        assert_eq!(dense.len(), sparse.len());
+        for (d, s) in dense.iter().flatten().zip(sparse.iter().flatten()) {
+            assert!((d - s).abs() <= 1e-6 * (1.0 + s.abs()), "{d} and {s}");
+        }
+    }
+}
+
+#[test]
+fn density_geometry_and_direction_decide() {
+    let id = crate::ops::BufferId;
+    let (wide, narrow) = ([128, 3], [64, 3]);
+    let dense = |[c, k]: [usize; 2], density: f64, which: usize| {
+        let s = ConvShape::new(Shape { c, h: 4, w: 4, n: 4 }, 32, k, 1, k / 2).unwrap();
+        let nnz = (s.weights() as f64 * density) as usize;
+        let topology = bind_topology(&[id(1), id(2), id(3), id(4), id(5), id(6)], nnz);
+        let weight = Weight::Sparse { values: id(0), topology };
+        let op = match which {
+            0 => Op::ConvForward(ConvForward { shape: s, x: id(7), norm: None, weight, bias: None, y: id(8) }),
+            1 => Op::ConvInputGrad(ConvInputGrad { shape: s, dy: id(8), weight, dx: id(7), accumulate: false }),
+            _ => Op::ConvWeightGrad(ConvWeightGrad { shape: s, x: id(7), norm: None, dy: id(8), topology: Some(topology), dw: id(9) }),
+        };
+        let mut wanted = None;
+        let ops = DenseFrom::CPU.ops(op, |words| {
+            wanted = Some(words);
+            id(10)
+        });
+        assert_eq!(wanted, (ops.len() > 1).then_some(s.weights()));
+        assert_eq!(ops.len(), if wanted.is_none() { 1 } else { [3, 3, 2][which] });
+        wanted.is_some()
+    };
+    for which in 0..3 {
+        assert!(!dense(wide, 0.5, which) && dense(wide, 0.6, which) && dense([128, 1], 0.3, which) && !dense([128, 1], 0.2, which));
+        assert_eq!(dense(narrow, 0.5, which), which == 2);
     }
 }

@@ -1,20 +1,15 @@
 //! Everything but convolutions.
 
-use super::{Data, bind_topology, compare, gpu, topology};
-use crate::device::Device;
+use super::{Data, bind_topology, compare, some_gpu, topology};
 use crate::ops::{
     AdamUpdate, Add, Augment, AvgPool, AvgPoolGrad, BatchNormApply, BatchNormInputGrad, BatchNormReduceGrad, BatchNormSampleNorm,
     BatchNormStats, ConvSampleNorm, ConvShape, Fill, Gate, LaneNorm, MaxPool, MaxPoolGrad, NORM_ROWS, Normalize, Op, PoolShape, Probe,
     ProjectL2, Relu, ReluGrad, SgdUpdate, Shape, ShortcutA, ShortcutAGrad, SoftmaxCrossEntropy, StepL2, StepLinf, Weight,
 };
 
-fn device() -> Option<Device> {
-    gpu().map(|g| Device::Gpu(Box::new(g)))
-}
-
 #[test]
 fn batchnorm_agrees_with_the_oracle() {
-    let Some(mut gpu) = device() else { return };
+    let mut gpu = some_gpu();
     let shapes = [(Shape { c: 3, h: 5, w: 7, n: 4 }, 3), (Shape { c: 70, h: 2, w: 2, n: 8 }, 5), (Shape { c: 2, h: 33, w: 33, n: 12 }, 9)];
     for (shape, n_valid) in shapes {
         for (eval, relu, residual, accumulate, in_place) in [
@@ -75,7 +70,7 @@ fn batchnorm_agrees_with_the_oracle() {
 
 #[test]
 fn pooling_agrees_with_the_oracle() {
-    let Some(mut gpu) = device() else { return };
+    let mut gpu = some_gpu();
     for (h, w, k, stride, pad) in [(4, 6, 2, 2, 0), (7, 5, 3, 2, 1), (4, 4, 4, 4, 0), (5, 5, 3, 1, 1), (1, 1, 1, 1, 0)] {
         let out = |e: usize| (e + 2 * pad - k) / stride + 1;
         let input = Shape { c: 3, h, w, n: 8 };
@@ -109,7 +104,7 @@ fn pooling_agrees_with_the_oracle() {
 
 #[test]
 fn steps_and_projections_of_attacks_agree_with_the_oracle() {
-    let Some(mut gpu) = device() else { return };
+    let mut gpu = some_gpu();
     for (shape, n_valid) in [(Shape { c: 3, h: 5, w: 7, n: 8 }, 6), (Shape { c: 1, h: 33, w: 31, n: 4 }, 4)] {
         let pixels = |seed| {
             let Data::F32(mut x) = Data::activation(shape, n_valid, seed) else { unreachable!() };
@@ -132,7 +127,7 @@ fn steps_and_projections_of_attacks_agree_with_the_oracle() {
 
 #[test]
 fn gradient_norms_by_sample_agree_with_the_oracle() {
-    let Some(mut gpu) = device() else { return };
+    let mut gpu = some_gpu();
     // More weights than rows, fewer, a linear layer, and a stride that leaves pixels out.
     for (input, c_out, k, stride) in [
         (Shape { c: 5, h: 6, w: 5, n: 8 }, 12, 3, 1),
@@ -174,7 +169,7 @@ fn gradient_norms_by_sample_agree_with_the_oracle() {
 
 #[test]
 fn elementwise_ops_agree_with_the_oracle() {
-    let Some(mut gpu) = device() else { return };
+    let mut gpu = some_gpu();
     let len = 1003;
     let data: Vec<Data> = (0..6).map(|i| Data::random(len, i)).collect();
     compare(&mut gpu, "elementwise", &data, 4, &|ids| {
@@ -211,7 +206,7 @@ fn elementwise_ops_agree_with_the_oracle() {
 
 #[test]
 fn augmentation_agrees_with_the_oracle() {
-    let Some(mut gpu) = device() else { return };
+    let mut gpu = some_gpu();
     let shape = Shape { c: 3, h: 8, w: 8, n: 4 };
     let mut params = Vec::new();
     for i in 0..4 {
@@ -225,7 +220,7 @@ fn augmentation_agrees_with_the_oracle() {
 
 #[test]
 fn loss_agrees_with_the_oracle() {
-    let Some(mut gpu) = device() else { return };
+    let mut gpu = some_gpu();
     for (classes, n, n_valid, grad) in [(10, 4, 1, true), (100, 12, 9, true), (3, 520, 517, false)] {
         let logits = Data::activation(Shape { c: classes, h: 1, w: 1, n }, n_valid, 1);
         let labels = (0..n).map(|i| (i * 7 % classes) as u32).collect();
@@ -246,7 +241,7 @@ fn loss_agrees_with_the_oracle() {
 
 #[test]
 fn optimisers_agree_with_the_oracle() {
-    let Some(mut gpu) = device() else { return };
+    let mut gpu = some_gpu();
     let len = 517;
     let mask = Data::F32((0..len).map(|i| (i % 3 == 0) as u8 as f32).collect());
     for (masked, momentum_reset) in [(false, false), (true, false), (true, true)] {

@@ -11,7 +11,6 @@ thread_local! {
     static SCRATCH: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
     static STAGING: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
     static LINE: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
-    static WHOLE: RefCell<Aligned<f32>> = const { RefCell::new(Aligned::empty()) };
 }
 
 /// Lends `len` floats of a thread's own buffer, contents arbitrary. It is kept from call to call: fresh memory costs a page fault every 4 KiB.
@@ -33,11 +32,6 @@ fn lend<R>(of: &'static LocalKey<RefCell<Aligned<f32>>>, len: usize, work: impl 
 /// Lends the thread that deals out the work a buffer.
 pub fn with_staging<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     lend(&STAGING, len, work)
-}
-
-/// Lends the same thread a buffer for a whole weight tensor.
-pub fn with_whole<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    lend(&WHOLE, len, work)
 }
 
 /// Lends this thread a buffer for a line that is being packed.

@@ -151,7 +151,7 @@ fn the_gradient_of_the_input_is_the_slope_of_the_loss() {
         let attack = lab.attack;
         let program = lab
             .net
-            .on_pixels(&mut lab.device, &mut lab.scratch, "test", attack.adversarial.buffer(), mode, |tape, _| {
+            .on_pixels(&mut lab.device, &mut lab.scratch, "test", (attack.adversarial.buffer(), lab.net.n), mode, |tape, _| {
                 tape.loss(true, lab.io.samples, lab.io.totals);
                 tape.backward_to_pixels(attack.grad)
             })

@@ -92,11 +92,11 @@ impl Lab {
         self.run_parts(config, Attack::ALL)
     }
     fn run_parts(&mut self, config: AutoAttackConfig, parts: &[Attack]) -> (AutoAttack, Vec<Broken>) {
-        let arena = Arena::new(&mut self.device, &mut self.scratch, &self.net, self.io, &config).unwrap();
+        let mut arena = Arena::new(&mut self.device, &mut self.scratch, &self.net, self.io, &config).unwrap();
         let mut run = AutoAttack::new(config, self.net.graph.classes, (0..SAMPLES).collect()).unwrap().only(parts);
         let mut broken = Vec::new();
         while !run.finished() {
-            broken.extend(block_on(run.advance(&mut self.device, &arena, &self.data, &self.data.test)).unwrap());
+            broken.extend(block_on(run.advance(&mut self.device, &mut arena, &self.data, &self.data.test)).unwrap());
         }
         arena.free(&mut self.device);
         (run, broken)
@@ -202,11 +202,11 @@ fn a_saved_run_goes_on_to_the_same_end_and_batches_do_not_matter() {
     let config = short(Norm::Linf, 0.02);
     let mut lab = Lab::trained();
     let (whole, mut broken) = lab.run(config);
-    let arena = Arena::new(&mut lab.device, &mut lab.scratch, &lab.net, lab.io, &config).unwrap();
+    let mut arena = Arena::new(&mut lab.device, &mut lab.scratch, &lab.net, lab.io, &config).unwrap();
     let mut run = AutoAttack::new(config, lab.net.graph.classes, (0..SAMPLES).collect()).unwrap();
     let (mut again, mut robust) = (Vec::new(), 1.0);
     while !run.finished() {
-        again.extend(block_on(run.advance(&mut lab.device, &arena, &lab.data, &lab.data.test)).unwrap());
+        again.extend(block_on(run.advance(&mut lab.device, &mut arena, &lab.data, &lab.data.test)).unwrap());
         run = serde_json::from_str(&serde_json::to_string(&run).unwrap()).unwrap();
         assert!(run.robust_accuracy() <= robust, "robust accuracy only falls");
         robust = run.robust_accuracy();

@@ -65,7 +65,7 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
     let mut scratch = Scratch::default();
     let classes = graph.classes;
     let net = Net::plan(device, &mut scratch, io, state, NetConfig { graph, n, placements, training: OptimizerName::Sgd.into() })?;
-    let arena = Arena::new(device, &mut scratch, &net, io, &plan.config)?;
+    let mut arena = Arena::new(device, &mut scratch, &net, io, &plan.config)?;
     let samples = &plan.chosen.samples;
     let of = (identity, format!("{}, {}", data.name, fingerprint(data, samples)));
     let fresh = AutoAttack::new(plan.config, classes, samples.clone())?;
@@ -97,7 +97,7 @@ pub fn run(console: Console, device: &mut Device, target: Target<'_>, plan: &Pla
                 None => bail!(Stopped("stopped; with --state FILE the same command would go on from here".into())),
             }
         }
-        for broken in pollster::block_on(run.advance(device, &arena, data, &data.test))? {
+        for broken in pollster::block_on(run.advance(device, &mut arena, data, &data.test))? {
             // They are increasing.
             let Ok(i) = samples.binary_search(&broken.sample) else { continue };
             attacked.attempts[i].robust = false;

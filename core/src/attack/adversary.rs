@@ -34,7 +34,7 @@ impl Programs {
         let pixels = io.adversarial.buffer();
         let mut gradient = |mode| net.gradient_of_pixels(device, scratch, net.pixels_io(pixels), mode, io.grad);
         let (train, eval) = (gradient(Mode::Train)?, gradient(Mode::Eval)?);
-        let evaluate = net.on_pixels(device, scratch, "evaluate attacked", pixels, Mode::Eval, |tape, _| {
+        let evaluate = net.on_pixels(device, scratch, "evaluate attacked", (pixels, net.n), Mode::Eval, |tape, _| {
             tape.loss(false, net.io().samples, net.io().totals);
             Ok(())
         })?;

@@ -16,7 +16,8 @@
 //! where a run was interrupted.
 //!
 //! Where this differs from the authors' code (fra31/auto-attack): the random numbers; projections use a radius that leaves room for
-//! rounding ([`super::Norm::safe_radius`]); survivors are packed into full batches after every target; APGD's first rise is counted
+//! rounding ([`super::Norm::safe_radius`]); survivors are packed into full batches after every target, the last of them into a smaller plan;
+//! APGD's first rise is counted
 //! from the starting point, not from 0; FAB finds projections by Newton's method on the multiplier, not by sorting; Square draws
 //! windows for each sample rather than for the batch, up to the last row and column (theirs never reach them), never wider than the
 //! image, and uses norms by channel in L2 as its paper does; with fewer than four classes the smallest logit stands in for those that
@@ -215,7 +216,7 @@ impl AutoAttack {
     ///
     /// # Errors
     /// What the device says; after an error the run stands where it stood before the batch.
-    pub async fn advance(&mut self, device: &mut Device, arena: &Arena, data: &Dataset, images: &Images) -> Result<Vec<Broken>> {
+    pub async fn advance(&mut self, device: &mut Device, arena: &mut Arena<'_>, data: &Dataset, images: &Images) -> Result<Vec<Broken>> {
         if self.finished() {
             return Ok(Vec::new());
         }
@@ -224,16 +225,17 @@ impl AutoAttack {
         let begun = Instant::now();
         let to = (self.through + arena.lanes()).min(self.standing.len());
         let samples = self.standing[self.through..to].to_vec();
-        let run = arena.begin(device, &self.config, (part, rank), (data, images), &samples).await?;
+        let court = arena.court(device, samples.len())?;
+        let run = court.begin(device, &self.config, (part, rank), (data, images), &samples).await?;
         let answer = match part {
-            Attack::Clean => arena.clean(),
+            Attack::Clean => court.clean(),
             Attack::ApgdCe | Attack::ApgdT => apgd::run(&run, device, part, rank).await?,
             Attack::FabT => fab::run(&run, device).await?,
             Attack::Square => square::run(&run, device).await?,
         };
         let broken = run.verify(device, part, answer).await?;
         if part == Attack::Clean && self.through == 0 {
-            self.warnings.extend(arena.doubts(device, data, images, &samples).await?);
+            self.warnings.extend(court.doubts(device, data, images, &samples).await?);
         }
         self.survivors.extend(samples.iter().filter(|sample| broken.iter().all(|b| b.sample != **sample)));
         self.through = to;

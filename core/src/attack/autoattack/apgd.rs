@@ -22,27 +22,27 @@ fn checkpoints(steps: u32) -> Vec<(u32, u32)> {
 
 /// Runs it; where the answer is.
 pub(super) async fn run(run: &Run<'_>, device: &mut Device, part: Attack, rank: usize) -> Result<BufferId> {
-    let (arena, steps) = (run.arena, run.config.apgd_steps);
+    let (court, steps) = (run.court, run.config.apgd_steps);
     run.start(device, |sample, values| {
         let mut stream = stream(run.config.seed, part, rank as u32, sample);
-        values.iter_mut().for_each(|v| *v = if arena.ball.l2 { stream.normal() } else { 2.0 * stream.uniform() - 1.0 });
-        scale_to(arena.ball, values);
+        values.iter_mut().for_each(|v| *v = if court.ball.l2 { stream.normal() } else { 2.0 * stream.uniform() - 1.0 });
+        scale_to(court.ball, values);
     })?;
-    let n = arena.shape.n;
+    let n = court.shape.n;
     let mut lanes = vec![0.0; APGD_ROWS * n];
-    lanes[..n].fill(2.0 * arena.ball.eps);
-    device.write_f32(arena.buffers.lanes, 0, &lanes)?;
+    lanes[..n].fill(2.0 * court.ball.eps);
+    device.write_f32(court.buffers.lanes, 0, &lanes)?;
     let checks = checkpoints(steps);
-    let program = &arena.programs.apgd[usize::from(part == Attack::ApgdT)];
+    let program = &court.programs.apgd[usize::from(part == Attack::ApgdT)];
     // Pass i is at the point after i steps, and takes the step that follows; what the last one takes is not looked at.
     for i in 0..=steps {
         let interval = checks.iter().find(|(at, _)| *at == i).map_or(0, |(_, length)| *length);
         let weight = if i == 0 { 1.0 } else { 0.75 };
         let start = f32::from(u8::from(i == 0));
-        device.write_f32(arena.buffers.control, 0, &[weight, interval as f32, start, 0.0])?;
+        device.write_f32(court.buffers.control, 0, &[weight, interval as f32, start, 0.0])?;
         run.pass(device, program, i).await?;
     }
-    Ok(arena.buffers.adv)
+    Ok(court.buffers.adv)
 }
 
 #[cfg(test)]

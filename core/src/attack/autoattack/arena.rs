@@ -12,7 +12,7 @@ use crate::net::Net;
 use crate::net::scratch::Scratch;
 use crate::net::tape::{Mode, Tape};
 use crate::ops::autoattack::*;
-use crate::ops::{Add, Augment, BufferId, Dtype, Fill, LaneNorm, Op, ProjectL2, Shape, StepLinf, StepParams};
+use crate::ops::{Add, Augment, BufferId, Dtype, Fill, LaneNorm, Op, ProjectL2, Shape, StepLinf, StepParams, padded_batch};
 
 /// Passes after which the host waits for the device, so that no long queue builds up.
 const WAIT: u32 = 64;
@@ -78,43 +78,93 @@ pub(super) struct Programs {
     pub square: Program,
 }
 
-/// Everything of AutoAttack that lives on a device, for one network, norm and radius.
-pub struct Arena {
-    pub(super) shape: Shape,
-    pub(super) classes: usize,
-    /// The ball that projections use, a little smaller than what is asked for.
-    pub(super) ball: Ball,
+/// Fewest lanes that are planned for: below, a pass takes hardly less.
+const FEWEST: usize = 8;
+
+/// AutoAttack on a device, for one network, norm and radius: a plan for full batches, and smaller ones for the few samples that the last parts
+/// find standing. A plan is made when it is first asked for.
+pub struct Arena<'a> {
+    net: &'a Net,
+    scratch: &'a mut Scratch,
     batch: Io,
-    io: AttackIo,
-    pub(super) buffers: Buffers,
-    pub(super) programs: Programs,
+    /// The ball that projections use, a little smaller than what is asked for.
+    ball: Ball,
+    courts: Vec<Court>,
 }
 
-impl Arena {
-    /// Plans the attacks on a network whose batch buffers are `batch`. It must be planned again after a topology update.
+impl<'a> Arena<'a> {
+    /// For attacks on a network whose batch buffers are `batch`. It must be made again after a topology update.
     ///
     /// # Errors
     /// `Config` for ranges, and for more than four channels; what the device says.
-    pub fn new(device: &mut Device, scratch: &mut Scratch, net: &Net, batch: Io, config: &AutoAttackConfig) -> Result<Self> {
+    pub fn new(device: &mut Device, scratch: &'a mut Scratch, net: &'a Net, batch: Io, config: &AutoAttackConfig) -> Result<Self> {
         config.check()?;
-        let shape = Shape { n: net.n, ..net.graph.nodes[0].shape };
+        let shape = net.graph.nodes[0].shape;
         if shape.c > 4 {
             return Err(Error::config(format!("attacks take images of at most 4 channels, found {}", shape.c)));
         }
-        let io = AttackIo::new(device, shape)?;
-        let buffers = Buffers::new(device, shape, net.graph.classes)?;
-        let pixels = shape.len() / shape.n.max(1);
         let l2 = config.norm == Norm::L2;
         // Norms on a device are sums in float32: worth another few millionths of the radius.
-        let eps = config.norm.safe_radius(config.eps, pixels) * if l2 { 1.0 - 3e-6 } else { 1.0 };
-        let ball = Ball { l2, eps };
-        let writer = Writer { shape, classes: net.graph.classes, ball, batch, io, buffers };
-        let programs = writer.programs(device, scratch, net)?;
-        Ok(Self { shape, classes: net.graph.classes, ball, batch, io, buffers, programs })
+        let eps = config.norm.safe_radius(config.eps, shape.c * shape.h * shape.w) * if l2 { 1.0 - 3e-6 } else { 1.0 };
+        let mut arena = Self { net, scratch, batch, ball: Ball { l2, eps }, courts: Vec::new() };
+        arena.court(device, net.n)?;
+        Ok(arena)
+    }
+
+    /// Most samples of a batch.
+    pub fn lanes(&self) -> usize {
+        self.net.n
+    }
+
+    /// The plan for so many samples.
+    pub(super) fn court(&mut self, device: &mut Device, samples: usize) -> Result<&Court> {
+        let lanes = fitting(self.lanes(), samples);
+        let place = match self.courts.iter().position(|court| court.lanes() == lanes) {
+            Some(place) => place,
+            None => {
+                let court = Court::new(device, self.scratch, self.net, lanes, (self.batch, self.ball))?;
+                self.courts.push(court);
+                self.courts.len() - 1
+            }
+        };
+        Ok(&self.courts[place])
     }
 
     /// Gives its buffers back.
     pub fn free(self, device: &mut Device) {
+        for court in self.courts {
+            court.free(device);
+        }
+    }
+}
+
+/// Lanes of the smallest plan that holds so many samples: `most`, or a half of it, and so on.
+fn fitting(most: usize, samples: usize) -> usize {
+    let halves = std::iter::successors(Some(most), |&lanes| Some(padded_batch(lanes / 2)).filter(|&half| half >= FEWEST && half < lanes));
+    halves.take_while(|&lanes| lanes >= samples).last().unwrap_or(most)
+}
+
+/// The buffers and programs for batches of so many lanes.
+pub(super) struct Court {
+    pub shape: Shape,
+    pub classes: usize,
+    pub ball: Ball,
+    batch: Io,
+    io: AttackIo,
+    pub buffers: Buffers,
+    pub programs: Programs,
+}
+
+impl Court {
+    fn new(device: &mut Device, scratch: &mut Scratch, net: &Net, lanes: usize, (batch, ball): (Io, Ball)) -> Result<Self> {
+        let (shape, classes) = (Shape { n: lanes, ..net.graph.nodes[0].shape }, net.graph.classes);
+        let io = AttackIo::new(device, shape)?;
+        let buffers = Buffers::new(device, shape, classes)?;
+        let programs = Writer { shape, classes, ball, batch, io, buffers }.programs(device, scratch, net)?;
+        Ok(Self { shape, classes, ball, batch, io, buffers, programs })
+    }
+
+    fn free(self, device: &mut Device) {
         self.io.free(device);
         self.buffers.all().into_iter().for_each(|buffer| device.free(buffer));
     }
@@ -125,7 +175,7 @@ impl Arena {
     }
 
     /// Puts samples into the batch buffers and aims targeted parts at the class of this rank.
-    pub(super) async fn begin<'a>(
+    pub async fn begin<'a>(
         &'a self,
         device: &mut Device,
         config: &'a AutoAttackConfig,
@@ -137,11 +187,11 @@ impl Arena {
         if matches!(part, Attack::ApgdT | Attack::FabT) {
             self.aim(device, images, samples, rank, &step).await?;
         }
-        Ok(Run { arena: self, config, samples, step })
+        Ok(Run { court: self, config, samples, step })
     }
 
     /// The clean images.
-    pub(super) fn clean(&self) -> BufferId {
+    pub fn clean(&self) -> BufferId {
         self.io.clean.buffer()
     }
 
@@ -172,7 +222,7 @@ impl Arena {
     }
 
     /// The authors' checks on a batch of clean images: a network that answers differently each time, and gradients that vanish.
-    pub(super) async fn doubts(&self, device: &mut Device, data: &Dataset, images: &Images, samples: &[u32]) -> Result<Vec<String>> {
+    pub async fn doubts(&self, device: &mut Device, data: &Dataset, images: &Images, samples: &[u32]) -> Result<Vec<String>> {
         let step = self.upload(device, data, images, samples)?;
         let (n, words) = (self.lanes(), self.classes * self.lanes());
         let mut passes = Vec::new();
@@ -203,7 +253,7 @@ impl Arena {
 
 /// A batch in one part.
 pub(super) struct Run<'a> {
-    pub arena: &'a Arena,
+    pub court: &'a Court,
     pub config: &'a AutoAttackConfig,
     pub samples: &'a [u32],
     pub step: StepParams,
@@ -212,7 +262,7 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// Moves `x` to the clean image plus what `fill(lane, sample, perturbation of the lane)` writes, on the ball.
     pub fn start(&self, device: &mut Device, fill: impl Fn(u32, &mut [f32])) -> Result<()> {
-        let shape = self.arena.shape;
+        let shape = self.court.shape;
         let mut values = vec![0.0; shape.len()];
         let mut lane_values = vec![0.0; shape.len() / shape.n.max(1)];
         for (lane, &sample) in self.samples.iter().enumerate() {
@@ -220,14 +270,14 @@ impl Run<'_> {
             fill(sample, &mut lane_values);
             values.iter_mut().skip(lane).step_by(shape.n).zip(&lane_values).for_each(|(to, from)| *to = *from);
         }
-        device.write_f32(self.arena.io.adversarial.buffer(), 0, &values)?;
-        device.run(&self.arena.programs.start, &self.step)
+        device.write_f32(self.court.io.adversarial.buffer(), 0, &values)?;
+        device.run(&self.court.programs.start, &self.step)
     }
     /// Which lanes an answer breaks: those whose image is in the ball and in the box, and is classified wrong.
     pub async fn verify(&self, device: &mut Device, part: Attack, answer: BufferId) -> Result<Vec<Broken>> {
-        let Self { arena, config, samples, step } = *self;
-        let (n, len) = (arena.lanes(), arena.shape.len());
-        let clean = device.read_f32(arena.io.clean.buffer(), 0, len).await?;
+        let Self { court, config, samples, step } = *self;
+        let (n, len) = (court.lanes(), court.shape.len());
+        let clean = device.read_f32(court.io.clean.buffer(), 0, len).await?;
         let mut pixels = device.read_f32(answer, 0, len).await?;
         let image = |pixels: &[f32], lane: usize| -> Vec<f32> { pixels.iter().skip(lane).step_by(n).copied().collect() };
         for lane in 0..n {
@@ -237,10 +287,10 @@ impl Run<'_> {
                 pixels.iter_mut().skip(lane).step_by(n).zip(before).for_each(|(to, from)| *to = from);
             }
         }
-        arena.io.adversarial.upload(device, &pixels)?;
-        device.run(&arena.programs.margin, &step)?;
+        court.io.adversarial.upload(device, &pixels)?;
+        device.run(&court.programs.margin, &step)?;
         device.sync().await?;
-        let values = device.read_f32(arena.buffers.values, 0, VALUE_ROWS * n).await?;
+        let values = device.read_f32(court.buffers.values, 0, VALUE_ROWS * n).await?;
         let broken = samples.iter().enumerate().filter(|(lane, _)| values[n + lane] != 0.0);
         Ok(broken.map(|(lane, &sample)| Broken { sample, part, image: image(&pixels, lane) }).collect())
     }
@@ -298,7 +348,7 @@ impl Writer {
         let square_step = Op::SquareStep(SquareStep { shape, ball, clean, best, proposal, pyramids, x });
         let words = self.classes * shape.n;
         let mut on_pixels = |label: &str, kind, gradient: bool, then: &[Op], keep_logits: bool| {
-            net.on_pixels(device, scratch, label, x, Mode::Eval, |tape, _| {
+            net.on_pixels(device, scratch, label, (x, shape.n), Mode::Eval, |tape, _| {
                 self.loss(tape, kind, gradient)?;
                 if keep_logits {
                     let from = tape.logits();
@@ -331,5 +381,19 @@ impl Writer {
             tape.backward_to_pixels(self.io.grad)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitting;
+
+    #[test]
+    fn few_samples_take_a_small_plan() {
+        let lanes = |most| [1, 8, 9, 16, 17, 50, 65, 128, 1000].map(|samples| fitting(most, samples));
+        assert_eq!(lanes(128), [8, 8, 16, 16, 32, 64, 128, 128, 128]);
+        assert_eq!(lanes(52), [8, 8, 16, 16, 28, 52, 52, 52, 52]);
+        assert_eq!(lanes(12), [8, 8, 12, 12, 12, 12, 12, 12, 12]);
+        assert_eq!(lanes(4), [4; 9]);
     }
 }

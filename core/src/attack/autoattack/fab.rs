@@ -11,12 +11,12 @@ const FAR: f32 = 1e10;
 
 /// Runs it from the clean image; where the answer is.
 pub(super) async fn run(run: &Run<'_>, device: &mut Device) -> Result<BufferId> {
-    let arena = run.arena;
+    let court = run.court;
     // The look for targets left the clean image in `x`.
-    device.write_f32(arena.buffers.lanes, 0, &vec![FAR; arena.shape.n])?;
+    device.write_f32(court.buffers.lanes, 0, &vec![FAR; court.shape.n])?;
     for i in 0..run.config.fab_steps {
-        run.pass(device, &arena.programs.fab_move, 2 * i).await?;
-        run.pass(device, &arena.programs.fab_keep, 2 * i + 1).await?;
+        run.pass(device, &court.programs.fab_move, 2 * i).await?;
+        run.pass(device, &court.programs.fab_keep, 2 * i + 1).await?;
     }
-    Ok(arena.buffers.adv)
+    Ok(court.buffers.adv)
 }

@@ -103,8 +103,8 @@ fn proposal(shape: Shape, l2: bool, side: usize, stream: &mut Stream) -> [f32; S
 
 /// Runs it; where the answer is.
 pub(super) async fn run(run: &Run<'_>, device: &mut Device) -> Result<BufferId> {
-    let (arena, queries, seed) = (run.arena, run.config.queries, run.config.seed);
-    let (shape, ball, buffers) = (arena.shape, arena.ball, arena.buffers);
+    let (court, queries, seed) = (run.court, run.config.queries, run.config.seed);
+    let (shape, ball, buffers) = (court.shape, court.ball, court.buffers);
     run.start(device, |sample, values| {
         first(shape, ball.l2, &mut stream(seed, Attack::Square, 0, sample), values);
         scale_to(ball, values);
@@ -122,7 +122,7 @@ pub(super) async fn run(run: &Run<'_>, device: &mut Device) -> Result<BufferId> 
             device.write_f32(buffers.pyramids, 0, &pyramids(side))?;
             last = side;
         }
-        run.pass(device, &arena.programs.square, i).await?;
+        run.pass(device, &court.programs.square, i).await?;
     }
     Ok(buffers.best)
 }

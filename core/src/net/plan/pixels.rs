@@ -26,7 +26,7 @@ impl Net {
         (Io { pixels: Some(pixels), ..self.io }, self.n)
     }
 
-    /// A program on a whole batch of pixels: the forward pass, then what `write` adds to it.
+    /// A program on pixels and their number of lanes: the forward pass, then what `write` adds to it.
     ///
     /// # Errors
     /// What `write` and the device say.
@@ -35,11 +35,12 @@ impl Net {
         device: &mut Device,
         scratch: &mut Scratch,
         label: &str,
-        pixels: BufferId,
+        (pixels, lanes): (BufferId, usize),
         mode: Mode,
         write: impl FnOnce(&mut Tape, usize) -> Result<()>,
     ) -> Result<Program> {
-        self.on_batch(device, scratch, label, self.pixels_io(pixels), mode, write)
+        let (io, _) = self.pixels_io(pixels);
+        self.on_batch(device, scratch, label, (io, lanes), mode, write)
     }
 
     /// The same on any batch buffers and their number of lanes.

@@ -237,6 +237,27 @@ fn a_sum_takes_only_a_fresh_convolution() {
     assert!(g.add(conv).is_err());
 }
 
+/// The image itself as a summand.
+fn image_added() -> Graph {
+    let mut graph = empty();
+    graph.conv(0, "a", EXTENT.0, [3, 1, 1], false, Init::KaimingNormalFanOut).unwrap();
+    let sum = graph.add(0).unwrap();
+    let relu = graph.relu(sum);
+    let second = graph.conv(relu, "b", 3, [3, 1, 1], false, Init::KaimingNormalFanOut).unwrap();
+    let pooled = graph.global_avg_pool(second);
+    graph.linear(pooled, "c", 4, true);
+    graph
+}
+
+#[test]
+fn gradients_of_a_sum_with_the_image() {
+    gradients_are_finite_differences(&image_added(), false);
+    gradients_are_finite_differences(&image_added(), true);
+    let half = Training { precision: Precision::Bf16, ..OptimizerName::Sgd.into() };
+    let (state, _) = train(Device::cpu(), &image_added(), true, half, 5, 5, 2);
+    assert!(state.tensors.values().all(|tensor| tensor.data.iter().all(|v| v.is_finite())));
+}
+
 #[test]
 fn gradients_of_the_golden_net() {
     let mut g = empty();

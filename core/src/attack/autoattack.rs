@@ -222,10 +222,10 @@ impl AutoAttack {
         }
         let stages = self.stages();
         let (part, rank) = stages[self.stage];
-        let begun = Instant::now();
         let to = (self.through + arena.lanes()).min(self.standing.len());
         let samples = self.standing[self.through..to].to_vec();
         let court = arena.court(device, samples.len())?;
+        let begun = Instant::now();
         let run = court.begin(device, &self.config, (part, rank), (data, images), &samples).await?;
         let answer = match part {
             Attack::Clean => court.clean(),

@@ -20,7 +20,9 @@ impl Kept for Places {
 
 /// Of an index whose rows are output channels.
 fn places(shape: &ConvShape, csr: Csr<'_>) -> Arc<Places> {
-    csr.kept(*shape, Purpose::Whole, || {
+    // The same for every extent and batch of the images.
+    let of = ConvShape { h_in: 0, w_in: 0, h_out: 0, w_out: 0, n: 0, ..*shape };
+    csr.kept(of, Purpose::Whole, || {
         let mut places = vec![0; csr.len()];
         for co in 0..shape.c_out {
             for Entry { channel, ky, kx, position } in csr.row(co) {

@@ -374,6 +374,9 @@ impl<'a> Tape<'a> {
                     }
                     // The convolution, which comes next, only reads this gradient; so the other summand's may be the same.
                     grads[node.input] = Some(dy);
+                    if *other == 0 && sink.is_some() {
+                        continue; // nobody asks for the gradient of an image
+                    }
                     let (len, dtype) = (self.shape(id).len(), |id| self.graph.dtype(id, self.precision));
                     if grads[*other].is_none() && dtype(*other) == dtype(id) {
                         grads[*other] = Some(dy);

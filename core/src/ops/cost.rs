@@ -2,7 +2,7 @@
 //!
 //! Both follow from the contract and the geometry, so an op that is added is counted too.
 
-use super::{BufferId, ConvShape, Held, NormOnLoad, Op, Slot, SparseTopology};
+use super::{BufferId, ConvShape, Gather, Held, NormOnLoad, Op, Scatter, Slot, SparseTopology};
 
 impl Op {
     /// Bytes that it must move: every tensor it reads or writes once, twice where it changes what stands there. `held` says how buffers are
@@ -20,7 +20,12 @@ impl Op {
         let touched = slots.iter().filter(|slot| slot.id.is_some() && !passed_over.contains(&slot.tensor));
         let bytes = |slot: &Slot<'_>| {
             let stored = slot.id.as_deref().and_then(|id| held(*id)).map_or(slot.dtype, |held| held.dtype);
-            (slot.words * stored.bytes() * if slot.updates { 2 } else { 1 }) as u64
+            // Of the whole tensor only the places of the values are touched, and none is read and written.
+            let (words, times) = match (self, slot.tensor) {
+                (Self::Scatter(Scatter { topology, .. }) | Self::Gather(Gather { topology, .. }), "whole") => (topology.nnz, 1),
+                _ => (slot.words, if slot.updates { 2 } else { 1 }),
+            };
+            (words * stored.bytes() * times) as u64
         };
         touched.map(bytes).sum()
     }
@@ -44,6 +49,7 @@ impl Op {
             // Decay, momentum, Nesterov's look ahead and the step: a multiply-add each.
             Self::SgdUpdate(op) => 8 * op.len,
             Self::AdamUpdate(op) => 14 * op.len,
+            Self::Scatter(_) | Self::Gather(_) => 0,
             #[cfg(feature = "probe")]
             Self::Probe(op) => 2 * op.rounds as usize * op.len,
             _ => {
@@ -57,7 +63,7 @@ impl Op {
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::{Add, BufferId, ConvForward, ConvInputGrad, ConvShape, Dtype, Held, Op, SparseTopology, Weight};
+    use crate::ops::{Add, BufferId, ConvForward, ConvInputGrad, ConvShape, Dtype, Held, Op, Scatter, SparseTopology, Weight};
 
     fn f32s(_: BufferId) -> Option<Held> {
         None
@@ -80,6 +86,9 @@ mod tests {
         assert_eq!(sparse.flops(), 2 * 5 * 4 * 8);
         assert_eq!(sparse.bytes(f32s), 4 * (x + y + 5 + 5 + 4));
         assert_eq!(Op::Add(Add { len: 10, x: id(0), y: id(1) }).bytes(f32s), 4 * 30);
+        // Its values put among zeros: value, entry, row and place.
+        let scatter = Op::Scatter(Scatter { shape, topology: at, values: id(1), whole: id(9) });
+        assert_eq!((scatter.bytes(f32s), scatter.flops()), (4 * 4 * 5, 0));
         // With x and y in 16 bits; the weights stay as they are.
         let halves = |at: BufferId| (at.0 != 1).then_some(Held { dtype: Dtype::Bf16, words: 1 << 20 });
         assert_eq!(forward.bytes(halves), 2 * (x + y) + 4 * dense);

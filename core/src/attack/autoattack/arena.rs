@@ -38,8 +38,23 @@ pub(super) struct Buffers {
 
 impl Buffers {
     fn new(device: &mut Device, shape: Shape, classes: usize) -> Result<Self> {
+        let mut held = Vec::new();
+        let buffers = Self::held(device, shape, classes, &mut held);
+        if buffers.is_err() {
+            held.into_iter().for_each(|buffer| device.free(buffer));
+        }
+        buffers
+    }
+    /// The same; what was allocated stands in `held` too.
+    fn held(device: &mut Device, shape: Shape, classes: usize, held: &mut Vec<BufferId>) -> Result<Self> {
         let n = shape.n;
-        let mut floats = |label, words| device.alloc(label, words, Dtype::F32);
+        let mut keep = |label: &str, words, dtype| -> Result<BufferId> {
+            let buffer = device.alloc(label, words, dtype)?;
+            held.push(buffer);
+            Ok(buffer)
+        };
+        let targets = keep("targets", n, Dtype::U32)?;
+        let mut floats = |label: &str, words| keep(label, words, Dtype::F32);
         Ok(Self {
             old: floats("last pixels", shape.len())?,
             best: floats("best pixels", shape.len())?,
@@ -51,7 +66,7 @@ impl Buffers {
             logits: floats("logits", classes * n)?,
             proposal: floats("proposal", SQUARE_WORDS * n)?,
             pyramids: floats("pyramids", shape.h * shape.w)?,
-            targets: device.alloc("targets", n, Dtype::U32)?,
+            targets,
         })
     }
     fn all(self) -> [BufferId; 11] {
@@ -82,7 +97,7 @@ pub(super) struct Programs {
 const FEWEST: usize = 8;
 
 /// AutoAttack on a device, for one network, norm and radius: a plan for full batches, and smaller ones for the few samples that the last parts
-/// find standing. A plan is made when it is first asked for.
+/// find standing, each made when it is first asked for.
 pub struct Arena<'a> {
     net: &'a Net,
     scratch: &'a mut Scratch,
@@ -121,11 +136,17 @@ impl<'a> Arena<'a> {
         let lanes = fitting(self.lanes(), samples);
         let place = match self.courts.iter().position(|court| court.lanes() == lanes) {
             Some(place) => place,
-            None => {
-                let court = Court::new(device, self.scratch, self.net, lanes, (self.batch, self.ball))?;
-                self.courts.push(court);
-                self.courts.len() - 1
-            }
+            None => match Court::new(device, self.scratch, self.net, lanes, (self.batch, self.ball)) {
+                Ok(court) => {
+                    self.courts.push(court);
+                    self.courts.len() - 1
+                }
+                // A smaller plan only saves time: where there is no room for it a larger one does.
+                Err(why) => {
+                    let larger = (0..self.courts.len()).filter(|&i| self.courts[i].lanes() >= samples);
+                    larger.min_by_key(|&i| self.courts[i].lanes()).ok_or(why)?
+                }
+            },
         };
         Ok(&self.courts[place])
     }
@@ -159,9 +180,21 @@ impl Court {
     fn new(device: &mut Device, scratch: &mut Scratch, net: &Net, lanes: usize, (batch, ball): (Io, Ball)) -> Result<Self> {
         let (shape, classes) = (Shape { n: lanes, ..net.graph.nodes[0].shape }, net.graph.classes);
         let io = AttackIo::new(device, shape)?;
-        let buffers = Buffers::new(device, shape, classes)?;
-        let programs = Writer { shape, classes, ball, batch, io, buffers }.programs(device, scratch, net)?;
-        Ok(Self { shape, classes, ball, batch, io, buffers, programs })
+        let buffers = match Buffers::new(device, shape, classes) {
+            Ok(buffers) => buffers,
+            Err(why) => {
+                io.free(device);
+                return Err(why);
+            }
+        };
+        match (Writer { shape, classes, ball, batch, io, buffers }).programs(device, scratch, net) {
+            Ok(programs) => Ok(Self { shape, classes, ball, batch, io, buffers, programs }),
+            Err(why) => {
+                io.free(device);
+                buffers.all().into_iter().for_each(|buffer| device.free(buffer));
+                Err(why)
+            }
+        }
     }
 
     fn free(self, device: &mut Device) {

@@ -25,7 +25,7 @@ impl Net {
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(self.io);
         let mut write = || {
-            let tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval).storing(self.training.precision);
+            let tape = Tape::new(&self.graph, &bound, self.n, Mode::Eval).storing(self.training.precision).dense_from(self.dense_from);
             let mut tape = tape.sample_norms(sums).recomputing(self.training.recompute);
             tape.forward();
             tape.loss(true, self.io.samples, self.io.totals);

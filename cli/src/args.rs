@@ -178,7 +178,7 @@ experiment_flags! {
     /// Compute activations again in the backward pass instead of keeping them: less memory, more time, the same numbers [default: false]
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     recompute: bool,
-    /// How activations are stored inside a step: f32, or bf16 for half the memory; what has a single pixel (an MLP's layers, logits) stays in f32, and all arithmetic is in f32 [default: f32, in scenarios below the paper's scale bf16]
+    /// How activations are stored inside a step: f32, or bf16 for half the memory; what has a single pixel (an MLP's layers, logits) stays in f32, and all arithmetic is in f32; scenarios below the paper's scale take bf16 [default: f32]
     precision: Precision,
     /// Optimiser: sgd or adam [default: sgd]
     optimizer: OptimizerName,

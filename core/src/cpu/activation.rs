@@ -49,11 +49,10 @@ pub fn blocks(len: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..len).step_by(BLOCK).map(move |start| (start, BLOCK.min(len - start)))
 }
 
+/// A float as it is computed with.
 #[inline(always)]
-fn widen<T: Real>(from: &[Bf16], to: &mut [T]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = T::from_f32(from.to_f32());
-    }
+pub fn wide<T: Real>(stored: Bf16) -> T {
+    T::from_f32(stored.to_f32())
 }
 
 /// Stores floats in 16 bits.
@@ -64,14 +63,16 @@ pub fn round<T: Real>(from: &[T], to: &mut [Bf16]) {
     }
 }
 
-/// [`widen`] for whoever has not chosen the vector instructions yet.
+/// [`wide`] of many, for whoever has not chosen the vector instructions yet.
 struct Widen<'a, T>(&'a [Bf16], &'a mut [T]);
 
 impl<T: Real> WithSimd for Widen<'_, T> {
     type Output = ();
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        widen(self.0, self.1);
+        for (to, &from) in self.1.iter_mut().zip(self.0) {
+            *to = wide(from);
+        }
     }
 }
 
@@ -117,7 +118,7 @@ impl<'a, T: Real> Activation<'a, T> {
     pub fn at(self, i: usize) -> T {
         match self {
             Self::Full(values) => values[i],
-            Self::Half(values) => T::from_f32(values[i].to_f32()),
+            Self::Half(values) => wide(values[i]),
         }
     }
     /// A block of it; `room` is used where it has to be widened.
@@ -128,7 +129,7 @@ impl<'a, T: Real> Activation<'a, T> {
     {
         match self {
             Self::Full(values) => &values[start..start + len],
-            Self::Half(values) => room.filled(&values[start..start + len], |value| T::from_f32(value.to_f32())),
+            Self::Half(values) => room.filled(&values[start..start + len], wide),
         }
     }
     /// All of it, into a place as long.
@@ -198,7 +199,7 @@ impl<'a, T: Real> ActivationMut<'a, T> {
             Self::Full(values) => Block { floats: &mut values[start..start + len], stored: None },
             Self::Half(values) => {
                 let values = &mut values[start..start + len];
-                Block { floats: room.filled(values, |value| T::from_f32(value.to_f32())), stored: Some(values) }
+                Block { floats: room.filled(values, wide), stored: Some(values) }
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::activation::{Activation, ActivationMut, Room, blocks, clear_padding};
+use super::activation::{Activation, ActivationMut, Room, blocks, clear_padding, wide};
 use super::lent::Lent;
 use super::pieces::Pieces;
 use super::reduce::sum_partials;
@@ -117,7 +117,7 @@ impl<T: Real> WithSimd for Load<'_, T> {
         let Self { constants, relu, x, y } = self;
         match x {
             Activation::Full(x) => constants.normalize(relu, x.iter().copied(), y),
-            Activation::Half(x) => constants.normalize(relu, x.iter().map(|x| T::from_f32(x.to_f32())), y),
+            Activation::Half(x) => constants.normalize(relu, x.iter().map(|&x| wide(x)), y),
         }
     }
 }

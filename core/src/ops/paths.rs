@@ -9,11 +9,9 @@ use super::{BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Fil
 /// of weights alone, so that a run that is resumed computes as before.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DenseFrom {
-    /// Products: forward and the gradient of the input.
-    pub product: f64,
-    /// The gradient of the weights.
-    pub gradient: f64,
-    /// The same where there are no more than [`NARROW`] input channels: few weights share the sums' end.
+    /// Of any layer, in any direction.
+    pub share: f64,
+    /// At most this for the gradient of the weights of no more than [`NARROW`] input channels: few weights share the sums' end.
     pub narrow_gradient: f64,
     /// At most this for kernels of one tap, which have little to skip.
     pub one_tap: f64,
@@ -26,21 +24,17 @@ impl DenseFrom {
     /// Between densities of 0.5 and 0.2, at which `sparring bench` has timed 15 layers on the CPU, where the sparse product begins to lose: at
     /// 0.5 most layers still gain, kernels of one tap do not, nor do gradients of narrow layers' weights. Nothing above 0.5 was timed: there it
     /// is taken that what gains little at 0.5 gains nothing more.
-    pub const CPU: Self = Self { product: 0.55, gradient: 0.55, narrow_gradient: 0.45, one_tap: 0.25 };
+    pub const CPU: Self = Self { share: 0.55, narrow_gradient: 0.45, one_tap: 0.25 };
     /// Timed on a software GPU alone, at the same densities.
-    pub const GPU: Self = Self { product: 0.4, gradient: 0.4, narrow_gradient: 0.4, one_tap: 0.25 };
+    pub const GPU: Self = Self { share: 0.4, narrow_gradient: 0.4, one_tap: 0.25 };
 
     /// Every layer by its index.
-    pub const NEVER: Self =
-        Self { product: f64::INFINITY, gradient: f64::INFINITY, narrow_gradient: f64::INFINITY, one_tap: f64::INFINITY };
+    pub const NEVER: Self = Self { share: f64::INFINITY, narrow_gradient: f64::INFINITY, one_tap: f64::INFINITY };
 
     fn at(&self, shape: &ConvShape, of_weights: bool) -> f64 {
-        let from = match of_weights {
-            false => self.product,
-            true if shape.c_in <= NARROW => self.narrow_gradient,
-            true => self.gradient,
-        };
-        if shape.kh * shape.kw == 1 { from.min(self.one_tap) } else { from }
+        let narrow = (of_weights && shape.c_in <= NARROW).then_some(self.narrow_gradient);
+        let one_tap = (shape.kh * shape.kw == 1).then_some(self.one_tap);
+        narrow.into_iter().chain(one_tap).fold(self.share, f64::min)
     }
 
     /// The topology of a layer that is to be computed as a dense one.

@@ -141,7 +141,7 @@ fn values_are_put_among_others_and_taken_out_again() {
 
 #[test]
 fn a_layer_that_is_computed_as_a_dense_one_is_the_sparse_one() {
-    let always = DenseFrom { product: 0.0, gradient: 0.0, narrow_gradient: 0.0, one_tap: 0.0 };
+    let always = DenseFrom { share: 0.0, narrow_gradient: 0.0, one_tap: 0.0 };
     let mut devices: Vec<_> = some_gpu().into_iter().chain([crate::device::Device::cpu(), crate::device::Device::oracle()]).collect();
     for (device, &(input, c_out, k, stride, pad, n_valid)) in (0..devices.len()).flat_map(|d| CASES.iter().map(move |case| (d, case))) {
         let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();

@@ -182,8 +182,9 @@ pub fn table_section(out: &mut String, title: &str, header: &[impl AsRef<str>], 
 
 /// What a result must carry: names and values, and the configuration behind a summary of its own.
 pub fn card_section(out: &mut String, title: &str, lines: &[(&str, String)], summary: &str, config: &ExperimentConfig) {
+    let stored = ("activations stored as", config.precision.to_string());
     let _ = writeln!(out, "<section aria-label=\"{title}\">\n<h2>{title}</h2>\n<dl>");
-    for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty() && value != "null") {
+    for (name, value) in lines.iter().chain([&stored]).filter(|(_, value)| !value.is_empty() && value != "null") {
         let _ = writeln!(out, "<dt>{name}</dt><dd>{}</dd>", escape(value));
     }
     let config = escape(&toml::to_string_pretty(config).unwrap_or_default());
@@ -231,6 +232,7 @@ mod tests {
         assert!(html.contains("a &lt;b&gt;warning&lt;/b&gt; &amp; more"));
         assert!(html.contains("set@0.2 on random") && html.contains("light-dark("));
         assert!(!html.contains("NaN") && !html.contains("inf"));
+        assert!(html.contains("<dt>activations stored as</dt><dd>f32</dd>"), "the card says what a step stored");
         // Written for looking at where a test run asks for it.
         if let Ok(path) = std::env::var("SPARRING_SAMPLE_REPORT") {
             std::fs::write(path, html).unwrap();

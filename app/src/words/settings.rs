@@ -123,7 +123,7 @@ pub const ADVANCED: &[Setting] = &[
         "precision",
         "Activations in",
         Choice(&[("f32", "32 bits"), ("bf16", "16 bits (bf16)")]),
-        "What a step stores of images larger than a pixel, not how it computes: 16 bits take half the memory.",
+        "How layers' outputs are kept inside a step: 16 bits take half the memory. Arithmetic stays in 32 bits, and so do an MLP's outputs.",
     ),
     of("optimizer", "Optimiser", Choice(&[("sgd", "SGD"), ("adam", "Adam")]), "The paper trains with SGD."),
     of("lr", "Learning rate", Real("0", "1000"), "How far each step goes."),

@@ -1,8 +1,8 @@
 // Adam, value by value: g = grad + weight_decay v; m = b1 m + (1-b1) g; s = b2 s + (1-b2) g^2;
-// v -= lr (m / correction1) / (sqrt(s / correction2) + eps); v *= mask if HAS_MASK. params.momentum is b1.
+// v -= lr (m / correction1) / (sqrt(s / correction2) + eps); v *= mask if has_mask. params.momentum is b1.
 #import step
 #import grid
-override HAS_MASK: bool = false;
+#args has_mask: bool
 @group(0) @binding(0) var<storage, read_write> values: array<f32>;
 @group(0) @binding(1) var<storage, read> grad: array<f32>;
 @group(0) @binding(2) var<storage, read_write> first: array<f32>;
@@ -24,6 +24,6 @@ fn main(
     first[i] = m;
     second[i] = s;
     v -= params.lr * (m / params.correction1) / (sqrt(s / params.correction2) + params.epsilon);
-    if (HAS_MASK) { v *= mask[i]; }
+    if (args.has_mask != 0u) { v *= mask[i]; }
     values[i] = v;
 }

@@ -1,7 +1,7 @@
 // What APGD keeps of a lane after a pass: best point and gradient, last point that fools; the step is halved where there is no progress.
 // Pixels: [ROWS][N]; values: [2][N] loss, fooled; control: weight, interval that ends or 0, start; lanes: [6][N], see APGD_ROWS.
 #import lanes
-override ROWS: u32 = 1u;
+#args rows: u32
 @group(0) @binding(0) var<storage, read> values: array<f32>;
 @group(0) @binding(1) var<storage, read> control: array<f32>;
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;
@@ -18,14 +18,14 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let lane = group_index(group, groups);
-    if (lane >= N) { return; }
+    if (lane >= args.n) { return; }
     let loss = values[lane];
-    let fooled = values[N + lane] != 0.0;
+    let fooled = values[args.n + lane] != 0.0;
     var size = lanes[lane];
-    var best_loss = lanes[N + lane];
-    var rises = lanes[3u * N + lane];
-    var checked = lanes[4u * N + lane];
-    var halved = lanes[5u * N + lane];
+    var best_loss = lanes[args.n + lane];
+    var rises = lanes[3u * args.n + lane];
+    var checked = lanes[4u * args.n + lane];
+    var halved = lanes[5u * args.n + lane];
     var better = true;
     var halve = false;
     if (control[2] != 0.0) {
@@ -36,7 +36,7 @@ fn main(
     } else {
         better = loss > best_loss;
         if (better) { best_loss = loss; }
-        if (loss > lanes[2u * N + lane]) { rises += 1.0; }
+        if (loss > lanes[2u * args.n + lane]) { rises += 1.0; }
         if (control[1] > 0.0) {
             halve = (halved == 0.0 && checked >= best_loss) || rises <= 0.75 * control[1];
             rises = 0.0;
@@ -45,8 +45,8 @@ fn main(
             if (halve) { size *= 0.5; }
         }
     }
-    for (var r = t; r < ROWS; r += THREADS) {
-        let i = r * N + lane;
+    for (var r = t; r < args.rows; r += THREADS) {
+        let i = r * args.n + lane;
         if (fooled) { adv[i] = x[i]; }
         if (better) {
             best[i] = x[i];
@@ -60,10 +60,10 @@ fn main(
     storageBarrier(); // every thread has read the lane's state
     if (t == 0u) {
         lanes[lane] = size;
-        lanes[N + lane] = best_loss;
-        lanes[2u * N + lane] = loss;
-        lanes[3u * N + lane] = rises;
-        lanes[4u * N + lane] = checked;
-        lanes[5u * N + lane] = halved;
+        lanes[args.n + lane] = best_loss;
+        lanes[2u * args.n + lane] = loss;
+        lanes[3u * args.n + lane] = rises;
+        lanes[4u * args.n + lane] = checked;
+        lanes[5u * args.n + lane] = halved;
     }
 }

@@ -3,9 +3,7 @@
 // out: [C][H][W][N]. The formula stands at `ops::Augment`.
 #import step
 #import grid
-override C: u32 = 1u;
-override H: u32 = 1u;
-override W: u32 = 1u;
+#args c: u32, h: u32, w: u32
 override N4: u32 = 1u;
 @group(0) @binding(0) var<storage, read> bytes: array<u32>;
 @group(0) @binding(1) var<storage, read> augmentation: array<vec4<f32>>;
@@ -15,18 +13,18 @@ fn pixel(c: u32, y: u32, x: u32, n: u32) -> f32 {
     if (n >= params.n_valid) { return 0.0; }
     let a = augmentation[2u * n];
     let sin = augmentation[2u * n + 1u].x;
-    let cx = f32(W - 1u) / 2.0;
-    let cy = f32(H - 1u) / 2.0;
+    let cx = f32(args.w - 1u) / 2.0;
+    let cy = f32(args.h - 1u) / 2.0;
     let u = f32(x) - cx;
     let v = f32(y) - cy;
     var sx = i32(round(a.w * u + sin * v + cx));
     var sy = i32(round(-sin * u + a.w * v + cy));
-    if (sx < 0 || sx >= i32(W) || sy < 0 || sy >= i32(H)) { return 0.0; }
-    if (a.z > 0.5) { sx = i32(W) - 1 - sx; }
+    if (sx < 0 || sx >= i32(args.w) || sy < 0 || sy >= i32(args.h)) { return 0.0; }
+    if (a.z > 0.5) { sx = i32(args.w) - 1 - sx; }
     sx += i32(round(a.x));
     sy += i32(round(a.y));
-    if (sx < 0 || sx >= i32(W) || sy < 0 || sy >= i32(H)) { return 0.0; }
-    let i = ((n * C + c) * H + u32(sy)) * W + u32(sx);
+    if (sx < 0 || sx >= i32(args.w) || sy < 0 || sy >= i32(args.h)) { return 0.0; }
+    let i = ((n * args.c + c) * args.h + u32(sy)) * args.w + u32(sx);
     return f32((bytes[i / 4u] >> (8u * (i % 4u))) & 255u) / 255.0;
 }
 
@@ -37,11 +35,11 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let i = group_index(group, groups) * 256u + t;
-    if (i >= C * H * W * N4) { return; }
+    if (i >= args.c * args.h * args.w * N4) { return; }
     let n = 4u * (i % N4);
     let p = i / N4;
-    let x = p % W;
-    let y = (p / W) % H;
-    let c = p / (W * H);
+    let x = p % args.w;
+    let y = (p / args.w) % args.h;
+    let c = p / (args.w * args.h);
     out[i] = vec4<f32>(pixel(c, y, x, n), pixel(c, y, x, n + 1u), pixel(c, y, x, n + 2u), pixel(c, y, x, n + 3u));
 }

@@ -1,5 +1,6 @@
 // y = sum over the window / (KH KW); padding counts as zero. x: [C][H_IN][W_IN][N], y: [C][H_OUT][W_OUT][N], C = C_OUT.
 #import conv_shape
+#import kernel_shape
 #import grid
 @group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read_write> y: activation;
@@ -11,17 +12,17 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let i = group_index(group, groups) * 256u + t;
-    if (i >= C_OUT * H_OUT * W_OUT * N4) { return; }
+    if (i >= args.c_out * args.h_out * args.w_out * N4) { return; }
     let p = i / N4;
-    let ox = p % W_OUT;
-    let oy = (p / W_OUT) % H_OUT;
-    let c = p / (W_OUT * H_OUT);
+    let ox = p % args.w_out;
+    let oy = (p / args.w_out) % args.h_out;
+    let c = p / (args.w_out * args.h_out);
     var sum = vec4<f32>(0.0);
     for (var ky = 0u; ky < KH; ky++) {
-        let iy = oy * STRIDE + ky - PAD; // negative wraps beyond H_IN
+        let iy = oy * STRIDE + ky - args.pad; // negative wraps beyond H_IN
         for (var kx = 0u; kx < KW; kx++) {
-            let ix = ox * STRIDE + kx - PAD;
-            if (iy < H_IN && ix < W_IN) { sum += load_x(((c * H_IN + iy) * W_IN + ix) * N4 + i % N4); }
+            let ix = ox * STRIDE + kx - args.pad;
+            if (iy < args.h_in && ix < args.w_in) { sum += load_x(((c * args.h_in + iy) * args.w_in + ix) * N4 + i % N4); }
         }
     }
     store_y(i, sum / f32(KH * KW));

@@ -4,10 +4,8 @@
 #import step
 #import grid
 #import batchnorm
-override CHANNELS: u32 = 1u;
-override PLANE: u32 = 1u;
+#args channels: u32, plane: u32, has_residual: bool
 override N4: u32 = 1u;
-override HAS_RESIDUAL: bool = false;
 @group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read> stats: array<f32>;
 @group(0) @binding(2) var<storage, read> affine: array<f32>;
@@ -21,10 +19,10 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let i = group_index(group, groups) * 256u + t;
-    if (i >= CHANNELS * PLANE) { return; }
-    let c = i / PLANE;
-    var pre = normalized(load_x(i), stats[c], stats[CHANNELS + c], affine[c], affine[CHANNELS + c]);
-    if (HAS_RESIDUAL) { pre += load_residual(i); }
+    if (i >= args.channels * args.plane) { return; }
+    let c = i / args.plane;
+    var pre = normalized(load_x(i), stats[c], stats[args.channels + c], affine[c], affine[args.channels + c]);
+    if (args.has_residual != 0u) { pre += load_residual(i); }
     if (RELU) { pre = max(pre, vec4<f32>(0.0)); }
     store_y(i, only_real(pre, i % N4));
 }

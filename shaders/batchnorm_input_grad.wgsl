@@ -1,13 +1,11 @@
 // Gradient of BatchNorm's input, and of the residual.
-//   train: dx (+)= gamma inv_std (dpre - daffine[1] / m - xhat daffine[0] / m), m = PIXELS n_valid; EVAL: dx (+)= gamma inv_std dpre
-//   dresidual (+)= dpre = RELU && y <= 0 ? 0 : dy; with AGAIN y is made again
-// dy, y, x, dx, dresidual: [C][PLANE] vec4s, stats, affine, daffine: [2][C]. IN_PLACE: dy is dx.
+//   train: dx (+)= gamma inv_std (dpre - daffine[1] / m - xhat daffine[0] / m), m = PIXELS n_valid; eval: dx (+)= gamma inv_std dpre
+//   dresidual (+)= dpre = relu && y <= 0 ? 0 : dy; with again y is made again
+// dy, y, x, dx, dresidual: [C][PLANE] vec4s, stats, affine, daffine: [2][C]. in_place: dy is dx.
 #import step
 #import grid
 #import batchnorm
-override CHANNELS: u32 = 1u;
-override PLANE: u32 = 1u;
-override PIXELS: u32 = 1u;
+#args channels: u32, plane: u32, pixels: u32
 override N4: u32 = 1u;
 override AGAIN: bool = false; // of RELU
 override IN_PLACE: bool = false;
@@ -30,12 +28,12 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let i = group_index(group, groups) * 256u + t;
-    if (i >= CHANNELS * PLANE) { return; }
-    let c = i / PLANE;
+    if (i >= args.channels * args.plane) { return; }
+    let c = i / args.plane;
     var d: vec4<f32>;
     if (IN_PLACE) { d = load_dx(i); } else { d = load_dy(i); }
     if (AGAIN) {
-        d = relu_grad(d, normalized(load_x(i), stats[c], stats[CHANNELS + c], affine[c], affine[CHANNELS + c]));
+        d = relu_grad(d, normalized(load_x(i), stats[c], stats[args.channels + c], affine[c], affine[args.channels + c]));
     } else if (RELU) {
         d = relu_grad(d, load_y(i));
     }
@@ -43,11 +41,11 @@ fn main(
     if (HAS_RESIDUAL) {
         if (ACCUMULATE_RESIDUAL) { store_dresidual(i, load_dresidual(i) + d); } else { store_dresidual(i, d); }
     }
-    let inv_std = inv_std_of(stats[CHANNELS + c]);
-    if (!EVAL) {
-        let scale = 1.0 / f32(PIXELS * params.n_valid);
+    let inv_std = inv_std_of(stats[args.channels + c]);
+    if (args.eval == 0u) {
+        let scale = 1.0 / f32(args.pixels * params.n_valid);
         let xhat = (load_x(i) - stats[c]) * inv_std;
-        d -= daffine[CHANNELS + c] * scale + xhat * (daffine[c] * scale);
+        d -= daffine[args.channels + c] * scale + xhat * (daffine[c] * scale);
     }
     d = only_real(affine[c] * inv_std * d, i % N4);
     if (ACCUMULATE) { d += load_dx(i); }

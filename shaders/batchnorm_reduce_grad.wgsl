@@ -1,5 +1,5 @@
 // Gradient of gamma and beta, first stage: sums of dpre * xhat and dpre over a slice of a channel.
-//   dpre = RELU && y <= 0 ? 0 : dy, xhat = (x - mean) inv_std; with AGAIN y is made again
+//   dpre = relu && y <= 0 ? 0 : dy, xhat = (x - mean) inv_std; with again y is made again
 // dy, y, x: [C][PLANE] vec4s, stats, affine: [2][C], partials: [slices][2][C]; sum_partials.wgsl adds the slices.
 #import step
 #import batchnorm
@@ -13,17 +13,17 @@ override AGAIN: bool = false; // of RELU
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 
 fn sample(channel: u32, place: u32) -> Pair {
-    let i = channel * PLANE + place;
+    let i = channel * args.plane + place;
     var d = load_dy(i);
     if (AGAIN) {
-        d = relu_grad(d, normalized(load_x(i), stats[channel], stats[CHANNELS + channel], affine[channel], affine[CHANNELS + channel]));
+        d = relu_grad(d, normalized(load_x(i), stats[channel], stats[args.channels + channel], affine[channel], affine[args.channels + channel]));
     } else if (RELU) {
         d = relu_grad(d, load_y(i));
     }
-    let xhat = (load_x(i) - stats[channel]) * inv_std_of(stats[CHANNELS + channel]);
+    let xhat = (load_x(i) - stats[channel]) * inv_std_of(stats[args.channels + channel]);
     return Pair(only_real(d * xhat, place % N4), only_real(d, place % N4));
 }
 fn write(slice: u32, channel: u32, sum: vec2<f32>) {
-    partials[2u * slice * CHANNELS + channel] = sum.x;
-    partials[(2u * slice + 1u) * CHANNELS + channel] = sum.y;
+    partials[2u * slice * args.channels + channel] = sum.x;
+    partials[(2u * slice + 1u) * args.channels + channel] = sum.y;
 }

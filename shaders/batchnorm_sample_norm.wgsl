@@ -1,13 +1,11 @@
 // Squared gradients of gamma and beta in eval mode, sample by sample: a thread adds up one row of channels for four samples.
 //   sums[row, n] += sum over its channels of (sum over pixels of dpre * xhat)^2 + (sum over pixels of dpre)^2
-//   dpre = RELU && y <= 0 ? 0 : dy, xhat = (x - mean) / sqrt(var + EPS)
+//   dpre = relu && y <= 0 ? 0 : dy, xhat = (x - mean) / sqrt(var + EPS)
 // dy, y, x: [C][PIXELS][N4] vec4s, stats: [2][C], sums: [ROWS][N4] vec4s.
 #import batchnorm
 #import grid
-override CHANNELS: u32 = 1u;
-override PIXELS: u32 = 1u;
+#args channels: u32, pixels: u32, rows: u32
 override N4: u32 = 1u;
-override ROWS: u32 = 256u;
 @group(0) @binding(0) var<storage, read> dy: activation;
 @group(0) @binding(1) var<storage, read> y: activation;
 @group(0) @binding(2) var<storage, read> x: activation;
@@ -21,17 +19,17 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let i = group_index(group, groups) * 64u + t;
-    if (i >= ROWS * N4) { return; }
-    let span = (CHANNELS + ROWS - 1u) / ROWS;
+    if (i >= args.rows * N4) { return; }
+    let span = (args.channels + args.rows - 1u) / args.rows;
     let first = (i / N4) * span;
     var total = vec4<f32>(0.0);
-    for (var c = first; c < min(first + span, CHANNELS); c++) {
+    for (var c = first; c < min(first + span, args.channels); c++) {
         let mean = stats[c];
-        let inv_std = inv_std_of(stats[CHANNELS + c]);
+        let inv_std = inv_std_of(stats[args.channels + c]);
         var gamma = vec4<f32>(0.0);
         var beta = vec4<f32>(0.0);
-        for (var p = 0u; p < PIXELS; p++) {
-            let at = (c * PIXELS + p) * N4 + i % N4;
+        for (var p = 0u; p < args.pixels; p++) {
+            let at = (c * args.pixels + p) * N4 + i % N4;
             var d = load_dy(at);
             if (RELU) { d = relu_grad(d, load_y(at)); }
             gamma += d * ((load_x(at) - mean) * inv_std);

@@ -6,10 +6,10 @@
 @group(0) @binding(1) var<storage, read_write> partials: array<f32>;
 
 fn sample(channel: u32, place: u32) -> Pair {
-    let d = only_real(load_x(channel * PLANE + place) - load_x(channel * PLANE).x, place % N4);
+    let d = only_real(load_x(channel * args.plane + place) - load_x(channel * args.plane).x, place % N4);
     return Pair(d, d * d);
 }
 fn write(slice: u32, channel: u32, sum: vec2<f32>) {
-    partials[2u * slice * CHANNELS + channel] = sum.x;
-    partials[(2u * slice + 1u) * CHANNELS + channel] = sum.y;
+    partials[2u * slice * args.channels + channel] = sum.x;
+    partials[(2u * slice + 1u) * args.channels + channel] = sum.y;
 }

@@ -5,8 +5,8 @@
 @group(0) @binding(1) var<storage, read_write> partials: array<f32>;
 
 fn sample(channel: u32, place: u32) -> Pair {
-    return Pair(load_dy(channel * PLANE + place), vec4<f32>(0.0));
+    return Pair(load_dy(channel * args.plane + place), vec4<f32>(0.0));
 }
 fn write(slice: u32, channel: u32, sum: vec2<f32>) {
-    partials[slice * CHANNELS + channel] = sum.x;
+    partials[slice * args.channels + channel] = sum.x;
 }

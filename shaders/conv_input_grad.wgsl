@@ -3,72 +3,59 @@
 //   dx[ci, iy, ix, n] (+)= sum over co, ky, kx with STRIDE | iy+PAD-ky, ix+PAD-kx of weight[co, ci, ky, kx] dy[co, (iy+PAD-ky)/STRIDE, (ix+PAD-kx)/STRIDE, n]
 // for iy = CLASS_Y mod STRIDE, ix = CLASS_X mod STRIDE. dy: [C_OUT][H_OUT][W_OUT][N], dx: [C_IN][H_IN][W_IN][N].
 #import conv_shape
+#import kernel_args
 #import gemm
-override CLASS_Y: u32 = 0u;
-override CLASS_X: u32 = 0u;
-override ACCUMULATE: bool = false;
+// Of the class: which pixels, their first tap and how many there are (every stride-th), rows and columns of pixels.
+#args class_y: u32, class_x: u32, first_y: u32, first_x: u32, taps_y: u32, taps_x: u32, class_h: u32, class_w: u32
+#args accumulate: bool
 @group(0) @binding(0) var<storage, read> dy: activation;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: activation;
 
 struct Column { y: i32, x: i32, n4: u32, inside: bool }
 
-// The first tap of the class, and how many there are (every STRIDE-th).
-fn first_y() -> u32 { return (CLASS_Y + PAD) % STRIDE; }
-fn first_x() -> u32 { return (CLASS_X + PAD) % STRIDE; }
-fn taps_y() -> u32 { return (KH + STRIDE - 1u - first_y()) / STRIDE; }
-fn taps_x() -> u32 { return (KW + STRIDE - 1u - first_x()) / STRIDE; }
-// Rows and columns of pixels of the class.
-fn class_h() -> u32 { return (H_IN + STRIDE - 1u - CLASS_Y) / STRIDE; }
-fn class_w() -> u32 { return (W_IN + STRIDE - 1u - CLASS_X) / STRIDE; }
+fn gemm_m() -> u32 { return args.c_in; }
+fn gemm_channels() -> u32 { return args.c_out; }
+fn gemm_columns() -> u32 { return args.class_h * args.class_w * N4; }
+fn tap_count() -> u32 { return args.taps_y * args.taps_x; }
 
-fn gemm_m() -> u32 { return C_IN; }
-fn gemm_k() -> u32 { return C_OUT * taps_y() * taps_x(); }
-fn gemm_columns() -> u32 { return class_h() * class_w() * N4; }
-
-fn a_at(m: u32, k: u32) -> vec4<f32> {
+fn weights_at(m: u32, co: u32, tap: u32) -> vec4<f32> {
+    let ky = args.first_y + args.stride * (tap / args.taps_x);
+    let kx = args.first_x + args.stride * (tap % args.taps_x);
+    let row = args.kh * args.kw;
+    let i = (co * args.c_in + m) * row + ky * args.kw + kx;
     var v = vec4<f32>(0.0);
-    if (k < gemm_k()) {
-        let taps = max(taps_y() * taps_x(), 1u);
-        let co = k / taps;
-        let tap = k % taps;
-        let ky = first_y() + STRIDE * (tap / max(taps_x(), 1u));
-        let kx = first_x() + STRIDE * (tap % max(taps_x(), 1u));
-        let i = ((co * C_IN + m) * KH + ky) * KW + kx;
-        if (m < C_IN) { v.x = weight[i]; }
-        if (m + 1u < C_IN) { v.y = weight[i + KH * KW]; }
-        if (m + 2u < C_IN) { v.z = weight[i + 2u * KH * KW]; }
-        if (m + 3u < C_IN) { v.w = weight[i + 3u * KH * KW]; }
-    }
+    if (m < args.c_in) { v.x = weight[i]; }
+    if (m + 1u < args.c_in) { v.y = weight[i + row]; }
+    if (m + 2u < args.c_in) { v.z = weight[i + 2u * row]; }
+    if (m + 3u < args.c_in) { v.w = weight[i + 3u * row]; }
     return v;
 }
 
 // The output pixel that tap (first_y, first_x) reads.
 fn column_at(c: u32) -> Column {
     let pixel = c / N4;
-    let iy = (pixel / class_w()) * STRIDE + CLASS_Y;
-    let ix = (pixel % class_w()) * STRIDE + CLASS_X;
-    return Column((i32(iy + PAD) - i32(first_y())) / i32(STRIDE), (i32(ix + PAD) - i32(first_x())) / i32(STRIDE), c % N4, c < gemm_columns());
+    let iy = (pixel / args.class_w) * args.stride + args.class_y;
+    let ix = (pixel % args.class_w) * args.stride + args.class_x;
+    return Column((i32(iy + args.pad) - i32(args.first_y)) / i32(args.stride), (i32(ix + args.pad) - i32(args.first_x)) / i32(args.stride), c % N4, c < gemm_columns());
 }
 
-fn b_at(column: Column, k: u32) -> vec4<f32> {
-    let taps = max(taps_y() * taps_x(), 1u);
-    let co = k / taps;
-    let tap = k % taps;
-    let oy = u32(column.y - i32(tap / max(taps_x(), 1u))); // negative wraps beyond H_OUT
-    let ox = u32(column.x - i32(tap % max(taps_x(), 1u)));
-    if (column.inside && k < gemm_k() && oy < H_OUT && ox < W_OUT) {
-        return load_dy(((co * H_OUT + oy) * W_OUT + ox) * N4 + column.n4);
-    }
-    return vec4<f32>(0.0);
+fn source_of(column: Column, tap: u32) -> u32 {
+    let oy = u32(column.y - i32(tap / args.taps_x)); // negative wraps beyond h_out
+    let ox = u32(column.x - i32(tap % args.taps_x));
+    return select(NOWHERE, (oy * args.w_out + ox) * N4 + column.n4, column.inside && oy < args.h_out && ox < args.w_out);
+}
+
+fn source_at(source: u32, co: u32, n4: u32) -> vec4<f32> {
+    return load_dy(co * (args.h_out * args.w_out * N4) + source);
 }
 
 fn store(m: u32, c: u32, value: vec4<f32>) {
     let pixel = c / N4;
-    let iy = (pixel / class_w()) * STRIDE + CLASS_Y;
-    let ix = (pixel % class_w()) * STRIDE + CLASS_X;
-    let i = ((m * H_IN + iy) * W_IN + ix) * N4 + c % N4;
+    let iy = (pixel / args.class_w) * args.stride + args.class_y;
+    let ix = (pixel % args.class_w) * args.stride + args.class_x;
+    let i = ((m * args.h_in + iy) * args.w_in + ix) * N4 + c % N4;
     var v = value;
-    if (ACCUMULATE) { v += load_dx(i); }
+    if (args.accumulate != 0u) { v += load_dx(i); }
     store_dx(i, v);
 }

@@ -1,13 +1,11 @@
 // Squared gradients of a convolution's weights, sample by sample: a thread adds up one row of weights for four samples.
 //   sums[row, n] += sum over its weights of (sum over (oy, ox) of dy[co, oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n])^2
-// With SPARSE, index and row say which weights exist ([nnz] packed (ci, ky, kx), and co); with BIAS the biases follow them.
+// With sparse, index and row say which weights exist ([nnz] packed (ci, ky, kx), and co); with bias the biases follow them.
 // sums: [ROWS][N4] vec4s.
 #import conv_shape
+#import kernel_shape
 #import grid
-override SPARSE: bool = false;
-override EMPTY: bool = false;
-override BIAS: bool = false;
-override ROWS: u32 = 256u;
+#args sparse: bool, empty: bool, bias: bool, rows: u32
 @group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read> dy: activation;
 @group(0) @binding(2) var<storage, read> index: array<u32>;
@@ -17,11 +15,11 @@ override ROWS: u32 = 256u;
 // The gradient of weight `i`, which exists.
 fn weight_gradient(i: u32, n4: u32) -> vec4<f32> {
     let taps = KH * KW;
-    var co = i / (C_IN * taps);
-    var ci = (i / taps) % C_IN;
+    var co = i / (args.c_in * taps);
+    var ci = (i / taps) % args.c_in;
     var ky = (i % taps) / KW;
     var kx = i % KW;
-    if (SPARSE) {
+    if (args.sparse != 0u) {
         let packed = index[i];
         co = row[i];
         ci = packed >> 8u;
@@ -29,13 +27,13 @@ fn weight_gradient(i: u32, n4: u32) -> vec4<f32> {
         kx = packed & 15u;
     }
     var sum = vec4<f32>(0.0);
-    for (var oy = 0u; oy < H_OUT; oy++) {
-        let iy = oy * STRIDE + ky - PAD; // negative wraps beyond H_IN
-        if (iy >= H_IN) { continue; }
-        for (var ox = 0u; ox < W_OUT; ox++) {
-            let ix = ox * STRIDE + kx - PAD;
-            if (ix >= W_IN) { continue; }
-            sum += load_dy(((co * H_OUT + oy) * W_OUT + ox) * N4 + n4) * load_x(((ci * H_IN + iy) * W_IN + ix) * N4 + n4);
+    for (var oy = 0u; oy < args.h_out; oy++) {
+        let iy = oy * STRIDE + ky - args.pad; // negative wraps beyond H_IN
+        if (iy >= args.h_in) { continue; }
+        for (var ox = 0u; ox < args.w_out; ox++) {
+            let ix = ox * STRIDE + kx - args.pad;
+            if (ix >= args.w_in) { continue; }
+            sum += load_dy(((co * args.h_out + oy) * args.w_out + ox) * N4 + n4) * load_x(((ci * args.h_in + iy) * args.w_in + ix) * N4 + n4);
         }
     }
     return sum;
@@ -43,8 +41,8 @@ fn weight_gradient(i: u32, n4: u32) -> vec4<f32> {
 
 fn bias_gradient(co: u32, n4: u32) -> vec4<f32> {
     var sum = vec4<f32>(0.0);
-    for (var p = 0u; p < H_OUT * W_OUT; p++) {
-        sum += load_dy((co * H_OUT * W_OUT + p) * N4 + n4);
+    for (var p = 0u; p < args.h_out * args.w_out; p++) {
+        sum += load_dy((co * args.h_out * args.w_out + p) * N4 + n4);
     }
     return sum;
 }
@@ -56,13 +54,13 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let i = group_index(group, groups) * 64u + t;
-    if (i >= ROWS * N4) { return; }
+    if (i >= args.rows * N4) { return; }
     let n4 = i % N4;
-    var weights = C_OUT * C_IN * KH * KW;
-    if (SPARSE) { weights = arrayLength(&index); }
-    if (EMPTY) { weights = 0u; }
-    let count = weights + select(0u, C_OUT, BIAS);
-    let span = (count + ROWS - 1u) / ROWS;
+    var weights = args.c_out * args.c_in * KH * KW;
+    if (args.sparse != 0u) { weights = arrayLength(&index); }
+    if (args.empty != 0u) { weights = 0u; }
+    let count = weights + select(0u, args.c_out, args.bias != 0u);
+    let span = (count + args.rows - 1u) / args.rows;
     let first = (i / N4) * span;
     var total = vec4<f32>(0.0);
     for (var w = first; w < min(first + span, count); w++) {

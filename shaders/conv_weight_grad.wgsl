@@ -5,9 +5,12 @@
 #import conv_shape
 #import norm_on_load
 #import grid
+#import divided
 override ROWS: u32 = 8u;  // 8, 4 or 2
 override DEPTH: u32 = 4u; // vec4s of the reduction held at a time: DEPTH (8 ROWS) <= 256, DEPTH 512 / ROWS <= 512
-override SPAN: u32 = 4u;  // a multiple of DEPTH
+override KH: u32 = 1u;
+override KW: u32 = 1u;
+#args stride: u32, span: u32 // span: a multiple of DEPTH
 @group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read> stats: array<f32>;
 @group(0) @binding(2) var<storage, read> affine: array<f32>;
@@ -17,17 +20,17 @@ const THREADS: u32 = 128u;
 var<workgroup> tile_a: array<vec4<f32>, 256>; // [DEPTH][8 ROWS]
 var<workgroup> tile_b: array<vec4<f32>, 512>; // [DEPTH][512 / ROWS]
 
-fn taps() -> u32 { return C_IN * KH * KW; }
-fn places() -> u32 { return H_OUT * W_OUT * N4; }
+fn taps() -> u32 { return args.c_in * KH * KW; }
+fn places() -> u32 { return args.h_out * args.w_out * N4; }
 
-fn x_at(k: u32, place: u32, end: u32) -> vec4<f32> {
+fn x_at(k: u32, place: u32, end: u32, inverse_width: f32) -> vec4<f32> {
     let ci = k / (KH * KW);
     let tap = k % (KH * KW);
-    let pixel = place / N4;
-    let iy = (pixel / W_OUT) * STRIDE + tap / KW - PAD; // negative wraps beyond H_IN
-    let ix = (pixel % W_OUT) * STRIDE + tap % KW - PAD;
-    if (k < taps() && place < end && iy < H_IN && ix < W_IN) {
-        return loaded(load_x(((ci * H_IN + iy) * W_IN + ix) * N4 + place % N4), ci, place % N4);
+    let at = divided(place / N4, args.w_out, inverse_width);
+    let iy = at.x * args.stride + tap / KW - args.pad; // negative wraps beyond h_in
+    let ix = at.y * args.stride + tap % KW - args.pad;
+    if (k < taps() && place < end && iy < args.h_in && ix < args.w_in) {
+        return loaded(load_x(((ci * args.h_in + iy) * args.w_in + ix) * N4 + place % N4), ci, place % N4);
     }
     return vec4<f32>(0.0);
 }
@@ -37,9 +40,9 @@ fn dots(a: vec4<f32>, b0: vec4<f32>, b1: vec4<f32>, b2: vec4<f32>, b3: vec4<f32>
 }
 
 fn store_row(slice: u32, m: u32, k: u32, v: vec4<f32>) {
-    if (m < C_OUT) {
+    if (m < args.c_out) {
         let cols = THREADS / ROWS;
-        let i = (slice * C_OUT + m) * taps() + k;
+        let i = (slice * args.c_out + m) * taps() + k;
         if (k < taps()) { dw[i] = v.x; }
         if (k + cols < taps()) { dw[i + cols] = v.y; }
         if (k + 2u * cols < taps()) { dw[i + 2u * cols] = v.z; }
@@ -56,17 +59,18 @@ fn main(
     let cols = THREADS / ROWS;
     let height = 8u * ROWS;
     let width = 4u * cols;
-    let tiles_m = (C_OUT + height - 1u) / height;
+    let tiles_m = (args.c_out + height - 1u) / height;
     let tiles_k = (taps() + width - 1u) / width;
     let g = group_index(group, groups);
     let m0 = (g % tiles_m) * height;
     let k0 = ((g / tiles_m) % tiles_k) * width;
     let slice = g / (tiles_m * tiles_k);
-    let start = slice * SPAN;
+    let start = slice * args.span;
     if (start >= places()) { return; }
-    let end = min(start + SPAN, places());
+    let end = min(start + args.span, places());
     let row = t / cols;
     let col = t % cols;
+    let inverse_width = 1.0 / f32(args.w_out);
 
     var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
     var s4 = vec4<f32>(0.0); var s5 = vec4<f32>(0.0); var s6 = vec4<f32>(0.0); var s7 = vec4<f32>(0.0);
@@ -76,13 +80,13 @@ fn main(
             let d = i % DEPTH;
             let m = i / DEPTH;
             var v = vec4<f32>(0.0);
-            if (m0 + m < C_OUT && p0 + d < end) { v = load_dy((m0 + m) * places() + p0 + d); }
+            if (m0 + m < args.c_out && p0 + d < end) { v = load_dy((m0 + m) * places() + p0 + d); }
             tile_a[d * height + m] = v;
         }
         for (var i = t; i < DEPTH * width; i += THREADS) {
             let d = i % DEPTH;
             let k = i / DEPTH;
-            tile_b[d * width + k] = x_at(k0 + k, p0 + d, end);
+            tile_b[d * width + k] = x_at(k0 + k, p0 + d, end, inverse_width);
         }
         workgroupBarrier();
         for (var d = 0u; d < DEPTH; d++) {

@@ -1,8 +1,7 @@
 // What FAB keeps of a lane: where x fools, it is the answer if it is nearer than the last, and goes back by a tenth towards clean.
 // Pixels: [ROWS][N]; values: [2][N], fooled second; lanes: [N] distance of the answer.
 #import lanes
-override ROWS: u32 = 1u;
-override L2: bool = false;
+#args rows: u32, l2: bool
 @group(0) @binding(0) var<storage, read> clean: array<f32>;
 @group(0) @binding(1) var<storage, read> values: array<f32>;
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;
@@ -16,21 +15,21 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let lane = group_index(group, groups);
-    if (lane >= N) { return; }
+    if (lane >= args.n) { return; }
     var sum = 0.0;
     var largest = 0.0;
-    for (var r = t; r < ROWS; r += THREADS) {
-        let d = x[r * N + lane] - clean[r * N + lane];
+    for (var r = t; r < args.rows; r += THREADS) {
+        let d = x[r * args.n + lane] - clean[r * args.n + lane];
         sum += d * d;
         largest = max(largest, abs(d));
     }
     let euclidean = sqrt(lane_sum(t, sum));
     let maximum = lane_max(t, largest);
-    let far = select(maximum, euclidean, L2);
-    let fooled = values[N + lane] != 0.0;
+    let far = select(maximum, euclidean, args.l2 != 0u);
+    let fooled = values[args.n + lane] != 0.0;
     let nearer = fooled && far < lanes[lane];
-    for (var r = t; r < ROWS; r += THREADS) {
-        let i = r * N + lane;
+    for (var r = t; r < args.rows; r += THREADS) {
+        let i = r * args.n + lane;
         if (nearer) { adv[i] = x[i]; }
         if (fooled) { x[i] = clamp(clean[i] + (x[i] - clean[i]) * 0.9, 0.0, 1.0); }
     }

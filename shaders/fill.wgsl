@@ -1,6 +1,6 @@
 // Every float of a buffer becomes VALUE.
 #import grid
-override VALUE: f32 = 0.0;
+#args value: f32
 @group(0) @binding(0) var<storage, read_write> buffer: array<f32>;
 
 @compute @workgroup_size(256)
@@ -11,5 +11,5 @@ fn main(
 ) {
     let i = group_index(group, groups) * 256u + t;
     if (i >= arrayLength(&buffer)) { return; }
-    buffer[i] = VALUE;
+    buffer[i] = args.value;
 }

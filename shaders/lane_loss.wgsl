@@ -2,9 +2,7 @@
 // logits, dlogits: [CLASSES][N], values: [2][N]. KIND: 0 cross-entropy, 1 DLR, 2 targeted DLR, 3 z_t - z_y, 4 z_y - z_o.
 #import step
 #import grid
-override N: u32 = 4u;
-override CLASSES: u32 = 1u;
-override KIND: u32 = 0u;
+#args n: u32, classes: u32, kind: u32
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read> labels: array<u32>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
@@ -12,7 +10,7 @@ override KIND: u32 = 0u;
 @group(0) @binding(4) var<storage, read_write> dlogits: array<f32>;
 
 fn add(c: u32, lane: u32, v: f32) {
-    dlogits[c * N + lane] += v;
+    dlogits[c * args.n + lane] += v;
 }
 
 @compute @workgroup_size(64)
@@ -22,14 +20,14 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let lane = group_index(group, groups) * 64u + t;
-    if (lane >= N) { return; }
-    for (var c = 0u; c < CLASSES; c++) { dlogits[c * N + lane] = 0.0; }
+    if (lane >= args.n) { return; }
+    for (var c = 0u; c < args.classes; c++) { dlogits[c * args.n + lane] = 0.0; }
     values[lane] = 0.0;
-    values[N + lane] = 0.0;
+    values[args.n + lane] = 0.0;
     if (lane >= params.n_valid) { return; }
     let label = labels[lane];
     let goal = targets[lane];
-    if (label >= CLASSES || goal >= CLASSES) {
+    if (label >= args.classes || goal >= args.classes) {
         // NaN; the added zero is one that a compiler, which may refuse a constant NaN, does not know.
         values[lane] = bitcast<f32>(0x7fc00000u + (params.n_valid >> 31u));
         return;
@@ -39,10 +37,10 @@ fn main(
     for (var k = 0u; k < 4u; k++) {
         var best = top[max(k, 1u) - 1u];
         var found = false;
-        for (var c = 0u; c < CLASSES; c++) {
+        for (var c = 0u; c < args.classes; c++) {
             var taken = false;
             for (var j = 0u; j < k; j++) { taken = taken || top[j] == c; }
-            if (!taken && (!found || logits[c * N + lane] > logits[best * N + lane])) {
+            if (!taken && (!found || logits[c * args.n + lane] > logits[best * args.n + lane])) {
                 best = c;
                 found = true;
             }
@@ -50,42 +48,42 @@ fn main(
         top[k] = best;
     }
     var other = label;
-    for (var c = 0u; c < CLASSES; c++) {
-        if (c != label && (other == label || logits[c * N + lane] > logits[other * N + lane])) { other = c; }
+    for (var c = 0u; c < args.classes; c++) {
+        if (c != label && (other == label || logits[c * args.n + lane] > logits[other * args.n + lane])) { other = c; }
     }
-    let z_label = logits[label * N + lane];
+    let z_label = logits[label * args.n + lane];
     var loss = 0.0;
-    if (KIND == 0u) {
-        let largest = logits[top[0] * N + lane];
+    if (args.kind == 0u) {
+        let largest = logits[top[0] * args.n + lane];
         var total = 0.0;
-        for (var c = 0u; c < CLASSES; c++) { total += exp(logits[c * N + lane] - largest); }
-        for (var c = 0u; c < CLASSES; c++) { dlogits[c * N + lane] = exp(logits[c * N + lane] - largest) / total; }
+        for (var c = 0u; c < args.classes; c++) { total += exp(logits[c * args.n + lane] - largest); }
+        for (var c = 0u; c < args.classes; c++) { dlogits[c * args.n + lane] = exp(logits[c * args.n + lane] - largest) / total; }
         add(label, lane, -1.0);
         loss = log(total) - (z_label - largest);
-    } else if (KIND == 1u || KIND == 2u) {
-        let against = select(other, goal, KIND == 2u);
-        let fourth = select(top[2], top[3], KIND == 2u);
-        var spread = logits[top[0] * N + lane] - 0.5 * (logits[top[2] * N + lane] + logits[fourth * N + lane]) + 1e-12;
-        if (CLASSES < 3u) { spread = 1.0; }
-        let difference = z_label - logits[against * N + lane];
+    } else if (args.kind == 1u || args.kind == 2u) {
+        let against = select(other, goal, args.kind == 2u);
+        let fourth = select(top[2], top[3], args.kind == 2u);
+        var spread = logits[top[0] * args.n + lane] - 0.5 * (logits[top[2] * args.n + lane] + logits[fourth * args.n + lane]) + 1e-12;
+        if (args.classes < 3u) { spread = 1.0; }
+        let difference = z_label - logits[against * args.n + lane];
         add(label, lane, -1.0 / spread);
         add(against, lane, 1.0 / spread);
-        if (CLASSES >= 3u) {
+        if (args.classes >= 3u) {
             let slope = difference / (spread * spread);
             add(top[0], lane, slope);
             add(top[2], lane, -0.5 * slope);
             add(fourth, lane, -0.5 * slope);
         }
         loss = -difference / spread;
-    } else if (KIND == 3u) {
+    } else if (args.kind == 3u) {
         add(goal, lane, 1.0);
         add(label, lane, -1.0);
-        loss = logits[goal * N + lane] - z_label;
+        loss = logits[goal * args.n + lane] - z_label;
     } else {
         add(label, lane, 1.0);
         add(other, lane, -1.0);
-        loss = z_label - logits[other * N + lane];
+        loss = z_label - logits[other * args.n + lane];
     }
     values[lane] = loss;
-    values[N + lane] = select(1.0, 0.0, top[0] == label);
+    values[args.n + lane] = select(1.0, 0.0, top[0] == label);
 }

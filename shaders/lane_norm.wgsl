@@ -1,9 +1,8 @@
 // The Euclidean norm of each lane: norms[n] = ||x[.., n] - minus[.., n]||, four lanes a workgroup, in a fixed tree.
-// x, minus: [ROWS][N4] vec4s, norms: [N4]. Without MINUS nothing is subtracted.
+// x, minus: [ROWS][N4] vec4s, norms: [N4]. Without minus nothing is subtracted.
 #import grid
+#args rows: u32, minus: bool
 override N4: u32 = 1u;
-override ROWS: u32 = 1u;
-override MINUS: bool = false;
 const THREADS: u32 = 256u;
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> minus: array<vec4<f32>>;
@@ -19,9 +18,9 @@ fn main(
     let n4 = group_index(group, groups);
     if (n4 >= N4) { return; }
     var sum = vec4<f32>(0.0);
-    for (var row = t; row < ROWS; row += THREADS) {
+    for (var row = t; row < args.rows; row += THREADS) {
         var d = x[row * N4 + n4];
-        if (MINUS) { d -= minus[row * N4 + n4]; }
+        if (args.minus != 0u) { d -= minus[row * N4 + n4]; }
         sum += d * d;
     }
     sums[t] = sum;

@@ -1,8 +1,8 @@
 // Onto the Euclidean ball: x = clip(clean + (x - clean) * min(1, EPS / norm of its lane), 0, 1).
 // clean, x: [pixels][N4] vec4s, norms: [N4].
 #import grid
+#args eps: f32
 override N4: u32 = 1u;
-override EPS: f32 = 0.0;
 @group(0) @binding(0) var<storage, read> clean: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> norms: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
@@ -16,7 +16,7 @@ fn main(
     let i = group_index(group, groups) * 256u + t;
     if (i >= arrayLength(&x)) { return; }
     let norm = norms[i % N4];
-    let outside = norm > vec4<f32>(EPS);
-    let scale = select(vec4<f32>(1.0), EPS / select(vec4<f32>(1.0), norm, outside), outside);
+    let outside = norm > vec4<f32>(args.eps);
+    let scale = select(vec4<f32>(1.0), args.eps / select(vec4<f32>(1.0), norm, outside), outside);
     x[i] = clamp(clean[i] + (x[i] - clean[i]) * scale, vec4<f32>(0.0), vec4<f32>(1.0));
 }

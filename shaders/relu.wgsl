@@ -1,6 +1,6 @@
-// y = max(x, 0), four floats at a time. IN_PLACE: x is y.
+// y = max(x, 0), four floats at a time. in_place: x is y.
 #import grid
-override IN_PLACE: bool = false;
+#args in_place: bool
 @group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read_write> y: activation;
 
@@ -13,6 +13,6 @@ fn main(
     let i = group_index(group, groups) * 256u + t;
     if (i >= arrayLength(&y)) { return; }
     var v: vec4<f32>;
-    if (IN_PLACE) { v = load_y(i); } else { v = load_x(i); }
+    if (args.in_place != 0u) { v = load_y(i); } else { v = load_x(i); }
     store_y(i, max(v, vec4<f32>(0.0)));
 }

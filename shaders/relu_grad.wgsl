@@ -1,7 +1,6 @@
-// dx (+)= y > 0 ? dy : 0, four floats at a time. IN_PLACE: dy is dx.
+// dx (+)= y > 0 ? dy : 0, four floats at a time. in_place: dy is dx.
 #import grid
-override IN_PLACE: bool = false;
-override ACCUMULATE: bool = false;
+#args in_place: bool, accumulate: bool
 @group(0) @binding(0) var<storage, read> dy: activation;
 @group(0) @binding(1) var<storage, read> y: activation;
 @group(0) @binding(2) var<storage, read_write> dx: activation;
@@ -15,8 +14,8 @@ fn main(
     let i = group_index(group, groups) * 256u + t;
     if (i >= arrayLength(&dx)) { return; }
     var d: vec4<f32>;
-    if (IN_PLACE) { d = load_dx(i); } else { d = load_dy(i); }
+    if (args.in_place != 0u) { d = load_dx(i); } else { d = load_dy(i); }
     d = select(vec4<f32>(0.0), d, load_y(i) > vec4<f32>(0.0));
-    if (ACCUMULATE) { d += load_dx(i); }
+    if (args.accumulate != 0u) { d += load_dx(i); }
     store_dx(i, d);
 }

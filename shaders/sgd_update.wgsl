@@ -1,9 +1,8 @@
-// SGD, value by value: g = grad + weight_decay v; m = momentum m + g; v -= lr (nesterov ? g + momentum m : m); v *= mask if HAS_MASK;
-// m *= mask afterwards if MOMENTUM_RESET too.
+// SGD, value by value: g = grad + weight_decay v; m = momentum m + g; v -= lr (nesterov ? g + momentum m : m); v *= mask if has_mask;
+// m *= mask afterwards if momentum_reset too.
 #import step
 #import grid
-override HAS_MASK: bool = false;
-override MOMENTUM_RESET: bool = false;
+#args has_mask: bool, momentum_reset: bool
 @group(0) @binding(0) var<storage, read_write> values: array<f32>;
 @group(0) @binding(1) var<storage, read> grad: array<f32>;
 @group(0) @binding(2) var<storage, read_write> momentum: array<f32>;
@@ -21,9 +20,9 @@ fn main(
     let g = grad[i] + params.weight_decay * v;
     var m = params.momentum * momentum[i] + g;
     v -= params.lr * select(m, g + params.momentum * m, params.nesterov != 0u);
-    if (HAS_MASK) {
+    if (args.has_mask != 0u) {
         v *= mask[i];
-        if (MOMENTUM_RESET) { m *= mask[i]; }
+        if (args.momentum_reset != 0u) { m *= mask[i]; }
     }
     values[i] = v;
     momentum[i] = m;

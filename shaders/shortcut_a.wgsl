@@ -2,7 +2,7 @@
 // x: [C_IN][H_IN][W_IN][N], y: [C_OUT][H_OUT][W_OUT][N].
 #import conv_shape
 #import grid
-override PAD_CHANNELS: u32 = 0u;
+#args pad_channels: u32, stride: u32
 @group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read_write> y: activation;
 
@@ -13,12 +13,12 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let i = group_index(group, groups) * 256u + t;
-    if (i >= C_OUT * H_OUT * W_OUT * N4) { return; }
+    if (i >= args.c_out * args.h_out * args.w_out * N4) { return; }
     let p = i / N4;
-    let ox = p % W_OUT;
-    let oy = (p / W_OUT) % H_OUT;
-    let c = p / (W_OUT * H_OUT) - PAD_CHANNELS; // wraps beyond C_IN below PAD_CHANNELS
+    let ox = p % args.w_out;
+    let oy = (p / args.w_out) % args.h_out;
+    let c = p / (args.w_out * args.h_out) - args.pad_channels; // wraps beyond C_IN below PAD_CHANNELS
     var v = vec4<f32>(0.0);
-    if (c < C_IN) { v = load_x(((c * H_IN + oy * STRIDE) * W_IN + ox * STRIDE) * N4 + i % N4); }
+    if (c < args.c_in) { v = load_x(((c * args.h_in + oy * args.stride) * args.w_in + ox * args.stride) * N4 + i % N4); }
     store_y(i, v);
 }

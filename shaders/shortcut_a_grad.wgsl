@@ -2,8 +2,7 @@
 // dx: [C_IN][H_IN][W_IN][N], dy: [C_OUT][H_OUT][W_OUT][N].
 #import conv_shape
 #import grid
-override PAD_CHANNELS: u32 = 0u;
-override ACCUMULATE: bool = false;
+#args pad_channels: u32, stride: u32, accumulate: bool
 @group(0) @binding(0) var<storage, read> dy: activation;
 @group(0) @binding(1) var<storage, read_write> dx: activation;
 
@@ -14,15 +13,15 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let i = group_index(group, groups) * 256u + t;
-    if (i >= C_IN * H_IN * W_IN * N4) { return; }
+    if (i >= args.c_in * args.h_in * args.w_in * N4) { return; }
     let p = i / N4;
-    let ix = p % W_IN;
-    let iy = (p / W_IN) % H_IN;
-    let c = p / (W_IN * H_IN) + PAD_CHANNELS;
+    let ix = p % args.w_in;
+    let iy = (p / args.w_in) % args.h_in;
+    let c = p / (args.w_in * args.h_in) + args.pad_channels;
     var v = vec4<f32>(0.0);
-    if (ix % STRIDE == 0u && iy % STRIDE == 0u && c < C_OUT) {
-        v = load_dy(((c * H_OUT + iy / STRIDE) * W_OUT + ix / STRIDE) * N4 + i % N4);
+    if (ix % args.stride == 0u && iy % args.stride == 0u && c < args.c_out) {
+        v = load_dy(((c * args.h_out + iy / args.stride) * args.w_out + ix / args.stride) * N4 + i % N4);
     }
-    if (ACCUMULATE) { v += load_dx(i); }
+    if (args.accumulate != 0u) { v += load_dx(i); }
     store_dx(i, v);
 }

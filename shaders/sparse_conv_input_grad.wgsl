@@ -4,7 +4,8 @@
 // dy: [C_OUT][H_OUT][W_OUT][N], weight: [nnz] in CSR order, t_index, t_value: [nnz] in transposed order, t_row_ptr: [C_IN + 1].
 #import conv_shape
 #import sparse_rows
-override ACCUMULATE: bool = false;
+override STRIDE: u32 = 1u;
+#args kh: u32, kw: u32, accumulate: bool
 @group(0) @binding(0) var<storage, read> dy: activation;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> t_row_ptr: array<u32>;
@@ -12,18 +13,18 @@ override ACCUMULATE: bool = false;
 @group(0) @binding(4) var<storage, read> t_value: array<u32>;
 @group(0) @binding(5) var<storage, read_write> dx: activation;
 
-fn row_count() -> u32 { return C_IN; }
+fn row_count() -> u32 { return args.c_in; }
 fn row_start(row: u32) -> u32 { return t_row_ptr[row]; }
 fn row_end(row: u32) -> u32 { return t_row_ptr[row + 1u]; }
 
 // Input pixels by parity: class (iy % STRIDE, ix % STRIDE), each as large as the largest.
 fn class_count() -> u32 { return STRIDE * STRIDE; }
-fn class_w() -> u32 { return (W_IN + STRIDE - 1u) / STRIDE; }
-fn column_count() -> u32 { return ((H_IN + STRIDE - 1u) / STRIDE) * class_w() * N4; }
+fn class_w() -> u32 { return (args.w_in + STRIDE - 1u) / STRIDE; }
+fn column_count() -> u32 { return ((args.h_in + STRIDE - 1u) / STRIDE) * class_w() * N4; }
 fn class_taps(class_index: u32) -> u32 {
     var bits = 0u;
-    for (var ky = (class_index / STRIDE + PAD) % STRIDE; ky < KH; ky += STRIDE) { bits |= 1u << ky; }
-    for (var kx = (class_index % STRIDE + PAD) % STRIDE; kx < KW; kx += STRIDE) { bits |= 65536u << kx; }
+    for (var ky = (class_index / STRIDE + args.pad) % STRIDE; ky < args.kh; ky += STRIDE) { bits |= 1u << ky; }
+    for (var kx = (class_index % STRIDE + args.pad) % STRIDE; kx < args.kw; kx += STRIDE) { bits |= 65536u << kx; }
     return bits;
 }
 
@@ -34,25 +35,25 @@ fn col_of(class_index: u32, c: u32) -> u32 { return (c / N4 % class_w()) * STRID
 fn column_at(class_index: u32, c: u32) -> Column {
     let iy = row_of(class_index, c);
     let ix = col_of(class_index, c);
-    if (iy >= H_IN || ix >= W_IN) { return Column(0, 0u); }
-    let py = iy + PAD;
-    let px = ix + PAD;
+    if (iy >= args.h_in || ix >= args.w_in) { return Column(0, 0u); }
+    let py = iy + args.pad;
+    let px = ix + args.pad;
     var bits = 0u;
-    for (var ky = py % STRIDE; ky < KH; ky += STRIDE) {
-        if (ky <= py && (py - ky) / STRIDE < H_OUT) { bits |= 1u << ky; }
+    for (var ky = py % STRIDE; ky < args.kh; ky += STRIDE) {
+        if (ky <= py && (py - ky) / STRIDE < args.h_out) { bits |= 1u << ky; }
     }
-    for (var kx = px % STRIDE; kx < KW; kx += STRIDE) {
-        if (kx <= px && (px - kx) / STRIDE < W_OUT) { bits |= 65536u << kx; }
+    for (var kx = px % STRIDE; kx < args.kw; kx += STRIDE) {
+        if (kx <= px && (px - kx) / STRIDE < args.w_out) { bits |= 65536u << kx; }
     }
-    return Column(i32(((py / STRIDE) * W_OUT + px / STRIDE) * N4 + c % N4), bits);
+    return Column(i32(((py / STRIDE) * args.w_out + px / STRIDE) * N4 + c % N4), bits);
 }
 
 fn entry_at(i: u32) -> Entry {
     let packed = t_index[i];
     let ky = (packed >> 4u) & 15u;
     let kx = packed & 15u;
-    let channel = i32((packed >> 8u) * (H_OUT * W_OUT * N4));
-    return Entry(weight[t_value[i]], channel - i32(((ky / STRIDE) * W_OUT + kx / STRIDE) * N4), tap_bits(packed), packed >> 8u);
+    let channel = i32((packed >> 8u) * (args.h_out * args.w_out * N4));
+    return Entry(weight[t_value[i]], channel - i32(((ky / STRIDE) * args.w_out + kx / STRIDE) * N4), tap_bits(packed), packed >> 8u);
 }
 
 fn source_at(i: u32, channel: u32) -> vec4<f32> { return load_dy(i); }
@@ -60,9 +61,9 @@ fn source_at(i: u32, channel: u32) -> vec4<f32> { return load_dy(i); }
 fn store(row: u32, class_index: u32, c: u32, value: vec4<f32>) {
     let iy = row_of(class_index, c);
     let ix = col_of(class_index, c);
-    if (iy >= H_IN || ix >= W_IN) { return; }
-    let i = ((row * H_IN + iy) * W_IN + ix) * N4 + c % N4;
+    if (iy >= args.h_in || ix >= args.w_in) { return; }
+    let i = ((row * args.h_in + iy) * args.w_in + ix) * N4 + c % N4;
     var v = value;
-    if (ACCUMULATE) { v += load_dx(i); }
+    if (args.accumulate != 0u) { v += load_dx(i); }
     store_dx(i, v);
 }

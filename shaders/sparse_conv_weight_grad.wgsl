@@ -4,11 +4,12 @@
 //   dw[slice, i] = sum over (oy, ox, n) of the slice of dy[row[i], oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
 // index, row: [nnz] (packed (ci, ky, kx), and co), stats, affine: [2][C_IN] if NORM (x is then normalised as it is loaded). Slices are added by sum_partials.wgsl.
 #import conv_shape
+#import kernel_args
 #import forward_taps
 #import norm_on_load
 #import grid
-override LANES: u32 = 64u; // a power of 2, at most 64
-override SPAN: u32 = 64u;
+#import divided
+#args lanes: u32, span: u32 // lanes: a power of 2, at most 64
 @group(0) @binding(0) var<storage, read> x: activation;
 @group(0) @binding(1) var<storage, read> stats: array<f32>;
 @group(0) @binding(2) var<storage, read> affine: array<f32>;
@@ -20,7 +21,7 @@ const THREADS: u32 = 64u;
 const NOWHERE: u32 = 255u; // tap (15, 15), which no kernel has
 var<workgroup> sums: array<vec4<f32>, 128>; // [thread][2]
 
-fn places() -> u32 { return H_OUT * W_OUT * N4; }
+fn places() -> u32 { return args.h_out * args.w_out * N4; }
 
 // Value i's place if it stands in `co`, else a tap that is never inside.
 fn place_of(i: u32, last: u32, co: u32) -> u32 {
@@ -46,19 +47,20 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let nnz = arrayLength(&index);
-    let blocks = THREADS / LANES;
+    let blocks = THREADS / args.lanes;
     let groups_a_slice = (nnz + 8u * blocks - 1u) / (8u * blocks);
     let g = group_index(group, groups);
     let slice = g / groups_a_slice;
-    let start = slice * SPAN;
+    let start = slice * args.span;
     if (start >= places()) { return; }
-    let end = min(start + SPAN, places());
-    let lane = t % LANES;
-    let first = ((g % groups_a_slice) * blocks + t / LANES) * 8u;
+    let end = min(start + args.span, places());
+    let lane = t % args.lanes;
+    let first = ((g % groups_a_slice) * blocks + t / args.lanes) * 8u;
     let last = min(first + 7u, nnz - 1u); // before `first` where there is nothing left to do
 
     var s0 = vec4<f32>(0.0); var s1 = vec4<f32>(0.0); var s2 = vec4<f32>(0.0); var s3 = vec4<f32>(0.0);
     var s4 = vec4<f32>(0.0); var s5 = vec4<f32>(0.0); var s6 = vec4<f32>(0.0); var s7 = vec4<f32>(0.0);
+    let inverse_width = 1.0 / f32(args.w_out);
     var i = first;
     while (i <= last) {
         // One round a row; values of other rows get no product in it.
@@ -71,11 +73,11 @@ fn main(
         let o4 = forward_offset(q4); let o5 = forward_offset(q5); let o6 = forward_offset(q6); let o7 = forward_offset(q7);
         let b0 = tap_bits(q0); let b1 = tap_bits(q1); let b2 = tap_bits(q2); let b3 = tap_bits(q3);
         let b4 = tap_bits(q4); let b5 = tap_bits(q5); let b6 = tap_bits(q6); let b7 = tap_bits(q7);
-        for (var c = start + lane; c < end; c += LANES) {
+        for (var c = start + lane; c < end; c += args.lanes) {
             let d = load_dy(co * places() + c);
-            let pixel = c / N4;
-            let oy = pixel / W_OUT;
-            let ox = pixel % W_OUT;
+            let at = divided(c / N4, args.w_out, inverse_width);
+            let oy = at.x;
+            let ox = at.y;
             let n4 = c % N4;
             let base = forward_base(oy, ox, n4);
             let inside = forward_taps(oy, ox);
@@ -96,14 +98,14 @@ fn main(
     sums[2u * t] = vec4<f32>(total(s0), total(s1), total(s2), total(s3));
     sums[2u * t + 1u] = vec4<f32>(total(s4), total(s5), total(s6), total(s7));
     workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    for (var half = args.lanes / 2u; half > 0u; half /= 2u) {
         if (lane < half) {
             sums[2u * t] += sums[2u * (t + half)];
             sums[2u * t + 1u] += sums[2u * (t + half) + 1u];
         }
         workgroupBarrier();
     }
-    for (var v = lane; v < 8u; v += LANES) {
+    for (var v = lane; v < 8u; v += args.lanes) {
         if (first + v <= last) { dw[slice * nnz + first + v] = sums[2u * (t - lane) + v / 4u][v % 4u]; }
     }
 }

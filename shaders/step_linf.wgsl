@@ -1,8 +1,7 @@
 // A step of PGD in the maximum norm: x = clip(clean + clip(x + STEP * sign(grad) - clean, -EPS, EPS), 0, 1). All: vec4s.
 #import grid
+#args step: f32, eps: f32
 override N4: u32 = 1u;
-override STEP: f32 = 0.0;
-override EPS: f32 = 0.0;
 @group(0) @binding(0) var<storage, read> clean: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> grad: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
@@ -15,6 +14,6 @@ fn main(
 ) {
     let i = group_index(group, groups) * 256u + t;
     if (i >= arrayLength(&x)) { return; }
-    let moved = x[i] + STEP * sign(grad[i]) - clean[i];
-    x[i] = clamp(clean[i] + clamp(moved, vec4<f32>(-EPS), vec4<f32>(EPS)), vec4<f32>(0.0), vec4<f32>(1.0));
+    let moved = x[i] + args.step * sign(grad[i]) - clean[i];
+    x[i] = clamp(clean[i] + clamp(moved, vec4<f32>(-args.eps), vec4<f32>(args.eps)), vec4<f32>(0.0), vec4<f32>(1.0));
 }

@@ -1,6 +1,7 @@
 //! Whole races on the CPU: events in order, learning, determinism, semantics, RigL, scoring.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pollster::block_on;
@@ -257,6 +258,27 @@ fn a_gpu_runs_the_same_race() {
         assert!((train - train_cpu).abs() < 1e-3 * train_cpu, "learner {learner} epoch {epoch}: {train} {train_cpu}");
         assert!((test - test_cpu).abs() < 1e-2 * test_cpu, "learner {learner} epoch {epoch}: {test} {test_cpu}");
     }
+}
+
+/// Making a pipeline takes a driver 20 to 300 ms, so their number is how long a visitor waits for the first step.
+#[test]
+fn few_pipelines_stand_before_a_race() {
+    let compiled = |model: Model, batch_size: usize| {
+        let (device, _) = block_on(Device::open(DeviceChoice::Gpu)).ok()?;
+        let config = ExperimentConfig { model, batch_size, ..config(&["dense", "set@0.1"]) };
+        let session = block_on(Session::new(config, data(), None, device)).unwrap();
+        let Device::Gpu(gpu) = session.device() else { panic!("no GPU") };
+        Some(gpu.pipelines())
+    };
+    let (Some(resnet20), Some(resnet18), Some(vgg16)) =
+        (compiled(Model::ResNet20, 128), compiled(Model::ResNet18, 32), compiled(Model::Vgg16, 32))
+    else {
+        println!("skipped: no Vulkan adapter");
+        return;
+    };
+    assert!((20..=32).contains(&resnet20.len()), "{}: {resnet20:#?}", resnet20.len());
+    let both: BTreeSet<_> = resnet18.union(&vgg16).collect();
+    assert!((20..=45).contains(&both.len()), "{}: {both:#?}", both.len());
 }
 
 #[test]

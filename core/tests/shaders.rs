@@ -26,7 +26,7 @@ fn validated(name: &str, source: &str) -> (naga::Module, naga::valid::ModuleInfo
 #[test]
 fn every_permutation_is_valid_and_within_the_default_limits() {
     let ops = all_ops::all();
-    let module = |name, halves: &[&str]| validated(name, &shaders::source(name, halves).unwrap());
+    let module = |name, halves: &[&str]| validated(name, &shaders::source(name, halves).unwrap().text);
     let mut modules = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut permutations = Vec::new();
@@ -35,7 +35,7 @@ fn every_permutation_is_valid_and_within_the_default_limits() {
     for (launch, half) in launches.iter().flat_map(|launch| [(launch, false), (launch, true)]) {
         let bound = launch.bindings.iter().filter(|b| b.activation && b.source != Source::Nothing);
         let halves: Vec<_> = bound.map(|b| b.tensor).filter(|_| half).collect();
-        let key = format!("{} {:?} {halves:?}", launch.shader, launch.constants);
+        let key = format!("{} {:?} {halves:?}", launch.shader, launch.numbers);
         let (module, info) = modules.entry((launch.shader, halves.clone())).or_insert_with(|| module(launch.shader, &halves));
         let mut variables = BTreeMap::new();
         for (_, v) in module.global_variables.iter() {
@@ -48,19 +48,25 @@ fn every_permutation_is_valid_and_within_the_default_limits() {
         let name = |b: &Binding| if launch.shader == "sum_partials" && b.write { "out" } else { b.tensor }.to_owned();
         assert_eq!(variables, launch.bindings.iter().map(|b| (name(b), b.write)).collect::<Vec<_>>(), "{key}: bindings");
         let overrides: BTreeSet<_> = module.overrides.iter().filter_map(|(_, o)| o.name.clone()).collect();
-        let constants: BTreeSet<_> = launch.constants.iter().map(|(name, _)| (*name).to_owned()).collect();
-        assert_eq!(overrides, constants, "{key}: the shader's overrides, and the constants given to it");
+        let source = shaders::source(launch.shader, &halves).unwrap();
+        let args: BTreeSet<_> = source.args.iter().map(|arg| arg.name).collect();
+        let asked: BTreeSet<_> = overrides.iter().map(String::as_str).chain(args.iter().copied()).collect();
+        let given: BTreeSet<_> = launch.numbers.iter().map(|(name, _)| *name).collect();
+        assert_eq!(asked, given, "{key}: the shader's overrides and arguments, and the numbers given to it");
+        assert!(source.args.len() <= 64, "{key}: at most 64 words of arguments");
+        let constants: Vec<_> = launch.numbers.iter().copied().filter(|(name, _)| !args.contains(name)).collect();
+        let key = format!("{} {constants:?} {halves:?}", launch.shader);
         assert!(variables.len() <= 8, "{key}: at most 8 storage buffers a stage");
         if !seen.insert(key.clone()) {
             continue;
         }
         permutations.push(serde_json::json!({
             "shader": launch.shader,
-            "source": shaders::source(launch.shader, &halves),
-            "constants": launch.constants.iter().map(|&(name, value)| (name, value)).collect::<BTreeMap<_, _>>(),
+            "source": source.text,
+            "constants": constants.iter().copied().collect::<BTreeMap<_, _>>(),
             "writes": variables.iter().map(|(_, write)| write).collect::<Vec<_>>(),
         }));
-        let constants = launch.constants.iter().map(|&(name, value)| (name.to_string(), value)).collect();
+        let constants = constants.iter().map(|&(name, value)| (name.to_string(), value)).collect();
         let entry = Some((naga::ShaderStage::Compute, "main"));
         let (module, _) =
             naga::back::pipeline_constants::process_overrides(module, info, entry, &constants).unwrap_or_else(|e| panic!("{key}: {e}"));
@@ -82,7 +88,7 @@ fn every_permutation_is_valid_and_within_the_default_limits() {
 
 #[test]
 fn the_step_parameters_have_the_layout_the_shaders_expect() {
-    let (module, _) = validated("sgd_update", &shaders::source("sgd_update", &[]).unwrap());
+    let (module, _) = validated("sgd_update", &shaders::source("sgd_update", &[]).unwrap().text);
     let (_, ty) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some("StepParams")).unwrap();
     let naga::TypeInner::Struct { members, span } = &ty.inner else { panic!("not a struct") };
     assert_eq!(*span as usize, size_of::<StepParams>());
@@ -103,6 +109,6 @@ fn the_step_parameters_have_the_layout_the_shaders_expect() {
 
 #[test]
 fn a_faulty_shader_would_be_noticed() {
-    let source = shaders::source("relu", &[]).unwrap().replace("array<vec4<f32>>", "array<bool>");
+    let source = shaders::source("relu", &[]).unwrap().text.replace("array<vec4<f32>>", "array<bool>");
     assert!(std::panic::catch_unwind(|| validated("relu", &source)).is_err());
 }

@@ -1,9 +1,8 @@
-// A channel's statistics, from `saved` (mean, 1/sqrt(var + eps)) or, with EVAL, `running` (mean, variance).
-override EVAL: bool = false;
-override EPS: f32 = 1e-5;
+// A channel's statistics, from `saved` (mean, 1/sqrt(var + eps)) or, with eval, `running` (mean, variance).
+#args eval: bool, eps: f32
 override RELU: bool = false;
 fn inv_std_of(second: f32) -> f32 {
-    if (EVAL) { return 1.0 / sqrt(second + EPS); }
+    if (args.eval != 0u) { return 1.0 / sqrt(second + args.eps); }
     return second;
 }
 // What BatchNorm makes of a value before a residual and ReLU.

@@ -2,10 +2,8 @@
 // once, four lanes each) over SPAN vec4s, in a fixed tree.
 // The including stage says: sample(channel, place) -> Pair, write(slice, channel, sums).
 #import grid
-override CHANNELS: u32 = 1u;
-override PLANE: u32 = 1u; // vec4s of a channel
+#args channels: u32, plane: u32, span: u32 // plane: vec4s of a channel
 override N4: u32 = 1u;
-override SPAN: u32 = 256u;
 const THREADS: u32 = 256u;
 struct Pair { first: vec4<f32>, second: vec4<f32> }
 var<workgroup> sums: array<vec2<f32>, 256>;
@@ -19,11 +17,11 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let g = group_index(group, groups);
-    let channel = g % CHANNELS;
-    let slice = g / CHANNELS;
-    let start = slice * SPAN;
-    if (start >= PLANE) { return; }
-    let end = min(start + SPAN, PLANE);
+    let channel = g % args.channels;
+    let slice = g / args.channels;
+    let start = slice * args.span;
+    if (start >= args.plane) { return; }
+    let end = min(start + args.span, args.plane);
     var first = vec4<f32>(0.0);
     var second = vec4<f32>(0.0);
     for (var p = start + t; p < end; p += THREADS) {

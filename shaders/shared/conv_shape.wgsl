@@ -1,12 +1,3 @@
-// Geometry of a convolution. N4: batch / 4.
-override C_IN: u32 = 1u;
-override H_IN: u32 = 1u;
-override W_IN: u32 = 1u;
-override C_OUT: u32 = 1u;
-override H_OUT: u32 = 1u;
-override W_OUT: u32 = 1u;
-override KH: u32 = 1u;
-override KW: u32 = 1u;
-override STRIDE: u32 = 1u;
-override PAD: u32 = 0u;
+// Geometry of a convolution or a pool, but for the kernel. N4: batch / 4.
+#args c_in: u32, h_in: u32, w_in: u32, c_out: u32, h_out: u32, w_out: u32, pad: u32
 override N4: u32 = 1u;

@@ -1,9 +1,11 @@
-// A register-tiled matrix product: out[m, c] = sum over k of a[m, k] * b[k, c], where c counts vec4s of columns.
+// A register-tiled matrix product, once for each tap of a kernel: out[m, c] = sum over taps and channels of weight[m, channel, tap]
+// times what tap and channel read at column c, where c counts vec4s. Taps come first, so that where a column reads is found once a tap.
 // A workgroup of 128 threads makes a tile of 8 ROWS by 256 / ROWS vec4s; a thread makes 8 by 2 vec4s.
-// The including stage says what the operands are: gemm_m(), gemm_k(), gemm_columns(), a_at(m, k) (4 rows of column k),
-// column_at(c) -> Column, b_at(column, k), store(m, c, value).
+// The including stage says what the operands are: gemm_m(), gemm_channels(), gemm_columns(), tap_count(), weights_at(m, channel, tap)
+// (4 rows), column_at(c) -> Column, source_of(column, tap) -> its channel 0 or NOWHERE, source_at(source, channel, n4), store(m, c, value).
 #import grid
 override ROWS: u32 = 8u; // 8, 4 or 2: few output rows get wide tiles
+const NOWHERE: u32 = 0xffffffffu;
 const THREADS: u32 = 128u;
 var<workgroup> tile_a: array<vec4<f32>, 272>; // [depth][2 ROWS + 1], one spare against bank conflicts
 var<workgroup> tile_b: array<vec4<f32>, 512>; // [depth][256 / ROWS]
@@ -45,32 +47,42 @@ fn main(
     var s60 = vec4<f32>(0.0); var s61 = vec4<f32>(0.0);
     var s70 = vec4<f32>(0.0); var s71 = vec4<f32>(0.0);
 
-    for (var k0 = 0u; k0 < gemm_k(); k0 += depth) {
-        for (var i = t; i < 4u * ROWS * ROWS; i += THREADS) {
-            let k = i % depth;
-            let q = i / depth;
-            tile_a[k * stride_a + q] = a_at(m0 + 4u * q, k0 + k);
+    let taps = tap_count();
+    let channels = gemm_channels();
+    for (var tap = 0u; tap < taps; tap++) {
+        let source = source_of(column, tap);
+        for (var first = 0u; first < channels; first += depth) {
+            for (var i = t; i < 4u * ROWS * ROWS; i += THREADS) {
+                let k = i % depth;
+                let q = i / depth;
+                var a = vec4<f32>(0.0);
+                if (first + k < channels) { a = weights_at(m0 + 4u * q, first + k, tap); }
+                tile_a[k * stride_a + q] = a;
+            }
+            for (var i = 0u; i < 4u; i++) {
+                let k = load_k + i * (ROWS / 2u);
+                var b = vec4<f32>(0.0);
+                if (source != NOWHERE && first + k < channels) { b = source_at(source, first + k, column.n4); }
+                tile_b[k * width + load_c] = b;
+            }
+            workgroupBarrier();
+            let filled = min(depth, channels - first);
+            for (var k = 0u; k < filled; k++) {
+                let a0 = tile_a[k * stride_a + 2u * row];
+                let a1 = tile_a[k * stride_a + 2u * row + 1u];
+                let b0 = tile_b[k * width + col];
+                let b1 = tile_b[k * width + col + cols];
+                s00 += a0.x * b0; s01 += a0.x * b1;
+                s10 += a0.y * b0; s11 += a0.y * b1;
+                s20 += a0.z * b0; s21 += a0.z * b1;
+                s30 += a0.w * b0; s31 += a0.w * b1;
+                s40 += a1.x * b0; s41 += a1.x * b1;
+                s50 += a1.y * b0; s51 += a1.y * b1;
+                s60 += a1.z * b0; s61 += a1.z * b1;
+                s70 += a1.w * b0; s71 += a1.w * b1;
+            }
+            workgroupBarrier();
         }
-        for (var i = 0u; i < 4u; i++) {
-            let k = load_k + i * (ROWS / 2u);
-            tile_b[k * width + load_c] = b_at(column, k0 + k);
-        }
-        workgroupBarrier();
-        for (var k = 0u; k < depth; k++) {
-            let a0 = tile_a[k * stride_a + 2u * row];
-            let a1 = tile_a[k * stride_a + 2u * row + 1u];
-            let b0 = tile_b[k * width + col];
-            let b1 = tile_b[k * width + col + cols];
-            s00 += a0.x * b0; s01 += a0.x * b1;
-            s10 += a0.y * b0; s11 += a0.y * b1;
-            s20 += a0.z * b0; s21 += a0.z * b1;
-            s30 += a0.w * b0; s31 += a0.w * b1;
-            s40 += a1.x * b0; s41 += a1.x * b1;
-            s50 += a1.y * b0; s51 += a1.y * b1;
-            s60 += a1.z * b0; s61 += a1.z * b1;
-            s70 += a1.w * b0; s71 += a1.w * b1;
-        }
-        workgroupBarrier();
     }
     let m = m0 + 8u * row;
     let c = c0 + col;

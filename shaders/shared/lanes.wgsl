@@ -1,6 +1,6 @@
 // A lane is an image of the batch; a workgroup of 256 threads works on one. Sums and maxima over it, in a fixed tree.
 #import grid
-override N: u32 = 4u;
+#args n: u32
 const THREADS: u32 = 256u;
 var<workgroup> parts: array<f32, 256>;
 

@@ -5,7 +5,7 @@
 override NORM: bool = false;
 fn loaded(x: vec4<f32>, channel: u32, n4: u32) -> vec4<f32> {
     if (!NORM) { return x; }
-    var v = normalized(x, stats[channel], stats[C_IN + channel], affine[channel], affine[C_IN + channel]);
+    var v = normalized(x, stats[channel], stats[args.c_in + channel], affine[channel], affine[args.c_in + channel]);
     if (RELU) { v = max(v, vec4<f32>(0.0)); }
     return only_real(v, n4);
 }

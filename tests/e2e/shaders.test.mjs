@@ -28,13 +28,13 @@ test('every shader compiles in the browser', async () => {
       const problems = [];
       const modules = new Map();
       for (const { shader, source, constants } of all) {
-        if (!modules.has(shader)) {
+        if (!modules.has(source)) {
           const module = device.createShaderModule({ code: source });
           const info = await module.getCompilationInfo();
           info.messages.filter((m) => m.type !== 'info').forEach((m) => problems.push(`${shader}:${m.lineNum}: ${m.message}`));
-          modules.set(shader, module);
+          modules.set(source, module);
         }
-        const compute = { module: modules.get(shader), entryPoint: 'main', constants };
+        const compute = { module: modules.get(source), entryPoint: 'main', constants };
         await device.createComputePipelineAsync({ layout: 'auto', compute }).catch((error) => {
           problems.push(`${shader} ${JSON.stringify(constants)}: ${error.message}`);
         });

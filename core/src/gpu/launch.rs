@@ -1,4 +1,4 @@
-//! What an op asks of the GPU, as plain data: shader, constants, bindings, workgroups.
+//! What an op asks of the GPU, as plain data: shader, numbers, bindings, workgroups.
 //!
 //! Encoding is pure, so every shader permutation a network uses can be validated without a GPU.
 
@@ -52,8 +52,8 @@ pub struct Launch {
     pub op: &'static str,
     /// The stage's file name in `shaders/`.
     pub shader: &'static str,
-    /// Pipeline-overridable constants.
-    pub constants: Vec<(&'static str, f64)>,
+    /// What the shader declares: constants of a pipeline (`override`, in capitals), and arguments of a dispatch (`#args`).
+    pub numbers: Vec<(&'static str, f64)>,
     /// Storage bindings 0, 1, ... of group 0.
     pub bindings: Vec<Binding>,
     /// Number of workgroups; folded over two dimensions by the caller.
@@ -63,18 +63,18 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A dispatch without constants.
+    /// A dispatch without numbers.
     pub fn new(shader: &'static str, bindings: Vec<Binding>, groups: usize, cost: f64) -> Self {
-        Self { op: "", shader, constants: Vec::new(), bindings, groups, cost }
+        Self { op: "", shader, numbers: Vec::new(), bindings, groups, cost }
     }
-    /// With more constants.
-    pub fn with(mut self, constants: impl IntoIterator<Item = (&'static str, f64)>) -> Self {
-        self.constants.extend(constants);
+    /// With more numbers.
+    pub fn with(mut self, numbers: impl IntoIterator<Item = (&'static str, f64)>) -> Self {
+        self.numbers.extend(numbers);
         self
     }
 }
 
-/// A boolean constant.
+/// A switch.
 pub fn flag(value: bool) -> f64 {
     f64::from(u8::from(value))
 }

@@ -13,7 +13,7 @@ pub mod shaders;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,7 @@ use launch::{Launch, Source};
 use memory::{Memory, Scratch};
 use pipelines::Pipelines;
 pub use program::GpuProgram;
-use program::{Dispatch, Pace};
+use program::{Args, Dispatch, Pace};
 
 /// A GPU and its buffers.
 pub struct GpuDevice {
@@ -48,7 +48,6 @@ pub struct GpuDevice {
     /// Bound where a shader's permutation does not touch a binding.
     nothing: [wgpu::Buffer; 2],
     step: wgpu::Buffer,
-    step_group: wgpu::BindGroup,
     pace: Mutex<Pace>,
 }
 
@@ -102,11 +101,6 @@ impl GpuDevice {
             device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
         };
         let step = small("step", size_of::<StepParams>() as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
-        let step_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("step"),
-            layout: pipelines.step_layout(),
-            entries: &[wgpu::BindGroupEntry { binding: 0, resource: step.as_entire_binding() }],
-        });
         let nothing = [small("nothing", 16, wgpu::BufferUsages::STORAGE), small("nothing, written", 16, wgpu::BufferUsages::STORAGE)];
         let info = describe(&adapter.get_info());
         Ok(Self {
@@ -122,7 +116,6 @@ impl GpuDevice {
             scratch: Weak::new(),
             nothing,
             step,
-            step_group,
             pace: Mutex::new(Pace::new(software)),
         })
     }
@@ -141,6 +134,10 @@ impl GpuDevice {
             ("invocations a workgroup", l.max_compute_invocations_per_workgroup.into()),
             ("workgroups a dimension", l.max_compute_workgroups_per_dimension.into()),
         ]
+    }
+    /// The pipelines made so far, by shader and constants.
+    pub fn pipelines(&self) -> BTreeSet<String> {
+        self.pipelines.described()
     }
     /// See [`crate::Device`]. Scratch memory counts while a program refers to it.
     pub fn allocated_bytes(&self) -> u64 {
@@ -246,13 +243,15 @@ impl GpuDevice {
         }
         let scratch = self.scratch_for(&launches)?;
         let mut dispatches = Vec::with_capacity(launches.len());
+        let mut args = Args::default();
         for launch in &launches {
-            dispatches.push(self.dispatch(label, launch, scratch.as_deref())?);
+            dispatches.push(self.dispatch(label, launch, scratch.as_deref(), &mut args)?);
         }
+        let numbers = self.numbers(args);
         gpu_callbacks(&self.device);
         self.faults.check()?;
         let open = ops.iter().filter(|op| op.has_open_slot()).copied().collect();
-        Ok(GpuProgram { label: label.to_string(), dispatches, open, _scratch: scratch })
+        Ok(GpuProgram { label: label.to_string(), dispatches, numbers, open, _scratch: scratch })
     }
     /// See [`crate::Device`].
     pub fn held(&self, id: BufferId) -> Option<Held> {
@@ -272,7 +271,27 @@ impl GpuDevice {
         self.scratch = Rc::downgrade(&new);
         Ok(Some(new))
     }
-    fn dispatch(&mut self, label: &str, launch: &Launch, scratch: Option<&Scratch>) -> Result<Dispatch> {
+    /// The step's parameters and all arguments as group 1.
+    fn numbers(&self, args: Args) -> wgpu::BindGroup {
+        let words = args.words();
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("arguments"),
+            size: 4 * words.len() as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&words));
+        let block = wgpu::BufferBinding { buffer: &buffer, offset: 0, size: std::num::NonZeroU64::new(Args::BLOCK_BYTES) };
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("numbers"),
+            layout: self.pipelines.numbers_layout(),
+            entries: &[
+                wgpu::BindGroupEntry { binding: 0, resource: self.step.as_entire_binding() },
+                wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::Buffer(block) },
+            ],
+        })
+    }
+    fn dispatch(&mut self, label: &str, launch: &Launch, scratch: Option<&Scratch>, args: &mut Args) -> Result<Dispatch> {
         let most = self.limits.max_compute_workgroups_per_dimension;
         let grid = launch::grid(launch.groups, most).ok_or_else(|| {
             Error::limit(
@@ -303,7 +322,7 @@ impl GpuDevice {
             let words = if b.activation { words.next_multiple_of(memory::VECTOR) } else { words };
             bound.push((buffer, std::num::NonZeroU64::new((words * dtype.bytes()) as u64)));
         }
-        let (pipeline, layout) = self.pipelines.get(&self.device, launch, halves)?;
+        let prepared = self.pipelines.get(&self.device, launch, halves)?;
         let mut entries = Vec::with_capacity(bound.len());
         for (binding, (buffer, size)) in (0u32..).zip(bound) {
             entries.push(wgpu::BindGroupEntry {
@@ -311,9 +330,12 @@ impl GpuDevice {
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: 0, size }),
             });
         }
-        let bind_group =
-            self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(launch.op), layout: &layout, entries: &entries });
-        Ok(Dispatch { pipeline, bind_group, grid, cost: launch.cost })
+        let bind_group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(launch.op),
+            layout: &prepared.layout,
+            entries: &entries,
+        });
+        Ok(Dispatch { pipeline: prepared.pipeline, bind_group, args: args.place(prepared.args), grid, cost: launch.cost })
     }
     /// See [`crate::Device`].
     pub fn run(&mut self, program: &GpuProgram, step: &StepParams) -> Result<()> {
@@ -328,10 +350,10 @@ impl GpuDevice {
             {
                 let mut pass =
                     encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(&program.label), timestamp_writes: None });
-                pass.set_bind_group(1, &self.step_group, &[]);
                 for d in now {
                     pass.set_pipeline(&d.pipeline);
                     pass.set_bind_group(0, &d.bind_group, &[]);
+                    pass.set_bind_group(1, &program.numbers, &[d.args]);
                     pass.dispatch_workgroups(d.grid.0, d.grid.1, 1);
                 }
             }

@@ -1,9 +1,11 @@
 //! Pipelines by (shader, constants) and bind group layouts by signature, each made once a device.
+//!
+//! Making one takes a driver 20 to 300 ms, so sizes and switches are arguments of a dispatch and only what shapes the code is a constant.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::launch::Launch;
-use super::shaders;
+use super::shaders::{self, Arg};
 use crate::error::{Error, Result};
 
 /// A shader, and which of its activations are stored in 16 bits.
@@ -16,19 +18,29 @@ struct Key {
     signature: Vec<bool>,
 }
 
-/// All pipelines made so far.
-pub struct Pipelines {
-    modules: HashMap<Module, wgpu::ShaderModule>,
-    layouts: HashMap<Vec<bool>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
-    pipelines: HashMap<Key, wgpu::ComputePipeline>,
-    step_layout: wgpu::BindGroupLayout,
+/// What a dispatch runs, and how it is given its numbers.
+pub struct Prepared {
+    /// What runs.
+    pub pipeline: wgpu::ComputePipeline,
+    /// The layout of group 0: its tensors.
+    pub layout: wgpu::BindGroupLayout,
+    /// The words of its arguments.
+    pub args: Vec<u32>,
 }
 
-fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {
+/// All pipelines made so far.
+pub struct Pipelines {
+    modules: HashMap<Module, (wgpu::ShaderModule, Vec<Arg>)>,
+    layouts: HashMap<Vec<bool>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
+    pipelines: HashMap<Key, wgpu::ComputePipeline>,
+    numbers_layout: wgpu::BindGroupLayout,
+}
+
+fn entry(binding: u32, ty: wgpu::BufferBindingType, has_dynamic_offset: bool) -> wgpu::BindGroupLayoutEntry {
     wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
         count: None,
     }
 }
@@ -36,62 +48,83 @@ fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntr
 impl Pipelines {
     /// None yet.
     pub fn new(device: &wgpu::Device) -> Self {
-        let step_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some("step"),
-            entries: &[entry(0, wgpu::BufferBindingType::Uniform)],
+        let numbers_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some("numbers"),
+            entries: &[entry(0, wgpu::BufferBindingType::Uniform, false), entry(1, wgpu::BufferBindingType::Uniform, true)],
         });
-        Self { modules: HashMap::new(), layouts: HashMap::new(), pipelines: HashMap::new(), step_layout }
+        Self { modules: HashMap::new(), layouts: HashMap::new(), pipelines: HashMap::new(), numbers_layout }
     }
-    /// The layout of group 1: the step's parameters.
-    pub fn step_layout(&self) -> &wgpu::BindGroupLayout {
-        &self.step_layout
+    /// The layout of group 1: the step's parameters, and the arguments of a dispatch.
+    pub fn numbers_layout(&self) -> &wgpu::BindGroupLayout {
+        &self.numbers_layout
     }
-    /// The pipeline of a launch and the layout of its group 0. `halves`: its tensors that are stored in 16 bits.
-    pub fn get(
-        &mut self,
-        device: &wgpu::Device,
-        launch: &Launch,
-        halves: Vec<&'static str>,
-    ) -> Result<(wgpu::ComputePipeline, wgpu::BindGroupLayout)> {
+    /// Shader and constants of each.
+    pub fn described(&self) -> BTreeSet<String> {
+        let described = |key: &Key| {
+            let (shader, halves) = &key.module;
+            let constants: Vec<_> = key.constants.iter().map(|(name, bits)| format!("{name} {}", f64::from_bits(*bits))).collect();
+            format!("{shader} [{}] {halves:?}", constants.join(", "))
+        };
+        self.pipelines.keys().map(described).collect()
+    }
+    /// What a launch runs. `halves`: its tensors that are stored in 16 bits.
+    ///
+    /// # Errors
+    /// `Validation` where the shader is missing, or is not given a number that it asks for.
+    pub fn get(&mut self, device: &wgpu::Device, launch: &Launch, halves: Vec<&'static str>) -> Result<Prepared> {
         let signature: Vec<bool> = launch.bindings.iter().map(|b| b.write).collect();
         let (bind_layout, layout) = self.layouts.entry(signature.clone()).or_insert_with(|| {
-            let entries: Vec<_> =
-                (0u32..).zip(&signature).map(|(i, &write)| entry(i, wgpu::BufferBindingType::Storage { read_only: !write })).collect();
+            let storage = |write: bool| wgpu::BufferBindingType::Storage { read_only: !write };
+            let entries: Vec<_> = (0u32..).zip(&signature).map(|(i, &write)| entry(i, storage(write), false)).collect();
             let bind = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
             let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: None,
-                bind_group_layouts: &[Some(&bind), Some(&self.step_layout)],
+                bind_group_layouts: &[Some(&bind), Some(&self.numbers_layout)],
                 immediate_size: 0,
             });
             (bind, layout)
         });
-        let constants = launch.constants.iter().map(|&(name, value)| (name, value.to_bits())).collect();
-        let key = Key { module: (launch.shader, halves), constants, signature };
-        if let Some(pipeline) = self.pipelines.get(&key) {
-            return Ok((pipeline.clone(), bind_layout.clone()));
-        }
-        if !self.modules.contains_key(&key.module) {
-            let source = shaders::source(launch.shader, &key.module.1)
+        let module = (launch.shader, halves);
+        if !self.modules.contains_key(&module) {
+            let shader = shaders::source(launch.shader, &module.1)
                 .ok_or_else(|| Error::validation(format!("no shader is called '{}'", launch.shader)))?;
-            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            let made = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(launch.shader),
-                source: wgpu::ShaderSource::Wgsl(source.into()),
+                source: wgpu::ShaderSource::Wgsl(shader.text.into()),
             });
-            self.modules.insert(key.module.clone(), module);
+            self.modules.insert(module.clone(), (made, shader.args));
         }
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(launch.shader),
-            layout: Some(layout),
-            module: &self.modules[&key.module],
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &launch.constants,
-                // Every kernel writes its workgroup memory before it reads it.
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
+        let (code, args) = &self.modules[&module];
+        let (words, constants) = split(launch, args)?;
+        let key = Key { module, constants: constants.iter().map(|&(name, value)| (name, value.to_bits())).collect(), signature };
+        let pipeline = self.pipelines.entry(key).or_insert_with(|| {
+            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(launch.shader),
+                layout: Some(layout),
+                module: code,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &constants,
+                    // Every kernel writes its workgroup memory before it reads it.
+                    zero_initialize_workgroup_memory: false,
+                },
+                cache: None,
+            })
         });
-        self.pipelines.insert(key, pipeline.clone());
-        Ok((pipeline, bind_layout.clone()))
+        Ok(Prepared { pipeline: pipeline.clone(), layout: bind_layout.clone(), args: words })
     }
+}
+
+/// Constants of a pipeline, by name.
+type Constants = Vec<(&'static str, f64)>;
+
+/// A launch's numbers: the words of its shader's arguments, and the constants.
+fn split(launch: &Launch, args: &[Arg]) -> Result<(Vec<u32>, Constants)> {
+    let word = |arg: &Arg| {
+        let given = launch.numbers.iter().find(|(name, _)| *name == arg.name);
+        given.map(|(_, value)| arg.word(*value)).ok_or_else(|| Error::validation(format!("{} gives no '{}'", launch.op, arg.name)))
+    };
+    let words = args.iter().map(word).collect::<Result<_>>()?;
+    let constants = launch.numbers.iter().copied().filter(|(name, _)| args.iter().all(|arg| arg.name != *name));
+    Ok((words, constants.collect()))
 }

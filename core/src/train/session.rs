@@ -185,6 +185,10 @@ impl Session {
     pub fn dataset(&self) -> &Dataset {
         &self.data
     }
+    /// Where it trains.
+    pub fn device(&self) -> &Device {
+        &self.work.device
+    }
     /// True after `Finished`.
     pub fn finished(&self) -> bool {
         self.finished

@@ -14,26 +14,26 @@ impl Encode for LaneNorm {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let s = self.shape;
         let launch = each_pixel("lane_norm", s, operands);
-        let constants = [("ROWS", (s.c * s.h * s.w) as f64), ("MINUS", flag(self.minus.is_some()))];
-        Ok(vec![Launch { groups: s.n / 4, ..launch.with(constants) }])
+        let numbers = [("rows", (s.c * s.h * s.w) as f64), ("minus", flag(self.minus.is_some()))];
+        Ok(vec![Launch { groups: s.n / 4, ..launch.with(numbers) }])
     }
 }
 
 impl Encode for StepLinf {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let launch = each_pixel("step_linf", self.shape, operands);
-        Ok(vec![launch.with([("STEP", self.step.into()), ("EPS", self.eps.into())])])
+        Ok(vec![launch.with([("step", self.step.into()), ("eps", self.eps.into())])])
     }
 }
 
 impl Encode for StepL2 {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
-        Ok(vec![each_pixel("step_l2", self.shape, operands).with([("STEP", self.step.into())])])
+        Ok(vec![each_pixel("step_l2", self.shape, operands).with([("step", self.step.into())])])
     }
 }
 
 impl Encode for ProjectL2 {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
-        Ok(vec![each_pixel("project_l2", self.shape, operands).with([("EPS", self.eps.into())])])
+        Ok(vec![each_pixel("project_l2", self.shape, operands).with([("eps", self.eps.into())])])
     }
 }

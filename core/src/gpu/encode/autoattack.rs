@@ -7,23 +7,23 @@ use crate::ops::autoattack::Ball;
 use crate::ops::{ApgdKeep, ApgdStep, FabKeep, FabStep, LaneLoss, Shape, SquareKeep, SquareStep};
 
 fn ball(ball: Ball) -> [(&'static str, f64); 2] {
-    [("L2", flag(ball.l2)), ("EPS", ball.eps.into())]
+    [("l2", flag(ball.l2)), ("eps", ball.eps.into())]
 }
 
 /// A workgroup a lane; `passes` over the pixels is what it costs.
 fn each_lane(shader: &'static str, s: Shape, passes: usize, operands: &Operands) -> Launch {
-    Launch::new(shader, operands.all(), s.n, (passes * s.len()) as f64).with([("N", s.n as f64)])
+    Launch::new(shader, operands.all(), s.n, (passes * s.len()) as f64).with([("n", s.n as f64)])
 }
 
 fn rows(s: Shape) -> [(&'static str, f64); 1] {
-    [("ROWS", (s.c * s.h * s.w) as f64)]
+    [("rows", (s.c * s.h * s.w) as f64)]
 }
 
 impl Encode for LaneLoss {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let (classes, n) = (self.classes, self.n);
         let launch = Launch::new("lane_loss", operands.all(), n.div_ceil(64), (8 * classes * n) as f64);
-        Ok(vec![launch.with([("KIND", f64::from(self.kind.code())), ("CLASSES", classes as f64), ("N", n as f64)])])
+        Ok(vec![launch.with([("kind", f64::from(self.kind.code())), ("classes", classes as f64), ("n", n as f64)])])
     }
 }
 
@@ -42,21 +42,21 @@ impl Encode for ApgdKeep {
 impl Encode for FabStep {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let launch = each_lane("fab_step", self.shape, 200, operands);
-        Ok(vec![launch.with([("L2", flag(self.l2))]).with(rows(self.shape))])
+        Ok(vec![launch.with([("l2", flag(self.l2))]).with(rows(self.shape))])
     }
 }
 
 impl Encode for FabKeep {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let launch = each_lane("fab_keep", self.shape, 5, operands);
-        Ok(vec![launch.with([("L2", flag(self.l2))]).with(rows(self.shape))])
+        Ok(vec![launch.with([("l2", flag(self.l2))]).with(rows(self.shape))])
     }
 }
 
 impl Encode for SquareStep {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let s = self.shape;
-        let extent = [("CHANNELS", s.c as f64), ("H", s.h as f64), ("W", s.w as f64)];
+        let extent = [("channels", s.c as f64), ("h", s.h as f64), ("w", s.w as f64)];
         Ok(vec![each_lane("square_step", s, 8, operands).with(ball(self.ball)).with(extent)])
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::launch::{Binding, Launch, flag};
 use super::reduce::sum_partials;
-use super::{ENOUGH_GROUPS, Encode, Operands, geometry};
+use super::{ENOUGH_GROUPS, Encode, Operands, geometry, kernel_args};
 use crate::error::Result;
 use crate::ops::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, NormOnLoad, SparseTopology};
 
@@ -15,14 +15,14 @@ const CACHE_BYTES: usize = 1 << 20;
 /// Threads of the sparse kernels.
 const SPARSE_THREADS: usize = 64;
 
-pub fn shape_constants(s: &ConvShape) -> [(&'static str, f64); 11] {
-    geometry(s.input(), s.output(), (s.kh, s.kw), s.stride, s.pad)
+pub fn shape_of(s: &ConvShape) -> [(&'static str, f64); 8] {
+    geometry(s.input(), s.output(), s.pad)
 }
 
-/// Constants of a stage that imports `norm_on_load`.
-fn norm_constants(norm: Option<NormOnLoad>) -> [(&'static str, f64); 4] {
+/// What a stage asks for that imports `norm_on_load`.
+fn norm_of(norm: Option<NormOnLoad>) -> [(&'static str, f64); 4] {
     let (eval, eps, relu) = norm.map_or((false, 0.0, false), |norm| (norm.eval, norm.eps, norm.relu));
-    [("NORM", flag(norm.is_some())), ("EVAL", flag(eval)), ("EPS", eps.into()), ("RELU", flag(relu))]
+    [("NORM", flag(norm.is_some())), ("eval", flag(eval)), ("eps", eps.into()), ("RELU", flag(relu))]
 }
 
 /// Thread rows of a matrix-product tile (8 outputs each) for `m` output rows.
@@ -68,15 +68,15 @@ impl Encode for ConvForward {
                 Launch::new("sparse_conv_forward", bindings, groups, sparse_cost(t.nnz, columns)).with([("COLUMNS", per_thread as f64)])
             }
         };
-        let constants = norm_constants(self.norm);
-        Ok(vec![launch.with(shape_constants(s)).with(constants).with([("HAS_BIAS", flag(self.bias.is_some()))])])
+        let launch = launch.with(shape_of(s)).with(kernel_args((s.kh, s.kw), s.stride)).with(norm_of(self.norm));
+        Ok(vec![launch.with([("has_bias", flag(self.bias.is_some()))])])
     }
 }
 
 impl Encode for ConvInputGrad {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let s = &self.shape;
-        let accumulate = [("ACCUMULATE", flag(self.accumulate))];
+        let accumulate = [("accumulate", flag(self.accumulate))];
         if let Some(t) = self.weight.topology() {
             let classes = s.stride * s.stride;
             let columns = s.h_in.div_ceil(s.stride) * s.w_in.div_ceil(s.stride) * s.n / 4;
@@ -84,20 +84,31 @@ impl Encode for ConvInputGrad {
             let bindings = operands.bind(["dy", "weight", "t_row_ptr", "t_index", "t_value", "dx"])?;
             let groups = s.c_in * classes * columns.div_ceil(per_thread * SPARSE_THREADS);
             let launch = Launch::new("sparse_conv_input_grad", bindings, groups, sparse_cost(t.nnz, columns));
-            return Ok(vec![launch.with(shape_constants(s)).with(accumulate).with([("COLUMNS", per_thread as f64)])]);
+            let kernel = [("kh", s.kh as f64), ("kw", s.kw as f64), ("STRIDE", s.stride as f64)];
+            return Ok(vec![launch.with(shape_of(s)).with(kernel).with(accumulate).with([("COLUMNS", per_thread as f64)])]);
         }
         let rows = tile_rows(s.c_in);
         let mut launches = Vec::new();
-        for class_y in 0..s.stride.min(s.h_in) {
-            for class_x in 0..s.stride.min(s.w_in) {
-                let pixels = (s.h_in - class_y).div_ceil(s.stride) * (s.w_in - class_x).div_ceil(s.stride);
-                let columns = pixels * s.n / 4;
-                let cost = s.weights() as f64 * columns as f64 * 4.0 / (s.stride * s.stride) as f64;
-                let bindings = operands.bind(["dy", "weight", "dx"])?;
-                let launch = Launch::new("conv_input_grad", bindings, gemm_groups(rows, s.c_in, columns), cost);
-                let class = [("ROWS", rows as f64), ("CLASS_Y", class_y as f64), ("CLASS_X", class_x as f64)];
-                launches.push(launch.with(shape_constants(s)).with(accumulate).with(class));
-            }
+        for (class_y, class_x) in (0..s.stride.min(s.h_in)).flat_map(|y| (0..s.stride.min(s.w_in)).map(move |x| (y, x))) {
+            let (class_h, class_w) = ((s.h_in - class_y).div_ceil(s.stride), (s.w_in - class_x).div_ceil(s.stride));
+            let [first_y, first_x] = [class_y, class_x].map(|class| (class + s.pad) % s.stride);
+            let [taps_y, taps_x] = [(s.kh, first_y), (s.kw, first_x)].map(|(taps, first)| taps.saturating_sub(first).div_ceil(s.stride));
+            let columns = class_h * class_w * s.n / 4;
+            let cost = (s.c_out * s.c_in * taps_y * taps_x) as f64 * columns as f64 * 4.0;
+            let bindings = operands.bind(["dy", "weight", "dx"])?;
+            let launch = Launch::new("conv_input_grad", bindings, gemm_groups(rows, s.c_in, columns), cost);
+            let class = [
+                ("class_y", class_y),
+                ("class_x", class_x),
+                ("first_y", first_y),
+                ("first_x", first_x),
+                ("taps_y", taps_y),
+                ("taps_x", taps_x),
+                ("class_h", class_h),
+                ("class_w", class_w),
+            ];
+            let launch = launch.with(class.map(|(name, value)| (name, value as f64))).with(accumulate).with([("ROWS", rows as f64)]);
+            launches.push(launch.with(shape_of(s)).with(kernel_args((s.kh, s.kw), s.stride)));
         }
         Ok(launches)
     }
@@ -128,7 +139,7 @@ impl Encode for ConvWeightGrad {
             Some(t) if t.nnz > 0 => sparse_weight_grad(&self.shape, t, operands)?,
             Some(_) => return Ok(Vec::new()),
         };
-        let first = first.with(shape_constants(&self.shape)).with(norm_constants(self.norm));
+        let first = first.with(shape_of(&self.shape)).with(norm_of(self.norm));
         Ok(sliced(first, operands.get("dw")?, slices))
     }
 }
@@ -143,7 +154,8 @@ fn dense_weight_grad(s: &ConvShape, operands: &Operands) -> Result<(Launch, usiz
     let (slices, span) = cut(places, depth, wanted, s.weights());
     let cost = s.weights() as f64 * places as f64 * 4.0;
     let launch = Launch::new("conv_weight_grad", operands.bind(["x", "stats", "affine", "dy"])?, tiles * slices, cost);
-    Ok((launch.with([("ROWS", rows as f64), ("DEPTH", depth as f64), ("SPAN", span as f64)]), slices))
+    let launch = launch.with([("KH", s.kh as f64), ("KW", s.kw as f64), ("stride", s.stride as f64)]);
+    Ok((launch.with([("ROWS", rows as f64), ("DEPTH", depth as f64), ("span", span as f64)]), slices))
 }
 
 fn sparse_weight_grad(s: &ConvShape, t: SparseTopology, operands: &Operands) -> Result<(Launch, usize)> {
@@ -161,5 +173,6 @@ fn sparse_weight_grad(s: &ConvShape, t: SparseTopology, operands: &Operands) -> 
         groups * slices,
         sparse_cost(t.nnz, places),
     );
-    Ok((launch.with([("LANES", lanes as f64), ("SPAN", span as f64)]), slices))
+    let launch = launch.with(kernel_args((s.kh, s.kw), s.stride));
+    Ok((launch.with([("lanes", lanes as f64), ("span", span as f64)]), slices))
 }

@@ -12,22 +12,22 @@ fn each(shader: &'static str, threads: usize, cost: usize, operands: &Operands) 
 impl Encode for Augment {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let s = self.shape;
-        let constants = [("C", s.c as f64), ("H", s.h as f64), ("W", s.w as f64), ("N4", (s.n / 4) as f64)];
-        Ok(vec![each("augment", s.len() / 4, 4 * s.len(), operands).with(constants)])
+        let extent = [("c", s.c as f64), ("h", s.h as f64), ("w", s.w as f64), ("N4", (s.n / 4) as f64)];
+        Ok(vec![each("augment", s.len() / 4, 4 * s.len(), operands).with(extent)])
     }
 }
 
 impl Encode for Normalize {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let s = self.shape;
-        let names = ["MEAN0", "MEAN1", "MEAN2", "MEAN3", "INV_STD0", "INV_STD1", "INV_STD2", "INV_STD3"];
+        let names = ["mean0", "mean1", "mean2", "mean3", "inv_std0", "inv_std1", "inv_std2", "inv_std3"];
         let values = self.mean.into_iter().chain(self.inv_std).map(f64::from);
         let launch = each("normalize", s.len() / 4, 2 * s.len(), operands).with(names.into_iter().zip(values));
         Ok(vec![launch.with([
-            ("CHANNELS", s.c as f64),
-            ("PLANE", (s.plane() / 4) as f64),
+            ("channels", s.c as f64),
+            ("plane", (s.plane() / 4) as f64),
             ("N4", (s.n / 4) as f64),
-            ("IN_PLACE", flag(operands.in_place())),
+            ("in_place", flag(operands.in_place())),
         ])])
     }
 }
@@ -40,26 +40,26 @@ impl Encode for Add {
 
 impl Encode for Relu {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
-        Ok(vec![each("relu", self.len.div_ceil(4), 2 * self.len, operands).with([("IN_PLACE", flag(operands.in_place()))])])
+        Ok(vec![each("relu", self.len.div_ceil(4), 2 * self.len, operands).with([("in_place", flag(operands.in_place()))])])
     }
 }
 
 impl Encode for ReluGrad {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
-        let constants = [("IN_PLACE", flag(operands.in_place())), ("ACCUMULATE", flag(self.accumulate))];
-        Ok(vec![each("relu_grad", self.len.div_ceil(4), 3 * self.len, operands).with(constants)])
+        let switches = [("in_place", flag(operands.in_place())), ("accumulate", flag(self.accumulate))];
+        Ok(vec![each("relu_grad", self.len.div_ceil(4), 3 * self.len, operands).with(switches)])
     }
 }
 
 impl Encode for Fill {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
-        Ok(vec![each("fill", self.len, self.len, operands).with([("VALUE", self.value.into())])])
+        Ok(vec![each("fill", self.len, self.len, operands).with([("value", self.value.into())])])
     }
 }
 
 fn shortcut(shader: &'static str, threads: usize, (input, output, stride): (Shape, Shape, usize), operands: &Operands) -> Launch {
     let launch = each(shader, threads / 4, input.len() + output.len(), operands);
-    launch.with(geometry(input, output, (1, 1), stride, 0)).with([("PAD_CHANNELS", ((output.c - input.c) / 2) as f64)])
+    launch.with(geometry(input, output, 0)).with([("pad_channels", ((output.c - input.c) / 2) as f64), ("stride", stride as f64)])
 }
 
 impl Encode for ShortcutA {
@@ -71,6 +71,6 @@ impl Encode for ShortcutA {
 impl Encode for ShortcutAGrad {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let launch = shortcut("shortcut_a_grad", self.input.len(), (self.input, self.output, self.stride), operands);
-        Ok(vec![launch.with([("ACCUMULATE", flag(self.accumulate))])])
+        Ok(vec![launch.with([("accumulate", flag(self.accumulate))])])
     }
 }

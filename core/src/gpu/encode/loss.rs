@@ -8,7 +8,7 @@ use crate::ops::SoftmaxCrossEntropy;
 impl Encode for SoftmaxCrossEntropy {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let launch = Launch::new("softmax_cross_entropy", operands.all(), 1, (8 * self.classes * self.n) as f64);
-        let constants = [("CLASSES", self.classes as f64), ("N", self.n as f64), ("HAS_GRAD", flag(self.dlogits.is_some()))];
-        Ok(vec![launch.with(constants)])
+        let numbers = [("classes", self.classes as f64), ("n", self.n as f64), ("has_grad", flag(self.dlogits.is_some()))];
+        Ok(vec![launch.with(numbers)])
     }
 }

@@ -1,4 +1,4 @@
-//! From ops to dispatches, one file a family: which stages of `shaders/`, with which constants, over how many workgroups.
+//! From ops to dispatches, one file a family: which stages of `shaders/`, with which numbers, over how many workgroups.
 //!
 //! What is bound comes from an op's contract, so a stage names its variables and nothing else; a test holds the names against WGSL.
 
@@ -94,19 +94,26 @@ fn groups_of(threads: usize) -> usize {
     threads.div_ceil(256)
 }
 
-/// Constants of a stage that imports `conv_shape`.
-fn geometry(input: Shape, output: Shape, kernel: (usize, usize), stride: usize, pad: usize) -> [(&'static str, f64); 11] {
+/// What a stage asks for that imports `conv_shape`.
+fn geometry(input: Shape, output: Shape, pad: usize) -> [(&'static str, f64); 8] {
     [
-        ("C_IN", input.c as f64),
-        ("H_IN", input.h as f64),
-        ("W_IN", input.w as f64),
-        ("C_OUT", output.c as f64),
-        ("H_OUT", output.h as f64),
-        ("W_OUT", output.w as f64),
-        ("KH", kernel.0 as f64),
-        ("KW", kernel.1 as f64),
-        ("STRIDE", stride as f64),
-        ("PAD", pad as f64),
+        ("c_in", input.c as f64),
+        ("h_in", input.h as f64),
+        ("w_in", input.w as f64),
+        ("c_out", output.c as f64),
+        ("h_out", output.h as f64),
+        ("w_out", output.w as f64),
+        ("pad", pad as f64),
         ("N4", (input.n / 4) as f64),
     ]
+}
+
+/// What a stage asks for that imports `kernel_shape`.
+fn kernel_shape((kh, kw): (usize, usize), stride: usize) -> [(&'static str, f64); 3] {
+    [("KH", kh as f64), ("KW", kw as f64), ("STRIDE", stride as f64)]
+}
+
+/// What a stage asks for that imports `kernel_args`.
+fn kernel_args((kh, kw): (usize, usize), stride: usize) -> [(&'static str, f64); 3] {
+    [("kh", kh as f64), ("kw", kw as f64), ("stride", stride as f64)]
 }

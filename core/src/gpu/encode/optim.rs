@@ -8,13 +8,13 @@ use crate::ops::{AdamUpdate, SgdUpdate};
 impl Encode for SgdUpdate {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let launch = Launch::new("sgd_update", operands.all(), groups_of(self.len), (5 * self.len) as f64);
-        Ok(vec![launch.with([("HAS_MASK", flag(self.mask.is_some())), ("MOMENTUM_RESET", flag(self.momentum_reset))])])
+        Ok(vec![launch.with([("has_mask", flag(self.mask.is_some())), ("momentum_reset", flag(self.momentum_reset))])])
     }
 }
 
 impl Encode for AdamUpdate {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let launch = Launch::new("adam_update", operands.all(), groups_of(self.len), (7 * self.len) as f64);
-        Ok(vec![launch.with([("HAS_MASK", flag(self.mask.is_some()))])])
+        Ok(vec![launch.with([("has_mask", flag(self.mask.is_some()))])])
     }
 }

@@ -1,14 +1,14 @@
 //! Pooling: one thread a vec4 of what is written.
 
 use super::super::launch::{Launch, flag};
-use super::{Encode, Operands, geometry, groups_of};
+use super::{Encode, Operands, geometry, groups_of, kernel_shape};
 use crate::error::Result;
 use crate::ops::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGrad, PoolShape};
 
 fn pool(shader: &'static str, s: &PoolShape, written: usize, passes: usize, operands: &Operands) -> Launch {
     let cost = passes * (s.input.len() + s.output.len());
     let launch = Launch::new(shader, operands.all(), groups_of(written / 4), cost as f64);
-    launch.with(geometry(s.input, s.output, (s.kh, s.kw), s.stride, s.pad))
+    launch.with(geometry(s.input, s.output, s.pad)).with(kernel_shape((s.kh, s.kw), s.stride))
 }
 
 impl Encode for MaxPool {
@@ -20,7 +20,7 @@ impl Encode for MaxPool {
 impl Encode for MaxPoolGrad {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let launch = pool("max_pool_grad", &self.shape, self.shape.input.len(), 2, operands);
-        Ok(vec![launch.with([("ACCUMULATE", flag(self.accumulate))])])
+        Ok(vec![launch.with([("accumulate", flag(self.accumulate))])])
     }
 }
 
@@ -33,6 +33,6 @@ impl Encode for AvgPool {
 impl Encode for AvgPoolGrad {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let launch = pool("avg_pool_grad", &self.shape, self.shape.input.len(), 1, operands);
-        Ok(vec![launch.with([("ACCUMULATE", flag(self.accumulate))])])
+        Ok(vec![launch.with([("accumulate", flag(self.accumulate))])])
     }
 }

@@ -17,9 +17,9 @@ pub fn slices(shape: Shape) -> (usize, usize) {
     (plane.div_ceil(span), span)
 }
 
-/// Constants of a stage whose threads know their channel and place.
-pub fn plane_constants(shape: Shape) -> [(&'static str, f64); 3] {
-    [("CHANNELS", shape.c as f64), ("PLANE", (shape.plane() / 4) as f64), ("N4", (shape.n / 4) as f64)]
+/// What a stage asks for whose threads know their channel and place.
+pub fn plane_of(shape: Shape) -> [(&'static str, f64); 3] {
+    [("channels", shape.c as f64), ("plane", (shape.plane() / 4) as f64), ("N4", (shape.n / 4) as f64)]
 }
 
 /// The first stage: `sums` partial results a channel and slice.
@@ -27,7 +27,7 @@ pub fn channel_sums(shader: &'static str, shape: Shape, sums: usize, mut binding
     let (count, span) = slices(shape);
     bindings.push(Binding::scratch_out("partials", sums * count * shape.c));
     let launch = Launch::new(shader, bindings, shape.c * count, 2.0 * shape.len() as f64);
-    launch.with(plane_constants(shape)).with([("SPAN", span as f64)])
+    launch.with(plane_of(shape)).with([("span", span as f64)])
 }
 
 /// The second stage: adds the partial results of all slices into `out`, in order.

@@ -1,8 +1,8 @@
 //! Squared gradient norms by sample: a thread holds four samples and one row of the sums.
 
 use super::super::launch::{Binding, Launch, flag};
-use super::conv::shape_constants;
-use super::{Encode, Operands};
+use super::conv::shape_of;
+use super::{Encode, Operands, kernel_shape};
 use crate::error::Result;
 use crate::ops::{BatchNormSampleNorm, ConvSampleNorm, NORM_ROWS};
 
@@ -27,11 +27,11 @@ impl Encode for ConvSampleNorm {
         let bindings = vec![if count == 0 { x.left_out() } else { x }, operands.get("dy")?, index, row, operands.get("sums")?];
         let cost = (count + s.c_out) as f64 * s.output().plane() as f64;
         let launch = Launch::new("conv_sample_norm", bindings, groups(s.n), cost);
-        Ok(vec![launch.with(shape_constants(s)).with([
-            ("SPARSE", flag(sparse)),
-            ("EMPTY", flag(count == 0)),
-            ("BIAS", flag(self.bias)),
-            ("ROWS", NORM_ROWS as f64),
+        Ok(vec![launch.with(shape_of(s)).with(kernel_shape((s.kh, s.kw), s.stride)).with([
+            ("sparse", flag(sparse)),
+            ("empty", flag(count == 0)),
+            ("bias", flag(self.bias)),
+            ("rows", NORM_ROWS as f64),
         ])])
     }
 }
@@ -41,12 +41,12 @@ impl Encode for BatchNormSampleNorm {
         let s = self.shape;
         let launch = Launch::new("batchnorm_sample_norm", operands.all(), groups(s.n), 3.0 * s.len() as f64);
         Ok(vec![launch.with([
-            ("CHANNELS", s.c as f64),
-            ("PIXELS", (s.h * s.w) as f64),
+            ("channels", s.c as f64),
+            ("pixels", (s.h * s.w) as f64),
             ("N4", (s.n / 4) as f64),
-            ("ROWS", NORM_ROWS as f64),
-            ("EVAL", 1.0),
-            ("EPS", self.eps.into()),
+            ("rows", NORM_ROWS as f64),
+            ("eval", 1.0),
+            ("eps", self.eps.into()),
             ("RELU", flag(self.y.is_some())),
         ])])
     }

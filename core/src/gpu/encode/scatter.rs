@@ -10,7 +10,7 @@ fn each_value(shader: &'static str, s: &ConvShape, nnz: usize, operands: &Operan
         return Ok(Vec::new());
     }
     let launch = Launch::new(shader, operands.bind(tensors)?, groups_of(nnz), 4.0 * nnz as f64);
-    Ok(vec![launch.with([("C_IN", s.c_in as f64), ("KH", s.kh as f64), ("KW", s.kw as f64)])])
+    Ok(vec![launch.with([("c_in", s.c_in as f64), ("kh", s.kh as f64), ("kw", s.kw as f64)])])
 }
 
 impl Encode for Scatter {

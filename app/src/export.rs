@@ -170,7 +170,7 @@ mod tests {
     use sparring_core::events::Summary;
 
     fn run(name: &str, epochs: u32) -> RunFile {
-        let device = DeviceInfo { name: "d".into(), backend: "cpu".into(), driver: String::new(), software: false };
+        let device = DeviceInfo { name: "d".into(), backend: "cpu".into(), ..DeviceInfo::default() };
         let config = ExperimentConfig { epochs, ..ExperimentConfig::default() };
         let learners = vec![info("dense", false), info("set@0.2", true)];
         let config_hash = "0".into();

@@ -316,7 +316,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn started(learners: Vec<LearnerInfo>) -> Race {
-        let device = DeviceInfo { name: "d".into(), backend: "cpu".into(), driver: String::new(), software: false };
+        let device = DeviceInfo { name: "d".into(), backend: "cpu".into(), ..DeviceInfo::default() };
         let mut race = Race::default();
         race.apply(&Event::Started { learners, device, epochs: 2, config_hash: "0".into(), device_bytes: 9, judged_by: None });
         race

@@ -182,7 +182,7 @@ mod tests {
 
     /// Two learners, the first three times as slow; two epochs.
     fn run(slow: f64) -> Arc<RunFile> {
-        let device = DeviceInfo { name: "d".into(), backend: "cpu".into(), driver: String::new(), software: false };
+        let device = DeviceInfo { name: "d".into(), backend: "cpu".into(), ..DeviceInfo::default() };
         let learners = vec![info("dense", false), info("set@0.2", false)];
         let config_hash = "0".into();
         let mut events =

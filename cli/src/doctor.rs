@@ -1,18 +1,24 @@
 //! `doctor`: what this machine offers, whether every kernel of training computes rightly on it, and how fast.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use serde_json::json;
-use sparring_core::Device;
-use sparring_core::device::info::DeviceChoice;
+use sparring_core::data::DatasetName;
+use sparring_core::data::builtin::builtin;
+use sparring_core::device::info::{DeviceChoice, Kernels, SparseKernel};
 use sparring_core::gpu;
+use sparring_core::gpu::tuning::Timing;
+use sparring_core::hardness::Subset;
+use sparring_core::net::zoo::Model;
 use sparring_core::ops::ConvShape;
+use sparring_core::{Device, ExperimentConfig, Session};
 
 use crate::args::DeviceFlag;
 use crate::console::{Console, describe};
 use crate::measure::{self, Direction, Effort};
-use crate::{clock, selftest};
+use crate::{clock, kernels, selftest};
 
 /// Flags of `doctor`.
 #[derive(clap::Args)]
@@ -20,6 +26,9 @@ pub struct DoctorArgs {
     /// Where to compute; without it, the CPU and any GPU adapter, also a software one
     #[arg(long)]
     device: Option<DeviceFlag>,
+    /// Also time the kernels of sparse products on the GPU, layer by layer of ResNet-20 and ResNet18, and keep the fastest for later runs
+    #[arg(long)]
+    tune: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -49,8 +58,11 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
             }
             Err(e) => return Err(e.into()),
         };
-        let (report, problems) = examine(console, &mut device)?;
+        let (mut report, problems) = examine(console, &mut device)?;
         wrong += problems;
+        if args.tune && matches!(device, Device::Gpu(_)) {
+            report["tuning"] = pollster::block_on(tune(console, device))?;
+        }
         reports.push(report);
     }
     console.result(&json!({ "version": env!("CARGO_PKG_VERSION"), "commit": env!("SPARRING_COMMIT"), "system": clock::system(), "adapters": adapters, "devices": reports }));
@@ -58,6 +70,50 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
         bail!("{wrong} kernels are wrong on this machine; update the driver, or use --device cpu, and report it with this output");
     }
     Ok(())
+}
+
+/// Times every kernel of the sparse products of two networks and says which is the fastest.
+async fn tune(console: Console, mut device: Device) -> Result<serde_json::Value> {
+    let effort = Effort { seconds: 0.3, repeats: (3, 50) };
+    let roof = measure::roof(&mut device, effort).await?;
+    device.use_kernels(Kernels::new());
+    device.want_tuning();
+    let mut timings = Vec::new();
+    for (model, batch_size) in [(Model::ResNet20, 128), (Model::ResNet18, 64)] {
+        let learners = ["set@0.2+uniform", "set@0.1+uniform"].map(str::parse).into_iter().collect::<Result<_, _>>()?;
+        let config = ExperimentConfig {
+            dataset: DatasetName::BuiltIn,
+            subset: Subset::All,
+            model,
+            batch_size,
+            learners,
+            ..ExperimentConfig::default()
+        };
+        let session = Session::new(config, Arc::new(builtin(0.2, 128, 128, 1)), None, device).await?;
+        let Device::Gpu(gpu) = session.device() else { bail!("a GPU became another device") };
+        timings = gpu.tuning().timings().to_vec();
+        kernels::keep(console, session.device());
+        device = session.into_device();
+    }
+    let chosen = device.info().kernels;
+    let row = |of: &[Timing]| {
+        let kernel = chosen.get(&of[0].question).copied().unwrap_or(SparseKernel::Rows);
+        let best = of.iter().find(|timing| timing.kernel == kernel).unwrap_or(&of[0]);
+        let share = 2e3 * best.products / best.ms / roof.flops_per_second;
+        let mut row = vec![of[0].question.clone()];
+        row.extend(of.iter().map(|timing| format!("{:.3}", timing.ms)));
+        row.extend([kernel.to_string(), format!("{:.0}%", 100.0 * share)]);
+        row
+    };
+    let rows: Vec<_> = timings.chunks(SparseKernel::ALL.len()).map(row).collect();
+    let mut heads = vec!["sparse product"];
+    heads.extend(SparseKernel::ALL.iter().map(|kernel| kernel.name()));
+    heads.extend(["fastest", "of peak"]);
+    console.table(&heads, &rows);
+    console.tell("milliseconds of one dispatch; of peak: the share of what the device multiplies and adds at best");
+    let timings: Vec<_> =
+        timings.iter().map(|t| json!({ "product": t.question, "kernel": t.kernel, "ms": t.ms, "multiply_adds": t.products })).collect();
+    Ok(json!({ "roof": roof, "timings": timings, "fastest": chosen }))
 }
 
 fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, usize)> {

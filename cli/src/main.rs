@@ -16,6 +16,7 @@ mod doctor;
 mod eval;
 mod golden;
 mod import;
+mod kernels;
 mod measure;
 mod npy;
 mod output;

@@ -25,9 +25,9 @@ use crate::args::{ExperimentArgs, Usage, as_asked, validate};
 use crate::config_file::read_config;
 use crate::console::{Console, Live, Outlook, Stopped, describe, open_device, stop_on_interrupt, stopping};
 use crate::output::{no_stream, try_folder};
-use crate::results;
 use crate::rundir::{self, Found, Note, RunDir};
 use crate::{clock, cost, report, source};
+use crate::{kernels, results};
 
 /// Flags of `race` and `train`.
 #[derive(Clone, clap::Args)]
@@ -40,6 +40,9 @@ pub struct RaceArgs {
     /// Start over: replaces a finished or stopped run in the folder
     #[arg(long)]
     pub again: bool,
+    /// Time the sparse kernels on a software GPU too and train with the fastest, as on a hardware GPU
+    #[arg(long)]
+    pub tune: bool,
     /// Write a checkpoint every K epochs (0: only when stopped)
     #[arg(long, value_name = "K", default_value_t = 1)]
     checkpoint_every: u32,
@@ -124,7 +127,11 @@ pub enum Role {
 pub fn perform(console: Console, args: &RaceArgs, config: ExperimentConfig, path: &Path, samples: Samples, role: Role) -> Result<()> {
     let resumes = !args.again && path.join(rundir::CHECKPOINT).exists();
     let parents = if resumes { Parents::new() } else { parents::find(console, args, &config, path, &samples)? };
-    let device = open_device(console, config.device)?;
+    let mut device = open_device(console, config.device)?;
+    kernels::recall(&mut device);
+    if args.tune {
+        device.want_tuning();
+    }
     let run = RunDir::open(path)?;
     // Another process may have finished it since it was looked at.
     if let Found::Finished(summary) = rundir::find(path, &config, args.again)? {
@@ -269,7 +276,7 @@ impl Running {
                 let mut history = run.go_on(note)?;
                 console.say(format_args!("resumed   after epoch {} of {}", history.epochs_done(), config.epochs));
                 live.event(&session.introduction());
-                if checkpoint.record.device != info {
+                if !checkpoint.record.device.is(&info) {
                     let began = describe(&checkpoint.record.device);
                     let message = format!("the run began on {began}: on another device numbers repeat within rounding only");
                     let event = Event::Warning { message };
@@ -286,7 +293,9 @@ impl Running {
                 (session, History::default(), 0.0)
             }
         };
-        let every = args.checkpoint_every;
+        kernels::tell(console, session.device());
+        kernels::keep(console, session.device());
+        let (every, info) = (args.checkpoint_every, session.device().info());
         Ok(Self { console, config, normalization, device: info, session, history, live, run, every, start, before })
     }
 

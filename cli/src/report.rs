@@ -220,7 +220,7 @@ mod tests {
 
     fn page(history: &History) -> String {
         let config = ExperimentConfig::default();
-        let device = DeviceInfo { name: "Test device".into(), backend: "cpu".into(), driver: String::new(), software: false };
+        let device = DeviceInfo { name: "Test device".into(), backend: "cpu".into(), ..DeviceInfo::default() };
         render(&config, history, &rundir::summary(&config, history, &device, 321.0, false).unwrap())
     }
 

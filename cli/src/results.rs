@@ -200,7 +200,13 @@ pub mod samples {
     pub fn events(epochs: u32) -> Vec<Event> {
         let learners = [("dense", 1.0, false), ("set@0.2", 0.2, false), ("dense on random", 1.0, true), ("set@0.2 on random", 0.2, true)]
             .map(|(n, d, c)| info(n, d, c));
-        let device = DeviceInfo { name: "Test device, 2 threads".into(), backend: "cpu".into(), driver: "none".into(), software: false };
+        let device = DeviceInfo {
+            name: "Test device, 2 threads".into(),
+            backend: "cpu".into(),
+            driver: "none".into(),
+            software: false,
+            ..DeviceInfo::default()
+        };
         let mut out = vec![Event::Started {
             learners: learners.to_vec(),
             device,

@@ -5,7 +5,7 @@
 
 pub mod info;
 
-pub use info::{DeviceChoice, DeviceInfo};
+pub use info::{DeviceChoice, DeviceInfo, Kernels};
 
 use crate::cpu::CpuDevice;
 use crate::error::Result;
@@ -59,6 +59,30 @@ impl Device {
             Self::Cpu(d) => d.info(),
             #[cfg(feature = "oracle")]
             Self::Oracle(d) => d.info(),
+        }
+    }
+    /// What is compiled from now on is made by these kernels, as they were chosen before.
+    pub fn use_kernels(&mut self, kernels: Kernels) {
+        if let Self::Gpu(d) = self {
+            d.use_kernels(kernels);
+        }
+    }
+    /// Has kernels chosen by timing even where the adapter is software.
+    pub fn want_tuning(&mut self) {
+        if let Self::Gpu(d) = self {
+            d.want_tuning();
+        }
+    }
+    /// Times the kernels for which programs left a choice; whether programs should be compiled again. To be called before the first step.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub async fn tune(&mut self) -> Result<bool> {
+        match self {
+            Self::Gpu(d) => d.tune().await,
+            Self::Cpu(_) => Ok(false),
+            #[cfg(feature = "oracle")]
+            Self::Oracle(_) => Ok(false),
         }
     }
     /// Whether convolutions had better apply a BatchNorm as they load its input than read what it wrote. On the CPU they load an input once

@@ -9,11 +9,12 @@ use sparring_core::config::LearnerConfig;
 use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
 use sparring_core::data::{Dataset, Transforms};
-use sparring_core::device::info::DeviceChoice;
+use sparring_core::device::info::{DeviceChoice, Kernels, SparseKernel};
 use sparring_core::events::{Evaluation, Metric};
 use sparring_core::hardness::Subset;
 use sparring_core::hardness::{Column, ScoreName, Scores};
 use sparring_core::net::zoo::Model;
+use sparring_core::train::checkpoint::Checkpoint;
 use sparring_core::train::scoring::{Extra, Scoring, mean, scoring_config};
 use sparring_core::{Device, Event, ExperimentConfig, Session};
 
@@ -258,6 +259,58 @@ fn a_gpu_runs_the_same_race() {
         assert!((train - train_cpu).abs() < 1e-3 * train_cpu, "learner {learner} epoch {epoch}: {train} {train_cpu}");
         assert!((test - test_cpu).abs() < 1e-2 * test_cpu, "learner {learner} epoch {epoch}: {test} {test_cpu}");
     }
+}
+
+#[test]
+fn what_was_chosen_by_timing_goes_with_the_run() {
+    let Ok((mut device, _)) = block_on(Device::open(DeviceChoice::Gpu)) else {
+        println!("skipped: no Vulkan adapter");
+        return;
+    };
+    let mut config = config(&["set@0.2+uniform"]);
+    (config.model, config.epochs, config.batch_size, config.limit_train, config.limit_test) = (Model::ResNet20, 2, 8, 24, 8);
+    let open = || block_on(Device::open(DeviceChoice::Gpu)).unwrap().0;
+    let start = |device: Device| block_on(Session::new(config.clone(), data(), None, device)).unwrap();
+    let finish = |mut session: Session| {
+        let mut events = Vec::new();
+        while !session.finished() {
+            events.extend(block_on(session.advance()).unwrap());
+        }
+        numbers(&events)
+    };
+
+    let untuned = start(open());
+    assert!(untuned.device().info().kernels.is_empty(), "a software adapter is tuned only where somebody asks");
+    device.want_tuning();
+    let tuned = start(device);
+    let chosen = tuned.device().info().kernels;
+    let Device::Gpu(gpu) = tuned.device() else { panic!("no GPU") };
+    assert_eq!(gpu.tuning().timings().len(), SparseKernel::ALL.len() * chosen.len(), "every kernel of every question was timed once");
+    assert!(chosen.len() >= 4 && gpu.tuning().timings().iter().all(|t| t.ms > 0.0 && t.products > 0.0), "{chosen:?}");
+
+    // As a faster device might have chosen: known before, so nothing is timed, and every product is made so.
+    let known: Kernels = chosen.keys().map(|question| (question.clone(), SparseKernel::Tiles16)).collect();
+    let knowing = || {
+        let mut device = open();
+        device.use_kernels(known.clone());
+        device
+    };
+    let mut session = start(knowing());
+    let Device::Gpu(gpu) = session.device() else { panic!("no GPU") };
+    let pipelines = gpu.pipelines();
+    assert!(pipelines.iter().any(|p| p.starts_with("sparse_conv_input_grad_tiled")), "{pipelines:#?}");
+    assert!(gpu.tuning().timings().is_empty());
+    let whole = finish(start(knowing()));
+    for _ in 0..3 {
+        block_on(session.advance()).unwrap();
+    }
+    let bytes = block_on(session.checkpoint("")).unwrap();
+    let checkpoint = Checkpoint::read(&bytes).unwrap();
+    assert_eq!(checkpoint.record.device.kernels, known);
+    let resumed = block_on(Session::resume(config.clone(), data(), None, open(), &checkpoint)).unwrap();
+    assert_eq!(resumed.device().info().kernels, known);
+    let rest = finish(resumed);
+    assert!(!rest.is_empty() && whole.ends_with(&rest), "{whole:?}\n{rest:?}");
 }
 
 /// Making a pipeline takes a driver 20 to 300 ms, so their number is how long a visitor waits for the first step.

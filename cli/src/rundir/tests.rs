@@ -20,7 +20,7 @@ impl Drop for Scratch {
 }
 
 fn device() -> DeviceInfo {
-    DeviceInfo { name: "test".into(), backend: "cpu".into(), driver: String::new(), software: false }
+    DeviceInfo { name: "test".into(), backend: "cpu".into(), ..DeviceInfo::default() }
 }
 
 #[test]

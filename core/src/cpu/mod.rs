@@ -30,7 +30,7 @@ pub use conv::Convolve;
 pub use real::Real;
 
 use crate::bf16::Bf16;
-use crate::device::info::DeviceInfo;
+use crate::device::info::{DeviceInfo, Kernels};
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Contract, Dtype, Held, Op, StepParams, with_op};
 use crate::platform;
@@ -121,6 +121,7 @@ impl<T: Convolve> CpuDevice<T> {
             backend: T::BACKEND.into(),
             driver: format!("{:?}", pulp::Arch::new()).split(['(', ' ']).next().unwrap_or_default().to_owned(),
             software: false,
+            kernels: Kernels::new(),
         }
     }
     /// Bytes of all live buffers, a float of the device's own type counted as 4, and of what kernels keep with them.

@@ -1,5 +1,7 @@
 //! What a device is and which one is wanted: plain words, for configurations, result files and the page.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::names::named_enum;
@@ -23,8 +25,23 @@ impl Default for DeviceChoice {
     }
 }
 
+named_enum! {
+    /// Which kernel makes a sparse product, forward or to the input's gradient.
+    pub enum SparseKernel ("kernel") {
+        /// A workgroup makes one row at many columns, straight from memory.
+        Rows = "rows",
+        /// A workgroup makes 8 rows at a tile of columns, whose input it stages.
+        Tiles8 = "tiles-8",
+        /// The same for 16 rows.
+        Tiles16 = "tiles-16",
+    }
+}
+
+/// Which kernel makes which sparse product: its direction, geometry, density and type.
+pub type Kernels = BTreeMap<String, SparseKernel>;
+
 /// What a device is, for result files and the page.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeviceInfo {
     /// E.g. "Apple M2" or "AMD EPYC, 2 threads".
     pub name: String,
@@ -34,6 +51,16 @@ pub struct DeviceInfo {
     pub driver: String,
     /// True for software GPUs (lavapipe, SwiftShader).
     pub software: bool,
+    /// What was chosen by timing on it.
+    #[serde(default, skip_serializing_if = "Kernels::is_empty")]
+    pub kernels: Kernels,
+}
+
+impl DeviceInfo {
+    /// Whether it is this device, whatever was chosen on it.
+    pub fn is(&self, other: &Self) -> bool {
+        (&self.name, &self.backend, &self.driver) == (&other.name, &other.backend, &other.driver)
+    }
 }
 
 #[cfg(test)]

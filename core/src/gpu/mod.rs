@@ -12,6 +12,7 @@ mod program;
 pub mod shaders;
 #[cfg(test)]
 mod tests;
+pub mod tuning;
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::{Rc, Weak};
@@ -21,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_channel::oneshot;
 
 use crate::bf16::Bf16;
-use crate::device::info::DeviceInfo;
+use crate::device::info::{DeviceInfo, Kernels, SparseKernel};
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Dtype, Held, Op, StepParams};
 use crate::platform::{gpu_callbacks, gpu_wait};
@@ -31,6 +32,7 @@ use memory::{Memory, Scratch};
 use pipelines::Pipelines;
 pub use program::GpuProgram;
 use program::{Args, Dispatch, Pace};
+use tuning::Tuning;
 
 /// A GPU and its buffers.
 pub struct GpuDevice {
@@ -43,6 +45,8 @@ pub struct GpuDevice {
     next: u32,
     bytes: Arc<AtomicU64>,
     pipelines: Pipelines,
+    tuning: Tuning,
+    forced: Option<SparseKernel>,
     /// The last scratch memory made, while a program refers to it.
     scratch: Weak<Scratch>,
     /// Bound where a shader's permutation does not touch a binding.
@@ -66,6 +70,7 @@ fn describe(found: &wgpu::AdapterInfo) -> DeviceInfo {
         },
         driver: [found.driver.as_str(), &found.driver_info].join(" ").trim().to_string(),
         software: found.device_type == wgpu::DeviceType::Cpu,
+        kernels: Kernels::new(),
     }
 }
 
@@ -113,6 +118,8 @@ impl GpuDevice {
             next: 0,
             bytes: Arc::default(),
             pipelines,
+            tuning: Tuning::new(!software),
+            forced: None,
             scratch: Weak::new(),
             nothing,
             step,
@@ -121,7 +128,20 @@ impl GpuDevice {
     }
     /// See [`crate::Device`].
     pub fn info(&self) -> DeviceInfo {
-        self.info.clone()
+        DeviceInfo { kernels: self.tuning.known().clone(), ..self.info.clone() }
+    }
+    /// Compiles with this kernel wherever there is a choice; for tests.
+    #[must_use]
+    pub fn forced(self, kernel: SparseKernel) -> Self {
+        Self { forced: Some(kernel), ..self }
+    }
+    /// What was chosen on this device so far, and how it was measured.
+    pub fn tuning(&self) -> &Tuning {
+        &self.tuning
+    }
+    /// Takes what was chosen before in place of what is known.
+    pub fn use_kernels(&mut self, kernels: Kernels) {
+        self.tuning.use_kernels(kernels);
     }
     /// The limits that plans are held to: name, amount.
     pub fn limits(&self) -> [(&'static str, u64); 6] {
@@ -236,9 +256,14 @@ impl GpuDevice {
     }
     /// See [`crate::Device`].
     pub fn compile(&mut self, label: &str, ops: &[Op]) -> Result<GpuProgram> {
+        self.compile_with(label, ops, self.forced)
+    }
+    /// With one kernel for all sparse products, or with those that were chosen.
+    fn compile_with(&mut self, label: &str, ops: &[Op], kernel: Option<SparseKernel>) -> Result<GpuProgram> {
         let mut launches = Vec::new();
         for op in ops {
-            launches.extend(encode::encode(op)?.into_iter().filter(|launch| launch.groups > 0));
+            let kernel = kernel.unwrap_or_else(|| self.tuning.kernel(op, |id| self.buffers.get(&id).map(|memory| memory.dtype)));
+            launches.extend(encode::encode(op, kernel)?.into_iter().filter(|launch| launch.groups > 0));
             op.check_buffers(|id| self.held(id))?;
         }
         let scratch = self.scratch_for(&launches)?;

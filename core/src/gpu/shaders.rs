@@ -6,6 +6,8 @@
 
 use std::sync::OnceLock;
 
+use sha2::{Digest, Sha256};
+
 #[cfg(feature = "embedded-shaders")]
 include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
@@ -33,6 +35,16 @@ pub fn ready() -> bool {
 /// A shader of the provided text.
 fn find(text: &'static str, name: &str) -> Option<&'static str> {
     text.split(MARK).find_map(|part| part.strip_prefix(name)?.strip_prefix('\n'))
+}
+
+/// Changes with any embedded shader: what was measured with others does not count.
+pub fn fingerprint() -> String {
+    let mut hash = Sha256::new();
+    for (name, text) in STAGES.iter().chain(SHARED) {
+        hash.update(name);
+        hash.update(text);
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The names of all embedded stages.

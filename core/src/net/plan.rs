@@ -219,7 +219,7 @@ impl Net {
     }
 
     /// Writes and compiles the programs over the buffers as they are now.
-    fn compile(&mut self, device: &mut Device, scratch: &mut Scratch) -> Result<()> {
+    pub(crate) fn compile(&mut self, device: &mut Device, scratch: &mut Scratch) -> Result<()> {
         let train = self.compile_training(device, scratch)?;
         let lists = Lists::new(&self.weights, &self.biases, &self.affines, &self.running);
         let bound = lists.bound(self.io);

@@ -19,7 +19,7 @@ use super::workspace::{Ring, Workspace};
 use crate::config::{Dynamics, ExperimentConfig, LearnerConfig};
 use crate::corrupt::Plan;
 use crate::data::{Dataset, train_validation_split};
-use crate::device::Device;
+use crate::device::{Device, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::events::{self, Event, LearnerSummary, Metric, Summary};
 use crate::formats::StateDict;
@@ -55,6 +55,15 @@ enum Opening<'a> {
     Fresh(&'a Parents),
     /// A checkpoint.
     Saved(&'a Checkpoint),
+}
+
+impl<'a> Opening<'a> {
+    /// The device of a checkpoint, where it was this one.
+    fn on(self, device: &DeviceInfo) -> Option<&'a DeviceInfo> {
+        let Self::Saved(checkpoint) = self else { return None };
+        let before = &checkpoint.record.device;
+        before.is(device).then_some(before)
+    }
 }
 
 /// A running experiment.
@@ -116,7 +125,17 @@ impl Session {
         let corners = corners(&config, &data, &train, scores.as_deref())?;
         let seen = seen(&config, &data, &corners, &evaluation)?;
         let mut work = Workspace::new(device, &config, &data)?;
-        let learners = learners(&config, &seen, &mut work, corners, opening).await?;
+        let goes_on = opening.on(&work.device.info());
+        if let Some(before) = goes_on {
+            work.device.use_kernels(before.kernels.clone());
+        }
+        let mut learners = learners(&config, &seen, &mut work, corners, opening).await?;
+        // What goes on computes as it did, also where nothing was chosen then.
+        if goes_on.is_none() && work.device.tune().await? {
+            for learner in &mut learners {
+                learner.net.compile(&mut work.device, &mut work.scratch)?;
+            }
+        }
         Ok(Self {
             config,
             data,

@@ -2,6 +2,7 @@
 
 use super::super::launch::{Binding, Launch, flag};
 use super::reduce::sum_partials;
+use super::tiles::Tile;
 use super::{ENOUGH_GROUPS, Encode, Operands, geometry, kernel_args};
 use crate::error::Result;
 use crate::ops::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, NormOnLoad, SparseTopology};
@@ -50,6 +51,20 @@ fn sparse_cost(nnz: usize, columns: usize) -> f64 {
     12.0 * nnz as f64 * columns as f64
 }
 
+/// A product whose input is staged: rows, rows and columns of pixels of what is written.
+fn tiled(
+    shader: &'static str,
+    bindings: Vec<Binding>,
+    s: &ConvShape,
+    (tall, tile): (usize, Tile),
+    (rows, h, w): (usize, usize, usize),
+    cost: f64,
+) -> Launch {
+    let groups = tile.count(h, w, s.n / 4) * rows.div_ceil(tall);
+    let launch = Launch::new(shader, bindings, groups, cost).with(tile.constants(tall));
+    launch.with([("KH", s.kh as f64), ("KW", s.kw as f64)])
+}
+
 impl Encode for ConvForward {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let s = &self.shape;
@@ -59,16 +74,24 @@ impl Encode for ConvForward {
                 let rows = tile_rows(s.c_out);
                 let bindings = operands.bind(["x", "weight", "bias", "stats", "affine", "y"])?;
                 let cost = s.weights() as f64 * columns as f64 * 4.0;
-                Launch::new("conv_forward", bindings, gemm_groups(rows, s.c_out, columns), cost).with([("ROWS", rows as f64)])
+                let launch = Launch::new("conv_forward", bindings, gemm_groups(rows, s.c_out, columns), cost);
+                launch.with([("ROWS", rows as f64)]).with(kernel_args((s.kh, s.kw), s.stride))
             }
             Some(t) => {
-                let per_thread = sparse_columns(s.c_out, columns);
                 let bindings = operands.bind(["x", "weight", "row_ptr", "index", "bias", "stats", "affine", "y"])?;
-                let groups = s.c_out * columns.div_ceil(per_thread * SPARSE_THREADS);
-                Launch::new("sparse_conv_forward", bindings, groups, sparse_cost(t.nnz, columns)).with([("COLUMNS", per_thread as f64)])
+                let cost = sparse_cost(t.nnz, columns);
+                match operands.kernel.tall().zip(Tile::of(s, (s.h_out, s.w_out))) {
+                    Some(tile) => tiled("sparse_conv_forward_tiled", bindings, s, tile, (s.c_out, s.h_out, s.w_out), cost),
+                    None => {
+                        let per_thread = sparse_columns(s.c_out, columns);
+                        let groups = s.c_out * columns.div_ceil(per_thread * SPARSE_THREADS);
+                        let launch = Launch::new("sparse_conv_forward", bindings, groups, cost).with([("COLUMNS", per_thread as f64)]);
+                        launch.with(kernel_args((s.kh, s.kw), s.stride))
+                    }
+                }
             }
         };
-        let launch = launch.with(shape_of(s)).with(kernel_args((s.kh, s.kw), s.stride)).with(norm_of(self.norm));
+        let launch = launch.with(shape_of(s)).with(norm_of(self.norm));
         Ok(vec![launch.with([("has_bias", flag(self.bias.is_some()))])])
     }
 }
@@ -80,8 +103,13 @@ impl Encode for ConvInputGrad {
         if let Some(t) = self.weight.topology() {
             let classes = s.stride * s.stride;
             let columns = s.h_in.div_ceil(s.stride) * s.w_in.div_ceil(s.stride) * s.n / 4;
-            let per_thread = sparse_columns(s.c_in * classes, columns);
             let bindings = operands.bind(["dy", "weight", "t_row_ptr", "t_index", "t_value", "dx"])?;
+            if let Some(tile) = operands.kernel.tall().zip(Tile::of(s, (s.h_in, s.w_in))) {
+                let out = (s.c_in, s.h_in, s.w_in);
+                let launch = tiled("sparse_conv_input_grad_tiled", bindings, s, tile, out, sparse_cost(t.nnz, columns));
+                return Ok(vec![launch.with(shape_of(s)).with(accumulate)]);
+            }
+            let per_thread = sparse_columns(s.c_in * classes, columns);
             let groups = s.c_in * classes * columns.div_ceil(per_thread * SPARSE_THREADS);
             let launch = Launch::new("sparse_conv_input_grad", bindings, groups, sparse_cost(t.nnz, columns));
             let kernel = [("kh", s.kh as f64), ("kw", s.kw as f64), ("STRIDE", s.stride as f64)];

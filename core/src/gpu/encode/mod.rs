@@ -16,10 +16,13 @@ mod probe;
 mod reduce;
 mod sample_norm;
 mod scatter;
+mod tiles;
 
 use super::launch::{Binding, Launch, Source};
+use crate::device::info::SparseKernel;
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Op, Shape, with_op};
+pub use tiles::Tile;
 
 /// How an op becomes dispatches.
 trait Encode {
@@ -31,9 +34,9 @@ trait Encode {
 ///
 /// # Errors
 /// `Shape` where its geometry or its buffers contradict each other.
-pub fn encode(op: &Op) -> Result<Vec<Launch>> {
+pub fn encode(op: &Op, kernel: SparseKernel) -> Result<Vec<Launch>> {
     op.check()?;
-    let operands = Operands::of(*op);
+    let operands = Operands::of(*op, kernel);
     let mut launches = with_op!(op, op => op.encode(&operands))?;
     launches.iter_mut().for_each(|launch| launch.op = op.name());
     Ok(launches)
@@ -44,10 +47,12 @@ struct Operands {
     /// A binding, and the id that it stands for even where it is left out.
     slots: Vec<(Binding, Option<BufferId>)>,
     in_place: bool,
+    /// Which kernel makes a sparse product, where the geometry leaves a choice.
+    kernel: SparseKernel,
 }
 
 impl Operands {
-    fn of(mut op: Op) -> Self {
+    fn of(mut op: Op, kernel: SparseKernel) -> Self {
         let mut slots = Vec::with_capacity(8);
         let mut over = Vec::new();
         for slot in op.slots() {
@@ -65,7 +70,7 @@ impl Operands {
                 in_place = true;
             }
         }
-        Self { slots, in_place }
+        Self { slots, in_place, kernel }
     }
     /// The bindings of these tensors, in the order of the shader's variables.
     fn bind<const K: usize>(&self, tensors: [&'static str; K]) -> Result<Vec<Binding>> {

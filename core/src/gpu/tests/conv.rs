@@ -1,6 +1,8 @@
 //! Convolutions in three directions, dense and sparse.
 
 use super::{Data, bind_topology, compare, some_gpu, topology};
+use crate::device::Device;
+use crate::device::info::SparseKernel;
 use crate::ops::{
     BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, DenseFrom, Gather, NormOnLoad, Op, Scatter, Shape, Weight,
 };
@@ -73,6 +75,29 @@ fn sparse_convolutions_agree_with_the_oracle() {
             data.push(Data::random(nnz, 7));
             data.extend(tensors(&s, nnz, n_valid));
             compare(&mut gpu, &format!("density {density} {s:?}"), &data, n_valid, &|ids| {
+                layer(&s, Weight::Sparse { values: ids[6], topology: bind_topology(ids, nnz) }, 7, ids)
+            });
+        }
+    }
+}
+
+/// Each kernel wherever the geometry lets it.
+#[test]
+fn every_kernel_of_a_sparse_product_agrees_with_the_oracle() {
+    for &kernel in SparseKernel::ALL {
+        let mut gpu = super::gpu().map(|gpu| Device::Gpu(Box::new(gpu.forced(kernel))));
+        let wide: &[_] = &[
+            (Shape { c: 19, h: 9, w: 17, n: 20 }, 37, 3, 1, 1, 18),
+            (Shape { c: 5, h: 4, w: 4, n: 36 }, 8, 5, 1, 2, 36),
+            (Shape { c: 3, h: 16, w: 8, n: 8 }, 9, 3, 1, 2, 8),
+            (Shape { c: 33, h: 8, w: 8, n: 4 }, 70, 1, 1, 0, 4),
+        ];
+        for &(input, c_out, k, stride, pad, n_valid) in CASES.iter().filter(|case| case.3 == 1).chain(wide) {
+            let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();
+            let (mut data, nnz) = topology(&s, 0.2, 9);
+            data.push(Data::random(nnz, 7));
+            data.extend(tensors(&s, nnz, n_valid));
+            compare(&mut gpu, &format!("{kernel} {s:?}"), &data, n_valid, &|ids| {
                 layer(&s, Weight::Sparse { values: ids[6], topology: bind_topology(ids, nnz) }, 7, ids)
             });
         }

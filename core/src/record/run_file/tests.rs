@@ -5,7 +5,7 @@ use super::*;
 use crate::events::{ByHardness, Evaluation, LayerTopology, LearnerInfo, Summary, TopologyReport};
 
 fn device() -> DeviceInfo {
-    DeviceInfo { name: "Test device".into(), backend: "cpu".into(), driver: String::new(), software: false }
+    DeviceInfo { name: "Test device".into(), backend: "cpu".into(), ..DeviceInfo::default() }
 }
 
 fn info(name: &str) -> LearnerInfo {

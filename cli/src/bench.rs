@@ -20,6 +20,7 @@ use crate::args::{DeviceFlag, Usage};
 use crate::console::{Console, describe};
 use crate::measure::{self, Case, Direction, Effort};
 use crate::output::Outputs;
+use crate::paper::{self, Card};
 use crate::{clock, import, rundir, topology};
 
 const DENSITIES: [f64; 4] = [0.5, 0.2, 0.1, 0.05];
@@ -31,6 +32,10 @@ pub struct BenchArgs {
     /// Where to measure; without it, every hardware GPU found and the CPU
     #[arg(long)]
     device: Option<DeviceFlag>,
+    /// Measure nothing: say what steps of ResNet-20 and ResNet18 should take on this GPU, by the counts of their plans and its public figures:
+    /// apple-m1, apple-m2, iris-xe, rtx-3060, rx-6600, h100 or adreno-740
+    #[arg(long, value_name = "GPU", conflicts_with_all = ["device", "layers", "quick", "pytorch", "out"])]
+    model: Option<String>,
     /// Samples of a batch [default: 64 for layers, 128 for steps]
     #[arg(long)]
     batch: Option<usize>,
@@ -65,6 +70,10 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
     let console = Outputs::new(args.json).output("--out", args.out.as_deref()).check()?;
     if args.batch == Some(0) {
         return Err(Usage("--batch must be at least 1, found 0".into()).into());
+    }
+    if let Some(name) = &args.model {
+        console.result(&paper::predict(console, Card::find(name)?, args.batch.unwrap_or(128))?);
+        return Ok(());
     }
     let layers = select(args)?;
     let devices = devices(args.device)?;
@@ -423,6 +432,7 @@ mod tests {
     fn layers_are_distinct_and_can_be_chosen() {
         let args = |layers: &[&str], quick| BenchArgs {
             device: None,
+            model: None,
             batch: None,
             layers: layers.iter().map(|s| (*s).to_owned()).collect(),
             quick,

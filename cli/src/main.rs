@@ -20,6 +20,7 @@ mod kernels;
 mod measure;
 mod npy;
 mod output;
+mod paper;
 mod places;
 mod race;
 mod report;

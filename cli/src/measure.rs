@@ -237,6 +237,13 @@ pub async fn ops(mut device: Device, case: Case, roof: Roof, effort: Effort) -> 
     Ok(kinds)
 }
 
+/// The ops of a training step as a GPU is given them, and the bytes that each must move.
+pub fn plan_of_a_gpu(device: &mut Device, case: Case) -> Result<Vec<(Op, u64)>> {
+    let mut bench = Bench::new(device, case)?;
+    let ops = bench.net.written_for_a_gpu().training_ops(device, &mut bench.scratch)?;
+    Ok(ops.into_iter().map(|op| (op, op.bytes(|id| device.held(id)))).collect())
+}
+
 /// A training step that is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use serde_json::Value;
 use sparring_core::ExperimentConfig;
 use sparring_core::config::Method;
+use sparring_core::device::info::{Kernels, SparseKernel};
 use sparring_core::events::Score;
 use sparring_figures::chart::{Axes, Frame};
 use sparring_figures::html::{self, Row, escape};
@@ -196,12 +197,21 @@ pub fn words(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// How many sparse products are made by which kernel, where a device chose.
+fn kernels(chosen: &Value) -> String {
+    let chosen: Kernels = serde_json::from_value(chosen.clone()).unwrap_or_default();
+    let count = |kernel| chosen.values().filter(|chosen| **chosen == kernel).count();
+    let counts = SparseKernel::ALL.iter().map(|kernel| (kernel, count(*kernel))).filter(|(_, count)| *count > 0);
+    counts.map(|(kernel, count)| format!("{kernel} for {count}")).collect::<Vec<_>>().join(", ")
+}
+
 fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
     let lines = [
         ("configuration hash", words(&summary["config_hash"])),
         ("device", words(&summary["device"]["name"])),
         ("backend", words(&summary["device"]["backend"])),
         ("driver", words(&summary["device"]["driver"])),
+        ("sparse kernels", kernels(&summary["device"]["kernels"])),
         ("system", words(&summary["system"])),
         ("version", format!("{} ({})", words(&summary["version"]), words(&summary["commit"]))),
         ("date", words(&summary["date"])),
@@ -237,6 +247,12 @@ mod tests {
         if let Ok(path) = std::env::var("SPARRING_SAMPLE_REPORT") {
             std::fs::write(path, html).unwrap();
         }
+    }
+
+    #[test]
+    fn the_card_counts_what_a_device_chose() {
+        assert_eq!(kernels(&serde_json::json!({ "a": "tiles-16", "b": "rows", "c": "tiles-16" })), "rows for 1, tiles-16 for 2");
+        assert_eq!(kernels(&Value::Null), "");
     }
 
     #[test]

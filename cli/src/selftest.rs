@@ -3,6 +3,7 @@
 //! A GPU driver with a fault, or a processor with one, shows here before it shows as a network that does not learn.
 
 use sparring_core::Device;
+use sparring_core::device::SparseKernel;
 use sparring_core::error::Result;
 use sparring_core::ops::*;
 use sparring_core::rng::{Purpose, Stream};
@@ -136,6 +137,12 @@ fn weight_grad(lab: &mut Lab, density: Option<f64>) -> Result<Vec<Op>> {
     Ok(ops)
 }
 
+/// The kernels that a device may come to prefer.
+fn in_tiles(lab: &mut Lab, build: fn(&mut Lab, Option<f64>) -> Result<Vec<Op>>) -> Result<Vec<Op>> {
+    lab.device.force(Some(SparseKernel::Tiles16));
+    build(lab, SPARSE)
+}
+
 fn pool(k: usize) -> PoolShape {
     PoolShape { input: IMAGE, output: Shape { h: (6 - k) / 2 + 1, w: (7 - k) / 2 + 1, ..IMAGE }, kh: k, kw: k, stride: 2, pad: 0 }
 }
@@ -163,6 +170,8 @@ const CASES: &[(&str, Build)] = &[
     ("conv forward, sparse", |lab| forward(lab, SPARSE)),
     ("conv input gradient, dense", |lab| input_grad(lab, None)),
     ("conv input gradient, sparse", |lab| input_grad(lab, SPARSE)),
+    ("conv forward, sparse, in tiles", |lab| in_tiles(lab, forward)),
+    ("conv input gradient, sparse, in tiles", |lab| in_tiles(lab, input_grad)),
     ("conv weight gradient, dense", |lab| weight_grad(lab, None)),
     ("conv weight gradient, sparse", |lab| weight_grad(lab, SPARSE)),
     ("activations of 16 bits", |lab| {
@@ -386,6 +395,7 @@ async fn case(device: &mut Device, index: u64, build: Build) -> Result<Vec<Vec<f
         Ok(out)
     }
     .await;
+    lab.device.force(None);
     for id in lab.held {
         lab.device.free(id);
     }

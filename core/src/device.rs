@@ -5,7 +5,7 @@
 
 pub mod info;
 
-pub use info::{DeviceChoice, DeviceInfo, Kernels};
+pub use info::{DeviceChoice, DeviceInfo, Kernels, SparseKernel};
 
 use crate::cpu::CpuDevice;
 use crate::error::Result;
@@ -65,6 +65,12 @@ impl Device {
     pub fn use_kernels(&mut self, kernels: Kernels) {
         if let Self::Gpu(d) = self {
             d.use_kernels(kernels);
+        }
+    }
+    /// Makes sparse products by this kernel wherever there is a choice, for tests of each.
+    pub fn force(&mut self, kernel: Option<SparseKernel>) {
+        if let Self::Gpu(d) = self {
+            d.force(kernel);
         }
     }
     /// Has kernels chosen by timing even where the adapter is software.

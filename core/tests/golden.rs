@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use safetensors::SafeTensors;
 use sparring_core::Error;
 use sparring_core::device::Device;
-use sparring_core::device::info::DeviceChoice;
+use sparring_core::device::info::{DeviceChoice, SparseKernel};
 use sparring_core::error::Result;
 use sparring_core::golden::{INDEX, run};
 
@@ -115,11 +115,17 @@ fn a_brighter_jpeg_fails() {
     }
 }
 
+/// Whichever kernel makes the sparse products.
 #[test]
 fn on_a_gpu_where_there_is_one() {
-    match pollster::block_on(Device::open(DeviceChoice::Gpu)) {
-        Ok((device, _)) => passes(device),
-        Err(why) => println!("skipped: {why}"),
+    for &kernel in SparseKernel::ALL {
+        match pollster::block_on(Device::open(DeviceChoice::Gpu)) {
+            Ok((mut device, _)) => {
+                device.force(Some(kernel));
+                passes(device);
+            }
+            Err(why) => println!("skipped: {why}"),
+        }
     }
 }
 

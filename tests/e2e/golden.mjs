@@ -5,7 +5,7 @@ const browser = await launch('software');
 let passed = 0;
 let failed = 0;
 try {
-  for (const device of ['cpu', 'gpu']) {
+  for (const device of ['cpu', 'gpu', 'gpu:tiles-16']) {
     const page = await browser.newPage();
     const errors = watchErrors(page);
     const began = Date.now();

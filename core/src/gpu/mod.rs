@@ -130,10 +130,9 @@ impl GpuDevice {
     pub fn info(&self) -> DeviceInfo {
         DeviceInfo { kernels: self.tuning.known().clone(), ..self.info.clone() }
     }
-    /// Compiles with this kernel wherever there is a choice; for tests.
-    #[must_use]
-    pub fn forced(self, kernel: SparseKernel) -> Self {
-        Self { forced: Some(kernel), ..self }
+    /// Makes sparse products by this kernel wherever the geometry lets it; `None`: by the one that was chosen.
+    pub fn force(&mut self, kernel: Option<SparseKernel>) {
+        self.forced = kernel;
     }
     /// What was chosen on this device so far, and how it was measured.
     pub fn tuning(&self) -> &Tuning {

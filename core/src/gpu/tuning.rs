@@ -31,7 +31,7 @@ const LEAST_GAIN: f64 = 0.05;
 /// How long a measurement should last at least, in seconds: waiting for a device takes a part of a millisecond.
 const LEAST_SECONDS: f64 = 0.002;
 /// How long a race may wait for its choices, in seconds; the largest products come first, and what is left is not timed.
-const MOST_SECONDS: f64 = 2.0;
+const MOST_SECONDS: f64 = 1.0;
 /// The most dispatches of a measurement.
 const MOST_REPEATS: usize = 64;
 

@@ -8,16 +8,17 @@ async function bytes(name) {
 }
 
 // The engine reads synchronously, so everything is here before it starts.
-async function folder() {
-  const index = await bytes('golden.json');
-  const names = JSON.parse(new TextDecoder().decode(index)).map((entry) => entry.file).filter(Boolean);
-  const files = new Map([['golden.json', index]]);
+async function folder(wanted) {
+  const cases = JSON.parse(new TextDecoder().decode(await bytes('golden.json'))).filter(wanted);
+  const names = cases.map((entry) => entry.file).filter(Boolean);
+  const files = new Map([['golden.json', new TextEncoder().encode(JSON.stringify(cases))]]);
   await Promise.all(names.map(async (name) => files.set(name, await bytes(name))));
   return files;
 }
 
 window.runGolden = async (device) => {
   await init();
-  const files = await folder();
+  // A kernel of sparse products ("gpu:tiles-16") has nothing to say of the others.
+  const files = await folder((entry) => !device.includes(':') || entry.kind === 'conv2d');
   return run_golden(device, (name) => files.get(name));
 };

@@ -4,7 +4,7 @@
 //! device gains by it only the device can say (`gpu/tuning.rs`).
 
 use crate::device::info::SparseKernel;
-use crate::ops::ConvShape;
+use crate::ops::{ConvForward, ConvInputGrad, ConvShape, Op};
 
 impl SparseKernel {
     /// Rows of a workgroup that stages its input.
@@ -46,13 +46,26 @@ impl Tile {
         128 * self.count(height, width, n4) <= 2 * height * width * n4
     }
     /// Vec4s of one channel that it reads.
-    pub fn staged(&self, s: &ConvShape) -> usize {
+    fn staged(&self, s: &ConvShape) -> usize {
         (self.h + s.kh - 1) * (self.w + s.kw - 1) * self.n
     }
     /// What a stage asks for that imports `sparse_tiles`.
     pub fn constants(&self, rows: usize) -> [(&'static str, f64); 4] {
         [("ROWS", rows as f64), ("TILE_H", self.h as f64), ("TILE_W", self.w as f64), ("TILE_N", self.n as f64)]
     }
+}
+
+/// Bytes that a dispatch stages in workgroup memory, all workgroups together; `None` where the kernel stages nothing.
+pub fn staged_bytes(op: &Op, kernel: SparseKernel) -> Option<f64> {
+    let (s, weight, channels, rows, written) = match op {
+        Op::ConvForward(ConvForward { shape, weight, .. }) => (shape, weight, shape.c_in, shape.c_out, shape.output()),
+        Op::ConvInputGrad(ConvInputGrad { shape, weight, .. }) => (shape, weight, shape.c_out, shape.c_in, shape.input()),
+        _ => return None,
+    };
+    weight.topology()?;
+    let (tall, tile) = kernel.tall().zip(Tile::of(s, (written.h, written.w)))?;
+    let groups = tile.count(written.h, written.w, s.n / 4) * rows.div_ceil(tall);
+    Some((16 * groups * channels * tile.staged(s)) as f64)
 }
 
 #[cfg(test)]
@@ -77,9 +90,10 @@ mod tests {
                 let columns = launch.numbers.iter().find(|(name, _)| *name == "COLUMNS").unwrap().1;
                 4.0 * products + of_weights(64.0 * columns)
             }
-            Some(_) => {
-                let staged = Tile::of(s, (s.h_out, s.w_out)).unwrap().staged(s);
-                16.0 * (launch.groups * s.c_in * staged) as f64 + of_weights(128.0)
+            Some(tall) => {
+                let tiles = Tile::of(s, (s.h_out, s.w_out)).unwrap().count(s.h_out, s.w_out, s.n / 4);
+                assert_eq!(launch.groups, tiles * s.c_out.div_ceil(tall));
+                staged_bytes(&op, kernel).unwrap() + of_weights(128.0)
             }
         };
         bytes / products

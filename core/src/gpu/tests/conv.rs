@@ -1,7 +1,6 @@
 //! Convolutions in three directions, dense and sparse.
 
 use super::{Data, bind_topology, compare, some_gpu, topology};
-use crate::device::Device;
 use crate::device::info::SparseKernel;
 use crate::ops::{
     BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, DenseFrom, Gather, NormOnLoad, Op, Scatter, Shape, Weight,
@@ -85,7 +84,8 @@ fn sparse_convolutions_agree_with_the_oracle() {
 #[test]
 fn every_kernel_of_a_sparse_product_agrees_with_the_oracle() {
     for &kernel in SparseKernel::ALL {
-        let mut gpu = super::gpu().map(|gpu| Device::Gpu(Box::new(gpu.forced(kernel))));
+        let mut gpu = some_gpu();
+        gpu.iter_mut().for_each(|gpu| gpu.force(Some(kernel)));
         let wide: &[_] = &[
             (Shape { c: 19, h: 9, w: 17, n: 20 }, 37, 3, 1, 1, 18),
             (Shape { c: 5, h: 4, w: 4, n: 36 }, 8, 5, 1, 2, 36),
@@ -110,7 +110,8 @@ fn norms_on_load_agree_with_the_oracle() {
     let modes = [(false, true), (true, true), (false, false), (true, false)];
     for (&(input, c_out, k, stride, pad, n_valid), (eval, relu)) in CASES.iter().zip(modes.into_iter().cycle()) {
         let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();
-        for density in [None, Some(0.3)] {
+        for (density, kernel) in [(None, None), (Some(0.3), Some(SparseKernel::Rows)), (Some(0.3), Some(SparseKernel::Tiles16))] {
+            gpu.iter_mut().for_each(|gpu| gpu.force(kernel));
             let (mut data, nnz) = density.map_or((Vec::new(), s.weights()), |density| topology(&s, density, 9));
             let first = data.len();
             data.push(Data::random(nnz, 7));

@@ -6,7 +6,7 @@ use crate::device::{Device, Program};
 use crate::error::{Error, Result};
 use crate::net::scratch::Scratch;
 use crate::net::tape::{Bound, Mode, Sink, Tape, Target};
-use crate::ops::{AdamUpdate, Add, BufferId, Fill, Op, OptimizerName, Precision, SgdUpdate, StepParams};
+use crate::ops::{AdamUpdate, Add, BufferId, DenseFrom, Fill, Op, OptimizerName, Precision, SgdUpdate, StepParams};
 
 /// How a network is trained: an optimiser alone, or with what saves memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,6 +40,12 @@ pub(super) struct TrainPrograms {
 }
 
 impl Net {
+    /// From now on its ops are written as for a GPU, wherever its buffers are; for counts on paper, since no program is compiled again.
+    pub fn written_for_a_gpu(mut self) -> Self {
+        (self.norms_on_load, self.dense_from) = (false, DenseFrom::GPU);
+        self
+    }
+
     /// The ops of a training step in order, over the buffers as they are now, for whoever measures each by itself.
     ///
     /// # Errors

@@ -323,13 +323,18 @@ fn few_pipelines_stand_before_a_race() {
         let Device::Gpu(gpu) = session.device() else { panic!("no GPU") };
         Some(gpu.pipelines())
     };
-    let (Some(resnet20), Some(resnet18), Some(vgg16)) =
-        (compiled(Model::ResNet20, 128), compiled(Model::ResNet18, 32), compiled(Model::Vgg16, 32))
-    else {
+    let (Some(resnet20), Some(small), Some(resnet18), Some(vgg16)) = (
+        compiled(Model::ResNet20, 128),
+        compiled(Model::ResNet20, 32),
+        compiled(Model::ResNet18, 32),
+        compiled(Model::Vgg16, 32),
+    ) else {
         println!("skipped: no Vulkan adapter");
         return;
     };
     assert!((20..=32).contains(&resnet20.len()), "{}: {resnet20:#?}", resnet20.len());
+    // Fewer columns a thread where there are few.
+    assert!((20..=36).contains(&small.len()), "{}: {small:#?}", small.len());
     let both: BTreeSet<_> = resnet18.union(&vgg16).collect();
     assert!((20..=45).contains(&both.len()), "{}: {both:#?}", both.len());
 }

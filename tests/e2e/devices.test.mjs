@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { TINY, withLab } from './page/lab.mjs';
+import { TINY, until, withLab } from './page/lab.mjs';
 import { everyLearnerHasNumbers, goesOnWhereItWas } from './races.mjs';
-import { holdGpu, runOutOfMemory } from './trainer.mjs';
+import { countGpuCalls, holdGpu, runOutOfMemory } from './trainer.mjs';
 
 /** A race of linear layers on the GPU. */
 const LINEAR = { ...TINY, dataset: 'builtin-grey', model: 'lenet-300-100', device: 'gpu' };
@@ -43,6 +43,24 @@ test('both learners train on the GPU; pause holds the curves, step moves them on
     assert.equal(await lab.points(), 0);
     await lab.train();
     await lab.morePointsThan(0);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('before the first step of ResNet-20, dense and sparse, the GPU compiles few pipelines', async () => {
+  const config = { ...TINY, model: 'resnet20', learners: 'dense,set@0.1', batch_size: '128', device: 'gpu' };
+  await withLab({ config }, async (lab) => {
+    await lab.reach('ready');
+    const counts = await countGpuCalls(lab.page);
+    await lab.train();
+    await lab.reach('training');
+    // Whoever submits has planned all learners.
+    const submitted = async () => {
+      const now = await counts();
+      return now.submits > 0 && now;
+    };
+    const { pipelines } = await until('the first step', submitted, 60_000);
+    assert.ok(pipelines >= 20 && pipelines <= 32, `${pipelines} pipelines`);
     assert.deepEqual(lab.errors, []);
   });
 });

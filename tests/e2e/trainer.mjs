@@ -42,6 +42,24 @@ export async function holdGpu(page) {
   return () => worker.evaluate(() => self.lent.destroy());
 }
 
+/** Counts what the trainer asks of its GPU from now on; call the result for the counts. */
+export async function countGpuCalls(page) {
+  const worker = await trainer(page);
+  await worker.evaluate(() => {
+    self.counts = { pipelines: 0, submits: 0 };
+    const counted = (of, name, count) => {
+      const call = of.prototype[name];
+      of.prototype[name] = function counting(...args) {
+        self.counts[count] += 1;
+        return call.apply(this, args);
+      };
+    };
+    counted(GPUDevice, 'createComputePipeline', 'pipelines');
+    counted(GPUQueue, 'submit', 'submits');
+  });
+  return () => worker.evaluate(() => self.counts);
+}
+
 /** The trainer's GPU will say once that it has too little memory. */
 export async function runOutOfMemory(page) {
   await (await trainer(page)).evaluate(() => {

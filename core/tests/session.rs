@@ -323,12 +323,9 @@ fn few_pipelines_stand_before_a_race() {
         let Device::Gpu(gpu) = session.device() else { panic!("no GPU") };
         Some(gpu.pipelines())
     };
-    let (Some(resnet20), Some(small), Some(resnet18), Some(vgg16)) = (
-        compiled(Model::ResNet20, 128),
-        compiled(Model::ResNet20, 32),
-        compiled(Model::ResNet18, 32),
-        compiled(Model::Vgg16, 32),
-    ) else {
+    let (Some(resnet20), Some(small), Some(resnet18), Some(vgg16)) =
+        (compiled(Model::ResNet20, 128), compiled(Model::ResNet20, 32), compiled(Model::ResNet18, 32), compiled(Model::Vgg16, 32))
+    else {
         println!("skipped: no Vulkan adapter");
         return;
     };

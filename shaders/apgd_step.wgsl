@@ -1,5 +1,5 @@
 // APGD's move of a lane: x1 = P(x + size * direction), x <- P(x + (x1 - x) * weight + (x - old) * (1 - weight)), old <- x.
-// P: onto the ball of radius EPS around clean and into the box. Pixels: [ROWS][N]; lanes: [6][N], size first; control: weight first.
+// P: onto the ball of radius eps around clean and into the box. Pixels: [ROWS][N]; lanes: [6][N], size first; control: weight first.
 #import lanes
 #args rows: u32, l2: bool, eps: f32
 @group(0) @binding(0) var<storage, read> clean: array<f32>;

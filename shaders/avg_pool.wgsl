@@ -19,7 +19,7 @@ fn main(
     let c = p / (args.w_out * args.h_out);
     var sum = vec4<f32>(0.0);
     for (var ky = 0u; ky < KH; ky++) {
-        let iy = oy * STRIDE + ky - args.pad; // negative wraps beyond H_IN
+        let iy = oy * STRIDE + ky - args.pad; // negative wraps beyond h_in
         for (var kx = 0u; kx < KW; kx++) {
             let ix = ox * STRIDE + kx - args.pad;
             if (iy < args.h_in && ix < args.w_in) { sum += load_x(((c * args.h_in + iy) * args.w_in + ix) * N4 + i % N4); }

@@ -20,7 +20,7 @@ fn main(
     let iy = (p / args.w_in) % args.h_in;
     let c = p / (args.w_in * args.h_in);
     var sum = vec4<f32>(0.0);
-    // Windows that hold the pixel: oy * STRIDE <= iy + PAD < oy * STRIDE + KH, and likewise in x.
+    // Windows that hold the pixel: oy * STRIDE <= iy + pad < oy * STRIDE + KH, and likewise in x.
     let last_y = min((iy + args.pad) / STRIDE, args.h_out - 1u);
     let last_x = min((ix + args.pad) / STRIDE, args.w_out - 1u);
     let first_y = (max(iy + args.pad + 1u, KH) - KH + STRIDE - 1u) / STRIDE;

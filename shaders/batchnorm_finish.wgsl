@@ -1,6 +1,6 @@
 // Batch statistics, second stage: adds the slices of batchnorm_stats.wgsl, one thread a channel.
-//   mean = k + S1 / m, var = S2 / m - (S1 / m)^2 with m = PIXELS n_valid
-//   saved = mean, 1/sqrt(var + EPS); running = (1 - MOMENTUM) running + MOMENTUM (mean, var m / (m - 1))
+//   mean = k + S1 / m, var = S2 / m - (S1 / m)^2 with m = pixels n_valid
+//   saved = mean, 1/sqrt(var + eps); running = (1 - momentum) running + momentum (mean, var m / (m - 1))
 // partials: [slices][2][C], saved, running: [2][C], x: [C][PLANE] vec4s (only the first value of a channel is read).
 #import step
 #import grid

@@ -1,7 +1,7 @@
 // Gradient of BatchNorm's input, and of the residual.
-//   train: dx (+)= gamma inv_std (dpre - daffine[1] / m - xhat daffine[0] / m), m = PIXELS n_valid; eval: dx (+)= gamma inv_std dpre
-//   dresidual (+)= dpre = relu && y <= 0 ? 0 : dy; with again y is made again
-// dy, y, x, dx, dresidual: [C][PLANE] vec4s, stats, affine, daffine: [2][C]. in_place: dy is dx.
+//   train: dx (+)= gamma inv_std (dpre - daffine[1] / m - xhat daffine[0] / m), m = pixels n_valid; eval: dx (+)= gamma inv_std dpre
+//   dresidual (+)= dpre = RELU && y <= 0 ? 0 : dy; with AGAIN y is made again
+// dy, y, x, dx, dresidual: [C][PLANE] vec4s, stats, affine, daffine: [2][C]. IN_PLACE: dy is dx.
 #import step
 #import grid
 #import batchnorm

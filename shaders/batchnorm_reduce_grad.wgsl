@@ -1,5 +1,5 @@
 // Gradient of gamma and beta, first stage: sums of dpre * xhat and dpre over a slice of a channel.
-//   dpre = relu && y <= 0 ? 0 : dy, xhat = (x - mean) inv_std; with again y is made again
+//   dpre = RELU && y <= 0 ? 0 : dy, xhat = (x - mean) inv_std; with AGAIN y is made again
 // dy, y, x: [C][PLANE] vec4s, stats, affine: [2][C], partials: [slices][2][C]; sum_partials.wgsl adds the slices.
 #import step
 #import batchnorm

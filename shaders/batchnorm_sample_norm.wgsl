@@ -1,6 +1,6 @@
 // Squared gradients of gamma and beta in eval mode, sample by sample: a thread adds up one row of channels for four samples.
 //   sums[row, n] += sum over its channels of (sum over pixels of dpre * xhat)^2 + (sum over pixels of dpre)^2
-//   dpre = relu && y <= 0 ? 0 : dy, xhat = (x - mean) / sqrt(var + EPS)
+//   dpre = RELU && y <= 0 ? 0 : dy, xhat = (x - mean) / sqrt(var + eps)
 // dy, y, x: [C][PIXELS][N4] vec4s, stats: [2][C], sums: [ROWS][N4] vec4s.
 #import batchnorm
 #import grid

@@ -1,5 +1,5 @@
 // Dense convolution, forward, as an implicit matrix product.
-//   y[co, oy, ox, n] = bias[co] + sum over ci, ky, kx of weight[co, ci, ky, kx] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
+//   y[co, oy, ox, n] = bias[co] + sum over ci, ky, kx of weight[co, ci, ky, kx] x[ci, oy*stride+ky-pad, ox*stride+kx-pad, n]
 // x: [C_IN][H_IN][W_IN][N], weight: [C_OUT][C_IN][KH][KW], bias: [C_OUT] if has_bias,
 // stats, affine: [2][C_IN] if NORM (x is then normalised as it is loaded), y: [C_OUT][H_OUT][W_OUT][N].
 #import conv_shape

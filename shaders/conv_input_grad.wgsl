@@ -1,7 +1,7 @@
 // Dense convolution, gradient of the input, as an implicit matrix product; one dispatch a parity class of input pixels,
-// so that with STRIDE 2 no tap that cannot contribute is multiplied.
-//   dx[ci, iy, ix, n] (+)= sum over co, ky, kx with STRIDE | iy+PAD-ky, ix+PAD-kx of weight[co, ci, ky, kx] dy[co, (iy+PAD-ky)/STRIDE, (ix+PAD-kx)/STRIDE, n]
-// for iy = CLASS_Y mod STRIDE, ix = CLASS_X mod STRIDE. dy: [C_OUT][H_OUT][W_OUT][N], dx: [C_IN][H_IN][W_IN][N].
+// so that with stride 2 no tap that cannot contribute is multiplied.
+//   dx[ci, iy, ix, n] (+)= sum over co, ky, kx with stride | iy+pad-ky, ix+pad-kx of weight[co, ci, ky, kx] dy[co, (iy+pad-ky)/stride, (ix+pad-kx)/stride, n]
+// for iy = class_y mod stride, ix = class_x mod stride. dy: [C_OUT][H_OUT][W_OUT][N], dx: [C_IN][H_IN][W_IN][N].
 #import conv_shape
 #import kernel_args
 #import gemm

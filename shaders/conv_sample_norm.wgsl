@@ -1,5 +1,5 @@
 // Squared gradients of a convolution's weights, sample by sample: a thread adds up one row of weights for four samples.
-//   sums[row, n] += sum over its weights of (sum over (oy, ox) of dy[co, oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n])^2
+//   sums[row, n] += sum over its weights of (sum over (oy, ox) of dy[co, oy, ox, n] x[ci, oy*STRIDE+ky-pad, ox*STRIDE+kx-pad, n])^2
 // With sparse, index and row say which weights exist ([nnz] packed (ci, ky, kx), and co); with bias the biases follow them.
 // sums: [ROWS][N4] vec4s.
 #import conv_shape
@@ -28,7 +28,7 @@ fn weight_gradient(i: u32, n4: u32) -> vec4<f32> {
     }
     var sum = vec4<f32>(0.0);
     for (var oy = 0u; oy < args.h_out; oy++) {
-        let iy = oy * STRIDE + ky - args.pad; // negative wraps beyond H_IN
+        let iy = oy * STRIDE + ky - args.pad; // negative wraps beyond h_in
         if (iy >= args.h_in) { continue; }
         for (var ox = 0u; ox < args.w_out; ox++) {
             let ix = ox * STRIDE + kx - args.pad;

@@ -1,6 +1,6 @@
-// Dense convolution, gradient of the weights: a matrix product over all pixels and samples, cut into slices of SPAN vec4s
+// Dense convolution, gradient of the weights: a matrix product over all pixels and samples, cut into slices of span vec4s
 // whose partial sums are added by sum_partials.wgsl (or, with one slice, are the result).
-//   dw[slice, co, ci, ky, kx] = sum over (oy, ox, n) of the slice of dy[co, oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
+//   dw[slice, co, ci, ky, kx] = sum over (oy, ox, n) of the slice of dy[co, oy, ox, n] x[ci, oy*stride+ky-pad, ox*stride+kx-pad, n]
 // stats, affine: [2][C_IN] if NORM (x is then normalised as it is loaded). A workgroup of 128 threads makes a tile of 8 ROWS output channels by 512 / ROWS taps; a thread makes 8 by 4.
 #import conv_shape
 #import norm_on_load

@@ -1,4 +1,4 @@
-// Every float of a buffer becomes VALUE.
+// Every float of a buffer becomes args.value.
 #import grid
 #args value: f32
 @group(0) @binding(0) var<storage, read_write> buffer: array<f32>;

@@ -1,5 +1,5 @@
 // A loss by lane, its gradient with respect to the logits, and whether the lane is fooled; the formulas stand at `LaneLossKind`.
-// logits, dlogits: [CLASSES][N], values: [2][N]. KIND: 0 cross-entropy, 1 DLR, 2 targeted DLR, 3 z_t - z_y, 4 z_y - z_o.
+// logits, dlogits: [CLASSES][N], values: [2][N]. kind: 0 cross-entropy, 1 DLR, 2 targeted DLR, 3 z_t - z_y, 4 z_y - z_o.
 #import step
 #import grid
 #args n: u32, classes: u32, kind: u32

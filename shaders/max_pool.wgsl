@@ -20,7 +20,7 @@ fn main(
     var best = vec4<f32>(0.0);
     var found = false;
     for (var ky = 0u; ky < KH; ky++) {
-        let iy = oy * STRIDE + ky - args.pad; // negative wraps beyond H_IN
+        let iy = oy * STRIDE + ky - args.pad; // negative wraps beyond h_in
         for (var kx = 0u; kx < KW; kx++) {
             let ix = ox * STRIDE + kx - args.pad;
             if (iy < args.h_in && ix < args.w_in) {

@@ -1,4 +1,4 @@
-// Onto the Euclidean ball: x = clip(clean + (x - clean) * min(1, EPS / norm of its lane), 0, 1).
+// Onto the Euclidean ball: x = clip(clean + (x - clean) * min(1, eps / norm of its lane), 0, 1).
 // clean, x: [pixels][N4] vec4s, norms: [N4].
 #import grid
 #args eps: f32

@@ -1,4 +1,4 @@
-// The parameter-free shortcut: y[c + PAD_CHANNELS, oy, ox] = x[c, oy*STRIDE, ox*STRIDE], other channels 0.
+// The parameter-free shortcut: y[c + pad_channels, oy, ox] = x[c, oy*stride, ox*stride], other channels 0.
 // x: [C_IN][H_IN][W_IN][N], y: [C_OUT][H_OUT][W_OUT][N].
 #import conv_shape
 #import grid
@@ -17,7 +17,7 @@ fn main(
     let p = i / N4;
     let ox = p % args.w_out;
     let oy = (p / args.w_out) % args.h_out;
-    let c = p / (args.w_out * args.h_out) - args.pad_channels; // wraps beyond C_IN below PAD_CHANNELS
+    let c = p / (args.w_out * args.h_out) - args.pad_channels; // wraps beyond c_in below pad_channels
     var v = vec4<f32>(0.0);
     if (c < args.c_in) { v = load_x(((c * args.h_in + oy * args.stride) * args.w_in + ox * args.stride) * N4 + i % N4); }
     store_y(i, v);

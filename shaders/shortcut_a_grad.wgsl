@@ -1,4 +1,4 @@
-// Gradient of the parameter-free shortcut: dx[c, iy, ix] (+)= dy[c + PAD_CHANNELS, iy/STRIDE, ix/STRIDE] where STRIDE divides both.
+// Gradient of the parameter-free shortcut: dx[c, iy, ix] (+)= dy[c + pad_channels, iy/stride, ix/stride] where stride divides both.
 // dx: [C_IN][H_IN][W_IN][N], dy: [C_OUT][H_OUT][W_OUT][N].
 #import conv_shape
 #import grid

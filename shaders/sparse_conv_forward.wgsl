@@ -1,5 +1,5 @@
 // Sparse convolution, forward: row co of the CSR weight times shifted copies of the input.
-//   y[co, oy, ox, n] = bias[co] + sum over the non-zeros (v, ci, ky, kx) of row co of v x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
+//   y[co, oy, ox, n] = bias[co] + sum over the non-zeros (v, ci, ky, kx) of row co of v x[ci, oy*stride+ky-pad, ox*stride+kx-pad, n]
 // x: [C_IN][H_IN][W_IN][N], weight, index: [nnz], row_ptr: [C_OUT + 1], bias: [C_OUT] if has_bias,
 // stats, affine: [2][C_IN] if NORM (x is then normalised as it is loaded), y: [C_OUT][H_OUT][W_OUT][N].
 #import conv_shape

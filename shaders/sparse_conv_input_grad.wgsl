@@ -1,6 +1,6 @@
 // Sparse convolution, gradient of the input: row ci of the transposed index times shifted copies of the output gradient.
-//   dx[ci, iy, ix, n] (+)= sum over the non-zeros (v, co, ky, kx) of transposed row ci with STRIDE | iy+PAD-ky, ix+PAD-kx
-//                          of v dy[co, (iy+PAD-ky)/STRIDE, (ix+PAD-kx)/STRIDE, n]
+//   dx[ci, iy, ix, n] (+)= sum over the non-zeros (v, co, ky, kx) of transposed row ci with STRIDE | iy+pad-ky, ix+pad-kx
+//                          of v dy[co, (iy+pad-ky)/STRIDE, (ix+pad-kx)/STRIDE, n]
 // dy: [C_OUT][H_OUT][W_OUT][N], weight: [nnz] in CSR order, t_index, t_value: [nnz] in transposed order, t_row_ptr: [C_IN + 1].
 #import conv_shape
 #import sparse_rows
@@ -31,7 +31,7 @@ fn class_taps(class_index: u32) -> u32 {
 fn row_of(class_index: u32, c: u32) -> u32 { return (c / N4 / class_w()) * STRIDE + class_index / STRIDE; }
 fn col_of(class_index: u32, c: u32) -> u32 { return (c / N4 % class_w()) * STRIDE + class_index % STRIDE; }
 
-// Taps that reach this pixel have the parity of (iy + PAD), so (iy + PAD - ky) / STRIDE = (iy + PAD) / STRIDE - ky / STRIDE.
+// Taps that reach this pixel have the parity of (iy + pad), so (iy + pad - ky) / STRIDE = (iy + pad) / STRIDE - ky / STRIDE.
 fn column_at(class_index: u32, c: u32) -> Column {
     let iy = row_of(class_index, c);
     let ix = col_of(class_index, c);

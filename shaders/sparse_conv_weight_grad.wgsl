@@ -1,7 +1,7 @@
-// Sparse convolution, gradient of the values: a product sampled at the non-zeros. LANES threads take 8 values that follow one
-// another (mostly of one row, so dy is loaded once for all of them) and one slice of SPAN vec4s of (pixel, n); a workgroup of
-// 64 threads holds 64 / LANES such blocks.
-//   dw[slice, i] = sum over (oy, ox, n) of the slice of dy[row[i], oy, ox, n] x[ci, oy*STRIDE+ky-PAD, ox*STRIDE+kx-PAD, n]
+// Sparse convolution, gradient of the values: a product sampled at the non-zeros. As many threads as args.lanes take 8 values that follow one
+// another (mostly of one row, so dy is loaded once for all of them) and one slice of span vec4s of (pixel, n); a workgroup of
+// 64 threads holds 64 / lanes such blocks.
+//   dw[slice, i] = sum over (oy, ox, n) of the slice of dy[row[i], oy, ox, n] x[ci, oy*stride+ky-pad, ox*stride+kx-pad, n]
 // index, row: [nnz] (packed (ci, ky, kx), and co), stats, affine: [2][C_IN] if NORM (x is then normalised as it is loaded). Slices are added by sum_partials.wgsl.
 #import conv_shape
 #import kernel_args

@@ -1,4 +1,4 @@
-// The first half of a step of PGD in the Euclidean norm: x = clip(x + STEP * grad / norm of its lane, 0, 1).
+// The first half of a step of PGD in the Euclidean norm: x = clip(x + step * grad / norm of its lane, 0, 1).
 // grad, x: [pixels][N4] vec4s, norms: [N4].
 #import grid
 #args step: f32

@@ -1,4 +1,4 @@
-// A step of PGD in the maximum norm: x = clip(clean + clip(x + STEP * sign(grad) - clean, -EPS, EPS), 0, 1). All: vec4s.
+// A step of PGD in the maximum norm: x = clip(clean + clip(x + step * sign(grad) - clean, -eps, eps), 0, 1). All: vec4s.
 #import grid
 #args step: f32, eps: f32
 override N4: u32 = 1u;

@@ -1,6 +1,7 @@
 //! `bench`: how fast the kernels and whole steps are here, dense and sparse, and PyTorch beside them where a Python has it.
 //!
-//! Ratios are to our own dense kernel in the same run: on a shared machine they mean more than milliseconds.
+//! Ratios are to our own dense kernel in the same run: on a shared machine they mean more than milliseconds. On a GPU sparse products are made by the
+//! kernels that `doctor --tune` or a race chose there, else by rows.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,7 +22,7 @@ use crate::console::{Console, describe};
 use crate::measure::{self, Case, Direction, Effort};
 use crate::output::Outputs;
 use crate::paper::{self, Card};
-use crate::{clock, import, rundir, topology};
+use crate::{clock, import, kernels, rundir, topology};
 
 const DENSITIES: [f64; 4] = [0.5, 0.2, 0.1, 0.05];
 const PYTORCH: &str = include_str!("pytorch.py");
@@ -142,7 +143,9 @@ fn devices(flag: Option<DeviceFlag>) -> Result<Vec<DeviceChoice>> {
 }
 
 fn open(choice: DeviceChoice) -> Result<Device> {
-    Ok(pollster::block_on(Device::open(choice))?.0)
+    let (mut device, _) = pollster::block_on(Device::open(choice))?;
+    kernels::recall(&mut device);
+    Ok(device)
 }
 
 fn measure_device(console: Console, args: &BenchArgs, choice: DeviceChoice, layers: &[Layer]) -> Result<Value> {

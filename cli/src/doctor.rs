@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use serde_json::json;
 use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
-use sparring_core::device::info::{DeviceChoice, Kernels, SparseKernel};
+use sparring_core::device::info::{DeviceChoice, SparseKernel};
 use sparring_core::gpu;
 use sparring_core::gpu::tuning::Timing;
 use sparring_core::hardness::Subset;
@@ -61,7 +61,16 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
         let (mut report, problems) = examine(console, &mut device)?;
         wrong += problems;
         if args.tune && matches!(device, Device::Gpu(_)) {
-            report["tuning"] = pollster::block_on(tune(console, device))?;
+            report["tuning"] = if problems > 0 {
+                console.say("note      not tuned: a kernel is wrong");
+                json!({ "problem": "a kernel is wrong" })
+            } else {
+                // What was examined is told all the same.
+                pollster::block_on(tune(console, device)).unwrap_or_else(|e| {
+                    console.say(format_args!("note      not tuned: {e:#}"));
+                    json!({ "problem": format!("{e:#}") })
+                })
+            };
         }
         reports.push(report);
     }
@@ -76,7 +85,6 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
 async fn tune(console: Console, mut device: Device) -> Result<serde_json::Value> {
     let effort = Effort { seconds: 0.3, repeats: (3, 50) };
     let roof = measure::roof(&mut device, effort).await?;
-    device.use_kernels(Kernels::new());
     device.want_tuning();
     let mut timings = Vec::new();
     for (model, batch_size) in [(Model::ResNet20, 128), (Model::ResNet18, 64)] {
@@ -95,7 +103,7 @@ async fn tune(console: Console, mut device: Device) -> Result<serde_json::Value>
         kernels::keep(console, session.device());
         device = session.into_device();
     }
-    let chosen = device.info().kernels;
+    let chosen = device.measured();
     let row = |of: &[Timing]| {
         let kernel = chosen.get(&of[0].question).copied().unwrap_or(SparseKernel::Rows);
         let best = of.iter().find(|timing| timing.kernel == kernel).unwrap_or(&of[0]);

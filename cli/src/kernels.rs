@@ -1,8 +1,8 @@
 //! Which sparse kernels are the fastest on this machine's adapters, kept from run to run so that a repeated run computes alike.
 //!
-//! A file an adapter, driver and version of the shaders. It is only a memory: what cannot be read is measured again.
+//! A file an adapter, driver and version of program and shaders. It is only a memory: what cannot be read is measured again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sparring_core::device::info::{Kernels, SparseKernel};
 use sparring_core::gpu::shaders;
@@ -13,40 +13,48 @@ use crate::{output, places};
 
 /// Takes what was chosen before.
 pub fn recall(device: &mut Device) {
-    let read = file(&device.info()).and_then(|file| std::fs::read(file).ok());
-    if let Some(kernels) = read.and_then(|bytes| serde_json::from_slice::<Kernels>(&bytes).ok()) {
-        device.use_kernels(kernels);
+    if let Some(file) = file(&device.info()) {
+        device.know(read(&file));
     }
 }
 
-/// Keeps what was chosen.
+/// Keeps what was measured on this device since it was opened, beside what is kept already.
 pub fn keep(console: Console, device: &Device) {
-    let info = device.info();
-    let Some(file) = file(&info).filter(|_| !info.kernels.is_empty()) else { return };
-    let Ok(bytes) = serde_json::to_vec_pretty(&info.kernels) else { return };
-    if std::fs::read(&file).is_ok_and(|known| known == bytes) {
-        return;
-    }
-    if let Err(e) = output::write(&file, &bytes) {
+    let Some(file) = file(&device.info()) else { return };
+    if let Err(e) = add(&file, device.measured()) {
         console.say(format_args!("note      the choice of kernels is not kept: {e:#}"));
     }
 }
 
 /// Says in one line what was measured now, if anything.
 pub fn tell(console: Console, device: &Device) {
-    let Device::Gpu(gpu) = device else { return };
-    let (timed, chosen) = (gpu.tuning().timings().len() / SparseKernel::ALL.len(), gpu.tuning().known());
-    if timed > 0 {
-        let tiled = chosen.values().filter(|kernel| **kernel != SparseKernel::Rows).count();
-        console.say(format_args!("tuned     {timed} sparse products; {tiled} of {} are made in tiles", chosen.len()));
+    let measured = device.measured();
+    let tiled = measured.values().filter(|kernel| **kernel != SparseKernel::Rows).count();
+    if !measured.is_empty() {
+        console.say(format_args!("tuned     {} sparse products by timing, {tiled} of them to tiles", measured.len()));
     }
 }
 
-/// `kernels/ADAPTER-BACKEND-DRIVER-SHADERS.json` in the cache folder.
+fn read(file: &Path) -> Kernels {
+    std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+fn add(file: &Path, measured: Kernels) -> anyhow::Result<()> {
+    let known = read(file);
+    let mut all = known.clone();
+    all.extend(measured);
+    if all == known {
+        return Ok(());
+    }
+    output::write(file, &serde_json::to_vec_pretty(&all)?)
+}
+
+/// `kernels/ADAPTER-BACKEND-DRIVER-VERSION-SHADERS.json` in the cache folder.
 fn file(info: &DeviceInfo) -> Option<PathBuf> {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let name: String = [&info.name, &info.backend, &info.driver].map(|part| part.chars().map(plain).collect::<String>()).join("-");
-    Some(places::cache_folder()?.join("kernels").join(format!("{name}-{}.json", shaders::fingerprint())))
+    let name: Vec<String> =
+        [&info.name, &info.backend, &info.driver, env!("CARGO_PKG_VERSION")].map(|part| part.chars().map(plain).collect()).into();
+    Some(places::cache_folder()?.join("kernels").join(format!("{}-{}.json", name.join("-"), shaders::fingerprint())))
 }
 
 #[cfg(test)]
@@ -62,5 +70,22 @@ mod tests {
         let name = |info| file(info).unwrap().file_name().unwrap().to_str().unwrap().to_owned();
         assert!(name(&info).starts_with("Radeon--TM--RX-6600-vulkan-24-1-"), "{}", name(&info));
         assert_ne!(name(&info), name(&other));
+    }
+
+    #[test]
+    fn what_is_measured_joins_what_is_kept_and_damage_is_measured_again() {
+        let folder = std::env::temp_dir().join(format!("sparring-kernels-{}", std::process::id()));
+        let file = folder.join("a.json");
+        let of =
+            |pairs: &[(&str, SparseKernel)]| pairs.iter().map(|(question, kernel)| ((*question).to_owned(), *kernel)).collect::<Kernels>();
+        assert_eq!(read(&file), Kernels::new());
+        add(&file, of(&[("a", SparseKernel::Tiles16), ("b", SparseKernel::Rows)])).unwrap();
+        add(&file, of(&[("b", SparseKernel::Tiles8)])).unwrap();
+        assert_eq!(read(&file), of(&[("a", SparseKernel::Tiles16), ("b", SparseKernel::Tiles8)]));
+        std::fs::write(&file, "{\"a\": \"til").unwrap();
+        assert_eq!(read(&file), Kernels::new());
+        add(&file, of(&[("c", SparseKernel::Rows)])).unwrap();
+        assert_eq!(read(&file), of(&[("c", SparseKernel::Rows)]));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

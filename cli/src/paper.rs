@@ -1,6 +1,7 @@
 //! `bench --model`: what a training step should take on a GPU that is not here, from the counts of its plan and public figures of the device.
 //!
-//! Each op is held to the slowest of what bounds it: memory, arithmetic, caches, workgroup memory. It decides designs and is no measurement.
+//! Each op takes as long as moving its bytes or as its arithmetic, whichever is longer, and the arithmetic as long as caches and workgroup memory
+//! feed it. It decides designs and is no measurement.
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -28,7 +29,8 @@ pub struct Card {
     cache: f64,
 }
 
-/// Per multiply-add: 32 of 128 words a clock and core from workgroup memory (RDNA2: 32 of 64), 8 to 16 of 128 from the second-level cache.
+/// Per multiply-add: 32 of 128 words a clock and core from workgroup memory (RDNA2: 32 of 64; Apple: 16 to 32), 8 to 16 of 128 from the
+/// second-level cache (RDNA2: 16 of 64).
 /// Adreno publishes neither; it is taken to be as the others.
 pub const CARDS: [Card; 7] = [
     Card { name: "apple-m1", memory: 68.0, peak: 2.6, workgroup: 0.19, cache: 0.09 },

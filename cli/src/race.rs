@@ -40,7 +40,7 @@ pub struct RaceArgs {
     /// Start over: replaces a finished or stopped run in the folder
     #[arg(long)]
     pub again: bool,
-    /// Time the sparse kernels on a software GPU too and train with the fastest, as on a hardware GPU
+    /// Time the sparse kernels before a new run on a software GPU too, and train with the fastest, as on a hardware GPU
     #[arg(long)]
     pub tune: bool,
     /// Write a checkpoint every K epochs (0: only when stopped)
@@ -131,6 +131,11 @@ pub fn perform(console: Console, args: &RaceArgs, config: ExperimentConfig, path
     kernels::recall(&mut device);
     if args.tune {
         device.want_tuning();
+        if matches!(device, Device::Cpu(_)) {
+            console.say("note      --tune has nothing to time on the CPU");
+        } else if resumes {
+            console.say("note      a run that goes on keeps its kernels; --tune times those of a new one");
+        }
     }
     let run = RunDir::open(path)?;
     // Another process may have finished it since it was looked at.

@@ -104,10 +104,15 @@ fn conv_shape(k: usize, stride: usize) -> ConvShape {
     ConvShape { c_in: 5, h_in: 6, w_in: 7, c_out: 9, h_out: out(6), w_out: out(7), kh: k, kw: k, stride, pad: k / 2, n: LANES }
 }
 
+/// Kernels of one tap and more, a stride, and an image of many tiles.
+fn conv_shapes() -> [ConvShape; 4] {
+    let wide = ConvShape { c_in: 11, h_in: 13, w_in: 18, c_out: 19, h_out: 13, w_out: 18, ..conv_shape(3, 1) };
+    [conv_shape(3, 1), conv_shape(3, 2), conv_shape(1, 1), wide]
+}
+
 fn forward(lab: &mut Lab, density: Option<f64>) -> Result<Vec<Op>> {
     let mut ops = Vec::new();
-    for (k, stride) in [(3, 1), (3, 2), (1, 1)] {
-        let shape = conv_shape(k, stride);
+    for shape in conv_shapes() {
         let (weight, _) = lab.weight(&shape, density)?;
         let (x, bias, y) = (lab.activation(shape.input())?, lab.draw(shape.c_out, -1.0, 1.0)?, lab.output(shape.output().len())?);
         ops.push(Op::ConvForward(ConvForward { shape, x, norm: None, weight, bias: Some(bias), y }));
@@ -117,8 +122,7 @@ fn forward(lab: &mut Lab, density: Option<f64>) -> Result<Vec<Op>> {
 
 fn input_grad(lab: &mut Lab, density: Option<f64>) -> Result<Vec<Op>> {
     let mut ops = Vec::new();
-    for (k, stride) in [(3, 1), (3, 2), (1, 1)] {
-        let shape = conv_shape(k, stride);
+    for shape in conv_shapes() {
         let (weight, _) = lab.weight(&shape, density)?;
         let (dy, dx) = (lab.activation(shape.output())?, lab.output(shape.input().len())?);
         ops.push(Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, dx, accumulate: false }));
@@ -138,8 +142,8 @@ fn weight_grad(lab: &mut Lab, density: Option<f64>) -> Result<Vec<Op>> {
 }
 
 /// The kernels that a device may come to prefer.
-fn in_tiles(lab: &mut Lab, build: fn(&mut Lab, Option<f64>) -> Result<Vec<Op>>) -> Result<Vec<Op>> {
-    lab.device.force(Some(SparseKernel::Tiles16));
+fn by(lab: &mut Lab, kernel: SparseKernel, build: fn(&mut Lab, Option<f64>) -> Result<Vec<Op>>) -> Result<Vec<Op>> {
+    lab.device.force(Some(kernel));
     build(lab, SPARSE)
 }
 
@@ -170,8 +174,10 @@ const CASES: &[(&str, Build)] = &[
     ("conv forward, sparse", |lab| forward(lab, SPARSE)),
     ("conv input gradient, dense", |lab| input_grad(lab, None)),
     ("conv input gradient, sparse", |lab| input_grad(lab, SPARSE)),
-    ("conv forward, sparse, in tiles", |lab| in_tiles(lab, forward)),
-    ("conv input gradient, sparse, in tiles", |lab| in_tiles(lab, input_grad)),
+    ("conv forward, sparse, tiles of 8 rows", |lab| by(lab, SparseKernel::Tiles8, forward)),
+    ("conv forward, sparse, tiles of 16 rows", |lab| by(lab, SparseKernel::Tiles16, forward)),
+    ("conv input gradient, sparse, tiles of 8 rows", |lab| by(lab, SparseKernel::Tiles8, input_grad)),
+    ("conv input gradient, sparse, tiles of 16 rows", |lab| by(lab, SparseKernel::Tiles16, input_grad)),
     ("conv weight gradient, dense", |lab| weight_grad(lab, None)),
     ("conv weight gradient, sparse", |lab| weight_grad(lab, SPARSE)),
     ("activations of 16 bits", |lab| {

@@ -62,15 +62,24 @@ impl Device {
         }
     }
     /// What is compiled from now on is made by these kernels, as they were chosen before.
-    pub fn use_kernels(&mut self, kernels: Kernels) {
+    pub fn know(&mut self, kernels: Kernels) {
         if let Self::Gpu(d) = self {
-            d.use_kernels(kernels);
+            d.know(kernels);
         }
     }
-    /// Makes sparse products by this kernel wherever there is a choice, for tests of each.
+    /// Makes sparse products by this kernel wherever the geometry lets it, for tests of each; `None`: by what was chosen.
     pub fn force(&mut self, kernel: Option<SparseKernel>) {
         if let Self::Gpu(d) = self {
             d.force(kernel);
+        }
+    }
+    /// Which kernels were chosen by timing on this open device.
+    pub fn measured(&self) -> Kernels {
+        match self {
+            Self::Gpu(d) => d.tuning().measured(),
+            Self::Cpu(_) => Kernels::new(),
+            #[cfg(feature = "oracle")]
+            Self::Oracle(_) => Kernels::new(),
         }
     }
     /// Has kernels chosen by timing even where the adapter is software.

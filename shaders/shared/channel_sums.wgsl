@@ -1,5 +1,5 @@
 // Sums over one slice of a channel's plane: a workgroup of 256 threads adds what sample(channel, place) gives (two sums at
-// once, four lanes each) over SPAN vec4s, in a fixed tree.
+// once, four lanes each) over span vec4s, in a fixed tree.
 // The including stage says: sample(channel, place) -> Pair, write(slice, channel, sums).
 #import grid
 #args channels: u32, plane: u32, span: u32 // plane: vec4s of a channel

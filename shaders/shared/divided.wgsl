@@ -1,5 +1,5 @@
-// i / by and i % by, without the 20 instructions of a division by what no compiler knows; `inverse` is 1.0 / f32(by).
-// Exact where i / by < 2^22: the product is then off by less than one.
+// i / by and i % by, without the 20 instructions of a division by what no compiler knows; `inverse` is 1.0 / f32(by), to the 2.5 steps that
+// WGSL allows it to be off. Exact where i / by < 2^20: the product is then off by less than one.
 fn divided(i: u32, by: u32, inverse: f32) -> vec2<u32> {
     let q = u32(f32(i) * inverse);
     let r = i32(i - q * by);

@@ -3,7 +3,7 @@
 // workgroup memory, zero outside the image; then every row walks its values of the block. So memory gives a word once for all rows and taps,
 // and no value asks whether its tap is inside.
 // The including stage says: row_count(), row_start(row), row_end(row), channel_count(), packed_at(i), value_at(i), tap_offset(packed), height(), width()
-// (of what is written), source_at(channel, y, x, n4) of the staged origin's place, store(row, y, x, n4, value).
+// (of what is written), KH, KW and N4 as overrides, source_at(channel, y, x, n4) of the staged origin's place, store(row, y, x, n4, value).
 #import grid
 override ROWS: u32 = 16u; // 16 or 8
 override TILE_H: u32 = 4u;

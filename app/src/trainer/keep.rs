@@ -73,6 +73,11 @@ impl Keeper {
     /// Hears what is reported, and how long it took.
     pub(super) fn hear(&mut self, events: &[Event], milliseconds: f64) {
         self.file.seconds += milliseconds / 1000.0;
+        for event in events {
+            if let Event::Started { device, .. } = event {
+                self.file.device.kernels = device.kernels.clone();
+            }
+        }
         self.file.events.extend_from_slice(events);
         if self.file.events.len() > MANY_EVENTS {
             self.file.events = thin(std::mem::take(&mut self.file.events));
@@ -203,7 +208,7 @@ impl Trainer {
         let device = self.take_device(config.device).await?;
         let info = device.info();
         let mut events = file.events.clone();
-        if checkpoint.record.device != info {
+        if !checkpoint.record.device.is(&info) {
             let message =
                 format!("the run began on {}: on another device numbers repeat within rounding only", checkpoint.record.device.name);
             events.push(Event::Warning { message });

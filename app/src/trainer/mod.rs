@@ -20,7 +20,7 @@ use sparring_core::config::ExperimentConfig;
 use sparring_core::corrupt::CorruptionSet;
 use sparring_core::data::Dataset;
 use sparring_core::device::Device;
-use sparring_core::device::info::DeviceChoice;
+use sparring_core::device::info::{DeviceChoice, Kernels};
 use sparring_core::error::Error;
 use sparring_core::events::Event;
 use sparring_core::hardness::{Column, Scores};
@@ -165,6 +165,7 @@ pub fn start() {
         library: Library::default(),
         workers: 1,
         device: None,
+        kernels: Kernels::new(),
         on_cpu: false,
         session: None,
         race: None,
@@ -190,6 +191,8 @@ struct Trainer {
     workers: usize,
     /// Open and idle, with the choice that led to it.
     device: Option<(DeviceChoice, Device)>,
+    /// What was chosen by timing on this visitor's GPU, so that a race that is repeated computes alike.
+    kernels: Kernels,
     /// Whether the device that was opened last is the CPU.
     on_cpu: bool,
     session: Option<Session>,
@@ -366,7 +369,9 @@ impl Trainer {
         if self.share(&config, &needs, paused)? {
             return Ok(());
         }
-        self.session = Some(Session::with_parents(config, data, scores, &parents, device).await?);
+        let session = Session::with_parents(config, data, scores, &parents, device).await?;
+        self.kernels.extend(session.device().measured());
+        self.session = Some(session);
         self.running = !paused;
         post(if paused { &Message::Paused } else { &Message::Resumed });
         Ok(())
@@ -448,7 +453,11 @@ impl Trainer {
     async fn take_device(&mut self, choice: DeviceChoice) -> Result<Device, Halt> {
         match self.device.take() {
             Some((open, device)) if open == choice => Ok(device),
-            _ => Ok(Device::open(choice).await?.0),
+            _ => {
+                let mut device = Device::open(choice).await?.0;
+                device.know(self.kernels.clone());
+                Ok(device)
+            }
         }
     }
 

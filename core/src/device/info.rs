@@ -51,7 +51,7 @@ pub struct DeviceInfo {
     pub driver: String,
     /// True for software GPUs (lavapipe, SwiftShader).
     pub software: bool,
-    /// What was chosen by timing on it.
+    /// By which kernels the sparse products of its programs are made.
     #[serde(default, skip_serializing_if = "Kernels::is_empty")]
     pub kernels: Kernels,
 }

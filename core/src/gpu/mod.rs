@@ -128,7 +128,7 @@ impl GpuDevice {
     }
     /// See [`crate::Device`].
     pub fn info(&self) -> DeviceInfo {
-        DeviceInfo { kernels: self.tuning.known().clone(), ..self.info.clone() }
+        DeviceInfo { kernels: self.tuning.used().clone(), ..self.info.clone() }
     }
     /// Makes sparse products by this kernel wherever the geometry lets it; `None`: by the one that was chosen.
     pub fn force(&mut self, kernel: Option<SparseKernel>) {
@@ -138,9 +138,9 @@ impl GpuDevice {
     pub fn tuning(&self) -> &Tuning {
         &self.tuning
     }
-    /// Takes what was chosen before in place of what is known.
-    pub fn use_kernels(&mut self, kernels: Kernels) {
-        self.tuning.use_kernels(kernels);
+    /// Takes what was chosen before; it goes before what is known.
+    pub fn know(&mut self, kernels: Kernels) {
+        self.tuning.know(kernels);
     }
     /// The limits that plans are held to: name, amount.
     pub fn limits(&self) -> [(&'static str, u64); 6] {

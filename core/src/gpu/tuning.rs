@@ -1,4 +1,5 @@
-//! Which of the kernels that make the same result is the fastest here: asked when a program first meets a shape, answered by timing them.
+//! Which of the kernels that make the same result is the fastest here: asked when a program meets a shape, answered by timing between a plan and its
+//! first step. What a race meets later (a density that a method comes to) is made by rows unless it is known.
 //!
 //! What was chosen goes with a run and its checkpoint. The kernels add in one order, but a driver may contract their products differently: only
 //! the same choice is sure to give the same numbers.
@@ -7,10 +8,10 @@ use std::collections::BTreeMap;
 
 use web_time::Instant;
 
-use super::GpuDevice;
 use super::encode::Tile;
+use super::{GpuDevice, GpuProgram};
 use crate::device::info::{Kernels, SparseKernel};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ops::{BufferId, ConvForward, ConvInputGrad, ConvShape, Dtype, Op, StepParams};
 
 /// What one kernel took for one question.
@@ -30,18 +31,19 @@ pub struct Timing {
 const LEAST_GAIN: f64 = 0.05;
 /// How long a measurement should last at least, in seconds: waiting for a device takes a part of a millisecond.
 const LEAST_SECONDS: f64 = 0.002;
-/// How long a race may wait for its choices, in seconds; the largest products come first, and what is left is not timed.
+/// For how many seconds a race may time; the largest products come first, and what is left is not timed.
 const MOST_SECONDS: f64 = 1.0;
 /// The most dispatches of a measurement.
 const MOST_REPEATS: usize = 64;
 
-/// What is known, and what was asked and not yet answered.
+/// What is known, what was asked, and what was asked and not yet answered.
 pub struct Tuning {
     /// Whether questions are answered here at all.
     wanted: bool,
     /// Whether somebody asked, who will wait.
-    asked: bool,
+    patient: bool,
     known: Kernels,
+    used: Kernels,
     open: BTreeMap<String, Op>,
     timings: Vec<Timing>,
 }
@@ -49,30 +51,35 @@ pub struct Tuning {
 impl Tuning {
     /// Nothing known. A software adapter is not tuned unless somebody asks: timing there takes longer than it could save.
     pub fn new(wanted: bool) -> Self {
-        Self { wanted, asked: false, known: Kernels::new(), open: BTreeMap::new(), timings: Vec::new() }
+        Self { wanted, patient: false, known: Kernels::new(), used: Kernels::new(), open: BTreeMap::new(), timings: Vec::new() }
     }
-    /// Takes what was chosen before.
-    pub fn use_kernels(&mut self, kernels: Kernels) {
-        self.known = kernels;
+    /// Takes what was chosen before; it goes before what is known.
+    pub fn know(&mut self, kernels: Kernels) {
+        self.known.extend(kernels);
     }
-    /// What is known.
-    pub fn known(&self) -> &Kernels {
-        &self.known
+    /// The kernel of every product that some program here asked for.
+    pub fn used(&self) -> &Kernels {
+        &self.used
     }
-    /// What was measured, in the order of the questions.
+    /// What was measured, kernel after kernel of a question.
     pub fn timings(&self) -> &[Timing] {
         &self.timings
+    }
+    /// What was chosen by measuring here.
+    pub fn measured(&self) -> Kernels {
+        let measured = |question: &String| self.timings.iter().any(|timing| timing.question == *question);
+        self.known.iter().filter(|(question, _)| measured(question)).map(|(question, kernel)| (question.clone(), *kernel)).collect()
     }
     /// The kernel of an op; a question that nobody has answered stays open.
     pub fn kernel(&mut self, op: &Op, dtype: impl Fn(BufferId) -> Option<Dtype>) -> SparseKernel {
         let Some(question) = question(op, dtype) else { return SparseKernel::Rows };
-        if let Some(kernel) = self.known.get(&question) {
-            return *kernel;
+        let known = self.known.get(&question).copied();
+        if known.is_none() && self.wanted {
+            self.open.insert(question.clone(), *op);
         }
-        if self.wanted {
-            self.open.insert(question, *op);
-        }
-        SparseKernel::Rows
+        let kernel = known.unwrap_or(SparseKernel::Rows);
+        self.used.insert(question, kernel);
+        kernel
     }
 }
 
@@ -110,69 +117,87 @@ fn question(op: &Op, dtype: impl Fn(BufferId) -> Option<Dtype>) -> Option<String
     ))
 }
 
+/// An op as often as it takes to measure it, by one kernel.
+struct Candidate {
+    kernel: SparseKernel,
+    program: GpuProgram,
+    repeats: usize,
+    /// Seconds of one dispatch, the least of its measurements.
+    least: f64,
+}
+
 impl GpuDevice {
     /// Tunes even where the adapter is software, however long it takes.
     pub fn want_tuning(&mut self) {
-        (self.tuning.wanted, self.tuning.asked) = (true, true);
+        (self.tuning.wanted, self.tuning.patient) = (true, true);
     }
     /// Times the kernels of every open question and keeps the fastest; whether some program should now be compiled again.
     ///
     /// The buffers of the asking ops are overwritten, as a step would: to be called between a plan and its first step.
     ///
     /// # Errors
-    /// What the device says.
+    /// Where the device is lost or out of memory. A kernel that fails otherwise is not taken.
     pub async fn tune(&mut self) -> Result<bool> {
-        if !self.tuning.wanted {
-            return Ok(false);
-        }
-        let mut changed = false;
-        let start = Instant::now();
         // A plan that is gone needs no answer.
         let open = std::mem::take(&mut self.tuning.open).into_iter().filter(|(_, op)| op.check_buffers(|id| self.held(id)).is_ok());
         let mut open: Vec<_> = open.filter_map(|(question, op)| Some((question, op, products(&op)?))).collect();
         open.sort_by(|a, b| b.2.total_cmp(&a.2));
+        let (mut changed, mut spent) = (false, 0.0);
         for (question, op, products) in open {
-            if !self.tuning.asked && start.elapsed().as_secs_f64() > MOST_SECONDS {
-                self.tuning.known.insert(question, SparseKernel::Rows);
-                continue;
+            if !self.tuning.patient && spent > MOST_SECONDS {
+                break;
             }
-            let mut best = (SparseKernel::Rows, f64::INFINITY);
+            let mut candidates = Vec::new();
             for &kernel in SparseKernel::ALL {
-                let seconds = self.time(&op, kernel).await?;
-                self.tuning.timings.push(Timing { question: question.clone(), kernel, ms: 1e3 * seconds, products });
-                let must = if best.0 == SparseKernel::Rows { (1.0 - LEAST_GAIN) * best.1 } else { best.1 };
-                if seconds < must {
-                    best = (kernel, seconds);
+                match self.candidate(&op, kernel, &mut spent).await {
+                    Ok(candidate) => candidates.push(candidate),
+                    Err(e) if fatal(&e) || kernel == SparseKernel::Rows => return Err(e),
+                    Err(_) => {}
                 }
             }
-            changed |= best.0 != SparseKernel::Rows;
-            self.tuning.known.insert(question, best.0);
+            // In turn, so that a device that speeds up favours none.
+            for _ in 0..2 {
+                for candidate in &mut candidates {
+                    let seconds = self.measure(&candidate.program, &mut spent).await? / candidate.repeats as f64;
+                    candidate.least = candidate.least.min(seconds);
+                }
+            }
+            let rows = candidates.iter().find(|c| c.kernel == SparseKernel::Rows).map_or(f64::INFINITY, |c| c.least);
+            let gains = candidates.iter().filter(|c| c.least < (1.0 - LEAST_GAIN) * rows);
+            let best = gains.min_by(|a, b| a.least.total_cmp(&b.least)).map_or(SparseKernel::Rows, |c| c.kernel);
+            let timing = |c: &Candidate| Timing { question: question.clone(), kernel: c.kernel, ms: 1e3 * c.least, products };
+            self.tuning.timings.extend(candidates.iter().map(timing));
+            changed |= best != SparseKernel::Rows;
+            self.tuning.known.insert(question, best);
         }
         Ok(changed)
     }
-    /// Seconds of one dispatch, the least of two measurements.
-    async fn time(&mut self, op: &Op, kernel: SparseKernel) -> Result<f64> {
-        let program = self.compile_with("tuning", &[*op], Some(kernel))?;
-        let step = StepParams::default();
-        let mut least = f64::INFINITY;
+    /// A program that lasts long enough to be measured; its first runs warm up. Compiling is not counted as time spent.
+    async fn candidate(&mut self, op: &Op, kernel: SparseKernel, spent: &mut f64) -> Result<Candidate> {
         let mut repeats = 1;
-        self.run(&program, &step)?;
-        self.sync().await?;
-        let mut measurements = 0;
-        while measurements < 2 {
-            let start = Instant::now();
-            for _ in 0..repeats {
-                self.run(&program, &step)?;
+        loop {
+            let program = self.compile_with("tuning", &vec![*op; repeats], Some(kernel))?;
+            // What is left to compile waits here.
+            self.measure(&program, &mut 0.0).await?;
+            let seconds = self.measure(&program, spent).await?;
+            if seconds >= LEAST_SECONDS || repeats >= MOST_REPEATS {
+                return Ok(Candidate { kernel, program, repeats, least: seconds / repeats as f64 });
             }
-            self.sync().await?;
-            let seconds = start.elapsed().as_secs_f64();
-            if seconds < LEAST_SECONDS && repeats < MOST_REPEATS {
-                repeats *= 4;
-                continue;
-            }
-            measurements += 1;
-            least = least.min(seconds / repeats as f64);
+            repeats *= 4;
         }
-        Ok(least)
     }
+    /// Seconds of one run.
+    async fn measure(&mut self, program: &GpuProgram, spent: &mut f64) -> Result<f64> {
+        let start = Instant::now();
+        self.run(program, &StepParams::default())?;
+        self.sync().await?;
+        let seconds = start.elapsed().as_secs_f64();
+        *spent += seconds;
+        Ok(seconds)
+    }
+}
+
+/// Whether nothing else will work after it.
+fn fatal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::DeviceLost(_) | ErrorKind::OutOfMemory(_))
 }

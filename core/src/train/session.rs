@@ -127,7 +127,7 @@ impl Session {
         let mut work = Workspace::new(device, &config, &data)?;
         let goes_on = opening.on(&work.device.info());
         if let Some(before) = goes_on {
-            work.device.use_kernels(before.kernels.clone());
+            work.device.know(before.kernels.clone());
         }
         let mut learners = learners(&config, &seen, &mut work, corners, opening).await?;
         // What goes on computes as it did, also where nothing was chosen then.

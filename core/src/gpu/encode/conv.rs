@@ -189,7 +189,7 @@ fn dense_weight_grad(s: &ConvShape, operands: &Operands) -> Result<(Launch, usiz
 fn sparse_weight_grad(s: &ConvShape, t: SparseTopology, operands: &Operands) -> Result<(Launch, usize)> {
     let places = s.output().plane() / 4;
     // All blocks work on one slice before the next, so that the slice of every channel stays in the cache.
-    let cached = (CACHE_BYTES / (16 * (s.c_in + s.c_out))).next_multiple_of(SPARSE_THREADS).min(places);
+    let cached = (CACHE_BYTES / (16 * (s.c_in + s.c_out))).max(1).next_multiple_of(SPARSE_THREADS).min(places);
     // Few threads a block where there is little to add up, so that the tree at the end does not cost more than the sum.
     let lanes = [64, 32, 16, 8].into_iter().find(|&lanes| cached >= LEAST_ROUNDS * lanes).unwrap_or(4);
     let groups = t.nnz.div_ceil(8 * SPARSE_THREADS / lanes);

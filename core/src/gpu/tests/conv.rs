@@ -91,6 +91,9 @@ fn every_kernel_of_a_sparse_product_agrees_with_the_oracle() {
             (Shape { c: 5, h: 4, w: 4, n: 36 }, 8, 5, 1, 2, 36),
             (Shape { c: 3, h: 16, w: 8, n: 8 }, 9, 3, 1, 2, 8),
             (Shape { c: 33, h: 8, w: 8, n: 4 }, 70, 1, 1, 0, 4),
+            // The tile of ResNets: many of them, vec4s beyond the first tile's, the last tiles not full.
+            (Shape { c: 19, h: 9, w: 17, n: 12 }, 37, 3, 1, 1, 11),
+            (Shape { c: 20, h: 16, w: 16, n: 32 }, 20, 3, 1, 1, 30),
         ];
         for &(input, c_out, k, stride, pad, n_valid) in CASES.iter().filter(|case| case.3 == 1).chain(wide) {
             let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();

@@ -7,20 +7,9 @@
 #import forward_taps
 #import norm_on_load
 #import sparse_rows
-#args has_bias: bool
-@group(0) @binding(0) var<storage, read> x: activation;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> row_ptr: array<u32>;
-@group(0) @binding(3) var<storage, read> index: array<u32>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read> stats: array<f32>;
-@group(0) @binding(6) var<storage, read> affine: array<f32>;
-@group(0) @binding(7) var<storage, read_write> y: activation;
+#import sparse_forward
 
-fn row_count() -> u32 { return args.c_out; }
 fn column_count() -> u32 { return args.h_out * args.w_out * N4; }
-fn row_start(row: u32) -> u32 { return row_ptr[row]; }
-fn row_end(row: u32) -> u32 { return row_ptr[row + 1u]; }
 
 fn class_count() -> u32 { return 1u; }
 fn class_taps(class_index: u32) -> u32 { return 0xffffffffu; }
@@ -42,7 +31,5 @@ fn source_at(i: u32, channel: u32) -> vec4<f32> { return loaded(load_x(i), chann
 
 fn store(row: u32, class_index: u32, c: u32, value: vec4<f32>) {
     if (c >= column_count()) { return; }
-    var v = value;
-    if (args.has_bias != 0u) { v = only_real(value + bias[row], c % N4); }
-    store_y(row * column_count() + c, v);
+    write(row * column_count() + c, row, c % N4, value);
 }

@@ -5,21 +5,10 @@
 #import conv_shape
 #import norm_on_load
 #import sparse_tiles
+#import sparse_forward
 override KH: u32 = 1u;
 override KW: u32 = 1u;
-#args has_bias: bool
-@group(0) @binding(0) var<storage, read> x: activation;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> row_ptr: array<u32>;
-@group(0) @binding(3) var<storage, read> index: array<u32>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read> stats: array<f32>;
-@group(0) @binding(6) var<storage, read> affine: array<f32>;
-@group(0) @binding(7) var<storage, read_write> y: activation;
 
-fn row_count() -> u32 { return args.c_out; }
-fn row_start(row: u32) -> u32 { return row_ptr[row]; }
-fn row_end(row: u32) -> u32 { return row_ptr[row + 1u]; }
 fn channel_count() -> u32 { return args.c_in; }
 fn height() -> u32 { return args.h_out; }
 fn width() -> u32 { return args.w_out; }
@@ -35,7 +24,5 @@ fn source_at(channel: u32, y: u32, x: u32, n4: u32) -> vec4<f32> {
 }
 
 fn store(row: u32, oy: u32, ox: u32, n4: u32, value: vec4<f32>) {
-    var v = value;
-    if (args.has_bias != 0u) { v = only_real(value + bias[row], n4); }
-    store_y(((row * args.h_out + oy) * args.w_out + ox) * N4 + n4, v);
+    write(((row * args.h_out + oy) * args.w_out + ox) * N4 + n4, row, n4, value);
 }

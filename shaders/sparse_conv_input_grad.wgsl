@@ -4,18 +4,9 @@
 // dy: [C_OUT][H_OUT][W_OUT][N], weight: [nnz] in CSR order, t_index, t_value: [nnz] in transposed order, t_row_ptr: [C_IN + 1].
 #import conv_shape
 #import sparse_rows
+#import sparse_input_grad
 override STRIDE: u32 = 1u;
-#args kh: u32, kw: u32, accumulate: bool
-@group(0) @binding(0) var<storage, read> dy: activation;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> t_row_ptr: array<u32>;
-@group(0) @binding(3) var<storage, read> t_index: array<u32>;
-@group(0) @binding(4) var<storage, read> t_value: array<u32>;
-@group(0) @binding(5) var<storage, read_write> dx: activation;
-
-fn row_count() -> u32 { return args.c_in; }
-fn row_start(row: u32) -> u32 { return t_row_ptr[row]; }
-fn row_end(row: u32) -> u32 { return t_row_ptr[row + 1u]; }
+#args kh: u32, kw: u32
 
 // Input pixels by parity: class (iy % STRIDE, ix % STRIDE), each as large as the largest.
 fn class_count() -> u32 { return STRIDE * STRIDE; }
@@ -62,8 +53,5 @@ fn store(row: u32, class_index: u32, c: u32, value: vec4<f32>) {
     let iy = row_of(class_index, c);
     let ix = col_of(class_index, c);
     if (iy >= args.h_in || ix >= args.w_in) { return; }
-    let i = ((row * args.h_in + iy) * args.w_in + ix) * N4 + c % N4;
-    var v = value;
-    if (args.accumulate != 0u) { v += load_dx(i); }
-    store_dx(i, v);
+    write(((row * args.h_in + iy) * args.w_in + ix) * N4 + c % N4, value);
 }

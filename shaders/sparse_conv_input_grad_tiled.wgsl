@@ -4,19 +4,10 @@
 // dy: [C_OUT][H_OUT][W_OUT][N], weight: [nnz] in CSR order, t_index, t_value: [nnz] in transposed order, t_row_ptr: [C_IN + 1].
 #import conv_shape
 #import sparse_tiles
+#import sparse_input_grad
 override KH: u32 = 1u;
 override KW: u32 = 1u;
-#args accumulate: bool
-@group(0) @binding(0) var<storage, read> dy: activation;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> t_row_ptr: array<u32>;
-@group(0) @binding(3) var<storage, read> t_index: array<u32>;
-@group(0) @binding(4) var<storage, read> t_value: array<u32>;
-@group(0) @binding(5) var<storage, read_write> dx: activation;
 
-fn row_count() -> u32 { return args.c_in; }
-fn row_start(row: u32) -> u32 { return t_row_ptr[row]; }
-fn row_end(row: u32) -> u32 { return t_row_ptr[row + 1u]; }
 fn channel_count() -> u32 { return args.c_out; }
 fn height() -> u32 { return args.h_in; }
 fn width() -> u32 { return args.w_in; }
@@ -35,8 +26,5 @@ fn source_at(channel: u32, y: u32, x: u32, n4: u32) -> vec4<f32> {
 }
 
 fn store(row: u32, iy: u32, ix: u32, n4: u32, value: vec4<f32>) {
-    let i = ((row * args.h_in + iy) * args.w_in + ix) * N4 + n4;
-    var v = value;
-    if (args.accumulate != 0u) { v += load_dx(i); }
-    store_dx(i, v);
+    write(((row * args.h_in + iy) * args.w_in + ix) * N4 + n4, value);
 }

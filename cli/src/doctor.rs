@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use serde_json::json;
 use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
-use sparring_core::device::info::{DeviceChoice, SparseKernel};
+use sparring_core::device::info::{DeviceChoice, Kernels, SparseKernel};
 use sparring_core::gpu;
 use sparring_core::gpu::tuning::Timing;
 use sparring_core::hardness::Subset;
@@ -17,7 +17,7 @@ use sparring_core::{Device, ExperimentConfig, Session};
 
 use crate::args::DeviceFlag;
 use crate::console::{Console, describe};
-use crate::measure::{self, Direction, Effort};
+use crate::measure::{self, Direction, Effort, Roof};
 use crate::{clock, kernels, selftest};
 
 /// Flags of `doctor`.
@@ -81,12 +81,22 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
     Ok(())
 }
 
+/// A question's timings: each kernel's, "-" where it failed, and the fastest's share of the peak.
+fn timing_row(of: &[Timing], chosen: &Kernels, roof: Roof) -> Vec<String> {
+    let kernel = chosen.get(&of[0].question).copied().unwrap_or(SparseKernel::Rows);
+    let timing = |kernel: SparseKernel| of.iter().find(|timing| timing.kernel == kernel);
+    let share = |best: &Timing| format!("{:.0}%", 2e5 * best.products / best.ms / roof.flops_per_second);
+    let mut row = vec![of[0].question.clone()];
+    row.extend(SparseKernel::ALL.iter().map(|&kernel| timing(kernel).map_or_else(|| "-".into(), |timing| format!("{:.3}", timing.ms))));
+    row.extend([kernel.to_string(), timing(kernel).map_or_else(|| "-".into(), share)]);
+    row
+}
+
 /// Times every kernel of the sparse products of two networks and says which is the fastest.
 async fn tune(console: Console, mut device: Device) -> Result<serde_json::Value> {
     let effort = Effort { seconds: 0.3, repeats: (3, 50) };
     let roof = measure::roof(&mut device, effort).await?;
     device.want_tuning();
-    let mut timings = Vec::new();
     for (model, batch_size) in [(Model::ResNet20, 128), (Model::ResNet18, 64)] {
         let learners = ["set@0.2+uniform", "set@0.1+uniform"].map(str::parse).into_iter().collect::<Result<_, _>>()?;
         let config = ExperimentConfig {
@@ -98,22 +108,15 @@ async fn tune(console: Console, mut device: Device) -> Result<serde_json::Value>
             ..ExperimentConfig::default()
         };
         let session = Session::new(config, Arc::new(builtin(0.2, 128, 128, 1)), None, device).await?;
-        let Device::Gpu(gpu) = session.device() else { bail!("a GPU became another device") };
-        timings = gpu.tuning().timings().to_vec();
         kernels::keep(console, session.device());
         device = session.into_device();
     }
-    let chosen = device.measured();
-    let row = |of: &[Timing]| {
-        let kernel = chosen.get(&of[0].question).copied().unwrap_or(SparseKernel::Rows);
-        let best = of.iter().find(|timing| timing.kernel == kernel).unwrap_or(&of[0]);
-        let share = 2e3 * best.products / best.ms / roof.flops_per_second;
-        let mut row = vec![of[0].question.clone()];
-        row.extend(of.iter().map(|timing| format!("{:.3}", timing.ms)));
-        row.extend([kernel.to_string(), format!("{:.0}%", 100.0 * share)]);
-        row
+    let timings = match &device {
+        Device::Gpu(gpu) => gpu.tuning().timings(),
+        _ => &[],
     };
-    let rows: Vec<_> = timings.chunks(SparseKernel::ALL.len()).map(row).collect();
+    let chosen = device.measured();
+    let rows: Vec<_> = timings.chunk_by(|a, b| a.question == b.question).map(|of| timing_row(of, &chosen, roof)).collect();
     let mut heads = vec!["sparse product"];
     heads.extend(SparseKernel::ALL.iter().map(|kernel| kernel.name()));
     heads.extend(["fastest", "of peak"]);
@@ -160,4 +163,18 @@ fn examine(console: Console, device: &mut Device) -> Result<(serde_json::Value, 
     let problems = outcomes.iter().filter(|o| o.problem.is_some()).count();
     let speeds: Vec<_> = speeds.iter().map(|(direction, density, ms, gflops)| json!({ "direction": direction, "density": density.unwrap_or(1.0), "ms": ms, "gflops": gflops })).collect();
     Ok((json!({ "device": info, "limits": limits, "kernels": outcomes, "throughput": speeds }), problems))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_failed_moves_no_other_into_its_column() {
+        let timing = |kernel, ms| Timing { question: "q".into(), kernel, ms, products: 1e6 };
+        let roof = Roof { bytes_per_second: 1e9, flops_per_second: 1e10 };
+        let chosen = Kernels::from([("q".into(), SparseKernel::Tiles16)]);
+        let row = timing_row(&[timing(SparseKernel::Rows, 2.0), timing(SparseKernel::Tiles16, 0.5)], &chosen, roof);
+        assert_eq!(row, ["q", "2.000", "-", "0.500", "tiles-16", "40%"]);
+    }
 }

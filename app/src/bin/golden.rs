@@ -9,7 +9,8 @@ use wasm_bindgen::prelude::*;
 
 fn main() {}
 
-/// Runs every case on "cpu", "gpu", or "gpu" with one kernel for all sparse products: "gpu:tiles-16". `read` gives the bytes of a file of the folder, or nothing where there is none.
+/// Runs every case on "cpu", "gpu", or "gpu" with one kernel for all sparse products: "gpu:tiles-16". `read` gives the bytes of a file of the
+/// folder, or nothing where there is none.
 ///
 /// # Errors
 /// The engine's words, where there is no such device or no index.

@@ -202,7 +202,7 @@ fn kernels(chosen: &Value) -> String {
     let chosen: Kernels = serde_json::from_value(chosen.clone()).unwrap_or_default();
     let count = |kernel| chosen.values().filter(|chosen| **chosen == kernel).count();
     let counts = SparseKernel::ALL.iter().map(|kernel| (kernel, count(*kernel))).filter(|(_, count)| *count > 0);
-    counts.map(|(kernel, count)| format!("{kernel} for {count}")).collect::<Vec<_>>().join(", ")
+    counts.map(|(kernel, count)| format!("{count} by {kernel}")).collect::<Vec<_>>().join(", ")
 }
 
 fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
@@ -211,7 +211,7 @@ fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
         ("device", words(&summary["device"]["name"])),
         ("backend", words(&summary["device"]["backend"])),
         ("driver", words(&summary["device"]["driver"])),
-        ("sparse kernels", kernels(&summary["device"]["kernels"])),
+        ("sparse products", kernels(&summary["device"]["kernels"])),
         ("system", words(&summary["system"])),
         ("version", format!("{} ({})", words(&summary["version"]), words(&summary["commit"]))),
         ("date", words(&summary["date"])),
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn the_card_counts_what_a_device_chose() {
-        assert_eq!(kernels(&serde_json::json!({ "a": "tiles-16", "b": "rows", "c": "tiles-16" })), "rows for 1, tiles-16 for 2");
+        assert_eq!(kernels(&serde_json::json!({ "a": "tiles-16", "b": "rows", "c": "tiles-16" })), "1 by rows, 2 by tiles-16");
         assert_eq!(kernels(&Value::Null), "");
     }
 

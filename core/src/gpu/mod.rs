@@ -45,7 +45,9 @@ pub struct GpuDevice {
     next: u32,
     bytes: Arc<AtomicU64>,
     pipelines: Pipelines,
+    /// By which kernels sparse products are made.
     tuning: Tuning,
+    /// One for all of them, in tests of each.
     forced: Option<SparseKernel>,
     /// The last scratch memory made, while a program refers to it.
     scratch: Weak<Scratch>,

@@ -5,8 +5,6 @@
 #import conv_shape
 #import sparse_tiles
 #import sparse_input_grad
-override KH: u32 = 1u;
-override KW: u32 = 1u;
 
 fn channel_count() -> u32 { return args.c_out; }
 fn height() -> u32 { return args.h_in; }

@@ -80,6 +80,8 @@ impl Card {
     /// Seconds of a sparse product by a kernel: every product loads a word from a cache, or from workgroup memory, which is filled from one.
     fn sparse(&self, op: &Op, kernel: SparseKernel, products: f64) -> f64 {
         match staged_bytes(op, kernel) {
+            // Of the weight gradient's values, eight in one row load the output's gradient once.
+            None if matches!(op, Op::ConvWeightGrad(_)) => 1.125 * products / (self.cache * self.products()),
             None => products / (self.cache * self.products()),
             Some(staged) => {
                 let filled = staged / 4.0 / (self.cache * self.products());
@@ -95,11 +97,9 @@ impl Card {
             Op::ConvWeightGrad(ConvWeightGrad { topology, .. }) => *topology,
             _ => return products / self.products(),
         };
-        match (op, topology) {
-            (_, None) => products / (DENSE_SHARE * self.products()),
-            // Of eight values in one row the output's gradient is loaded once.
-            (Op::ConvWeightGrad(_), Some(_)) => 1.125 * products / (self.cache * self.products()),
-            (_, Some(_)) => SparseKernel::ALL.iter().map(|kernel| self.sparse(op, *kernel, products)).fold(f64::INFINITY, f64::min),
+        match topology {
+            None => products / (DENSE_SHARE * self.products()),
+            Some(_) => SparseKernel::ALL.iter().map(|kernel| self.sparse(op, *kernel, products)).fold(f64::INFINITY, f64::min),
         }
     }
     /// What an op of these bytes takes.

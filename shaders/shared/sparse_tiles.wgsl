@@ -1,20 +1,11 @@
-// Rows of a compressed sparse matrix times shifted copies of an activation, for strides of 1: a workgroup of 128 threads makes ROWS rows at a
-// tile of TILE_H by TILE_W pixels by TILE_N vec4s, a thread one vec4 of each row. What the tile reads of a block of channels is staged in
-// workgroup memory, zero outside the image; then every row walks its values of the block. So memory gives a word once for all rows and taps,
-// and no value asks whether its tap is inside.
-// The including stage says: row_count(), row_start(row), row_end(row), channel_count(), packed_at(i), value_at(i), tap_offset(packed), height(), width()
-// (of what is written), KH, KW and N4 as overrides, source_at(channel, y, x, n4) of the staged origin's place, store(row, y, x, n4, value).
+// Rows of a compressed sparse matrix times shifted copies of an activation: a workgroup of 128 threads makes ROWS rows at a tile, a thread one
+// vec4 of each row. What the tile reads of a block of channels is staged; then every row walks its values of the block. So memory gives a word
+// once for all rows and taps, and no value asks whether its tap is inside.
+// The including stage says, beside what staged.wgsl asks for: row_count(), row_start(row), row_end(row), channel_count(), packed_at(i),
+// value_at(i), tap_offset(packed), store(row, y, x, n4, value).
 #import grid
+#import staged
 override ROWS: u32 = 16u; // 16 or 8
-override TILE_H: u32 = 4u;
-override TILE_W: u32 = 8u;
-override TILE_N: u32 = 4u; // the three: 128 in all
-const THREADS: u32 = 128u;
-const STAGED: u32 = 1024u; // 16 KiB
-var<workgroup> staged: array<vec4<f32>, 1024>; // [channel of the block][TILE_H + KH - 1][TILE_W + KW - 1][TILE_N]
-
-fn staged_w() -> u32 { return TILE_W + KW - 1u; }
-fn staged_plane() -> u32 { return (TILE_H + KH - 1u) * staged_w() * TILE_N; }
 
 // Adds a row's values up to the block's end, in the order of sparse_rows.wgsl; the cursor stays at the next block's first.
 fn walk(cursor: ptr<function, u32>, row: u32, until: u32, base: u32, before: vec4<f32>) -> vec4<f32> {
@@ -48,19 +39,12 @@ fn main(
     @builtin(local_invocation_index) t: u32,
 ) {
     let row_tiles = (row_count() + ROWS - 1u) / ROWS;
-    let tiles_n = (N4 + TILE_N - 1u) / TILE_N;
-    let tiles_x = (width() + TILE_W - 1u) / TILE_W;
     let g = group_index(group, groups);
-    let tile = g / row_tiles;
     let r = (g % row_tiles) * ROWS;
-    let n0 = (tile % tiles_n) * TILE_N;
-    let x0 = (tile / tiles_n % tiles_x) * TILE_W;
-    let y0 = (tile / (tiles_n * tiles_x)) * TILE_H;
-    if (y0 >= height()) { return; }
-    let n = t % TILE_N;
-    let x = t / TILE_N % TILE_W;
-    let y = t / (TILE_N * TILE_W);
-    let place = (y * staged_w() + x) * TILE_N + n;
+    let corner = corner_of(g / row_tiles);
+    if (corner.y >= height()) { return; }
+    let at = Place(t / (TILE_N * TILE_W), t / TILE_N % TILE_W, t % TILE_N);
+    let place = staged_place(at);
     let channels = channel_count();
     let block = STAGED / staged_plane();
 
@@ -75,13 +59,7 @@ fn main(
 
     for (var first = 0u; first < channels; first += block) {
         let last = min(first + block, channels);
-        for (var i = t; i < (last - first) * staged_plane(); i += THREADS) {
-            let p = i / TILE_N % (staged_plane() / TILE_N);
-            let n4 = n0 + i % TILE_N;
-            var v = vec4<f32>(0.0);
-            if (n4 < N4) { v = source_at(first + i / staged_plane(), y0 + p / staged_w(), x0 + p % staged_w(), n4); }
-            staged[i] = v;
-        }
+        stage(first, last, corner, t);
         workgroupBarrier();
         let base = place - first * staged_plane(); // wraps; the channel brings it back
         let until = last << 8u;
@@ -105,24 +83,26 @@ fn main(
         }
         workgroupBarrier();
     }
-    let n4 = n0 + n;
-    if (y0 + y >= height() || x0 + x >= width() || n4 >= N4) { return; }
-    store_row(r, y0 + y, x0 + x, n4, s0);
-    store_row(r + 1u, y0 + y, x0 + x, n4, s1);
-    store_row(r + 2u, y0 + y, x0 + x, n4, s2);
-    store_row(r + 3u, y0 + y, x0 + x, n4, s3);
-    store_row(r + 4u, y0 + y, x0 + x, n4, s4);
-    store_row(r + 5u, y0 + y, x0 + x, n4, s5);
-    store_row(r + 6u, y0 + y, x0 + x, n4, s6);
-    store_row(r + 7u, y0 + y, x0 + x, n4, s7);
+    let y = corner.y + at.y;
+    let x = corner.x + at.x;
+    let n4 = corner.n4 + at.n4;
+    if (y >= height() || x >= width() || n4 >= N4) { return; }
+    store_row(r, y, x, n4, s0);
+    store_row(r + 1u, y, x, n4, s1);
+    store_row(r + 2u, y, x, n4, s2);
+    store_row(r + 3u, y, x, n4, s3);
+    store_row(r + 4u, y, x, n4, s4);
+    store_row(r + 5u, y, x, n4, s5);
+    store_row(r + 6u, y, x, n4, s6);
+    store_row(r + 7u, y, x, n4, s7);
     if (ROWS > 8u) {
-        store_row(r + 8u, y0 + y, x0 + x, n4, s8);
-        store_row(r + 9u, y0 + y, x0 + x, n4, s9);
-        store_row(r + 10u, y0 + y, x0 + x, n4, s10);
-        store_row(r + 11u, y0 + y, x0 + x, n4, s11);
-        store_row(r + 12u, y0 + y, x0 + x, n4, s12);
-        store_row(r + 13u, y0 + y, x0 + x, n4, s13);
-        store_row(r + 14u, y0 + y, x0 + x, n4, s14);
-        store_row(r + 15u, y0 + y, x0 + x, n4, s15);
+        store_row(r + 8u, y, x, n4, s8);
+        store_row(r + 9u, y, x, n4, s9);
+        store_row(r + 10u, y, x, n4, s10);
+        store_row(r + 11u, y, x, n4, s11);
+        store_row(r + 12u, y, x, n4, s12);
+        store_row(r + 13u, y, x, n4, s13);
+        store_row(r + 14u, y, x, n4, s14);
+        store_row(r + 15u, y, x, n4, s15);
     }
 }

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use web_time::Instant;
 
-use super::encode::Tile;
+use super::encode::Tiled;
 use super::{GpuDevice, GpuProgram};
 use crate::device::info::{Kernels, SparseKernel};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::{BufferId, ConvForward, ConvInputGrad, ConvShape, Dtype, Op, StepParams};
+use crate::ops::{BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Dtype, Op, StepParams};
 
 /// What one kernel took for one question.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,14 +85,14 @@ impl Tuning {
 
 /// A sparse product for which there is a choice: its direction, geometry and number of values.
 fn product(op: &Op) -> Option<(&'static str, ConvShape, usize, BufferId)> {
-    let (direction, shape, weight, input, written) = match op {
-        Op::ConvForward(ConvForward { shape, x, weight, .. }) => ("forward", shape, weight, *x, shape.output()),
-        Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, .. }) => ("input gradient", shape, weight, *dy, shape.input()),
+    let (direction, shape, topology, input) = match op {
+        Op::ConvForward(ConvForward { shape, x, weight, .. }) => ("forward", shape, weight.topology()?, *x),
+        Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, .. }) => ("input gradient", shape, weight.topology()?, *dy),
+        Op::ConvWeightGrad(ConvWeightGrad { shape, x, topology, .. }) => ("weight gradient", shape, (*topology)?, *x),
         _ => return None,
     };
-    let nnz = weight.topology()?.nnz;
-    let tile = Tile::of(shape, (written.h, written.w))?;
-    (nnz > 0 && tile.suits(written.h, written.w, shape.n / 4)).then_some((direction, *shape, nnz, input))
+    let choice = SparseKernel::ALL.iter().any(|kernel| Tiled::of(op, *kernel).is_some_and(|tiled| tiled.suits()));
+    (choice && topology.nnz > 0).then_some((direction, *shape, topology.nnz, input))
 }
 
 /// Multiply-adds of one dispatch.
@@ -112,8 +112,8 @@ fn question(op: &Op, dtype: impl Fn(BufferId) -> Option<Dtype>) -> Option<String
     let apart = |class: &f64| (density / class).ln().abs();
     let class = DENSITIES.into_iter().min_by(|a, b| apart(a).total_cmp(&apart(b)))?;
     Some(format!(
-        "{direction} {}x{}x{}>{} k{}x{} p{} n{} density {class} {stored}",
-        s.c_in, s.h_in, s.w_in, s.c_out, s.kh, s.kw, s.pad, s.n
+        "{direction} {}x{}x{}>{} k{}x{} s{} p{} n{} density {class} {stored}",
+        s.c_in, s.h_in, s.w_in, s.c_out, s.kh, s.kw, s.stride, s.pad, s.n
     ))
 }
 

@@ -2,10 +2,10 @@
 
 use super::super::launch::{Binding, Launch, flag};
 use super::reduce::sum_partials;
-use super::tiles::Tile;
+use super::tiles::Tiled;
 use super::{ENOUGH_GROUPS, Encode, Operands, geometry, kernel_args};
 use crate::error::Result;
-use crate::ops::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, NormOnLoad, SparseTopology};
+use crate::ops::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, NormOnLoad, Op, SparseTopology};
 
 /// The most scratch a weight gradient's slices may take, in words (16 MiB).
 const MOST_SCRATCH: usize = 4 << 20;
@@ -13,6 +13,8 @@ const MOST_SCRATCH: usize = 4 << 20;
 const LEAST_ROUNDS: usize = 16;
 /// What all channels of a slice of the sparse weight gradient may take, in bytes: part of a second-level cache.
 const CACHE_BYTES: usize = 1 << 20;
+/// The least tiles that a workgroup of the tiled weight gradient should add up before its lanes' sums are added.
+const LEAST_TILES: usize = 4;
 /// Threads of the sparse kernels.
 const SPARSE_THREADS: usize = 64;
 
@@ -51,18 +53,9 @@ fn sparse_cost(nnz: usize, columns: usize) -> f64 {
     12.0 * nnz as f64 * columns as f64
 }
 
-/// A product whose input is staged: rows, rows and columns of pixels of what is written.
-fn tiled(
-    shader: &'static str,
-    bindings: Vec<Binding>,
-    s: &ConvShape,
-    (tall, tile): (usize, Tile),
-    (rows, h, w): (usize, usize, usize),
-    cost: f64,
-) -> Launch {
-    let groups = tile.count(h, w, s.n / 4) * rows.div_ceil(tall);
-    let launch = Launch::new(shader, bindings, groups, cost).with(tile.constants(tall));
-    launch.with([("KH", s.kh as f64), ("KW", s.kw as f64)])
+/// A product whose input is staged.
+fn tiled(shader: &'static str, bindings: Vec<Binding>, tiled: &Tiled, cost: f64) -> Launch {
+    Launch::new(shader, bindings, tiled.tiles() * tiled.groups(), cost).with(tiled.constants())
 }
 
 impl Encode for ConvForward {
@@ -80,8 +73,8 @@ impl Encode for ConvForward {
             Some(t) => {
                 let bindings = operands.bind(["x", "weight", "row_ptr", "index", "bias", "stats", "affine", "y"])?;
                 let cost = sparse_cost(t.nnz, columns);
-                match operands.kernel.tall().zip(Tile::of(s, (s.h_out, s.w_out))) {
-                    Some(tile) => tiled("sparse_conv_forward_tiled", bindings, s, tile, (s.c_out, s.h_out, s.w_out), cost),
+                match Tiled::of(&Op::ConvForward(*self), operands.kernel) {
+                    Some(tiles) => tiled("sparse_conv_forward_tiled", bindings, &tiles, cost),
                     None => {
                         let per_thread = sparse_columns(s.c_out, columns);
                         let groups = s.c_out * columns.div_ceil(per_thread * SPARSE_THREADS);
@@ -104,9 +97,8 @@ impl Encode for ConvInputGrad {
             let classes = s.stride * s.stride;
             let columns = s.h_in.div_ceil(s.stride) * s.w_in.div_ceil(s.stride) * s.n / 4;
             let bindings = operands.bind(["dy", "weight", "t_row_ptr", "t_index", "t_value", "dx"])?;
-            if let Some(tile) = operands.kernel.tall().zip(Tile::of(s, (s.h_in, s.w_in))) {
-                let out = (s.c_in, s.h_in, s.w_in);
-                let launch = tiled("sparse_conv_input_grad_tiled", bindings, s, tile, out, sparse_cost(t.nnz, columns));
+            if let Some(tiles) = Tiled::of(&Op::ConvInputGrad(*self), operands.kernel) {
+                let launch = tiled("sparse_conv_input_grad_tiled", bindings, &tiles, sparse_cost(t.nnz, columns));
                 return Ok(vec![launch.with(shape_of(s)).with(accumulate)]);
             }
             let per_thread = sparse_columns(s.c_in * classes, columns);
@@ -164,7 +156,10 @@ impl Encode for ConvWeightGrad {
     fn encode(&self, operands: &Operands) -> Result<Vec<Launch>> {
         let (first, slices) = match self.topology {
             None => dense_weight_grad(&self.shape, operands)?,
-            Some(t) if t.nnz > 0 => sparse_weight_grad(&self.shape, t, operands)?,
+            Some(t) if t.nnz > 0 => match Tiled::of(&Op::ConvWeightGrad(*self), operands.kernel) {
+                Some(tiles) => tiled_weight_grad(&self.shape, t, &tiles, operands)?,
+                None => sparse_weight_grad(&self.shape, t, operands)?,
+            },
             Some(_) => return Ok(Vec::new()),
         };
         let first = first.with(shape_of(&self.shape)).with(norm_of(self.norm));
@@ -203,4 +198,13 @@ fn sparse_weight_grad(s: &ConvShape, t: SparseTopology, operands: &Operands) -> 
     );
     let launch = launch.with(kernel_args((s.kh, s.kw), s.stride));
     Ok((launch.with([("lanes", lanes as f64), ("span", span as f64)]), slices))
+}
+
+fn tiled_weight_grad(s: &ConvShape, t: SparseTopology, tiled: &Tiled, operands: &Operands) -> Result<(Launch, usize)> {
+    let wanted = ENOUGH_GROUPS.div_ceil(tiled.groups()).min(tiled.tiles().div_ceil(LEAST_TILES));
+    let (slices, tiles) = cut(tiled.tiles(), 1, wanted, t.nnz);
+    let bindings = operands.bind(["x", "stats", "affine", "dy", "row_ptr", "index"])?;
+    let cost = sparse_cost(t.nnz, s.output().plane() / 4);
+    let launch = Launch::new("sparse_conv_weight_grad_tiled", bindings, tiled.groups() * slices, cost);
+    Ok((launch.with(tiled.constants()).with([("tiles", tiles as f64)]), slices))
 }

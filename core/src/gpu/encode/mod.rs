@@ -22,7 +22,7 @@ use super::launch::{Binding, Launch, Source};
 use crate::device::info::SparseKernel;
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Op, Shape, with_op};
-pub use tiles::{Tile, staged_bytes};
+pub use tiles::{Tiled, staged_bytes};
 
 /// How an op becomes dispatches.
 trait Encode {

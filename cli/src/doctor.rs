@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use serde_json::json;
 use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
-use sparring_core::device::info::{DeviceChoice, Kernels, SparseKernel};
+use sparring_core::device::info::{DeviceChoice, Kernel, Kernels};
 use sparring_core::gpu;
 use sparring_core::gpu::tuning::Timing;
 use sparring_core::hardness::Subset;
@@ -26,7 +26,7 @@ pub struct DoctorArgs {
     /// Where to compute; without it, the CPU and any GPU adapter, also a software one
     #[arg(long)]
     device: Option<DeviceFlag>,
-    /// Also time the kernels of sparse products on the GPU, layer by layer of ResNet-20 and ResNet18, and keep the fastest for later runs
+    /// Also time the kernels of products on the GPU, layer by layer of ResNet-20 and ResNet18, and keep the fastest for later runs
     #[arg(long)]
     tune: bool,
     /// Print the result as JSON
@@ -81,24 +81,24 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
     Ok(())
 }
 
-/// A question's timings: each kernel's, "-" where it failed, and the fastest's share of the peak.
-fn timing_row(of: &[Timing], chosen: &Kernels, roof: Roof) -> Vec<String> {
-    let kernel = chosen.get(&of[0].question).copied().unwrap_or(SparseKernel::Rows);
-    let timing = |kernel: SparseKernel| of.iter().find(|timing| timing.kernel == kernel);
+/// A question's timings: those of these kernels, "-" where one failed, and the fastest's share of the peak.
+fn timing_row(of: &[Timing], kernels: &[Kernel], chosen: &Kernels, roof: Roof) -> Vec<String> {
+    let kernel = chosen.get(&of[0].question).copied().unwrap_or(of[0].kernel);
+    let timing = |kernel: Kernel| of.iter().find(|timing| timing.kernel == kernel);
     let share = |best: &Timing| format!("{:.0}%", 2e5 * best.products / best.ms / roof.flops_per_second);
     let mut row = vec![of[0].question.clone()];
-    row.extend(SparseKernel::ALL.iter().map(|&kernel| timing(kernel).map_or_else(|| "-".into(), |timing| format!("{:.3}", timing.ms))));
+    row.extend(kernels.iter().map(|&kernel| timing(kernel).map_or_else(|| "-".into(), |timing| format!("{:.3}", timing.ms))));
     row.extend([kernel.to_string(), timing(kernel).map_or_else(|| "-".into(), share)]);
     row
 }
 
-/// Times every kernel of the sparse products of two networks and says which is the fastest.
+/// Times every kernel of the products of two networks for which there are several, and says which is the fastest.
 async fn tune(console: Console, mut device: Device) -> Result<serde_json::Value> {
     let effort = Effort { seconds: 0.3, repeats: (3, 50) };
     let roof = measure::roof(&mut device, effort).await?;
     device.want_tuning();
     for (model, batch_size) in [(Model::ResNet20, 128), (Model::ResNet18, 64)] {
-        let learners = ["set@0.2+uniform", "set@0.1+uniform"].map(str::parse).into_iter().collect::<Result<_, _>>()?;
+        let learners = ["dense", "set@0.2+uniform", "set@0.1+uniform"].map(str::parse).into_iter().collect::<Result<_, _>>()?;
         let config = ExperimentConfig {
             dataset: DatasetName::BuiltIn,
             subset: Subset::All,
@@ -116,11 +116,18 @@ async fn tune(console: Console, mut device: Device) -> Result<serde_json::Value>
         _ => &[],
     };
     let chosen = device.measured();
-    let rows: Vec<_> = timings.chunk_by(|a, b| a.question == b.question).map(|of| timing_row(of, &chosen, roof)).collect();
-    let mut heads = vec!["sparse product"];
-    heads.extend(SparseKernel::ALL.iter().map(|kernel| kernel.name()));
-    heads.extend(["fastest", "of peak"]);
-    console.table(&heads, &rows);
+    let tables = [
+        ("sparse product", &[Kernel::Rows, Kernel::Tiles8, Kernel::Tiles16]),
+        ("dense product", &[Kernel::Dense8x2, Kernel::Dense4x2, Kernel::Dense4x1]),
+    ];
+    for (what, kernels) in tables {
+        let of_these = timings.chunk_by(|a, b| a.question == b.question).filter(|of| kernels.contains(&of[0].kernel));
+        let rows: Vec<_> = of_these.map(|of| timing_row(of, kernels, &chosen, roof)).collect();
+        let mut heads = vec![what];
+        heads.extend(kernels.iter().map(|kernel| kernel.name()));
+        heads.extend(["fastest", "of peak"]);
+        console.table(&heads, &rows);
+    }
     console.tell("milliseconds of one dispatch; of peak: the share of what the device multiplies and adds at best");
     let timings: Vec<_> =
         timings.iter().map(|t| json!({ "product": t.question, "kernel": t.kernel, "ms": t.ms, "multiply_adds": t.products })).collect();
@@ -173,8 +180,9 @@ mod tests {
     fn a_kernel_that_failed_moves_no_other_into_its_column() {
         let timing = |kernel, ms| Timing { question: "q".into(), kernel, ms, products: 1e6 };
         let roof = Roof { bytes_per_second: 1e9, flops_per_second: 1e10 };
-        let chosen = Kernels::from([("q".into(), SparseKernel::Tiles16)]);
-        let row = timing_row(&[timing(SparseKernel::Rows, 2.0), timing(SparseKernel::Tiles16, 0.5)], &chosen, roof);
+        let chosen = Kernels::from([("q".into(), Kernel::Tiles16)]);
+        let kernels = [Kernel::Rows, Kernel::Tiles8, Kernel::Tiles16];
+        let row = timing_row(&[timing(Kernel::Rows, 2.0), timing(Kernel::Tiles16, 0.5)], &kernels, &chosen, roof);
         assert_eq!(row, ["q", "2.000", "-", "0.500", "tiles-16", "40%"]);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sparring_core::device::info::{Kernels, SparseKernel};
+use sparring_core::device::info::{Kernel, Kernels};
 use sparring_core::gpu::shaders;
 use sparring_core::{Device, DeviceInfo};
 
@@ -29,9 +29,9 @@ pub fn keep(console: Console, device: &Device) {
 /// Says in one line what was measured now, if anything.
 pub fn tell(console: Console, device: &Device) {
     let measured = device.measured();
-    let tiled = measured.values().filter(|kernel| **kernel != SparseKernel::Rows).count();
+    let others = measured.values().filter(|kernel| !kernel.usual()).count();
     if !measured.is_empty() {
-        console.say(format_args!("tuned     {} sparse products timed, {tiled} of them faster in tiles", measured.len()));
+        console.say(format_args!("tuned     {} products timed, {others} of them faster by another kernel than the usual", measured.len()));
     }
 }
 
@@ -76,16 +76,15 @@ mod tests {
     fn what_is_measured_joins_what_is_kept_and_damage_is_measured_again() {
         let folder = std::env::temp_dir().join(format!("sparring-kernels-{}", std::process::id()));
         let file = folder.join("a.json");
-        let of =
-            |pairs: &[(&str, SparseKernel)]| pairs.iter().map(|(question, kernel)| ((*question).to_owned(), *kernel)).collect::<Kernels>();
+        let of = |pairs: &[(&str, Kernel)]| pairs.iter().map(|(question, kernel)| ((*question).to_owned(), *kernel)).collect::<Kernels>();
         assert_eq!(read(&file), Kernels::new());
-        add(&file, of(&[("a", SparseKernel::Tiles16), ("b", SparseKernel::Rows)])).unwrap();
-        add(&file, of(&[("b", SparseKernel::Tiles8)])).unwrap();
-        assert_eq!(read(&file), of(&[("a", SparseKernel::Tiles16), ("b", SparseKernel::Tiles8)]));
+        add(&file, of(&[("a", Kernel::Tiles16), ("b", Kernel::Rows)])).unwrap();
+        add(&file, of(&[("b", Kernel::Tiles8)])).unwrap();
+        assert_eq!(read(&file), of(&[("a", Kernel::Tiles16), ("b", Kernel::Tiles8)]));
         std::fs::write(&file, "{\"a\": \"til").unwrap();
         assert_eq!(read(&file), Kernels::new());
-        add(&file, of(&[("c", SparseKernel::Rows)])).unwrap();
-        assert_eq!(read(&file), of(&[("c", SparseKernel::Rows)]));
+        add(&file, of(&[("c", Kernel::Rows)])).unwrap();
+        assert_eq!(read(&file), of(&[("c", Kernel::Rows)]));
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -6,7 +6,7 @@
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use sparring_core::Device;
-use sparring_core::device::SparseKernel;
+use sparring_core::device::Kernel;
 use sparring_core::gpu::encode::{encode, staged_bytes};
 use sparring_core::net::zoo::Model;
 use sparring_core::ops::{ConvForward, ConvInputGrad, ConvWeightGrad, Op, Precision};
@@ -78,7 +78,7 @@ impl Card {
         self.peak * 1e12 / 2.0
     }
     /// Seconds of a sparse product by a kernel: every product loads a word from a cache, or from workgroup memory, which is filled from one.
-    fn sparse(&self, op: &Op, kernel: SparseKernel, products: f64) -> f64 {
+    fn sparse(&self, op: &Op, kernel: Kernel, products: f64) -> f64 {
         match staged_bytes(op, kernel) {
             // Of the weight gradient's values, eight in one row load the output's gradient once.
             None if matches!(op, Op::ConvWeightGrad(_)) => 1.125 * products / (self.cache * self.products()),
@@ -99,12 +99,12 @@ impl Card {
         };
         match topology {
             None => products / (DENSE_SHARE * self.products()),
-            Some(_) => SparseKernel::ALL.iter().map(|kernel| self.sparse(op, *kernel, products)).fold(f64::INFINITY, f64::min),
+            Some(_) => Kernel::ALL.iter().map(|kernel| self.sparse(op, *kernel, products)).fold(f64::INFINITY, f64::min),
         }
     }
     /// What an op of these bytes takes.
     fn cost(&self, op: &Op, bytes: f64) -> sparring_core::error::Result<Cost> {
-        let dispatches = encode(op, SparseKernel::Rows)?.len() as f64;
+        let dispatches = encode(op, Kernel::Rows)?.len() as f64;
         let (memory, compute) = (bytes / (self.memory * 1e9), self.compute(op));
         let ms = 1e3 * (memory.max(compute) + dispatches * DISPATCH);
         Ok(Cost { count: 1, bytes, flops: op.flops() as f64, memory_ms: 1e3 * memory, compute_ms: 1e3 * compute, ms })

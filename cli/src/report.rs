@@ -8,7 +8,7 @@ use std::fmt::Write;
 use serde_json::Value;
 use sparring_core::ExperimentConfig;
 use sparring_core::config::Method;
-use sparring_core::device::info::{Kernels, SparseKernel};
+use sparring_core::device::info::{Kernel, Kernels};
 use sparring_core::events::Score;
 use sparring_figures::chart::{Axes, Frame};
 use sparring_figures::html::{self, Row, escape};
@@ -197,11 +197,11 @@ pub fn words(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// How many sparse products are made by which kernel, where a device chose.
+/// How many products are made by which kernel, where a device chose.
 fn kernels(chosen: &Value) -> String {
     let chosen: Kernels = serde_json::from_value(chosen.clone()).unwrap_or_default();
     let count = |kernel| chosen.values().filter(|chosen| **chosen == kernel).count();
-    let counts = SparseKernel::ALL.iter().map(|kernel| (kernel, count(*kernel))).filter(|(_, count)| *count > 0);
+    let counts = Kernel::ALL.iter().map(|kernel| (kernel, count(*kernel))).filter(|(_, count)| *count > 0);
     counts.map(|(kernel, count)| format!("{count} by {kernel}")).collect::<Vec<_>>().join(", ")
 }
 
@@ -211,7 +211,7 @@ fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {
         ("device", words(&summary["device"]["name"])),
         ("backend", words(&summary["device"]["backend"])),
         ("driver", words(&summary["device"]["driver"])),
-        ("sparse products", kernels(&summary["device"]["kernels"])),
+        ("products", kernels(&summary["device"]["kernels"])),
         ("system", words(&summary["system"])),
         ("version", format!("{} ({})", words(&summary["version"]), words(&summary["commit"]))),
         ("date", words(&summary["date"])),

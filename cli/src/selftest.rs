@@ -3,7 +3,7 @@
 //! A GPU driver with a fault, or a processor with one, shows here before it shows as a network that does not learn.
 
 use sparring_core::Device;
-use sparring_core::device::SparseKernel;
+use sparring_core::device::Kernel;
 use sparring_core::error::Result;
 use sparring_core::ops::*;
 use sparring_core::rng::{Purpose, Stream};
@@ -142,9 +142,9 @@ fn weight_grad(lab: &mut Lab, density: Option<f64>) -> Result<Vec<Op>> {
 }
 
 /// The kernels that a device may come to prefer.
-fn by(lab: &mut Lab, kernel: SparseKernel, build: fn(&mut Lab, Option<f64>) -> Result<Vec<Op>>) -> Result<Vec<Op>> {
-    lab.device.force(Some(kernel));
-    build(lab, SPARSE)
+fn by(lab: &mut Lab, kernel: Kernel, build: fn(&mut Lab, Option<f64>) -> Result<Vec<Op>>) -> Result<Vec<Op>> {
+    lab.device.force(&[kernel]);
+    build(lab, if kernel.dense() { None } else { SPARSE })
 }
 
 fn pool(k: usize) -> PoolShape {
@@ -174,12 +174,18 @@ const CASES: &[(&str, Build)] = &[
     ("conv forward, sparse", |lab| forward(lab, SPARSE)),
     ("conv input gradient, dense", |lab| input_grad(lab, None)),
     ("conv input gradient, sparse", |lab| input_grad(lab, SPARSE)),
-    ("conv forward, sparse, tiles of 8 rows", |lab| by(lab, SparseKernel::Tiles8, forward)),
-    ("conv forward, sparse, tiles of 16 rows", |lab| by(lab, SparseKernel::Tiles16, forward)),
-    ("conv input gradient, sparse, tiles of 8 rows", |lab| by(lab, SparseKernel::Tiles8, input_grad)),
-    ("conv input gradient, sparse, tiles of 16 rows", |lab| by(lab, SparseKernel::Tiles16, input_grad)),
+    ("conv forward, sparse, tiles of 8 rows", |lab| by(lab, Kernel::Tiles8, forward)),
+    ("conv forward, sparse, tiles of 16 rows", |lab| by(lab, Kernel::Tiles16, forward)),
+    ("conv input gradient, sparse, tiles of 8 rows", |lab| by(lab, Kernel::Tiles8, input_grad)),
+    ("conv input gradient, sparse, tiles of 16 rows", |lab| by(lab, Kernel::Tiles16, input_grad)),
+    ("conv forward, dense, 4 by 2 a thread", |lab| by(lab, Kernel::Dense4x2, forward)),
+    ("conv forward, dense, 4 by 1 a thread", |lab| by(lab, Kernel::Dense4x1, forward)),
+    ("conv input gradient, dense, 4 by 2 a thread", |lab| by(lab, Kernel::Dense4x2, input_grad)),
+    ("conv input gradient, dense, 4 by 1 a thread", |lab| by(lab, Kernel::Dense4x1, input_grad)),
     ("conv weight gradient, dense", |lab| weight_grad(lab, None)),
     ("conv weight gradient, sparse", |lab| weight_grad(lab, SPARSE)),
+    ("conv weight gradient, sparse, tiles of 8 rows", |lab| by(lab, Kernel::Tiles8, weight_grad)),
+    ("conv weight gradient, sparse, tiles of 16 rows", |lab| by(lab, Kernel::Tiles16, weight_grad)),
     ("activations of 16 bits", |lab| {
         // Values that lie between two that 16 bits hold are rounded as they are stored, and widened as they are loaded.
         let stored = lab.device.alloc("self-test", IMAGE.len(), Dtype::Bf16)?;
@@ -401,7 +407,7 @@ async fn case(device: &mut Device, index: u64, build: Build) -> Result<Vec<Vec<f
         Ok(out)
     }
     .await;
-    lab.device.force(None);
+    lab.device.force(&[]);
     for id in lab.held {
         lab.device.free(id);
     }

@@ -5,7 +5,7 @@
 
 pub mod info;
 
-pub use info::{DeviceChoice, DeviceInfo, Kernels, SparseKernel};
+pub use info::{DeviceChoice, DeviceInfo, Kernel, Kernels};
 
 use crate::cpu::CpuDevice;
 use crate::error::Result;
@@ -67,10 +67,10 @@ impl Device {
             d.know(kernels);
         }
     }
-    /// Makes sparse products by this kernel wherever the geometry lets it, for tests of each; `None`: by what was chosen.
-    pub fn force(&mut self, kernel: Option<SparseKernel>) {
+    /// Makes products by these kernels wherever they can make them, for tests of each; all others by what was chosen.
+    pub fn force(&mut self, kernels: &[Kernel]) {
         if let Self::Gpu(d) = self {
-            d.force(kernel);
+            d.force(kernels);
         }
     }
     /// Which kernels were chosen by timing on this open device.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sparring_core::device::Device;
 use sparring_core::device::info::DeviceChoice;
-use sparring_core::device::info::SparseKernel;
+use sparring_core::device::info::Kernel;
 use sparring_core::gpu::encode::encode;
 use sparring_core::ops::*;
 use sparring_core::{Error, ErrorKind};
@@ -202,7 +202,7 @@ fn a_geometry_that_cannot_be_is_the_same_error_everywhere() {
     for (op, tensor, expected) in bad_shapes() {
         seen.insert(op.name());
         let error = refusal(&mut devices, &[op]).unwrap_or_else(|| panic!("{op:?} was taken"));
-        assert_eq!(error.to_string(), encode(&op, SparseKernel::Rows).unwrap_err().to_string(), "encoding checks too");
+        assert_eq!(error.to_string(), encode(&op, Kernel::Rows).unwrap_err().to_string(), "encoding checks too");
         let ErrorKind::Shape { op: name, tensor: found, expected: wanted, .. } = error.kind() else { panic!("{op:?}: {error}") };
         assert_eq!((*name, found.as_str()), (op.name(), tensor), "{error}");
         assert!(wanted.contains(expected), "{error}");

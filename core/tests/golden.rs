@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use safetensors::SafeTensors;
 use sparring_core::Error;
 use sparring_core::device::Device;
-use sparring_core::device::info::{DeviceChoice, SparseKernel};
+use sparring_core::device::info::{DeviceChoice, Kernel};
 use sparring_core::error::Result;
 use sparring_core::golden::{INDEX, run};
 
@@ -115,13 +115,14 @@ fn a_brighter_jpeg_fails() {
     }
 }
 
-/// Whichever kernel makes the sparse products.
+/// Whichever kernels make the products.
 #[test]
 fn on_a_gpu_where_there_is_one() {
-    for &kernel in SparseKernel::ALL {
+    let (sparse, dense): (Vec<_>, Vec<_>) = Kernel::ALL.iter().partition(|kernel| !kernel.dense());
+    for kernels in sparse.into_iter().zip(dense) {
         match pollster::block_on(Device::open(DeviceChoice::Gpu)) {
             Ok((mut device, _)) => {
-                device.force(Some(kernel));
+                device.force(&[kernels.0, kernels.1]);
                 passes(device);
             }
             Err(why) => println!("skipped: {why}"),

@@ -9,13 +9,14 @@ use sparring_core::config::LearnerConfig;
 use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
 use sparring_core::data::{Dataset, Transforms};
-use sparring_core::device::info::{DeviceChoice, Kernels, SparseKernel};
+use sparring_core::device::info::{DeviceChoice, Kernel, Kernels};
 use sparring_core::events::{Evaluation, Metric};
 use sparring_core::hardness::Subset;
 use sparring_core::hardness::{Column, ScoreName, Scores};
-use sparring_core::net::zoo::Model;
+use sparring_core::net::zoo::{Input, Model};
 use sparring_core::train::checkpoint::Checkpoint;
 use sparring_core::train::scoring::{Extra, Scoring, mean, scoring_config};
+use sparring_core::train::warm::warm;
 use sparring_core::{Device, Event, ExperimentConfig, Session};
 
 fn config(learners: &[&str]) -> ExperimentConfig {
@@ -283,18 +284,19 @@ fn what_was_chosen_by_timing_goes_with_the_run() {
         let untuned = start(open());
         let Device::Gpu(gpu) = untuned.device() else { panic!("no GPU") };
         assert!(gpu.tuning().timings().is_empty(), "a software adapter is tuned only where somebody asks");
-        assert!(untuned.device().info().kernels.values().all(|kernel| *kernel == SparseKernel::Rows));
+        assert!(untuned.device().info().kernels.values().all(|kernel| kernel.usual()));
     }
     device.want_tuning();
     let tuned = start(device);
     let chosen = tuned.device().info().kernels;
     let Device::Gpu(gpu) = tuned.device() else { panic!("no GPU") };
-    assert_eq!(gpu.tuning().timings().len(), SparseKernel::ALL.len() * chosen.len(), "every kernel of every question was timed once");
+    assert_eq!(gpu.tuning().timings().len(), 3 * chosen.len(), "three kernels of every question were timed once");
     assert_eq!(gpu.tuning().measured(), chosen, "what is used is what was measured");
     assert!(chosen.len() >= 4 && gpu.tuning().timings().iter().all(|t| t.ms > 0.0 && t.products > 0.0), "{chosen:?}");
 
     // As a faster device might have chosen: known before, so nothing is timed, and every product is made so.
-    let known: Kernels = chosen.keys().map(|question| (question.clone(), SparseKernel::Tiles16)).collect();
+    let other = |question: &String| if question.contains("dense") { Kernel::Dense4x1 } else { Kernel::Tiles16 };
+    let known: Kernels = chosen.keys().map(|question| (question.clone(), other(question))).collect();
     let knowing = || {
         let mut device = open();
         device.know(known.clone());
@@ -303,7 +305,10 @@ fn what_was_chosen_by_timing_goes_with_the_run() {
     let mut session = start(knowing());
     let Device::Gpu(gpu) = session.device() else { panic!("no GPU") };
     let pipelines = gpu.pipelines();
-    assert!(pipelines.iter().any(|p| p.starts_with("sparse_conv_input_grad_tiled")), "{pipelines:#?}");
+    for direction in ["forward", "input_grad", "weight_grad"] {
+        let kernel = format!("sparse_conv_{direction}_tiled");
+        assert!(pipelines.iter().any(|p| p.starts_with(&kernel)), "{kernel}: {pipelines:#?}");
+    }
     assert!(gpu.tuning().timings().is_empty());
     let whole = finish(start(knowing()));
     for _ in 0..3 {
@@ -326,9 +331,15 @@ fn few_pipelines_stand_before_a_race() {
         // Tuning compiles the kernels that it compares.
         let device = Some(device).filter(|device| device.info().software)?;
         let config = ExperimentConfig { model, batch_size, ..config(&["dense", "set@0.1"]) };
-        let session = block_on(Session::new(config, data(), None, device)).unwrap();
+        let data = data();
+        let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
+        let device = warm(device, &config, input).unwrap();
+        let Device::Gpu(gpu) = &device else { panic!("no GPU") };
+        let warmed = gpu.pipelines();
+        let session = block_on(Session::new(config, data, None, device)).unwrap();
         let Device::Gpu(gpu) = session.device() else { panic!("no GPU") };
-        Some(gpu.pipelines())
+        assert_eq!(gpu.pipelines(), warmed, "all of them were made before the images were there");
+        Some(warmed)
     };
     let (Some(resnet20), Some(small), Some(resnet18), Some(vgg16)) =
         (compiled(Model::ResNet20, 128), compiled(Model::ResNet20, 32), compiled(Model::ResNet18, 32), compiled(Model::Vgg16, 32))

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess};
-use sparring_core::device::info::SparseKernel;
+use sparring_core::device::info::Kernel;
 use sparring_core::gpu::encode::encode;
 use sparring_core::gpu::launch::{Binding, Source};
 use sparring_core::gpu::shaders;
@@ -31,7 +31,7 @@ fn every_permutation_is_valid_and_within_the_default_limits() {
     let mut modules = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut permutations = Vec::new();
-    let launches: Vec<_> = SparseKernel::ALL.iter().flat_map(|k| ops.iter().flat_map(move |op| encode(op, *k).unwrap())).collect();
+    let launches: Vec<_> = Kernel::ALL.iter().flat_map(|k| ops.iter().flat_map(move |op| encode(op, *k).unwrap())).collect();
     // With activations in 32 bits, and with those that are bound in 16.
     for (launch, half) in launches.iter().flat_map(|launch| [(launch, false), (launch, true)]) {
         let bound = launch.bindings.iter().filter(|b| b.activation && b.source != Source::Nothing);

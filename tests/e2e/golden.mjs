@@ -5,7 +5,7 @@ const browser = await launch('software');
 let passed = 0;
 let failed = 0;
 try {
-  for (const device of ['cpu', 'gpu', 'gpu:tiles-16']) {
+  for (const device of ['cpu', 'gpu', 'gpu:tiles-8,dense-4x2', 'gpu:tiles-16,dense-4x1']) {
     const page = await browser.newPage();
     const errors = watchErrors(page);
     const began = Date.now();

@@ -9,16 +9,17 @@ use wasm_bindgen::prelude::*;
 
 fn main() {}
 
-/// Runs every case on "cpu", "gpu", or "gpu" with one kernel for all sparse products: "gpu:tiles-16". `read` gives the bytes of a file of the
-/// folder, or nothing where there is none.
+/// Runs every case on "cpu", "gpu", or "gpu" with some kernels for all products that they can make: "gpu:tiles-16,dense-4x1". `read` gives the
+/// bytes of a file of the folder, or nothing where there is none.
 ///
 /// # Errors
 /// The engine's words, where there is no such device or no index.
 #[wasm_bindgen]
 pub async fn run_golden(device: String, read: Function) -> std::result::Result<String, JsError> {
-    let (choice, kernel) = device.split_once(':').map_or((&*device, None), |(choice, kernel)| (choice, Some(kernel)));
+    let (choice, kernels) = device.split_once(':').unwrap_or((&device, ""));
     let (mut device, _) = Device::open(choice.parse::<DeviceChoice>()?).await?;
-    device.force(kernel.map(str::parse).transpose()?);
+    let kernels = kernels.split(',').filter(|name| !name.is_empty()).map(str::parse).collect::<Result<Vec<_>>>()?;
+    device.force(&kernels);
     let bytes = |name: &str| -> Result<Vec<u8>> {
         let value = read.call1(&JsValue::NULL, &name.into()).ok().and_then(|value| value.dyn_into::<Uint8Array>().ok());
         value.map(|array| array.to_vec()).ok_or_else(|| Error::io(name, std::io::ErrorKind::NotFound.into()))

@@ -204,9 +204,9 @@ impl Trainer {
         })?;
         let config = file.config.clone();
         let (data, scores) = self.prepare(&config).await?;
-        self.out.loading(super::planning(&config), None).await;
         let device = self.take_device(config.device).await?;
         let info = device.info();
+        self.out.loading(&super::planning(&config, &info), None).await;
         let mut events = file.events.clone();
         if !checkpoint.record.device.is(&info) {
             let message =

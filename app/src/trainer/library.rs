@@ -35,6 +35,10 @@ pub struct Library {
 }
 
 impl Library {
+    /// Whether the images of a configuration come over the line, or from this browser's store.
+    pub fn must_fetch(&self, config: &ExperimentConfig) -> bool {
+        config.dataset == DatasetName::Cifar10 && self.cifar10.is_none()
+    }
     /// The images of a configuration.
     pub async fn dataset(&mut self, config: &ExperimentConfig, out: &Outbox) -> Result<Arc<Dataset>, Halt> {
         match config.dataset {

@@ -20,13 +20,15 @@ use sparring_core::config::ExperimentConfig;
 use sparring_core::corrupt::CorruptionSet;
 use sparring_core::data::Dataset;
 use sparring_core::device::Device;
-use sparring_core::device::info::{DeviceChoice, Kernels};
+use sparring_core::device::info::{DeviceChoice, DeviceInfo, Kernels};
 use sparring_core::error::Error;
 use sparring_core::events::Event;
 use sparring_core::hardness::{Column, Scores};
+use sparring_core::net::zoo::Input;
 use sparring_core::train::Session;
 use sparring_core::train::parent::{self, Parents};
 use sparring_core::train::scoring::{Extra, Made, ScorePolicy, Scoring};
+use sparring_core::train::warm::warm;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
@@ -35,6 +37,7 @@ use self::inspect::Inspections;
 use self::keep::Keeper;
 use self::library::Library;
 use self::members::{Needs, Shared};
+use crate::mask::images;
 use crate::protocol::{Amount, Command, Failure, Loading, Message, Stride, WayOn};
 
 /// What comes in, with what is attached to it.
@@ -120,9 +123,16 @@ impl Outbox {
     }
 }
 
-/// What a session's making is called.
-fn planning(config: &ExperimentConfig) -> &'static str {
-    if config.corruption == CorruptionSet::NONE { "Planning the networks" } else { "Corrupting the images and planning the networks" }
+/// What a session's making is called. Its first step waits for the kernels, so a wait of seconds is said here.
+fn planning(config: &ExperimentConfig, device: &DeviceInfo) -> String {
+    let plans =
+        if config.corruption == CorruptionSet::NONE { "Planning the networks" } else { "Corrupting the images and planning the networks" };
+    let kernels = match (device.backend.as_str(), device.software) {
+        ("cpu", _) => "",
+        (_, true) => ": the GPU compiles their kernels",
+        (_, false) => ": the GPU compiles their kernels and tries which are the fastest",
+    };
+    format!("{plans}{kernels}")
 }
 
 /// Listens to the page.
@@ -344,6 +354,9 @@ impl Trainer {
     async fn prepare(&mut self, config: &ExperimentConfig) -> Result<(Arc<Dataset>, Option<Arc<Scores>>), Halt> {
         config.validate()?;
         self.open(config.device).await?;
+        if self.library.must_fetch(config) {
+            self.warm(config).await?;
+        }
         let data = self.library.dataset(config, &self.out).await?;
         let scores = self.scores(config, &data).await?;
         if self.out.cancelled() {
@@ -351,6 +364,18 @@ impl Trainer {
         }
         self.rank(config, scores.as_deref());
         Ok((data, scores))
+    }
+
+    /// Has a GPU compile a race's kernels while its images come.
+    async fn warm(&mut self, config: &ExperimentConfig) -> Result<(), Halt> {
+        let Some((extent, classes)) = images(config.dataset) else { return Ok(()) };
+        let a_gpu = |(open, device): &mut (DeviceChoice, Device)| *open == config.device && matches!(device, Device::Gpu(_));
+        if let Some((choice, device)) = self.device.take_if(a_gpu) {
+            self.out.loading("Asking the GPU for the kernels of this race", None).await;
+            let input = Input { extent, classes, mean: [0.0; 4], std: [1.0; 4] };
+            self.device = Some((choice, warm(device, config, input)?));
+        }
+        Ok(())
     }
 
     /// Remembers which score ranks the test images.
@@ -362,8 +387,8 @@ impl Trainer {
         self.drop_session();
         let (data, scores) = self.prepare(&config).await?;
         let parents = self.parents(&config, &data, scores.as_ref()).await?;
-        self.out.loading(planning(&config), None).await;
         let device = self.take_device(config.device).await?;
+        self.out.loading(&planning(&config, &device.info()), None).await;
         self.keeper = Some(Keeper::new(&config, device.info()));
         let needs = Needs { data: &data, scores: scores.as_deref(), parents: &parents, rest: None };
         if self.share(&config, &needs, paused)? {

@@ -26,19 +26,36 @@ impl Default for DeviceChoice {
 }
 
 named_enum! {
-    /// Which kernel makes a sparse product, forward or to the input's gradient.
-    pub enum SparseKernel ("kernel") {
-        /// A workgroup makes one row at many columns, straight from memory.
+    /// Which kernel makes a product of a convolution, where there are several.
+    pub enum Kernel ("kernel") {
+        /// Sparse: a workgroup makes one row at many columns, straight from memory.
         Rows = "rows",
-        /// A workgroup makes 8 rows at a tile of columns, whose input it stages.
+        /// Sparse: a workgroup makes 8 rows at a tile of columns, whose input it stages.
         Tiles8 = "tiles-8",
         /// The same for 16 rows.
         Tiles16 = "tiles-16",
+        /// Dense: a thread makes 8 rows at 2 vectors of columns.
+        Dense8x2 = "dense-8x2",
+        /// Dense: 4 rows at 2 vectors, so twice as many workgroups.
+        Dense4x2 = "dense-4x2",
+        /// Dense: 4 rows at one vector, so four times as many workgroups.
+        Dense4x1 = "dense-4x1",
     }
 }
 
-/// Which kernel makes which sparse product: its direction, geometry, density and type.
-pub type Kernels = BTreeMap<String, SparseKernel>;
+impl Kernel {
+    /// Whether it makes dense products, or sparse ones.
+    pub fn dense(self) -> bool {
+        matches!(self, Self::Dense8x2 | Self::Dense4x2 | Self::Dense4x1)
+    }
+    /// Whether it makes a product of which nothing was measured.
+    pub fn usual(self) -> bool {
+        matches!(self, Self::Rows | Self::Dense8x2)
+    }
+}
+
+/// Which kernel makes which product: its direction, geometry, density and type.
+pub type Kernels = BTreeMap<String, Kernel>;
 
 /// What a device is, for result files and the page.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -51,7 +68,7 @@ pub struct DeviceInfo {
     pub driver: String,
     /// True for software GPUs (lavapipe, SwiftShader).
     pub software: bool,
-    /// By which kernels the sparse products of its programs are made.
+    /// By which kernels those products of its programs are made for which there are several.
     #[serde(default, skip_serializing_if = "Kernels::is_empty")]
     pub kernels: Kernels,
 }

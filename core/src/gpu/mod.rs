@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_channel::oneshot;
 
 use crate::bf16::Bf16;
-use crate::device::info::{DeviceInfo, Kernels, SparseKernel};
+use crate::device::info::{DeviceInfo, Kernel, Kernels};
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Dtype, Held, Op, StepParams};
 use crate::platform::{gpu_callbacks, gpu_wait};
@@ -45,10 +45,10 @@ pub struct GpuDevice {
     next: u32,
     bytes: Arc<AtomicU64>,
     pipelines: Pipelines,
-    /// By which kernels sparse products are made.
+    /// By which kernels products are made for which there are several.
     tuning: Tuning,
     /// One for all of them, in tests of each.
-    forced: Option<SparseKernel>,
+    forced: Vec<Kernel>,
     /// The last scratch memory made, while a program refers to it.
     scratch: Weak<Scratch>,
     /// Bound where a shader's permutation does not touch a binding.
@@ -121,7 +121,7 @@ impl GpuDevice {
             bytes: Arc::default(),
             pipelines,
             tuning: Tuning::new(!software),
-            forced: None,
+            forced: Vec::new(),
             scratch: Weak::new(),
             nothing,
             step,
@@ -132,9 +132,9 @@ impl GpuDevice {
     pub fn info(&self) -> DeviceInfo {
         DeviceInfo { kernels: self.tuning.used().clone(), ..self.info.clone() }
     }
-    /// Makes sparse products by this kernel wherever the geometry lets it; `None`: by the one that was chosen.
-    pub fn force(&mut self, kernel: Option<SparseKernel>) {
-        self.forced = kernel;
+    /// Makes products by these kernels wherever they can make them; all others by what was chosen.
+    pub fn force(&mut self, kernels: &[Kernel]) {
+        self.forced = kernels.to_vec();
     }
     /// What was chosen on this device so far, and how it was measured.
     pub fn tuning(&self) -> &Tuning {
@@ -257,13 +257,14 @@ impl GpuDevice {
     }
     /// See [`crate::Device`].
     pub fn compile(&mut self, label: &str, ops: &[Op]) -> Result<GpuProgram> {
-        self.compile_with(label, ops, self.forced)
+        self.compile_with(label, ops, &self.forced.clone())
     }
-    /// With one kernel for all sparse products, or with those that were chosen.
-    fn compile_with(&mut self, label: &str, ops: &[Op], kernel: Option<SparseKernel>) -> Result<GpuProgram> {
+    /// With these kernels for all products that they can make, and those that were chosen for others.
+    fn compile_with(&mut self, label: &str, ops: &[Op], kernels: &[Kernel]) -> Result<GpuProgram> {
         let mut launches = Vec::new();
         for op in ops {
-            let kernel = kernel.unwrap_or_else(|| self.tuning.kernel(op, |id| self.buffers.get(&id).map(|memory| memory.dtype)));
+            let forced = kernels.iter().copied().find(|kernel| encode::makes(*kernel, op));
+            let kernel = forced.unwrap_or_else(|| self.tuning.kernel(op, |id| self.buffers.get(&id).map(|memory| memory.dtype)));
             launches.extend(encode::encode(op, kernel)?.into_iter().filter(|launch| launch.groups > 0));
             op.check_buffers(|id| self.held(id))?;
         }

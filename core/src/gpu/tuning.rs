@@ -1,5 +1,5 @@
 //! Which of the kernels that make the same result is the fastest here: asked when a program meets a shape, answered by timing between a plan and its
-//! first step. What a race meets later (a density that a method comes to) is made by rows unless it is known.
+//! first step. What a race meets later (a density that a method comes to) is made by the usual kernel unless it is known.
 //!
 //! What was chosen goes with a run and its checkpoint. The kernels add in one order, but a driver may contract their products differently: only
 //! the same choice is sure to give the same numbers.
@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use web_time::Instant;
 
-use super::encode::Tiled;
+use super::encode::choices;
 use super::{GpuDevice, GpuProgram};
-use crate::device::info::{Kernels, SparseKernel};
+use crate::device::info::{Kernel, Kernels};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::{BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Dtype, Op, StepParams};
+use crate::ops::{BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Dtype, Op, SparseTopology, StepParams};
 
 /// What one kernel took for one question.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,14 +20,14 @@ pub struct Timing {
     /// What was asked.
     pub question: String,
     /// Who answered.
-    pub kernel: SparseKernel,
+    pub kernel: Kernel,
     /// Milliseconds of one dispatch.
     pub ms: f64,
     /// Multiply-adds of one dispatch.
     pub products: f64,
 }
 
-/// How much of the time of the kernel without tiles another must save: less would be noise, and change a run's numbers for nothing.
+/// How much of the usual kernel's time another must save: less would be noise, and change a run's numbers for nothing.
 const LEAST_GAIN: f64 = 0.05;
 /// How long a measurement should last at least, in seconds: waiting for a device takes a part of a millisecond.
 const LEAST_SECONDS: f64 = 0.002;
@@ -71,55 +71,60 @@ impl Tuning {
         self.known.iter().filter(|(question, _)| measured(question)).map(|(question, kernel)| (question.clone(), *kernel)).collect()
     }
     /// The kernel of an op; a question that nobody has answered stays open.
-    pub fn kernel(&mut self, op: &Op, dtype: impl Fn(BufferId) -> Option<Dtype>) -> SparseKernel {
-        let Some(question) = question(op, dtype) else { return SparseKernel::Rows };
-        let known = self.known.get(&question).copied();
+    pub fn kernel(&mut self, op: &Op, dtype: impl Fn(BufferId) -> Option<Dtype>) -> Kernel {
+        let Some((question, choices)) = question(op, dtype) else { return Kernel::Rows };
+        // A choice that was written down by hand may name what cannot make it.
+        let known = self.known.get(&question).copied().filter(|kernel| choices.contains(kernel));
         if known.is_none() && self.wanted {
             self.open.insert(question.clone(), *op);
         }
-        let kernel = known.unwrap_or(SparseKernel::Rows);
+        let kernel = known.unwrap_or(choices[0]);
         self.used.insert(question, kernel);
         kernel
     }
 }
 
-/// A sparse product for which there is a choice: its direction, geometry and number of values.
+/// A product: its direction, geometry, number of weights and input.
 fn product(op: &Op) -> Option<(&'static str, ConvShape, usize, BufferId)> {
-    let (direction, shape, topology, input) = match op {
-        Op::ConvForward(ConvForward { shape, x, weight, .. }) => ("forward", shape, weight.topology()?, *x),
-        Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, .. }) => ("input gradient", shape, weight.topology()?, *dy),
-        Op::ConvWeightGrad(ConvWeightGrad { shape, x, topology, .. }) => ("weight gradient", shape, (*topology)?, *x),
+    let values = |shape: &ConvShape, topology: Option<SparseTopology>| topology.map_or(shape.weights(), |t| t.nnz);
+    let (direction, shape, values, input) = match op {
+        Op::ConvForward(ConvForward { shape, x, weight, .. }) => ("forward", shape, values(shape, weight.topology()), *x),
+        Op::ConvInputGrad(ConvInputGrad { shape, dy, weight, .. }) => ("input gradient", shape, values(shape, weight.topology()), *dy),
+        Op::ConvWeightGrad(ConvWeightGrad { shape, x, topology, .. }) => ("weight gradient", shape, values(shape, *topology), *x),
         _ => return None,
     };
-    let choice = SparseKernel::ALL.iter().any(|kernel| Tiled::of(op, *kernel).is_some_and(|tiled| tiled.suits()));
-    (choice && topology.nnz > 0).then_some((direction, *shape, topology.nnz, input))
+    (values > 0).then_some((direction, *shape, values, input))
 }
 
 /// Multiply-adds of one dispatch.
 fn products(op: &Op) -> Option<f64> {
-    let (_, shape, nnz, _) = product(op)?;
-    Some(nnz as f64 * shape.output().plane() as f64)
+    let (_, shape, values, _) = product(op)?;
+    Some(values as f64 * shape.output().plane() as f64)
 }
 
 /// Layers of nearly one density are one question: these densities, the nearest in proportion.
 const DENSITIES: [f64; 10] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0];
 
-/// A choice, in words that tell it from every other.
-fn question(op: &Op, dtype: impl Fn(BufferId) -> Option<Dtype>) -> Option<String> {
-    let (direction, s, nnz, input) = product(op)?;
+/// A choice, in words that tell it from every other, and among which kernels.
+fn question(op: &Op, dtype: impl Fn(BufferId) -> Option<Dtype>) -> Option<(String, &'static [Kernel])> {
+    let (direction, s, values, input) = product(op)?;
+    let choices = Some(choices(op)).filter(|choices| !choices.is_empty())?;
     let stored = if dtype(input)? == Dtype::Bf16 { "bf16" } else { "f32" };
-    let density = nnz as f64 / s.weights() as f64;
+    let density = values as f64 / s.weights() as f64;
     let apart = |class: &f64| (density / class).ln().abs();
     let class = DENSITIES.into_iter().min_by(|a, b| apart(a).total_cmp(&apart(b)))?;
-    Some(format!(
-        "{direction} {}x{}x{}>{} k{}x{} s{} p{} n{} density {class} {stored}",
+    // A sparse layer may hold nearly all weights.
+    let density = if choices.contains(&Kernel::Rows) { format!("density {class}") } else { "dense".into() };
+    let words = format!(
+        "{direction} {}x{}x{}>{} k{}x{} s{} p{} n{} {density} {stored}",
         s.c_in, s.h_in, s.w_in, s.c_out, s.kh, s.kw, s.stride, s.pad, s.n
-    ))
+    );
+    Some((words, choices))
 }
 
 /// An op as often as it takes to measure it, by one kernel.
 struct Candidate {
-    kernel: SparseKernel,
+    kernel: Kernel,
     program: GpuProgram,
     repeats: usize,
     /// Seconds of one dispatch, the least of its measurements.
@@ -144,14 +149,16 @@ impl GpuDevice {
         open.sort_by(|a, b| b.2.total_cmp(&a.2));
         let (mut changed, mut spent) = (false, 0.0);
         for (question, op, products) in open {
+            let choices = choices(&op);
+            let Some(&default) = choices.first() else { continue };
             if !self.tuning.patient && spent > MOST_SECONDS {
                 break;
             }
             let mut candidates = Vec::new();
-            for &kernel in SparseKernel::ALL {
+            for &kernel in choices {
                 match self.candidate(&op, kernel, &mut spent).await {
                     Ok(candidate) => candidates.push(candidate),
-                    Err(e) if fatal(&e) || kernel == SparseKernel::Rows => return Err(e),
+                    Err(e) if fatal(&e) || kernel == default => return Err(e),
                     Err(_) => {}
                 }
             }
@@ -162,21 +169,21 @@ impl GpuDevice {
                     candidate.least = candidate.least.min(seconds);
                 }
             }
-            let rows = candidates.iter().find(|c| c.kernel == SparseKernel::Rows).map_or(f64::INFINITY, |c| c.least);
-            let gains = candidates.iter().filter(|c| c.least < (1.0 - LEAST_GAIN) * rows);
-            let best = gains.min_by(|a, b| a.least.total_cmp(&b.least)).map_or(SparseKernel::Rows, |c| c.kernel);
+            let usual = candidates.iter().find(|c| c.kernel == default).map_or(f64::INFINITY, |c| c.least);
+            let gains = candidates.iter().filter(|c| c.least < (1.0 - LEAST_GAIN) * usual);
+            let best = gains.min_by(|a, b| a.least.total_cmp(&b.least)).map_or(default, |c| c.kernel);
             let timing = |c: &Candidate| Timing { question: question.clone(), kernel: c.kernel, ms: 1e3 * c.least, products };
             self.tuning.timings.extend(candidates.iter().map(timing));
-            changed |= best != SparseKernel::Rows;
+            changed |= best != default;
             self.tuning.known.insert(question, best);
         }
         Ok(changed)
     }
     /// A program that lasts long enough to be measured; its first runs warm up. Compiling is not counted as time spent.
-    async fn candidate(&mut self, op: &Op, kernel: SparseKernel, spent: &mut f64) -> Result<Candidate> {
+    async fn candidate(&mut self, op: &Op, kernel: Kernel, spent: &mut f64) -> Result<Candidate> {
         let mut repeats = 1;
         loop {
-            let program = self.compile_with("tuning", &vec![*op; repeats], Some(kernel))?;
+            let program = self.compile_with("tuning", &vec![*op; repeats], &[kernel])?;
             // What is left to compile waits here.
             self.measure(&program, &mut 0.0).await?;
             let seconds = self.measure(&program, spent).await?;

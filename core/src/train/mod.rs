@@ -16,6 +16,7 @@ pub mod scoring;
 pub mod session;
 pub mod tally;
 mod topology;
+pub mod warm;
 pub mod workspace;
 
 pub use session::Session;

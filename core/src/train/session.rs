@@ -124,7 +124,7 @@ impl Session {
         }
         let corners = corners(&config, &data, &train, scores.as_deref())?;
         let seen = seen(&config, &data, &corners, &evaluation)?;
-        let mut work = Workspace::new(device, &config, &data)?;
+        let mut work = Workspace::new(device, &config, data.extent, data.train.len().max(data.test.len()))?;
         let goes_on = opening.on(&work.device.info());
         if let Some(before) = goes_on {
             work.device.know(before.kernels.clone());

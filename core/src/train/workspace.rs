@@ -27,15 +27,16 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Allocates the batch buffers, and those of the attack where there is one.
+    /// Allocates the batch buffers for images of (channels, height, width), at most `images` of which are evaluated at a time, and those of
+    /// the attack where there is one.
     ///
     /// # Errors
     /// What the device says.
-    pub fn new(mut device: Device, config: &ExperimentConfig, data: &Dataset) -> Result<Self> {
+    pub fn new(mut device: Device, config: &ExperimentConfig, extent: (usize, usize, usize), images: usize) -> Result<Self> {
         let lanes = padded_batch(config.samples_a_pass());
-        let io = Io::new(&mut device, data.extent, lanes, data.train.len().max(data.test.len()))?;
+        let io = Io::new(&mut device, extent, lanes, images)?;
         let adversary = match (config.train_attack(), config.test_attack()) {
-            (Some(train), Some(test)) => Some(Adversary::new(&mut device, &io, data.extent, lanes, (train, test), config.seed)?),
+            (Some(train), Some(test)) => Some(Adversary::new(&mut device, &io, extent, lanes, (train, test), config.seed)?),
             _ => None,
         };
         Ok(Self { device, scratch: Scratch::default(), io, lanes, batch: HostBatch::default(), adversary })

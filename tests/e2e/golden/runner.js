@@ -18,7 +18,7 @@ async function folder(wanted) {
 
 window.runGolden = async (device) => {
   await init();
-  // A kernel of sparse products ("gpu:tiles-16") has nothing to say of the others.
+  // The kernels of products ("gpu:tiles-16") have nothing to say of the others.
   const files = await folder((entry) => !device.includes(':') || entry.kind === 'conv2d');
   return run_golden(device, (name) => files.get(name));
 };

@@ -4,8 +4,9 @@ use super::super::launch::{Binding, Launch, flag};
 use super::reduce::sum_partials;
 use super::tiles::Tiled;
 use super::{ENOUGH_GROUPS, Encode, Operands, geometry, kernel_args};
+use crate::device::info::Kernel;
 use crate::error::Result;
-use crate::ops::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, NormOnLoad, Op, SparseTopology};
+use crate::ops::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, NormOnLoad, Op, SparseTopology, Weight};
 
 /// The most scratch a weight gradient's slices may take, in words (16 MiB).
 const MOST_SCRATCH: usize = 4 << 20;
@@ -28,18 +29,73 @@ fn norm_of(norm: Option<NormOnLoad>) -> [(&'static str, f64); 4] {
     [("NORM", flag(norm.is_some())), ("eval", flag(eval)), ("eps", eps.into()), ("RELU", flag(relu))]
 }
 
-/// Thread rows of a matrix-product tile (8 outputs each) for `m` output rows.
-fn tile_rows(m: usize) -> usize {
-    match m {
-        0..=16 => 2,
-        17..=32 => 4,
-        _ => 8,
+/// The kernels that can make an op, the one that does unless it is known better first; none where there is no choice.
+///
+/// Small dense tiles load more for a product, and are more workgroups: they are one where large tiles would not fill a large GPU.
+pub fn choices(op: &Op) -> &'static [Kernel] {
+    const SPARSE: [Kernel; 3] = [Kernel::Rows, Kernel::Tiles8, Kernel::Tiles16];
+    const DENSE: [Kernel; 3] = [Kernel::Dense8x2, Kernel::Dense4x2, Kernel::Dense4x1];
+    let (rows, columns) = match op {
+        Op::ConvForward(ConvForward { shape: s, weight: Weight::Dense { .. }, .. }) => (s.c_out, s.output().plane() / 4),
+        Op::ConvInputGrad(ConvInputGrad { shape: s, weight: Weight::Dense { .. }, .. }) => {
+            (s.c_in, s.h_in.div_ceil(s.stride) * s.w_in.div_ceil(s.stride) * s.n / 4)
+        }
+        _ if SPARSE.iter().any(|kernel| Tiled::of(op, *kernel).is_some_and(|tiled| tiled.suits())) => return &SPARSE,
+        _ => return &[],
+    };
+    let large = Block::of(Kernel::Dense8x2, rows);
+    if columns >= large.columns() && large.groups(rows, columns) < ENOUGH_GROUPS / 2 { &DENSE } else { &[] }
+}
+
+/// Whether a kernel is among those that make an op of this kind.
+pub fn makes(kernel: Kernel, op: &Op) -> bool {
+    match op {
+        Op::ConvForward(ConvForward { weight, .. }) | Op::ConvInputGrad(ConvInputGrad { weight, .. }) => {
+            kernel.dense() == weight.topology().is_none()
+        }
+        Op::ConvWeightGrad(ConvWeightGrad { topology, .. }) => !kernel.dense() && topology.is_some(),
+        _ => false,
     }
 }
 
-/// Workgroups of `shared/gemm.wgsl` for `m` rows and `columns` vec4s.
-fn gemm_groups(rows: usize, m: usize, columns: usize) -> usize {
-    m.div_ceil(8 * rows) * columns.div_ceil(256 / rows)
+/// What a workgroup of `shared/gemm.wgsl` makes.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    /// Rows of threads.
+    rows: usize,
+    /// Rows of a thread.
+    tall: usize,
+    /// Vec4s of a thread.
+    wide: usize,
+}
+
+impl Block {
+    /// The tile of a product of `m` rows: few rows get wide tiles.
+    fn of(kernel: Kernel, m: usize) -> Self {
+        let (tall, wide) = match kernel {
+            Kernel::Dense4x2 => (4, 2),
+            Kernel::Dense4x1 => (4, 1),
+            _ => (8, 2),
+        };
+        let rows = match m.div_ceil(tall) {
+            0..=2 => 2,
+            3..=4 => 4,
+            _ => 8,
+        };
+        Self { rows, tall, wide }
+    }
+    /// Vec4s of a row.
+    fn columns(&self) -> usize {
+        self.wide * 128 / self.rows
+    }
+    /// How many make `m` rows and `columns` vec4s.
+    fn groups(&self, m: usize, columns: usize) -> usize {
+        m.div_ceil(self.tall * self.rows) * columns.div_ceil(self.columns())
+    }
+    /// What a stage asks for that imports `gemm`.
+    fn constants(&self) -> [(&'static str, f64); 3] {
+        [("ROWS", self.rows as f64), ("TALL", self.tall as f64), ("WIDE", self.wide as f64)]
+    }
 }
 
 /// Columns a thread of `shared/sparse_rows.wgsl` holds: as many as still give enough workgroups.
@@ -64,11 +120,11 @@ impl Encode for ConvForward {
         let columns = s.output().plane() / 4;
         let launch = match self.weight.topology() {
             None => {
-                let rows = tile_rows(s.c_out);
+                let block = Block::of(operands.kernel, s.c_out);
                 let bindings = operands.bind(["x", "weight", "bias", "stats", "affine", "y"])?;
                 let cost = s.weights() as f64 * columns as f64 * 4.0;
-                let launch = Launch::new("conv_forward", bindings, gemm_groups(rows, s.c_out, columns), cost);
-                launch.with([("ROWS", rows as f64)]).with(kernel_args((s.kh, s.kw), s.stride))
+                let launch = Launch::new("conv_forward", bindings, block.groups(s.c_out, columns), cost);
+                launch.with(block.constants()).with(kernel_args((s.kh, s.kw), s.stride))
             }
             Some(t) => {
                 let bindings = operands.bind(["x", "weight", "row_ptr", "index", "bias", "stats", "affine", "y"])?;
@@ -107,7 +163,7 @@ impl Encode for ConvInputGrad {
             let kernel = [("kh", s.kh as f64), ("kw", s.kw as f64), ("STRIDE", s.stride as f64)];
             return Ok(vec![launch.with(shape_of(s)).with(kernel).with(accumulate).with([("COLUMNS", per_thread as f64)])]);
         }
-        let rows = tile_rows(s.c_in);
+        let block = Block::of(operands.kernel, s.c_in);
         let mut launches = Vec::new();
         for (class_y, class_x) in (0..s.stride.min(s.h_in)).flat_map(|y| (0..s.stride.min(s.w_in)).map(move |x| (y, x))) {
             let (class_h, class_w) = ((s.h_in - class_y).div_ceil(s.stride), (s.w_in - class_x).div_ceil(s.stride));
@@ -116,7 +172,7 @@ impl Encode for ConvInputGrad {
             let columns = class_h * class_w * s.n / 4;
             let cost = (s.c_out * s.c_in * taps_y * taps_x) as f64 * columns as f64 * 4.0;
             let bindings = operands.bind(["dy", "weight", "dx"])?;
-            let launch = Launch::new("conv_input_grad", bindings, gemm_groups(rows, s.c_in, columns), cost);
+            let launch = Launch::new("conv_input_grad", bindings, block.groups(s.c_in, columns), cost);
             let class = [
                 ("class_y", class_y),
                 ("class_x", class_x),
@@ -127,7 +183,7 @@ impl Encode for ConvInputGrad {
                 ("class_h", class_h),
                 ("class_w", class_w),
             ];
-            let launch = launch.with(class.map(|(name, value)| (name, value as f64))).with(accumulate).with([("ROWS", rows as f64)]);
+            let launch = launch.with(class.map(|(name, value)| (name, value as f64))).with(accumulate).with(block.constants());
             launches.push(launch.with(shape_of(s)).with(kernel_args((s.kh, s.kw), s.stride)));
         }
         Ok(launches)
@@ -168,7 +224,7 @@ impl Encode for ConvWeightGrad {
 }
 
 fn dense_weight_grad(s: &ConvShape, operands: &Operands) -> Result<(Launch, usize)> {
-    let rows = tile_rows(s.c_out);
+    let rows = Block::of(Kernel::Dense8x2, s.c_out).rows;
     let depth = if rows == 2 { 2 } else { 4 };
     let taps = s.c_in * s.kh * s.kw;
     let places = s.output().plane() / 4;

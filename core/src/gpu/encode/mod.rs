@@ -19,10 +19,11 @@ mod scatter;
 mod tiles;
 
 use super::launch::{Binding, Launch, Source};
-use crate::device::info::SparseKernel;
+use crate::device::info::Kernel;
 use crate::error::{Error, Result};
 use crate::ops::{BufferId, Op, Shape, with_op};
-pub use tiles::{Tiled, staged_bytes};
+pub use conv::{choices, makes};
+pub use tiles::staged_bytes;
 
 /// How an op becomes dispatches.
 trait Encode {
@@ -34,7 +35,7 @@ trait Encode {
 ///
 /// # Errors
 /// `Shape` where its geometry or its buffers contradict each other.
-pub fn encode(op: &Op, kernel: SparseKernel) -> Result<Vec<Launch>> {
+pub fn encode(op: &Op, kernel: Kernel) -> Result<Vec<Launch>> {
     op.check()?;
     let operands = Operands::of(*op, kernel);
     let mut launches = with_op!(op, op => op.encode(&operands))?;
@@ -47,12 +48,12 @@ struct Operands {
     /// A binding, and the id that it stands for even where it is left out.
     slots: Vec<(Binding, Option<BufferId>)>,
     in_place: bool,
-    /// Which kernel makes a sparse product, where the geometry leaves a choice.
-    kernel: SparseKernel,
+    /// Which kernel makes the product, where there are several.
+    kernel: Kernel,
 }
 
 impl Operands {
-    fn of(mut op: Op, kernel: SparseKernel) -> Self {
+    fn of(mut op: Op, kernel: Kernel) -> Self {
         let mut slots = Vec::with_capacity(8);
         let mut over = Vec::new();
         for slot in op.slots() {

@@ -3,17 +3,15 @@
 //! A kernel that stages its input loads a word from memory once for all its rows and taps, the one that does not, once for each product; what a
 //! device gains by it only the device can say (`gpu/tuning.rs`).
 
-use crate::device::info::SparseKernel;
+use crate::device::info::Kernel;
 use crate::ops::{ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Op, Shape};
 
-impl SparseKernel {
-    /// Rows of a workgroup that stages its input.
-    pub(super) fn tall(self) -> Option<usize> {
-        match self {
-            Self::Rows => None,
-            Self::Tiles8 => Some(8),
-            Self::Tiles16 => Some(16),
-        }
+/// Rows of a workgroup that stages its input.
+fn rows_of(kernel: Kernel) -> Option<usize> {
+    match kernel {
+        Kernel::Tiles8 => Some(8),
+        Kernel::Tiles16 => Some(16),
+        Kernel::Rows | Kernel::Dense8x2 | Kernel::Dense4x2 | Kernel::Dense4x1 => None,
     }
 }
 
@@ -53,8 +51,8 @@ pub struct Tiled {
 
 impl Tiled {
     /// How this kernel makes a sparse product; `None` where it stages nothing or cannot.
-    pub fn of(op: &Op, kernel: SparseKernel) -> Option<Self> {
-        let rows = kernel.tall()?;
+    pub fn of(op: &Op, kernel: Kernel) -> Option<Self> {
+        let rows = rows_of(kernel)?;
         let (shape, cut, all_rows, tiles) = match op {
             Op::ConvForward(ConvForward { shape: s, weight, .. }) if weight.topology().is_some() => (s, s.output(), s.c_out, PRODUCT),
             Op::ConvInputGrad(ConvInputGrad { shape: s, weight, .. }) if weight.topology().is_some() && s.stride == 1 => {
@@ -113,7 +111,7 @@ const HELD: usize = 16;
 
 /// Bytes that a dispatch loads but for values and places, all workgroups together: what it stages, and of the weight gradient the output's
 /// gradient; `None` where the kernel stages nothing.
-pub fn staged_bytes(op: &Op, kernel: SparseKernel) -> Option<f64> {
+pub fn staged_bytes(op: &Op, kernel: Kernel) -> Option<f64> {
     let tiled = Tiled::of(op, kernel)?;
     let s = &tiled.shape;
     let staged = tiled.tile.staged(s) as f64;
@@ -160,7 +158,7 @@ mod tests {
     }
 
     /// Bytes that workgroups load from caches for a multiply-add, the values and their index included.
-    fn loaded(op: &Op, kernel: SparseKernel) -> f64 {
+    fn loaded(op: &Op, kernel: Kernel) -> f64 {
         let launch = encode(op, kernel).unwrap().remove(0);
         let number = |name| launch.numbers.iter().find(|(n, _)| *n == name).unwrap().1;
         let products = op.flops() as f64 / 2.0;
@@ -186,11 +184,11 @@ mod tests {
         for (c, h) in [(16, 32), (32, 16), (64, 8), (64, 32), (128, 16), (256, 8), (512, 4)] {
             let s = ConvShape::new(Shape { c, h, w: h, n: 128 }, c, 3, 1, 1).unwrap();
             for op in ops(&s, 0.1) {
-                let [rows, tiles] = [SparseKernel::Rows, SparseKernel::Tiles16].map(|kernel| loaded(&op, kernel));
+                let [rows, tiles] = [Kernel::Rows, Kernel::Tiles16].map(|kernel| loaded(&op, kernel));
                 assert!((4.0..4.7).contains(&rows) && tiles <= rows / 3.0, "{} {c}x{h}x{h}: {rows} and {tiles} bytes", op.name());
             }
             for op in ops(&s, 0.05) {
-                let [rows, tiles] = [SparseKernel::Rows, SparseKernel::Tiles16].map(|kernel| loaded(&op, kernel));
+                let [rows, tiles] = [Kernel::Rows, Kernel::Tiles16].map(|kernel| loaded(&op, kernel));
                 assert!(tiles <= rows / 2.0, "{} {c}x{h}x{h}: {rows} and {tiles} bytes", op.name());
             }
         }
@@ -199,9 +197,7 @@ mod tests {
     #[test]
     fn blocks_of_random_places_are_as_many_as_is_taken() {
         let mut stream = crate::rng::Stream::new(7, crate::rng::Purpose::Test, 0, 0);
-        for (density, kernel) in
-            [(0.05, SparseKernel::Tiles16), (0.1, SparseKernel::Tiles16), (0.1, SparseKernel::Tiles8), (0.3, SparseKernel::Tiles16)]
-        {
+        for (density, kernel) in [(0.05, Kernel::Tiles16), (0.1, Kernel::Tiles16), (0.1, Kernel::Tiles8), (0.3, Kernel::Tiles16)] {
             let s = ConvShape::new(Shape { c: 64, h: 32, w: 32, n: 128 }, 64, 3, 1, 1).unwrap();
             let tiled = Tiled::of(&ops(&s, density)[2], kernel).unwrap();
             let most = STAGED / tiled.tile.staged(&s);

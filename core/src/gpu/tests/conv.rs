@@ -1,7 +1,7 @@
 //! Convolutions in three directions, dense and sparse.
 
 use super::{Data, bind_topology, compare, some_gpu, topology};
-use crate::device::info::SparseKernel;
+use crate::device::info::Kernel;
 use crate::ops::{
     BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, DenseFrom, Gather, NormOnLoad, Op, Scatter, Shape, Weight,
 };
@@ -82,10 +82,10 @@ fn sparse_convolutions_agree_with_the_oracle() {
 
 /// Each kernel wherever the geometry lets it.
 #[test]
-fn every_kernel_of_a_sparse_product_agrees_with_the_oracle() {
-    for &kernel in SparseKernel::ALL {
+fn every_kernel_of_a_product_agrees_with_the_oracle() {
+    for &kernel in Kernel::ALL {
         let mut gpu = some_gpu();
-        gpu.iter_mut().for_each(|gpu| gpu.force(Some(kernel)));
+        gpu.iter_mut().for_each(|gpu| gpu.force(&[kernel]));
         let wide: &[_] = &[
             (Shape { c: 19, h: 9, w: 17, n: 20 }, 37, 3, 1, 1, 18),
             (Shape { c: 5, h: 4, w: 4, n: 36 }, 8, 5, 1, 2, 36),
@@ -98,11 +98,15 @@ fn every_kernel_of_a_sparse_product_agrees_with_the_oracle() {
         ];
         for &(input, c_out, k, stride, pad, n_valid) in CASES.iter().chain(wide) {
             let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();
-            let (mut data, nnz) = topology(&s, 0.2, 9);
+            let (mut data, nnz) = if kernel.dense() { (Vec::new(), s.weights()) } else { topology(&s, 0.2, 9) };
+            let first = data.len();
             data.push(Data::random(nnz, 7));
             data.extend(tensors(&s, nnz, n_valid));
             compare(&mut gpu, &format!("{kernel} {s:?}"), &data, n_valid, &|ids| {
-                layer(&s, Weight::Sparse { values: ids[6], topology: bind_topology(ids, nnz) }, 7, ids)
+                let values = ids[first];
+                let weight =
+                    if kernel.dense() { Weight::Dense { values } } else { Weight::Sparse { values, topology: bind_topology(ids, nnz) } };
+                layer(&s, weight, first + 1, ids)
             });
         }
     }
@@ -114,8 +118,8 @@ fn norms_on_load_agree_with_the_oracle() {
     let modes = [(false, true), (true, true), (false, false), (true, false)];
     for (&(input, c_out, k, stride, pad, n_valid), (eval, relu)) in CASES.iter().zip(modes.into_iter().cycle()) {
         let s = ConvShape::new(input, c_out, k, stride, pad).unwrap();
-        for (density, kernel) in [(None, None), (Some(0.3), Some(SparseKernel::Rows)), (Some(0.3), Some(SparseKernel::Tiles16))] {
-            gpu.iter_mut().for_each(|gpu| gpu.force(kernel));
+        for (density, kernel) in [(None, None), (Some(0.3), Some(Kernel::Rows)), (Some(0.3), Some(Kernel::Tiles16))] {
+            gpu.iter_mut().for_each(|gpu| gpu.force(kernel.as_slice()));
             let (mut data, nnz) = density.map_or((Vec::new(), s.weights()), |density| topology(&s, density, 9));
             let first = data.len();
             data.push(Data::random(nnz, 7));

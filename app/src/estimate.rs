@@ -1,12 +1,12 @@
 //! What a race will take before it starts: memory and time, from the network's own shapes and the work that is to be done.
 //!
-//! Memory counts weights with gradient and momentum, and the activations of a step, which learners share. Time is that work at the rate
-//! that this device was measured at, else at a guess for its kind, and says which.
+//! Memory counts weights with gradient and momentum, and the activations of a step, which learners share. Time is the work, arithmetic and
+//! bytes moved, at the speed that this device was measured at, else at a guess for its kind, and says which.
 
 use sparring_core::config::{Allocation, ExperimentConfig, LearnerConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::net::Graph;
-use sparring_core::net::graph::Node;
+use sparring_core::net::graph::{Node, WEIGHT_BYTES};
 use sparring_core::net::zoo::Input;
 use sparring_core::sparse::density::erk;
 use sparring_core::train::parent::needed;
@@ -19,8 +19,83 @@ use crate::mask::images;
 pub struct Estimate {
     /// Device bytes.
     pub bytes: f64,
-    /// Training FLOPs of all learners over all epochs, and of the dense parents that some start from.
+    /// Training of all learners over all epochs, and of the dense parents that some start from.
+    pub work: Work,
+}
+
+/// What is to be computed, and what is to be moved for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Work {
+    /// FLOPs.
     pub flops: f64,
+    /// Bytes of activations, gradients and weights.
+    pub moved: f64,
+}
+
+/// How much of either a device does in a second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Speed {
+    /// FLOPs.
+    pub flops: f64,
+    /// Bytes.
+    pub moved: f64,
+}
+
+impl Speed {
+    /// What a kind of device does at the least, where nothing was measured.
+    pub fn guess(backend: &str, software: bool) -> Self {
+        let (flops, moved) = match backend {
+            "cpu" => (3e9, 6e9),
+            _ if software => (2e9, 8e9),
+            _ => (250e9, 30e9),
+        };
+        Self { flops, moved }
+    }
+    /// Seconds of some work.
+    pub fn seconds(&self, work: Work) -> f64 {
+        work.flops / self.flops + work.moved / self.moved
+    }
+    /// What explains these seconds of some work each: both speeds, where they differ enough to tell them apart, else the guess, made slower or
+    /// faster. `None` where nothing was measured.
+    pub fn measured(steps: &[(Work, f64)], guess: Self) -> Option<Self> {
+        let steps: Vec<_> = steps.iter().filter(|(work, seconds)| *seconds > 0.0 && guess.seconds(*work) > 0.0).collect();
+        if steps.is_empty() {
+            return None;
+        }
+        // Least squares of relative errors: seconds = flops x a + moved x b.
+        let sum = |of: &dyn Fn(f64, f64) -> f64| steps.iter().map(|(w, t)| of(w.flops / t, w.moved / t)).sum::<f64>();
+        let (ff, fm, mm, f, m) = (sum(&|f, _| f * f), sum(&|f, m| f * m), sum(&|_, m| m * m), sum(&|f, _| f), sum(&|_, m| m));
+        let determinant = ff * mm - fm * fm;
+        let (a, b) = ((f * mm - m * fm) / determinant, (m * ff - f * fm) / determinant);
+        if determinant > 0.01 * ff * mm && a > 0.0 && b > 0.0 {
+            return Some(Self { flops: 1.0 / a, moved: 1.0 / b });
+        }
+        let slower = steps.iter().map(|(work, seconds)| seconds / guess.seconds(*work)).sum::<f64>() / steps.len() as f64;
+        Some(Self { flops: guess.flops / slower, moved: guess.moved / slower })
+    }
+}
+
+/// Passes over the network for each image: forward and back; each step of an attack is a forward and the way back to the image.
+fn passes(config: &ExperimentConfig) -> f64 {
+    3.0 + config.train_attack().map_or(0.0, |a| 2.0 * f64::from(a.iterations))
+}
+
+/// The network of a configuration, where its images are known.
+fn network(config: &ExperimentConfig) -> Option<Graph> {
+    let (extent, classes) = images(config.dataset)?;
+    config.graph(Input { extent, classes, mean: [0.0; 4], std: [1.0; 4] }).ok()
+}
+
+/// Bytes that a step of a learner with so many weights moves.
+fn moved(graph: &Graph, config: &ExperimentConfig, weights: f64) -> f64 {
+    let images = graph.training_bytes(config.precision) as f64 * config.batch_size as f64;
+    images * passes(config) / 3.0 + weights * WEIGHT_BYTES as f64
+}
+
+/// The work of a step of each of these learners: its FLOPs and weights.
+pub fn steps(config: &ExperimentConfig, learners: impl Iterator<Item = (u64, u64)>) -> Vec<Work> {
+    let Some(graph) = network(config) else { return Vec::new() };
+    learners.map(|(flops, weights)| Work { flops: flops as f64, moved: moved(&graph, config, weights as f64) }).collect()
 }
 
 /// Training images of a dataset, validation left out; `None` where the disk decides.
@@ -47,30 +122,30 @@ fn shares(graph: &Graph, learner: &LearnerConfig) -> Option<(f64, f64)> {
 
 /// The work of each learner, in shares of the dense network's; by density alone where the network or its images are not known.
 pub fn work(config: &ExperimentConfig) -> Vec<f64> {
-    let graph =
-        images(config.dataset).and_then(|(extent, classes)| config.graph(Input { extent, classes, mean: [0.0; 4], std: [1.0; 4] }).ok());
+    let graph = network(config);
     let of = |learner: &LearnerConfig| graph.as_ref().and_then(|graph| shares(graph, learner)).map_or(learner.density, |(macs, _)| macs);
     config.learners.iter().map(of).collect()
 }
 
 /// `None` where the network or its images are not known.
 pub fn estimate(config: &ExperimentConfig) -> Option<Estimate> {
-    let (extent, classes) = images(config.dataset)?;
-    let graph = config.graph(Input { extent, classes, mean: [0.0; 4], std: [1.0; 4] }).ok()?;
+    let graph = network(config)?;
     let mut samples = training_images(config.dataset)? * config.p_data * config.subset.fraction();
     if config.limit_train > 0 {
         samples = samples.min(config.limit_train as f64);
     }
-    // Forward and two gradients; each step of an attack is a forward and one gradient.
-    let passes = 3.0 + config.train_attack().map_or(0.0, |a| 2.0 * f64::from(a.iterations));
     let racers = if config.control { 2.0 } else { 1.0 };
-    let (mut bytes, mut flops) = (0.0, 0.0);
-    let training = 2.0 * passes * graph.macs() as f64 * samples * f64::from(config.epochs);
+    let images = samples * f64::from(config.epochs);
+    let (mut bytes, mut work) = (0.0, Work::default());
+    let mut train = |times: f64, macs: f64, weights: f64| {
+        work.flops += times * macs * 2.0 * passes(config) * graph.macs() as f64 * images;
+        work.moved += times * moved(&graph, config, weights * graph.parameters() as f64) * images / config.batch_size as f64;
+    };
     // A dense parent, one for each subset, serves all learners that start from it.
-    flops += needed(config).len() as f64 * training;
+    train(needed(config).len() as f64, 1.0, 1.0);
     for learner in &config.learners {
         let (macs, weights) = shares(&graph, learner)?;
-        flops += racers * macs * training;
+        train(racers, macs, weights);
         // Weight, gradient, momentum; a sparse weight also has its place.
         let words = if weights < 1.0 { 4.0 } else { 3.0 };
         bytes += racers * 4.0 * words * weights * graph.parameters() as f64;
@@ -79,25 +154,16 @@ pub fn estimate(config: &ExperimentConfig) -> Option<Estimate> {
     let values: usize = graph.nodes.iter().enumerate().map(stored).sum();
     // The gradient of the largest layers lies beside what was kept for them.
     bytes += 1.1 * values as f64 * config.samples_a_pass() as f64;
-    Some(Estimate { bytes, flops })
+    Some(Estimate { bytes, work })
 }
 
-/// FLOPs a second that a kind of device does at the least, where nothing was measured.
-pub fn guess(backend: &str, software: bool) -> f64 {
-    match backend {
-        "cpu" => 3e9,
-        _ if software => 2e9,
-        _ => 200e9,
-    }
-}
-
-/// In words; `rate` in FLOPs a second, and whether it was measured here.
-pub fn sentence(estimate: Estimate, rate: f64, measured: bool) -> String {
+/// In words; and whether the speed was measured here.
+pub fn sentence(estimate: Estimate, speed: Speed, measured: bool) -> String {
     format!(
         "About {} of memory, and {} of training: {} {}.",
         number::bytes(estimate.bytes as u64),
-        number::flops(estimate.flops),
-        number::about(estimate.flops / rate),
+        number::flops(estimate.work.flops),
+        number::about(speed.seconds(estimate.work)),
         if measured { "at the speed measured here" } else { "by a guess, until this device has been measured" }
     )
 }
@@ -130,25 +196,45 @@ mod tests {
             ..ExperimentConfig::default()
         };
         // ResNet-20: 40.6 million multiply-accumulates an image.
-        let flops = estimate(&dense).unwrap().flops;
+        let flops = estimate(&dense).unwrap().work.flops;
         assert!((flops / (6.0 * 40.6e6 * 45_000.0) - 1.0).abs() < 0.02, "{flops}");
         let half = ExperimentConfig { subset: Subset::el2n_hard(0.5), control: true, ..dense.clone() };
-        assert!((estimate(&half).unwrap().flops / flops - 1.0).abs() < 1e-9, "half the images, twice the learners");
+        assert!((estimate(&half).unwrap().work.flops / flops - 1.0).abs() < 1e-9, "half the images, twice the learners");
         let uniform = ExperimentConfig { learners: vec!["set@0.1+uniform".parse().unwrap()], ..dense.clone() };
-        assert!((estimate(&uniform).unwrap().flops / flops - 0.1).abs() < 1e-9);
+        assert!((estimate(&uniform).unwrap().work.flops / flops - 0.1).abs() < 1e-9);
         let erk = ExperimentConfig { learners: vec![LearnerConfig::new(Method::Set, 0.1)], ..dense.clone() };
-        assert!((0.1..0.5).contains(&(estimate(&erk).unwrap().flops / flops)), "ERK spends more where images are large");
+        assert!((0.1..0.5).contains(&(estimate(&erk).unwrap().work.flops / flops)), "ERK spends more where images are large");
         let ticket = ExperimentConfig { learners: vec!["lth@0.1+uniform-pre".parse().unwrap()], ..dense.clone() };
-        let alone = estimate(&uniform).unwrap().flops;
-        assert!(estimate(&ticket).unwrap().flops > flops + 0.9 * alone, "its dense parent is trained too");
+        let alone = estimate(&uniform).unwrap().work.flops;
+        assert!(estimate(&ticket).unwrap().work.flops > flops + 0.9 * alone, "its dense parent is trained too");
         let folder = ExperimentConfig { dataset: DatasetName::Folder, model: Model::Tiny, ..dense };
         assert_eq!(estimate(&folder), None);
     }
 
     #[test]
     fn a_guess_is_called_one() {
-        let e = Estimate { bytes: 2e8, flops: 6e12 };
-        assert!(sentence(e, 1e11, true).contains("60 s at the speed measured here"));
-        assert!(sentence(e, guess("cpu", false), false).contains("33 min by a guess"));
+        let e = Estimate { bytes: 2e8, work: Work { flops: 6e12, moved: 0.0 } };
+        assert!(sentence(e, Speed { flops: 1e11, moved: 1e11 }, true).contains("60 s at the speed measured here"));
+        assert!(sentence(e, Speed::guess("cpu", false), false).contains("33 min by a guess"));
+    }
+
+    #[test]
+    fn what_was_measured_explains_itself_and_foretells_others() {
+        let guess = Speed::guess("webgpu", false);
+        assert_eq!(Speed::measured(&[], guess), None);
+        assert_eq!(Speed::measured(&[(Work { flops: 1e9, moved: 1e8 }, 0.0)], guess), None, "a step that took no time was not measured");
+        // One learner says how much slower than the guess the device is, not at what.
+        let dense = Work { flops: 31e9, moved: 1.7e9 };
+        let one = Speed::measured(&[(dense, 2.0 * guess.seconds(dense))], guess).unwrap();
+        assert!((one.seconds(dense) / guess.seconds(dense) - 2.0).abs() < 1e-9);
+        // Two that differ say both: a third is foretold.
+        let device = Speed { flops: 2e12, moved: 60e9 };
+        let [sparse, between] = [0.1, 0.3].map(|share| Work { flops: share * dense.flops, moved: dense.moved });
+        let both = Speed::measured(&[(dense, device.seconds(dense)), (sparse, device.seconds(sparse))], guess).unwrap();
+        assert!((both.flops / device.flops - 1.0).abs() < 1e-6 && (both.moved / device.moved - 1.0).abs() < 1e-6, "{both:?}");
+        assert!((both.seconds(between) / device.seconds(between) - 1.0).abs() < 1e-6);
+        // Noise that would need a negative speed falls back on the guess.
+        let noise = Speed::measured(&[(dense, 1.0), (sparse, 1.1)], guess).unwrap();
+        assert!(noise.flops > 0.0 && noise.moved > 0.0 && noise.seconds(dense).is_finite());
     }
 }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sparring_core::device::info::{Kernel, Kernels};
+use sparring_core::device::info::Kernels;
 use sparring_core::gpu::shaders;
 use sparring_core::{Device, DeviceInfo};
 
@@ -61,6 +61,7 @@ fn file(info: &DeviceInfo) -> Option<PathBuf> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use sparring_core::device::info::Kernel;
 
     #[test]
     fn a_file_belongs_to_one_adapter_and_driver() {

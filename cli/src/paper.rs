@@ -175,6 +175,8 @@ pub fn predict(console: Console, card: &Card, batch: usize) -> Result<Value> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use sparring_core::net::graph::WEIGHT_BYTES;
+    use sparring_core::net::zoo::Input;
 
     fn total(card: &Card, model: Model, density: Option<f64>) -> Cost {
         let case = Case { model, batch: 32, density, recompute: false, precision: Precision::F32 };
@@ -205,6 +207,24 @@ mod tests {
             (a.compute_ms - 2.0 * b.compute_ms).abs() < 1e-9 * a.compute_ms && (a.memory_ms - 2.0 * b.memory_ms).abs() < 1e-9 * a.memory_ms
         );
         assert!(b.ms < a.ms && 2.0 * b.ms > a.ms, "a dispatch takes what it takes");
+    }
+
+    #[test]
+    fn what_a_network_says_it_moves_is_what_its_plan_moves() {
+        for (model, precision) in [
+            (Model::ResNet20, Precision::F32),
+            (Model::ResNet20, Precision::Bf16),
+            (Model::Vgg16, Precision::F32),
+            (Model::ResNet18, Precision::F32),
+        ] {
+            let case = Case { model, batch: 32, density: None, recompute: false, precision };
+            let plan: u64 = measure::plan_of_a_gpu(&mut Device::cpu(), case).unwrap().iter().map(|(_, bytes)| bytes).sum();
+            let input = Input { extent: (3, 32, 32), classes: 10, mean: [0.0; 4], std: [1.0; 4] };
+            let graph = model.graph(input).unwrap();
+            let said = 32 * graph.training_bytes(precision) + WEIGHT_BYTES * graph.parameters();
+            let ratio = said as f64 / plan as f64;
+            assert!((0.9..1.1).contains(&ratio), "{model} {precision}: {said} bytes, the plan {plan}");
+        }
     }
 
     #[test]

@@ -92,6 +92,9 @@ impl Node {
     }
 }
 
+/// Bytes that a training step moves for each weight: read forward and back, its gradient written and read, value and momentum changed.
+pub const WEIGHT_BYTES: u64 = 4 * (2 + 2 + 4);
+
 /// A network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
@@ -313,6 +316,30 @@ impl Graph {
     pub fn training_flops(&self) -> u64 {
         let first = self.weights().first().map_or(0, |w| w.shape.weights() as u64 * w.positions());
         2 * (3 * self.macs() - first)
+    }
+    /// Bytes of images, activations and gradients that training on one image moves, each layer by itself: what it reads and writes, forward and
+    /// back. With the weights' own it is what the ops of a GPU's plan move.
+    pub fn training_bytes(&self, precision: Precision) -> u64 {
+        let of = |id: NodeId| {
+            (self.nodes[id].shape.c * self.nodes[id].shape.h * self.nodes[id].shape.w * self.dtype(id, precision).bytes()) as u64
+        };
+        let moved = |(id, node): (usize, &Node)| {
+            let (input, output) = (of(node.input), of(id));
+            // A gradient goes back to images only where somebody attacks.
+            let back = !matches!(self.nodes[node.input].layer, Layer::Input);
+            match &node.layer {
+                Layer::Input => 2 * output,
+                Layer::Conv { .. } => (if back { 3 } else { 2 }) * (input + output),
+                // Statistics, then what it makes; sums of the gradient, then what goes back. ReLU's gate is read with the gradient.
+                Layer::BatchNorm { residual, relu, .. } => {
+                    (8 + if *relu { 2 } else { 0 } + if residual.is_some() { 2 } else { 0 }) * output
+                }
+                Layer::Relu => 5 * output,
+                Layer::Add { .. } => 4 * output,
+                Layer::MaxPool(_) | Layer::AvgPool(_) | Layer::ShortcutA { .. } => 2 * (input + output),
+            }
+        };
+        self.nodes.iter().enumerate().map(moved).sum()
     }
     /// The BatchNorms that would take their statistics over one value, where a batch has this many images in training.
     pub fn single_value_norms(&self, images: usize) -> Vec<&str> {

@@ -19,12 +19,13 @@
 override ROWS: u32 = 16u; // 16 or 8; TILE_W * TILE_N is 128 / ROWS
 const HELD: u32 = 16u; // values of a row
 const NONE: u32 = 0xffffffffu;
-// Of each row: its first value that has no sum yet, how many the block holds, and the places of the first it holds and the first it does not.
+// Of each row: its first value that has no sum yet, how many of them the block holds, and the places of that first value and of the first
+// that would be too many.
 var<workgroup> cursors: array<u32, 16>;
 var<workgroup> counts: array<u32, 16>;
 var<workgroup> starts: array<u32, 16>;
 var<workgroup> stops: array<u32, 16>;
-// The first and the last but one of a block.
+// Where a block begins, and the first place beyond it.
 var<workgroup> block: vec2<u32>;
 
 // The block that begins at the first value without a sum.

@@ -1,7 +1,7 @@
 //! `bench`: how fast the kernels and whole steps are here, dense and sparse, and PyTorch beside them where a Python has it.
 //!
-//! Ratios are to our own dense kernel in the same run: on a shared machine they mean more than milliseconds. On a GPU sparse products are made by the
-//! kernels that `doctor --tune` or a race chose there, else by rows.
+//! Ratios are to our own dense kernel in the same run: on a shared machine they mean more than milliseconds. On a GPU products are made by the
+//! kernels that `doctor --tune` or a race chose there, else by the usual ones.
 
 use std::collections::BTreeMap;
 use std::io::Write;

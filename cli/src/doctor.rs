@@ -116,13 +116,10 @@ async fn tune(console: Console, mut device: Device) -> Result<serde_json::Value>
         _ => &[],
     };
     let chosen = device.measured();
-    let tables = [
-        ("sparse product", &[Kernel::Rows, Kernel::Tiles8, Kernel::Tiles16]),
-        ("dense product", &[Kernel::Dense8x2, Kernel::Dense4x2, Kernel::Dense4x1]),
-    ];
-    for (what, kernels) in tables {
+    let (dense, sparse): (Vec<_>, Vec<_>) = Kernel::ALL.iter().partition(|kernel| kernel.dense());
+    for (what, kernels) in [("sparse product", sparse), ("dense product", dense)] {
         let of_these = timings.chunk_by(|a, b| a.question == b.question).filter(|of| kernels.contains(&of[0].kernel));
-        let rows: Vec<_> = of_these.map(|of| timing_row(of, kernels, &chosen, roof)).collect();
+        let rows: Vec<_> = of_these.map(|of| timing_row(of, &kernels, &chosen, roof)).collect();
         let mut heads = vec![what];
         heads.extend(kernels.iter().map(|kernel| kernel.name()));
         heads.extend(["fastest", "of peak"]);

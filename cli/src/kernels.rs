@@ -1,4 +1,4 @@
-//! Which sparse kernels are the fastest on this machine's adapters, kept from run to run so that a repeated run computes alike.
+//! Which kernels are the fastest on this machine's adapters, kept from run to run so that a repeated run computes alike.
 //!
 //! A file an adapter, driver and version of program and shaders. It is only a memory: what cannot be read is measured again.
 

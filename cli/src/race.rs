@@ -40,7 +40,7 @@ pub struct RaceArgs {
     /// Start over: replaces a finished or stopped run in the folder
     #[arg(long)]
     pub again: bool,
-    /// Time the sparse kernels before a new run on a software GPU too, and train with the fastest, as on a hardware GPU
+    /// Time the kernels before a new run on a software GPU too, and train with the fastest, as on a hardware GPU
     #[arg(long)]
     pub tune: bool,
     /// Write a checkpoint every K epochs (0: only when stopped)

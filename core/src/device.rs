@@ -100,6 +100,18 @@ impl Device {
             Self::Oracle(_) => Ok(false),
         }
     }
+    /// Has the kernels compiled among which a choice is left open, and forgets that anybody asked: for programs that are only planned.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn warm_choices(&mut self) -> Result<()> {
+        match self {
+            Self::Gpu(d) => d.warm_choices(),
+            Self::Cpu(_) => Ok(()),
+            #[cfg(feature = "oracle")]
+            Self::Oracle(_) => Ok(()),
+        }
+    }
     /// Whether convolutions had better apply a BatchNorm as they load its input than read what it wrote. On the CPU they load an input once
     /// for all output channels; the sparse kernels of the GPU load it for each product, and would normalise it as often.
     pub fn norms_on_load(&self) -> bool {

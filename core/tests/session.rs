@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pollster::block_on;
-use sparring_core::config::LearnerConfig;
+use sparring_core::config::{Adversarial, LearnerConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::data::builtin::builtin;
 use sparring_core::data::{Dataset, Transforms};
@@ -326,32 +326,68 @@ fn what_was_chosen_by_timing_goes_with_the_run() {
 /// Making a pipeline takes a driver 20 to 300 ms, so their number is how long a visitor waits for the first step.
 #[test]
 fn few_pipelines_stand_before_a_race() {
-    let compiled = |model: Model, batch_size: usize| {
+    let compiled = |model: Model, batch_size: usize, tuned: bool| {
         let (device, _) = block_on(Device::open(DeviceChoice::Gpu)).ok()?;
         // Tuning compiles the kernels that it compares.
-        let device = Some(device).filter(|device| device.info().software)?;
+        let mut device = Some(device).filter(|device| device.info().software)?;
+        if tuned {
+            device.want_tuning();
+        }
         let config = ExperimentConfig { model, batch_size, ..config(&["dense", "set@0.1"]) };
         let data = data();
         let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
         let device = warm(device, &config, input).unwrap();
         let Device::Gpu(gpu) = &device else { panic!("no GPU") };
         let warmed = gpu.pipelines();
+        if tuned {
+            return Some(warmed);
+        }
         let session = block_on(Session::new(config, data, None, device)).unwrap();
         let Device::Gpu(gpu) = session.device() else { panic!("no GPU") };
         assert_eq!(gpu.pipelines(), warmed, "all of them were made before the images were there");
         Some(warmed)
     };
-    let (Some(resnet20), Some(small), Some(resnet18), Some(vgg16)) =
-        (compiled(Model::ResNet20, 128), compiled(Model::ResNet20, 32), compiled(Model::ResNet18, 32), compiled(Model::Vgg16, 32))
-    else {
+    let (Some(resnet20), Some(choices), Some(small), Some(resnet18), Some(vgg16)) = (
+        compiled(Model::ResNet20, 128, false),
+        compiled(Model::ResNet20, 128, true),
+        compiled(Model::ResNet20, 32, false),
+        compiled(Model::ResNet18, 32, false),
+        compiled(Model::Vgg16, 32, false),
+    ) else {
         println!("skipped: no software adapter");
         return;
     };
     assert!((20..=32).contains(&resnet20.len()), "{}: {resnet20:#?}", resnet20.len());
+    println!("{} pipelines, {} with those that are timed against each other", resnet20.len(), choices.len());
+    assert!((40..=64).contains(&choices.len()), "{}: {choices:#?}", choices.len());
     // Fewer columns a thread where there are few.
     assert!((20..=36).contains(&small.len()), "{}: {small:#?}", small.len());
     let both: BTreeSet<_> = resnet18.union(&vgg16).collect();
     assert!((20..=45).contains(&both.len()), "{}: {both:#?}", both.len());
+}
+
+/// Whoever attacks, masks, prunes late or starts from a dense parent.
+#[test]
+fn a_race_asks_for_no_kernel_that_was_not_warmed() {
+    let robust = ExperimentConfig { norm: Adversarial::Linf, ..config(&["dense", "set@0.3"]) };
+    for config in [config(&["gmp@0.3+masked", "static@0.2+masked", "rigl@0.3+uniform"]), robust] {
+        let config = ExperimentConfig { limit_train: 64, limit_test: 16, ..config };
+        let Ok((device, _)) = block_on(Device::open(DeviceChoice::Gpu)) else {
+            println!("skipped: no Vulkan adapter");
+            return;
+        };
+        let data = data();
+        let input = Input { extent: data.extent, classes: data.classes.len(), mean: data.mean, std: data.std };
+        let device = warm(device, &config, input).unwrap();
+        let held = device.allocated_bytes();
+        let Device::Gpu(gpu) = &device else { panic!("no GPU") };
+        let warmed = gpu.pipelines();
+        assert_eq!((held, device.info().kernels), (0, Kernels::new()), "nothing is left of it");
+        let session = block_on(Session::new(config, data, None, device)).unwrap();
+        let Device::Gpu(gpu) = session.device() else { panic!("no GPU") };
+        let later: Vec<_> = gpu.pipelines().difference(&warmed).cloned().collect();
+        assert!(later.is_empty(), "{later:#?}");
+    }
 }
 
 #[test]

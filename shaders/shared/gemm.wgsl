@@ -6,7 +6,7 @@
 // (4 rows), column_at(c) -> Column, source_of(column, tap) -> its channel 0 or NOWHERE, source_at(source, channel, n4), store(m, c, value).
 #import grid
 override ROWS: u32 = 8u; // 8, 4 or 2: few output rows get wide tiles
-override TALL: u32 = 8u; // 8 or 4
+override TALL: u32 = 8u; // 8 or 4, and with 4:
 override WIDE: u32 = 2u; // 2 or 1
 const NOWHERE: u32 = 0xffffffffu;
 const THREADS: u32 = 128u;

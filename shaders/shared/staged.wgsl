@@ -9,7 +9,7 @@ override KW: u32 = 1u;
 override STRIDE: u32 = 1u;
 const THREADS: u32 = 128u;
 const STAGED: u32 = 1000u; // nearly 16 KiB
-var<workgroup> staged: array<vec4<f32>, 1000>; // [channel of the block][staged_h()][staged_w()][TILE_N]
+var<workgroup> staged: array<vec4<f32>, STAGED>; // [channel of the block][staged_h()][staged_w()][TILE_N]
 
 struct Place {
     y: u32,

@@ -206,7 +206,7 @@ impl Trainer {
         let (data, scores) = self.prepare(&config).await?;
         let device = self.take_device(config.device).await?;
         let info = device.info();
-        self.out.loading(&super::planning(&config, &info), None).await;
+        self.out.loading(&super::planning(&config, &info, !checkpoint.record.device.is(&info)), None).await;
         let mut events = file.events.clone();
         if !checkpoint.record.device.is(&info) {
             let message =

@@ -124,13 +124,13 @@ impl Outbox {
 }
 
 /// What a session's making is called. Its first step waits for the kernels, so a wait of seconds is said here.
-fn planning(config: &ExperimentConfig, device: &DeviceInfo) -> String {
+fn planning(config: &ExperimentConfig, device: &DeviceInfo, fresh: bool) -> String {
     let plans =
         if config.corruption == CorruptionSet::NONE { "Planning the networks" } else { "Corrupting the images and planning the networks" };
     let kernels = match (device.backend.as_str(), device.software) {
         ("cpu", _) => "",
-        (_, true) => ": the GPU compiles their kernels",
-        (_, false) => ": the GPU compiles their kernels and tries which are the fastest",
+        (_, software) if software || !fresh => ": the GPU compiles their kernels",
+        _ => ": the GPU compiles their kernels and tries which are the fastest",
     };
     format!("{plans}{kernels}")
 }
@@ -388,7 +388,7 @@ impl Trainer {
         let (data, scores) = self.prepare(&config).await?;
         let parents = self.parents(&config, &data, scores.as_ref()).await?;
         let device = self.take_device(config.device).await?;
-        self.out.loading(&planning(&config, &device.info()), None).await;
+        self.out.loading(&planning(&config, &device.info(), true), None).await;
         self.keeper = Some(Keeper::new(&config, device.info()));
         let needs = Needs { data: &data, scores: scores.as_deref(), parents: &parents, rest: None };
         if self.share(&config, &needs, paused)? {

@@ -28,17 +28,17 @@ impl Default for DeviceChoice {
 named_enum! {
     /// Which kernel makes a product of a convolution, where there are several.
     pub enum Kernel ("kernel") {
-        /// Sparse: a workgroup makes one row at many columns, straight from memory.
+        /// Sparse: straight from memory, a row at many columns, or values of a weight gradient over all.
         Rows = "rows",
-        /// Sparse: a workgroup makes 8 rows at a tile of columns, whose input it stages.
+        /// Sparse: a workgroup makes 8 rows, and stages what they read.
         Tiles8 = "tiles-8",
         /// The same for 16 rows.
         Tiles16 = "tiles-16",
         /// Dense: a thread makes 8 rows at 2 vectors of columns.
         Dense8x2 = "dense-8x2",
-        /// Dense: 4 rows at 2 vectors, so twice as many workgroups.
+        /// Dense: 4 rows at 2 vectors, so up to twice as many workgroups.
         Dense4x2 = "dense-4x2",
-        /// Dense: 4 rows at one vector, so four times as many workgroups.
+        /// Dense: 4 rows at one vector, so up to four times as many workgroups.
         Dense4x1 = "dense-4x1",
     }
 }

@@ -59,6 +59,8 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        // A browser would keep the memory until it collects garbage. What was submitted before still runs.
+        self.buffer.destroy();
         self.counter.fetch_sub(self.bytes(), Ordering::Relaxed);
     }
 }

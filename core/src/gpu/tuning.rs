@@ -33,6 +33,8 @@ const LEAST_GAIN: f64 = 0.05;
 const LEAST_SECONDS: f64 = 0.002;
 /// For how many seconds a race may time; the largest products come first, and what is left is not timed.
 const MOST_SECONDS: f64 = 1.0;
+/// For how many seconds a race may wait for it, compiling included, which on some drivers takes longer than the timing.
+const MOST_WAITING: f64 = 3.0;
 /// The most dispatches of a measurement.
 const MOST_REPEATS: usize = 64;
 
@@ -106,7 +108,7 @@ fn products(op: &Op) -> Option<f64> {
 const DENSITIES: [f64; 10] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0];
 
 /// A choice, in words that tell it from every other, and among which kernels.
-fn question(op: &Op, dtype: impl Fn(BufferId) -> Option<Dtype>) -> Option<(String, &'static [Kernel])> {
+fn question(op: &Op, dtype: impl Fn(BufferId) -> Option<Dtype>) -> Option<(String, Vec<Kernel>)> {
     let (direction, s, values, input) = product(op)?;
     let choices = Some(choices(op)).filter(|choices| !choices.is_empty())?;
     let stored = if dtype(input)? == Dtype::Bf16 { "bf16" } else { "f32" };
@@ -136,6 +138,16 @@ impl GpuDevice {
     pub fn want_tuning(&mut self) {
         (self.tuning.wanted, self.tuning.patient) = (true, true);
     }
+    /// See [`crate::Device`].
+    pub fn warm_choices(&mut self) -> Result<()> {
+        self.tuning.used.clear();
+        for op in std::mem::take(&mut self.tuning.open).into_values() {
+            for kernel in choices(&op) {
+                self.compile_with("choices", &[op], &[kernel])?;
+            }
+        }
+        Ok(())
+    }
     /// Times the kernels of every open question and keeps the fastest; whether some program should now be compiled again.
     ///
     /// The buffers of the asking ops are overwritten, as a step would: to be called between a plan and its first step.
@@ -147,15 +159,16 @@ impl GpuDevice {
         let open = std::mem::take(&mut self.tuning.open).into_iter().filter(|(_, op)| op.check_buffers(|id| self.held(id)).is_ok());
         let mut open: Vec<_> = open.filter_map(|(question, op)| Some((question, op, products(&op)?))).collect();
         open.sort_by(|a, b| b.2.total_cmp(&a.2));
+        let began = Instant::now();
         let (mut changed, mut spent) = (false, 0.0);
         for (question, op, products) in open {
             let choices = choices(&op);
             let Some(&default) = choices.first() else { continue };
-            if !self.tuning.patient && spent > MOST_SECONDS {
+            if !self.tuning.patient && (spent > MOST_SECONDS || began.elapsed().as_secs_f64() > MOST_WAITING) {
                 break;
             }
             let mut candidates = Vec::new();
-            for &kernel in choices {
+            for kernel in choices {
                 match self.candidate(&op, kernel, &mut spent).await {
                     Ok(candidate) => candidates.push(candidate),
                     Err(e) if fatal(&e) || kernel == default => return Err(e),
@@ -179,7 +192,7 @@ impl GpuDevice {
         }
         Ok(changed)
     }
-    /// A program that lasts long enough to be measured; its first runs warm up. Compiling is not counted as time spent.
+    /// A program that lasts long enough to be measured; its first runs warm up, and are not counted as time spent.
     async fn candidate(&mut self, op: &Op, kernel: Kernel, spent: &mut f64) -> Result<Candidate> {
         let mut repeats = 1;
         loop {

@@ -1,15 +1,18 @@
 //! A race's kernels, asked for before its images are there: compiling them takes a driver seconds, which then pass beside a download.
 //!
-//! The learners' networks are planned and given back. Where a learner's weights stand depends on the images for some methods, but not which
-//! kernels it needs; so places are drawn at random here.
+//! The learners' networks are planned without their weights and given back. Where some methods keep weights depends on the images; places are
+//! drawn at random here, and a layer that turns out denser or sparser may need a kernel that was not asked for.
 
+use super::parent;
 use super::workspace::Workspace;
+use crate::attack::Programs;
 use crate::config::{Allocation, Dynamics, ExperimentConfig, LearnerConfig, Method, Semantics};
 use crate::device::Device;
 use crate::error::Result;
+use crate::formats::{StateDict, Tensor};
+use crate::net::Graph;
 use crate::net::plan::{Net, NetConfig, Placement};
 use crate::net::zoo::Input;
-use crate::net::{Graph, init};
 use crate::sparse::{density, mask};
 
 /// Plans every learner of a race and frees it again, so that the device knows its kernels.
@@ -19,29 +22,38 @@ use crate::sparse::{density, mask};
 pub fn warm(device: Device, config: &ExperimentConfig, input: Input) -> Result<Device> {
     config.validate()?;
     let graph = config.graph(input)?;
-    let start = init::initial_state(&graph, config.seed);
+    let zeros = |(name, shape): (String, Vec<usize>)| (name, Tensor { data: vec![0.0; shape.iter().product()], shape });
+    let state = StateDict { tensors: graph.state_shapes().into_iter().map(zeros).collect(), ..StateDict::default() };
     let mut work = Workspace::new(device, config, input.extent, config.batch_size)?;
-    for learner in &config.learners {
+    let dense_parent = Some(LearnerConfig::DENSE).filter(|_| !parent::needed(config).is_empty());
+    for learner in dense_parent.iter().chain(&config.learners) {
         let (n, training, placements) = (work.lanes, work.training(config), somewhere(config, learner, &graph)?);
         let net = NetConfig { graph: graph.clone(), n, placements, training };
-        let net = Net::plan(&mut work.device, &mut work.scratch, work.io, &start, net)?;
+        let net = Net::plan(&mut work.device, &mut work.scratch, work.io, &state, net)?;
+        if let Some(adversary) = &work.adversary {
+            Programs::new(&mut work.device, &mut work.scratch, &net, &adversary.io)?;
+        }
+        work.device.warm_choices()?;
         net.free(&mut work.device);
     }
     Ok(work.into_device())
 }
 
-/// Places of a learner's weights, as many as it has.
+/// Places of a learner's weights, about as many as it will have.
 fn somewhere(config: &ExperimentConfig, learner: &LearnerConfig, graph: &Graph) -> Result<Vec<Placement>> {
     let infos = graph.weights();
+    if learner.method == Method::Dense {
+        return Ok(vec![Placement::Dense; infos.len()]);
+    }
     let recipe = learner.recipe();
     let densities = match recipe.allocation {
-        _ if learner.method == Method::Dense || recipe.dynamics == Dynamics::Gradual => vec![1.0; infos.len()],
+        _ if recipe.dynamics == Dynamics::Gradual => vec![1.0; infos.len()],
         Allocation::Uniform | Allocation::UniformPre => vec![learner.density; infos.len()],
-        // Allocations by the data are near ERK.
+        // Allocations by magnitudes or by the data are near ERK.
         _ => density::erk(&infos.iter().map(|w| w.extents.clone()).collect::<Vec<_>>(), learner.density)?,
     };
     let place = |(i, (size, density)): (usize, (usize, f64))| match learner.semantics {
-        _ if density >= 1.0 => Placement::Dense,
+        Semantics::Sparse if density >= 1.0 => Placement::Dense,
         Semantics::Sparse => Placement::Sparse(mask::initial(config.seed, i, size, density)),
         Semantics::Masked => Placement::Masked(mask::initial(config.seed, i, size, density)),
     };

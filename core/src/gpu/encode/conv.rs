@@ -32,19 +32,23 @@ fn norm_of(norm: Option<NormOnLoad>) -> [(&'static str, f64); 4] {
 /// The kernels that can make an op, the one that does unless it is known better first; none where there is no choice.
 ///
 /// Small dense tiles load more for a product, and are more workgroups: they are one where large tiles would not fill a large GPU.
-pub fn choices(op: &Op) -> &'static [Kernel] {
-    const SPARSE: [Kernel; 3] = [Kernel::Rows, Kernel::Tiles8, Kernel::Tiles16];
-    const DENSE: [Kernel; 3] = [Kernel::Dense8x2, Kernel::Dense4x2, Kernel::Dense4x1];
-    let (rows, columns) = match op {
-        Op::ConvForward(ConvForward { shape: s, weight: Weight::Dense { .. }, .. }) => (s.c_out, s.output().plane() / 4),
-        Op::ConvInputGrad(ConvInputGrad { shape: s, weight: Weight::Dense { .. }, .. }) => {
-            (s.c_in, s.h_in.div_ceil(s.stride) * s.w_in.div_ceil(s.stride) * s.n / 4)
-        }
-        _ if SPARSE.iter().any(|kernel| Tiled::of(op, *kernel).is_some_and(|tiled| tiled.suits())) => return &SPARSE,
-        _ => return &[],
+pub fn choices(op: &Op) -> Vec<Kernel> {
+    let dense = |rows: usize, columns: usize| {
+        let large = Block::of(Kernel::Dense8x2, rows);
+        let few = columns >= large.columns() && large.groups(rows, columns) < ENOUGH_GROUPS / 2;
+        if few { vec![Kernel::Dense8x2, Kernel::Dense4x2, Kernel::Dense4x1] } else { Vec::new() }
     };
-    let large = Block::of(Kernel::Dense8x2, rows);
-    if columns >= large.columns() && large.groups(rows, columns) < ENOUGH_GROUPS / 2 { &DENSE } else { &[] }
+    match op {
+        Op::ConvForward(ConvForward { shape: s, weight: Weight::Dense { .. }, .. }) => dense(s.c_out, s.output().plane() / 4),
+        Op::ConvInputGrad(ConvInputGrad { shape: s, weight: Weight::Dense { .. }, .. }) => {
+            dense(s.c_in, s.h_in.div_ceil(s.stride) * s.w_in.div_ceil(s.stride) * s.n / 4)
+        }
+        _ => {
+            let suits = |kernel: &Kernel| Tiled::of(op, *kernel).is_some_and(|tiled| tiled.suits());
+            let tiled: Vec<_> = [Kernel::Tiles8, Kernel::Tiles16].into_iter().filter(suits).collect();
+            if tiled.is_empty() { tiled } else { [vec![Kernel::Rows], tiled].concat() }
+        }
+    }
 }
 
 /// Whether a kernel is among those that make an op of this kind.

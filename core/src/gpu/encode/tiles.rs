@@ -1,4 +1,4 @@
-//! Which kernels make a sparse product, and the tiles of the staged ones (`shaders/shared/sparse_tiles.wgsl`).
+//! Sparse products whose input is staged in workgroup memory (`shaders/shared/staged.wgsl`): their tiles, and what they load.
 //!
 //! A kernel that stages its input loads a word from memory once for all its rows and taps, the one that does not, once for each product; what a
 //! device gains by it only the device can say (`gpu/tuning.rs`).
@@ -17,6 +17,9 @@ fn rows_of(kernel: Kernel) -> Option<usize> {
 
 /// Vec4s that a workgroup can stage: nearly 16 KiB (`shaders/shared/staged.wgsl`).
 const STAGED: usize = 1000;
+
+/// Values of a row that a block of the weight gradient holds at most.
+const HELD: usize = 16;
 
 /// Pixels down and across, and vec4s of the batch, of the tensor that is cut into tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,9 +109,6 @@ impl Tile {
     }
 }
 
-/// Values of a row that a block of the weight gradient holds at most.
-const HELD: usize = 16;
-
 /// Bytes that a dispatch loads but for values and places, all workgroups together: what it stages, and of the weight gradient the output's
 /// gradient; `None` where the kernel stages nothing.
 pub fn staged_bytes(op: &Op, kernel: Kernel) -> Option<f64> {
@@ -191,6 +191,16 @@ mod tests {
                 let [rows, tiles] = [Kernel::Rows, Kernel::Tiles16].map(|kernel| loaded(&op, kernel));
                 assert!(tiles <= rows / 2.0, "{} {c}x{h}x{h}: {rows} and {tiles} bytes", op.name());
             }
+        }
+    }
+
+    #[test]
+    fn the_shaders_hold_as_much_as_is_taken() {
+        let source = crate::gpu::shaders::source("sparse_conv_weight_grad_tiled", &[]).unwrap().text;
+        for (name, value) in [("STAGED", STAGED), ("HELD", HELD)] {
+            let (_, said) = source.split_once(&format!("const {name}")).and_then(|(_, rest)| rest.split_once('=')).unwrap();
+            let digits: String = said.trim_start().chars().take_while(char::is_ascii_digit).collect();
+            assert_eq!(digits.parse::<usize>().unwrap(), value, "{name}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Convolutions in three directions, dense and sparse.
 
 use super::{Data, bind_topology, compare, some_gpu, topology};
+use crate::device::Device;
 use crate::device::info::Kernel;
 use crate::ops::{
     BiasGrad, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, DenseFrom, Gather, NormOnLoad, Op, Scatter, Shape, Weight,
@@ -108,6 +109,24 @@ fn every_kernel_of_a_product_agrees_with_the_oracle() {
                     if kernel.dense() { Weight::Dense { values } } else { Weight::Sparse { values, topology: bind_topology(ids, nnz) } };
                 layer(&s, weight, first + 1, ids)
             });
+        }
+        // What cannot be made by a kernel falls back on another; so that it was not always so:
+        let Some(Device::Gpu(gpu)) = gpu else { continue };
+        let made = |stage: &str, constant: &str| gpu.pipelines().iter().any(|p| p.starts_with(stage) && p.contains(constant));
+        match kernel {
+            Kernel::Rows => assert!(made("sparse_conv_weight_grad ", "") && !made("sparse_conv_weight_grad_tiled", "")),
+            Kernel::Tiles8 | Kernel::Tiles16 => {
+                let rows = if kernel == Kernel::Tiles8 { "ROWS 8," } else { "ROWS 16," };
+                for direction in ["forward", "input_grad", "weight_grad"] {
+                    assert!(made(&format!("sparse_conv_{direction}_tiled"), rows), "{kernel} {direction}");
+                }
+            }
+            Kernel::Dense8x2 | Kernel::Dense4x2 | Kernel::Dense4x1 => {
+                let (tall, wide) = if kernel == Kernel::Dense8x2 { (8, 2) } else { (4, if kernel == Kernel::Dense4x2 { 2 } else { 1 }) };
+                for stage in ["conv_forward", "conv_input_grad"] {
+                    assert!(made(stage, &format!("TALL {tall}, WIDE {wide}")), "{kernel} {stage}");
+                }
+            }
         }
     }
 }

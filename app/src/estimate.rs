@@ -113,7 +113,7 @@ fn training_images(dataset: DatasetName) -> Option<f64> {
 /// Multiply-accumulates and weights of a learner, in shares of the dense network's.
 fn shares(graph: &Graph, learner: &LearnerConfig) -> Option<(f64, f64)> {
     let weights = graph.weights();
-    let even = learner.recipe().allocation == Allocation::Uniform || learner.density >= 1.0;
+    let even = matches!(learner.recipe().allocation, Allocation::Uniform | Allocation::UniformPre) || learner.density >= 1.0;
     let shapes: Vec<Vec<usize>> = weights.iter().map(|w| w.extents.clone()).collect();
     // Allocations by the data are near ERK in what they cost.
     let densities = if even { vec![learner.density; shapes.len()] } else { erk(&shapes, learner.density).ok()? };

@@ -338,7 +338,8 @@ impl Trainer {
     async fn open(&mut self, choice: DeviceChoice) -> Result<(), Halt> {
         if self.told != Some(choice) {
             self.told = None;
-            let (device, note) = Device::open(choice).await?;
+            let (mut device, note) = Device::open(choice).await?;
+            device.know(self.kernels.clone());
             if matches!(device, Device::Gpu(_)) {
                 fetch::shaders().await?;
             }

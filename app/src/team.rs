@@ -104,6 +104,15 @@ pub fn shares(race: &ExperimentConfig, members: usize) -> Vec<Vec<usize>> {
     shares
 }
 
+/// Between a device's name and how many workers of it share a race.
+const SHARED: &str = " in each of ";
+
+/// Whether what a race said that it ran on is this device, or workers of it.
+pub fn ran_on(device: &DeviceInfo, ran: &DeviceInfo) -> bool {
+    let (name, _) = ran.name.split_once(SHARED).unwrap_or((&ran.name, ""));
+    device.is(&DeviceInfo { name: name.to_owned(), ..ran.clone() })
+}
+
 /// The part of a race's work that takes longest when so many share it.
 pub fn longest(race: &ExperimentConfig, members: usize) -> f64 {
     let work = estimate::work(race);
@@ -340,7 +349,7 @@ impl Team {
         let first = self.members.first()?.opening.as_ref()?;
         Some(Event::Started {
             learners: self.in_order(|m| m.opening.as_ref().map(|o| &o.learners))?.into_iter().cloned().collect(),
-            device: DeviceInfo { name: format!("{} in each of {} workers", first.device.name, self.members.len()), ..first.device.clone() },
+            device: DeviceInfo { name: format!("{}{SHARED}{} workers", first.device.name, self.members.len()), ..first.device.clone() },
             epochs: self.race.epochs,
             config_hash: self.race.hash().unwrap_or_default(),
             device_bytes: self.members.iter().filter_map(opening).sum(),

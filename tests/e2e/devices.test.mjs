@@ -86,8 +86,10 @@ for (const [webgpu, how] of [
       const present = await lab.page.evaluate(() => 'gpu' in navigator);
       assert.equal(present, webgpu === 'no-adapter');
       assert.match(await lab.device.facts.innerText(), /cpu/i);
+      assert.match(await lab.settings.estimate.innerText(), /by a guess/);
       await lab.race();
       assert.ok((await lab.points()) > 0);
+      assert.match(await lab.settings.estimate.innerText(), /at the speed measured here/);
       await everyLearnerHasNumbers(lab);
       assert.deepEqual(lab.errors, []);
     });

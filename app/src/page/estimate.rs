@@ -21,7 +21,7 @@ pub fn sentence(lab: Lab) -> Signal<String> {
         }
         let guess = Speed::guess(&device.info.backend, device.info.software);
         // What a recording took says nothing of this device.
-        let here = |race: &Race| race.device.as_ref().is_some_and(|ran| ran.is(&device.info));
+        let here = |race: &Race| race.device.as_ref().is_some_and(|ran| team::ran_on(&device.info, ran));
         let steps: Vec<_> = lab.race.with(|race| {
             let Some(bytes) = raced.get().filter(|_| here(race)) else { return Vec::new() };
             let step = |l: LearnerView| {

@@ -129,6 +129,9 @@ fn a_team_says_what_one_trainer_says() {
         assert!(crew.team.finished() && crew.team.epochs_done() == 2);
         let Some(Event::Started { device, .. }) = crew.said.first() else { panic!() };
         assert!(device.name.ends_with("in each of 3 workers"), "{}", device.name);
+        let worker = Device::cpu().info();
+        assert!(ran_on(&worker, device) && ran_on(&worker, &worker), "{worker:?}, {device:?}");
+        assert!(!ran_on(&DeviceInfo { driver: "another".into(), ..worker }, device));
     }
 }
 

@@ -5,7 +5,7 @@
 
 #[cfg(feature = "wgpu")]
 mod cube;
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "wgpu", test))]
 mod dense;
 mod flex;
 

@@ -73,3 +73,56 @@ pub fn value_grad<B: Backend>(x: FloatTensor<B>, dy: FloatTensor<B>, topology: I
     }
     B::float_select(weight_grad::<B>(x, dy, s), 0, positions::<B>(topology, nnz, s))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use burn::backend::Flex;
+    use burn::backend::ops::{FloatTensorOps, IntTensorOps};
+    use burn::tensor::TensorData;
+    use sparring_core::rng::{Purpose, Stream};
+    use sparring_core::sparse::csr::WeightShape;
+    use sparring_core::sparse::mask;
+
+    use super::*;
+    use crate::ops::SparseOps;
+    use crate::topology::Topology;
+
+    /// Where this is used no kernel of ours runs; here both do.
+    #[test]
+    fn products_are_those_of_the_kernels() {
+        for (kernel, stride, pad) in [((3, 3), 1, 1), ((5, 2), 1, 2), ((3, 3), 2, 1), ((1, 1), 2, 0)] {
+            let (h_out, w_out) = ((9 + 2 * pad - kernel.0) / stride + 1, (7 + 2 * pad - kernel.1) / stride + 1);
+            let s = ConvShape { c_in: 5, h_in: 9, w_in: 7, c_out: 6, h_out, w_out, kh: kernel.0, kw: kernel.1, stride, pad, n: 4 };
+            let positions = mask::initial(1, 0, s.weights(), 0.4);
+            let nnz = positions.len();
+            let words = Topology::new(WeightShape::from(&s), positions).unwrap().words().unwrap();
+            let device = Default::default();
+            let mut stream = Stream::new(1, Purpose::Test, 0, 0);
+            let mut floats = |dims: [usize; 4], rank: usize| {
+                let len = dims.iter().product();
+                let data: Vec<f32> = (0..len).map(|_| stream.normal()).collect();
+                let shape = if rank == 1 { vec![len] } else { dims.to_vec() };
+                Flex::float_from_data(TensorData::new(data, shape), &device)
+            };
+            let x = floats([s.c_in, s.h_in, s.w_in, s.n], 4);
+            let dy = floats([s.c_out, s.h_out, s.w_out, s.n], 4);
+            let values = floats([nnz, 1, 1, 1], 1);
+            let words_len = words.len();
+            let topology = Flex::int_from_data(TensorData::new(words, [words_len]), &device);
+            let same = |found: FloatTensor<Flex>, expected: FloatTensor<Flex>, what: &str| {
+                let numbers = |t: FloatTensor<Flex>| t.into_data().iter::<f32>().collect::<Vec<_>>();
+                let (found, expected) = (numbers(found), numbers(expected));
+                assert_eq!(found.len(), expected.len());
+                // Sums of some hundred products in another order.
+                assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4), "{what} of {s:?}");
+            };
+            let (t, v) = (|| topology.clone(), || values.clone());
+            same(conv::<Flex>(x.clone(), v(), t(), &s), Flex::sparse_conv(x.clone(), v(), t(), s), "y");
+            same(input_grad::<Flex>(dy.clone(), v(), t(), &s), Flex::sparse_conv_input_grad(dy.clone(), v(), t(), s), "dx");
+            let dv = Flex::sparse_conv_value_grad(x.clone(), dy.clone(), t(), nnz, s);
+            same(value_grad::<Flex>(x.clone(), dy.clone(), t(), nnz, &s), dv, "dvalues");
+            same(weight_grad::<Flex>(x.clone(), dy.clone(), &s), Flex::conv_weight_grad(x, dy, s), "dw");
+        }
+    }
+}

@@ -29,5 +29,5 @@ pub use convert::{Allocation, Sparsity, convert};
 pub use dynamics::{Dynamics, LayerChange, RateSchedule, SparseTraining, SparseTrainingConfig};
 pub use error::{Error, Result};
 pub use linear::{SparseLinear, SparseLinearConfig};
-pub use sparring_core::device::info::SparseKernel;
+pub use sparring_core::device::info::Kernel;
 pub use topology::Topology;

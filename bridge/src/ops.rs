@@ -18,23 +18,23 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend, backend_extension};
 use burn::tensor::Shape;
-use sparring_core::device::info::SparseKernel;
+use sparring_core::device::info::Kernel;
 use sparring_core::ops::ConvShape;
 
 /// The kernel that [`use_kernel`] chose, by its place among all.
 static KERNEL: AtomicU8 = AtomicU8::new(0);
 
-/// Which kernel makes sparse products on a GPU from here on, in the whole program; `rows` if nobody says. Which is the fastest only the device
+/// Which kernel makes the products on a GPU from here on that it can make, in the whole program; `rows` makes the sparse ones if nobody says. Which is the fastest only the device
 /// can say: `sparring doctor --tune` measures it. On a software GPU it is `rows`.
-pub fn use_kernel(kernel: SparseKernel) {
-    let place = SparseKernel::ALL.iter().position(|k| *k == kernel).unwrap_or(0);
+pub fn use_kernel(kernel: Kernel) {
+    let place = Kernel::ALL.iter().position(|k| *k == kernel).unwrap_or(0);
     KERNEL.store(place as u8, Ordering::Relaxed);
 }
 
 /// The kernel in use.
 #[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "no GPU"))]
-fn kernel() -> SparseKernel {
-    SparseKernel::ALL.get(usize::from(KERNEL.load(Ordering::Relaxed))).copied().unwrap_or(SparseKernel::Rows)
+fn kernel() -> Kernel {
+    Kernel::ALL.get(usize::from(KERNEL.load(Ordering::Relaxed))).copied().unwrap_or(Kernel::Rows)
 }
 
 fn output_of(s: &ConvShape) -> Shape {

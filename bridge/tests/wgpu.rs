@@ -13,7 +13,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, DeviceKind, Tensor};
 use common::{CASES, assert_close, check_conv, check_linear, floats, layer, normals, stream, tensor};
 use sparring_burn::ops::use_kernel;
-use sparring_burn::{Chwn, SparseConv2dConfig, SparseKernel};
+use sparring_burn::{Chwn, Kernel, SparseConv2dConfig};
 use sparring_core::gpu::GpuDevice;
 
 /// A GPU, a software one if there is no other; `None` where there is none at all.
@@ -32,14 +32,14 @@ fn device() -> Option<Device> {
 fn layers_have_burns_outputs_and_gradients() {
     let Some(device) = device() else { return };
     let device = device.autodiff();
-    for kernel in SparseKernel::ALL {
+    for kernel in Kernel::ALL {
         use_kernel(*kernel);
         let start = Instant::now();
         CASES.iter().for_each(|case| check_conv(case, &device));
         check_linear(&device);
         println!("{kernel}: {:.1} s", start.elapsed().as_secs_f64());
     }
-    use_kernel(SparseKernel::Rows);
+    use_kernel(Kernel::Rows);
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn is_handed_on(shader: &str) -> bool {
 #[test]
 fn every_stage_is_valid_as_one_group_for_another_engine() {
     let mut seen = BTreeSet::new();
-    for (op, kernel) in SparseKernel::ALL.iter().flat_map(|k| all_ops::all().into_iter().map(move |op| (op, *k))) {
+    for (op, kernel) in Kernel::ALL.iter().flat_map(|k| all_ops::all().into_iter().map(move |op| (op, *k))) {
         for launch in encode(&op, kernel).unwrap() {
             let handed = portable(&launch, &StepParams::default()).unwrap();
             let key = format!("{} {:?}", launch.shader, handed.constants);

@@ -34,6 +34,9 @@ pub fn validate(ws: &Workspace, stages: &mut Stages) -> Result<()> {
         command.env("RUSTDOCFLAGS", "-D warnings");
         one(&mut command)
     });
+    stages.check("clippy, bridge to Burn", "15 min from cold", || {
+        one(ws.cargo().arg("clippy").args(BRIDGE).args(["--features", "wgpu", "--all-targets", "--", "--deny", "warnings"]))
+    });
     stages.check("documentation, bridge to Burn", "8 min from cold", || {
         let mut command = ws.cargo();
         command.args(["doc", "--no-deps"]).args(BRIDGE).args(["--features", "wgpu"]).env("RUSTDOCFLAGS", "-D warnings");
@@ -80,13 +83,6 @@ fn all_tests(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
         }
         process::run_tests(command.args(NATIVE))
     });
-    stages.check("clippy, bridge to Burn", "15 min from cold", || {
-        one(ws.cargo().arg("clippy").args(BRIDGE).args(["--features", "wgpu", "--all-targets", "--", "--deny", "warnings"]))
-    });
-    // One process a file: a software GPU compiles its shaders once.
-    stages.check("bridge to Burn", "30 min from cold", || {
-        process::run_tests(ws.cargo().args(["test", "--no-fail-fast"]).args(BRIDGE).args(["--features", "wgpu"]))
-    });
     let cases = ws.root.join("tests").join("golden");
     stages.check("golden cases, CPU", "", || golden_native(ws, &cases, "cpu"));
     stages.check("golden cases, GPU", "", || golden_native(ws, &cases, "gpu"));
@@ -98,6 +94,10 @@ fn all_tests(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
     }
     stages.check("components in Chromium", "4 min from cold", || browser::components(ws, &compiler, &chromium));
     stages.check("golden cases, Chromium", "3 min from cold", || browser::golden_prepared(ws, &compiler, &chromium, &cases));
+    // One process a file: a software GPU compiles its shaders once.
+    stages.check("bridge to Burn", "30 min from cold", || {
+        process::run_tests(ws.cargo().args(["test", "--no-fail-fast"]).args(BRIDGE).args(["--features", "wgpu"]))
+    });
     Ok(compiler)
 }
 

@@ -11,6 +11,7 @@ use naga::{AddressSpace, StorageAccess};
 use sparring_core::device::info::Kernel;
 use sparring_core::gpu::encode::encode;
 use sparring_core::gpu::launch::{Binding, Source};
+use sparring_core::gpu::portable::portable;
 use sparring_core::gpu::shaders;
 use sparring_core::ops::StepParams;
 
@@ -85,6 +86,51 @@ fn every_permutation_is_valid_and_within_the_default_limits() {
         std::fs::write(file, serde_json::to_vec(&permutations).unwrap()).unwrap();
     }
     println!("{} permutations of {} shaders", seen.len(), all.len());
+}
+
+/// The stages that other engines run: products of convolutions, and sums of their partial results.
+fn is_handed_on(shader: &str) -> bool {
+    shader == "sum_partials" || (shader.contains("conv_") && shader != "conv_sample_norm")
+}
+
+#[test]
+fn every_stage_is_valid_as_one_group_for_another_engine() {
+    let mut seen = BTreeSet::new();
+    for (op, kernel) in Kernel::ALL.iter().flat_map(|k| all_ops::all().into_iter().map(move |op| (op, *k))) {
+        for launch in encode(&op, kernel).unwrap() {
+            let handed = portable(&launch, &StepParams::default()).unwrap();
+            let key = format!("{} {:?}", launch.shader, handed.constants);
+            if !seen.insert((key.clone(), handed.words.len())) {
+                continue;
+            }
+            let (module, info) = validated(&key, &handed.text);
+            assert!(module.overrides.is_empty(), "{key}: a constant is left open");
+            let main = module.entry_points.iter().position(|entry| entry.name == "main").unwrap();
+            assert_eq!(module.entry_points[main].workgroup_size, [handed.threads, 1, 1], "{key}");
+            let last = launch.bindings.len() as u32;
+            let mut bound = BTreeSet::new();
+            for (handle, v) in module.global_variables.iter() {
+                let Some(binding) = &v.binding else { continue };
+                assert_eq!(binding.group, 0, "{key}: {:?} is in another group", v.name);
+                match v.space {
+                    AddressSpace::Storage { access } => assert!(binding.binding < last && access.contains(StorageAccess::STORE), "{key}"),
+                    space => assert_eq!((space, binding.binding), (AddressSpace::Uniform, last), "{key}"),
+                }
+                if v.space == AddressSpace::Uniform {
+                    let mut layouter = naga::proc::Layouter::default();
+                    layouter.update(module.to_ctx()).unwrap();
+                    assert!(layouter[v.ty].size as usize <= 4 * handed.words.len(), "{key}: the uniform is longer than its words");
+                }
+                // Such an engine's layout has only what the stage uses.
+                let used = !info.get_entry_point(main)[handle].is_empty();
+                assert!(used || !is_handed_on(launch.shader), "{key}: {:?} is bound and not used", v.name);
+                bound.insert(binding.binding);
+            }
+            let expected = if handed.words.is_empty() { 0..last } else { 0..last + 1 };
+            assert_eq!(bound, expected.collect(), "{key}: bindings");
+        }
+    }
+    println!("{} texts", seen.len());
 }
 
 #[test]

@@ -14,7 +14,9 @@ use crate::setup::{self, WasmCompiler};
 use crate::stages::{Counts, Stages};
 use crate::workspace::Workspace;
 
-const NATIVE: [&str; 3] = ["--release", "--locked", "--workspace"];
+/// Everything but the bridge: Burn's features of wgpu would be built into the program too.
+const NATIVE: [&str; 5] = ["--release", "--locked", "--workspace", "--exclude", "sparring-burn"];
+const BRIDGE: [&str; 4] = ["--release", "--locked", "--package", "sparring-burn"];
 
 /// Installs what the tests need, and runs all of them.
 pub fn test(ws: &Workspace, stages: &mut Stages) -> Result<()> {
@@ -31,6 +33,17 @@ pub fn validate(ws: &Workspace, stages: &mut Stages) -> Result<()> {
         command.args(["doc", "--no-deps", "--document-private-items"]).args(NATIVE).args(["--exclude", "sparring-app"]);
         command.env("RUSTDOCFLAGS", "-D warnings");
         one(&mut command)
+    });
+    stages.check("clippy, bridge to Burn", "15 min from cold", || {
+        one(ws.cargo().arg("clippy").args(BRIDGE).args(["--features", "wgpu", "--all-targets", "--", "--deny", "warnings"]))
+    });
+    stages.check("documentation, bridge to Burn", "8 min from cold", || {
+        let mut command = ws.cargo();
+        command.args(["doc", "--no-deps"]).args(BRIDGE).args(["--features", "wgpu"]).env("RUSTDOCFLAGS", "-D warnings");
+        one(&mut command)
+    });
+    stages.check("bridge to Burn without a GPU", "5 min from cold", || {
+        one(ws.cargo().arg("clippy").args(BRIDGE).args(["--lib", "--", "--deny", "warnings"]))
     });
     stages.check("fuzz targets", "5 min from cold", || fuzz::fuzz(ws, &[], "1000", "60").map(|()| Counts::ONE));
     setup::deny(ws, stages)?;
@@ -81,6 +94,10 @@ fn all_tests(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
     }
     stages.check("components in Chromium", "4 min from cold", || browser::components(ws, &compiler, &chromium));
     stages.check("golden cases, Chromium", "3 min from cold", || browser::golden_prepared(ws, &compiler, &chromium, &cases));
+    // One process a file: a software GPU compiles its shaders once.
+    stages.check("bridge to Burn", "30 min from cold", || {
+        process::run_tests(ws.cargo().args(["test", "--no-fail-fast"]).args(BRIDGE).args(["--features", "wgpu"]))
+    });
     Ok(compiler)
 }
 

@@ -8,6 +8,7 @@ mod faults;
 pub mod launch;
 mod memory;
 mod pipelines;
+pub mod portable;
 mod program;
 pub mod shaders;
 #[cfg(test)]

@@ -116,10 +116,10 @@ impl Pipelines {
 }
 
 /// Constants of a pipeline, by name.
-type Constants = Vec<(&'static str, f64)>;
+pub(super) type Constants = Vec<(&'static str, f64)>;
 
 /// A launch's numbers: the words of its shader's arguments, and the constants.
-fn split(launch: &Launch, args: &[Arg]) -> Result<(Vec<u32>, Constants)> {
+pub(super) fn split(launch: &Launch, args: &[Arg]) -> Result<(Vec<u32>, Constants)> {
     let word = |arg: &Arg| {
         let given = launch.numbers.iter().find(|(name, _)| *name == arg.name);
         given.map(|(_, value)| arg.word(*value)).ok_or_else(|| Error::validation(format!("{} gives no '{}'", launch.op, arg.name)))

@@ -72,8 +72,8 @@ impl SparseLayer {
     }
 }
 
-/// For each new position, its index among the old ones, if it was there.
-fn sources(new: &[u32], old: &[u32]) -> Vec<Option<usize>> {
+/// For each new position, its index among the old ones, if it was there; both sorted.
+pub fn sources(new: &[u32], old: &[u32]) -> Vec<Option<usize>> {
     let mut at = 0;
     new.iter()
         .map(|p| {

@@ -1,0 +1,168 @@
+//! Sparse layers as modules: converted, recorded, shown; masks are the engine's own.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use burn::module::Module;
+use burn::nn::BatchNorm;
+use burn::nn::BatchNormConfig;
+use burn::store::ModuleRecord;
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use common::{floats, topology_of};
+use sparring_burn::{Allocation, SparseConv2d, SparseConv2dConfig, SparseLinear, SparseLinearConfig, Sparsity, convert};
+use sparring_core::sparse::{density, mask};
+
+#[derive(Module, Debug)]
+struct Net {
+    convs: Vec<SparseConv2d>,
+    norm: BatchNorm,
+    head: Option<SparseLinear>,
+}
+
+impl Net {
+    fn new(device: &Device) -> Self {
+        let conv = |c_in| SparseConv2dConfig::new([c_in, 8], [3, 3]).init(device);
+        Self {
+            convs: vec![conv(3), conv(8)],
+            norm: BatchNormConfig::new(8).init(device),
+            head: Some(SparseLinearConfig::new(8, 5).init(device)),
+        }
+    }
+    fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+        let x = relu(self.norm.forward(self.convs[0].forward(x)));
+        let x = relu(self.convs[1].forward(x)).mean_dims(&[2, 3]).flatten::<2>(1, 3);
+        self.head.as_ref().unwrap().forward(x)
+    }
+    fn values(&self) -> [usize; 3] {
+        [&self.convs[0].values, &self.convs[1].values, &self.head.as_ref().unwrap().values].map(|values| values.dims()[0])
+    }
+}
+
+const SHAPES: [&[usize]; 3] = [&[8, 3, 3, 3], &[8, 8, 3, 3], &[5, 8]];
+
+#[test]
+fn converted_layers_have_the_engines_densities_and_masks() {
+    let device = Device::flex();
+    let net = Net::new(&device);
+    let before = net.convs[1].clone();
+    let sparse = Sparsity::new(0.2).with_seed(9).convert(net.clone()).unwrap();
+    let erk = density::erk(&SHAPES.map(<[usize]>::to_vec), 0.2).unwrap();
+    let counts: Vec<usize> = SHAPES.iter().zip(&erk).map(|(s, d)| density::count(*d, s.iter().product())).collect();
+    assert_eq!(sparse.values().to_vec(), counts);
+    let topology = topology_of(&sparse.convs[1].topology);
+    let expected = mask::initial(9, 1, 576, erk[1]);
+    assert_eq!(topology.positions(), expected);
+    let old = floats(before.values.val());
+    let kept: Vec<f32> = expected.iter().map(|p| old[*p as usize]).collect();
+    assert_eq!(floats(sparse.convs[1].values.val()), kept, "weights are taken over");
+    assert_eq!(sparse.convs[1].values.id, before.values.id, "optimizers know parameters by their ids");
+    let uniform = Sparsity::new(0.25).with_allocation(Allocation::Uniform).convert(net.clone()).unwrap();
+    assert_eq!(uniform.values(), [54, 144, 10]);
+    // Sparser and sparser, never denser.
+    let sparser = Sparsity::new(0.1).with_allocation(Allocation::Uniform).convert(uniform.clone()).unwrap();
+    let within = topology_of(&uniform.convs[1].topology);
+    assert!(topology_of(&sparser.convs[1].topology).positions().iter().all(|p| within.positions().contains(p)));
+    let denser = Sparsity::new(0.5).convert(sparser).unwrap_err().to_string();
+    assert!(denser.contains("convs.0") && denser.contains("begin with a density of 1"), "{denser}");
+    assert!(convert(net.clone(), 0.0).is_err() && convert(net, f64::NAN).is_err());
+    let none = convert(BatchNormConfig::new(3).init(&device), 0.5).unwrap_err().to_string();
+    assert!(none.contains("no SparseConv2d"), "{none}");
+}
+
+#[test]
+fn a_converted_model_is_the_dense_one_with_weights_left_out() {
+    let device = Device::flex().autodiff();
+    let net = convert(Net::new(&device), 0.3).unwrap();
+    let x = common::tensor(common::normals(&mut common::stream(1), 4 * 3 * 49), [4, 3, 7, 7], &device);
+    let grads = net.forward(x).powf_scalar(2.0).sum().backward();
+    let conv = &net.convs[1];
+    assert_eq!(conv.values.val().grad(&grads).unwrap().dims(), conv.values.dims());
+    assert!(conv.probe.val().grad(&grads).is_none(), "nobody asked for a dense gradient");
+}
+
+#[test]
+fn records_are_saved_and_loaded() {
+    let device = Device::flex();
+    let made = |seed| Sparsity::new(0.3).with_seed(seed).convert(Net::new(&device)).unwrap();
+    let (saved, other) = (made(1), made(2));
+    let x = common::tensor(common::normals(&mut common::stream(1), 3 * 3 * 49), [3, 3, 7, 7], &device);
+    let expected = floats(saved.forward(x.clone()));
+    assert_ne!(floats(other.forward(x.clone())), expected);
+    let bytes = saved.clone().into_record().into_bytes().unwrap();
+    let loaded = other.load_record(ModuleRecord::from_bytes(bytes).unwrap());
+    assert_eq!(floats(loaded.forward(x)), expected);
+    assert_eq!(topology_of(&loaded.convs[1].topology), topology_of(&saved.convs[1].topology));
+    let denser = Sparsity::new(0.6).convert(Net::new(&device)).unwrap();
+    let refused = denser.try_load_record(saved.into_record()).unwrap_err().to_string();
+    assert!(refused.contains("values"), "{refused}");
+}
+
+#[test]
+fn layers_show_what_they_are() {
+    let net = convert(Net::new(&Device::flex()), 0.3).unwrap();
+    let shown = net.to_string();
+    assert!(shown.contains("SparseConv2d") && shown.contains("density"), "{shown}");
+}
+
+/// What a layer is called in PyTorch.
+#[derive(Module, Debug)]
+struct Named {
+    conv1: SparseConv2d,
+    bn1: BatchNorm,
+    old: burn::nn::Linear,
+    fc: SparseLinear,
+}
+
+impl Named {
+    fn new(device: &Device) -> Self {
+        Self {
+            conv1: SparseConv2dConfig::new([2, 4], [3, 3]).with_bias(false).init(device),
+            bn1: BatchNormConfig::new(4).init(device),
+            old: burn::nn::LinearConfig::new(4, 6).init(device),
+            fc: SparseLinearConfig::new(6, 3).init(device),
+        }
+    }
+}
+
+#[test]
+fn weights_go_through_our_files_under_pytorchs_names() {
+    use sparring_burn::weights::{load, open, state_of, summary, to_safetensors};
+    let device = Device::flex();
+    let net = convert(Named::new(&device), 0.4).unwrap();
+    let state = state_of(&net).unwrap();
+    let names: Vec<&str> = state.tensors.keys().map(String::as_str).collect();
+    let expected =
+        ["bn1.bias", "bn1.running_mean", "bn1.running_var", "bn1.weight", "conv1.weight", "fc.bias", "fc.weight", "old.bias", "old.weight"];
+    assert_eq!(names, expected);
+    assert_eq!(state.tensors["old.weight"].shape, [6, 4]);
+    assert_eq!(state.tensors["fc.weight"].shape, [3, 6]);
+    assert_eq!(state.metadata["placement"], "sparse");
+    let old = floats(net.old.weight.val().transpose());
+    assert_eq!(state.tensors["old.weight"].data, old);
+
+    let read = open(&to_safetensors(&net).unwrap(), "net.safetensors").unwrap();
+    let loaded = load(convert(Named::new(&device), 0.2).unwrap(), &read).unwrap();
+    assert_eq!(state_of(&loaded).unwrap(), state, "topologies are the file's");
+    assert_eq!(summary(&loaded).unwrap(), summary(&net).unwrap());
+
+    // A dense file: what the model has of it.
+    let dense = state_of(&Named::new(&device)).unwrap();
+    assert!(!dense.metadata.contains_key("placement"));
+    let part = load(net.clone(), &dense).unwrap();
+    let kept = topology_of(&part.fc.topology);
+    assert_eq!(kept, topology_of(&net.fc.topology));
+    let taken: Vec<f32> = kept.positions().iter().map(|p| dense.tensors["fc.weight"].data[*p as usize]).collect();
+    assert_eq!(floats(part.fc.values.val()), taken);
+
+    let mut odd = dense.clone();
+    odd.tensors.insert("bn1.num_batches_tracked".into(), Default::default());
+    assert!(load(net.clone(), &odd).is_ok(), "PyTorch's counters are left out");
+    odd.tensors.insert("layer9.weight".into(), Default::default());
+    let more = load(net.clone(), &odd).unwrap_err().to_string();
+    assert!(more.contains("layer9.weight") && more.contains("another network"), "{more}");
+    odd.tensors.remove("fc.weight");
+    assert!(load(net.clone(), &odd).unwrap_err().to_string().contains("no 'fc.weight'"));
+    odd.tensors.insert("fc.weight".into(), sparring_core::formats::Tensor { shape: vec![18], data: vec![0.0; 18] });
+    assert!(load(net, &odd).unwrap_err().to_string().contains("[3, 6]"));
+}

@@ -9,8 +9,7 @@ use burn::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::layer;
 
-/// Activations of n samples as `[channels, height, width, lanes]`, lanes being n rounded up to a multiple of 4. What the lanes beyond n hold
-/// never comes out.
+/// Activations of n samples as `[channels, height, width, lanes]`, lanes being n rounded up to a multiple of 4; those beyond n hold zeros.
 #[derive(Clone, Debug)]
 pub struct Chwn {
     n: usize,
@@ -30,9 +29,16 @@ impl Chwn {
     pub fn samples(&self) -> usize {
         self.n
     }
-    /// Something done to every number by itself (`relu`, a sum with a scalar), on `[channels, height, width, lanes]`.
+    /// Something done to every number by itself (`relu`, a sum with a scalar), on `[channels, height, width, samples]`.
     pub fn map(self, each: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Self {
-        Self { n: self.n, inside: each(self.inside) }
+        let n = self.n;
+        // A logarithm of nothing would come back as the gradient of all.
+        Self { n, inside: layer::padded(each(self.real())) }
+    }
+    /// Without the lanes beyond the samples.
+    fn real(self) -> Tensor<4> {
+        let [c, h, w, lanes] = self.inside.dims();
+        if lanes == self.n { self.inside } else { self.inside.slice([0..c, 0..h, 0..w, 0..self.n]) }
     }
     /// Something done to every pair of numbers (a residual sum).
     ///
@@ -43,7 +49,7 @@ impl Chwn {
         if (self.n, own) != (other.n, given) {
             return Err(Error::setting("both activations", format!("{} samples, {own:?}", self.n), format!("{} and {given:?}", other.n)));
         }
-        Ok(Self { n: self.n, inside: each(self.inside, other.inside) })
+        Ok(Self { n: self.n, inside: layer::padded(each(self.real(), other.real())) })
     }
     /// Burn's BatchNorm, with the same statistics as outside.
     ///

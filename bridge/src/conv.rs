@@ -147,7 +147,7 @@ impl SparseConv2d {
     fn try_forward_inside(&self, x: Chwn) -> Result<Chwn> {
         let (n, x) = x.into_parts();
         let geometry = self.geometry(&x)?;
-        let y = layer::product(x, &self.values, &self.topology, &self.probe, geometry);
+        let y = layer::product(NAME, x, &self.values, &self.topology, &self.probe, geometry)?;
         let y = match &self.bias {
             Some(bias) => y + bias.val().reshape([self.channels[1], 1, 1, 1]),
             None => y,

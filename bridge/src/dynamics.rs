@@ -227,7 +227,7 @@ impl SparseTraining {
     /// Whether topologies change before the optimizer's step number `step` (from 0).
     fn is_due(&self, step: u64) -> bool {
         let c = &self.config;
-        c.dynamics != Dynamics::Static && step > 0 && step < c.steps && step.is_multiple_of(c.every)
+        c.dynamics != Dynamics::Static && step > 0 && step + 1 < c.steps && step.is_multiple_of(c.every)
     }
 
     /// # Errors
@@ -254,8 +254,10 @@ impl SparseTraining {
         };
         let number = (step / config.every) as u32;
         let values = walk::read(model, &layers.iter().map(|layer| layer.values).collect::<HashSet<_>>())?;
-        let (mut new, mut done) = (HashMap::new(), Vec::new());
-        for (place, layer) in layers.iter().enumerate().filter(|(_, layer)| changes(layer)) {
+        let (mut new, mut done, mut moves) = (HashMap::new(), Vec::new(), Vec::new());
+        // A layer without a gradient took no part in this step, and its optimizer will not be asked.
+        let used: Vec<bool> = layers.iter().map(|layer| grads.get::<1>(layer.values).is_some()).collect();
+        for (place, layer) in layers.iter().enumerate().filter(|(place, layer)| used[*place] && changes(layer)) {
             let (shape, before) = (layer.at.shape(), layer.at.positions());
             let floats = values.get(&layer.values).map_or(&[][..], Vec::as_slice);
             let dense = self.dense_gradient(layer, grads)?;
@@ -269,11 +271,15 @@ impl SparseTraining {
             let sources = sources(&positions, before);
             new.insert(layer.values, New::Floats(carried(floats, &sources, |_| 0.0)));
             self.carry_gradient(layer, grads, &sources, |i| dense.as_ref().map_or(0.0, |dense| dense[positions[i] as usize]))?;
-            self.state().pending.entry(layer.values).or_default().set(Move { before: before.len(), sources });
+            moves.push((layer.values, Move { before: before.len(), sources }));
             new.insert(layer.topology, New::Words(Topology::new(shape, positions)?.words()?));
             done.push(LayerChange { path: layer.path.clone(), weights: before.len(), change });
         }
-        self.state().changes = done;
+        // Only once all of it went well: an update that failed has moved nothing.
+        let mut state = self.state();
+        moves.into_iter().for_each(|(values, moved)| state.pending.entry(values).or_default().set(moved));
+        state.changes = done;
+        drop(state);
         Ok(new)
     }
 

@@ -13,7 +13,7 @@ use sparring_core::sparse::{density, mask};
 
 use crate::error::{Error, Result};
 use crate::ops::SparseOps;
-use crate::topology::Topology;
+use crate::topology::{Sections, Topology};
 
 /// Values, topology and probe of a new layer.
 pub type Weight = (Param<Tensor<1>>, Param<Tensor<1, Int>>, Param<Tensor<1>>);
@@ -80,33 +80,63 @@ pub fn integers<const D: usize>(tensor: Tensor<D, Int>, what: impl Fn() -> Strin
 }
 
 /// The product of a layer with `x` of `[c_in, h_in, w_in, n]`, n a multiple of 4: `[c_out, h_out, w_out, n]`.
+///
+/// # Errors
+/// Where values and topology are not of one layer, or not of the types that the kernels read: nobody looks after them on a GPU.
 pub fn product(
+    layer: &'static str,
     x: Tensor<4>,
     values: &Param<Tensor<1>>,
     topology: &Param<Tensor<1, Int>>,
     probe: &Param<Tensor<1>>,
     geometry: ConvShape,
-) -> Tensor<4> {
+) -> Result<Tensor<4>> {
+    let wrong = |what, expected: String, found: String| {
+        let remedy = "load a record with DTypePolicy::FromModel, and change values and topology together";
+        Err(Error::Shape { layer, what, expected, found, remedy })
+    };
+    if values.val().dtype() != DType::F32 {
+        return wrong("its values' type", "F32".into(), format!("{:?}", values.val().dtype()));
+    }
+    if topology.val().dtype() != DType::I32 {
+        return wrong("its topology's type", "I32".into(), format!("{:?}", topology.val().dtype()));
+    }
+    let words = Sections::of_conv(&geometry, values.dims()[0]).len;
+    if values.dims()[0] > geometry.weights() || topology.dims() != [words] {
+        let expected = format!("{words} words for {} values", values.dims()[0]);
+        return wrong("its topology", expected, format!("{} words", topology.dims()[0]));
+    }
     let (x, values, topology) = (x.into_dispatch(), values.val().into_dispatch(), topology.val().into_dispatch());
     let probed = geometry.weights() > 1 && probe.dims() == [geometry.weights()];
-    Tensor::from_dispatch(match probed {
+    Ok(Tensor::from_dispatch(match probed {
         true => <Dispatch as SparseOps>::sparse_conv_probed(x, values, topology, probe.val().into_dispatch(), geometry),
         false => <Dispatch as SparseOps>::sparse_conv(x, values, topology, geometry),
-    })
+    }))
 }
 
 /// `[n, c, h, w]` as `[c, h, w, n]` with lanes of zeros up to a multiple of 4.
 pub fn inside(x: Tensor<4>) -> Tensor<4> {
     let [n, c, h, w] = x.dims();
-    let lanes = n.next_multiple_of(4);
-    let x = match lanes - n {
+    let x = match n.next_multiple_of(4) - n {
         0 => x,
         missing => {
-            let zeros = Tensor::zeros([missing, c, h, w], &x.device());
+            let zeros = Tensor::zeros([missing, c, h, w], (&x.device(), x.dtype()));
             Tensor::cat(vec![x, zeros], 0)
         }
     };
     x.permute([1, 2, 3, 0])
+}
+
+/// `[c, h, w, n]` with lanes of zeros up to a multiple of 4.
+pub fn padded(x: Tensor<4>) -> Tensor<4> {
+    let [c, h, w, n] = x.dims();
+    match n.next_multiple_of(4) - n {
+        0 => x,
+        missing => {
+            let zeros = Tensor::zeros([c, h, w, missing], (&x.device(), x.dtype()));
+            Tensor::cat(vec![x, zeros], 3)
+        }
+    }
 }
 
 /// `[c, h, w, lanes]` as `[n, c, h, w]`.

@@ -108,7 +108,7 @@ impl SparseLinear {
         let x = layer::inside(x.reshape([n, c_in, 1, 1]));
         let lanes = n.next_multiple_of(4);
         let geometry = ConvShape { c_in, h_in: 1, w_in: 1, c_out, h_out: 1, w_out: 1, kh: 1, kw: 1, stride: 1, pad: 0, n: lanes };
-        let y = layer::outside(layer::product(x, &self.values, &self.topology, &self.probe, geometry), n);
+        let y = layer::outside(layer::product(NAME, x, &self.values, &self.topology, &self.probe, geometry)?, n);
         if let Some(last) = dims.last_mut() {
             *last = c_out;
         }

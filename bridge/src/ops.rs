@@ -24,8 +24,8 @@ use sparring_core::ops::ConvShape;
 /// The kernel that [`use_kernel`] chose, by its place among all.
 static KERNEL: AtomicU8 = AtomicU8::new(0);
 
-/// Which kernel makes the products on a GPU from here on that it can make, in the whole program; `rows` makes the sparse ones if nobody says. Which is the fastest only the device
-/// can say: `sparring doctor --tune` measures it. On a software GPU it is `rows`.
+/// Which kernel makes the products on a GPU from here on that it can make, in the whole program; `rows` makes the sparse ones if nobody says.
+/// Which is the fastest only the device can say: `sparring doctor --tune` measures it. On a software GPU it is `rows`. Without effect on a CPU.
 pub fn use_kernel(kernel: Kernel) {
     let place = Kernel::ALL.iter().position(|k| *k == kernel).unwrap_or(0);
     KERNEL.store(place as u8, Ordering::Relaxed);

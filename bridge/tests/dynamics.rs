@@ -99,16 +99,18 @@ fn set_prunes_and_grows_what_the_engine_would() {
         };
         let ((before, values), (after, _)) = (sorted(&seen[step as usize - 1]), sorted(&seen[step as usize]));
         let n = 216;
-        let expected = match step % 3 {
-            0 => {
+        // The last of ten steps is no place for weights that would not be trained.
+        let due = step % 3 == 0 && step < 9;
+        let expected = match due {
+            true => {
                 let kept = prune(PruneRule::Set, death_rate(0.4, step, 10), &before, &values, n).unwrap();
                 let count = before.len() - kept.len();
                 grow(Growth::Random, &before, kept, n, count, &mut growth_stream(6, step as u32 / 3, 0)).unwrap().0
             }
-            _ => before.clone(),
+            false => before.clone(),
         };
         assert_eq!(after, expected, "step {step}");
-        assert_eq!(step % 3 == 0, before != after, "step {step}");
+        assert_eq!(due, before != after, "step {step}");
     }
     assert_eq!((net.conv.values.dims(), net.conv.probe.dims()), ([65], [1]));
 }

@@ -10,7 +10,7 @@ use burn::store::ModuleRecord;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use common::{floats, topology_of};
-use sparring_burn::{Allocation, SparseConv2d, SparseConv2dConfig, SparseLinear, SparseLinearConfig, Sparsity, convert};
+use sparring_burn::{Allocation, Chwn, SparseConv2d, SparseConv2dConfig, SparseLinear, SparseLinearConfig, Sparsity, convert};
 use sparring_core::sparse::{density, mask};
 
 #[derive(Module, Debug)]
@@ -165,4 +165,32 @@ fn weights_go_through_our_files_under_pytorchs_names() {
     assert!(load(net.clone(), &odd).unwrap_err().to_string().contains("no 'fc.weight'"));
     odd.tensors.insert("fc.weight".into(), sparring_core::formats::Tensor { shape: vec![18], data: vec![0.0; 18] });
     assert!(load(net, &odd).unwrap_err().to_string().contains("[3, 6]"));
+}
+
+#[test]
+fn parameters_that_do_not_belong_together_are_refused() {
+    let device = Device::flex();
+    let conv = SparseConv2dConfig::new([3, 8], [3, 3]).with_density(0.5).init(&device);
+    let x = Tensor::<4>::ones([4, 3, 6, 6], &device);
+    let mut other = conv.clone();
+    other.values = SparseConv2dConfig::new([3, 16], [3, 3]).with_density(0.5).init(&device).values;
+    let error = other.try_forward(x.clone()).unwrap_err().to_string();
+    assert!(error.contains("SparseConv2d") && error.contains("topology") && error.contains("216 values"), "{error}");
+    let mut half = conv.clone();
+    half.values = burn::module::Param::from_tensor(conv.values.val().cast(burn::tensor::DType::F16));
+    let error = half.try_forward(x.clone()).unwrap_err().to_string();
+    assert!(error.contains("F32") && error.contains("F16"), "{error}");
+    assert_eq!(conv.try_forward(x).unwrap().dims(), [4, 8, 4, 4]);
+}
+
+#[test]
+fn what_is_done_to_samples_is_not_done_to_lanes_of_nothing() {
+    let device = Device::flex().autodiff();
+    let conv = SparseConv2dConfig::new([2, 4], [1, 1]).with_density(0.5).with_seed(Some(1)).init(&device);
+    // Three samples: a fourth lane of zeros, whose logarithm is not finite.
+    let x = Tensor::<4>::ones([3, 2, 2, 2], &device);
+    let y = conv.forward_chwn(Chwn::from_nchw(x).map(|x| x.log() + 1.0)).into_nchw();
+    let grads = y.powf_scalar(2.0).sum().backward();
+    let gradient = floats(conv.values.val().grad(&grads).unwrap());
+    assert!(gradient.iter().all(|g| g.is_finite()) && gradient.iter().any(|g| *g != 0.0), "{gradient:?}");
 }

@@ -264,6 +264,7 @@ impl GpuDevice {
     fn compile_with(&mut self, label: &str, ops: &[Op], kernels: &[Kernel]) -> Result<GpuProgram> {
         let mut launches = Vec::new();
         for op in ops {
+            op.check()?;
             let forced = kernels.iter().copied().find(|kernel| encode::makes(*kernel, op));
             let kernel = forced.unwrap_or_else(|| self.tuning.kernel(op, |id| self.buffers.get(&id).map(|memory| memory.dtype)));
             launches.extend(encode::encode(op, kernel)?.into_iter().filter(|launch| launch.groups > 0));

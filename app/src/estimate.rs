@@ -3,13 +3,13 @@
 //! Memory counts weights with gradient and momentum, and the activations of a step, which learners share. Time is the work, arithmetic and
 //! bytes moved, at the speed that this device was measured at, else at a guess for its kind, and says which.
 
-use sparring_core::config::{Allocation, ExperimentConfig, LearnerConfig};
+use sparring_core::config::{ExperimentConfig, LearnerConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::net::Graph;
 use sparring_core::net::graph::{Node, WEIGHT_BYTES};
 use sparring_core::net::zoo::Input;
-use sparring_core::sparse::density::erk;
 use sparring_core::train::parent::needed;
+use sparring_core::train::placing::expected_densities;
 use sparring_figures::number;
 
 use crate::mask::images;
@@ -90,8 +90,10 @@ fn network(config: &ExperimentConfig) -> Option<Graph> {
 
 /// Bytes that training on an image moves; recomputation left out.
 pub fn bytes_an_image(config: &ExperimentConfig) -> Option<f64> {
-    let graph = network(config)?;
-    Some(graph.training_bytes(config.precision) as f64 * passes(config) / 3.0)
+    Some(moved_an_image(&network(config)?, config))
+}
+fn moved_an_image(graph: &Graph, config: &ExperimentConfig) -> f64 {
+    graph.training_bytes(config.precision) as f64 * passes(config) / 3.0
 }
 
 /// The work of a step over a batch: its FLOPs, and the bytes of its images and weights.
@@ -113,10 +115,8 @@ fn training_images(dataset: DatasetName) -> Option<f64> {
 /// Multiply-accumulates and weights of a learner, in shares of the dense network's.
 fn shares(graph: &Graph, learner: &LearnerConfig) -> Option<(f64, f64)> {
     let weights = graph.weights();
-    let even = matches!(learner.recipe().allocation, Allocation::Uniform | Allocation::UniformPre) || learner.density >= 1.0;
     let shapes: Vec<Vec<usize>> = weights.iter().map(|w| w.extents.clone()).collect();
-    // Allocations by the data are near ERK in what they cost.
-    let densities = if even { vec![learner.density; shapes.len()] } else { erk(&shapes, learner.density).ok()? };
+    let densities = expected_densities(learner, &shapes).ok()?;
     let macs: f64 = weights.iter().zip(&densities).map(|(w, d)| d * w.shape.weights() as f64 * w.positions() as f64).sum();
     Some((macs / graph.macs() as f64, learner.density))
 }
@@ -138,7 +138,7 @@ pub fn estimate(config: &ExperimentConfig) -> Option<Estimate> {
     let racers = if config.control { 2.0 } else { 1.0 };
     let images = samples * f64::from(config.epochs);
     let (mut bytes, mut work) = (0.0, Work::default());
-    let bytes_an_image = bytes_an_image(config)?;
+    let bytes_an_image = moved_an_image(&graph, config);
     let mut train = |times: f64, macs: f64, weights: f64| {
         work.flops += times * macs * 2.0 * passes(config) * graph.macs() as f64 * images;
         let of_weights = weights * graph.parameters() as f64 * WEIGHT_BYTES as f64 / config.batch_size as f64;

@@ -48,7 +48,7 @@ pub struct GpuDevice {
     pipelines: Pipelines,
     /// By which kernels products are made for which there are several.
     tuning: Tuning,
-    /// One for all of them, in tests of each.
+    /// Those that make whatever they can, in tests of each.
     forced: Vec<Kernel>,
     /// The last scratch memory made, while a program refers to it.
     scratch: Weak<Scratch>,

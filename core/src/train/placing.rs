@@ -5,7 +5,7 @@
 use super::corner::Corner;
 use super::saliency;
 use super::workspace::Ring;
-use crate::config::{Allocation, Dynamics, Method, Semantics};
+use crate::config::{Allocation, Dynamics, LearnerConfig, Method, Semantics};
 use crate::error::{Error, Result};
 use crate::formats::StateDict;
 use crate::net::Graph;
@@ -20,6 +20,29 @@ pub struct Places {
     pub notes: Vec<String>,
 }
 
+/// How a tensor of this size holds weights at these positions.
+pub(super) fn hold(semantics: Semantics, positions: Vec<u32>, size: usize) -> Placement {
+    match semantics {
+        // A layer that holds everything gains nothing from an index.
+        Semantics::Sparse if positions.len() == size => Placement::Dense,
+        Semantics::Sparse => Placement::Sparse(positions),
+        Semantics::Masked => Placement::Masked(positions),
+    }
+}
+
+/// About how dense a learner's tensors of these extents will be, before anything of the images is known: allocations by magnitudes or by the
+/// data are near ERK.
+///
+/// # Errors
+/// `Config` for what cannot be allocated.
+pub fn expected_densities(learner: &LearnerConfig, extents: &[Vec<usize>]) -> Result<Vec<f64>> {
+    match learner.recipe().allocation {
+        Allocation::Uniform | Allocation::UniformPre => Ok(vec![learner.density; extents.len()]),
+        _ if learner.density >= 1.0 => Ok(vec![1.0; extents.len()]),
+        _ => density::erk(extents, learner.density),
+    }
+}
+
 /// Places a learner's weights; `weights` is the dense state that magnitudes are read from: the trained parent's where the method
 /// has one, else the initial one.
 ///
@@ -29,12 +52,7 @@ pub async fn place(ring: &mut Ring<'_>, corner: &Corner, graph: &Graph, weights:
     let learner = &corner.config;
     let infos = graph.weights();
     let sizes: Vec<usize> = infos.iter().map(|w| w.shape.weights()).collect();
-    let hold = |positions: Vec<u32>, size: usize| match learner.semantics {
-        // A layer that holds everything gains nothing from an index.
-        Semantics::Sparse if positions.len() == size => Placement::Dense,
-        Semantics::Sparse => Placement::Sparse(positions),
-        Semantics::Masked => Placement::Masked(positions),
-    };
+    let hold = |positions: Vec<u32>, size: usize| hold(learner.semantics, positions, size);
     if learner.method == Method::Dense {
         return Ok(Places { placements: vec![Placement::Dense; infos.len()], notes: Vec::new() });
     }

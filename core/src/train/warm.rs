@@ -4,16 +4,17 @@
 //! drawn at random here, and a layer that turns out denser or sparser may need a kernel that was not asked for.
 
 use super::parent;
+use super::placing::{expected_densities, hold};
 use super::workspace::Workspace;
 use crate::attack::Programs;
-use crate::config::{Allocation, Dynamics, ExperimentConfig, LearnerConfig, Method, Semantics};
+use crate::config::{Dynamics, ExperimentConfig, LearnerConfig, Method};
 use crate::device::Device;
 use crate::error::Result;
 use crate::formats::{StateDict, Tensor};
 use crate::net::Graph;
 use crate::net::plan::{Net, NetConfig, Placement};
 use crate::net::zoo::Input;
-use crate::sparse::{density, mask};
+use crate::sparse::mask;
 
 /// Plans every learner of a race and frees it again, so that the device knows its kernels.
 ///
@@ -45,17 +46,13 @@ fn somewhere(config: &ExperimentConfig, learner: &LearnerConfig, graph: &Graph) 
     if learner.method == Method::Dense {
         return Ok(vec![Placement::Dense; infos.len()]);
     }
-    let recipe = learner.recipe();
-    let densities = match recipe.allocation {
-        _ if recipe.dynamics == Dynamics::Gradual => vec![1.0; infos.len()],
-        Allocation::Uniform | Allocation::UniformPre => vec![learner.density; infos.len()],
-        // Allocations by magnitudes or by the data are near ERK.
-        _ => density::erk(&infos.iter().map(|w| w.extents.clone()).collect::<Vec<_>>(), learner.density)?,
+    let densities = match learner.recipe().dynamics {
+        Dynamics::Gradual => vec![1.0; infos.len()],
+        _ => expected_densities(learner, &infos.iter().map(|w| w.extents.clone()).collect::<Vec<_>>())?,
     };
-    let place = |(i, (size, density)): (usize, (usize, f64))| match learner.semantics {
-        Semantics::Sparse if density >= 1.0 => Placement::Dense,
-        Semantics::Sparse => Placement::Sparse(mask::initial(config.seed, i, size, density)),
-        Semantics::Masked => Placement::Masked(mask::initial(config.seed, i, size, density)),
+    let place = |(i, (size, density)): (usize, (usize, f64))| {
+        let positions = if density >= 1.0 { (0..size as u32).collect() } else { mask::initial(config.seed, i, size, density) };
+        hold(learner.semantics, positions, size)
     };
     Ok(infos.iter().map(|w| w.shape.weights()).zip(densities).enumerate().map(place).collect())
 }

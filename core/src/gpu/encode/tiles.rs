@@ -23,7 +23,7 @@ const HELD: usize = 16;
 
 /// Pixels down and across, and vec4s of the batch, of the tensor that is cut into tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tile {
+struct Tile {
     h: usize,
     w: usize,
     n: usize,

@@ -60,8 +60,8 @@ fn learners_help() -> String {
     let grow = Grow::ALL.iter().map(|g| g.name()).collect();
     let redistribute = Redistribution::ALL.iter().filter(|r| **r != Redistribution::None).map(|r| r.name()).collect();
     format!(
-        "Who is in the ring, comma separated: METHOD[@DENSITY][+OPTION]... with METHOD {}; options: an allocation ({}), masked, \
-         prune={}, grow={}, redistribute={} [default: dense,set@0.2]",
+        "Who is in the ring, comma separated: METHOD[@DENSITY][+OPTION]... with METHOD {}; options: an allocation ({}), \
+         keep-first=LAYERS, masked, prune={}, grow={}, redistribute={} [default: dense,set@0.2]",
         one_of(&methods),
         names(allocations, ", "),
         names(prune, "|"),

@@ -68,6 +68,8 @@ fn markdown() -> Result<String> {
     rows.extend(rules("who comes", Grow::ALL.iter().map(|r| (format!("+grow={r}"), r.doc())).collect()));
     rows.extend(rules("where they come", Redistribution::ALL.iter().map(|r| (format!("+redistribute={r}"), r.doc())).collect()));
     rows.extend(rules("first mask", Allocation::ALL.iter().map(|a| (format!("+{a}"), a.doc())).collect()));
+    let kept = "The first LAYERS from the input stay dense, the others are sparser by as much; with `erk` or `uniform`.";
+    rows.extend(rules("first mask", vec![("+keep-first=LAYERS".into(), kept)]));
     section(&mut out, "Options of a learner", &["Choice", "Option", "What it does"], rows.into_iter())?;
     let mut models = Vec::new();
     for model in Model::ALL {

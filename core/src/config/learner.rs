@@ -173,6 +173,8 @@ pub struct LearnerConfig {
     pub density: f64,
     /// How density is shared; `None`: as the method has it.
     pub allocation: Option<Allocation>,
+    /// How many layers from the input on stay dense; the others are sparser by as much.
+    pub keep_first: usize,
     /// What inactive weights are.
     pub semantics: Semantics,
     /// Who goes in an update; `None`: as the method has it.
@@ -193,6 +195,7 @@ impl LearnerConfig {
             method,
             density,
             allocation: None,
+            keep_first: 0,
             semantics: Semantics::Sparse,
             prune: None,
             grow: None,
@@ -244,11 +247,11 @@ impl LearnerConfig {
             if self.density != 1.0 {
                 return fail("dense has density 1; take a sparse method for less");
             }
-            if varied || self.allocation.is_some() || self.semantics != Semantics::Sparse {
+            if varied || self.allocation.is_some() || self.keep_first > 0 || self.semantics != Semantics::Sparse {
                 return fail("dense has no options");
             }
         }
-        let Recipe { dynamics, .. } = self.recipe();
+        let Recipe { dynamics, allocation, .. } = self.recipe();
         if varied && !matches!(dynamics, Dynamics::PruneGrow { .. }) {
             return fail("prune, grow and redistribute belong to methods that change their topology: set or rigl");
         }
@@ -258,6 +261,9 @@ impl LearnerConfig {
         };
         if fixed && self.allocation.is_some() {
             return fail("this method is an allocation of its own; with another one it is static");
+        }
+        if self.keep_first > 0 && !matches!(allocation, Allocation::Erk | Allocation::Uniform) {
+            return fail("layers are kept dense by keep-first where density is shared by erk or uniform");
         }
         if let Dynamics::PruneGrow { grow: Grow::Momentum | Grow::MomentumNeuron, .. } = dynamics
             && self.semantics != Semantics::Masked
@@ -276,6 +282,9 @@ impl fmt::Display for LearnerConfig {
         }
         if let Some(allocation) = self.allocation {
             write!(f, "+{allocation}")?;
+        }
+        if self.keep_first > 0 {
+            write!(f, "+keep-first={}", self.keep_first)?;
         }
         if self.semantics != Semantics::Sparse {
             write!(f, "+{}", self.semantics)?;
@@ -326,6 +335,11 @@ impl FromStr for LearnerConfig {
             match choice.as_ref().map(|(what, name)| (what.as_str(), *name)) {
                 Some(("prune", name)) => learner.prune = unless_default(name.parse()?, prune),
                 Some(("grow", name)) => learner.grow = unless_default(name.parse()?, grow),
+                Some(("keepfirst", count)) => {
+                    learner.keep_first = count
+                        .parse()
+                        .map_err(|_| Error::config(format!("learner '{s}': keep-first should be a number of layers, found '{count}'")))?;
+                }
                 Some(("redistribute", name)) => learner.redistribution = name.parse()?,
                 _ => {
                     if let Ok(allocation) = part.parse() {
@@ -334,7 +348,10 @@ impl FromStr for LearnerConfig {
                         learner.semantics = semantics;
                     } else {
                         let names = Allocation::ALL.iter().map(|a| a.name()).chain(Semantics::ALL.iter().map(|s| s.name()));
-                        let valid = format!("{}, prune=RULE, grow=RULE, redistribute=RULE", names.collect::<Vec<_>>().join(", "));
+                        let valid = format!(
+                            "{}, keep-first=LAYERS, prune=RULE, grow=RULE, redistribute=RULE",
+                            names.collect::<Vec<_>>().join(", ")
+                        );
                         return Err(Error::unknown_name("learner option", part, valid));
                     }
                 }
@@ -370,6 +387,7 @@ mod tests {
             "lth@0.1+half-pre",
             "set@0.2+masked+prune=taylor+grow=momentum-neuron+redistribute=magnitude",
             "set@0.2+snip-mask+grow=random-unfired",
+            "set@0.2+uniform+keep-first=2",
         ] {
             assert_eq!(parsed(text).to_string(), text);
         }
@@ -399,6 +417,8 @@ mod tests {
         assert!(refused("set+grow=momentum").contains("+masked"));
         assert!(refused("set+telepathy").contains("half-pre") && refused("set+telepathy").contains("grow=RULE"));
         assert!(refused("set+grow=telepathy").contains("random-unfired"));
+        assert!(refused("snip+keep-first=2").contains("erk or uniform") && refused("dense+keep-first=1").contains("no options"));
+        assert!(refused("set+keep-first=few").contains("number of layers"));
         assert!(refused("set@1.5").contains("0 to 1"));
         assert!(LearnerConfig { density: f64::NAN, ..parsed("set") }.check().is_err());
     }

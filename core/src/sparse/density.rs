@@ -42,6 +42,45 @@ pub fn erk(shapes: &[Vec<usize>], density: f64) -> Result<Vec<f64>> {
     }
 }
 
+/// The same density everywhere.
+///
+/// # Errors
+/// None; its signature is that of [`erk`].
+pub fn uniform(shapes: &[Vec<usize>], density: f64) -> Result<Vec<f64>> {
+    Ok(vec![density; shapes.len()])
+}
+
+/// The first `first` layers dense and the others sparser by as much, so that all together have this density; `share` shares what is left.
+///
+/// # Errors
+/// `Config` where the first layers alone have more weights than the density allows; as `share`.
+pub fn keeping_first(
+    first: usize,
+    shapes: &[Vec<usize>],
+    density: f64,
+    share: fn(&[Vec<usize>], f64) -> Result<Vec<f64>>,
+) -> Result<Vec<f64>> {
+    if first == 0 {
+        return share(shapes, density);
+    }
+    let (kept, rest) = shapes.split_at(first.min(shapes.len()));
+    let weights = |shapes: &[Vec<usize>]| shapes.iter().map(|s| s.iter().product::<usize>() as f64).sum::<f64>();
+    let (dense, sparse) = (weights(kept), weights(rest));
+    let left = density * (dense + sparse) - dense;
+    if left < 0.0 || (sparse == 0.0 && density < 1.0) {
+        return Err(Error::config(format!(
+            "keep-first={first}: the first {} of {} layers alone have a density of {:.4} of all weights, and {density} is asked for; keep fewer \
+             layers or take a higher density",
+            kept.len(),
+            shapes.len(),
+            dense / (dense + sparse).max(1.0)
+        )));
+    }
+    let mut densities = vec![1.0; kept.len()];
+    densities.extend(share(rest, (left / sparse.max(1.0)).min(1.0))?);
+    Ok(densities)
+}
+
 /// The number of weights of a layer of `n` at a density: `density * n`, rounded.
 pub fn count(density: f64, n: usize) -> usize {
     ((density * n as f64).round() as usize).min(n)
@@ -69,6 +108,25 @@ mod tests {
             prop_assert!((total - density * sizes.iter().sum::<f64>()).abs() <= 1e-9 * sizes.iter().sum::<f64>());
             prop_assert!(densities.iter().all(|d| (0.0..=1.0).contains(d)), "{densities:?}");
         }
+    }
+
+    #[test]
+    fn the_first_layers_are_dense_and_the_density_is_the_same() {
+        let shapes = [vec![16, 3, 3, 3], vec![64, 64, 3, 3], vec![10, 64]];
+        let sizes = [432.0, 36864.0, 640.0];
+        for share in [uniform, erk] {
+            let densities = keeping_first(1, &shapes, 0.1, share).unwrap();
+            assert_eq!(densities[0], 1.0);
+            let total: f64 = densities.iter().zip(sizes).map(|(d, n)| d * n).sum();
+            assert!((total - 0.1 * 37936.0).abs() < 1e-6, "{densities:?}");
+            assert_eq!(keeping_first(0, &shapes, 0.1, share).unwrap(), share(&shapes, 0.1).unwrap());
+        }
+        // 3793.6 weights of which 432 are the first layer's, among 37504.
+        assert!((keeping_first(1, &shapes, 0.1, uniform).unwrap()[2] - 3361.6 / 37504.0).abs() < 1e-12);
+        let too_many = keeping_first(2, &shapes, 0.1, erk).unwrap_err().to_string();
+        assert!(too_many.contains("first 2 of 3 layers") && too_many.contains("0.9831") && too_many.contains("keep fewer"), "{too_many}");
+        assert!(keeping_first(9, &shapes, 0.5, erk).is_err());
+        assert_eq!(keeping_first(9, &shapes, 1.0, erk).unwrap(), [1.0; 3]);
     }
 
     #[test]

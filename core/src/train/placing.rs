@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::formats::StateDict;
 use crate::net::Graph;
 use crate::net::plan::Placement;
-use crate::sparse::{density, magnitude, mask};
+use crate::sparse::density::{erk, keeping_first, uniform};
+use crate::sparse::{magnitude, mask};
 
 /// The weight tensors' placements, and what a person should know of them.
 pub struct Places {
@@ -37,9 +38,8 @@ pub(super) fn hold(semantics: Semantics, positions: Vec<u32>, size: usize) -> Pl
 /// `Config` for what cannot be allocated.
 pub fn expected_densities(learner: &LearnerConfig, extents: &[Vec<usize>]) -> Result<Vec<f64>> {
     match learner.recipe().allocation {
-        Allocation::Uniform | Allocation::UniformPre => Ok(vec![learner.density; extents.len()]),
-        _ if learner.density >= 1.0 => Ok(vec![1.0; extents.len()]),
-        _ => density::erk(extents, learner.density),
+        Allocation::Uniform | Allocation::UniformPre => keeping_first(learner.keep_first, extents, learner.density, uniform),
+        _ => keeping_first(learner.keep_first, extents, learner.density, erk),
     }
 }
 
@@ -70,11 +70,10 @@ pub async fn place(ring: &mut Ring<'_>, corner: &Corner, graph: &Graph, weights:
     };
     let keep = magnitude::kept(density, sizes.iter().sum());
     let positions = match learner.recipe().allocation {
-        Allocation::Erk => {
+        Allocation::Erk | Allocation::Uniform => {
             let extents: Vec<Vec<usize>> = infos.iter().map(|w| w.extents.clone()).collect();
-            random(&density::erk(&extents, density)?)
+            random(&expected_densities(learner, &extents)?)
         }
-        Allocation::Uniform => random(&vec![density; sizes.len()]),
         Allocation::GlobalMagnitude => magnitude::global(&views(graph, weights)?, density),
         Allocation::UniformPre => magnitude::by_layer(&views(graph, weights)?, density),
         Allocation::HalfPre => magnitude::by_half(&views(graph, weights)?, density),

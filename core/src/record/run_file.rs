@@ -63,6 +63,9 @@ pub enum Unreadable {
         /// Its version.
         found: u32,
     },
+    /// Of a later program: it names what is not known here.
+    #[error("a newer version of Sparring wrote it: {0} is not known to this one; update the program, or reload the page")]
+    Newer(String),
     /// Not what was written.
     #[error("it is damaged ({0}); export it again where it came from")]
     Damaged(String),
@@ -93,6 +96,25 @@ impl Stamp {
 
 fn damaged(what: impl std::fmt::Display) -> Unreadable {
     Unreadable::Damaged(what.to_string())
+}
+
+/// Most characters of what a parser says that are worth a person's time.
+const MOST_WORDS: usize = 160;
+
+/// What a file that is JSON and no run of this version is. A name that is not known is one that a later version has: of a damaged file the
+/// names would hardly be whole words.
+fn misread(whose: &str, error: &serde_json::Error) -> Unreadable {
+    let text = error.to_string();
+    let quoted = |kind: &str| text.strip_prefix(kind).and_then(|rest| rest.split('`').next());
+    let variant = quoted("unknown variant `").map(|name| format!("'{name}'"));
+    let field = || quoted("unknown field `").map(|name| format!("the setting '{name}'"));
+    // As `Error::unknown_name` words it: "unknown method 'x'; valid: ..."
+    let name = || text.strip_prefix("unknown ").and_then(|rest| rest.split_once("; valid:")).map(|(name, _)| format!("the {name}"));
+    match variant.or_else(field).or_else(name) {
+        Some(name) => Unreadable::Newer(format!("{whose}{name}")),
+        None if text.len() > MOST_WORDS => damaged(format_args!("{whose}{}...", text.chars().take(MOST_WORDS).collect::<String>())),
+        None => damaged(format_args!("{whose}{text}")),
+    }
 }
 
 /// The text of a file that is not too large.
@@ -137,7 +159,7 @@ impl RunFile {
             return Err(another_kind());
         }
         stamps::<Stamp>(text)?.check()?;
-        let run: Self = serde_json::from_str(text).map_err(damaged)?;
+        let run: Self = serde_json::from_str(text).map_err(|e| misread("", &e))?;
         run.check()?;
         Ok(run)
     }
@@ -156,7 +178,7 @@ impl RunFile {
             return Err(another_kind());
         }
         stamps.iter().try_for_each(Stamp::check)?;
-        let runs: Vec<Self> = serde_json::from_str(text).map_err(damaged)?;
+        let runs: Vec<Self> = serde_json::from_str(text).map_err(|e| misread("", &e))?;
         runs.iter().try_for_each(Self::check)?;
         Ok(runs)
     }
@@ -166,14 +188,14 @@ impl RunFile {
     /// # Errors
     /// As [`Self::read`]; `Damaged` says which file and line.
     pub fn of_folder(name: &str, summary: &[u8], metrics: &[u8]) -> Result<Self, Unreadable> {
-        let mut run: Self = serde_json::from_str(text(summary)?).map_err(|e| damaged(format_args!("summary.json: {e}")))?;
+        let mut run: Self = serde_json::from_str(text(summary)?).map_err(|e| misread("summary.json: ", &e))?;
         let text = text(metrics)?;
         let mut events = Vec::new();
         for (number, line) in text.split_inclusive('\n').enumerate() {
             match Event::from_line(line) {
                 Ok(event) => events.push(event),
                 Err(_) if !line.ends_with('\n') => {}
-                Err(e) => return Err(damaged(format_args!("metrics.jsonl, line {}: {e}", number + 1))),
+                Err(e) => return Err(misread(&format!("metrics.jsonl, line {}: ", number + 1), &e)),
             }
         }
         (run.sparring_run, run.name, run.events) = (RUN_FILE_VERSION, name.to_owned(), thin(events));
@@ -198,10 +220,64 @@ impl RunFile {
     fn check(&self) -> Result<(), Unreadable> {
         self.config.validate().map_err(damaged)?;
         match self.events.first() {
-            Some(Event::Started { learners, .. }) if !learners.is_empty() => Ok(()),
+            Some(Event::Started { learners, .. }) if !learners.is_empty() => {
+                self.events.iter().enumerate().try_for_each(|(place, event)| check_event(place, event, learners.len()))
+            }
             Some(_) => Err(damaged("it does not begin with a start")),
             None => Err(damaged("nothing was reported")),
         }
+    }
+}
+
+/// The learner of an event, where it is of one.
+fn whose(event: &Event) -> Option<usize> {
+    match event {
+        Event::Progress { learner, .. }
+        | Event::EpochEnd { learner, .. }
+        | Event::Topology { learner, .. }
+        | Event::TopologyChanged { learner, .. }
+        | Event::LearnerFailed { learner, .. } => Some(*learner),
+        Event::Changed { learner, .. } => *learner,
+        Event::Started { .. } | Event::SamplesScored { .. } | Event::Warning { .. } | Event::Finished { .. } => None,
+    }
+}
+
+/// All scores of an evaluation.
+fn all_scores(scores: &Evaluation) -> impl Iterator<Item = &Score> {
+    let Evaluation { train, validation, test, test_easy, test_hard, by_hardness } = scores;
+    let robust = by_hardness
+        .robust
+        .iter()
+        .flat_map(|Robust { train, clean_train, validation, test }| [train, validation, test].into_iter().chain(clean_train));
+    let parts = [train, validation, test].into_iter().chain(test_easy).chain(test_hard);
+    parts.chain(&by_hardness.bins).chain(&by_hardness.corrupted).chain(robust)
+}
+
+/// What no run can have reported: a learner that it has not, and a share beyond 0 to 1.
+fn check_event(place: usize, event: &Event, learners: usize) -> Result<(), Unreadable> {
+    if let Some(learner) = whose(event).filter(|learner| *learner >= learners) {
+        return Err(damaged(format_args!("event {place} is of learner {learner}, and there are {learners}")));
+    }
+    let accuracy = |of: &Score| ("an accuracy", of.accuracy);
+    let shares: Vec<(&str, f64)> = match event {
+        Event::Progress { accuracy, .. } => vec![("an accuracy", *accuracy)],
+        Event::EpochEnd { scores, .. } => all_scores(scores).map(accuracy).collect(),
+        Event::TopologyChanged { death_rate, .. } => vec![("a share that was replaced", *death_rate)],
+        Event::Topology { report, .. } => vec![("a density", report.density), ("a share that was explored", report.explored)],
+        Event::Finished { summary } => summary
+            .learners
+            .iter()
+            .flat_map(|learner| all_scores(&learner.scores).map(accuracy).chain([("a density", learner.density)]))
+            .collect(),
+        Event::Started { .. }
+        | Event::Changed { .. }
+        | Event::SamplesScored { .. }
+        | Event::Warning { .. }
+        | Event::LearnerFailed { .. } => Vec::new(),
+    };
+    match shares.into_iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
+        Some((what, share)) => Err(damaged(format_args!("event {place} has {what} of {share}; from 0 to 1 is possible"))),
+        None => Ok(()),
     }
 }
 
@@ -256,14 +332,7 @@ pub fn thin(events: Vec<Event>) -> Vec<Event> {
             }
             // What belongs to a learner comes after its progress, what belongs to all after everybody's.
             event => {
-                let whose = match &event {
-                    Event::EpochEnd { learner, .. }
-                    | Event::Topology { learner, .. }
-                    | Event::TopologyChanged { learner, .. }
-                    | Event::LearnerFailed { learner, .. } => Some(*learner),
-                    Event::Changed { learner, .. } => *learner,
-                    _ => None,
-                };
+                let whose = whose(&event);
                 for (learner, slot) in open.iter_mut().enumerate().filter(|(l, _)| whose.is_none_or(|w| w == *l)) {
                     out.extend(slot.take().map(|m| m.event(learner)));
                 }

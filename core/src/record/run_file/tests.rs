@@ -207,9 +207,27 @@ fn what_is_no_run_is_refused_by_its_kind() {
     assert_eq!(read(&json.replace("\"sparring_run\":1", "\"sparring_run\":9")), Unreadable::Version { found: 9 });
     let half = read(&json[..json.len() / 2]);
     assert!(matches!(&half, Unreadable::Damaged(why) if why.contains("EOF")), "{half}");
-    for (from, to) in [("\"epochs\":20", "\"epochs\":0"), ("\"started\"", "\"warning\""), ("\"config\":{", "\"config\":{\"no_such\":1,")] {
+    for (from, to) in [
+        ("\"epochs\":20", "\"epochs\":0"),
+        ("\"started\"", "\"warning\""),
+        ("\"accuracy\":0.", "\"accuracy\":1."),
+        ("\"accuracy\":0.", "\"accuracy\":-0."),
+        ("\"learner\":1", "\"learner\":7"),
+        ("\"seed\":0", "\"seed\":\"zero\""),
+    ] {
         assert!(json.contains(from), "{from}");
         assert!(matches!(read(&json.replacen(from, to, 1)), Unreadable::Damaged(_)), "{from}");
+    }
+    // A later version has settings, methods and events that this one has not.
+    for (from, to, name) in [
+        ("\"config\":{", "\"config\":{\"no_such\":1,", "the setting 'no_such'"),
+        ("\"dense\",\"", "\"telepathy@0.2\",\"", "the method 'telepathy'"),
+        ("\"progress\"", "\"levitated\"", "'levitated'"),
+    ] {
+        assert!(json.contains(from), "{from}");
+        let newer = read(&json.replacen(from, to, 1));
+        assert_eq!(newer, Unreadable::Newer(name.into()));
+        assert!(newer.to_string().contains("newer version") && newer.to_string().len() < 200, "{newer}");
     }
     let nothing = RunFile { events: Vec::new(), ..run(events(1, 3)) };
     assert!(read(&nothing.to_json().unwrap()).to_string().contains("nothing was reported"));
@@ -228,8 +246,10 @@ fn a_folder_becomes_a_file_and_a_line_that_was_cut_off_is_left_out() {
     metrics.push_str("{\"event\":\"progress\",\"lear");
     let of = |metrics: &str| RunFile::of_folder("Three", summary.as_bytes(), metrics.as_bytes());
     assert_eq!(of(&metrics).unwrap(), file);
-    let broken = of(&metrics.replacen("\"event\":\"progress\"", "\"event\":\"propgress\"", 1)).unwrap_err();
+    let broken = of(&metrics.replacen("\"event\":\"progress\"", "\"event\":\"progress\"\"", 1)).unwrap_err();
     assert!(matches!(&broken, Unreadable::Damaged(why) if why.contains("metrics.jsonl, line 2")), "{broken}");
+    let newer = of(&metrics.replacen("\"event\":\"progress\"", "\"event\":\"levitated\"", 1)).unwrap_err();
+    assert_eq!(newer, Unreadable::Newer("metrics.jsonl, line 2: 'levitated'".into()));
     assert!(RunFile::of_folder("x", b"{}", metrics.as_bytes()).unwrap_err().to_string().contains("summary.json"));
 }
 

@@ -1,6 +1,7 @@
 //! Dense against SET at a density of 0.2, with Burn's learner and its dashboard, on images made in code. It ends in minutes on two cores.
 //!
-//! `cargo run --release -p sparring-burn --example race` trains on the CPU; with `--features wgpu`, `-- gpu` trains on Burn's default GPU.
+//! `cargo run --release -p sparring-burn --example race` trains on the CPU; with `--features wgpu`, `-- gpu` trains on Burn's default GPU. `-- short`
+//! is one epoch of few images, for tests.
 #![allow(clippy::unwrap_used, reason = "an example")]
 
 use std::sync::Arc;
@@ -24,10 +25,7 @@ use sparring_burn::{Dynamics, SparseConv2d, SparseConv2dConfig, SparseLinear, Sp
 use sparring_core::data::builtin::builtin;
 
 const CLASSES: usize = 10;
-const TRAIN: usize = 2000;
-const TEST: usize = 500;
 const BATCH: usize = 50;
-const EPOCHS: usize = 4;
 const RATE: f64 = 0.05;
 
 /// Convolutions of 32 and 64 channels; at density 1 the very same layers are dense.
@@ -138,15 +136,17 @@ fn accuracy(net: &Net, images: &sparring_core::data::Images, device: &Device) ->
 }
 
 fn main() {
+    let asked = |what: &str| std::env::args().any(|argument| argument == what);
+    let (train_images, test_images, epochs) = if asked("short") { (200, 100, 1) } else { (2000, 500, 4) };
     #[cfg(feature = "wgpu")]
-    let device = if std::env::args().any(|a| a == "gpu") { Device::wgpu(burn::tensor::DeviceKind::DefaultDevice) } else { Device::flex() };
+    let device = if asked("gpu") { Device::wgpu(burn::tensor::DeviceKind::DefaultDevice) } else { Device::flex() };
     #[cfg(not(feature = "wgpu"))]
     let device = Device::flex();
-    let data = builtin(0.6, TRAIN, TEST, 0);
-    let steps = (EPOCHS * TRAIN / BATCH) as u64;
+    let data = builtin(0.6, train_images, test_images, 0);
+    let steps = (epochs * train_images / BATCH) as u64;
     let mut results = Vec::new();
     for (name, dynamics, density) in [("dense", Dynamics::Static, 1.0), ("SET at 0.2", Dynamics::Set, 0.2)] {
-        let training = SparseTrainingConfig::new(density, steps / 10, steps).with_dynamics(dynamics).init().unwrap();
+        let training = SparseTrainingConfig::new(density, steps.div_ceil(10), steps).with_dynamics(dynamics).init().unwrap();
         device.seed(1);
         let train = device.clone().autodiff();
         let net = training.begin(Net::new(&training, &train)).unwrap();
@@ -156,13 +156,13 @@ fn main() {
         let start = Instant::now();
         let result = SupervisedTraining::new(folder, loader(&data.train, 1), loader(&data.test, 1))
             .metrics((AccuracyMetric::new(), LossMetric::new()))
-            .num_epochs(EPOCHS)
+            .num_epochs(epochs)
             .with_application_logger(None)
             .launch(Learner::new(net, optimizer, ConstantLr::from(RATE)));
         let seconds = start.elapsed().as_secs_f64();
         results.push((name, accuracy(&result.model, &data.test, &device), seconds, result.model.num_params()));
     }
     for (name, accuracy, seconds, weights) in results {
-        println!("{name:<12} {accuracy:5.1} % of {TEST} test images, {seconds:5.1} s for {EPOCHS} epochs, {weights} parameters");
+        println!("{name:<12} {accuracy:5.1} % of {test_images} test images, {seconds:5.1} s for {epochs} epochs, {weights} parameters");
     }
 }

@@ -104,8 +104,10 @@ pub fn pgd(model: impl Fn(Tensor<4>) -> Tensor<2>, clean: &Pixels, labels: Tenso
     }
     let labels = labels.to_device(&clean.0.device());
     let mut best: Option<(Tensor<4>, Tensor<1>)> = None;
+    let mut poisoned = Tensor::<1, Int>::zeros([1], &clean.0.device());
     for restart in 0..restarts {
-        let found = climb(&model, clean, &labels, search, restart);
+        let (found, lost) = climb(&model, clean, &labels, search, restart)?;
+        poisoned = poisoned + lost;
         let loss = losses(model(found.clone()), &labels);
         let loss = if loss.is_autodiff() { loss.inner() } else { loss };
         best = Some(match best {
@@ -119,11 +121,14 @@ pub fn pgd(model: impl Fn(Tensor<4>) -> Tensor<2>, clean: &Pixels, labels: Tenso
         });
     }
     let Some((found, loss)) = best else { return Ok(clean.clone()) };
-    let poisoned = || Error::Model("the loss of the attacked model is not a number; look for NaN in its outputs".into());
+    let wrong = |what: &str| Err(Error::Model(format!("the {what} of the attacked model is not a number; look for NaN in its layers")));
     if layer::floats(loss, || "the loss of an attack".into())?.iter().any(|loss| loss.is_nan()) {
-        return Err(poisoned());
+        return wrong("loss");
     }
-    Pixels::new(found).map_err(|e| if matches!(e, Error::Setting { .. }) { poisoned() } else { e })
+    if layer::integers(poisoned, || "the gradients of an attack".into())?.iter().any(|lost| *lost > 0) {
+        return wrong("gradient");
+    }
+    Pixels::new(found)
 }
 
 /// The cross-entropy of each image, `[n]`.
@@ -138,8 +143,14 @@ fn lengths(images: &Tensor<4>) -> Tensor<4> {
     images.clone().powf_scalar(2.0).reshape([n, c * h * w]).sum_dim(1).sqrt().reshape([n, 1, 1, 1])
 }
 
-/// One start and all steps.
-fn climb(model: &impl Fn(Tensor<4>) -> Tensor<2>, clean: &Pixels, labels: &Tensor<1, Int>, search: &Search, restart: u32) -> Tensor<4> {
+/// One start and all steps, and in how many pixels of how many steps the gradient was not a number: `[1]`, which nobody waits for.
+fn climb(
+    model: &impl Fn(Tensor<4>) -> Tensor<2>,
+    clean: &Pixels,
+    labels: &Tensor<1, Int>,
+    search: &Search,
+    restart: u32,
+) -> Result<(Tensor<4>, Tensor<1, Int>)> {
     let PgdConfig { norm, eps, step, iterations, random_start, targeted } = search.config;
     let [_, c, h, w] = clean.0.dims();
     let safe = norm.safe_radius(eps, c * h * w);
@@ -157,17 +168,23 @@ fn climb(model: &impl Fn(Tensor<4>) -> Tensor<2>, clean: &Pixels, labels: &Tenso
         (clean.tensor() + change).clamp(0.0, 1.0)
     };
     let mut x = if random_start { project(start(clean, search, restart)) } else { clean.tensor() };
+    let mut poisoned = Tensor::<1, Int>::zeros([1], &x.device());
     for _ in 0..iterations {
         let asked = x.clone().autodiff().require_grad();
-        let grads = losses(model(asked.clone()), &labels.clone().autodiff()).sum().backward();
-        let Some(gradient) = asked.grad(&grads) else { break };
+        let loss = losses(model(asked.clone()), &labels.clone().autodiff()).sum();
+        // Burn panics where there is no way back at all.
+        let gradient = if loss.is_tracked() { asked.grad(&loss.backward()) } else { None };
+        let Some(gradient) = gradient else {
+            return Err(Error::Model("the loss of the attacked model does not depend on its images: look for `detach` in it".into()));
+        };
+        poisoned = poisoned + gradient.clone().is_nan().int().sum();
         let moved = match norm {
             Norm::Linf => x + gradient.sign() * step,
             Norm::L2 => (x + gradient.clone() / lengths(&gradient).clamp_min(1e-12) * step).clamp(0.0, 1.0),
         };
         x = project(moved);
     }
-    x
+    Ok((x, poisoned))
 }
 
 /// A random start of each image, with the engine's streams: uniform in the box for `linf`, uniform in 0..=1 for `l2`.

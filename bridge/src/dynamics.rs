@@ -110,7 +110,8 @@ pub struct LayerChange {
 #[derive(Debug, Default)]
 struct State {
     steps: u64,
-    pending: HashMap<ParamId, Pending>,
+    /// By the paths of layers: a record brings other ids.
+    pending: HashMap<String, Pending>,
     changes: Vec<LayerChange>,
 }
 
@@ -153,9 +154,10 @@ impl SparseTraining {
             optimizer = optimizer.with_grad_clipping(clip.clone());
         }
         for layer in walk::layers(model)? {
-            let pending = self.state().pending.entry(layer.values).or_default().clone();
+            let values = walk::joined(&layer.path, "values");
+            let pending = self.state().pending.entry(layer.path).or_default().clone();
             let moving = Moving { inner: base.clone(), pending };
-            optimizer = optimizer.with_group(ParamGroup::from_ids(vec![layer.values]), moving, clip.clone());
+            optimizer = optimizer.with_group(ParamGroup::from_path(values), moving, clip.clone());
         }
         Ok(optimizer)
     }
@@ -234,7 +236,7 @@ impl SparseTraining {
     /// Where moments were told to move and did not.
     fn check_optimizer(&self, layers: &[Found]) -> Result<()> {
         let state = self.state();
-        let lost = layers.iter().find(|layer| state.pending.get(&layer.values).is_none_or(Pending::is_open));
+        let lost = layers.iter().find(|layer| state.pending.get(&layer.path).is_none_or(Pending::is_open));
         match lost {
             None => Ok(()),
             Some(layer) => Err(Error::Model(format!(
@@ -271,13 +273,13 @@ impl SparseTraining {
             let sources = sources(&positions, before);
             new.insert(layer.values, New::Floats(carried(floats, &sources, |_| 0.0)));
             self.carry_gradient(layer, grads, &sources, |i| dense.as_ref().map_or(0.0, |dense| dense[positions[i] as usize]))?;
-            moves.push((layer.values, Move { before: before.len(), sources }));
+            moves.push((layer.path.clone(), Move { before: before.len(), sources }));
             new.insert(layer.topology, New::Words(Topology::new(shape, positions)?.words()?));
             done.push(LayerChange { path: layer.path.clone(), weights: before.len(), change });
         }
         // Only once all of it went well: an update that failed has moved nothing.
         let mut state = self.state();
-        moves.into_iter().for_each(|(values, moved)| state.pending.entry(values).or_default().set(moved));
+        moves.into_iter().for_each(|(path, moved)| state.pending.entry(path).or_default().set(moved));
         state.changes = done;
         drop(state);
         Ok(new)

@@ -12,8 +12,8 @@ use sparring_core::sparse::csr::WeightShape;
 use sparring_core::sparse::{density, mask};
 
 use crate::error::{Error, Result};
-use crate::ops::SparseOps;
-use crate::topology::{Sections, Topology};
+use crate::ops::{self, SparseOps};
+use crate::topology::{HEAD, Sections, Topology};
 
 /// Values, topology and probe of a new layer.
 pub type Weight = (Param<Tensor<1>>, Param<Tensor<1, Int>>, Param<Tensor<1>>);
@@ -32,6 +32,20 @@ pub fn check_density(density: f64) -> Result<()> {
     }
 }
 
+/// # Errors
+/// Where a device has no kernels for these layers.
+pub fn check_device(device: &Device) -> Result<()> {
+    let expected = if cfg!(feature = "wgpu") {
+        "Device::flex(), or one of wgpu's, CUDA's or ROCm's"
+    } else {
+        "Device::flex(), or, with the feature `wgpu` of sparring-burn, one of wgpu's"
+    };
+    match ops::runs_on(device.as_dispatch()) {
+        true => Ok(()),
+        false => Err(Error::setting("the device of sparse layers", expected, format!("{device:?}"))),
+    }
+}
+
 /// A seed from the device's random numbers, so that `device.seed` rules masks as it rules weights.
 fn drawn_seed(device: &Device) -> Result<u64> {
     let drawn = Tensor::<1>::random([2], Distribution::Uniform(0.0, 1.0), device);
@@ -42,6 +56,7 @@ fn drawn_seed(device: &Device) -> Result<u64> {
 /// A layer's weight as its config says. `seed`: of the mask; drawn from the device where there is none.
 pub fn weight(shape: WeightShape, density: f64, seed: Option<u64>, initializer: &Initializer, device: &Device) -> Result<Weight> {
     check_density(density)?;
+    check_device(device)?;
     let n = shape.len();
     let nnz = count(density, n);
     let positions = match nnz == n {
@@ -54,7 +69,20 @@ pub fn weight(shape: WeightShape, density: f64, seed: Option<u64>, initializer: 
     let words = Topology::new(shape, positions)?.words()?;
     let taps = shape.kh * shape.kw;
     let values = initializer.init_with([nnz], Some(shape.c_in * taps), Some(shape.c_out * taps), device);
-    Ok((values, Param::initialized(ParamId::new(), topology_tensor(words, device)), resting_probe(device)))
+    let topology = Param::initialized(ParamId::new(), topology_tensor(words, device));
+    Ok((values, topology.load_mapper(move |loaded| of_this_layer(loaded, shape)), resting_probe(device)))
+}
+
+/// What a record brings for a topology; none at all where it is that of a layer of other extents, whose words may be as many. The layer then
+/// says so ([`product`]), and so does whatever reads its topology.
+fn of_this_layer(loaded: Tensor<1, Int>, shape: WeightShape) -> Tensor<1, Int> {
+    let device = loaded.device();
+    let head = loaded.dims()[0].min(HEAD);
+    let head = integers(loaded.clone().slice([0..head]), || "a topology".into());
+    if head.is_ok_and(|words| Topology::shape_of(&words).is_ok_and(|found| found == shape)) {
+        return loaded;
+    }
+    topology_tensor(Vec::new(), &device)
 }
 
 /// What stands in for a probe while nobody asks for the dense gradient: one float, which has no gradient.
@@ -92,7 +120,7 @@ pub fn product(
     geometry: ConvShape,
 ) -> Result<Tensor<4>> {
     let wrong = |what, expected: String, found: String| {
-        let remedy = "load a record with DTypePolicy::FromModel, and change values and topology together";
+        let remedy = "load a record of this very model, with DTypePolicy::FromModel, and change values and topology together";
         Err(Error::Shape { layer, what, expected, found, remedy })
     };
     if values.val().dtype() != DType::F32 {
@@ -154,6 +182,7 @@ pub fn check_tensor<const D: usize>(layer: &'static str, x: &Tensor<D>, values: 
         return Err(shape_error("the input's type", "F32".into(), format!("{:?}", x.dtype()), "cast it, or create it with DType::F32"));
     }
     let (given, own) = (x.device(), values.val().device());
+    check_device(&own)?;
     if given.clone().inner() != own.clone().inner() {
         let remedy = "move the model with `to_device`, or make the input on the model's device";
         return Err(shape_error("the input's device", format!("{own:?}"), format!("{given:?}"), remedy));

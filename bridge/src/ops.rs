@@ -16,7 +16,7 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Autodiff, Backend, backend_extension};
+use burn::backend::{Autodiff, Backend, DispatchDevice, backend_extension};
 use burn::tensor::Shape;
 use sparring_core::device::info::Kernel;
 use sparring_core::ops::ConvShape;
@@ -29,6 +29,18 @@ static KERNEL: AtomicU8 = AtomicU8::new(0);
 pub fn use_kernel(kernel: Kernel) {
     let place = Kernel::ALL.iter().position(|k| *k == kernel).unwrap_or(0);
     KERNEL.store(place as u8, Ordering::Relaxed);
+}
+
+/// Whether a device has these ops. Burn's macro gives them to the backends that are named below, and panics for others.
+pub(crate) fn runs_on(device: &DispatchDevice) -> bool {
+    match device {
+        DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "wgpu")]
+        DispatchDevice::Cube(_) => true,
+        DispatchDevice::Autodiff(inner) => runs_on(inner),
+        #[allow(unreachable_patterns, reason = "which devices there are is for the features of a whole program to say")]
+        _ => false,
+    }
 }
 
 /// The kernel in use.
@@ -62,14 +74,17 @@ pub trait SparseOps: Backend {
     fn sparse_conv(x: FloatTensor<Self>, values: FloatTensor<Self>, topology: IntTensor<Self>, geometry: ConvShape) -> FloatTensor<Self>;
 
     /// The same; autodiff gives `probe`, which changes nothing, the gradient of the whole dense tensor, `[c_out * c_in * kh * kw]`.
-    #[fusion(dtype = x, shape = output_of(geometry))]
+    #[fusion(default)]
     fn sparse_conv_probed(
         x: FloatTensor<Self>,
         values: FloatTensor<Self>,
         topology: IntTensor<Self>,
         probe: FloatTensor<Self>,
         geometry: ConvShape,
-    ) -> FloatTensor<Self>;
+    ) -> FloatTensor<Self> {
+        let _ = probe;
+        Self::sparse_conv(x, values, topology, geometry)
+    }
 
     /// The gradient of `x`.
     #[fusion(dtype = dy, shape = input_of(geometry))]

@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 const ALIGNED: usize = 64;
 /// The first word of a topology, which says how the rest is to be read.
 const FORMAT: i32 = 0x5350_0001;
+/// The words that say which layer it is of: format, four extents, number of values.
+pub(crate) const HEAD: usize = 6;
 
 /// Where a layer's values stand: extents of its dense tensor `[out, in, kernel, kernel]`, and increasing flat positions in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,18 +63,28 @@ impl Topology {
         }
         Ok(words)
     }
+    /// The extents that its first words name.
+    ///
+    /// # Errors
+    /// Where they are no topology's.
+    pub(crate) fn shape_of(words: &[i32]) -> Result<WeightShape> {
+        let &[FORMAT, c_out, c_in, kh, kw, _, ..] = words else {
+            let expected = "of a layer of the same extents as the model's, beginning with this format's number";
+            let found =
+                words.first().map_or_else(|| "none, or one of another layer".to_owned(), |word| format!("one that begins with {word}"));
+            return Err(Error::setting("a topology", expected, found));
+        };
+        let extents = [c_out, c_in, kh, kw].map(|word| usize::try_from(word).unwrap_or(usize::MAX));
+        Ok(WeightShape::from_dims(&extents)?)
+    }
     /// From the words of a layer's parameter `topology`.
     ///
     /// # Errors
     /// Where they are not such words: a record of something else, or a damaged one.
     pub fn from_words(words: &[i32]) -> Result<Self> {
         let wrong = |expected: &str, found: String| Error::setting("a topology", expected, found);
-        let &[FORMAT, c_out, c_in, kh, kw, nnz, ..] = words else {
-            return Err(wrong("words that begin with this format's number", format!("{:?}", words.first())));
-        };
-        let extent = |word: i32| usize::try_from(word).unwrap_or(usize::MAX);
-        let shape = WeightShape::from_dims(&[c_out, c_in, kh, kw].map(extent))?;
-        let nnz = extent(nnz);
+        let shape = Self::shape_of(words)?;
+        let nnz = usize::try_from(words[HEAD - 1]).unwrap_or(usize::MAX);
         if nnz > shape.len() || Sections::of(&shape, nnz).len != words.len() {
             return Err(wrong("as many words as its layer and values need", format!("{} words", words.len())));
         }

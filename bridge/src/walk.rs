@@ -97,6 +97,11 @@ impl ModuleVisitor for Finder {
     }
 }
 
+/// The path of a field of what stands at `path`.
+pub fn joined(path: &str, field: &str) -> String {
+    if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
+}
+
 /// The floats of these parameters.
 ///
 /// # Errors

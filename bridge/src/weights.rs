@@ -18,6 +18,9 @@ use crate::walk::{self, Found, New};
 /// The last part of names that PyTorch's BatchNorm has beside ours.
 const COUNTER: &str = "num_batches_tracked";
 
+/// Burn's layers whose `gamma` and `beta` are PyTorch's `weight` and `bias`.
+const NORMS: [&str; 5] = ["Struct:BatchNorm", "Struct:LayerNorm", "Struct:GroupNorm", "Struct:InstanceNorm", "Struct:RmsNorm"];
+
 /// What a parameter is called in a file, and how its numbers lie there.
 #[derive(Clone, Debug)]
 struct Named {
@@ -38,15 +41,11 @@ struct Namer {
 
 impl Namer {
     fn of<M: Module>(model: &M, layers: &[Found]) -> Vec<Named> {
-        let skipped = layers.iter().flat_map(|found| ["values", "probe"].map(|field| joined(&found.path, field))).collect();
+        let skipped = layers.iter().flat_map(|found| ["values", "probe"].map(|field| walk::joined(&found.path, field))).collect();
         let mut namer = Self { path: Vec::new(), containers: Vec::new(), skipped, named: Vec::new() };
         model.visit(&mut namer);
         namer.named
     }
-}
-
-fn joined(path: &str, field: &str) -> String {
-    if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
 }
 
 impl ModuleVisitor for Namer {
@@ -65,11 +64,11 @@ impl ModuleVisitor for Namer {
         }
         let container = self.containers.last().map_or("", String::as_str);
         let field = match (container, self.path.last().map_or("", String::as_str)) {
-            ("Struct:BatchNorm", "gamma") => "weight",
-            ("Struct:BatchNorm", "beta") => "bias",
+            (norm, "gamma") if NORMS.contains(&norm) => "weight",
+            (norm, "beta") if NORMS.contains(&norm) => "bias",
             (_, field) => field,
         };
-        let name = joined(&self.path[..self.path.len().saturating_sub(1)].join("."), field);
+        let name = walk::joined(&self.path[..self.path.len().saturating_sub(1)].join("."), field);
         let transposed = container == "Struct:Linear" && field == "weight";
         self.named.push(Named { id: param.id, name, dims: param.val().dims().to_vec(), transposed });
     }
@@ -81,7 +80,8 @@ fn transposed(data: &[f32], rows: usize) -> Vec<f32> {
     (0..columns).flat_map(|c| (0..rows).map(move |r| data[r * columns + c])).collect()
 }
 
-/// A module's weights under PyTorch's names: dense tensors, zero where a sparse layer has no weight.
+/// A module's weights under PyTorch's names: dense tensors, zero where a sparse layer has no weight. A weight that exists and is exactly zero
+/// is not told from these when the file is loaded; Burn's records keep it.
 ///
 /// # Errors
 /// Where a tensor cannot be read.
@@ -98,7 +98,7 @@ pub fn state_of(model: &impl Module) -> Result<StateDict> {
         let mut dense = vec![0.0; found.at.shape().len()];
         found.at.positions().iter().zip(floats(&found.values)).for_each(|(p, v)| dense[*p as usize] = v);
         (has, all) = (has + found.at.positions().len(), all + dense.len());
-        put(joined(&found.path, "weight"), found.dims(), dense);
+        put(walk::joined(&found.path, "weight"), found.dims(), dense);
     }
     for Named { id, name, dims, transposed: turned } in named {
         let data = floats(&id);
@@ -155,7 +155,7 @@ pub fn load<M: Module>(model: M, state: &StateDict) -> Result<M> {
     };
     let mut new = HashMap::new();
     for found in &layers {
-        let dense = take(&joined(&found.path, "weight"), &found.dims())?;
+        let dense = take(&walk::joined(&found.path, "weight"), &found.dims())?;
         let mut positions = found.at.positions().to_vec();
         if sparse {
             positions = mask_positions(dense);
@@ -166,7 +166,6 @@ pub fn load<M: Module>(model: M, state: &StateDict) -> Result<M> {
             new.insert(found.topology, New::Words(Topology::new(found.at.shape(), positions.clone())?.words()?));
         }
         new.insert(found.values, New::Floats(positions.iter().map(|p| dense[*p as usize]).collect()));
-        new.insert(found.probe, New::Zeros(1));
     }
     for Named { id, name, dims, transposed: turned } in &named {
         let data = match (turned, dims.as_slice()) {

@@ -98,5 +98,12 @@ fn models_in_training_are_attacked_too_and_odd_input_is_refused() {
     assert!(attack(&Search { restarts: 2, ..Search::once(config) }, labels(&device)).is_err());
     assert!(attack(&Search::once(config), Tensor::from_data([0i32], &device)).is_err());
     let poisoned = pgd(|x| logits(&judged, x) * f32::NAN, &clean(&device), labels(&device), &Search::once(config)).unwrap_err();
-    assert!(poisoned.to_string().contains("not a number"), "{poisoned}");
+    assert!(poisoned.to_string().contains("the loss of the attacked model is not a number"), "{poisoned}");
+    // A root of zero is zero, and its slope is not a number when it is multiplied by one of zero.
+    let rooted = |x: Tensor<4>| logits(&judged, x.clone()) + ((x * 0.0).sqrt() * 0.0).sum().reshape([1, 1]);
+    let poisoned = pgd(rooted, &clean(&device), labels(&device), &Search::once(config)).unwrap_err();
+    assert!(poisoned.to_string().contains("the gradient of the attacked model is not a number"), "{poisoned}");
+    let constant = |x: Tensor<4>| Tensor::<2>::zeros([x.dims()[0], 3], &x.device());
+    let robust = pgd(constant, &clean(&device), labels(&device), &Search::once(config)).unwrap_err();
+    assert!(robust.to_string().contains("does not depend on its images"), "{robust}");
 }

@@ -194,3 +194,41 @@ fn what_is_done_to_samples_is_not_done_to_lanes_of_nothing() {
     let gradient = floats(conv.values.val().grad(&grads).unwrap());
     assert!(gradient.iter().all(|g| g.is_finite()) && gradient.iter().any(|g| *g != 0.0), "{gradient:?}");
 }
+
+/// A record of a layer of other extents may have as many values and as many words.
+#[test]
+fn a_record_of_other_extents_is_noticed() {
+    let device = Device::flex();
+    let made = |channels| SparseConv2dConfig::new(channels, [3, 3]).with_density(0.5).with_bias(false).init(&device);
+    let (saved, other) = (made([8, 4]), made([4, 8]));
+    assert_eq!((saved.values.dims(), saved.topology.dims()), (other.values.dims(), other.topology.dims()), "else Burn refuses it");
+    let loaded = other.try_load_record(saved.clone().into_record()).unwrap();
+    let error = loaded.try_forward(Tensor::ones([4, 4, 6, 6], &device)).unwrap_err().to_string();
+    assert!(error.contains("topology") && error.contains("record of this very model"), "{error}");
+    let error = sparring_burn::weights::summary(&loaded).unwrap_err().to_string();
+    assert!(error.contains("same extents"), "{error}");
+    let again = made([8, 4]).try_load_record(saved.into_record()).unwrap();
+    assert_eq!(again.try_forward(Tensor::ones([4, 8, 6, 6], &device)).unwrap().dims(), [4, 4, 4, 4]);
+}
+
+#[derive(Module, Debug)]
+struct Norms {
+    group: burn::nn::GroupNorm,
+    layer: burn::nn::LayerNorm,
+    instance: burn::nn::InstanceNorm,
+    rms: burn::nn::RmsNorm,
+}
+
+#[test]
+fn norms_are_called_as_in_pytorch() {
+    let device = Device::flex();
+    let net = Norms {
+        group: burn::nn::GroupNormConfig::new(2, 4).init(&device),
+        layer: burn::nn::LayerNormConfig::new(4).init(&device),
+        instance: burn::nn::InstanceNormConfig::new(4).init(&device),
+        rms: burn::nn::RmsNormConfig::new(4).init(&device),
+    };
+    let state = sparring_burn::weights::state_of(&net).unwrap();
+    let names: Vec<&str> = state.tensors.keys().map(String::as_str).collect();
+    assert_eq!(names, ["group.bias", "group.weight", "instance.bias", "instance.weight", "layer.bias", "layer.weight", "rms.weight"]);
+}

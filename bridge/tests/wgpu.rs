@@ -13,7 +13,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, DeviceKind, Tensor};
 use common::{CASES, assert_close, check_conv, check_linear, floats, layer, normals, stream, tensor};
 use sparring_burn::ops::use_kernel;
-use sparring_burn::{Chwn, Kernel, SparseConv2dConfig};
+use sparring_burn::{Chwn, Dynamics, Kernel, SparseConv2dConfig, SparseTrainingConfig};
 use sparring_core::gpu::GpuDevice;
 
 /// A GPU, a software one if there is no other; `None` where there is none at all.
@@ -91,4 +91,29 @@ fn a_layer_learns() {
         student = optimizer.step(0.5, student, grads);
     }
     assert!(losses[19] < 0.2 * losses[0], "{losses:?}");
+}
+
+/// Topologies that change are read and written on the device: what goes and comes there is what goes and comes on the CPU.
+#[test]
+fn topologies_change_as_on_the_cpu() {
+    let Some(device) = device() else { return };
+    let run = |device: &Device, dynamics| {
+        let training = SparseTrainingConfig::new(0.4, 1, 10).with_dynamics(dynamics).with_rate(0.3).init().unwrap();
+        let mut conv = SparseConv2dConfig::new([4, 8], [3, 3]).with_bias(false).init(device);
+        conv.values = burn::module::Param::from_tensor(tensor(normals(&mut stream(1), 288), [288], device));
+        let mut net = training.begin(conv).unwrap();
+        let mut optimizer = training.optimizer(SgdConfig::new().build(), &net).unwrap();
+        let x = tensor(normals(&mut stream(2), 4 * 4 * 25), [4, 4, 5, 5], device);
+        for _ in 0..3 {
+            let grads = GradientsParams::from_grads(net.forward(x.clone()).powf_scalar(2.0).mean().backward(), &net);
+            net = training.step(&mut optimizer, 0.1, net, grads).unwrap();
+        }
+        assert!(!training.changes().is_empty());
+        (common::topology_of(&net.topology), floats(net.values.val()))
+    };
+    for dynamics in [Dynamics::Set, Dynamics::RigL] {
+        let ((at, gpu), (expected, cpu)) = (run(&device.clone().autodiff(), dynamics), run(&Device::flex().autodiff(), dynamics));
+        assert_eq!(at, expected, "{dynamics:?}");
+        assert_close(&gpu, &cpu, common::TOLERANCE, "values");
+    }
 }

@@ -98,6 +98,11 @@ fn all_tests(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
     stages.check("bridge to Burn", "30 min from cold", || {
         process::run_tests(ws.cargo().args(["test", "--no-fail-fast"]).args(BRIDGE).args(["--features", "wgpu"]))
     });
+    let example = |name: &'static str, arguments: &'static [&'static str]| {
+        one(ws.cargo().arg("run").args(BRIDGE).args(["--features", "wgpu", "--example", name, "--"]).args(arguments))
+    };
+    stages.check("bridge to Burn, a race in its learner", "", || example("race", &["short"]));
+    stages.check("bridge to Burn, sparse steps are shorter", "", || example("step", &["8", "8"]));
     Ok(compiler)
 }
 

@@ -43,6 +43,8 @@ cargo xtask COMMAND
   golden [--dir DIR] [--device cpu|gpu|browser]
                         run the golden cases of a folder (default tests/golden, cpu)
   bench [OPTIONS]       measure the engine (the options are those of `sparring bench`)
+  bench --burn [--device cpu|gpu] [--model NAME] [--batch N] [--rounds N] [--out FILE.json]
+                        steps of Burn's networks beside ours, on Burn's CPU backend and on any GPU (builds Burn: 20 min from cold)
   fuzz [TARGET...] [--runs N] [--seconds N]
                         change the files of every reader of foreign bytes until one panics (default 10000000 inputs or an hour each)
   soak [--minutes N]    train the tiny network in headless Chromium and watch its memory (default 30), with the page in dist/
@@ -167,6 +169,10 @@ fn run(args: &[String]) -> Result<()> {
                 "browser" => browser::golden(&ws, &mut stages, &dir).map(|_| ()),
                 other => bail!(Usage(format!("unknown device '{other}' (possible: cpu, gpu, browser)"))),
             };
+        }
+        "bench" if rest.first().is_some_and(|first| first == "--burn") => {
+            let bench = ["run", "--release", "--package", "sparring-burn", "--features", "autotune", "--example", "bench", "--"];
+            return process::run(ws.cargo().args(bench).args(&rest[1..]));
         }
         "bench" => return process::run(ws.cargo().args(["run", "--release", "--package", "sparring", "--", "bench"]).args(rest)),
         "screenshots" => {

@@ -59,9 +59,11 @@ impl KernelSource for Stage {
 /// What tells two launches of a stage apart.
 type Key = (&'static str, Vec<(&'static str, u64)>, usize);
 
+/// Texts of launches that were met.
+static WRITTEN: Mutex<Option<HashMap<Key, Arc<Portable>>>> = Mutex::new(None);
+
 /// The text and the words of a launch, written when it is first met.
 fn handed(launch: &Launch) -> Result<Arc<Portable>> {
-    static WRITTEN: Mutex<Option<HashMap<Key, Arc<Portable>>>> = Mutex::new(None);
     let numbers = launch.numbers.iter().map(|&(name, value)| (name, value.to_bits())).collect();
     let key: Key = (launch.shader, numbers, launch.bindings.len());
     let mut guard = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,16 +187,6 @@ impl SparseOps for CubeBackend {
         run(&x, operands, super::output_of(&shape), |y| Op::ConvForward(ConvForward { shape, x: x_id, norm: None, weight, bias: None, y }))
     }
 
-    fn sparse_conv_probed(
-        x: FloatTensor<Self>,
-        values: FloatTensor<Self>,
-        topology: IntTensor<Self>,
-        _probe: FloatTensor<Self>,
-        shape: ConvShape,
-    ) -> FloatTensor<Self> {
-        Self::sparse_conv(x, values, topology, shape)
-    }
-
     fn sparse_conv_input_grad(
         dy: FloatTensor<Self>,
         values: FloatTensor<Self>,
@@ -241,5 +233,34 @@ impl SparseOps for CubeBackend {
         run(&x, operands, Shape::new([shape.weights()]), |dw| {
             Op::ConvWeightGrad(ConvWeightGrad { shape, x: x_id, norm: None, dy: dy_id, topology: None, dw })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use burn::tensor::{Device, DeviceKind, Tensor};
+    use sparring_core::gpu::GpuDevice;
+
+    use super::*;
+    use crate::{SparseConv2d, SparseConv2dConfig};
+
+    /// Outputs would be right by Burn's dense products too.
+    #[test]
+    fn sparse_products_are_made_by_our_shaders() {
+        let kind = match pollster::block_on(GpuDevice::open(true)) {
+            Ok(gpu) if gpu.info().software => DeviceKind::Cpu,
+            Ok(_) => DeviceKind::DefaultDevice,
+            Err(e) => return println!("skipped: {e}"),
+        };
+        let device = Device::wgpu(kind).autodiff();
+        let conv: SparseConv2d = SparseConv2dConfig::new([4, 4], [3, 3]).with_density(0.3).init(&device);
+        let x = Tensor::ones([4, 4, 5, 5], &device).require_grad();
+        let grads = conv.forward(x.clone()).sum().backward();
+        let read = x.grad(&grads).unwrap().sum().into_data();
+        assert!(read.iter::<f32>().all(f32::is_finite));
+        let guard = WRITTEN.lock().unwrap();
+        let met: Vec<&str> = guard.iter().flatten().map(|((shader, ..), _)| *shader).collect();
+        assert!(met.iter().any(|shader| shader.starts_with("sparse_conv")), "{met:?}");
     }
 }

@@ -9,7 +9,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData};
 use sparring_core::cpu::CpuDevice;
-use sparring_core::error::Result;
+use sparring_core::error::{Error, Result};
 use sparring_core::ops::{BufferId, ConvForward, ConvInputGrad, ConvShape, ConvWeightGrad, Dtype, Op, SparseTopology, StepParams, Weight};
 
 use super::SparseOps;
@@ -19,10 +19,10 @@ use crate::topology::Sections;
 /// Burn's tensor on the CPU, of floats or integers.
 type FlexTensor = FloatTensor<Flex>;
 
-/// Topologies that are kept, of models that may still be alive; a network has tens of layers.
-const MOST_KEPT: usize = 1024;
-/// Buffers that wait for tensors of their size.
-const MOST_FREE: usize = 32;
+/// Words of topologies that are kept, of models that may still be alive: 256 MiB, the topologies of some 13 million weights.
+const MOST_KEPT: usize = 64 << 20;
+/// Words of buffers that wait for tensors of their size, 256 MiB.
+const MOST_FREE: usize = 64 << 20;
 
 /// The index of a topology on the CPU device.
 struct Kept {
@@ -64,15 +64,13 @@ impl Twin {
     }
     fn give(&mut self, words: usize, id: BufferId) {
         self.free.push((words, id));
-        if self.free.len() > MOST_FREE {
-            let (_, oldest) = self.free.remove(0);
-            self.device.free(oldest);
-        }
+        let excess = excess(self.free.iter().map(|(words, _)| *words), MOST_FREE);
+        self.free.drain(..excess).for_each(|(_, oldest)| self.device.free(oldest));
     }
     /// A buffer with a tensor's floats.
     fn write(&mut self, tensor: &FlexTensor) -> Result<(usize, BufferId)> {
         let ordered = tensor.to_contiguous();
-        let floats: &[f32] = ordered.as_slice().unwrap_or(&[]);
+        let floats: &[f32] = ordered.as_slice().ok_or_else(|| Error::validation("a tensor of a sparse product is not of float32"))?;
         let id = self.take(floats.len())?;
         self.device.write(id, 0, floats)?;
         Ok((floats.len(), id))
@@ -87,18 +85,20 @@ impl Twin {
         if let Some(kept) = self.kept.iter().find(|kept| kept.words.bytes().as_ptr() == address) {
             return Ok(kept.topology);
         }
-        // What only we still hold belongs to a model that is gone, or has moved on.
+        // What only we still hold belongs to a model that is gone, or has moved on. What two threads have met is held by both: the bound ends that.
         let (gone, alive): (Vec<_>, Vec<_>) = std::mem::take(&mut self.kept).into_iter().partition(|kept| kept.words.is_unique());
         self.kept = alive;
-        let excess = (self.kept.len() + 1).saturating_sub(MOST_KEPT);
+        let excess = excess(self.kept.iter().map(|kept| kept.words.shape().num_elements()), MOST_KEPT);
         for Kept { topology: t, .. } in gone.into_iter().chain(self.kept.drain(..excess)) {
             [t.row_ptr, t.index, t.t_row_ptr, t.t_index, t.t_value, t.row].into_iter().for_each(|id| self.device.free(id));
         }
         let ordered = words.to_contiguous();
-        let all: &[i32] = ordered.as_slice().unwrap_or(&[]);
+        let all: &[i32] = ordered.as_slice().ok_or_else(|| Error::validation("the topology of a sparse product is not of 32 bits"))?;
         let sections = Sections::of_conv(shape, nnz);
         let mut put = |range: &std::ops::Range<usize>| -> Result<BufferId> {
-            let part = bytemuck::cast_slice(all.get(range.clone()).unwrap_or(&[]));
+            let part =
+                all.get(range.clone()).ok_or_else(|| Error::validation("the topology of a sparse product is too short for its values"))?;
+            let part = bytemuck::cast_slice(part);
             let id = self.device.alloc("a topology of Burn", part.len(), Dtype::U32)?;
             self.device.write_u32(id, 0, part)?;
             Ok(id)
@@ -129,6 +129,20 @@ impl Twin {
     }
 }
 
+/// How many of these, oldest first, have to go so that no more than `most` words stay.
+fn excess(words: impl DoubleEndedIterator<Item = usize> + ExactSizeIterator, most: usize) -> usize {
+    let all = words.len();
+    let mut sum = 0;
+    let stay = words
+        .rev()
+        .take_while(|words| {
+            sum += words;
+            sum <= most
+        })
+        .count();
+    all - stay
+}
+
 /// A weight whose values all exist stands in the order of the dense tensor, and is computed as one.
 fn weight_of(values: BufferId, topology: Option<SparseTopology>) -> Weight {
     match topology {
@@ -150,16 +164,6 @@ impl SparseOps for Flex {
                 Op::ConvForward(ConvForward { shape, x: ids[0], norm: None, weight, bias: None, y })
             })
         })
-    }
-
-    fn sparse_conv_probed(
-        x: FloatTensor<Self>,
-        values: FloatTensor<Self>,
-        topology: IntTensor<Self>,
-        _probe: FloatTensor<Self>,
-        shape: ConvShape,
-    ) -> FloatTensor<Self> {
-        Self::sparse_conv(x, values, topology, shape)
     }
 
     fn sparse_conv_input_grad(

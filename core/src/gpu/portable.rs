@@ -92,8 +92,9 @@ fn constant(shader: &str, declared: &str, constants: &[(&'static str, f64)]) -> 
     let value = match (ty, given) {
         (_, None) => default.to_owned(),
         ("bool", Some(value)) => (value != 0.0).to_string(),
-        ("u32", Some(value)) => format!("{}u", value as u32),
-        ("f32", Some(value)) => format!("{:?}f", value as f32),
+        ("u32", Some(value)) if f64::from(value as u32) == value => format!("{}u", value as u32),
+        ("f32", Some(value)) if (value as f32).is_finite() => format!("{:?}f", value as f32),
+        ("u32" | "f32", Some(_)) => return Err(misread(shader, "each number that it is given is one of its constant's type")),
         _ => return Err(misread(shader, "its overrides are of type bool, u32 or f32")),
     };
     Ok(format!("const {name}: {ty} = {value};{comment}"))
@@ -133,6 +134,10 @@ mod tests {
         let odd = constant("s", "ROWS: i64 = 8;", &given).unwrap_err().to_string();
         assert!(odd.contains("'s'") && odd.contains("bool, u32 or f32"), "{odd}");
         assert!(constant("s", "ROWS: u32;", &given).is_err());
+        for (declared, value) in [("N: u32 = 1u;", -1.0), ("N: u32 = 1u;", 0.5), ("N: u32 = 1u;", 5e9), ("N: f32 = 1.0;", 1e300)] {
+            let refused = constant("s", declared, &[("N", value)]).unwrap_err().to_string();
+            assert!(refused.contains("one of its constant's type"), "{declared} {value}: {refused}");
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod source;
 mod stdout;
 mod subset;
 mod table;
+mod tensorboard;
 mod text;
 mod topology;
 

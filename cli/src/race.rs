@@ -26,6 +26,7 @@ use crate::config_file::read_config;
 use crate::console::{Console, Live, Outlook, Stopped, describe, open_device, stop_on_interrupt, stopping};
 use crate::output::{no_stream, try_folder};
 use crate::rundir::{self, Found, Note, RunDir};
+use crate::tensorboard::{self, Board};
 use crate::{clock, cost, report, source};
 use crate::{kernels, results};
 
@@ -46,6 +47,9 @@ pub struct RaceArgs {
     /// Write a checkpoint every K epochs (0: only when stopped)
     #[arg(long, value_name = "K", default_value_t = 1)]
     checkpoint_every: u32,
+    /// Also write event files for TensorBoard, a TensorBoard run a learner, into the folder's `tensorboard`
+    #[arg(long)]
+    pub tensorboard: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -140,7 +144,7 @@ pub fn perform(console: Console, args: &RaceArgs, config: ExperimentConfig, path
     let run = RunDir::open(path)?;
     // Another process may have finished it since it was looked at.
     if let Found::Finished(summary) = rundir::find(path, &config, args.again)? {
-        return skip(console, path, summary);
+        return skip(console, args, path, summary);
     }
     if !resumes && config.learners.iter().any(|l| l.recipe().allocation == Allocation::Grasp) {
         console
@@ -161,7 +165,7 @@ fn choose_place(console: Console, args: &RaceArgs, config: &ExperimentConfig) ->
     no_stream("--out", args.out.as_deref())?;
     let path = rundir::path(args.out.as_deref(), config)?;
     if let Found::Finished(summary) = rundir::find(&path, config, args.again)? {
-        skip(console, &path, summary)?;
+        skip(console, args, &path, summary)?;
         return Ok(None);
     }
     keep_inputs(args, config, &path)?;
@@ -189,7 +193,7 @@ fn keep_inputs(args: &RaceArgs, config: &ExperimentConfig, path: &Path) -> Resul
 }
 
 /// Says the results of a run that is finished already.
-fn skip(console: Console, path: &Path, mut summary: Value) -> Result<()> {
+fn skip(console: Console, args: &RaceArgs, path: &Path, mut summary: Value) -> Result<()> {
     let date = summary["date"].as_str().unwrap_or("an unknown date").to_owned();
     let state = if results::all_failed(&summary) {
         "failed    every learner of this configuration failed"
@@ -197,6 +201,9 @@ fn skip(console: Console, path: &Path, mut summary: Value) -> Result<()> {
         "finished  this configuration was run to its end"
     };
     console.say(format_args!("{state} on {date}; --again runs it again"));
+    if args.tensorboard {
+        tensorboard::complete(console, path)?;
+    }
     say_results(console, &mut summary, path, true);
     if results::all_failed(&summary) {
         bail!(every_learner_failed(path));
@@ -251,6 +258,7 @@ struct Running {
     history: History,
     live: Live,
     run: RunDir,
+    board: Option<Board>,
     every: u32,
     start: Instant,
     /// Seconds before this process.
@@ -272,13 +280,16 @@ impl Running {
         let (normalization, info) = (config.dataset.normalization().to_string(), device.info());
         let mut live = Live::new(console);
         let saved = if args.again { None } else { run.checkpoint()? };
-        let (session, history, before) = match saved {
+        let (session, history, board, before) = match saved {
             Some(bytes) => {
                 let going_on = || format!("{}: --again starts over", run.path().join(rundir::CHECKPOINT).display());
                 let checkpoint = Checkpoint::read(&bytes).with_context(going_on)?;
                 let note: Note = serde_json::from_str(&checkpoint.record.note).with_context(going_on)?;
                 let session = Session::resume(config.clone(), data, scores, device, &checkpoint).await.with_context(going_on)?;
-                let mut history = run.go_on(note)?;
+                let events = run.go_on(&note)?;
+                let mut history = History::of(&events);
+                let wanted = args.tensorboard || run.path().join(rundir::TENSORBOARD).exists();
+                let board = if wanted { Some(Board::go_on(run.path(), &events, &note.tensorboard)?) } else { None };
                 console.say(format_args!("resumed   after epoch {} of {}", history.epochs_done(), config.epochs));
                 live.event(&session.introduction());
                 if !checkpoint.record.device.is(&info) {
@@ -289,19 +300,20 @@ impl Running {
                     history.apply(&event);
                     run.event(&event)?;
                 }
-                (session, history, note.seconds)
+                (session, history, board, note.seconds)
             }
             None => {
                 let session = Session::with_parents(config.clone(), data, scores, parents, device).await;
                 let session = session.map_err(as_asked).context("planning")?;
                 run.begin(&config)?;
-                (session, History::default(), 0.0)
+                let board = if args.tensorboard { Some(Board::new(run.path())?) } else { None };
+                (session, History::default(), board, 0.0)
             }
         };
         kernels::tell(console, session.device());
         kernels::keep(console, session.device());
         let (every, info) = (args.checkpoint_every, session.device().info());
-        Ok(Self { console, config, normalization, device: info, session, history, live, run, every, start, before })
+        Ok(Self { console, config, normalization, device: info, session, history, live, run, board, every, start, before })
     }
 
     /// To the end, or until a signal; a checkpoint is written on the way and at a signal.
@@ -315,6 +327,7 @@ impl Running {
                 self.live.event(&event);
                 self.history.apply(&event);
                 self.run.event(&event)?;
+                self.draw(&event).await?;
             }
             let done = self.history.epochs_done();
             if self.every > 0 && done >= saved.saturating_add(self.every) && !self.session.finished() {
@@ -325,12 +338,27 @@ impl Running {
         Ok(())
     }
 
+    /// For TensorBoard; at the end of an epoch with the masks as they are now.
+    async fn draw(&mut self, event: &Event) -> Result<()> {
+        let Some(board) = &mut self.board else { return Ok(()) };
+        board.event(event)?;
+        if let Event::Topology { learner, report, .. } = event {
+            let mut layers = Vec::new();
+            for layer in 0..report.layers.len() {
+                layers.push(self.session.inside(*learner, layer).await?);
+            }
+            board.masks(*learner, &layers)?;
+        }
+        Ok(())
+    }
+
     fn seconds(&self) -> f64 {
         self.before + self.start.elapsed().as_secs_f64()
     }
 
     async fn save(&mut self) -> Result<()> {
-        let note = Note { metrics: self.run.sync()?, seconds: self.seconds() };
+        let tensorboard = self.board.as_ref().map_or(Ok(Vec::new()), Board::sync)?;
+        let note = Note { metrics: self.run.sync()?, tensorboard, seconds: self.seconds() };
         let bytes = self.session.checkpoint(&serde_json::to_string(&note)?).await?;
         self.history.summary = Some(self.session.summary());
         self.run.save(&bytes, &self.summary()?)
@@ -352,6 +380,7 @@ impl Running {
     /// Weights, report, summary; says the results. A stopped race is an error of its own kind.
     fn conclude(mut self, path: &Path, main: bool) -> Result<()> {
         let stopped = !self.session.finished();
+        self.board.as_ref().map_or(Ok(Vec::new()), Board::sync)?;
         if stopped {
             self.history.summary = Some(self.session.summary());
         }

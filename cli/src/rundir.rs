@@ -1,4 +1,4 @@
-//! A run's folder: complete configuration, every event, checkpoint, summary, weights and report.
+//! A run's folder: complete configuration, every event, checkpoint, summary, weights, report, and event files for TensorBoard where asked.
 //!
 //! Each file is written beside its place, synced and renamed, so a folder never holds half a file; a `summary.json` that does
 //! not say `stopped` marks a finished run. Events are appended; a checkpoint knows how many of them belong to it.
@@ -29,6 +29,8 @@ pub const SUMMARY: &str = "summary.json";
 pub const METRICS: &str = "metrics.jsonl";
 /// What a person reads.
 pub const REPORT: &str = "report.html";
+/// The folder of its event files.
+pub const TENSORBOARD: &str = "tensorboard";
 /// Where a stopped run goes on from.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 const LOCK: &str = ".lock";
@@ -176,6 +178,20 @@ pub fn series(path: &Path, summary: &Value) -> Option<String> {
     Some(format!("{} is a series, which has no weights or events of its own; name one of its runs: {}", path.display(), runs.join(", ")))
 }
 
+/// The events that a run's folder has. A last line that was cut off is left out.
+///
+/// # Errors
+/// Where another line is no event.
+pub fn events(path: &Path) -> Result<Vec<Event>> {
+    let file = path.join(METRICS);
+    let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let text = std::str::from_utf8(&bytes[..whole]).with_context(|| format!("{} is damaged; --again starts over", file.display()))?;
+    let read =
+        |(number, line)| Event::from_line(line).with_context(|| format!("{}, line {}; --again starts over", file.display(), number + 1));
+    text.lines().enumerate().map(read).collect()
+}
+
 /// Whether a summary is of a run that has not come to its end.
 pub fn is_stopped(summary: &Value) -> bool {
     summary["stopped"].as_bool() != Some(false)
@@ -187,10 +203,13 @@ pub fn is_running(path: &Path) -> bool {
 }
 
 /// What a checkpoint must know of its folder.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Note {
     /// Bytes of `metrics.jsonl` that belong to it.
     pub metrics: u64,
+    /// Bytes of each learner's event file that belong to it; none where none are written.
+    #[serde(default)]
+    pub tensorboard: Vec<u64>,
     /// Seconds the run had taken.
     pub seconds: f64,
 }
@@ -265,6 +284,10 @@ impl RunDir {
                 _ => {}
             }
         }
+        let folder = self.file(TENSORBOARD);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("removing the old {}", folder.display()))?;
+        }
         self.write(CONFIG, toml::to_string_pretty(config).context("the configuration as TOML")?.as_bytes())?;
         let file = self.file(METRICS);
         self.metrics = Some(BufWriter::new(File::create(&file).with_context(|| format!("writing {}", file.display()))?));
@@ -275,7 +298,7 @@ impl RunDir {
     ///
     /// # Errors
     /// Where there are fewer.
-    pub fn go_on(&mut self, note: Note) -> Result<History> {
+    pub fn go_on(&mut self, note: &Note) -> Result<Vec<Event>> {
         let file = self.file(METRICS);
         let reading = || format!("reading {}", file.display());
         let mut metrics = OpenOptions::new().write(true).open(&file).with_context(reading)?;
@@ -285,14 +308,8 @@ impl RunDir {
         }
         metrics.set_len(note.metrics).and_then(|()| metrics.seek(SeekFrom::End(0))).with_context(reading)?;
         self.length = note.metrics;
-        let text = fs::read_to_string(&file).with_context(reading)?;
-        let mut history = History::default();
-        for (number, line) in text.lines().enumerate() {
-            history
-                .apply(&Event::from_line(line).with_context(|| format!("{}, line {}; --again starts over", file.display(), number + 1))?);
-        }
         self.metrics = Some(BufWriter::new(metrics));
-        Ok(history)
+        events(&self.path)
     }
 
     /// Appends an event to `metrics.jsonl`.
@@ -363,7 +380,7 @@ impl Drop for RunDir {
 }
 
 /// A learner's name as a file name: `set@0.2 on random` becomes `set@0.2-on-random`.
-fn file_name(learner: &str) -> String {
+pub fn file_name(learner: &str) -> String {
     learner.chars().map(|c| if c.is_ascii_alphanumeric() || "@.+-_".contains(c) { c } else { '-' }).collect()
 }
 

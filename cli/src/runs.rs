@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -18,9 +19,9 @@ use sparring_figures::number;
 
 use crate::args::Usage;
 use crate::console::{Console, describe};
-use crate::output::Outputs;
+use crate::output::{Outputs, no_stream, try_folder};
 use crate::results::Measure;
-use crate::{clock, config_file, results, rundir, series};
+use crate::{clock, config_file, results, rundir, series, tensorboard};
 
 /// Flags of `runs`.
 #[derive(clap::Args)]
@@ -57,16 +58,19 @@ enum RunsCommand {
         #[arg(long, value_name = "FILE.csv")]
         csv: Option<PathBuf>,
     },
-    /// Write a run as one small file that the page opens and replays
+    /// Write a run as one small file that the page opens and replays, or as event files for TensorBoard
     Export {
         /// Its folder, its name, or an unambiguous part of its name
         run: String,
-        /// The file to write (- for standard output)
-        #[arg(long, value_name = "FILE.json")]
-        out: PathBuf,
+        /// The file to write (- for standard output); with --tensorboard a folder [default there: tensorboard in the run's own]
+        #[arg(long, value_name = "FILE.json|DIR", required_unless_present = "tensorboard")]
+        out: Option<PathBuf>,
         /// What it is called in the page [default: the folder's name]
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", conflicts_with = "tensorboard")]
         name: Option<String>,
+        /// Write event files for TensorBoard, made of what the run has recorded; those that it has already stay
+        #[arg(long)]
+        tensorboard: bool,
     },
 }
 
@@ -96,10 +100,15 @@ pub fn runs(args: &RunsArgs) -> Result<()> {
             let runs = runs.iter().map(|name| find(&args.folder, name)).collect::<Result<Vec<_>>>()?;
             compare(console, &runs, csv.as_deref())
         }
-        RunsCommand::Export { run, out, name } => {
+        RunsCommand::Export { run, out, name, tensorboard } => {
             let run = find(&args.folder, run)?;
-            let console = outputs().folder("the run", Some(&run.path), KEPT).output("--out", Some(out)).check()?;
-            export(console, &run, out, name.as_deref())
+            match out {
+                Some(out) if !tensorboard => {
+                    let console = outputs().folder("the run", Some(&run.path), KEPT).output("--out", Some(out)).check()?;
+                    export(console, &run, out, name.as_deref())
+                }
+                _ => export_tensorboard(outputs().check()?, &run, out.as_deref()),
+            }
         }
     }
 }
@@ -262,13 +271,21 @@ fn list(console: Console, folder: &Path, csv: Option<&Path>) -> Result<()> {
     write_csv(console, csv, &runs.iter().collect::<Vec<_>>(), &[])
 }
 
+/// Bytes of a file, or of what lies in a folder.
+fn size(path: &Path) -> io::Result<u64> {
+    if !path.is_dir() {
+        return Ok(path.metadata()?.len());
+    }
+    fs::read_dir(path)?.map(|entry| size(&entry?.path())).sum()
+}
+
 fn show(console: Console, run: &Run) -> Result<()> {
     let defaults = defaults()?;
     let settings = run.settings(&defaults);
     let mut files: Vec<(String, u64)> = fs::read_dir(&run.path)
         .with_context(|| format!("reading {}", run.path.display()))?
         .flatten()
-        .filter_map(|e| Some((e.file_name().to_string_lossy().into_owned(), e.metadata().ok()?.len())))
+        .filter_map(|e| Some((e.file_name().to_string_lossy().into_owned(), size(&e.path()).ok()?)))
         .filter(|(name, _)| !name.starts_with('.'))
         .collect();
     files.sort();
@@ -373,6 +390,25 @@ fn export(console: Console, run: &Run, out: &Path, name: Option<&str>) -> Result
     console.tell(format_args!("run       {} ({state}, {epochs} of {} epochs)", run.path.display(), file.config.epochs));
     console.tell(format_args!("output    {} ({})", out.display(), number::bytes(text.len() as u64)));
     console.result(&json!({ "run": run.path, "out": out, "bytes": text.len(), "events": file.events.len() }));
+    Ok(())
+}
+
+fn export_tensorboard(console: Console, run: &Run, out: Option<&Path>) -> Result<()> {
+    no_stream("--out", out)?;
+    let own = run.path.join(rundir::TENSORBOARD);
+    let out = out.unwrap_or(&own);
+    // They may have pictures, and be written to now.
+    let stay = own.exists() && out.canonicalize().ok() == own.canonicalize().ok();
+    let learners = if stay {
+        None
+    } else {
+        try_folder(out)?;
+        Some(tensorboard::export(&run.path, out)?)
+    };
+    console.tell(format_args!("run       {} ({})", run.path.display(), run.state));
+    let kept = if stay { " (stays as the run wrote it)" } else { "" };
+    console.tell(format_args!("output    {}{kept}", out.display()));
+    console.result(&json!({ "run": run.path, "out": out, "learners": learners }));
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use crate::console::{Console, Outlook, Stopped, stop_on_interrupt};
 use crate::output::{no_stream, try_folder};
 use crate::race::{self, RaceArgs, Role};
 use crate::rundir::{self, Found};
-use crate::{clock, cost, results, source};
+use crate::{clock, cost, results, source, tensorboard};
 
 mod report;
 
@@ -233,6 +233,9 @@ impl<'a> Series<'a> {
         no_stream("--out", self.args.race.out.as_deref())?;
         for folder in std::iter::once(&self.path).chain(self.members.iter().filter(|m| m.summary.is_none()).map(|m| &m.path)) {
             try_folder(folder)?;
+        }
+        if self.args.race.tensorboard {
+            self.members.iter().filter(|m| m.summary.is_some()).try_for_each(|m| tensorboard::complete(console, &m.path))?;
         }
         let start = Instant::now();
         if self.members.iter().any(|m| m.summary.is_none()) {

@@ -1,7 +1,7 @@
-//! Figures as text: charts, forests, bars, tables and numbers, for the page and for the native program's reports alike.
+//! Figures as text: charts, forests, bars, tables and numbers, for the page and for the native program's reports alike; and masks as pixels.
 //!
-//! Plain numbers and labels go in, SVG and HTML come out; nothing here knows of networks, of files or of a browser. Without this crate the
-//! page and the reports would draw the same run with other ticks, other colours and other units.
+//! Plain numbers and labels go in, SVG, HTML and pixels come out; nothing here knows of networks, of files or of a browser. Without this
+//! crate the page and the reports would draw the same run with other ticks, other colours and other units.
 //!
 //! Lengths are in units of the drawing, which are CSS pixels where it is shown at its own width. Words are escaped where they enter a
 //! drawing; the names of classes are the callers' own and are taken as they are. What the classes look like is [`tone::STYLE`].
@@ -10,6 +10,7 @@ pub mod bars;
 pub mod chart;
 pub mod forest;
 pub mod html;
+pub mod mask;
 pub mod number;
 pub mod scale;
 pub mod svg;

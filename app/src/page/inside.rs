@@ -14,7 +14,7 @@ use super::canvas::{Raster, Stamp, pixels, stamp};
 use super::kit::{self, holds, never, told, words as fixed};
 use super::lab::Lab;
 use super::tag::tag;
-use crate::mask::{Grid, as_erk, colour, overall};
+use crate::mask::{self, as_erk, colour, overall};
 use crate::protocol::{self, Command, Message};
 use crate::race::LearnerView;
 use crate::words::inside as words;
@@ -164,7 +164,7 @@ fn choice(inside: Inside) -> AnyView {
 /// The mask's picture in the colours of its legend.
 fn mask(inside: Inside) -> AnyView {
     let legend = RwSignal::new_local(None::<web_sys::Element>);
-    let grid = kit::memo(move || inside.seen(|i| Grid::of(&i.view, MOST)));
+    let grid = kit::memo(move || inside.seen(|i| mask::grid(&i.view, MOST)));
     // A control may have changed the page's colours.
     let restyled = Trigger::new();
     let follow = window_event_listener(leptos::ev::change, move |_| request_animation_frame(move || restyled.notify()));

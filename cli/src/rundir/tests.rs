@@ -142,12 +142,12 @@ fn events_are_cut_back_to_those_of_the_checkpoint() {
     run.begin(&ExperimentConfig::default()).unwrap();
     let (kept, lost) = events.split_at(10);
     kept.iter().for_each(|e| run.event(e).unwrap());
-    let note = Note { metrics: run.sync().unwrap(), seconds: 1.0 };
+    let note = Note { metrics: run.sync().unwrap(), tensorboard: Vec::new(), seconds: 1.0 };
     let before = fs::read(scratch.0.join(METRICS)).unwrap();
     lost.iter().for_each(|e| run.event(e).unwrap());
     drop(run);
     let mut run = RunDir::open(&scratch.0).unwrap();
-    let history = run.go_on(note).unwrap();
+    let history = History::of(&run.go_on(&note).unwrap());
     assert_eq!(history.tracks.len(), 4);
     assert_eq!(fs::read(scratch.0.join(METRICS)).unwrap(), before);
     lost.iter().for_each(|e| run.event(e).unwrap());
@@ -155,7 +155,7 @@ fn events_are_cut_back_to_those_of_the_checkpoint() {
     assert_eq!(fs::read_to_string(scratch.0.join(METRICS)).unwrap().lines().count(), events.len());
     drop(run);
     let mut run = RunDir::open(&scratch.0).unwrap();
-    let message = run.go_on(Note { metrics: 1 << 40, seconds: 0.0 }).map(|_| ()).unwrap_err().to_string();
+    let message = run.go_on(&Note { metrics: 1 << 40, ..note }).map(|_| ()).unwrap_err().to_string();
     assert!(message.contains("--again starts over"), "{message}");
 }
 

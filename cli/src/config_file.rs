@@ -37,15 +37,30 @@ pub fn on_top(path: &Path, text: &str, base: ExperimentConfig) -> Result<Experim
     let file = format!("the configuration {}", path.display());
     let wrong = |error: toml::de::Error| format!("{file}{}", fault(&error, text));
     let given: toml::Table = toml::from_str(text).map_err(wrong)?;
-    let base = toml::Table::try_from(&base).map_err(|e| format!("{file}: {e}"))?;
-    if let Some((name, value)) = given.iter().find(|(name, _)| !base.contains_key(*name)) {
-        return Err(format!("{file}: {}", unknown(name, value, &base.keys().map(String::as_str).collect::<Vec<_>>())));
-    }
+    let base = table(&base).map_err(|e| format!("{file}: {e}"))?;
+    known(&given, &base).map_err(|e| format!("{file}: {e}"))?;
     // By itself first: a value that does not fit is then said with its line.
     toml::from_str::<ExperimentConfig>(text).map_err(wrong)?;
-    let mut all = base;
-    all.extend(given.clone());
-    let mut config: ExperimentConfig = all.try_into().map_err(wrong)?;
+    over(base, &given).map_err(|e| format!("{file}: {e}"))
+}
+
+/// A configuration as the table that a file of it is.
+pub fn table(config: &ExperimentConfig) -> Result<toml::Table, String> {
+    toml::Table::try_from(config).map_err(|e| e.to_string())
+}
+
+/// That every name of a table is one of a complete configuration's.
+pub fn known(given: &toml::Table, complete: &toml::Table) -> Result<(), String> {
+    match given.iter().find(|(name, _)| !complete.contains_key(*name)) {
+        Some((name, value)) => Err(unknown(name, value, &complete.keys().map(String::as_str).collect::<Vec<_>>())),
+        None => Ok(()),
+    }
+}
+
+/// What is given on top of a complete table; what of attacks is not given is that of the norm.
+pub fn over(mut complete: toml::Table, given: &toml::Table) -> Result<ExperimentConfig, String> {
+    complete.extend(given.clone());
+    let mut config: ExperimentConfig = complete.try_into().map_err(|e: toml::de::Error| e.message().trim().replace('\n', "; "))?;
     config.complete_attacks(|field| given.contains_key(field));
     Ok(config)
 }
@@ -91,7 +106,7 @@ pub fn instead_of_sparsity(text: &str) -> String {
 }
 
 /// The names that are meant most likely, likeliest first.
-fn nearest<'a>(given: &str, known: &[&'a str]) -> Vec<&'a str> {
+pub fn nearest<'a>(given: &str, known: &[&'a str]) -> Vec<&'a str> {
     let given = bare(given);
     let mut near: Vec<(usize, &str)> = known
         .iter()

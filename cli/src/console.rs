@@ -83,7 +83,8 @@ impl Console {
             stdout::line(format_args!("{value:#}"));
         }
     }
-    fn terminal(self) -> bool {
+    /// Whether a person looks at a terminal on which lines can be drawn anew.
+    pub fn terminal(self) -> bool {
         !quiet() && std::io::stderr().is_terminal() && (self.beside || std::io::stdout().is_terminal())
     }
 }
@@ -119,6 +120,11 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// Whether work is to end where it can.
 pub fn stopping() -> bool {
     STOP.load(Ordering::Relaxed)
+}
+
+/// Asks for a clean stop, as the first Ctrl-C does.
+pub fn stop() {
+    STOP.store(true, Ordering::Relaxed);
 }
 
 /// The first Ctrl-C (or SIGTERM, or SIGHUP) asks for a clean stop, the second ends the program.

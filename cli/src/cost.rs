@@ -61,7 +61,7 @@ fn total(runs: &[&ExperimentConfig], dataset: &Dataset) -> f64 {
 }
 
 /// Seconds of a pass of one image through the dense network, by training steps; `None` where a signal came before they were done.
-async fn pass_seconds(config: &ExperimentConfig, dataset: &Arc<Dataset>) -> sparring_core::error::Result<Option<f64>> {
+pub async fn pass_seconds(config: &ExperimentConfig, dataset: &Arc<Dataset>) -> sparring_core::error::Result<Option<f64>> {
     let (device, _) = Device::open(config.device).await?;
     let batch_size = config.batch_size.min(BATCH);
     let dense = ExperimentConfig {
@@ -93,15 +93,21 @@ async fn pass_seconds(config: &ExperimentConfig, dataset: &Arc<Dataset>) -> spar
     Ok(seconds)
 }
 
-/// What a run costs, in passes of one image through a learner: what makes estimates comparable between fractions.
+/// What a run costs, in passes of one image through a learner: what makes estimates comparable between fractions. A dense parent that it may
+/// have to train first costs what a learner costs.
 pub fn work(config: &ExperimentConfig, train: usize, test: usize) -> f64 {
+    let learners = (config.learners.len() * if config.control { 2 } else { 1 }) as f64;
+    own_work(config, train, test) * (learners + needed(config).len() as f64) / learners
+}
+
+/// The same without parents.
+pub fn own_work(config: &ExperimentConfig, train: usize, test: usize) -> f64 {
     let limited = |n: f64, limit: usize| if limit == 0 { n } else { n.min(limit as f64) };
     let split = TRAIN_SHARE * train as f64;
     let trained = limited(split * config.p_data * config.subset.fraction(), config.limit_train);
     let evaluated = limited(train as f64 - split, config.limit_test) + limited(test as f64, config.limit_test);
     let (training, evaluation) = passes(config);
-    // A dense parent costs what a learner costs.
-    let learners = (config.learners.len() * if config.control { 2 } else { 1 } + needed(config).len()) as f64;
+    let learners = (config.learners.len() * if config.control { 2 } else { 1 }) as f64;
     f64::from(config.epochs) * learners * (training * trained + evaluation * evaluated)
 }
 

@@ -43,6 +43,9 @@ pub fn doctor(args: &DoctorArgs) -> Result<()> {
     for adapter in &adapters {
         console.tell(format_args!("adapter   {}", describe(adapter)));
     }
+    for (number, gpu) in pollster::block_on(gpu::hardware()).iter().enumerate() {
+        console.tell(format_args!("gpu {number}     {}", describe(gpu)));
+    }
     if adapters.is_empty() {
         console.tell("adapter   none; a GPU needs its Vulkan, Metal or Direct3D 12 driver");
     }

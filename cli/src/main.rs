@@ -13,6 +13,7 @@ mod corrupt;
 mod cost;
 mod data;
 mod doctor;
+mod estimates;
 mod eval;
 mod golden;
 mod import;
@@ -34,6 +35,7 @@ mod series;
 mod source;
 mod stdout;
 mod subset;
+mod sweep;
 mod table;
 mod tensorboard;
 mod text;
@@ -63,13 +65,14 @@ struct Cli {
     quiet: bool,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 failed, 2 asked for wrongly, 130 stopped by Ctrl-C or a signal (race and train: the same command goes on).";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 asked for wrongly, 130 stopped by Ctrl-C or a signal (race, train and sweep: the same command goes on).";
 
 #[derive(Subcommand)]
 enum Command {
     /// Train learners side by side, dense against sparse, and report who does better on hard samples
     Race(series::SeriesArgs),
+    /// Run a study: every combination of what a file varies, then what they say together
+    Sweep(sweep::SweepArgs),
     /// Train one learner, without a control
     Train(race::TrainArgs),
     /// List, show, compare or export runs
@@ -204,9 +207,21 @@ fn main() -> ExitCode {
         Err(error) => return unparsed(&error),
     };
     console::set_quiet(cli.quiet);
+    if let Some(number) = std::env::var(sweep::GPU).ok().filter(|text| !text.is_empty()) {
+        let Ok(number) = number.trim().parse() else {
+            complain(&format!(
+                "error: {}: expected the number of a GPU as sparring doctor lists them, found '{}'",
+                sweep::GPU,
+                text::line(&number)
+            ));
+            return ExitCode::from(2);
+        };
+        sparring_core::gpu::choose(number);
+    }
     let result = match cli.command {
         Command::Race(args) => series::race(&args),
         Command::Train(args) => race::train(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Attack(args) => attack::attack(&args),

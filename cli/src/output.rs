@@ -111,17 +111,39 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     // The longest names that file systems take leave no room for more.
     let name: String = path.file_name().map(|n| n.to_string_lossy().chars().take(50).collect()).unwrap_or_default();
-    let (folder, partial) = (folder_of(path), path.with_file_name(format!(".{name}.partial")));
+    replace_by(path, &format!(".{name}.partial"), |file| Ok(file.write_all(bytes)?))
+}
+
+/// Writes a regular file as it comes, beside its place, and then renames it. Several processes, also of several machines that share a file
+/// system, may do so at once: one of their files is there at the end, and whole.
+pub fn write_shared(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    use std::hash::{BuildHasher, RandomState};
+    let name: String = path.file_name().map(|n| n.to_string_lossy().chars().take(50).collect()).unwrap_or_default();
+    // Every process has keys of its own.
+    let own = RandomState::new().hash_one(std::process::id());
+    let buffered = |file: &mut File| {
+        let mut file = io::BufWriter::new(file);
+        fill(&mut file)?;
+        Ok(file.flush()?)
+    };
+    replace_by(path, &format!(".{name}.{own:x}.partial"), buffered).with_context(|| format!("writing {}", path.display()))
+}
+
+fn replace_by(path: &Path, partial: &str, fill: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    let (folder, partial) = (folder_of(path), path.with_file_name(partial));
     fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
     let kept = kept(path)?;
-    let written = File::create(&partial).and_then(|mut file| {
+    let write = || -> Result<()> {
+        let mut file = File::create(&partial)?;
         // Who may read what stood there may read what takes its place, and nobody else.
         if let Some(kept) = kept {
             file.set_permissions(kept)?;
         }
-        file.write_all(bytes).and_then(|()| file.sync_all())
-    });
-    let result = written.and_then(|()| fs::rename(&partial, path));
+        fill(&mut file)?;
+        file.sync_all()?;
+        Ok(fs::rename(&partial, path)?)
+    };
+    let result: Result<()> = write();
     if result.is_err() {
         let _ = fs::remove_file(&partial);
     }

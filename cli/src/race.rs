@@ -55,6 +55,14 @@ pub struct RaceArgs {
     pub json: bool,
 }
 
+impl RaceArgs {
+    /// Those of a run that another command asks for.
+    pub fn of(checkpoint_every: u32) -> Self {
+        let experiment = ExperimentArgs::default();
+        Self { experiment, out: None, again: false, tune: false, checkpoint_every, json: false }
+    }
+}
+
 /// Flags of `train`.
 #[derive(clap::Args)]
 pub struct TrainArgs {

@@ -184,12 +184,18 @@ pub fn table_section(out: &mut String, title: &str, header: &[impl AsRef<str>], 
 /// What a result must carry: names and values, and the configuration behind a summary of its own.
 pub fn card_section(out: &mut String, title: &str, lines: &[(&str, String)], summary: &str, config: &ExperimentConfig) {
     let stored = ("activations stored as", config.precision.to_string());
+    let lines: Vec<(&str, String)> = lines.iter().cloned().chain([stored]).collect();
+    text_card(out, title, &lines, summary, &toml::to_string_pretty(config).unwrap_or_default());
+}
+
+/// The same with any text behind the summary.
+pub fn text_card(out: &mut String, title: &str, lines: &[(&str, String)], summary: &str, text: &str) {
     let _ = writeln!(out, "<section aria-label=\"{title}\">\n<h2>{title}</h2>\n<dl>");
-    for (name, value) in lines.iter().chain([&stored]).filter(|(_, value)| !value.is_empty() && value != "null") {
+    for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty() && value != "null") {
         let _ = writeln!(out, "<dt>{name}</dt><dd>{}</dd>", escape(value));
     }
-    let config = escape(&toml::to_string_pretty(config).unwrap_or_default());
-    let _ = writeln!(out, "</dl>\n<details>\n<summary>{summary}</summary>\n<pre>{config}</pre>\n</details>\n</section>");
+    let text = escape(text);
+    let _ = writeln!(out, "</dl>\n<details>\n<summary>{summary}</summary>\n<pre>{text}</pre>\n</details>\n</section>");
 }
 
 /// A value of a summary as words.

@@ -171,11 +171,33 @@ fn best_weights(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<PathBuf, N
     }
 }
 
-/// That a folder is a series and no run, and which runs it has; `None` of any other.
+/// Runs of a series or a study that are named where one of them has to be chosen.
+const NAMED: usize = 20;
+
+/// That a folder is a series or a study and no run, and which runs it has; `None` of any other.
 pub fn series(path: &Path, summary: &Value) -> Option<String> {
-    let runs = summary["runs"].as_array().filter(|_| summary["series_hash"].is_string())?;
-    let runs: Vec<&str> = runs.iter().filter_map(|run| run["run"].as_str()).collect();
-    Some(format!("{} is a series, which has no weights or events of its own; name one of its runs: {}", path.display(), runs.join(", ")))
+    let what = if summary["study_hash"].is_string() { "study" } else { "series" };
+    let runs = summary["runs"].as_array().filter(|_| what == "study" || summary["series_hash"].is_string())?;
+    let named: Vec<&str> = runs.iter().filter_map(|run| run["run"].as_str()).take(NAMED).collect();
+    let more = runs.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more; sparring runs list --in {} lists all", path.display()) } else { String::new() };
+    let path = path.display();
+    Some(format!("{path} is a {what}, which has no weights or events of its own; name one of its runs: {}{more}", named.join(", ")))
+}
+
+/// The folders of the runs of a study, where this is the folder of one; found from here, or from where the study's folder lies.
+pub fn runs_of_study(path: &Path) -> Result<Option<Vec<PathBuf>>> {
+    if path.join(CONFIG).exists() {
+        return Ok(None);
+    }
+    let Some(summary) = read_summary(path)?.filter(|summary| summary["study_hash"].is_string()) else { return Ok(None) };
+    let root = path.canonicalize().ok().and_then(|path| Some(path.parent()?.parent()?.to_owned()));
+    let place = |run: &Value| {
+        let run = PathBuf::from(run["run"].as_str()?);
+        let from_there = root.as_ref().map(|root| root.join(&run)).filter(|there| !run.exists() && there.exists());
+        Some(from_there.unwrap_or(run))
+    };
+    Ok(Some(summary["runs"].as_array().into_iter().flatten().filter_map(place).collect()))
 }
 
 /// The events that a run's folder has. A last line that was cut off is left out.
@@ -240,8 +262,8 @@ impl RunDir {
         // Whoever lists runs holds the lock for an instant.
         let mut tries = (0..LOCK_TRIES).map(|_| lock.try_lock().inspect_err(|_| std::thread::sleep(LOCK_WAIT)));
         match tries.find(|result| !matches!(result, Err(TryLockError::WouldBlock))) {
-            Some(Ok(())) => {}
-            Some(Err(e)) => return Err(e).with_context(|| format!("locking {}", file.display())),
+            // Some shared file systems know no locks; there whoever starts runs sees to it that no two are in one folder.
+            Some(_) => {}
             None => {
                 let who = fs::read_to_string(&file).unwrap_or_default();
                 let who = if who.trim().is_empty() { String::new() } else { format!(" (process {})", who.trim()) };

@@ -21,14 +21,14 @@ use crate::args::Usage;
 use crate::console::{Console, describe};
 use crate::output::{Outputs, no_stream, try_folder};
 use crate::results::Measure;
-use crate::{clock, config_file, results, rundir, series, tensorboard};
+use crate::{clock, config_file, results, rundir, series, sweep, tensorboard};
 
 /// Flags of `runs`.
 #[derive(clap::Args)]
 pub struct RunsArgs {
     #[command(subcommand)]
     command: RunsCommand,
-    /// The folder of runs
+    /// The folder of runs, or of a study
     #[arg(long = "in", value_name = "DIR", default_value = "runs", global = true)]
     folder: PathBuf,
     /// Print the result as JSON
@@ -176,11 +176,18 @@ fn defaults() -> Result<Map<String, Value>> {
 /// A folder that could not be read, and why.
 type Skipped = (PathBuf, String);
 
-/// Every run of a folder, newest first, and what could not be read.
+/// Every run of a folder, or of a study, newest first, and what could not be read.
 fn read_all(folder: &Path) -> Result<(Vec<Run>, Vec<Skipped>)> {
     let (mut runs, mut skipped) = (Vec::new(), Vec::new());
-    let entries = fs::read_dir(folder).with_context(|| format!("reading {}; --in names another folder of runs", folder.display()))?;
-    for path in entries.flatten().map(|e| e.path()).filter(|p| p.is_dir()) {
+    let places = match rundir::runs_of_study(folder).ok().flatten() {
+        Some(runs) => runs,
+        None => {
+            let entries =
+                fs::read_dir(folder).with_context(|| format!("reading {}; --in names another folder of runs", folder.display()))?;
+            entries.flatten().map(|e| e.path()).collect()
+        }
+    };
+    for path in places.into_iter().filter(|path| path.is_dir()) {
         match Run::read(&path) {
             Ok(run) => runs.push(run),
             Err(why) => {
@@ -212,13 +219,16 @@ fn find(folder: &Path, name: &str) -> Result<Run> {
             for series in series::listed(folder).iter().filter(|series| series.name.contains(name)) {
                 refuse_series(&series::beside(folder).join(&series.name))?;
             }
+            for study in sweep::listed(folder).iter().filter(|study| study.name.contains(name)) {
+                refuse_series(&sweep::beside(folder).join(&study.name))?;
+            }
             bail!("no run in {} has '{name}' in its name; runs list shows them", folder.display())
         }
         several => bail!("'{name}' could be {}; give more of the name", several.join(", ")),
     }
 }
 
-/// A series stands beside the runs and is listed with them, but has nothing of a run.
+/// A series, as a study, stands beside the runs and is listed with them, but has nothing of a run.
 fn refuse_series(path: &Path) -> Result<()> {
     let is_run = path.join(rundir::CONFIG).exists();
     let summary = if is_run { None } else { rundir::read_summary(path).ok().flatten() };
@@ -260,14 +270,23 @@ fn list(console: Console, folder: &Path, csv: Option<&Path>) -> Result<()> {
         let header = ["series", "runs", "model", "learners", "verdict", "date"];
         console.table(&header, &series.iter().map(row).collect::<Vec<_>>());
     }
+    let studies = sweep::listed(folder);
+    if !studies.is_empty() {
+        console.tell("studies:");
+        let row = |s: &sweep::Listed| {
+            vec![s.name.clone(), format!("{} of {}", s.finished, s.runs), s.question.clone(), s.verdict.clone(), s.date.clone()]
+        };
+        console.table(&["study", "runs", "question", "verdict", "date"], &studies.iter().map(row).collect::<Vec<_>>());
+    }
     for (path, why) in &skipped {
         console.named(format_args!("skipped   {}: {why}", path.display()));
     }
     let skipped: Vec<Value> = skipped.iter().map(|(path, why)| json!({ "path": path, "reason": why })).collect();
     let series: Vec<Value> = series.iter().map(series::Listed::json).collect();
+    let studies: Vec<Value> = studies.iter().map(sweep::Listed::json).collect();
     let defaults = defaults()?;
     let all: Vec<Value> = runs.iter().map(|run| run.json(&defaults)).collect();
-    console.result(&json!({ "runs": all, "series": series, "skipped": skipped }));
+    console.result(&json!({ "runs": all, "series": series, "studies": studies, "skipped": skipped }));
     write_csv(console, csv, &runs.iter().collect::<Vec<_>>(), &[])
 }
 

@@ -14,12 +14,13 @@ use sparring_core::ExperimentConfig;
 use sparring_core::config::{Scale, Scenario, settings};
 use sparring_core::data::Dataset;
 use sparring_core::events::Summary;
-use sparring_core::record::comparison::{Comparison, Difference, Estimate, Mean, Member, Metric};
+use sparring_core::record::comparison::{Comparison, Difference, Mean, Member, Metric};
 use sparring_core::train::scoring::ScorePolicy;
 use sparring_figures::number;
 
 use crate::args::{DeviceFlag, validate};
 use crate::console::{Console, Outlook, Stopped, stop_on_interrupt};
+use crate::estimates::{plus_minus, points};
 use crate::output::{no_stream, try_folder};
 use crate::race::{self, RaceArgs, Role};
 use crate::rundir::{self, Found};
@@ -427,18 +428,6 @@ pub fn listed(runs: &Path) -> Vec<Listed> {
 /// The folder of series beside a folder of runs.
 pub fn beside(runs: &Path) -> PathBuf {
     runs.with_file_name("series")
-}
-
-/// An estimate for people.
-fn plus_minus(e: &Estimate) -> String {
-    let mean = number::percent(e.mean, 1);
-    e.half_width.map_or_else(|| mean.clone(), |half| format!("{} ± {}", number::fixed(100.0 * e.mean, 1), number::percent(half, 1)))
-}
-
-/// An estimated difference for people, in points.
-pub fn points(e: &Estimate) -> String {
-    let (half, signed) = (e.half_width.unwrap_or(e.test_set_noise), |v| number::points(v, 1));
-    format!("{} ({} to {})", signed(e.mean), signed(e.mean - half), signed(e.mean + half))
 }
 
 /// One table: a row a learner and fraction, a column a metric, and what decides.

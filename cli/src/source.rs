@@ -108,6 +108,32 @@ pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset
     }
 }
 
+/// The scoring run that an experiment waits for, unless its scores were made before.
+pub struct Needed {
+    /// What its subset ranks by.
+    pub score: ScoreName,
+    /// The hash of the scoring run's configuration.
+    pub hash: String,
+    /// Where its scores are kept.
+    pub file: PathBuf,
+}
+
+/// The scoring run of an experiment; `None` where it needs none, where its scores ship or are a file's, and where none can be kept.
+pub fn scoring(config: &ExperimentConfig) -> Result<Option<Needed>> {
+    let policy = ScorePolicy::of(config);
+    let Some(score) = policy.needed.filter(|_| config.scores.is_empty() && !(SHIPPED.is_some() && policy.takes_shipped())) else {
+        return Ok(None);
+    };
+    let Ok(file) = cached(&policy.run) else { return Ok(None) };
+    Ok(Some(Needed { score, hash: policy.run.hash()?, file }))
+}
+
+/// Whether a file of kept scores has one of them.
+pub fn has_score(file: &Path, score: ScoreName) -> bool {
+    let scores = std::fs::read(file).ok().and_then(|bytes| Scores::from_bytes(&file.display().to_string(), &bytes).ok());
+    scores.is_some_and(|scores| scores.get(score).is_ok())
+}
+
 /// Scores that were made before; what cannot be used is said, and made again.
 fn kept(console: Console, path: &Path, dataset: &Dataset) -> Option<Scores> {
     let read = || -> Result<Option<Scores>> {

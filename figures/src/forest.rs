@@ -11,6 +11,8 @@ use crate::svg::{Anchor, Svg, Told};
 const WIDTH: f64 = 520.0;
 /// Characters of these drawings are allowed for at the size that phones show them at.
 const GLYPH: f64 = 9.8;
+/// Width of a sample in a key, and the room behind it.
+const SAMPLE: f64 = 40.0;
 /// Where names would take more than this share of the width, each stands above its line.
 const NAMES: f64 = 0.42;
 
@@ -71,6 +73,13 @@ pub struct Forest {
 impl Forest {
     /// The drawing; `None` where no estimate is finite.
     pub fn svg(&self) -> Option<String> {
+        self.drawn(|height| Svg::new("", WIDTH, height, Told::By(&self.label)))
+    }
+    /// The drawing as a file of its own, under its title; `None` where no estimate is finite.
+    pub fn document(&self, title: &str) -> Option<String> {
+        self.drawn(|height| Svg::document(WIDTH, height, title))
+    }
+    fn drawn(&self, open: impl FnOnce(f64) -> Svg) -> Option<String> {
         const HEADING: f64 = 30.0;
         const LINE: f64 = 30.0;
         const NAME: f64 = 20.0;
@@ -92,7 +101,7 @@ impl Forest {
             glyph: GLYPH,
         };
         let axes = Axes { frame, x: Scale::rounded(low, high, 4), y: Scale::linear(0.0, 1.0, 1) };
-        let mut svg = Svg::new("", WIDTH, frame.height, Told::By(&self.label));
+        let mut svg = open(frame.height);
         let plus = |tick| if self.differences && tick > 0.0 { "+" } else { "" };
         axes.uprights(&mut svg, |tick| format!("{}{}", plus(tick), axes.x.label(tick)));
         let mut y = frame.top;
@@ -158,17 +167,59 @@ pub struct Columns {
     pub caption: String,
     /// The conditions.
     pub conditions: Vec<String>,
-    /// Classes of the colour of each learner, and its estimates by condition.
-    pub learners: Vec<(String, Vec<Option<Estimate>>)>,
+    /// The learners.
+    pub learners: Vec<Learner>,
+}
+
+/// A learner's estimates under several conditions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Learner {
+    /// Whose they are.
+    pub name: String,
+    /// Classes of its colour.
+    pub classes: String,
+    /// By condition.
+    pub estimates: Vec<Option<Estimate>>,
 }
 
 impl Columns {
-    /// The drawing; `None` where no estimate is finite.
+    /// The drawing; `None` where no estimate is finite. Whose colour is whose is for a key beside it.
     pub fn svg(&self) -> Option<String> {
-        let (low, high) = range(self.learners.iter().flat_map(|(_, estimates)| estimates.iter().flatten()))?;
+        Some(self.drawn(|frame| Svg::new("", frame.width, frame.height, Told::By(&self.label)))?.finish())
+    }
+    /// The drawing as a file of its own, under its title and over its key; `None` where no estimate is finite.
+    pub fn document(&self, title: &str) -> Option<String> {
+        // Places of the key's entries, from left to right and row by row.
+        let (mut x, mut row, mut places) = (0.0, 0.0, Vec::new());
+        for learner in &self.learners {
+            let wide = SAMPLE + GLYPH * learner.name.chars().count() as f64 + 14.0;
+            if x > 0.0 && x + wide > WIDTH {
+                (x, row) = (0.0, row + 1.0);
+            }
+            places.push((x + 4.0, row));
+            x += wide;
+        }
+        const ROW: f64 = 22.0;
+        let mut bottom = 0.0;
+        let mut svg = self.drawn(|frame| {
+            bottom = frame.height;
+            Svg::document(frame.width, frame.height + ROW * (row + 1.0) + 8.0, title)
+        })?;
+        for (learner, (x, row)) in self.learners.iter().zip(places) {
+            let y = bottom + ROW * row + 14.0;
+            svg.group(&learner.classes, |svg| {
+                svg.line("interval", (x, y), (x + SAMPLE - 10.0, y));
+                svg.circle("mean", (x + (SAMPLE - 10.0) / 2.0, y), 4.2, "");
+                svg.text("name", (x + SAMPLE - 4.0, y + 4.5), Anchor::Start, &learner.name);
+            });
+        }
+        Some(svg.finish())
+    }
+    fn drawn(&self, open: impl FnOnce(&Frame) -> Svg) -> Option<Svg> {
+        let (low, high) = range(self.learners.iter().flat_map(|learner| learner.estimates.iter().flatten()))?;
         let frame = Frame { width: WIDTH, height: 320.0, left: 58.0, right: 14.0, top: 14.0, bottom: 44.0, glyph: GLYPH };
         let axes = Axes { frame, x: Scale::linear(0.0, self.conditions.len().max(1) as f64, 1), y: Scale::rounded(low, high, 5) };
-        let mut svg = Svg::new("", frame.width, frame.height, Told::By(&self.label));
+        let mut svg = open(&frame);
         axes.rules(&mut svg, |tick| axes.y.label(tick));
         for between in 1..self.conditions.len() {
             let x = axes.x(between as f64);
@@ -180,7 +231,7 @@ impl Columns {
         let all = self.learners.len().max(1) as f64;
         // Learners stand side by side, so that no interval hides another.
         let apart = (0.8 * (axes.x(1.0) - axes.x(0.0)) / all).min(40.0);
-        for (l, (classes, estimates)) in self.learners.iter().enumerate() {
+        for (l, Learner { classes, estimates, .. }) in self.learners.iter().enumerate() {
             let x = |i: usize| middle(i) + (l as f64 - (all - 1.0) / 2.0) * apart;
             svg.group(classes, |svg| {
                 let means = estimates.iter().enumerate().filter_map(|(i, e)| Some((x(i), e.as_ref()?.mean)));
@@ -193,7 +244,7 @@ impl Columns {
                 }
             });
         }
-        Some(svg.finish())
+        Some(svg)
     }
 }
 
@@ -274,7 +325,9 @@ mod tests {
             label: "C".into(),
             caption: "fraction".into(),
             conditions: conditions.iter().map(|c| (*c).to_owned()).collect(),
-            learners: (0..learners).map(|l| ("dense".to_owned(), estimates(l))).collect(),
+            learners: (0..learners)
+                .map(|l| Learner { name: format!("set@0.{l}"), classes: "dense".into(), estimates: estimates(l) })
+                .collect(),
         }
     }
 
@@ -294,7 +347,24 @@ mod tests {
     #[test]
     fn a_missing_estimate_leaves_its_place_empty() {
         let mut columns = columns(&["0.1", "0.5", "1"], 1);
-        columns.learners[0].1[1] = None;
+        columns.learners[0].estimates[1] = None;
         assert_eq!(columns.svg().unwrap().matches("class=\"mean\"").count(), 2);
+    }
+
+    #[test]
+    fn a_file_of_its_own_has_its_colours_its_title_and_its_key() {
+        let many = columns(&["0.1", "0.5"], 9);
+        let svg = many.document("Accuracy <b>").unwrap();
+        assert!(svg.starts_with("<svg xmlns=") && svg.contains("<title>Accuracy &lt;b&gt;</title>") && !svg.contains("var("), "{svg}");
+        assert!(svg.contains(".dense .interval,.dense .join{stroke:#3451c6}"), "intervals have a colour: {svg}");
+        assert_eq!((svg.matches("class=\"mean\"").count(), svg.matches("class=\"name\"").count()), (2 * 9 + 9, 9));
+        // The key lies within the drawing, below the axis, in rows that do not leave it.
+        let (high, at) = (number(&svg, "<svg", "height") - 24.0, svg.split("class=\"name\"").skip(1));
+        let places: Vec<(f64, f64)> =
+            at.map(|text| (number(&format!("x{text}"), "x", "x"), number(&format!("x{text}"), "x", "y"))).collect();
+        assert!(places.iter().all(|(x, y)| *x < WIDTH - 60.0 && *y > 320.0 && *y < high), "{places:?} {high}");
+        let forest = forest(vec![row("a", estimate(2.0, 1.0))]).document("F").unwrap();
+        assert!(forest.starts_with("<svg xmlns=") && forest.contains(".sparse .mean,.sparse .seed{fill:#c8410b}"), "{forest}");
+        assert_eq!((columns(&[], 2).document("C"), Forest::default().document("F")), (None, None));
     }
 }

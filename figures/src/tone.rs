@@ -93,14 +93,18 @@ pub(crate) fn standalone() -> String {
         "text{{font:12px sans-serif;fill:#5b616a}}.title{{font-size:14px;font-weight:600;fill:#1b1f24}}.grid{{stroke:#dfdbd1}}\
          .zero{{stroke:#8a8f96}}.line{{fill:none;stroke-width:2.25}}.line.control{{stroke-width:1.25;opacity:.6}}\
          .dot{{stroke:{PAPER};stroke-width:1.5}}.band{{opacity:.14}}circle.mark{{fill:{PAPER}}}\
-         text.mark{{font-size:13px;font-weight:700;text-anchor:middle}}"
+         text.mark{{font-size:13px;font-weight:700;text-anchor:middle}}.interval{{stroke-width:2.2;stroke-linecap:round}}\
+         .join{{fill:none;stroke-width:1.3;opacity:.55}}.seed{{opacity:.35}}.control .interval,.control .join{{stroke-width:1.2;opacity:.6}}\
+         text.name,text.word{{fill:#1b1f24}}text.name{{font-size:13px}}text.group{{font-weight:600}}"
     );
     for tone in Tone::ALL {
         let (class, (colour, dash)) = (tone.class(), tone.plain());
         // Writing to a String cannot fail.
         let _ = write!(
             out,
-            ".line.{class}{{stroke:{colour};stroke-dasharray:{dash}}}.dot.{class},.band.{class},text.mark.{class}{{fill:{colour}}}"
+            ".line.{class}{{stroke:{colour};stroke-dasharray:{dash}}}.dot.{class},.band.{class},text.mark.{class}{{fill:{colour}}}\
+             .{class} .interval,.{class} .join{{stroke:{colour}}}.{class} .join{{stroke-dasharray:{dash}}}\
+             .{class} .mean,.{class} .seed{{fill:{colour}}}.{class}.control .mean{{fill:{PAPER};stroke:{colour};stroke-width:1.4}}"
         );
     }
     out

@@ -185,6 +185,14 @@ pub fn require_dataset(wanted: &Wanted) -> Result<Dataset> {
     }
 }
 
+/// Whether a dataset can be loaded without a network.
+pub fn is_here(wanted: &Wanted) -> bool {
+    match Provider::of(wanted.name) {
+        Provider::Server(kind) => Store::open().and_then(|store| store.header(kind.name())).is_ok_and(|header| header.is_some()),
+        Provider::IdxFolder | Provider::PictureFolder | Provider::Code => true,
+    }
+}
+
 /// Loads a dataset; where CIFAR-10 cannot be had, says so and returns the built-in set (its name says which one it is). Any
 /// other that cannot be had is an error: its images are of a form or a number of classes that nothing stands in for.
 pub fn load_dataset(wanted: &Wanted) -> Result<Dataset> {

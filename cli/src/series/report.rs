@@ -8,17 +8,16 @@ use std::path::Path;
 
 use serde_json::Value;
 use sparring_core::ExperimentConfig;
-use sparring_core::config::{Method, Scenario};
-use sparring_core::record::comparison::{Comparison, Difference, Estimate, Mean, Metric, Outcome};
+use sparring_core::config::Scenario;
+use sparring_core::record::comparison::{Comparison, Difference, Mean, Metric, Outcome};
 use sparring_figures::forest::{self, Columns, Forest};
-use sparring_figures::html::{self, Row, escape};
-use sparring_figures::{Tone, number, svg};
+use sparring_figures::html::{Row, escape};
+use sparring_figures::number;
 
-use super::{MemberRun, points};
+use super::MemberRun;
+use crate::estimates::{self, Styles, capital, drawn, figure, points, relative};
 use crate::report::{self, card_section, table_section, words};
 use crate::rundir;
-
-const STYLE: &str = include_str!("report.css");
 
 /// The whole page, to stand in the folder `at`.
 pub fn render(
@@ -34,42 +33,20 @@ pub fn render(
         Scenario::Corruption => "Hard by corruption",
         Scenario::Attack => "Hard by attack",
     });
-    let mut out = report::open(&format!("{what}: {} on {}", config.model, config.dataset), STYLE, &comparison.verdict);
+    let mut out = report::open(&format!("{what}: {} on {}", config.model, config.dataset), estimates::STYLE, &comparison.verdict);
     let finished = members.iter().filter(|m| m.summary.is_some()).count();
     if finished < members.len() {
         let _ = writeln!(out, "<p class=\"note\">{finished} of {} runs are finished; the numbers are theirs.</p>", members.len());
     }
     out += "</header>\n";
-    let styles = Styles::new(comparison);
-    let entries = styles.0.iter().map(|(name, classes)| html::key_entry(&svg::estimate_sample(classes), name, None));
-    let _ = writeln!(out, "<ul class=\"legend\">\n{}\n</ul>", entries.collect::<Vec<_>>().join("\n"));
+    let styles = Styles::new(comparison.means.iter().map(|mean| (mean.learner.as_str(), mean.control)));
+    out += &styles.key();
     figures(&mut out, comparison, &styles);
     difference_table(&mut out, comparison, &styles);
     mean_table(&mut out, comparison, &styles);
     runs(&mut out, members, at);
     card(&mut out, config, summary);
     out + report::CLOSE
-}
-
-/// Classes of the colours by learner, in the order of the learners.
-struct Styles(Vec<(String, String)>);
-
-impl Styles {
-    fn new(comparison: &Comparison) -> Self {
-        let mut learners: Vec<&Mean> = Vec::new();
-        for mean in &comparison.means {
-            if !learners.iter().any(|known| known.learner == mean.learner) {
-                learners.push(mean);
-            }
-        }
-        // A control's name is that of its learner, and on what it was trained.
-        let families = learners.iter().map(|m| m.learner.split(" on ").next().unwrap_or(&m.learner));
-        let tones = Tone::by_family(families.map(|family| (family, family == Method::Dense.name())));
-        Self(learners.iter().zip(tones).map(|(m, tone)| (m.learner.clone(), tone.classes(m.control))).collect())
-    }
-    fn of(&self, learner: &str) -> &str {
-        self.0.iter().find(|(name, _)| name == learner).map_or("", |(_, classes)| classes)
-    }
 }
 
 fn figures(out: &mut String, comparison: &Comparison, styles: &Styles) {
@@ -112,47 +89,23 @@ fn figures(out: &mut String, comparison: &Comparison, styles: &Styles) {
     *out += "</div>\n<p class=\"small\">Bars are 95% Student-t intervals over seeds, pale dots are the seeds. Differences are paired by seed: each is of two learners with the same first weights, data and order. Between two means it is the difference's interval that counts, not whether theirs overlap. With one seed bars are of the test set alone.</p>\n</section>\n";
 }
 
-/// A drawing under its title and its unit, where there is one.
-fn figure(out: &mut String, title: &str, unit: &str, drawing: Option<String>) {
-    if let Some(drawing) = drawing {
-        let (title, unit) = (escape(title), escape(unit));
-        let _ = writeln!(out, "<figure>\n<figcaption>{title}</figcaption>\n<p class=\"small\">{unit}</p>\n{drawing}\n</figure>");
-    }
-}
-
-/// An estimate as it is drawn, in per cent. The interval of an accuracy goes no further than accuracies go.
-fn drawn(e: &Estimate, values: &[(u64, f64)], whose: &str, share: bool) -> forest::Estimate {
-    let half = e.half_width.unwrap_or(e.test_set_noise);
-    let within = |v: f64| if share { (100.0 * v).clamp(0.0, 100.0) } else { 100.0 * v };
-    let (mean, low, high) = (100.0 * e.mean, within(e.mean - half), within(e.mean + half));
-    let two = |v: f64| number::fixed(v, 2);
-    forest::Estimate {
-        mean,
-        low,
-        high,
-        values: values.iter().map(|(seed, value)| (100.0 * value, format!("{whose}seed {seed}: {}", two(100.0 * value)))).collect(),
-        says: format!("{whose}{} ({} to {})", two(mean), two(low), two(high)),
-    }
-}
-
 /// Means against the fraction of the data; fractions are evenly spaced.
 fn columns(title: &str, fractions: &[f64], means: &[&Mean], share: bool, styles: &Styles) -> Columns {
     let of = |learner: &str, fraction: f64| {
         let mean = means.iter().find(|m| m.learner == learner && m.fraction == fraction)?;
         Some(drawn(&mean.estimate, &mean.values, &format!("{learner}, p_data {fraction}, "), share))
     };
-    let learner = |(name, classes): &(String, String)| (classes.clone(), fractions.iter().map(|f| of(name, *f)).collect());
+    let learner = |(name, classes): &(String, String)| forest::Learner {
+        name: name.clone(),
+        classes: classes.clone(),
+        estimates: fractions.iter().map(|f| of(name, *f)).collect(),
+    };
     Columns {
         label: format!("{title} against the fraction of the data, with intervals"),
         caption: "fraction of the training data (p_data)".into(),
         conditions: fractions.iter().map(f64::to_string).collect(),
-        learners: styles.0.iter().map(learner).collect(),
+        learners: styles.iter().map(learner).collect(),
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 fn difference_table(out: &mut String, comparison: &Comparison, styles: &Styles) {
@@ -214,25 +167,6 @@ fn runs(out: &mut String, members: &[MemberRun], at: &Path) {
         Row::from(vec![name, member.config.seed.to_string(), member.config.p_data.to_string(), state.to_owned(), took])
     };
     table_section(out, "Runs", &["run", "seed", "p_data", "state", "took"], members.iter().map(row));
-}
-
-/// The way from a folder to a file, as a link; `None` where there is none.
-fn relative(folder: &Path, file: &Path) -> Option<String> {
-    let whole = |path: &Path| std::path::absolute(path).ok();
-    let (folder, file) = (whole(folder)?, whole(file)?);
-    let (from, to): (Vec<_>, Vec<_>) = (folder.components().collect(), file.components().collect());
-    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    if shared == 0 {
-        return None;
-    }
-    let up = std::iter::repeat_n("..".to_owned(), from.len() - shared);
-    let down = to[shared..].iter().map(|c| percent_encoded(&c.as_os_str().to_string_lossy()));
-    Some(up.chain(down).collect::<Vec<_>>().join("/"))
-}
-
-fn percent_encoded(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~@+".contains(&b);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 fn card(out: &mut String, config: &ExperimentConfig, summary: &Value) {

@@ -17,7 +17,7 @@ pub mod tuning;
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::{Rc, Weak};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_channel::oneshot;
@@ -64,6 +64,31 @@ pub async fn adapters() -> Vec<DeviceInfo> {
     instance.enumerate_adapters(wgpu::Backends::all()).await.iter().map(|adapter| describe(&adapter.get_info())).collect()
 }
 
+/// The GPU that [`GpuDevice::open`] takes in this process; without one the fastest.
+static CHOSEN: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// From here on this process opens the GPU of this number among [`hardware`], where several processes share a machine.
+pub fn choose(number: usize) {
+    CHOSEN.store(number, Ordering::Relaxed);
+}
+
+/// The hardware GPUs of this machine by their numbers, each once, though several drivers may offer it.
+pub async fn hardware() -> Vec<DeviceInfo> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    numbered(&instance).await.iter().map(|adapter| describe(&adapter.get_info())).collect()
+}
+
+async fn numbered(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    let is_hardware = |adapter: &wgpu::Adapter| adapter.get_info().device_type != wgpu::DeviceType::Cpu;
+    let mut all: Vec<wgpu::Adapter> = instance.enumerate_adapters(wgpu::Backends::PRIMARY).await;
+    all.retain(is_hardware);
+    // Where one GPU is offered by two of them, the first is taken alone.
+    if let Some(first) = all.first().map(|adapter| adapter.get_info().backend) {
+        all.retain(|adapter| adapter.get_info().backend == first);
+    }
+    all
+}
+
 fn describe(found: &wgpu::AdapterInfo) -> DeviceInfo {
     DeviceInfo {
         name: if found.name.is_empty() { "GPU".into() } else { found.name.clone() },
@@ -85,7 +110,19 @@ impl GpuDevice {
     pub async fn open(allow_software: bool) -> Result<Self> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         let options = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
-        let adapter = instance.request_adapter(&options).await.map_err(|e| Error::no_adapter(e.to_string()))?;
+        let adapter = match CHOSEN.load(Ordering::Relaxed) {
+            usize::MAX => instance.request_adapter(&options).await.map_err(|e| Error::no_adapter(e.to_string()))?,
+            number => {
+                let mut all = numbered(&instance).await;
+                if number >= all.len() {
+                    return Err(Error::no_adapter(format!(
+                        "there is no GPU {number}: {} hardware GPUs were found, counted from 0",
+                        all.len()
+                    )));
+                }
+                all.swap_remove(number)
+            }
+        };
         let found = adapter.get_info();
         let software = found.device_type == wgpu::DeviceType::Cpu;
         if software && !allow_software {

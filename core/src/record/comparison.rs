@@ -15,8 +15,8 @@ const COVERAGE: f64 = 0.95;
 
 /// A metric's value in one run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Value {
-    value: f64,
+pub(super) struct Value {
+    pub(super) value: f64,
     /// Variance that the finite number of samples gives it (binomial).
     variance: f64,
     /// Variance of rounding to whole samples (uniform).
@@ -25,7 +25,7 @@ struct Value {
 
 impl Value {
     /// A learner's; `None` where the metric was not evaluated.
-    fn of(metric: Metric, learner: &LearnerSummary) -> Option<Self> {
+    pub(super) fn of(metric: Metric, learner: &LearnerSummary) -> Option<Self> {
         let test = metric.score(&learner.scores)?;
         if metric != Metric::RobustGap {
             return Some(Self::new(test.accuracy, &[test]));
@@ -42,8 +42,21 @@ impl Value {
         }
         Self { value, variance, rounding }
     }
-    fn minus(self, other: Self) -> Self {
+    pub(super) fn minus(self, other: Self) -> Self {
         Self { value: self.value - other.value, variance: self.variance + other.variance, rounding: self.rounding + other.rounding }
+    }
+    /// The mean of several.
+    pub(super) fn mean(all: &[Self]) -> Self {
+        let n = all.len() as f64;
+        let sum = |f: &dyn Fn(&Self) -> f64| all.iter().map(f).sum::<f64>();
+        Self { value: sum(&|v| v.value) / n, variance: sum(&|v| v.variance) / (n * n), rounding: sum(&|v| v.rounding) / (n * n) }
+    }
+}
+
+impl Metric {
+    /// Its value for a learner; `None` where it was not evaluated.
+    pub fn value(self, learner: &LearnerSummary) -> Option<f64> {
+        Value::of(self, learner).map(|value| value.value).filter(|value| value.is_finite())
     }
 }
 
@@ -72,6 +85,21 @@ impl Estimate {
             student_t(values.len() - 1) * (variance.max(over(&|v| v.rounding)) / n).sqrt()
         });
         Self { seeds: values.len(), mean, half_width, test_set_noise: 2.0 * over(&|v| v.variance).sqrt() }
+    }
+
+    /// Of a value a seed; `None` without any.
+    pub(super) fn of(values: &[(u64, Value)]) -> Option<Self> {
+        let values: Vec<Value> = values.iter().map(|(_, v)| *v).collect();
+        (!values.is_empty()).then(|| Self::new(&values))
+    }
+
+    /// The probability of a mean at least so far from 0, on either side, if the truth were 0 (Student's t test); `None` with fewer than two
+    /// seeds.
+    pub fn p_value(&self) -> Option<f64> {
+        let half = self.half_width?;
+        let df = self.seeds.saturating_sub(1).max(1);
+        let t = student_t(df) * self.mean.abs() / half.max(f64::MIN_POSITIVE);
+        Some((1.0 - within(df, libm::atan(t / (df as f64).sqrt()))).clamp(0.0, 1.0))
     }
 
     /// The interval over seeds, low and high.
@@ -286,7 +314,7 @@ fn value(member: &Member, learner: &str, metric: Metric) -> Option<Value> {
 
 fn mean(fraction: f64, metric: Metric, learner: &LearnerSummary, members: &[&Member]) -> Option<Mean> {
     let values: Vec<(u64, Value)> = members.iter().filter_map(|m| Some((m.seed, value(m, &learner.name, metric)?))).collect();
-    let estimate = estimate(&values)?;
+    let estimate = Estimate::of(&values)?;
     let densities = members.iter().flat_map(|m| &m.learners).filter(|l| l.name == learner.name).map(|l| l.density);
     let (sum, count) = densities.fold((0.0, 0.0), |(sum, count), d| (sum + d, count + 1.0));
     let values = values.into_iter().map(|(seed, v)| (seed, v.value)).collect();
@@ -306,7 +334,7 @@ fn difference(
     let dense = learners.iter().find(|l| is_dense(l) && l.control == sparse.control)?;
     let pair = |m: &&Member| Some((m.seed, value(m, &sparse.name, metric)?.minus(value(m, &dense.name, metric)?)));
     let values: Vec<(u64, Value)> = members.iter().filter_map(pair).collect();
-    let estimate = estimate(&values)?;
+    let estimate = Estimate::of(&values)?;
     let outcome = match estimate.interval() {
         None => Outcome::OneSeed,
         Some((low, high)) if low <= 0.0 && high >= 0.0 => Outcome::CannotTell,
@@ -316,11 +344,6 @@ fn difference(
     let values = values.into_iter().map(|(seed, v)| (seed, v.value)).collect();
     let (sparse, control, dense) = (sparse.name.clone(), sparse.control, dense.name.clone());
     Some(Difference { fraction, metric, sparse, dense, control, values, estimate, outcome })
-}
-
-fn estimate(values: &[(u64, Value)]) -> Option<Estimate> {
-    let values: Vec<Value> = values.iter().map(|(_, v)| *v).collect();
-    (!values.is_empty()).then(|| Estimate::new(&values))
 }
 
 /// The two-sided 95 % quantile of Student's t with `df` degrees of freedom (at least 1).

@@ -4,7 +4,9 @@
 
 pub mod comparison;
 pub mod history;
+pub mod holm;
 pub mod run_file;
+pub mod study;
 pub mod verdict;
 
 pub use crate::events::Metric;

@@ -1,0 +1,151 @@
+//! What the finished runs of a study say: read one by one, each written into the table at once, and compared at the end.
+//!
+//! Of a run the numbers that are compared stay, and nothing else: ten thousand runs take no more memory than their values.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Result;
+use sparring_core::config::settings::csv_cell;
+use sparring_core::events::{Evaluation, LearnerSummary, Score};
+use sparring_core::record::Metric;
+use sparring_core::record::study::{Findings, Paired, verdict};
+
+use super::axis::Axis;
+use super::conditions::Conditions;
+use super::plan::{Kind, PlannedRun};
+use super::state::{self, Standing, State};
+use super::study::Study;
+
+/// The table, in long form.
+pub const TABLE: &str = "study.csv";
+/// Drawings, each a file of its own.
+pub const FIGURES: &str = "figures";
+/// What the processes said, a file a run.
+pub const LOGS: &str = "logs";
+/// The study as it was asked for, so that the folder can be gone on with.
+pub const STUDY: &str = "study.toml";
+
+/// Scores that are in the table beside those that a run can be judged by.
+const MORE: [(&str, fn(&Evaluation) -> Option<Score>); 3] =
+    [("train", |scores| Some(scores.train)), ("validation", |scores| Some(scores.validation)), ("easy-half", |scores| scores.test_easy)];
+
+/// A study with its plan, and where its results go.
+pub struct Place<'a> {
+    /// The study.
+    pub study: &'a Study,
+    /// Its plan.
+    pub plan: &'a [PlannedRun],
+    /// What decides.
+    pub measure: Metric,
+    /// Its hash.
+    pub hash: &'a str,
+    /// The study's folder.
+    pub folder: &'a Path,
+}
+
+/// What is known of a study.
+pub struct Collected {
+    /// The numbers of its learners.
+    pub findings: Findings,
+    /// Its conditions.
+    pub conditions: Conditions,
+    /// What they say against dense.
+    pub differences: Vec<Paired>,
+    /// The sentence.
+    pub verdict: String,
+    /// Every entry of the plan.
+    pub standing: Vec<Standing>,
+    /// Learners or runs that did not reach their end: the run's place in the plan, and why.
+    pub failed: Vec<(usize, String)>,
+    /// The devices that computed.
+    pub devices: BTreeSet<String>,
+    /// Versions of the program that made the runs.
+    pub commits: BTreeSet<String>,
+    /// What all runs took.
+    pub seconds: f64,
+}
+
+impl Collected {
+    /// Runs of the study that are in this state, of all.
+    pub fn count(&self, plan: &[PlannedRun], is: &str) -> (usize, usize) {
+        let all = || plan.iter().zip(&self.standing).filter(|(run, _)| run.kind == Kind::Run);
+        (all().filter(|(_, standing)| standing.state == is).count(), all().count())
+    }
+}
+
+/// Reads all that is finished, and writes the table.
+///
+/// # Errors
+/// Where it cannot be written. What is wrong with a run is told and counted.
+pub fn read(place: &Place, table: &mut dyn Write) -> Result<Collected> {
+    let Place { study, plan, measure, .. } = place;
+    let conditions = Conditions::new(study, plan);
+    let mut findings = Findings::default();
+    let (mut standing, mut failed) = (Vec::with_capacity(plan.len()), Vec::new());
+    let (mut devices, mut commits, mut seconds) = (BTreeSet::new(), BTreeSet::new(), 0.0);
+    write_header(study, table)?;
+    for (index, run) in plan.iter().enumerate() {
+        if run.kind == Kind::Scores {
+            standing.push(Standing::read(run));
+            continue;
+        }
+        let state = state::read(run);
+        let stands = Standing::of(&state);
+        seconds += stands.seconds;
+        standing.push(stands);
+        if let Some(record) = state.record() {
+            devices.insert(record.device.name.clone());
+            commits.insert(record.commit.clone());
+        }
+        match state {
+            State::Finished(_, summary) if run.kind == Kind::Run => {
+                let condition = conditions.of(run).unwrap_or_default();
+                for learner in &summary.learners {
+                    findings.add(condition, run.config.seed, learner);
+                    match &learner.failed {
+                        Some(why) => failed.push((index, format!("{}: {why}", learner.name))),
+                        None => write_rows(study, run, learner, table)?,
+                    }
+                }
+            }
+            State::Failed(_, why) | State::Foreign(why) => failed.push((index, why)),
+            State::Finished(..) | State::New | State::Stopped => {}
+        }
+    }
+    let differences = findings.differences(*measure);
+    let at = |condition| {
+        let words = conditions.words(study, condition);
+        if words.is_empty() { words } else { format!(" at {words}") }
+    };
+    let verdict = verdict(*measure, &differences, at);
+    Ok(Collected { findings, conditions, differences, verdict, standing, failed, devices, commits, seconds })
+}
+
+/// The names of a run's columns: its folder, its value on every axis, its seed.
+fn write_header(study: &Study, table: &mut dyn Write) -> Result<()> {
+    let axes: Vec<&str> = study.axes.iter().map(|axis| axis.field.as_str()).collect();
+    let seed = if axes.contains(&"seed") { &[][..] } else { &["seed"] };
+    let columns = ["run"].iter().chain(&axes).chain(seed).chain(&["learner", "control", "density", "training_flops", "measure", "value"]);
+    writeln!(table, "{}", columns.copied().collect::<Vec<_>>().join(","))?;
+    Ok(())
+}
+
+/// A row for every measure of a learner.
+fn write_rows(study: &Study, run: &PlannedRun, learner: &LearnerSummary, table: &mut dyn Write) -> Result<()> {
+    let folder = run.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let mut first = vec![csv_cell(&folder)];
+    first.extend(study.axes.iter().zip(&run.combination).map(|(axis, place)| csv_cell(&axis.words[*place])));
+    if !study.axes.iter().any(Axis::is_seeds) {
+        first.push(run.config.seed.to_string());
+    }
+    first.extend([csv_cell(&learner.name), learner.control.to_string(), learner.density.to_string(), learner.flops.to_string()]);
+    let first = first.join(",");
+    let judged = Metric::ALL.iter().filter_map(|metric| Some((metric.name(), metric.value(learner)?)));
+    let more = MORE.iter().filter_map(|(name, pick)| Some((*name, pick(&learner.scores).filter(|score| score.samples > 0)?.accuracy)));
+    for (measure, value) in judged.chain(more) {
+        writeln!(table, "{first},{measure},{value}")?;
+    }
+    Ok(())
+}

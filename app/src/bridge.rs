@@ -1,13 +1,16 @@
-//! The line to a trainer's worker: typed messages out of `postMessage`, commands kept back until it hears. The page has one, and so has
-//! a trainer to each that shares its race.
+//! The line to a trainer's worker: typed messages out of `postMessage`, commands kept back until it hears, and what is heard of its end. The
+//! page has one, and so has a trainer to each that shares its race. A worker may end without a word; whoever waited for it would wait for ever.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{ErrorEvent, Event, MessageEvent, Worker, WorkerOptions, WorkerType};
 
+use crate::locks;
 use crate::protocol::{Command, Failure, Message, WayOn};
+use crate::words::ring as words;
 
 /// What was said before the worker could hear: text and an attachment.
 type Waiting = Vec<(String, JsValue)>;
@@ -41,6 +44,9 @@ impl Bridge {
     pub fn open(hear: impl Fn(Message, JsValue) + 'static) -> Result<Self, String> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
+        // A name that it holds while it lives.
+        let name = format!("sparring-trainer-{}-{}", js_sys::Date::now(), js_sys::Math::random());
+        options.set_name(&name);
         let worker =
             Worker::new_with_options("./trainer_loader.js", &options).map_err(|e| format!("The browser refused a worker: {e:?}"))?;
         let line = Rc::new(Line { worker: Some(worker.clone()), waiting: RefCell::new(Some(Vec::new())), dead: Cell::new(false) });
@@ -52,7 +58,10 @@ impl Bridge {
                 let parts = js_sys::Array::from(&event.data());
                 let text = parts.get(0).as_string().unwrap_or_default();
                 match serde_json::from_str::<Message>(&text) {
-                    Ok(Message::Booted) => line.hears(),
+                    Ok(Message::Booted) => {
+                        line.hears();
+                        spawn_local(watch(Rc::downgrade(&line), name.clone(), hear.clone()));
+                    }
                     Ok(Message::Died(failure)) => {
                         line.end();
                         hear(Message::Died(failure), JsValue::UNDEFINED);
@@ -77,11 +86,7 @@ impl Bridge {
                 event.prevent_default();
                 // A script that could not be fetched is a plain event, which has no words.
                 let why = event.dyn_into::<ErrorEvent>().map_or_else(|_| "Its script did not arrive".into(), |event| event.message());
-                let failure = Failure::new(
-                    "The trainer stopped",
-                    format!("{why}. What was measured so far stays on the page; a new race starts a new trainer."),
-                    &[WayOn::Retry],
-                );
+                let failure = Failure::new(words::TRAINER_STOPPED, format!("{why}. {}", words::TRAINER_NEXT), &[WayOn::Retry]);
                 hear(Message::Died(failure), JsValue::UNDEFINED);
             })
         };
@@ -109,6 +114,17 @@ impl Bridge {
             Some(waiting) => waiting.push((text, attachment)),
             None => self.line.post(&text, &attachment),
         }
+    }
+}
+
+/// Waits for the end of a worker; one that nobody has heard of is told.
+async fn watch(line: Weak<Line>, name: String, hear: Rc<impl Fn(Message, JsValue)>) {
+    if locks::is_free(&name).await
+        && let Some(line) = line.upgrade().filter(|line| !line.dead.get())
+    {
+        line.end();
+        let failure = Failure::new(words::TRAINER_STOPPED, words::TRAINER_SILENT, &[WayOn::Retry, WayOn::UseQuickLook]);
+        hear(Message::Died(failure), JsValue::UNDEFINED);
     }
 }
 

@@ -18,11 +18,14 @@ mod gallery;
 mod kept;
 mod lesson;
 mod link;
+mod locks;
 mod mask;
 mod offers;
 mod presets;
 mod race;
 mod replay;
+#[cfg(test)]
+mod shell;
 mod teacher;
 mod team;
 mod verdict;

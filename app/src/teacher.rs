@@ -1,7 +1,11 @@
 //! What a link says beside the experiment: over how many seeds; and of a teacher a lesson and its step, a preset, parts of the page to
 //! leave out, own words.
 //!
-//! A mistake here never costs the experiment: what is not understood is said and left out, and the rest of the link counts.
+//! A mistake here never costs the experiment: what is not understood is said and left out, and the rest of the link counts. Only what is
+//! nearly a name is refused: a race with other settings than were meant would look like the one that was.
+
+use serde_json::{Map, Value};
+use sparring_core::config::ExperimentConfig;
 
 use crate::lesson::NAMES;
 use crate::link;
@@ -54,6 +58,51 @@ pub struct Link {
     pub rest: Vec<(String, String)>,
     /// What was not understood, a sentence each.
     pub remarks: Vec<String>,
+    /// Names that have nothing to do with the page: others add them on the way, to follow who comes from where.
+    pub ignored: Vec<String>,
+    /// Why the link is not followed: it names something that is nearly a name.
+    pub refused: Option<String>,
+}
+
+/// The names of a link beside those of the experiment's fields.
+const OWN: [&str; 6] = ["lesson", "step", "preset", "hide", "text", "seeds"];
+
+/// Whether a name is one of a link's.
+#[derive(Debug, PartialEq, Eq)]
+enum Close<'a> {
+    Is,
+    /// Most likely this one was meant.
+    To(&'a str),
+    No,
+}
+
+fn close<'a>(name: &str, fields: &'a Map<String, Value>) -> Close<'a> {
+    if fields.contains_key(name) {
+        return Close::Is;
+    }
+    let name = name.to_lowercase().replace('-', "_");
+    let known = fields.keys().map(String::as_str).chain(OWN);
+    let nearest = known.map(|known| (distance(&name, known), known)).min();
+    // One slip in a short name, two in a longer one; of two letters any other two are two slips away.
+    match nearest {
+        Some((slips, known)) if slips <= (name.chars().count() / 3).min(2) => Close::To(known),
+        _ => Close::No,
+    }
+}
+
+/// How many letters are to be put in, left out or changed to make one word of the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = i;
+        row[0] = i + 1;
+        for (j, y) in b.chars().enumerate() {
+            let changed = corner + usize::from(x != y);
+            corner = row[j + 1];
+            row[j + 1] = changed.min(corner + 1).min(row[j] + 1);
+        }
+    }
+    row[b.chars().count()]
 }
 
 /// Takes the teacher's part out of a link's (percent-decoded) names and values.
@@ -61,6 +110,7 @@ pub fn take(pairs: Vec<(String, String)>) -> Link {
     let mut link = Link::default();
     let teacher = &mut link.teacher;
     let mut step = None;
+    let fields = ExperimentConfig::default().fields().unwrap_or_default();
     for (name, value) in pairs {
         match name.as_str() {
             "lesson" => {
@@ -98,7 +148,11 @@ pub fn take(pairs: Vec<(String, String)>) -> Link {
                 Some(seeds) => teacher.more_seeds = seeds - 1,
                 None => link.remarks.push(words::no_seeds(&value, MOST_SEEDS)),
             },
-            _ => link.rest.push((name, value)),
+            _ => match close(&name, &fields) {
+                Close::Is => link.rest.push((name, value)),
+                Close::To(known) => link.refused = Some(words::meant(&name, known)),
+                Close::No => link.ignored.push(name),
+            },
         }
     }
     match step {
@@ -172,6 +226,27 @@ mod tests {
         assert!(link.remarks.is_empty(), "{:?}", link.remarks);
         let query = link.teacher.query();
         assert_eq!(query, "lesson=sparse&step=3&hide=settings,device,numbers&text=Look%20at%20a%20%26%20b:%2050%20%25");
+    }
+
+    #[test]
+    fn what_others_add_is_ignored_and_said_and_a_slip_is_refused_with_what_was_meant() {
+        for name in ["utm_source", "utm_medium", "fbclid", "gclid", "msclkid", "ref", "si", "igshid", "x", "", "\u{e4}\u{f6}"] {
+            let link = of(&[(name, "a"), ("epochs", "2")]);
+            assert_eq!((link.rest.len(), link.remarks.len(), &link.refused, link.ignored), (1, 0, &None, vec![name.to_owned()]));
+        }
+        for (name, known) in [
+            ("epoch", "epochs"),
+            ("Epochs", "epochs"),
+            ("batchsize", "batch_size"),
+            ("limit-train", "limit_train"),
+            ("seedz", "seeds"),
+            ("lesons", "lesson"),
+            ("test", "text"),
+        ] {
+            let refused = of(&[(name, "2")]).refused.unwrap_or_default();
+            assert!(refused.contains(&format!("'{name}'")) && refused.contains(&format!("'{known}'")), "{name}: {refused}");
+        }
+        assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "")), (3, 3, 3));
     }
 
     #[test]

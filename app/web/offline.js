@@ -23,8 +23,6 @@ async function register() {
 
 // Not there on an insecure origin. A browser may refuse it too (private windows): then the page needs a network, and says nothing.
 if ('serviceWorker' in navigator) {
-  const start = () => register().catch(() => {});
-  // After the page has what it needs, so that both do not share the line.
-  if (document.readyState === 'complete') start();
-  else addEventListener('load', start, { once: true });
+  // Once the page is ready to train (`Lab::ready`): what is kept is fetched all over again, and would take the line from what is waited for.
+  addEventListener('sparring-ready', () => register().catch(() => {}), { once: true });
 }

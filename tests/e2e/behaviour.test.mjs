@@ -1,9 +1,8 @@
 // How the page behaves: keys alone, without a network, and when things go wrong.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import { test } from 'node:test';
 
-import { baseUrl } from './browser.mjs';
+import { inFront } from './line.mjs';
 import { TINY, withLab } from './page/lab.mjs';
 import { crash, kept, quota, versions } from './trainer.mjs';
 
@@ -85,18 +84,10 @@ test('after the first visit the page opens, trains and teaches without a network
 });
 
 test('a new version waits, is offered, and takes over whole', async () => {
-  // A server in front of the page's, which has another version of the service worker when it is told so.
   let next = false;
-  const front = createServer(async (request, response) => {
-    const answer = await fetch(new URL(request.url.slice(1), baseUrl()));
-    let body = Buffer.from(await answer.arrayBuffer());
-    if (next && request.url === '/sw.js') body = Buffer.from(body.toString().replace(/const VERSION = '.*'/, "const VERSION = 'next'"));
-    response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') }).end(body);
-  });
-  await new Promise((resolve) => front.listen(0, '127.0.0.1', resolve));
-  const at = () => `http://127.0.0.1:${front.address().port}/`;
-  try {
-    await withLab({ ...cpu(), at }, async (lab) => {
+  const worker = (text) => (next ? text.replace(/const VERSION = '.*'/, "const VERSION = 'next'") : text);
+  await inFront({ '/sw.js': worker }, async (address) => {
+    await withLab({ ...cpu(), at: () => address }, async (lab) => {
       await lab.reach('ready');
       await kept(lab.page);
       assert.equal(await lab.newVersion.isVisible(), false, 'the first version offers itself');
@@ -113,10 +104,7 @@ test('a new version waits, is offered, and takes over whole', async () => {
       assert.equal(await lab.newVersion.isVisible(), false);
       assert.deepEqual(lab.errors, []);
     });
-  } finally {
-    front.closeAllConnections();
-    front.close();
-  }
+  });
 });
 
 test('under any path of a server the page is whole', async () => {

@@ -4,6 +4,9 @@ import { test } from 'node:test';
 
 import { TINY, withLab } from './page/lab.mjs';
 
+/** What stands over each place. */
+const HEADINGS = { ring: /ring/i, samples: /samples/i, bench: /bench/i, inside: /inside/i, lessons: /lessons/i, runs: /runs/i };
+
 test('the page loads with the main preset chosen and no error', async () => {
   await withLab({}, async (lab) => {
     await lab.reach('ready');
@@ -70,6 +73,43 @@ test('the keyboard alone starts, pauses and resets a race', async () => {
     await lab.reach('ready');
     assert.equal(await lab.points(), 0);
     assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('keys get to the chart in three strokes, and each place has its heading and its title', async () => {
+  await withLab({ config: { ...TINY, device: 'cpu' } }, async (lab) => {
+    const { keyboard } = lab.page;
+    await lab.reach('ready');
+    const titles = new Set();
+    for (const place of ['samples', 'bench', 'inside', 'lessons', 'runs', 'ring']) {
+      await lab.goTo(place);
+      titles.add(await lab.page.title());
+      assert.ok((await lab.headings()).some((heading) => HEADINGS[place].test(heading)), `${place}: ${await lab.headings()}`);
+    }
+    assert.equal(titles.size, 6, [...titles].join('\n'));
+    assert.match(await lab.page.title(), /^Sparring: /);
+    await lab.goTo('runs');
+    await lab.page.reload();
+    await lab.reach('ready');
+    await keyboard.press('Tab');
+    await keyboard.press('Tab');
+    await keyboard.press('Enter');
+    await lab.isAt('ring');
+    await lab.chart.hasFocus();
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('what is read out changes at most once in five seconds while a run plays', async () => {
+  await withLab({ webgpu: 'no-adapter' }, async (lab) => {
+    await lab.replay.playsOn();
+    await lab.replay.setSpeed(5);
+    const times = await lab.readOut(11_000);
+    assert.ok(Object.keys(times).length > 0, 'something is read out');
+    for (const [region, at] of Object.entries(times)) {
+      const pauses = at.slice(1).map((time, i) => time - at[i]);
+      assert.ok(pauses.every((pause) => pause > 4500), `${region}: ${pauses.join(', ')} ms apart`);
+    }
   });
 });
 

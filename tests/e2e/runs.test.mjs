@@ -156,7 +156,7 @@ test('what is no run, and a kept run that is damaged, have their own plain words
       ['metrics.jsonl', '{}', /both together/],
     ]) {
       await runs.bring([{ name, text }]);
-      await runs.remarks(words);
+      await lab.remarks(words);
     }
     await runs.delete(runs.row('damaged'));
     await runs.gone(runs.row('damaged'));

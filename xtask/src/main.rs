@@ -7,7 +7,9 @@
 mod bare;
 mod browser;
 mod checks;
+mod compress;
 mod dist;
+mod document;
 mod fuzz;
 mod layers;
 mod offline;
@@ -32,8 +34,9 @@ cargo xtask COMMAND
 
   setup                 install what the page needs (wasm target, trunk, wasm-bindgen, wasm-opt) and fetch CIFAR-10
   build [--draft]       build the release page into dist/; a draft is ready sooner, and heavier and slower
-  dist [--base PATH] [--out DIR]
-                        build, and write the page as static files for a server that shows it at PATH (default / and target/site)
+  dist [--base PATH] [--out DIR] [--url URL] [--source URL]
+                        build, and write the page as static files, each with compressed copies, for a server that shows it at PATH
+                        (default / and target/site); the page's whole address and that of its source, for links to it and from it
   serve [--port N]      setup, build, and serve the page on http://127.0.0.1:8080
   test                  install what the tests need and run all of them, the page in headless Chromium included
   layers                whether an import runs up the layers or closes a circle of modules; seconds
@@ -114,10 +117,14 @@ fn run(args: &[String]) -> Result<()> {
             page::build(&ws, &mut stages, finish)?;
         }
         "dist" => {
-            let options = Options::parse(rest, &["base", "out"])?;
+            let options = Options::parse(rest, &["base", "out", "url", "source"])?;
             let out = ws.caller_path(options.get("out"), "target/site")?;
+            let place = dist::Place { base: options.get("base").unwrap_or("/"), url: options.get("url"), source: options.get("source") };
             page::build(&ws, &mut stages, page::Finish::Release)?;
-            stages.need("static site", "", || dist::write(&page::dist(&ws), &out, options.get("base").unwrap_or("/")))?;
+            stages.need("static site", "", || {
+                dist::write(&page::dist(&ws), &out, &place)?;
+                compress::write(&ws, &out)
+            })?;
             println!("\nThe site is in {}", out.display());
         }
         "serve" => {

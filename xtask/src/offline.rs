@@ -8,10 +8,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use crate::server;
+
 /// In the built page; it does not keep itself.
-const WORKER: &str = "sw.js";
+pub const WORKER: &str = "sw.js";
 /// The trainer keeps datasets in the browser's private files, chunk by chunk.
 const DATA: &str = "data/";
+/// Shown with links to the page, never by it.
+const PICTURE: &str = "og.png";
 /// What is larger is no part of the page itself.
 const LARGEST: u64 = 8 << 20;
 
@@ -25,7 +29,7 @@ pub fn write(dist: &Path) -> Result<()> {
     std::fs::write(&path, script).with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// Relative paths with '/' of what the page consists of, in order.
+/// Relative paths with '/' of what the page consists of, in order; not the compressed copies, which are the same once more.
 pub fn files(dist: &Path) -> Result<Vec<String>> {
     let mut out = Vec::new();
     let mut folders = vec![String::new()];
@@ -39,7 +43,13 @@ pub fn files(dist: &Path) -> Result<Vec<String>> {
             let meta = std::fs::metadata(entry.path())?;
             if meta.is_dir() {
                 folders.push(format!("{path}/"));
-            } else if path != WORKER && !path.starts_with(DATA) && !name.starts_with('.') && meta.len() <= LARGEST {
+            } else if path != WORKER
+                && path != PICTURE
+                && !path.starts_with(DATA)
+                && !name.starts_with('.')
+                && meta.len() <= LARGEST
+                && !server::is_copy(&entry.path())
+            {
                 out.push(path);
             }
         }
@@ -109,9 +119,15 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("sparring-offline-{name}-{}", std::process::id()));
         std::fs::create_dir_all(dir.join("data")).unwrap();
         std::fs::create_dir_all(dir.join("scores")).unwrap();
-        for (file, text) in
-            [("index.html", "<p>"), ("it's.css", "p {}"), ("data/train-0.bin", "images"), ("scores/a.bin", "scores"), (".hidden", "")]
-        {
+        for (file, text) in [
+            ("index.html", "<p>"),
+            ("it's.css", "p {}"),
+            ("data/train-0.bin", "images"),
+            ("scores/a.bin", "scores"),
+            ("index.html.br", "br"),
+            ("og.png", "picture"),
+            (".hidden", ""),
+        ] {
             std::fs::write(dir.join(file), text).unwrap();
         }
         std::fs::write(dir.join(WORKER), include_str!("../../app/web/sw.js")).unwrap();

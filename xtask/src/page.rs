@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::bare::bare;
+use crate::compress;
+use crate::document;
 use crate::offline;
 use crate::process;
 use crate::server::{Mount, Server};
@@ -41,7 +43,11 @@ pub fn build(ws: &Workspace, stages: &mut Stages, finish: Finish) -> Result<Wasm
         }
         process::run(trunk.args(["build", "--skip-version-check"]).env_remove("NO_COLOR"))?;
         write_shaders(ws)?;
-        offline::write(&dist(ws))
+        write_licences(ws)?;
+        document::write(ws, &dist(ws))?;
+        offline::write(&dist(ws))?;
+        // A draft is sent as it is.
+        if finish == Finish::Release { compress::write(ws, &dist(ws)) } else { Ok(()) }
     })?;
     Ok(compiler)
 }
@@ -62,6 +68,14 @@ fn write_shaders(ws: &Workspace) -> Result<()> {
     }
     let path = dist(ws).join("shaders.txt");
     std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// The licences as files that a browser shows.
+fn write_licences(ws: &Workspace) -> Result<()> {
+    for (licence, name) in [("LICENSE-MIT", "licence-mit.txt"), ("LICENSE-APACHE", "licence-apache.txt")] {
+        std::fs::copy(ws.root.join(licence), dist(ws).join(name)).with_context(|| format!("{licence} cannot be copied to {name}"))?;
+    }
+    Ok(())
 }
 
 /// Sets up, builds, and serves until interrupted.

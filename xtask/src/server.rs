@@ -1,15 +1,19 @@
 //! A static file server on the loopback interface, for people (`serve`) and for the browser tests.
 //!
-//! One server for both, so that the tests see the page exactly as a person does: no reload script, the right type for wasm.
+//! One server for both, so that the tests see the page exactly as a person does: no reload script, the right type for wasm, compressed
+//! where the build has made a compressed copy (`compress`).
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+
+/// An encoding as HTTP names it, and how the name of a file's compressed copy ends (`compress` writes them). The smaller one first.
+const ENCODINGS: [(&str, &str); 2] = [("br", "br"), ("gzip", "gz")];
 
 /// A folder shown under a path; the longest prefix wins.
 pub struct Mount {
@@ -53,8 +57,14 @@ fn answer(mut stream: TcpStream, mounts: &[Mount]) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut request = String::new();
     reader.read_line(&mut request)?;
+    let (mut accepted, mut known) = (String::new(), String::new());
     let mut header = String::new();
     while reader.read_line(&mut header)? > 2 {
+        match header.split_once(':') {
+            Some((name, value)) if name.eq_ignore_ascii_case("accept-encoding") => value.trim().clone_into(&mut accepted),
+            Some((name, value)) if name.eq_ignore_ascii_case("if-none-match") => value.trim().clone_into(&mut known),
+            _ => {}
+        }
         header.clear();
     }
     let mut words = request.split_whitespace();
@@ -62,22 +72,67 @@ fn answer(mut stream: TcpStream, mounts: &[Mount]) -> std::io::Result<()> {
     if method != "GET" && method != "HEAD" {
         return stream.write_all(b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     }
-    let found = locate(target, mounts).and_then(|path| File::open(&path).ok().map(|file| (path, file)));
-    let Some((path, mut file)) = found else {
+    let Some((path, encoding, mut file)) = locate(target, mounts).and_then(|path| sent(path, &accepted)) else {
         return stream
             .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot found");
     };
-    let length = file.metadata()?.len();
+    let meta = file.metadata()?;
+    let length = meta.len();
+    // What is sent is named by its size and time, so that whoever has it already is not sent it again.
+    let time = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |t| t.as_nanos());
+    let tag = format!("\"{length:x}-{time:x}{encoding}\"");
+    let always = format!(
+        "ETag: {tag}\r\nVary: Accept-Encoding\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+    );
+    if known.split(',').any(|name| name.trim() == tag) {
+        return write!(stream, "HTTP/1.1 304 Not Modified\r\n{always}");
+    }
+    let coded = if encoding.is_empty() { String::new() } else { format!("Content-Encoding: {encoding}\r\n") };
     let kind = content_type(&path);
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n\
-         Connection: close\r\n\r\n"
-    )?;
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n{coded}Content-Length: {length}\r\n{always}")?;
     if method == "GET" {
         std::io::copy(&mut file, &mut stream)?;
     }
     Ok(())
+}
+
+/// What is sent of a file: the first compressed copy that is accepted and not older than the file, else the file as it is. With it the
+/// file's own path, which says its type, and the name of the encoding.
+fn sent(path: PathBuf, accepted: &str) -> Option<(PathBuf, &'static str, File)> {
+    let changed = |file: &File| file.metadata().and_then(|meta| meta.modified()).ok();
+    let whole = File::open(&path).ok()?;
+    for (encoding, ending) in ENCODINGS {
+        if accepts(accepted, encoding)
+            && let Ok(copy) = File::open(copy_of(&path, ending))
+            && changed(&copy) >= changed(&whole)
+        {
+            return Some((path, encoding, copy));
+        }
+    }
+    Some((path, "", whole))
+}
+
+/// The name of a file's copy.
+fn copy_of(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    name.into()
+}
+
+/// Whether a file is the copy of one beside it.
+pub fn is_copy(file: &Path) -> bool {
+    let ending = file.extension().and_then(|e| e.to_str());
+    ENCODINGS.iter().any(|(_, of_copy)| ending == Some(of_copy)) && file.with_extension("").is_file()
+}
+
+/// Whether an `Accept-Encoding` has this one; a weight of 0 refuses it.
+fn accepts(header: &str, encoding: &str) -> bool {
+    header.split(',').any(|part| {
+        let mut words = part.split(';').map(str::trim);
+        words.next().is_some_and(|name| name.eq_ignore_ascii_case(encoding))
+            && words.filter_map(|w| w.strip_prefix("q=")).all(|q| q.parse::<f32>().is_ok_and(|q| q > 0.0))
+    })
 }
 
 /// The file that a request target names, where it lies inside a mount.
@@ -130,9 +185,13 @@ mod tests {
     use super::*;
 
     fn get(url: &str, target: &str) -> String {
+        get_with(url, target, "")
+    }
+
+    fn get_with(url: &str, target: &str, headers: &str) -> String {
         let address = url.trim_start_matches("http://").trim_end_matches('/');
         let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -158,6 +217,45 @@ mod tests {
         for outside in ["/../secret.txt", "/%2e%2e/secret.txt", "/extra/..%2fsecret.txt", "//etc/passwd", "/missing", "/%zz", "*"] {
             assert!(get(&url, outside).starts_with("HTTP/1.1 404"), "{outside}");
         }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn sends_the_copy_that_is_accepted_and_what_is_known_not_again() {
+        let dir = std::env::temp_dir().join(format!("sparring-encodings-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        for (name, text) in [("a.js", "plain"), ("a.js.gz", "gzipped"), ("a.js.br", "brotli"), ("b.js", "new"), ("c.js", "alone")] {
+            std::fs::write(dir.join(name), text).unwrap();
+        }
+        let old = File::create(dir.join("b.js.br")).unwrap();
+        old.set_modified(UNIX_EPOCH).unwrap();
+        let server = Server::bind(0, vec![Mount { prefix: "/", dir: dir.clone() }]).unwrap();
+        let url = server.url().unwrap();
+        std::thread::spawn(move || server.run());
+
+        for (accepted, encoding, body) in [
+            ("gzip, deflate, br, zstd", "br", "brotli"),
+            ("gzip;q=1.0, br;q=0", "gzip", "gzipped"),
+            ("GZIP", "gzip", "gzipped"),
+            ("identity", "", "plain"),
+            ("brand", "", "plain"),
+        ] {
+            let answer = get_with(&url, "/a.js", &format!("accept-encoding: {accepted}\r\n"));
+            assert!(answer.ends_with(&format!("\r\n\r\n{body}")), "{accepted}: {answer}");
+            assert_eq!(answer.contains(&format!("Content-Encoding: {encoding}\r\n")), !encoding.is_empty(), "{accepted}: {answer}");
+            assert!(answer.contains("Vary: Accept-Encoding") && answer.contains("text/javascript"), "{accepted}: {answer}");
+            assert!(answer.contains(&format!("Content-Length: {}\r\n", body.len())), "{accepted}: {answer}");
+        }
+        for (file, body) in [("/b.js", "new"), ("/c.js", "alone")] {
+            let answer = get_with(&url, file, "Accept-Encoding: br\r\n");
+            assert!(answer.ends_with(body) && !answer.contains("Content-Encoding"), "{answer}");
+        }
+        let tag = |headers: &str| get_with(&url, "/a.js", headers).split("ETag: ").nth(1).unwrap().split("\r\n").next().unwrap().to_owned();
+        let (plain, brotli) = (tag(""), tag("Accept-Encoding: br\r\n"));
+        assert_ne!(plain, brotli);
+        let again = get_with(&url, "/a.js", &format!("Accept-Encoding: br\r\nIf-None-Match: \"x\", {brotli}\r\n"));
+        assert!(again.starts_with("HTTP/1.1 304") && again.ends_with("\r\n\r\n"), "{again}");
+        assert!(get_with(&url, "/a.js", &format!("If-None-Match: {brotli}\r\n")).ends_with("plain"));
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

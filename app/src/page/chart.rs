@@ -127,7 +127,7 @@ pub fn chart(lab: Lab) -> AnyView {
     let bins = kit::memo(move || lab.race.with(|r| chart::bins(r, say::BINS_CAPTION)));
     let at = |event: &web_sys::Event| event.dyn_ref::<web_sys::PointerEvent>().map_or(0, |e| e.client_x());
     // A drawing is put in whole; what hears and is named is the box around it, so that the focus stays.
-    let drawing = tag("div").is("class", "drawing").is("data-testid", "chart").is("role", "img").is("tabindex", "0");
+    let drawing = tag("div").is("class", "drawing").is("id", "chart").is("data-testid", "chart").is("role", "img").is("tabindex", "0");
     let drawing = drawing.says("data-points", told(move || lab.race.with(|r| r.reports.to_string())));
     let drawing = drawing.says("data-series", told(move || now.get().series.label().into()));
     let drawing = drawing.says("aria-label", told(move || figure.with(Figure::summary)));
@@ -153,7 +153,6 @@ pub fn chart(lab: Lab) -> AnyView {
         "",
         vec![
             tag("div").is("class", "chips").is("role", "group").is("aria-label", say::CHART).all(chips).view(),
-            smooth,
             tag("ul").is("class", "key").is("data-testid", "chart-key").html(key).view(),
             tag("div")
                 .is("class", "chart")
@@ -161,6 +160,8 @@ pub fn chart(lab: Lab) -> AnyView {
                 .put(drawing)
                 .put(kit::says("empty", "", empty))
                 .view(),
+            // It comes and goes with the series: below the drawing, which then stays where it is.
+            smooth,
             kit::behind(say::BEHIND, say::BEHIND, "chart-table", table),
             kit::when(holds(move || bins.with(Option::is_some)), "bins", vec![kit::folded("table", say::BINS, by_difficulty)]),
         ],

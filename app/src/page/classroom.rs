@@ -62,7 +62,7 @@ pub fn builder(lab: Lab, titles: impl Fn() -> Vec<String> + Send + Sync + 'stati
         kit::says("wide", "", kit::words(words::ABOUT)),
         heard("form", "", form, read),
         kit::html("remark", "", shown),
-        kit::part("row", vec![copy, kit::announces("quiet", "", told(move || lab.remark.get().unwrap_or_default()))]),
+        kit::part("row", vec![copy]),
     ];
     kit::part("card builder", content)
 }

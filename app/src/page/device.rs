@@ -96,14 +96,5 @@ pub fn take_away(lab: Lab) -> AnyView {
         copy(lab, "Command", lab.config.with_untracked(|c| link::command(c, untrack(|| lab.seeds())).ok()));
     });
     let hash = told(move || lab.race.with(|r| if r.config_hash.is_empty() { String::new() } else { say::hash(&r.config_hash) }));
-    let remark = told(move || lab.remark.get().unwrap_or_default());
-    kit::part(
-        "card",
-        vec![
-            kit::heading(say::TAKE),
-            kit::part("row", vec![link, command]),
-            kit::announces("remark", "remark", remark),
-            kit::says("quiet", "race-hash", hash),
-        ],
-    )
+    kit::part("card", vec![kit::heading(say::TAKE), kit::part("row", vec![link, command]), kit::says("quiet", "race-hash", hash)])
 }

@@ -8,6 +8,7 @@ use sparring_core::record::run_file::RunFile;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::kept::{self, Shelf};
+use crate::locks;
 use crate::replay::Source;
 use crate::trainer::fetch::{self, Missing};
 use crate::trainer::store::Store;
@@ -69,6 +70,7 @@ pub fn refresh(runs: RwSignal<Vec<Entry>>) {
         let store = Store::open().await;
         let shelves = kept::shelves(&store.names().await);
         let known = runs.get_untracked();
+        let taken = locks::held().await;
         let mut list = Vec::new();
         for shelf in &shelves {
             let same =
@@ -81,6 +83,18 @@ pub fn refresh(runs: RwSignal<Vec<Entry>>) {
         if LOOKS.load(Ordering::Relaxed) != look {
             return;
         }
+        // What trains, in this tab or in another one, is not offered before it has ended.
+        for entry in list.iter_mut().filter(|e| e.resumes) {
+            let name = locks::of_run(&entry.run);
+            if taken.contains(&name) {
+                entry.resumes = false;
+                spawn_local(async move {
+                    if locks::is_free(&name).await {
+                        refresh(runs);
+                    }
+                });
+            }
+        }
         // Recorded runs may have come in the meantime.
         runs.update(|runs| {
             list.extend(std::mem::take(runs).into_iter().filter(|e| e.source == Source::Recorded));
@@ -89,9 +103,13 @@ pub fn refresh(runs: RwSignal<Vec<Entry>>) {
     });
 }
 
-/// Fetches the recorded runs that are not in the list yet.
+/// Fetches the recorded runs that are not in the list yet, or could not be fetched the last time.
 pub fn fetch_recorded(runs: RwSignal<Vec<Entry>>) {
-    if runs.with_untracked(|runs| runs.iter().any(|e| e.source == Source::Recorded)) {
+    let there = |runs: &Vec<Entry>| {
+        let mut recorded = runs.iter().filter(|e| e.source == Source::Recorded).map(|e| e.file.is_ok()).peekable();
+        recorded.peek().is_some() && recorded.all(|there| there)
+    };
+    if runs.with_untracked(there) {
         return;
     }
     spawn_local(async move {
@@ -101,6 +119,7 @@ pub fn fetch_recorded(runs: RwSignal<Vec<Entry>>) {
             let file = recorded(&run).await.map(Arc::new);
             let entry = Entry { run, source: Source::Recorded, number: 0, bytes: 0, resumes: false, file };
             runs.update(|runs| {
+                runs.retain(|e| e.run != entry.run || e.file.is_ok());
                 if runs.iter().all(|e| e.run != entry.run) {
                     runs.push(entry);
                 }

@@ -3,6 +3,7 @@
 //! Keys of one character can be switched off, as people who speak to their computer or hit keys by accident need (WCAG 2.1.4).
 
 use leptos::prelude::*;
+use sparring_core::data::DatasetName;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlDialogElement, HtmlInputElement, KeyboardEvent};
 
@@ -10,6 +11,7 @@ use super::kit::{self, acted, heard, never};
 use super::lab::{Lab, Phase};
 use super::place::Place;
 use super::tag::tag;
+use crate::replay::Player;
 use crate::words::keys as words;
 
 const KEY: &str = "sparring-keys";
@@ -41,6 +43,19 @@ fn inside(event: &KeyboardEvent, what: &str) -> bool {
     target.is_some_and(|t| t.closest(what).ok().flatten().is_some())
 }
 
+/// Plays and holds what is shown, trains and holds what trains. A race begins by it where it needs no download: a key is hit by accident.
+fn space(lab: Lab) {
+    let fetches = || lab.started.with_untracked(Option::is_none) && lab.config.with_untracked(|c| c.dataset == DatasetName::Cifar10);
+    match lab.phase.get_untracked() {
+        Phase::Training => lab.pause(),
+        Phase::Paused => lab.train(),
+        _ if lab.player.with_untracked(|p| p.run().is_some()) => lab.play_on(Player::toggle),
+        Phase::Loading(_) | Phase::Starting => {}
+        _ if fetches() => lab.remark.set(Some(words::FETCHES.into())),
+        _ => lab.train(),
+    }
+}
+
 fn press(lab: Lab, on: bool, event: &KeyboardEvent) {
     if event.default_prevented() || event.ctrl_key() || event.alt_key() || event.meta_key() || event.is_composing() {
         return;
@@ -50,11 +65,7 @@ fn press(lab: Lab, on: bool, event: &KeyboardEvent) {
         if inside(event, CONTROLS) {
             return;
         }
-        match lab.phase.with_untracked(|p| (*p == Phase::Training, *p == Phase::Starting)) {
-            (true, _) => lab.pause(),
-            (_, false) => lab.train(),
-            _ => {}
-        }
+        space(lab);
         event.prevent_default();
         return;
     }

@@ -6,9 +6,11 @@
 
 use std::rc::Rc;
 
+use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use sparring_figures::html::escape;
 use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::Element;
 
 pub use super::signals::{effect, holds, memo, never, told, words};
@@ -187,6 +189,31 @@ pub fn says(class: &'static str, testid: &'static str, text: Signal<String>) -> 
 /// A paragraph that is read out when it changes.
 pub fn announces(class: &'static str, testid: &'static str, text: Signal<String>) -> AnyView {
     tag("p").is("class", class).is("data-testid", testid).is("aria-live", "polite").told(text).view()
+}
+
+/// How long what is read out stays as it is, milliseconds.
+const CALM: u32 = 5000;
+
+/// The same text for a region that is read out: at most once in five seconds, so that it is heard to its end.
+pub fn calm(text: Signal<String>) -> Signal<String> {
+    let said = RwSignal::new(String::new());
+    let speaking = StoredValue::new(false);
+    effect(move || {
+        text.track();
+        if speaking.get_value() {
+            return;
+        }
+        speaking.set_value(true);
+        spawn_local(async move {
+            // Until it is as it was five seconds ago, or the region is gone.
+            while let Some(now) = text.try_get_untracked().filter(|now| said.try_with_untracked(|said| said != now) == Some(true)) {
+                said.set(now);
+                TimeoutFuture::new(CALM).await;
+            }
+            speaking.try_set_value(false);
+        });
+    });
+    said.into()
 }
 
 fn told_empty(text: Signal<String>) -> Signal<bool> {

@@ -155,7 +155,7 @@ impl Lab {
             race: RwSignal::new(Race::default()),
             phase: RwSignal::new(Phase::Starting),
             device: RwSignal::new(None),
-            remark: RwSignal::new(None),
+            remark: RwSignal::new((!given.ignored.is_empty()).then(|| crate::words::teacher::ignored(&given.ignored))),
             series: RwSignal::new(None),
             view: RwSignal::new(View::at(Curve::Train)),
             past: RwSignal::new(Vec::new()),
@@ -175,16 +175,18 @@ impl Lab {
             bridge: StoredValue::new_local(Bridge::default()),
             resetting: StoredValue::new(false),
         })));
-        let wrong_link = match parsed {
-            Ok(config) => {
+        let refused = match (parsed, given.refused) {
+            (Ok(config), None) => {
                 lab.config.set(config);
                 None
             }
-            Err(error) => Some(Failure::new("This link cannot be read", error.to_string(), &[WayOn::ChangeSettings])),
+            (_, Some(why)) => Some(why),
+            (Err(error), None) => Some(error.to_string()),
         };
+        let wrong_link = refused.map(|why| Failure::new("This link cannot be read", why, &[WayOn::ChangeSettings]));
         lab.connect(wrong_link);
         // The address follows the form and the lesson, so that a reload or a copied address brings the same experiment back.
-        Effect::watch(move || (lab.config.get(), lab.teacher.get()), |(config, teacher), _, _| remember(config, teacher), false);
+        Effect::watch(move || (lab.config.track(), lab.teacher.track()), move |_, _, _| lab.remember(), false);
         lab
     }
 
@@ -275,6 +277,8 @@ impl Lab {
 
     fn ready(self, opened: Opened) {
         self.device.set(Some(opened));
+        // For app/web/offline.js, which waits for the first one. An event of our own: nobody refuses it.
+        let _ = web_sys::Event::new("sparring-ready").and_then(|event| window().dispatch_event(&event));
         if self.phase.with_untracked(|p| *p == Phase::Starting) {
             self.phase.set(Phase::Ready);
         }
@@ -292,11 +296,28 @@ impl Lab {
         self.heard.set_value(Box::new(hear));
     }
 
+    /// Has the address say what the form and the lesson say.
+    pub fn remember(self) {
+        let address = self.config.with_untracked(|config| self.teacher.with_untracked(|teacher| address(config, teacher)));
+        // A browser may refuse (too many changes a second, a sandbox); the form still works, only the address lags.
+        if let (Some(address), Ok(history)) = (address, window().history()) {
+            let place = window().location().hash().unwrap_or_default();
+            let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("{address}{place}")));
+        }
+    }
+
     /// To another place; the way back works.
     pub fn visit(self, place: Place) {
         if self.place.get_untracked() != place {
             // A browser may refuse to change the address; the place is shown all the same.
             let _ = window().location().set_hash(place.name());
+            self.arrive(place);
+        }
+    }
+    /// Shows a place, if it is another one. What was said in passing belongs to the place that is left.
+    pub fn arrive(self, place: Place) {
+        if self.place.get_untracked() != place {
+            self.remark.set(None);
             self.place.set(place);
         }
     }
@@ -485,6 +506,12 @@ fn use_built_in(config: &mut ExperimentConfig) {
     config.dataset = DatasetName::BuiltIn;
 }
 
+/// Whether the page's address names neither an experiment nor anything of a teacher's: a first visit.
+pub fn names_nothing() -> bool {
+    let given = teacher::take(query_pairs());
+    given.rest.is_empty() && given.refused.is_none() && given.preset.is_none() && given.teacher == Teacher::default()
+}
+
 fn query_pairs() -> Vec<(String, String)> {
     let search = window().location().search().unwrap_or_default();
     let Ok(params) = web_sys::UrlSearchParams::new_with_str(&search) else { return Vec::new() };
@@ -506,12 +533,4 @@ pub fn address(config: &ExperimentConfig, teacher: &Teacher) -> Option<String> {
     let between = if query.is_empty() || more.is_empty() { "" } else { "&" };
     let query = format!("{query}{between}{more}");
     Some(if query.is_empty() { base } else { format!("{base}?{query}") })
-}
-
-fn remember(config: &ExperimentConfig, teacher: &Teacher) {
-    // A browser may refuse (too many changes a second, a sandbox); the form still works, only the address lags.
-    if let (Some(address), Ok(history)) = (address(config, teacher), window().history()) {
-        let place = window().location().hash().unwrap_or_default();
-        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("{address}{place}")));
-    }
 }

@@ -10,10 +10,11 @@ use crate::words::places as words;
 
 /// The menu: links, so that a place can be opened in a tab and the way back works.
 pub fn menu(lab: Lab) -> AnyView {
-    let follow = window_event_listener(leptos::ev::hashchange, move |_| {
-        // What was said in passing belongs to the place that is left.
-        lab.remark.set(None);
-        lab.place.set(Place::of_address());
+    // Not `hashchange`: a browser leaves that out where the address of before had other settings too.
+    let follow = window_event_listener(leptos::ev::popstate, move |_| {
+        lab.arrive(Place::of_address());
+        // On the way back the address is that of before; what was edited since is not given up.
+        lab.remember();
     });
     on_cleanup(move || follow.remove());
     let link = |place: Place| {

@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
+use futures_channel::oneshot;
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use sparring_core::ExperimentConfig;
 use sparring_core::record::run_file::RunFile;
 use sparring_figures::html::escape;
 use sparring_figures::number;
-use wasm_bindgen::JsCast;
-use wasm_bindgen_futures::spawn_local;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 use web_sys::{Element, HtmlInputElement};
 
 use super::entries::{self, day, recorded};
@@ -23,6 +24,27 @@ use crate::words::runs as words;
 
 /// Between two looks at the clock, milliseconds: charts redraw no more often.
 const TICK: u32 = 100;
+/// How long the page waits for the recorded run that it begins with, milliseconds: it was asked for before the page was.
+const PATIENCE: u32 = 500;
+
+/// A recorded run that comes, or why it does not.
+pub type Coming = oneshot::Receiver<Result<RunFile, String>>;
+
+/// The run that a first visit sees: there already, or still coming after a while.
+pub async fn first() -> Coming {
+    let (sender, coming) = oneshot::channel();
+    let came = future_to_promise(async {
+        // Whoever waits for it is the page, which stays.
+        let _ = sender.send(recorded(&format!("{}.json", recording(&ExperimentConfig::default()))).await);
+        Ok(JsValue::UNDEFINED)
+    });
+    let late = future_to_promise(async {
+        TimeoutFuture::new(PATIENCE).await;
+        Ok(JsValue::UNDEFINED)
+    });
+    let _ = JsFuture::from(js_sys::Promise::race(&js_sys::Array::of2(&came, &late))).await;
+    coming
+}
 
 fn play_words(player: &Player) -> &'static str {
     match (player.playing(), player.at() >= 1.0) {
@@ -32,7 +54,8 @@ fn play_words(player: &Player) -> &'static str {
     }
 }
 
-fn markup(player: &Player, train: &str) -> String {
+/// The bar's text; `train` is what its last button says.
+pub fn markup(player: &Player, train: &str) -> String {
     let Some(run) = player.run() else { return String::new() };
     let pace = words::pace(&number::about(player.trained()), &number::about(LENGTH));
     let speeds: String = SPEEDS
@@ -87,7 +110,8 @@ impl Lab {
         self.train();
     }
 
-    fn play_on(self, change: impl Fn(&mut Player, &mut crate::race::Race)) {
+    /// Moves the shown run, and the ring with it.
+    pub fn play_on(self, change: impl Fn(&mut Player, &mut crate::race::Race)) {
         self.race.update(|race| self.player.update(|player| change(player, race)));
     }
 }
@@ -106,20 +130,19 @@ fn still() -> bool {
     window().match_media("(prefers-reduced-motion: reduce)").ok().flatten().is_some_and(|m| m.matches())
 }
 
-/// The bar; nothing where no run is shown, but the offer of a recorded one where nothing was trained.
-pub fn replay(lab: Lab) -> AnyView {
+/// The bar; nothing where no run is shown, but the offer of a recorded one where nothing was trained. A first visit plays one at once.
+pub fn replay(lab: Lab, first: Option<Coming>) -> AnyView {
     let trouble = RwSignal::new(String::new());
     spawn_local(play(lab));
+    let came = move |run: Result<RunFile, String>, play: bool| match run {
+        // Meanwhile a race may have begun.
+        Ok(run) if lab.started.with_untracked(Option::is_none) => lab.show(run, Source::Recorded, play),
+        Ok(_) => {}
+        Err(why) => trouble.set(words::no_recording(&why)),
+    };
     let fetch = move |play: bool| {
         let scenario = lab.config.with_untracked(recording);
-        spawn_local(async move {
-            match recorded(&format!("{scenario}.json")).await {
-                // Meanwhile a race may have begun.
-                Ok(run) if lab.started.with_untracked(Option::is_none) => lab.show(run, Source::Recorded, play),
-                Ok(_) => {}
-                Err(why) => trouble.set(words::no_recording(&why)),
-            }
-        });
+        spawn_local(async move { came(recorded(&format!("{scenario}.json")).await, play) });
     };
     entries::refresh(lab.runs);
     // Who chooses another scenario sees that one.
@@ -134,9 +157,9 @@ pub fn replay(lab: Lab) -> AnyView {
         },
         false,
     );
-    // A first visit plays at once. Whoever brings an experiment sees it, and the offer.
-    if window().location().search().unwrap_or_default().is_empty() {
-        fetch(!still());
+    // Whoever brings an experiment sees it, and the offer.
+    if let Some(first) = first {
+        spawn_local(async move { first.await.into_iter().for_each(|run| came(run, !still())) });
     }
     let train = memo(move || {
         lab.device.with(|d| match d {

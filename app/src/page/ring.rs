@@ -13,12 +13,16 @@ use crate::protocol::{Amount, Failure, Loading};
 use crate::words::ring as say;
 
 /// The ring.
-pub fn ring(lab: Lab) -> AnyView {
+pub fn ring(lab: Lab, first: Option<replay::Coming>) -> AnyView {
     let here = holds(move || lab.place.get() == Place::Ring);
     let shown = kit::made_when(here, move || {
         kit::part("", vec![chart::chart(lab), scoreboard::controls_line(lab), kit::html("", "warnings", told(move || warnings(lab)))])
     });
-    kit::part("card", vec![controls::controls(lab), bar(lab), replay::replay(lab), failure(lab), scoreboard::scoreboard(lab), shown])
+    let heading = tag("h2").is("class", "visually-hidden").text(say::RING).view();
+    kit::part(
+        "card",
+        vec![heading, controls::controls(lab), bar(lab), replay::replay(lab, first), failure(lab), scoreboard::scoreboard(lab), shown],
+    )
 }
 
 /// How far a bar is filled (`None` where nobody knows) and what it means.
@@ -83,6 +87,7 @@ fn bar(lab: Lab) -> AnyView {
     });
     let status =
         tag("p").is("class", "line").is("data-testid", "status").says("data-phase", told(move || lab.phase.with(Phase::name).into()));
+    let said = kit::calm(said);
     let heard = tag("p").is("class", "visually-hidden").is("aria-live", "polite").is("role", "status").told(said).view();
     let progress = tag("progress").is("max", "1").is("aria-label", say::PROGRESS);
     let progress = progress.value(told(move || now.with(|(done, _)| done.unwrap_or(0.0).to_string())));

@@ -11,7 +11,7 @@ use sparring_figures::html::{escape, table};
 use sparring_figures::number;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{Blob, DragEvent, File, FileList, HtmlCanvasElement, HtmlElement, HtmlImageElement, StorageEstimate};
+use web_sys::{Blob, File, FileList, HtmlCanvasElement, HtmlElement, HtmlImageElement, StorageEstimate};
 
 use super::canvas::{context, stamp};
 use super::chart;
@@ -157,6 +157,13 @@ async fn bytes(file: &File) -> Result<Vec<u8>, String> {
     Ok(js_sys::Uint8Array::new(&buffer).to_vec())
 }
 
+/// Takes in dropped or chosen files, if there are any.
+pub fn bring(lab: Lab, files: Vec<File>) {
+    if !files.is_empty() {
+        spawn_local(import(lab, files));
+    }
+}
+
 /// Reads dropped or chosen files: run files, or the files of a run's folder. Each that is no run is said so by name.
 async fn import(lab: Lab, files: Vec<File>) {
     let named = |name: &str| files.iter().find(|f| f.name() == name);
@@ -194,7 +201,8 @@ async fn import(lab: Lab, files: Vec<File>) {
     lab.remark.set(Some(said.join(" ")));
 }
 
-fn files_of(list: Option<FileList>) -> Vec<File> {
+/// The files of a list.
+pub fn files_of(list: Option<FileList>) -> Vec<File> {
     list.map(|list| (0..list.length()).filter_map(|i| list.get(i)).collect()).unwrap_or_default()
 }
 
@@ -329,15 +337,9 @@ pub fn runs(lab: Lab) -> AnyView {
         kit::button("", "chart-svg", fixed(words::CHART_SVG), never(), move || take_chart(lab, false)),
         kit::button("", "chart-png", fixed(words::CHART_PNG), never(), move || take_chart(lab, true)),
     ];
-    let bring = move |list: Option<FileList>| {
-        let files = files_of(list);
-        if !files.is_empty() {
-            spawn_local(import(lab, files));
-        }
-    };
     let chosen_files = move |ev: web_sys::Event| {
         if let Some(input) = tag::field(&ev) {
-            bring(input.files());
+            bring(lab, files_of(input.files()));
             input.set_value("");
         }
     };
@@ -345,7 +347,6 @@ pub fn runs(lab: Lab) -> AnyView {
     let chooser = chooser.is("data-testid", "runs-import").on("change", chosen_files).view();
     let content = vec![
         kit::heading(words::TITLE),
-        kit::announces("remark", "runs-remark", told(move || lab.remark.get().unwrap_or_default())),
         kit::scrolled("", words::CAPTION, "runs-list", list.into()),
         kit::part("row", vec![csv, json, kit::when(holds(move || lab.race.with(|r| !r.tracks.is_empty())), "row", charts)]),
         kit::field("field", fixed(words::BRING), fixed(""), "", chooser),
@@ -353,10 +354,5 @@ pub fn runs(lab: Lab) -> AnyView {
         kit::says("quiet", "", told(move || used.get())),
         comparison(lab.runs, chosen),
     ];
-    let dropped = move |ev: web_sys::Event| {
-        ev.prevent_default();
-        bring(ev.dyn_ref::<DragEvent>().and_then(|e| e.data_transfer()).and_then(|d| d.files()));
-    };
-    let card = tag("div").is("class", "card runs").on("click", clicked);
-    card.on("dragover", |ev| ev.prevent_default()).on("drop", dropped).all(content).view()
+    tag("div").is("class", "card runs").on("click", clicked).all(content).view()
 }

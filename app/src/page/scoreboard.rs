@@ -9,6 +9,7 @@ use sparring_figures::{Tone, number};
 
 use super::kit::{self, told};
 use super::lab::Lab;
+use super::tag::tag;
 use crate::race::{self, LearnerView, Race};
 use crate::verdict;
 use crate::words::ring as say;
@@ -38,21 +39,27 @@ fn decided_by(metric: Metric) -> &'static str {
     }
 }
 
-fn corners(lab: Lab) -> String {
+/// Those of a race.
+pub fn scores(race: &Race) -> String {
     let mut out = String::new();
+    let decides = if race.common_epoch().is_some() { decided_by(race.deciding()) } else { "" };
+    for learner in race.corners() {
+        corner(&mut out, learner.tone, score(race, learner), &format!("{}{decides}", learner.label));
+    }
+    out
+}
+
+fn corners(lab: Lab) -> String {
     lab.race.with(|race| {
+        let mut out = scores(race);
         if race.tracks.is_empty() {
             let learners = lab.learners();
             for (learner, tone) in learners.iter().zip(race::tones(&learners)) {
                 corner(&mut out, tone, None, &race::label(learner));
             }
         }
-        let decides = if race.common_epoch().is_some() { decided_by(race.deciding()) } else { "" };
-        for learner in race.corners() {
-            corner(&mut out, learner.tone, score(race, learner), &format!("{}{decides}", learner.label));
-        }
-    });
-    out
+        out
+    })
 }
 
 fn sentence(lab: Lab) -> String {
@@ -66,11 +73,13 @@ fn sentence(lab: Lab) -> String {
 /// The score.
 pub fn scoreboard(lab: Lab) -> AnyView {
     let seeds = told(move || lab.past.with(|past| lab.race.with(|race| verdict::over_seeds(past, race).unwrap_or_default())));
+    let verdict = told(move || sentence(lab));
     kit::part(
         "scoring",
         vec![
             kit::html("scoreboard", "scoreboard", told(move || corners(lab))),
-            kit::announces("verdict", "verdict", told(move || sentence(lab))),
+            tag("p").is("class", "verdict").is("data-testid", "verdict").told(verdict).view(),
+            kit::announces("visually-hidden", "", kit::calm(verdict)),
             kit::says("verdict", "over-seeds", seeds),
         ],
     )

@@ -18,6 +18,7 @@ use super::store::Store;
 use super::{Halt, Trainer, post};
 use crate::browser;
 use crate::kept::{self, Shelf};
+use crate::locks::{self, Held};
 use crate::protocol::{Failure, Message, WayOn};
 
 /// Events that are held before they are thinned.
@@ -38,6 +39,8 @@ pub(super) struct Keeper {
     not_before: f64,
     /// What the page was told about trouble.
     told: Option<String>,
+    /// The names of its runs, so that no other tab offers to go on with them.
+    held: Vec<Held>,
 }
 
 fn system() -> String {
@@ -48,6 +51,10 @@ fn system() -> String {
 
 fn now() -> f64 {
     js_sys::Date::now()
+}
+
+fn held(run: &str) -> Held {
+    locks::hold(&locks::of_run(run), || {})
 }
 
 impl Keeper {
@@ -67,7 +74,9 @@ impl Keeper {
             seconds: 0.0,
             events: Vec::new(),
         };
-        Self { run: kept::id(now(), &config_hash), replaces: None, file, number: 1, epochs: 0, not_before: 0.0, told: None }
+        let run = kept::id(now(), &config_hash);
+        let held = vec![held(&run)];
+        Self { run, replaces: None, file, number: 1, epochs: 0, not_before: 0.0, told: None, held }
     }
 
     /// Hears what is reported, and how long it took.
@@ -190,6 +199,13 @@ async fn at_rest(run: &str) -> std::result::Result<Rest, String> {
 }
 
 impl Trainer {
+    /// The race has ended early and is kept: whoever likes goes on with it.
+    pub(super) fn let_others(&mut self) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.held.clear();
+        }
+    }
+
     /// Goes on with a kept run.
     pub(super) async fn go_on(&mut self, run: String) -> std::result::Result<(), Halt> {
         self.drop_session();
@@ -223,7 +239,8 @@ impl Trainer {
             self.running = true;
         }
         let epochs = checkpoint.record.epochs_done();
-        self.keeper = Some(Keeper { run: own, replaces: Some(run), file, number: 1, epochs, not_before: 0.0, told: None });
+        let held = vec![held(&own), held(&run)];
+        self.keeper = Some(Keeper { run: own, replaces: Some(run), file, number: 1, epochs, not_before: 0.0, told: None, held });
         post(&Message::Events(events));
         if !shared {
             post(&Message::Resumed);

@@ -17,6 +17,7 @@ use super::fetch::{self, Missing};
 use super::store::Store;
 use super::{Halt, Outbox, stream};
 use crate::protocol::{Amount, Failure, WayOn};
+use crate::words::drop as words;
 
 const MANIFEST: &str = "data/manifest.json";
 const KEPT_MANIFEST: &str = "cifar10-manifest.json";
@@ -182,6 +183,11 @@ impl Library {
             "a complete gzip-compressed tar archive, or a plain one (one compressed in several pieces has to be decompressed first)";
         let broken = |e| Error::format(&name, whole, stream::words(e));
         let content = stream::content(file, cifar::CIFAR10.largest_content()).await.map_err(broken)?;
+        if matches!(content.get(..4), Some([0, 0, 8, 1 | 3])) {
+            return Err(
+                Failure::new(words::NOT_CIFAR, words::refused(&name, words::IDX), &[WayOn::UseBuiltIn, WayOn::ChangeSettings]).into()
+            );
+        }
         let data = cifar::CIFAR10.from_tar(&name, Cursor::new(content))?;
         let (manifest, parts) = chunks::pack(&data, chunks::DEFAULT_CHUNK)?;
         let store = Store::open().await;

@@ -303,6 +303,7 @@ impl Trainer {
             End::Coming => {
                 shared.end = End::Told;
                 post(&Message::Stopped);
+                self.let_others();
             }
             End::Open if std::mem::take(&mut shared.again) && self.keeper.is_some() => shared.save(),
             End::Open | End::Told => {}

@@ -37,6 +37,7 @@ use self::inspect::Inspections;
 use self::keep::Keeper;
 use self::library::Library;
 use self::members::{Needs, Shared};
+use crate::locks;
 use crate::mask::images;
 use crate::protocol::{Amount, Command, Failure, Loading, Message, Stride, WayOn};
 
@@ -168,7 +169,8 @@ pub fn start() {
     });
     scope().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     on_message.forget();
-    post(&Message::Booted);
+    // Held for as long as the worker lives: whoever started it hears when it ends (`Bridge`).
+    std::mem::forget(locks::hold(&scope().name(), || post(&Message::Booted)));
     let trainer = Trainer {
         out,
         letters,
@@ -317,6 +319,7 @@ impl Trainer {
                 self.running = false;
                 post(&Message::Stopped);
                 self.keep_race(false).await;
+                self.let_others();
                 Ok(())
             }
             Command::SetLr { lr } => {

@@ -2,8 +2,12 @@
 
 /// The slogan.
 pub const SLOGAN: &str = "Who learns the hard ones better?";
+/// The document's title.
+pub const TITLE: &str = "Sparring: who learns the hard ones better?";
 /// Link for keys.
 pub const SKIP: &str = "Skip to the ring";
+/// The same.
+pub const SKIP_TO_CHART: &str = "Skip to the chart";
 /// Region.
 pub const RING: &str = "The ring";
 /// Region.
@@ -45,6 +49,12 @@ pub const SEEDS_WHY: &str =
 
 /// While a device is sought.
 pub const LOOKING: &str = "Looking for a device";
+/// The worker is gone.
+pub const TRAINER_STOPPED: &str = "The trainer stopped";
+/// What that costs.
+pub const TRAINER_NEXT: &str = "What was measured so far stays on the page; a new race starts a new trainer.";
+/// It went without a word.
+pub const TRAINER_SILENT: &str = "The browser ended it without a word, most likely because memory ran short. What was measured so far stays on the page; a new race starts a new trainer.";
 /// Heard.
 pub const TRAINING: &str = "Training";
 /// Heard.

@@ -53,6 +53,14 @@ pub const FROM_TEACHER: &str = "From your teacher";
 pub fn unknown(kind: &str, name: &str, valid: &[&str]) -> String {
     format!("This link names the {kind} '{name}', which is not here. Possible are: {}. The rest of the link counts.", valid.join(", "))
 }
+/// Names that have nothing to do with the page.
+pub fn ignored(names: &[String]) -> String {
+    format!("What the link says of {} is ignored: the page has no such setting.", names.join(", "))
+}
+/// A name that is nearly one of a link's.
+pub fn meant(name: &str, known: &str) -> String {
+    format!("It names '{name}', which is not here. Is '{known}' meant? Then write that into the link")
+}
 /// A step that is none.
 pub fn no_step(value: &str) -> String {
     format!("This link names the step '{value}', which is not a number from 1 on. The lesson opens at its first step.")

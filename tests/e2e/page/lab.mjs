@@ -13,6 +13,7 @@ import { Chart, Numbers, Score } from './ring.mjs';
 import { Runs } from './runs.mjs';
 import { Samples } from './samples.mjs';
 import { Device, Settings } from './settings.mjs';
+import { Shell } from './shell.mjs';
 import { Teacher } from './teacher.mjs';
 
 export { until };
@@ -68,7 +69,9 @@ export class Lab {
     this.status = mark(page, 'status');
     this.errorPanel = mark(page, 'error-panel');
     this.warnings = mark(page, 'warnings');
+    this.remark = mark(page, 'remark');
     this.settings = new Settings(page);
+    this.shell = new Shell(page);
     this.device = new Device(page);
     this.chart = new Chart(page);
     this.score = new Score(page);
@@ -163,6 +166,29 @@ export class Lab {
     await this.reach('ready');
   }
 
+  /** Drops a file in the middle of the page. */
+  drop(name, content) {
+    return this.page.evaluate(
+      ([name, bytes]) => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([new Uint8Array(bytes)], name));
+        for (const kind of ['dragover', 'drop']) {
+          const event = new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true });
+          document.querySelector('main').dispatchEvent(event);
+          if (!event.defaultPrevented) throw new Error(`${kind} of ${name} is left to the browser`);
+        }
+      },
+      [name, [...Buffer.from(content)]],
+    );
+  }
+  /** The same address in another tab of the same browser. */
+  async secondTab() {
+    const page = await this.page.context().newPage();
+    const other = new Lab(page, watchErrors(page));
+    await page.goto(this.page.url());
+    return other;
+  }
+
   // Where one is.
 
   /** The way to a place in the menu. */
@@ -193,6 +219,15 @@ export class Lab {
   /** Waits until the page says this. */
   says(words) {
     return this.page.getByText(words).first().waitFor();
+  }
+
+  /** Waits until the page says something like this in passing. */
+  remarks(pattern) {
+    return until(`a remark like ${pattern}`, async () => pattern.test(await this.remark.textContent()));
+  }
+  /** Closes what was said in passing. */
+  closeRemark() {
+    return mark(this.page, 'remark-close').click();
   }
 
   // When something goes wrong.
@@ -228,6 +263,25 @@ export class Lab {
       const style = getComputedStyle(document.activeElement);
       return document.activeElement === document.body || (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2);
     });
+  }
+  /** Headings of the middle of the page. */
+  headings() {
+    return this.page.locator('#ring h2').allTextContents();
+  }
+  /** Watches for so long what is read out: for each region the times at which it changed, in milliseconds. */
+  readOut(milliseconds) {
+    return this.page.evaluate(async (pause) => {
+      const times = {};
+      const regions = [...document.querySelectorAll('[aria-live]')];
+      const watch = new MutationObserver((changes) => {
+        for (const region of new Set(changes.map((c) => regions.find((r) => r.contains(c.target))))) {
+          (times[regions.indexOf(region)] ??= []).push(Math.round(performance.now()));
+        }
+      });
+      for (const region of regions) watch.observe(region, { childList: true, characterData: true, subtree: true });
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      return times;
+    }, milliseconds);
   }
   /** How many elements the page has, without the tables behind drawings, which have a row an epoch. */
   elements() {

@@ -18,6 +18,10 @@ export class Replay {
   seek(share) {
     return this.position.fill(String(Math.round(share * 1000)));
   }
+  /** Times the run's own pace. */
+  setSpeed(times) {
+    return mark(this.bar, 'replay-speed').selectOption(String(times));
+  }
   /** How far it has played, from 0 to 1. */
   async at() {
     return Number(await this.position.inputValue()) / 1000;

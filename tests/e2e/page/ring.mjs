@@ -1,5 +1,5 @@
 // The ring: curves, score, measured numbers.
-import { mark } from './mark.mjs';
+import { mark, until } from './mark.mjs';
 
 export class Chart {
   constructor(page) {
@@ -43,6 +43,10 @@ export class Chart {
   async why() {
     const words = this.page.locator('.chart .empty');
     return (await words.isVisible()) ? words.innerText() : '';
+  }
+  /** Waits until keys are its own. */
+  hasFocus() {
+    return until('the focus on the chart', () => this.drawing.evaluate((drawing) => drawing === document.activeElement));
   }
   /** Draws out a part of the x axis, from one share of the width to another. */
   async drag(from, to) {

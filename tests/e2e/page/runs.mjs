@@ -9,7 +9,6 @@ export class Runs {
     const { page } = lab;
     this.page = page;
     this.list = mark(page, 'runs-list');
-    this.remark = mark(page, 'runs-remark');
     this.comparison = mark(page, 'comparison');
     /** The chosen runs in one drawing. */
     this.overlay = mark(page, 'overlay');
@@ -85,10 +84,6 @@ export class Runs {
   async bring(files) {
     const list = files.map(({ name, text }) => ({ name, mimeType: 'application/json', buffer: Buffer.from(text) }));
     await mark(this.page, 'runs-import').setInputFiles(list);
-  }
-  /** Waits until the page remarks this. */
-  remarks(pattern) {
-    return until(`a remark like ${pattern}`, async () => pattern.test(await this.remark.textContent()));
   }
 
   /** Names of the files that hold runs in this browser's private folder. */

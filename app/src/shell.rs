@@ -1,0 +1,185 @@
+//! The static shell: a picture of the page's first moment, in `app/web/shell.html`, which is painted before any module has come.
+//!
+//! It has the boxes that the page will have, so that nothing moves when the page takes its place, and the curves of the recorded run. It is
+//! made here, of the page's own words, drawings and run; the test below holds the file against that, so that it cannot go stale.
+
+use sparring_core::record::run_file::RunFile;
+use sparring_figures::html::escape;
+
+use crate::chart::{Figure, View};
+use crate::page::place::Place;
+use crate::page::{kit, replay, scoreboard};
+use crate::race::{Curve, Race};
+use crate::replay::{Player, Source};
+use crate::words::{keys, places, ring, runs, settings, shell as words};
+
+/// Widths of the chart on a desktop and on a phone; in between its drawing is scaled.
+const WIDTHS: [(&str, f64); 2] = [("on-desk", 700.0), ("on-phone", 334.0)];
+
+/// Where a race stands in a run, from 0 to 1.
+fn at(run: &RunFile, place: f64) -> (Player, Race) {
+    let (mut player, mut race) = (Player::new(run.clone().into(), Source::Recorded), Race::default());
+    player.seek(place, &mut race);
+    if place == 0.0 {
+        player.toggle(&mut race);
+    }
+    (player, race)
+}
+
+/// Controls that cannot be used yet, and that no test knows.
+fn still(html: &str) -> String {
+    let mut out = html.to_owned();
+    for control in ["button", "input", "select"] {
+        out = out.replace(&format!("<{control}"), &format!("<{control} disabled"));
+    }
+    let parts = out.split(" data-testid=\"").enumerate();
+    parts.map(|(i, part)| if i == 0 { part } else { part.split_once('"').map_or(part, |(_, rest)| rest) }).collect()
+}
+
+fn button(class: &str, words: &str) -> String {
+    format!("<button type=\"button\" class=\"{class}\">{words}</button>")
+}
+
+/// As wide as its widest option, like the page's.
+fn select(options: &[(&str, &str)]) -> String {
+    format!("<select>{}</select>", kit::options(options.iter().copied()))
+}
+
+/// A reason why the page does not come, for start.js to show.
+fn failure(id: &str, (title, message): (&str, &str)) -> String {
+    format!(
+        "<div class=\"failure\" role=\"alert\" id=\"{id}\" hidden><h2>{title}</h2><p>{message}</p><p><code></code></p><p><a href=\"\">{}</a></p></div>",
+        words::RELOAD
+    )
+}
+
+fn header() -> String {
+    let menu: String = Place::ALL
+        .iter()
+        .map(|place| {
+            let here = if *place == Place::default() { "page" } else { "false" };
+            format!("<a href=\"#{}\" aria-current=\"{here}\">{}</a>", place.name(), place.label())
+        })
+        .collect();
+    format!(
+        "<header class=\"top\"><h1>Sparr<span class=\"ing\">ing</span></h1><p>{}</p>\
+         <nav class=\"places\" aria-label=\"{}\">{menu}</nav>{}<label class=\"theme\"><span>{}</span>{}</label></header>",
+        ring::SLOGAN,
+        places::MENU,
+        button("small keys-button", keys::BUTTON),
+        ring::COLOURS,
+        select(&ring::THEMES),
+    )
+}
+
+fn controls() -> String {
+    format!(
+        "<div class=\"controls\">{}{}{}{}{}\
+         <div class=\"setting\"><label class=\"field load\"><span>{}<em>100%</em></span><input type=\"range\" value=\"100\"></label>\
+         <details class=\"why\"><summary>?</summary><p>{}</p></details></div></div>",
+        button("primary", ring::TRAIN),
+        button("", ring::STEP),
+        select(&ring::STRIDES),
+        button("", ring::STOP),
+        button("", ring::RESET),
+        ring::LOAD,
+        ring::LOAD_WHY,
+    )
+}
+
+fn chart(start: &Race, end: &Race) -> String {
+    let shown = end.natural_series();
+    let chips = Curve::ALL.iter().filter(|c| !matches!(c, Curve::Robust | Curve::Corrupted) || end.shows(**c));
+    let chips = chips.map(|c| (c.label(), *c == shown)).chain([(ring::LOG, false), (ring::AGAINST_FLOPS, false)]);
+    let chips: String =
+        chips.map(|(label, down)| format!("<button type=\"button\" class=\"chip\" aria-pressed=\"{down}\">{label}</button>")).collect();
+    let figure = Figure::of(&[end], View::at(shown), end.epochs);
+    let key = Figure::of(&[start], View::at(Curve::Train), end.epochs).key(None);
+    let drawings: String =
+        WIDTHS.iter().map(|(class, width)| format!("<div class=\"drawing {class}\">{}</div>", figure.svg(*width, None))).collect();
+    format!(
+        "<div class=\"chips\">{chips}</div><ul class=\"key\">{key}</ul>\
+         <div class=\"chart\" role=\"img\" aria-label=\"{}\">{drawings}<p class=\"empty late\">{}</p></div>\
+         <details class=\"table\"><summary>{}</summary></details>",
+        escape(&figure.summary()),
+        words::LATE,
+        ring::BEHIND,
+    )
+}
+
+fn foot() -> String {
+    let (licence, files) = words::LICENCE;
+    let files = files.map(|(name, file)| format!("<a href=\"{file}\">{name}</a>")).join(" or ");
+    format!(
+        "<footer class=\"foot\" aria-label=\"{}\"><!-- source --><a href=\"{}\">{}</a><details><summary>{}</summary><pre>{}</pre></details><span>{licence} {files}</span></footer>",
+        words::FOOT,
+        words::PAPER_ADDRESS,
+        words::PAPER,
+        words::CITE,
+        escape(words::CITATION),
+    )
+}
+
+/// The shell with this run.
+fn html(run: &RunFile) -> String {
+    let ((player, start), (_, end)) = (at(run, 0.0), at(run, 1.0));
+    let failures = [
+        failure("not-able", words::NOT_ABLE),
+        failure("not-here", words::NOT_HERE),
+        format!("<noscript><div class=\"failure\"><h2>{}</h2><p>{}</p></div></noscript>", words::NO_SCRIPT.0, words::NO_SCRIPT.1),
+    ];
+    let card = |title: &str| format!("<div class=\"card\"><h2>{title}</h2></div>");
+    let page = format!(
+        "<a class=\"skip\" href=\"#ring\">{skip}</a>{header}\n\
+         <main class=\"lab\" aria-busy=\"true\">\n\
+         <section class=\"ring\" id=\"ring\" tabindex=\"-1\" aria-label=\"{region}\"><div class=\"card\">\n\
+         {controls}\n\
+         <div class=\"standing\"><p class=\"line\">{coming}</p><progress class=\"waiting\" max=\"1\" value=\"0\" aria-label=\"{progress}\"></progress></div>\n\
+         <div class=\"replay\">{replay}</div>\n\
+         {failures}\n\
+         <div class=\"scoring\"><div class=\"scoreboard\">{score}</div><p class=\"verdict\">{about}</p></div>\n\
+         <div>{chart}</div>\n\
+         </div></section>\n\
+         <section class=\"before\" aria-label=\"{settings}\">{hard}{corners}</section>\n\
+         <section class=\"after\" aria-label=\"{numbers}\">{honest}{take}</section>\n\
+         </main>",
+        skip = ring::SKIP,
+        header = header(),
+        region = ring::RING,
+        controls = controls(),
+        coming = words::COMING,
+        progress = ring::PROGRESS,
+        replay = replay::markup(&player, runs::TRAIN),
+        failures = failures.concat(),
+        score = scoreboard::scores(&start),
+        about = words::ABOUT,
+        chart = chart(&start, &end),
+        settings = ring::SETTINGS,
+        hard = card(settings::HARD),
+        corners = card(settings::CORNERS),
+        numbers = ring::NUMBERS,
+        honest = card(ring::HONEST),
+        take = card(ring::TAKE),
+    );
+    format!(
+        "<!-- Made by app/src/shell.rs, whose test says how. -->\n<div id=\"page\" class=\"shell\">\n{}\n</div>\n{}\n",
+        still(&page),
+        foot()
+    )
+}
+
+#[test]
+fn the_shell_is_what_the_page_would_show() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let run = std::fs::read(here.join("../public/runs/nature.json")).expect("the recorded run");
+    let made = html(&RunFile::read(&run).expect("a run"));
+    let file = here.join("web/shell.html");
+    if std::env::var_os("SPARRING_WRITE").is_some() {
+        std::fs::write(&file, &made).expect("the shell is written");
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        kept == made,
+        "app/web/shell.html is not what its words and the recorded run make: SPARRING_WRITE=1 cargo test -p sparring-app shell"
+    );
+}

@@ -1,0 +1,19 @@
+//! Files that are dropped on the page.
+
+/// A file that is not taken.
+pub fn refused(name: &str, why: &str) -> String {
+    format!("{name} was not opened: {why}")
+}
+/// What the page takes.
+pub const OTHER: &str =
+    "the page takes run files (.json, or summary.json and metrics.jsonl together) and the official archives of CIFAR-10 (.tar.gz or .tar).";
+/// An archive while something trains.
+pub const BUSY: &str = "images are taken in between races. Stop the race, or wait for its end, and drop it again.";
+/// A picture.
+pub const PICTURE: &str = "a picture of your own is chosen on the test bench, once a race has trained.";
+/// MNIST's form.
+pub const IDX: &str = "these are IDX files, as MNIST has them. The page trains on CIFAR-10 and the built-in sets; the native program reads a folder of them: sparring race --dataset mnist --folder DIR.";
+/// Heading where an archive turns out to be one.
+pub const NOT_CIFAR: &str = "This is not CIFAR-10";
+/// Closes what was said.
+pub const CLOSE: &str = "Close";

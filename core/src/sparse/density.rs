@@ -42,6 +42,9 @@ pub fn erk(shapes: &[Vec<usize>], density: f64) -> Result<Vec<f64>> {
     }
 }
 
+/// A rule that shares a density among layers, by the extents of their weights.
+type Share = fn(&[Vec<usize>], f64) -> Result<Vec<f64>>;
+
 /// The same density everywhere.
 ///
 /// # Errors
@@ -54,12 +57,7 @@ pub fn uniform(shapes: &[Vec<usize>], density: f64) -> Result<Vec<f64>> {
 ///
 /// # Errors
 /// `Config` where the first layers alone have more weights than the density allows; as `share`.
-pub fn keeping_first(
-    first: usize,
-    shapes: &[Vec<usize>],
-    density: f64,
-    share: fn(&[Vec<usize>], f64) -> Result<Vec<f64>>,
-) -> Result<Vec<f64>> {
+pub fn keeping_first(first: usize, shapes: &[Vec<usize>], density: f64, share: Share) -> Result<Vec<f64>> {
     if first == 0 {
         return share(shapes, density);
     }

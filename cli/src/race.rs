@@ -59,7 +59,7 @@ impl RaceArgs {
     /// Those of a run that another command asks for.
     pub fn of(checkpoint_every: u32) -> Self {
         let experiment = ExperimentArgs::default();
-        Self { experiment, out: None, again: false, tune: false, checkpoint_every, json: false }
+        Self { experiment, out: None, again: false, tune: false, checkpoint_every, tensorboard: false, json: false }
     }
 }
 

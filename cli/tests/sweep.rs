@@ -152,7 +152,7 @@ fn a_study_is_planned_run_collected_and_listed() {
                 let is = |row: &&BTreeMap<String, String>| {
                     row["measure"] == "test"
                         && row["learner"] == learner
-                        && row["seed"] == value[0].to_string()
+                        && row["seed"].parse::<u64>().ok() == value[0].as_u64()
                         && row["p_data"] == difference["condition"]["p_data"].as_str().unwrap()
                 };
                 rows.iter().find(is).unwrap()["value"].parse::<f64>().unwrap()

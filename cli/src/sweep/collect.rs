@@ -3,17 +3,42 @@
 //! Nothing in it is of its own: it is made again from the runs at any time, on any machine that sees them, also while others still train. So
 //! it needs no lock, and a run that ends twice counts once.
 
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::axis::Axis;
 use super::collected::{self, Collected, FIGURES, Place, STUDY, TABLE};
 use super::plan::{Kind, PlannedRun};
 use super::report;
 use super::state::Standing;
 use crate::output::write_shared;
 use crate::{clock, rundir};
+
+/// What is read of a study's summary before anything is done with it.
+#[derive(Deserialize)]
+pub struct Stamp {
+    /// Its name.
+    #[serde(default)]
+    pub study: String,
+    study_hash: Option<String>,
+}
+
+/// The stamp of a folder's summary; `None` where there is none.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn stamp(folder: &Path) -> Result<Option<Stamp>> {
+    let file = folder.join(rundir::SUMMARY);
+    match std::fs::read(&file) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", file.display()))?)),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("reading {}", file.display())),
+    }
+}
 
 /// That a folder is of this study, or of none.
 ///
@@ -24,20 +49,16 @@ pub fn check_folder(place: &Place) -> Result<()> {
     if place.folder.join(rundir::CONFIG).exists() {
         bail!("{folder} is the folder of a run; a study needs another --out");
     }
-    let Some(summary) =
-        rundir::read_summary(place.folder).with_context(|| format!("{folder} cannot be the study's folder; choose another --out"))?
-    else {
-        return Ok(());
-    };
-    match summary["study_hash"].as_str() {
-        Some(hash) if hash == place.hash => Ok(()),
-        Some(hash) => bail!(
-            "{folder} belongs to another study, '{}' ({hash}), and this one is '{}' ({}): other runs, or another measure; choose another --out",
-            summary["study"].as_str().unwrap_or("?"),
+    let stamp = stamp(place.folder).with_context(|| format!("{folder} cannot be the study's folder; choose another --out"))?;
+    match stamp.map(|stamp| (stamp.study, stamp.study_hash)) {
+        None => Ok(()),
+        Some((_, Some(hash))) if hash == place.hash => Ok(()),
+        Some((name, Some(hash))) => bail!(
+            "{folder} belongs to another study, '{name}' ({hash}), and this one is '{}' ({}): other runs, or another measure; choose another --out",
             place.study.name,
             place.hash
         ),
-        None => bail!("{folder} holds no study but a series or a run; choose another --out"),
+        Some((_, None)) => bail!("{folder} holds no study but a series or a run; choose another --out"),
     }
 }
 
@@ -59,20 +80,43 @@ pub fn collect(place: &Place) -> Result<Collected> {
         shared(&Path::new(FIGURES).join(name), &drawing)?;
     }
     shared(Path::new(rundir::REPORT), &report::render(place, &collected))?;
-    shared(Path::new(rundir::SUMMARY), &format!("{:#}\n", summary(place, &collected)))?;
+    write_shared(&place.folder.join(rundir::SUMMARY), |file| summary(place, &collected, file))?;
     Ok(collected)
 }
 
+/// An object of JSON, written field by field, lists with a line an element: a study's are too long to stand in memory once more.
+struct Object<'a> {
+    out: &'a mut dyn Write,
+    fields: usize,
+}
+
+impl Object<'_> {
+    fn name(&mut self, name: &str) -> Result<()> {
+        let before = if self.fields == 0 { "{" } else { "," };
+        self.fields += 1;
+        Ok(write!(self.out, "{before}\n  \"{name}\": ")?)
+    }
+    fn field(&mut self, name: &str, value: Value) -> Result<()> {
+        self.name(name)?;
+        Ok(write!(self.out, "{value}")?)
+    }
+    fn list(&mut self, name: &str, values: impl Iterator<Item = Value>) -> Result<()> {
+        self.name(name)?;
+        write!(self.out, "[")?;
+        for (i, value) in values.enumerate() {
+            write!(self.out, "{}\n    {value}", if i == 0 { "" } else { "," })?;
+        }
+        Ok(write!(self.out, "]")?)
+    }
+}
+
 /// Everything that a program may want to know, complete.
-fn summary(place: &Place, collected: &Collected) -> Value {
+fn summary(place: &Place, collected: &Collected, out: &mut dyn Write) -> Result<()> {
     let Place { study, plan, measure, hash, .. } = place;
-    let Collected { findings, conditions, differences, .. } = collected;
+    let Collected { findings, conditions, .. } = collected;
     let values = |axes: &[usize], places: &[usize]| -> Value {
-        axes.iter()
-            .zip(places)
-            .map(|(axis, place)| (study.axes[*axis].field.clone(), json!(study.axes[*axis].words[*place])))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
+        let value = |(axis, place): (&usize, &usize)| (study.axes[*axis].field.clone(), json!(study.axes[*axis].words[*place]));
+        axes.iter().zip(places).map(value).collect::<serde_json::Map<_, _>>().into()
     };
     let condition = |condition: usize| values(&conditions.axes, &conditions.places[condition]);
     let every: Vec<usize> = (0..study.axes.len()).collect();
@@ -80,39 +124,42 @@ fn summary(place: &Place, collected: &Collected) -> Value {
         json!({ "run": run.folder, "config_hash": run.hash, "state": standing.state, "finished": standing.state == "finished",
             "axes": values(&every, &run.combination), "seconds": standing.seconds })
     };
-    let of_kind = |kind: Kind| plan.iter().zip(&collected.standing).filter(move |(run, _)| run.kind == kind).map(run).collect::<Vec<_>>();
-    let means = || {
-        (0..findings.racers().len()).flat_map(|racer| (0..conditions.places.len()).map(move |condition| (racer, condition))).flat_map(
-            |(racer, c)| {
-                findings.metrics().filter_map(move |metric| {
-                    let mean = findings.mean(metric, racer, &[c])?;
-                    Some((racer, c, metric, mean))
-                })
-            },
-        )
-    };
-    let means: Vec<Value> = means()
-        .map(|(racer, c, metric, mean)| {
-            json!({ "learner": findings.racers()[racer].name, "control": findings.racers()[racer].control, "condition": condition(c),
-                "metric": metric, "values": mean.values, "estimate": mean.estimate })
-        })
-        .collect();
-    let differences: Vec<Value> = differences
-        .iter()
-        .map(|d| {
-            let mut value = json!(d);
-            value["condition"] = condition(d.condition);
-            value
-        })
-        .collect();
-    let failed = collected.failed.iter().map(|(i, why)| json!({ "run": plan[*i].folder, "config_hash": plan[*i].hash, "reason": why }));
-    json!({
-        "study": study.name, "study_hash": hash, "question": study.question, "measure": measure,
-        "axes": study.axes.iter().map(|axis| json!({ "axis": axis.name, "field": axis.field, "values": axis.words })).collect::<Vec<_>>(),
-        "verdict": collected.verdict, "learners": findings.racers(), "means": means, "differences": differences,
-        "runs": of_kind(Kind::Run), "parents": of_kind(Kind::Parent), "failed": failed.collect::<Vec<_>>(),
-        "stopped": collected.count(plan, "finished").0 < collected.count(plan, "finished").1,
-        "seconds": collected.seconds, "devices": collected.devices, "commits": collected.commits,
-        "version": env!("CARGO_PKG_VERSION"), "commit": env!("SPARRING_COMMIT"), "system": clock::system(), "date": clock::now(),
-    })
+    let of_kind = |kind: Kind| plan.iter().zip(&collected.standing).filter(move |(run, _)| run.kind == kind).map(&run);
+    let axis = |axis: &Axis| json!({ "axis": axis.name, "field": axis.field, "values": axis.words });
+    let (finished, all) = collected.count(plan, "finished");
+    let mut object = Object { out, fields: 0 };
+    object.field("study", json!(study.name))?;
+    object.field("study_hash", json!(hash))?;
+    object.field("question", json!(study.question))?;
+    object.field("measure", json!(measure))?;
+    object.field("verdict", json!(collected.verdict))?;
+    object.list("axes", study.axes.iter().map(axis))?;
+    object.field("stopped", json!(finished < all))?;
+    object.field("seconds", json!(collected.seconds))?;
+    object.field("devices", json!(collected.devices))?;
+    object.field("commits", json!(collected.commits))?;
+    object.field("version", json!(env!("CARGO_PKG_VERSION")))?;
+    object.field("commit", json!(env!("SPARRING_COMMIT")))?;
+    object.field("system", json!(clock::system()))?;
+    object.field("date", json!(clock::now()))?;
+    object.list("learners", findings.racers().iter().map(|racer| json!(racer)))?;
+    let differences = collected.differences.iter().map(|difference| {
+        let mut value = json!(difference);
+        value["condition"] = condition(difference.condition);
+        value
+    });
+    object.list("differences", differences)?;
+    let metrics: Vec<_> = findings.metrics().collect();
+    let places = (0..findings.racers().len()).flat_map(|racer| conditions.all().into_iter().map(move |condition| (racer, condition)));
+    let means = places.flat_map(|(racer, at)| metrics.iter().map(move |metric| (racer, at, *metric))).filter_map(|(racer, at, metric)| {
+        let (mean, known) = (findings.mean(metric, racer, &[at])?, &findings.racers()[racer]);
+        let (learner, control, condition) = (&known.name, known.control, condition(at));
+        Some(json!({ "learner": learner, "control": control, "condition": condition, "metric": metric, "values": mean.values, "estimate": mean.estimate }))
+    });
+    object.list("means", means)?;
+    let failed = |(run, why): &(usize, String)| json!({ "run": plan[*run].folder, "config_hash": plan[*run].hash, "reason": why });
+    object.list("failed", collected.failed.iter().map(failed))?;
+    object.list("parents", of_kind(Kind::Parent))?;
+    object.list("runs", of_kind(Kind::Run))?;
+    Ok(writeln!(object.out, "\n}}")?)
 }

@@ -27,8 +27,11 @@ pub const LOGS: &str = "logs";
 /// The study as it was asked for, so that the folder can be gone on with.
 pub const STUDY: &str = "study.toml";
 
+/// How a score is taken from an evaluation, where it is there.
+type Pick = fn(&Evaluation) -> Option<Score>;
+
 /// Scores that are in the table beside those that a run can be judged by.
-const MORE: [(&str, fn(&Evaluation) -> Option<Score>); 3] =
+const MORE: [(&str, Pick); 3] =
     [("train", |scores| Some(scores.train)), ("validation", |scores| Some(scores.validation)), ("easy-half", |scores| scores.test_easy)];
 
 /// A study with its plan, and where its results go.

@@ -93,10 +93,8 @@ pub fn sweep(args: &SweepArgs) -> Result<()> {
     let file = if within { args.study.join(STUDY) } else { args.study.clone() };
     let mut study = Study::read(&file)?;
     // There the file's own name is that of all studies.
-    if let Some(name) =
-        rundir::read_summary(&args.study).ok().flatten().filter(|_| within).and_then(|s| Some(s["study"].as_str()?.to_owned()))
-    {
-        study.name = name;
+    if let Some(stamp) = if within { collect::stamp(&args.study)? } else { None } {
+        study.name = stamp.study;
     }
     let plan = plan::plan(&study, args.device.map(Into::into))?;
     let console = Console::new(args.json);
@@ -132,7 +130,7 @@ pub fn sweep(args: &SweepArgs) -> Result<()> {
         failures = Sweep::new(console, &place, &means, &standing, &estimate.work).run()?;
     }
     let collected = collect::collect(&place)?;
-    conclude(console, &place, &collected, &failures, args.collect)
+    conclude(console, args, &place, &collected, &failures)
 }
 
 fn means(args: &SweepArgs) -> Result<Means> {
@@ -246,7 +244,7 @@ fn dry_run(console: Console, place: &Place, standing: &[Standing]) -> Result<()>
 }
 
 /// Table, verdict, failures; the JSON where it was asked for; and, last, the path.
-fn conclude(console: Console, place: &Place, collected: &Collected, failures: &[Failure], only_collected: bool) -> Result<()> {
+fn conclude(console: Console, args: &SweepArgs, place: &Place, collected: &Collected, failures: &[Failure]) -> Result<()> {
     let Place { plan, folder, .. } = place;
     console.tell("");
     let (header, rows) = rows(place, collected);
@@ -264,10 +262,12 @@ fn conclude(console: Console, place: &Place, collected: &Collected, failures: &[
             console.named(format_args!("          {line}"));
         }
     }
-    let mut summary =
-        rundir::read_summary(folder)?.with_context(|| format!("{} was not written", folder.join(rundir::SUMMARY).display()))?;
-    summary["folder"] = json!(folder);
-    console.result(&summary);
+    if args.json {
+        let file = folder.join(rundir::SUMMARY);
+        let mut summary = rundir::read_summary(folder)?.with_context(|| format!("{} was not written", file.display()))?;
+        summary["folder"] = json!(folder);
+        console.result(&summary);
+    }
     let (finished, all) = collected.count(plan, "finished");
     console.tell(format_args!("runs      {finished} of {all} are finished, {} in all of them", number::duration(collected.seconds)));
     console.tell(format_args!("report    {}", folder.join(rundir::REPORT).display()));
@@ -277,7 +277,7 @@ fn conclude(console: Console, place: &Place, collected: &Collected, failures: &[
     }
     let failed = plan.iter().zip(&collected.standing).filter(|(_, standing)| ["failed", "foreign"].contains(&standing.state)).count();
     let crashed = failures.iter().filter(|failure| !["failed", "foreign"].contains(&collected.standing[failure.run].state)).count();
-    if failed + crashed > 0 && !only_collected {
+    if failed + crashed > 0 && !args.collect {
         bail!("{} of {all} runs failed; the reasons are above, and the same command tries again what crashed", failed + crashed);
     }
     Ok(())
@@ -292,7 +292,7 @@ fn rows<'a>(place: &'a Place, collected: &Collected) -> (Vec<&'a str>, Vec<Vec<S
     header.extend(["seeds", measure.name(), "minus dense", "adjusted p", "outcome"]);
     let mut rows = Vec::new();
     for condition in 0..conditions.places.len() {
-        for (racer, known) in findings.racers().iter().enumerate() {
+        for (racer, known) in findings.ordered() {
             let Some(mean) = findings.mean(*measure, racer, &[condition]) else { continue };
             let mut cells = vec![known.name.clone()];
             cells.extend(

@@ -11,7 +11,7 @@ use sparring_core::record::comparison::Outcome;
 use sparring_core::record::study::{Average, LEVEL, Racer, p_value};
 use sparring_figures::forest::{self, Columns, Forest, Learner};
 use sparring_figures::html::{Row, escape};
-use sparring_figures::number;
+use sparring_figures::{Tone, number};
 
 use super::collected::{Collected, FIGURES, Place};
 use super::plan::Kind;
@@ -21,7 +21,7 @@ use crate::{clock, rundir};
 
 /// Rows of a table that a page shows; all are in the files beside it.
 const MOST_ROWS: usize = 500;
-/// Rows of differences that are drawn.
+/// Rows of differences, and values of an axis, that are drawn.
 const MOST_DRAWN: usize = 60;
 
 /// A figure: a part of the page, and a file.
@@ -49,14 +49,17 @@ impl Figure {
     pub fn document(&self) -> Option<(&str, String)> {
         let drawing = match &self.drawing {
             Drawing::Forest(forest) => forest.document(&self.title),
-            Drawing::Columns(columns) => columns.document(&self.title),
+            // What stands above it on the page, the axis says here.
+            Drawing::Columns(columns) => {
+                Columns { caption: format!("{} (values in per cent)", columns.caption), ..columns.clone() }.document(&self.title)
+            }
         };
         Some((self.file.as_str(), drawing?))
     }
 }
 
 fn styles(collected: &Collected) -> Styles {
-    Styles::new(collected.findings.racers().iter().map(|racer| (racer.name.as_str(), racer.control)))
+    Styles::new(collected.findings.ordered().into_iter().map(|(_, racer)| (racer.name.as_str(), racer.control)))
 }
 
 /// The figures of a study by its measure.
@@ -68,28 +71,8 @@ pub fn figures(place: &Place, collected: &Collected) -> Vec<Figure> {
         Some((drawn(&estimate, &values, whose, share), estimate.mean))
     };
     let mut all = Vec::new();
-    if differences.len() <= MOST_DRAWN {
-        let groups = (0..conditions.places.len()).map(|condition| {
-            let rows = differences.iter().filter(|d| d.condition == condition).map(|d| forest::Row {
-                name: d.sparse.clone(),
-                classes: styles.of(&d.sparse).into(),
-                estimate: drawn(&d.estimate, &d.values, "", false),
-                word: d.outcome.name().to_owned(),
-            });
-            (conditions.words(study, condition), rows.collect::<Vec<_>>())
-        });
-        let title = format!("{name}: sparse minus dense");
-        let better = if share { "right" } else { "left" };
-        let forest = Forest {
-            label: format!("{title}, with intervals"),
-            groups: groups.filter(|(_, rows)| !rows.is_empty()).collect(),
-            differences: true,
-        };
-        let unit = format!("points; {better} of the line sparse is better");
-        all.push(Figure { file: "differences.svg".into(), title, unit, drawing: Drawing::Forest(forest) });
-    }
     let over = |axes: usize| if axes > 0 { "; means over the other axes" } else { "" };
-    let racers = findings.racers().iter().enumerate();
+    let racers = findings.ordered().into_iter();
     let row = |(racer, known): (usize, &Racer)| {
         let (estimate, mean) = of(racer, &conditions.all(), "")?;
         Some(forest::Row {
@@ -110,7 +93,7 @@ pub fn figures(place: &Place, collected: &Collected) -> Vec<Figure> {
         unit: format!("per cent{}", over(conditions.axes.len())),
         drawing: Drawing::Forest(forest),
     });
-    for &axis in &conditions.axes {
+    for &axis in conditions.axes.iter().filter(|axis| study.axes[**axis].values.len() <= MOST_DRAWN) {
         let axis_of = &study.axes[axis];
         let learner = |(racer, known): (usize, &Racer)| Learner {
             name: known.name.clone(),
@@ -131,10 +114,31 @@ pub fn figures(place: &Place, collected: &Collected) -> Vec<Figure> {
             conditions: axis_of.words.clone(),
             learners: racers.clone().map(learner).collect(),
         };
-        let unit = format!("per cent{}", over(conditions.axes.len() - 1));
+        let order = if racers.len() > Tone::ALL.len() { "; from the left as in the key" } else { "" };
+        let unit = format!("per cent{}{order}", over(conditions.axes.len() - 1));
         all.push(Figure { file: format!("by-{}.svg", axis_of.field), title, unit, drawing: Drawing::Columns(columns) });
     }
     all.extend(by_density(collected, *measure, &name, over(conditions.axes.len())));
+    if differences.len() <= MOST_DRAWN {
+        let groups = (0..conditions.places.len()).map(|condition| {
+            let rows = differences.iter().filter(|d| d.condition == condition).map(|d| forest::Row {
+                name: d.sparse.clone(),
+                classes: styles.of(&d.sparse).into(),
+                estimate: drawn(&d.estimate, &d.values, "", false),
+                word: d.outcome.name().to_owned(),
+            });
+            (conditions.words(study, condition), rows.collect::<Vec<_>>())
+        });
+        let title = format!("{name}: sparse minus dense");
+        let better = if share { "right" } else { "left" };
+        let forest = Forest {
+            label: format!("{title}, with intervals"),
+            groups: groups.filter(|(_, rows)| !rows.is_empty()).collect(),
+            differences: true,
+        };
+        let unit = format!("points; {better} of the line sparse is better");
+        all.push(Figure { file: "differences.svg".into(), title, unit, drawing: Drawing::Forest(forest) });
+    }
     all
 }
 
@@ -243,7 +247,7 @@ fn learner_table(out: &mut String, place: &Place, collected: &Collected, styles:
         cells.extend(if known.dense { ["-"; 3].map(str::to_owned) } else { counts });
         Row::of_words(styles.of(&known.name), &cells)
     };
-    table_section(out, "By learner", &heads, findings.racers().iter().enumerate().map(row));
+    table_section(out, "By learner", &heads, findings.ordered().into_iter().map(row));
     let what = if conditions.places.len() > 1 {
         format!("Means are over all {} conditions, taken within a seed first, and their intervals over seeds. ", conditions.places.len())
     } else {

@@ -105,6 +105,12 @@ impl Findings {
     pub fn racers(&self) -> &[Racer] {
         &self.racers
     }
+    /// The same with their places, the dense one first and controls last.
+    pub fn ordered(&self) -> Vec<(usize, &Racer)> {
+        let mut all: Vec<(usize, &Racer)> = self.racers.iter().enumerate().collect();
+        all.sort_by_key(|(_, racer)| (racer.control, !racer.dense));
+        all
+    }
     /// The metrics that some run was evaluated by.
     pub fn metrics(&self) -> impl Iterator<Item = Metric> {
         let has = |m: &usize| self.values.range((*m, 0, 0, 0)..(m + 1, 0, 0, 0)).next().is_some();
@@ -197,21 +203,29 @@ pub fn verdict(metric: Metric, differences: &[Paired], at: impl Fn(usize) -> Str
     }
     for name in names {
         let its: Vec<&&Paired> = all.iter().filter(|d| d.sparse == name).collect();
+        let mut counts = Vec::new();
         for outcome in [Outcome::Won, Outcome::Lost, Outcome::CannotTell, Outcome::OneSeed] {
-            let those: Vec<&&&Paired> = its.iter().filter(|d| d.outcome == outcome).collect();
+            let those: Vec<&Paired> = its.iter().filter(|d| d.outcome == outcome).map(|d| **d).collect();
             if those.is_empty() {
                 continue;
             }
-            let told = if all.len() <= TOLD {
-                those.iter().map(|d| points(d) + &at(d.condition)).collect::<Vec<_>>().join(", ")
+            if all.len() <= TOLD {
+                let told: Vec<String> = those.iter().map(|d| points(d) + &at(d.condition)).collect();
+                parts.push(format!("{name} {} {}: {}", outcome.words(), first.dense, told.join(", ")));
             } else {
-                format!("in {} of {} conditions", those.len(), its.len())
-            };
-            let between = if all.len() <= TOLD { ": " } else { " " };
-            parts.push(format!("{name} {} {}{between}{told}", outcome.words(), first.dense));
+                let what = match outcome {
+                    Outcome::Won | Outcome::Lost => outcome.name(),
+                    Outcome::CannotTell | Outcome::OneSeed => "cannot be told apart",
+                };
+                counts.push(format!("{what} in {}", those.len()));
+            }
+        }
+        if !counts.is_empty() {
+            parts.push(format!("{name} {} of {} conditions", counts.join(" and "), its.len()));
         }
     }
-    let mut text = format!("Judged by {}, over {seeds}: {}.", metric.doc(), parts.join("; "));
+    let against = if all.len() <= TOLD { String::new() } else { format!(", against {}", first.dense) };
+    let mut text = format!("Judged by {}, over {seeds}{against}: {}.", metric.doc(), parts.join("; "));
     let corrected = all.iter().filter(|d| d.adjusted.is_some()).count();
     if corrected > 1 {
         text += &format!(" Holm's correction allows for all {corrected} comparisons.");

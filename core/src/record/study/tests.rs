@@ -82,7 +82,7 @@ fn many_comparisons_are_counted_and_one_seed_cannot_tell() {
         })
         .collect();
     let text = verdict(Metric::Test, &study(&rows).differences(Metric::Test), |_| String::new());
-    assert!(text.contains("set@0.2 lost against dense in 3 of 8 conditions; set@0.2 cannot be told apart from dense in 5 of 8"), "{text}");
+    assert!(text.contains("over 3 seeds, against dense: set@0.2 lost in 3 and cannot be told apart in 5 of 8 conditions. Holm"), "{text}");
     let one = study(&[(0, "dense", &[0.5]), (0, "set@0.2", &[0.7])]).differences(Metric::Test);
     assert_eq!((one[0].outcome, one[0].p), (Outcome::OneSeed, None));
     assert!(verdict(Metric::Test, &one, |_| String::new()).contains("One seed cannot tell"));

@@ -239,7 +239,7 @@ mod tests {
             ("Epochs", "epochs"),
             ("batchsize", "batch_size"),
             ("limit-train", "limit_train"),
-            ("seedz", "seeds"),
+            ("seedz", "seed"),
             ("lesons", "lesson"),
             ("test", "text"),
         ] {

@@ -3,12 +3,9 @@
 //! A worker that ends says nothing, and a tab knows nothing of the races of another one. Whoever waits for a name hears of both. Where the
 //! browser has no locks (an insecure origin) nothing is held, and nobody waits.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::JsFuture;
 
 #[wasm_bindgen]
 extern "C" {
@@ -34,29 +31,20 @@ pub fn of_run(run: &str) -> String {
 /// A name that is held until this is dropped.
 pub struct Held(Option<Function>);
 
-/// Holds a name; `then` is done once it is held, or cannot be.
+/// Holds a name; `then` is done once it is held, at once where nothing can be.
 pub fn hold(name: &str, then: impl FnOnce() + 'static) -> Held {
-    let then = Rc::new(Cell::new(Some(then)));
+    let Some(locks) = locks() else {
+        then();
+        return Held(None);
+    };
     let mut release = None;
     let until = Promise::new(&mut |done, _| release = Some(done));
-    let granted = {
-        let then = then.clone();
-        Closure::once_into_js(move || {
-            then.take().into_iter().for_each(|then| then());
-            until
-        })
-    };
-    let asked = locks().map(|locks| locks.request(name, granted.unchecked_ref()));
-    spawn_local(async move {
-        // A sandbox refuses.
-        let refused = match asked {
-            Some(Ok(over)) => JsFuture::from(over).await.is_err(),
-            _ => true,
-        };
-        if refused {
-            then.take().into_iter().for_each(|then| then());
-        }
+    let granted = Closure::once_into_js(move || {
+        then();
+        until
     });
+    // Refused in a sandbox alone, whose workers do not come so far.
+    let _ = locks.request(name, granted.unchecked_ref());
     Held(release)
 }
 

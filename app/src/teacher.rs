@@ -239,7 +239,7 @@ mod tests {
             ("Epochs", "epochs"),
             ("batchsize", "batch_size"),
             ("limit-train", "limit_train"),
-            ("seedz", "seed"),
+            ("sseeds", "seeds"),
             ("lesons", "lesson"),
             ("test", "text"),
         ] {

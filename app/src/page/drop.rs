@@ -52,7 +52,7 @@ fn take(lab: Lab, files: Vec<File>) {
         Kind::Archive if lab.phase.with_untracked(|p| p.busy() || *p == Phase::Starting) => refused(first, words::BUSY),
         Kind::Archive => lab.drop_archive(first),
         Kind::Picture => refused(first, words::PICTURE),
-        Kind::Idx => refused(first, words::IDX),
+        Kind::Idx => refused(first, &words::idx()),
         Kind::Other => refused(first, words::OTHER),
     }
 }

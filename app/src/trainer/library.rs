@@ -184,9 +184,7 @@ impl Library {
         let broken = |e| Error::format(&name, whole, stream::words(e));
         let content = stream::content(file, cifar::CIFAR10.largest_content()).await.map_err(broken)?;
         if matches!(content.get(..4), Some([0, 0, 8, 1 | 3])) {
-            return Err(
-                Failure::new(words::NOT_CIFAR, words::refused(&name, words::IDX), &[WayOn::UseBuiltIn, WayOn::ChangeSettings]).into()
-            );
+            return Err(Error::format(&name, whole, words::IDX).into());
         }
         let data = cifar::CIFAR10.from_tar(&name, Cursor::new(content))?;
         let (manifest, parts) = chunks::pack(&data, chunks::DEFAULT_CHUNK)?;

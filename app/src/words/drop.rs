@@ -12,8 +12,10 @@ pub const BUSY: &str = "images are taken in between races. Stop the race, or wai
 /// A picture.
 pub const PICTURE: &str = "a picture of your own is chosen on the test bench, once a race has trained.";
 /// MNIST's form.
-pub const IDX: &str = "these are IDX files, as MNIST has them. The page trains on CIFAR-10 and the built-in sets; the native program reads a folder of them: sparring race --dataset mnist --folder DIR.";
-/// Heading where an archive turns out to be one.
-pub const NOT_CIFAR: &str = "This is not CIFAR-10";
+pub const IDX: &str = "MNIST's form (IDX), of which only the native program reads a folder: sparring race --dataset mnist --folder DIR";
+/// A file of it.
+pub fn idx() -> String {
+    format!("it is of {IDX}.")
+}
 /// Closes what was said.
 pub const CLOSE: &str = "Close";

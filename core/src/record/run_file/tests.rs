@@ -213,7 +213,7 @@ fn what_is_no_run_is_refused_by_its_kind() {
         ("\"accuracy\":0.", "\"accuracy\":1."),
         ("\"accuracy\":0.", "\"accuracy\":-0."),
         ("\"learner\":1", "\"learner\":7"),
-        ("\"seed\":0", "\"seed\":\"zero\""),
+        ("\"epochs\":20", "\"epochs\":\"twenty\""),
     ] {
         assert!(json.contains(from), "{from}");
         assert!(matches!(read(&json.replacen(from, to, 1)), Unreadable::Damaged(_)), "{from}");

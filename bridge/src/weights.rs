@@ -130,7 +130,17 @@ pub fn open(bytes: &[u8], file: &str) -> Result<StateDict> {
     Ok(formats::open(bytes, file, None)?.state)
 }
 
-/// The model with the weights of a file whose names are those of its fields.
+/// What all names of a file begin with before those of a model, which has a tensor of this name: `module.` where a network was wrapped.
+fn wrapper<'a>(state: &'a StateDict, own: &str) -> &'a str {
+    if state.tensors.contains_key(own) {
+        return "";
+    }
+    let prefix = |name: &'a String| name.strip_suffix(own).filter(|prefix| prefix.ends_with('.'));
+    let of_all = |prefix: &&str| state.tensors.keys().all(|name| name.starts_with(prefix));
+    state.tensors.keys().filter_map(prefix).find(of_all).unwrap_or("")
+}
+
+/// The model with the weights of a file whose names are those of its fields, perhaps behind that of a module that wraps them all.
 ///
 /// Where the file says that its zeros are weights that are not there (`placement = sparse`), a sparse layer has the file's topology afterwards;
 /// else it takes the weights at the places that it has, all of them at density 1.
@@ -141,7 +151,9 @@ pub fn load<M: Module>(model: M, state: &StateDict) -> Result<M> {
     let layers = walk::layers(&model)?;
     let named = Namer::of(&model, &layers);
     let sparse = state.metadata.get(formats::PLACEMENT).is_some_and(|placement| placement == formats::SPARSE);
-    let mut left: BTreeMap<&str, &formats::Tensor> = state.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let first = layers.first().map(|found| walk::joined(&found.path, "weight")).or_else(|| named.first().map(|named| named.name.clone()));
+    let wrapper = first.map_or("", |first| wrapper(state, &first));
+    let mut left: BTreeMap<&str, &formats::Tensor> = state.tensors.iter().map(|(name, tensor)| (&name[wrapper.len()..], tensor)).collect();
     let mut take = |name: &str, dims: &[usize]| match left.remove(name) {
         Some(tensor) if tensor.shape == dims => Ok(tensor.data.as_slice()),
         Some(tensor) => Err(Error::Model(format!("{name} should be {dims:?}, as the model has it, and is {:?} in the file", tensor.shape))),

@@ -146,6 +146,13 @@ fn weights_go_through_our_files_under_pytorchs_names() {
     assert_eq!(state_of(&loaded).unwrap(), state, "topologies are the file's");
     assert_eq!(summary(&loaded).unwrap(), summary(&net).unwrap());
 
+    // A network that was wrapped before it was saved, as data-parallel ones are.
+    let mut wrapped = state.clone();
+    wrapped.tensors = state.tensors.iter().map(|(name, tensor)| (format!("module.{name}"), tensor.clone())).collect();
+    assert_eq!(state_of(&load(convert(Named::new(&device), 0.2).unwrap(), &wrapped).unwrap()).unwrap(), state);
+    wrapped.tensors.insert("other.weight".into(), Default::default());
+    assert!(load(net.clone(), &wrapped).unwrap_err().to_string().contains("the file has no 'conv1.weight'"));
+
     // A dense file: what the model has of it.
     let dense = state_of(&Named::new(&device)).unwrap();
     assert!(!dense.metadata.contains_key("placement"));

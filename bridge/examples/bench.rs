@@ -169,6 +169,12 @@ fn places(wanted: Option<&str>) -> Result<Vec<Place>> {
     }
 }
 
+/// Burn's version, from the lock file that this was built with.
+fn burn_version() -> &'static str {
+    let lock = include_str!("../../Cargo.lock");
+    lock.split_once("name = \"burn\"\nversion = \"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or("unknown")
+}
+
 /// All contestants of a network on a device, in turns.
 fn measure(model: Model, place: &Place, batch: usize, rounds: usize) -> Result<Vec<Value>> {
     println!("\n{model}, batch {batch}, {}", place.name);
@@ -222,16 +228,24 @@ fn main() -> Result<()> {
         Some(name) => vec![name.parse::<Model>()?],
         None => vec![Model::ResNet20, Model::ResNet18],
     };
+    let settings = json!({ "burn": burn_version(), "autotune": cfg!(feature = "autotune"), "rounds": rounds });
     let mut rows = Vec::new();
+    // After each network: a measurement that is stopped keeps what it has, and a place that cannot be written is found before the first.
+    let keep = |rows: &[Value]| match option("--out") {
+        Some(path) => {
+            std::fs::write(path, format!("{:#}\n", json!({ "settings": settings, "steps": rows }))).map_err(|e| format!("{path}: {e}"))
+        }
+        None => Ok(()),
+    };
+    keep(&rows)?;
     for place in places(option("--device"))? {
         for &model in &models {
             let usual = if model == Model::ResNet18 { place.batch / 2 } else { place.batch };
             rows.extend(measure(model, &place, batch.unwrap_or(usual), rounds)?);
+            keep(&rows)?;
         }
     }
-    let settings = json!({ "burn": "0.22.1", "autotune": cfg!(feature = "autotune"), "rounds": rounds });
     if let Some(path) = option("--out") {
-        std::fs::write(path, format!("{:#}\n", json!({ "settings": settings, "steps": rows })))?;
         println!("\nwritten to {path}");
     }
     Ok(())

@@ -78,7 +78,7 @@ pub fn weight(shape: WeightShape, density: f64, seed: Option<u64>, initializer: 
 fn of_this_layer(loaded: Tensor<1, Int>, shape: WeightShape) -> Tensor<1, Int> {
     let device = loaded.device();
     let head = loaded.dims()[0].min(HEAD);
-    let head = integers(loaded.clone().slice([0..head]), || "a topology".into());
+    let head = integers(loaded.clone().slice(0..head), || "a topology".into());
     if head.is_ok_and(|words| Topology::shape_of(&words).is_ok_and(|found| found == shape)) {
         return loaded;
     }

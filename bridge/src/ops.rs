@@ -57,6 +57,7 @@ fn input_of(s: &ConvShape) -> Shape {
     Shape::new([s.c_in, s.h_in, s.w_in, s.n])
 }
 
+#[cfg(feature = "wgpu")]
 fn vector_of(len: usize) -> Shape {
     Shape::new([len])
 }

@@ -120,6 +120,18 @@ fn wasm_clippy(ws: &Workspace, compiler: &WasmCompiler) -> Command {
     compiler.apply(&mut command);
     command.env("CLIPPY_CONF_DIR", ws.root.join("xtask").join("clippy-wasm"));
     command.args(["clippy", "--locked", "--profile", "page", "--target", "wasm32-unknown-unknown"]);
-    command.args(["--package", "sparring-core", "--package", "sparring-figures", "--package", "sparring-app", "--", "--deny", "warnings"]);
+    command.args([
+        "--package",
+        "sparring-core",
+        "--package",
+        "sparring-figures",
+        "--package",
+        "sparring-app",
+        "--package",
+        "sparring-worker",
+        "--",
+        "--deny",
+        "warnings",
+    ]);
     command
 }

@@ -77,6 +77,10 @@ impl Console {
         let line = text::line(&line.to_string());
         self.tell(self.width().map_or_else(|| line.clone(), |width| table::clipped(&line, width.into())));
     }
+    /// Whether the result goes to standard output as JSON.
+    pub fn is_json(self) -> bool {
+        self.json
+    }
     /// The result itself, where JSON was asked for.
     pub fn result(self, value: &serde_json::Value) {
         if self.json {

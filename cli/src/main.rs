@@ -25,6 +25,7 @@ mod paper;
 mod places;
 mod race;
 mod report;
+mod reproduce;
 mod results;
 mod rundir;
 mod runs;
@@ -65,7 +66,7 @@ struct Cli {
     quiet: bool,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 asked for wrongly, 130 stopped by Ctrl-C or a signal (race, train and sweep: the same command goes on).";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 asked for wrongly, 130 stopped by Ctrl-C or a signal (race, train, sweep and reproduce: the same command goes on).";
 
 #[derive(Subcommand)]
 enum Command {
@@ -73,6 +74,8 @@ enum Command {
     Race(series::SeriesArgs),
     /// Run a study: every combination of what a file varies, then what they say together
     Sweep(sweep::SweepArgs),
+    /// Ask one of the paper's claims again: train what it is about, and say whether it holds
+    Reproduce(reproduce::ReproduceArgs),
     /// Train one learner, without a control
     Train(race::TrainArgs),
     /// List, show, compare or export runs
@@ -222,6 +225,7 @@ fn main() -> ExitCode {
         Command::Race(args) => series::race(&args),
         Command::Train(args) => race::train(&args),
         Command::Sweep(args) => sweep::sweep(&args),
+        Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Eval(args) => eval::eval(&args),
         Command::Attack(args) => attack::attack(&args),

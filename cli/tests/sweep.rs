@@ -45,8 +45,8 @@ fn json(path: &Path) -> Value {
 }
 
 /// What a study of these epochs says that nothing disturbed.
-fn undisturbed(epochs: u32) -> Vec<u8> {
-    let folder = Folder::new(&format!("undisturbed-{epochs}"));
+fn undisturbed(whose: &str, epochs: u32) -> Vec<u8> {
+    let folder = Folder::new(&format!("undisturbed-{whose}"));
     study(&folder, epochs);
     done(&sweep(&folder, ""));
     table(&folder)
@@ -130,7 +130,10 @@ fn a_study_is_planned_run_collected_and_listed() {
     let bytes = table(&folder);
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(header, ["run", "seed", "p_data", "learners", "learner", "control", "density", "training_flops", "measure", "value"]);
+    assert_eq!(
+        header,
+        ["run", "seed", "p_data", "learners", "learner", "control", "density", "training_flops", "measure", "value", "samples"]
+    );
     let rows: Vec<BTreeMap<String, String>> =
         reader.records().map(|row| header.iter().cloned().zip(row.unwrap().iter().map(str::to_owned)).collect()).collect();
     // Of every run test, train and validation: nothing else was evaluated.
@@ -196,7 +199,7 @@ fn two_processes_at_a_time_say_what_one_says() {
     study(&folder, 4);
     let output = sweep(&folder, "--jobs 2");
     done(&output);
-    assert!(table(&folder) == undisturbed(4));
+    assert!(table(&folder) == undisturbed("jobs", 4));
     // No two trained the same parent: each run was started once, after what it needs.
     assert_eq!(stdout(&output).lines().filter(|l| l.starts_with("started ")).count(), 10);
     let logs = fs::read_dir(only_study(&folder).join("logs")).unwrap().map(|e| fs::read_to_string(e.unwrap().path()).unwrap());
@@ -208,7 +211,7 @@ fn two_processes_at_a_time_say_what_one_says() {
 #[cfg(unix)]
 #[test]
 fn stopped_and_killed_a_study_goes_on_to_the_same_numbers() {
-    let whole = undisturbed(40);
+    let whole = undisturbed("stopped", 40);
     let folder = Folder::new("stopped");
     study(&folder, 40);
     // By Ctrl-C, in this process alone: the others are told by it.
@@ -248,7 +251,7 @@ fn a_run_that_crashed_is_tried_once_more_and_one_that_cannot_be_made_keeps_no_ot
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{text:?}{}", stderr(&output));
     assert!(text.iter().any(|l| l.starts_with("warning   run ") && l.ends_with("; it is tried once more")), "{text:?}");
-    assert!(table(&folder) == undisturbed(40));
+    assert!(table(&folder) == undisturbed("crash", 40));
 
     // A dense parent whose folder is damaged: it, and the run that starts from it, are told; all others are made.
     let plan: Value = serde_json::from_slice(&sweep(&folder, "--dry-run --json").stdout).unwrap();

@@ -5,12 +5,13 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
+use std::str::FromStr;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use sparring_core::config::settings::csv_cell;
 use sparring_core::events::{Evaluation, LearnerSummary, Score};
 use sparring_core::record::Metric;
-use sparring_core::record::study::{Findings, Paired, verdict};
+use sparring_core::record::study::{Findings, Paired, Row, verdict};
 
 use super::axis::Axis;
 use super::conditions::Conditions;
@@ -26,6 +27,9 @@ pub const FIGURES: &str = "figures";
 pub const LOGS: &str = "logs";
 /// The study as it was asked for, so that the folder can be gone on with.
 pub const STUDY: &str = "study.toml";
+
+/// The table's columns behind the axes and the seed.
+const COLUMNS: [&str; 7] = ["learner", "control", "density", "training_flops", "measure", "value", "samples"];
 
 /// How a score is taken from an evaluation, where it is there.
 type Pick = fn(&Evaluation) -> Option<Score>;
@@ -126,11 +130,58 @@ pub fn read(place: &Place, table: &mut dyn Write) -> Result<Collected> {
     Ok(Collected { findings, conditions, differences, verdict, standing, failed, devices, commits, seconds })
 }
 
+/// The findings of a study by its measure, from its table alone: the runs may be elsewhere, or gone.
+///
+/// # Errors
+/// Where the table cannot be read, or is not this study's.
+pub fn from_table(place: &Place) -> Result<(Conditions, Findings)> {
+    let path = place.folder.join(TABLE);
+    let at = |what: String| format!("{}: {what}", path.display());
+    let mut table = csv::Reader::from_path(&path).with_context(|| at("cannot be opened".into()))?;
+    let header = table.headers().with_context(|| at("it has no header".into()))?.clone();
+    let column = |name: &str| header.iter().position(|known| known == name).with_context(|| at(format!("it has no column '{name}'")));
+    let axes = place.study.axes.iter().map(|axis| Ok((axis, column(&axis.field)?))).collect::<Result<Vec<_>>>()?;
+    let [learner, control, density, flops, measure, value, samples] = COLUMNS.map(column);
+    let (learner, control, density, flops, measure) = (learner?, control?, density?, flops?, measure?);
+    let (seed, value, samples) = (column("seed")?, value?, samples?);
+    let conditions = Conditions::new(place.study, place.plan);
+    let mut findings = Findings::default();
+    for (i, row) in table.records().enumerate() {
+        let at = |what: &str| at(format!("line {}: {what}", i + 2));
+        let row = row.with_context(|| at("it cannot be read"))?;
+        if row[measure] != *place.measure.name() {
+            continue;
+        }
+        let combination = axes.iter().map(|(axis, column)| {
+            let place = axis.words.iter().position(|word| *word == row[*column]);
+            place.with_context(|| at(&format!("'{}' is no value of the study's axis '{}'", &row[*column], axis.name)))
+        });
+        let combination = combination.collect::<Result<Vec<_>>>()?;
+        let condition = conditions.place_of(&combination).with_context(|| at("the study has no run under this condition"))?;
+        findings.add_row(Row {
+            condition,
+            seed: parsed(&row[seed]).with_context(|| at("seed"))?,
+            learner: row[learner].to_owned(),
+            control: parsed(&row[control]).with_context(|| at("control"))?,
+            density: parsed(&row[density]).with_context(|| at("density"))?,
+            flops: parsed(&row[flops]).with_context(|| at("training_flops"))?,
+            metric: place.measure,
+            value: parsed(&row[value]).with_context(|| at("value"))?,
+            samples: parsed(&row[samples]).with_context(|| at("samples"))?,
+        });
+    }
+    Ok((conditions, findings))
+}
+
+fn parsed<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(text: &str) -> Result<T> {
+    text.parse().with_context(|| format!("'{text}' cannot be read"))
+}
+
 /// The names of a run's columns: its folder, its value on every axis, its seed.
 fn write_header(study: &Study, table: &mut dyn Write) -> Result<()> {
     let axes: Vec<&str> = study.axes.iter().map(|axis| axis.field.as_str()).collect();
     let seed = if axes.contains(&"seed") { &[][..] } else { &["seed"] };
-    let columns = ["run"].iter().chain(&axes).chain(seed).chain(&["learner", "control", "density", "training_flops", "measure", "value"]);
+    let columns = ["run"].iter().chain(&axes).chain(seed).chain(&COLUMNS);
     writeln!(table, "{}", columns.copied().collect::<Vec<_>>().join(","))?;
     Ok(())
 }
@@ -145,10 +196,14 @@ fn write_rows(study: &Study, run: &PlannedRun, learner: &LearnerSummary, table: 
     }
     first.extend([csv_cell(&learner.name), learner.control.to_string(), learner.density.to_string(), learner.flops.to_string()]);
     let first = first.join(",");
-    let judged = Metric::ALL.iter().filter_map(|metric| Some((metric.name(), metric.value(learner)?)));
-    let more = MORE.iter().filter_map(|(name, pick)| Some((*name, pick(&learner.scores).filter(|score| score.samples > 0)?.accuracy)));
-    for (measure, value) in judged.chain(more) {
-        writeln!(table, "{first},{measure},{value}")?;
+    let samples = |metric: Metric| metric.score(&learner.scores).map_or(0, |score| score.samples);
+    let judged = Metric::ALL.iter().filter_map(|metric| Some((metric.name(), metric.value(learner)?, samples(*metric))));
+    let more = MORE.iter().filter_map(|(name, pick)| {
+        let score = pick(&learner.scores).filter(|score| score.samples > 0)?;
+        Some((*name, score.accuracy, score.samples))
+    });
+    for (measure, value, samples) in judged.chain(more) {
+        writeln!(table, "{first},{measure},{value},{samples}")?;
     }
     Ok(())
 }

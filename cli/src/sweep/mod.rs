@@ -21,14 +21,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
+use sparring_core::record::Metric;
+use sparring_core::record::study::Findings;
 use sparring_figures::number;
 
-use collected::{Collected, Place, STUDY};
+use collected::{Collected, Place};
 use estimate::Estimate;
 use plan::{Kind, PlannedRun};
 use run::{Failure, Means, Sweep};
 use state::Standing;
-use study::Study;
 
 use crate::args::{DeviceFlag, Usage};
 use crate::console::{Console, Stopped, stop_on_interrupt, stopping};
@@ -36,8 +37,11 @@ use crate::estimates::{plus_minus, points};
 use crate::output::{no_stream, try_folder};
 use crate::rundir;
 
+pub use collected::STUDY;
+pub use conditions::Conditions;
 pub use listed::{Listed, beside, listed};
 pub use run::GPU;
+pub use study::Study;
 
 mod listed;
 
@@ -56,15 +60,28 @@ pub struct SweepArgs {
     /// Folder of the study; the same command goes on with it [default: studies/NAME-HASH]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Say which runs there would be and what they would take, and stop
-    #[arg(long)]
-    dry_run: bool,
-    /// Make table, summary and report from what is finished, and run nothing
-    #[arg(long, conflicts_with = "dry_run")]
-    collect: bool,
     /// Run only these, in this process, and leave the study's folder alone: for the jobs of a cluster
     #[arg(long, value_name = "HASH", value_delimiter = ',', conflicts_with_all = ["dry_run", "collect", "jobs", "gpus", "json"])]
     only: Vec<String>,
+    #[command(flatten)]
+    how: How,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// Stop when standard input ends: whoever started this process is gone
+    #[arg(long, hide = true, requires = "only")]
+    held: bool,
+}
+
+/// How a study is run.
+#[derive(clap::Args)]
+pub struct How {
+    /// Say which runs there would be and what they would take, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Make table, summary and report from what is finished, and run nothing
+    #[arg(long, conflicts_with = "dry_run")]
+    collect: bool,
     /// Processes at a time; they share the threads of this machine [default: 1, or one a GPU of --gpus]
     #[arg(long, value_name = "K")]
     jobs: Option<usize>,
@@ -77,12 +94,6 @@ pub struct SweepArgs {
     /// Write a checkpoint of a run every K epochs (0: only when stopped)
     #[arg(long, value_name = "K", default_value_t = 1)]
     checkpoint_every: u32,
-    /// Print the result as JSON
-    #[arg(long)]
-    json: bool,
-    /// Stop when standard input ends: whoever started this process is gone
-    #[arg(long, hide = true, requires = "only")]
-    held: bool,
 }
 
 /// Runs a study, or a part of it, or collects what there is.
@@ -96,44 +107,89 @@ pub fn sweep(args: &SweepArgs) -> Result<()> {
     if let Some(stamp) = if within { collect::stamp(&args.study)? } else { None } {
         study.name = stamp.study;
     }
-    let plan = plan::plan(&study, args.device.map(Into::into))?;
     let console = Console::new(args.json);
     if !args.only.is_empty() {
-        return only::run(console, &only::find(&plan, &args.only)?, args.checkpoint_every, args.held);
+        let plan = plan::plan(&study, args.how.device.map(Into::into))?;
+        return only::run(console, &only::find(&plan, &args.only)?, args.how.checkpoint_every, args.held);
     }
-    let measure = plan::measure(&study, &plan)?;
-    let hash = plan::study_hash(&study, measure, &plan);
-    let folder = match &args.out {
-        Some(out) => out.clone(),
-        None if within => args.study.clone(),
-        None => beside(Path::new("runs")).join(format!("{}-{hash}", study.name)),
-    };
-    let place = Place { study: &study, plan: &plan, measure, hash: &hash, folder: &folder };
+    let out = args.out.clone().or_else(|| within.then(|| args.study.clone()));
+    run_all(console, &Planned::new(study, &args.how, out)?, &args.how)
+}
+
+/// A study with its plan.
+pub struct Planned {
+    study: Study,
+    plan: Vec<PlannedRun>,
+    measure: Metric,
+    hash: String,
+    /// Its folder.
+    pub folder: PathBuf,
+}
+
+impl Planned {
+    /// The plan of a study; without `out` its folder is named after it.
+    ///
+    /// # Errors
+    /// Where a combination is no configuration, or no one measure judges all.
+    pub fn new(study: Study, how: &How, out: Option<PathBuf>) -> Result<Self> {
+        let plan = plan::plan(&study, how.device.map(Into::into))?;
+        let measure = plan::measure(&study, &plan)?;
+        let hash = plan::study_hash(&study, measure, &plan);
+        let folder = out.unwrap_or_else(|| beside(Path::new("runs")).join(format!("{}-{hash}", study.name)));
+        Ok(Self { study, plan, measure, hash, folder })
+    }
+    /// What decides.
+    pub fn measure(&self) -> Metric {
+        self.measure
+    }
+    /// The study.
+    pub fn study(&self) -> &Study {
+        &self.study
+    }
+    /// What its table says: conditions and findings.
+    ///
+    /// # Errors
+    /// Where the table cannot be read, or is another study's.
+    pub fn table(&self) -> Result<(Conditions, Findings)> {
+        collected::from_table(&self.place())
+    }
+    fn place(&self) -> Place<'_> {
+        Place { study: &self.study, plan: &self.plan, measure: self.measure, hash: &self.hash, folder: &self.folder }
+    }
+}
+
+/// Runs what of a study is not finished, or says what that would take, or collects what there is.
+///
+/// # Errors
+/// Where runs failed, or it was stopped.
+pub fn run_all(console: Console, planned: &Planned, how: &How) -> Result<()> {
+    let place = planned.place();
     collect::check_folder(&place)?;
-    let standing: Vec<Standing> = plan.iter().map(Standing::read).collect();
+    let standing: Vec<Standing> = place.plan.iter().map(Standing::read).collect();
     introduce(console, &place, &standing);
-    if args.dry_run {
+    if how.dry_run {
         return dry_run(console, &place, &standing);
     }
-    try_folder(&folder)?;
+    let folder = place.folder;
+    try_folder(folder)?;
     console.say(format_args!("output    {}", folder.display()));
     let ahead = standing.iter().any(|standing| !["finished", "failed"].contains(&standing.state));
     let mut failures = Vec::new();
-    if ahead && !args.collect {
-        let means = means(args)?;
+    if ahead && !how.collect {
+        let means = means(how)?;
         stop_on_interrupt()?;
         let seconds: Vec<f64> = standing.iter().map(|standing| standing.seconds).collect();
-        let estimate = estimate::estimate(&plan, &seconds, true)?;
+        let estimate = estimate::estimate(place.plan, &seconds, true)?;
         tell_estimate(console, &standing, &estimate, means.jobs);
         // The processes read the study from here: it may be changed meanwhile.
-        crate::output::write_shared(&folder.join(STUDY), |out| Ok(std::io::Write::write_all(out, study.text.as_bytes())?))?;
+        crate::output::write_shared(&folder.join(STUDY), |out| Ok(std::io::Write::write_all(out, place.study.text.as_bytes())?))?;
         failures = Sweep::new(console, &place, &means, &standing, &estimate.work).run()?;
     }
     let collected = collect::collect(&place)?;
-    conclude(console, args, &place, &collected, &failures)
+    conclude(console, how, &place, &collected, &failures)
 }
 
-fn means(args: &SweepArgs) -> Result<Means> {
+fn means(args: &How) -> Result<Means> {
     let jobs = args.jobs.unwrap_or(args.gpus.len().max(1));
     if jobs == 0 || jobs > MOST_JOBS {
         return Err(Usage(format!("--jobs: expected 1 to {MOST_JOBS} processes at a time, found {jobs}")).into());
@@ -244,7 +300,7 @@ fn dry_run(console: Console, place: &Place, standing: &[Standing]) -> Result<()>
 }
 
 /// Table, verdict, failures; the JSON where it was asked for; and, last, the path.
-fn conclude(console: Console, args: &SweepArgs, place: &Place, collected: &Collected, failures: &[Failure]) -> Result<()> {
+fn conclude(console: Console, how: &How, place: &Place, collected: &Collected, failures: &[Failure]) -> Result<()> {
     let Place { plan, folder, .. } = place;
     console.tell("");
     let (header, rows) = rows(place, collected);
@@ -262,7 +318,7 @@ fn conclude(console: Console, args: &SweepArgs, place: &Place, collected: &Colle
             console.named(format_args!("          {line}"));
         }
     }
-    if args.json {
+    if console.is_json() {
         let file = folder.join(rundir::SUMMARY);
         let mut summary = rundir::read_summary(folder)?.with_context(|| format!("{} was not written", file.display()))?;
         summary["folder"] = json!(folder);
@@ -277,7 +333,7 @@ fn conclude(console: Console, args: &SweepArgs, place: &Place, collected: &Colle
     }
     let failed = plan.iter().zip(&collected.standing).filter(|(_, standing)| ["failed", "foreign"].contains(&standing.state)).count();
     let crashed = failures.iter().filter(|failure| !["failed", "foreign"].contains(&collected.standing[failure.run].state)).count();
-    if failed + crashed > 0 && !args.collect {
+    if failed + crashed > 0 && !how.collect {
         bail!("{} of {all} runs failed; the reasons are above, and the same command tries again what crashed", failed + crashed);
     }
     Ok(())

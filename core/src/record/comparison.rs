@@ -42,6 +42,14 @@ impl Value {
         }
         Self { value, variance, rounding }
     }
+    /// An accuracy over so many samples.
+    pub(super) fn accuracy(value: f64, samples: usize) -> Self {
+        Self::new(value, &[Score { loss: f64::NAN, accuracy: value, samples }])
+    }
+    pub(super) fn times(self, weight: f64) -> Self {
+        let square = weight * weight;
+        Self { value: self.value * weight, variance: self.variance * square, rounding: self.rounding * square }
+    }
     pub(super) fn minus(self, other: Self) -> Self {
         Self { value: self.value - other.value, variance: self.variance + other.variance, rounding: self.rounding + other.rounding }
     }
@@ -100,6 +108,13 @@ impl Estimate {
         let df = self.seeds.saturating_sub(1).max(1);
         let t = student_t(df) * self.mean.abs() / half.max(f64::MIN_POSITIVE);
         Some((1.0 - within(df, libm::atan(t / (df as f64).sqrt()))).clamp(0.0, 1.0))
+    }
+
+    /// The probability of a mean at least so far above `bound` if the truth were `bound`; `None` with fewer than two seeds.
+    pub fn p_above(&self, bound: f64) -> Option<f64> {
+        let from = Self { mean: self.mean - bound, ..*self };
+        let both = from.p_value()?;
+        Some(if from.mean > 0.0 { 0.5 * both } else { 1.0 - 0.5 * both })
     }
 
     /// The interval over seeds, low and high.
@@ -328,10 +343,10 @@ fn difference(
     learners: &[LearnerSummary],
     members: &[&Member],
 ) -> Option<Difference> {
-    if is_dense(sparse) {
+    if is_dense(&sparse.name) {
         return None;
     }
-    let dense = learners.iter().find(|l| is_dense(l) && l.control == sparse.control)?;
+    let dense = learners.iter().find(|l| is_dense(&l.name) && l.control == sparse.control)?;
     let pair = |m: &&Member| Some((m.seed, value(m, &sparse.name, metric)?.minus(value(m, &dense.name, metric)?)));
     let values: Vec<(u64, Value)> = members.iter().filter_map(pair).collect();
     let estimate = Estimate::of(&values)?;

@@ -2,6 +2,7 @@
 //!
 //! It reads events and configurations alone, so that a run that trains, one that was kept and one that somebody sent are told alike.
 
+pub mod claim;
 pub mod comparison;
 pub mod history;
 pub mod holm;

@@ -74,6 +74,29 @@ pub struct Findings {
     values: BTreeMap<(usize, usize, usize, u64), Value>,
 }
 
+/// An accuracy of a learner, as a row of a study's table has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Which condition.
+    pub condition: usize,
+    /// Of which seed.
+    pub seed: u64,
+    /// The learner's display name.
+    pub learner: String,
+    /// Whether it is a random control.
+    pub control: bool,
+    /// Its density.
+    pub density: f64,
+    /// Its training FLOPs.
+    pub flops: f64,
+    /// What.
+    pub metric: Metric,
+    /// How much, 0 to 1.
+    pub value: f64,
+    /// Over how many samples.
+    pub samples: usize,
+}
+
 impl Findings {
     /// Takes in what a learner reached with a seed under a condition; one that stopped early is left out, and one that is there already (the
     /// same training in another run) counts once.
@@ -81,23 +104,41 @@ impl Findings {
         if learner.failed.is_some() {
             return;
         }
-        let index = self.racers.iter().position(|known| known.name == learner.name).unwrap_or_else(|| {
-            let (name, control, dense) = (learner.name.clone(), learner.control, is_dense(learner));
-            self.racers.push(Racer { name, control, dense, runs: 0, density: 0.0, flops: 0.0 });
+        let values = Metric::ALL.iter().filter_map(|metric| Some((*metric, Value::of(*metric, learner)?))).collect::<Vec<_>>();
+        let racer = Racer {
+            name: learner.name.clone(),
+            control: learner.control,
+            dense: is_dense(&learner.name),
+            runs: 0,
+            density: learner.density,
+            flops: learner.flops,
+        };
+        self.put(condition, seed, racer, &values);
+    }
+
+    /// Takes in a row of a table.
+    pub fn add_row(&mut self, row: Row) {
+        let Row { condition, seed, learner, control, density, flops, metric, value, samples } = row;
+        let racer = Racer { dense: is_dense(&learner), name: learner, control, runs: 0, density, flops };
+        self.put(condition, seed, racer, &[(metric, Value::accuracy(value, samples))]);
+    }
+
+    fn put(&mut self, condition: usize, seed: u64, racer: Racer, values: &[(Metric, Value)]) {
+        let index = self.racers.iter().position(|known| known.name == racer.name).unwrap_or_else(|| {
+            self.racers.push(Racer { density: 0.0, flops: 0.0, ..racer.clone() });
             self.racers.len() - 1
         });
+        let known = (0..Metric::ALL.len()).any(|m| self.values.contains_key(&(m, index, condition, seed)));
         let mut new = false;
-        for (m, metric) in Metric::ALL.iter().enumerate() {
-            if let Some(value) = Value::of(*metric, learner).filter(|value| value.value.is_finite()) {
-                new |= self.values.insert((m, index, condition, seed), value).is_none();
-            }
+        for (metric, value) in values.iter().filter(|(_, value)| value.value.is_finite()) {
+            new |= self.values.insert((*metric as usize, index, condition, seed), *value).is_none();
         }
-        if new {
-            let racer = &mut self.racers[index];
-            racer.runs += 1;
-            let share = 1.0 / racer.runs as f64;
-            racer.density += (learner.density - racer.density) * share;
-            racer.flops += (learner.flops - racer.flops) * share;
+        if new && !known {
+            let known = &mut self.racers[index];
+            known.runs += 1;
+            let share = 1.0 / known.runs as f64;
+            known.density += (racer.density - known.density) * share;
+            known.flops += (racer.flops - known.flops) * share;
         }
     }
 
@@ -141,6 +182,16 @@ impl Findings {
         }
         let complete = seeds.into_iter().filter(|(_, values)| values.len() == ran);
         average(&complete.map(|(seed, values)| (seed, Value::mean(&values))).collect::<Vec<_>>())
+    }
+
+    /// The sum of several means, each of a learner under a condition and with its weight, within every seed that has them all.
+    pub fn sum(&self, metric: Metric, terms: &[(f64, usize, usize)]) -> Option<Average> {
+        let mut seeds: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
+        for (weight, racer, condition) in terms {
+            self.of(metric, *racer, *condition).for_each(|(seed, value)| seeds.entry(seed).or_default().push(value.times(*weight)));
+        }
+        let complete = seeds.into_iter().filter(|(_, values)| values.len() == terms.len());
+        average(&complete.map(|(seed, values)| (seed, Value::mean(&values).times(terms.len() as f64))).collect::<Vec<_>>())
     }
 
     /// Every sparse learner minus the dense one, by condition, with Holm's correction over all that are no controls.

@@ -77,9 +77,9 @@ impl Standing {
     }
 }
 
-/// Whether this is the dense learner. A density of 1 does not make one: gradual pruning begins with it.
-pub fn is_dense(learner: &LearnerSummary) -> bool {
-    learner.name.get(..5).is_some_and(|method| method.eq_ignore_ascii_case("dense"))
+/// Whether this is the dense learner's name. A density of 1 does not make one: gradual pruning begins with it.
+pub fn is_dense(name: &str) -> bool {
+    name.get(..5).is_some_and(|method| method.eq_ignore_ascii_case("dense"))
 }
 
 /// Who leads among the learners that are not controls, by what the run is judged by.
@@ -89,7 +89,7 @@ pub fn verdict(config: &ExperimentConfig, metric: Metric, learners: &[LearnerSum
         standing.filter_map(|l| Some((l, metric.score(&l.scores)?))).collect::<Vec<_>>()
     };
     let racing = judged(false);
-    let scores: Vec<(Score, bool)> = racing.iter().map(|(l, score)| (*score, is_dense(l))).collect();
+    let scores: Vec<(Score, bool)> = racing.iter().map(|(l, score)| (*score, is_dense(&l.name))).collect();
     let Some(standing) = Standing::of(&scores) else {
         let nobody = learners.iter().all(|l| l.control || l.failed.is_some());
         return if nobody { "No learner reached the end." } else { "Stopped before the first evaluation." }.into();

@@ -1,0 +1,93 @@
+//! The document of findings: each claim with its answer, its figure and its numbers, from tables alone.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sparring_core::record::claim::MARGIN;
+use sparring_core::record::study::p_value;
+use sparring_figures::forest::{Forest, Row};
+
+use super::{Finding, because};
+use crate::estimates::{capital, drawn, points, relative};
+use crate::output::write_shared;
+
+/// The figure beside a claim's table.
+const FIGURE: &str = "differences.svg";
+
+/// Writes the document, and the figures beside the tables.
+pub fn write(file: &Path, all: &[Finding]) -> Result<()> {
+    for finding in all {
+        if let Some(drawing) = figure(finding) {
+            let path = finding.planned.folder.join(FIGURE);
+            write_shared(&path, |out| Ok(out.write_all(drawing.as_bytes())?)).with_context(|| path.display().to_string())?;
+        }
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let text = document(folder, all);
+    write_shared(file, |out| Ok(out.write_all(text.as_bytes())?))
+}
+
+/// All differences with their intervals.
+fn figure(finding: &Finding) -> Option<String> {
+    let row = |t: &sparring_core::record::claim::Tested| {
+        let average = &t.contrast.average;
+        let signed = sparring_figures::number::points(average.estimate.mean, 1);
+        Row {
+            name: t.contrast.name.clone(),
+            classes: String::new(),
+            estimate: drawn(&average.estimate, &average.values, "", false),
+            word: signed,
+        }
+    };
+    let rows = finding.judged.tested.iter().map(row).collect();
+    let title = format!("{} ({}): differences in points", capital(finding.claim.name()), finding.planned.measure().doc());
+    Forest { label: title.clone(), groups: vec![(String::new(), rows)], differences: true }.document(&title)
+}
+
+fn document(folder: &Path, all: &[Finding]) -> String {
+    let mut out = format!(
+        "<!-- Written by `cargo xtask findings` from the tables in docs/findings. -->\n\n# Findings: the paper's claims, asked again\n\n\
+         \"Are Sparse Neural Networks Better Hard Sample Learners?\" (BMVC 2024) makes these claims. Each was asked again by a study that\n\
+         `sparring reproduce CLAIM --scale demo` runs on any machine. A difference is taken within a seed, of networks with the same first weights,\n\
+         data and order; its interval is Student's t over the seeds, 95%. A difference of less than {} point counts for nothing.\n\
+         \"Cannot be told\" is an answer: these seeds, of this network, trained for so long, show neither.\n\n\
+         | Claim | At this scale it |\n| --- | --- |\n",
+        100.0 * MARGIN
+    );
+    for Finding { claim, judged, .. } in all {
+        let _ =
+            writeln!(out, "| [{}](#{claim}) {} | **{}** |", capital(&claim.name().replace('-', " ")), claim.doc(), judged.answer.words());
+    }
+    for finding in all {
+        section(&mut out, folder, finding);
+    }
+    out += LIMITS;
+    out
+}
+
+fn section(out: &mut String, folder: &Path, finding: &Finding) {
+    let Finding { claim, planned, judged } = finding;
+    let _ = write!(out, "\n## {claim}\n\n{}\n\n**It {}**: {}\n\n{}\n\n", claim.doc(), judged.answer.words(), because(judged), claim.rule());
+    let at = relative(folder, &planned.folder).unwrap_or_default();
+    let _ = write!(
+        out,
+        "Judged by {}. [Study]({at}/study.toml), [table of all runs]({at}/study.csv).\n\n![Differences with intervals]({at}/{FIGURE})\n\n\
+         | Difference | Points (95% interval) | p above | p below | Seeds |\n| --- | ---: | ---: | ---: | ---: |\n",
+        planned.measure().doc()
+    );
+    let p = |p: Option<f64>| p.map_or_else(|| "-".into(), p_value);
+    for t in &judged.tested {
+        let estimate = &t.contrast.average.estimate;
+        let _ = writeln!(out, "| {} | {} | {} | {} | {} |", t.contrast.name, points(estimate), p(t.above), p(t.below), estimate.seeds);
+    }
+}
+
+/// What no number above says.
+const LIMITS: &str = "\n## What this scale forbids to say\n\n\
+- The networks are small (ResNet-20 of half its width, 68,000 weights) and trained briefly (16 epochs, 10 under attack), on a tenth and three tenths\n  \
+  of CIFAR-10. The paper trains ResNet18, ResNet34 and VGG16 for 200 epochs. A claim that fails here may hold there.\n\
+- Three seeds tell only large differences: an interval is 2.5 standard deviations wide on either side.\n\
+- The hard half of the training images is chosen by scores of a larger network that saw all of them. That much is known beforehand in the paper too.\n\
+- \"p above\" is the probability of so large a difference if the truth were the bound that the claim needs, corrected for all differences of the claim\n  \
+  (Holm); \"p below\" of so small a one, if it were the bound below which the claim fails. At 0.05 and below it counts.\n";

@@ -1,0 +1,162 @@
+//! `reproduce`: the paper's claims asked again, each by a study, and answered by what its table says.
+//!
+//! The answer needs the study's file and its table alone. So what somebody else ran is judged here by the same rule, and a document of findings is
+//! made again from committed data.
+
+mod claims;
+mod findings;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use sparring_core::record::claim::{Answer, Judged, MARGIN, Tested, judge};
+use sparring_core::record::study::p_value;
+
+use crate::args::Usage;
+use crate::console::{Console, stopping};
+use crate::estimates::points;
+use crate::sweep::{self, How, Planned, Study};
+use claims::{Claim, Size};
+
+/// Flags of `reproduce`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Claims:\n  density      Sparse networks match or beat dense ones on hard samples at some density\n  little-data  ... the more so, the less data there are\n  layers       Networks that are sparse from the start need denser shallow layers\n  corruption   As density, on corrupted samples\n  attack       As density, under attack"
+)]
+pub struct ReproduceArgs {
+    /// What to ask: density, little-data, layers, corruption, attack, or all
+    #[arg(value_name = "CLAIM", required = true, num_args = 1.., value_parser = known)]
+    claims: Vec<String>,
+    /// How much time there is: tiny (minutes a claim on 2 cores), demo (hours for all) or paper (weeks on a fast GPU)
+    #[arg(long, value_name = "NAME", default_value = "tiny", value_parser = size)]
+    scale: Size,
+    /// Run nothing, and judge what lies here: a folder for each claim with its study.toml and study.csv
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "collect", "jobs", "gpus", "device"])]
+    from: Option<PathBuf>,
+    /// Write the answers as a document, its figures beside the tables of --from
+    #[arg(long, value_name = "FILE.md", requires = "from")]
+    write: Option<PathBuf>,
+    #[command(flatten)]
+    how: How,
+    /// Print the result as JSON
+    #[arg(long, conflicts_with = "dry_run")]
+    json: bool,
+}
+
+fn known(text: &str) -> Result<String, String> {
+    let name = text.to_ascii_lowercase();
+    if name == ALL { Ok(name) } else { name.parse::<Claim>().map(|claim| claim.to_string()).map_err(|e| format!("{e}; or {ALL}")) }
+}
+fn size(text: &str) -> Result<Size, String> {
+    text.to_ascii_lowercase().parse().map_err(|e: sparring_core::Error| e.to_string())
+}
+
+/// Every claim.
+const ALL: &str = "all";
+
+/// A claim with its study, and what that says.
+pub struct Finding {
+    claim: Claim,
+    planned: Planned,
+    judged: Judged,
+}
+
+/// Asks claims, one after the other, and answers each.
+pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
+    let asked = |claim: &&Claim| args.claims.iter().any(|name| name == ALL || name == claim.name());
+    let claims: Vec<Claim> = Claim::ALL.iter().filter(asked).copied().collect();
+    // What the studies say on their way goes beside the result.
+    let console = Console::new(args.json);
+    let (mut all, mut failed) = (Vec::new(), None);
+    for claim in claims {
+        let planned = match &args.from {
+            Some(folder) => {
+                let folder = folder.join(claim.name());
+                Planned::new(Study::read(&folder.join(sweep::STUDY))?, &args.how, Some(folder))?
+            }
+            None => {
+                let text = claim.study(args.scale);
+                let study = Study::parse(Path::new(sweep::STUDY), text).map_err(Usage)?;
+                Planned::new(study, &args.how, None)?
+            }
+        };
+        console.say(format_args!("claim     {claim}: {}", claim.doc()));
+        if args.from.is_none() {
+            let words = if args.json { Console::beside() } else { console };
+            let ran = sweep::run_all(words, &planned, &args.how);
+            if args.how.dry_run || stopping() {
+                ran?;
+                continue;
+            }
+            // Runs that failed keep no claim from being judged by the others.
+            failed = failed.or(ran.err());
+        }
+        let (conditions, findings) = planned.table()?;
+        let contrasts = claim.contrasts(planned.study(), &conditions, &findings, planned.measure());
+        let judged = judge(contrasts, claim.bounds());
+        tell(console, claim, &planned, &judged);
+        all.push(Finding { claim, planned, judged });
+    }
+    if let Some(file) = &args.write {
+        findings::write(file, &all).with_context(|| format!("writing {}", file.display()))?;
+        console.tell(format_args!("output    {}", file.display()));
+    }
+    if !args.how.dry_run {
+        console.result(&json!({ "scale": args.scale, "margin": MARGIN, "claims": all.iter().map(in_json).collect::<Vec<_>>() }));
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// The differences that decide, and the answer.
+fn tell(console: Console, claim: Claim, planned: &Planned, judged: &Judged) {
+    console.tell("");
+    let header = ["difference", "points", "p above", "p below", "seeds"];
+    let row = |t: &Tested| {
+        let p = |p: Option<f64>| p.map_or_else(|| "-".into(), p_value);
+        vec![
+            t.contrast.name.clone(),
+            points(&t.contrast.average.estimate),
+            p(t.above),
+            p(t.below),
+            t.contrast.average.estimate.seeds.to_string(),
+        ]
+    };
+    console.table(&header, &judged.tested.iter().map(row).collect::<Vec<_>>());
+    let bounds = claim.bounds();
+    let point = |bound: f64| if bound == 0.0 { "0".to_owned() } else { format!("{:+} point", 100.0 * bound) };
+    console.say(format_args!(
+        "rule      judged by {}. {} p above: of so much, if the truth were {} (Holm's correction); p below: of so little, if it were {}.",
+        planned.measure().doc(),
+        claim.rule(),
+        point(bounds.holds_above),
+        point(bounds.fails_below)
+    ));
+    console.tell(format_args!("answer    {}: {}", judged.answer.words(), because(judged)));
+    console.tell("");
+}
+
+/// Why, in a sentence.
+fn because(judged: &Judged) -> String {
+    let told = |t: &Tested| format!("{} is {} points", t.contrast.name, points(&t.contrast.average.estimate));
+    let by = |f: &dyn Fn(&Tested) -> Option<f64>| {
+        judged.tested.iter().filter(|t| f(t).is_some()).min_by(|a, b| f(a).unwrap_or(1.0).total_cmp(&f(b).unwrap_or(1.0)))
+    };
+    match (judged.answer, judged.tested.len()) {
+        (_, 0) => "nothing to compare: too few runs reached their end".into(),
+        (Answer::Holds, _) => by(&|t| t.above).map_or_else(String::new, |t| told(t) + "."),
+        (Answer::Fails, 1) => told(&judged.tested[0]) + ".",
+        (Answer::Fails, n) => format!("so it is in each of {n} differences."),
+        (Answer::CannotTell, _) if judged.tested.iter().all(|t| t.above.is_none()) => {
+            "one seed does not say how much the seed matters.".into()
+        }
+        (Answer::CannotTell, 1) => told(&judged.tested[0]) + ".",
+        (Answer::CannotTell, n) => by(&|t| t.above).map_or_else(String::new, |t| format!("of {n} differences the clearest: {}.", told(t))),
+    }
+}
+
+fn in_json(finding: &Finding) -> Value {
+    let Finding { claim, planned, judged } = finding;
+    json!({ "claim": claim, "says": claim.doc(), "rule": claim.rule(), "bounds": claim.bounds(), "measure": planned.measure(), "folder": planned.folder,
+        "answer": judged.answer, "differences": judged.tested })
+}

@@ -14,6 +14,7 @@ mod only;
 mod plan;
 mod report;
 mod run;
+mod slurm;
 mod state;
 mod study;
 
@@ -77,6 +78,8 @@ pub struct SweepArgs {
     /// Write a checkpoint of a run every K epochs (0: only when stopped)
     #[arg(long, value_name = "K", default_value_t = 1)]
     checkpoint_every: u32,
+    #[command(flatten)]
+    slurm: slurm::SlurmArgs,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -127,7 +130,12 @@ pub fn sweep(args: &SweepArgs) -> Result<()> {
         tell_estimate(console, &standing, &estimate, means.jobs);
         // The processes read the study from here: it may be changed meanwhile.
         crate::output::write_shared(&folder.join(STUDY), |out| Ok(std::io::Write::write_all(out, study.text.as_bytes())?))?;
-        failures = Sweep::new(console, &place, &means, &standing, &estimate.work).run()?;
+        let program = || slurm::Program::new(&folder, args.device, args.checkpoint_every);
+        failures = match (args.slurm.is_printed(), args.slurm.is_asked()) {
+            (true, _) => return slurm::Cluster::open(&place, &args.slurm)?.print(console, &program()?),
+            (_, true) => slurm::Cluster::open(&place, &args.slurm)?.run(console, &program()?)?,
+            _ => Sweep::new(console, &place, &means, &standing, &estimate.work).run()?,
+        };
     }
     let collected = collect::collect(&place)?;
     conclude(console, args, &place, &collected, &failures)

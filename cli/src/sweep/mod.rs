@@ -78,14 +78,14 @@ pub struct SweepArgs {
     /// Write a checkpoint of a run every K epochs (0: only when stopped)
     #[arg(long, value_name = "K", default_value_t = 1)]
     checkpoint_every: u32,
-    #[command(flatten)]
-    slurm: slurm::SlurmArgs,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
     /// Stop when standard input ends: whoever started this process is gone
     #[arg(long, hide = true, requires = "only")]
     held: bool,
+    #[command(flatten)]
+    slurm: slurm::SlurmArgs,
 }
 
 /// Runs a study, or a part of it, or collects what there is.
@@ -100,7 +100,8 @@ pub fn sweep(args: &SweepArgs) -> Result<()> {
         study.name = stamp.study;
     }
     let plan = plan::plan(&study, args.device.map(Into::into))?;
-    let console = Console::new(args.json);
+    // The list of commands has standard output for itself.
+    let console = if args.slurm.print { Console::beside() } else { Console::new(args.json) };
     if !args.only.is_empty() {
         return only::run(console, &only::find(&plan, &args.only)?, args.checkpoint_every, args.held);
     }
@@ -131,8 +132,8 @@ pub fn sweep(args: &SweepArgs) -> Result<()> {
         // The processes read the study from here: it may be changed meanwhile.
         crate::output::write_shared(&folder.join(STUDY), |out| Ok(std::io::Write::write_all(out, study.text.as_bytes())?))?;
         let program = || slurm::Program::new(&folder, args.device, args.checkpoint_every);
-        failures = match (args.slurm.is_printed(), args.slurm.is_asked()) {
-            (true, _) => return slurm::Cluster::open(&place, &args.slurm)?.print(console, &program()?),
+        failures = match (args.slurm.print, args.slurm.slurm) {
+            (true, _) => return slurm::Cluster::open(&place, &args.slurm)?.print(Console::new(false), &program()?),
             (_, true) => slurm::Cluster::open(&place, &args.slurm)?.run(console, &program()?)?,
             _ => Sweep::new(console, &place, &means, &standing, &estimate.work).run()?,
         };

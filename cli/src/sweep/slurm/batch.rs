@@ -81,7 +81,10 @@ trap : TERM
 program=$!
 wait $program; code=$?
 while kill -0 $program 2> /dev/null; do wait $program; code=$?; done
-if [ -n "$again" ] && [ $code -ne 0 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
+if [ -n "$again" ] && [ $code -ne 0 ]; then
+    # A controller that is away may come back.
+    for pause in 1 5 10 20 30; do scontrol requeue "$SLURM_JOB_ID" && break; sleep $pause; done
+fi
 exit $code
 "#
     );

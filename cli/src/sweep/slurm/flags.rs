@@ -23,14 +23,14 @@ pub struct SlurmArgs {
     pub wait: bool,
     /// Partition of the tasks, as sinfo lists them [default: Slurm's]
     #[arg(long, value_name = "NAME", requires = "handed", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    partition: Option<String>,
+    pub partition: Option<String>,
     /// Time limit of a task, as Slurm writes it: 90 (minutes), 12:00:00 or 2-0 (days-hours). Two or three minutes before it a task stops at
     /// a checkpoint and goes back into the queue [default: the partition's]
     #[arg(long, value_name = "LIMIT", requires = "handed", value_parser = limit)]
-    time: Option<String>,
+    pub time: Option<String>,
     /// What a task needs besides a processor, as Slurm writes it, e.g. gpu:1
     #[arg(long, value_name = "LIST", requires = "handed", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    gres: Option<String>,
+    pub gres: Option<String>,
     /// Run at most this many tasks of an array at a time [default: as many as there is place for]
     #[arg(long, value_name = "N", requires = "handed", value_parser = from_one)]
     pub array_limit: Option<NonZeroU32>,

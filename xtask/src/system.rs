@@ -16,16 +16,15 @@ fn by_hand(packages: &[&str]) -> String {
     format!("sudo apt-get install --yes --no-install-recommends {}", packages.join(" "))
 }
 
-/// Installs Debian packages without which only a part of the tests is skipped; where this may not, it says how a person does.
-///
-/// # Errors
-/// Where apt fails.
-pub fn install_if_allowed(ws: &Workspace, packages: &[&str], purpose: &str) -> Result<()> {
+/// Installs Debian packages without which only a part of the tests is skipped; where that cannot be, it says how a person does.
+pub fn install_if_allowed(ws: &Workspace, packages: &[&str], purpose: &str) {
     if can_apt(ws) {
-        return install(ws, packages, purpose);
+        match install(ws, packages, purpose) {
+            Ok(()) => return,
+            Err(error) => println!("{error:#}"),
+        }
     }
     println!("{purpose} is missing, and what needs it will be skipped; on Debian: {}", by_hand(packages));
-    Ok(())
 }
 
 /// Installs Debian packages.

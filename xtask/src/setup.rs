@@ -22,6 +22,8 @@ const DENY: &str = "0.20.2";
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Debian packages from which the wasm standard library is built where rustup cannot fetch it.
 const DEBIAN_WASM: [&str; 5] = ["rustc-web", "rust-web-src", "rust-web-llvm", "rust-web-clippy", "lld-22"];
+/// Debian packages with the daemons of a cluster; without a configuration of their own they do not start by themselves.
+const SLURM: [&str; 2] = ["slurm-wlm", "munge"];
 /// How long rustup may take before the other way is tried.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(120);
 
@@ -191,7 +193,7 @@ pub fn data(ws: &Workspace, stages: &mut Stages) -> Result<()> {
     })
 }
 
-/// A browser, a software GPU for the native tests, and the npm packages of the browser tests.
+/// A browser, a software GPU and a cluster for the native tests, and the npm packages of the browser tests.
 pub fn test_tools(ws: &Workspace, stages: &mut Stages) -> Result<PathBuf> {
     stages.need("system packages", "up to 3 min where they must be fetched", || {
         let mut missing = Vec::new();
@@ -203,9 +205,13 @@ pub fn test_tools(ws: &Workspace, stages: &mut Stages) -> Result<PathBuf> {
         }
         if missing.is_empty() {
             println!("Vulkan and Chromium are there");
-            return Ok(());
+        } else {
+            system::install(ws, &missing, "what the tests need")?;
         }
-        system::install(ws, &missing, "what the tests need")
+        if !system::has_slurm(ws) {
+            system::install_if_allowed(ws, &SLURM, "Slurm, for a cluster on this machine,");
+        }
+        Ok(())
     })?;
     browser_tools(ws, stages)
 }

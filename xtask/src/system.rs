@@ -11,6 +11,22 @@ fn can_apt(ws: &Workspace) -> bool {
     root && process::succeeds(ws.command("apt-get").arg("--version"))
 }
 
+/// The command that a person installs packages with.
+fn by_hand(packages: &[&str]) -> String {
+    format!("sudo apt-get install --yes --no-install-recommends {}", packages.join(" "))
+}
+
+/// Installs Debian packages without which only a part of the tests is skipped; where that cannot be, it says how a person does.
+pub fn install_if_allowed(ws: &Workspace, packages: &[&str], purpose: &str) {
+    if can_apt(ws) {
+        match install(ws, packages, purpose) {
+            Ok(()) => return,
+            Err(error) => println!("{error:#}"),
+        }
+    }
+    println!("{purpose} is missing, and what needs it will be skipped; on Debian: {}", by_hand(packages));
+}
+
 /// Installs Debian packages.
 ///
 /// # Errors
@@ -18,9 +34,9 @@ fn can_apt(ws: &Workspace) -> bool {
 pub fn install(ws: &Workspace, packages: &[&str], purpose: &str) -> Result<()> {
     if !can_apt(ws) {
         bail!(
-            "{purpose} is missing. On Debian, run\n\n    sudo apt-get install --yes --no-install-recommends {}\n\nand start again; elsewhere, \
-             install the same with the system's own package manager",
-            packages.join(" ")
+            "{purpose} is missing. On Debian, run\n\n    {}\n\nand start again; elsewhere, install the same with the system's own package \
+             manager",
+            by_hand(packages)
         );
     }
     let apt = || {
@@ -47,4 +63,9 @@ pub fn has_gpu_driver(ws: &Workspace) -> bool {
         .iter()
         .any(|dir| std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()));
     library && (driver || std::env::var_os("VK_ICD_FILENAMES").is_some() || std::env::var_os("VK_DRIVER_FILES").is_some())
+}
+
+/// Whether Slurm's daemons are there, with which the tests make a cluster of this machine; it runs on Linux only.
+pub fn has_slurm(ws: &Workspace) -> bool {
+    !cfg!(target_os = "linux") || ["slurmctld", "slurmd", "munged"].iter().all(|program| process::succeeds(ws.command(program).arg("-V")))
 }

@@ -84,7 +84,7 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
         console.say(format_args!("claim     {claim}: {}", claim.doc()));
         if args.from.is_none() {
             let words = if args.json { Console::beside() } else { console };
-            let ran = sweep::run_all(words, &planned, &args.how);
+            let ran = sweep::run_all(words, &planned, &args.how, None);
             if args.how.dry_run || stopping() {
                 ran?;
                 continue;

@@ -14,6 +14,7 @@ mod only;
 mod plan;
 mod report;
 mod run;
+mod slurm;
 mod state;
 mod study;
 
@@ -71,6 +72,8 @@ pub struct SweepArgs {
     /// Stop when standard input ends: whoever started this process is gone
     #[arg(long, hide = true, requires = "only")]
     held: bool,
+    #[command(flatten)]
+    slurm: slurm::SlurmArgs,
 }
 
 /// How a study is run.
@@ -107,13 +110,14 @@ pub fn sweep(args: &SweepArgs) -> Result<()> {
     if let Some(stamp) = if within { collect::stamp(&args.study)? } else { None } {
         study.name = stamp.study;
     }
-    let console = Console::new(args.json);
+    // The list of commands has standard output for itself.
+    let console = if args.slurm.print { Console::beside() } else { Console::new(args.json) };
     if !args.only.is_empty() {
         let plan = plan::plan(&study, args.how.device.map(Into::into))?;
         return only::run(console, &only::find(&plan, &args.only)?, args.how.checkpoint_every, args.held);
     }
     let out = args.out.clone().or_else(|| within.then(|| args.study.clone()));
-    run_all(console, &Planned::new(study, &args.how, out)?, &args.how)
+    run_all(console, &Planned::new(study, &args.how, out)?, &args.how, Some(&args.slurm))
 }
 
 /// A study with its plan.
@@ -158,11 +162,11 @@ impl Planned {
     }
 }
 
-/// Runs what of a study is not finished, or says what that would take, or collects what there is.
+/// Runs what of a study is not finished, here or on a cluster, or says what that would take, or collects what there is.
 ///
 /// # Errors
 /// Where runs failed, or it was stopped.
-pub fn run_all(console: Console, planned: &Planned, how: &How) -> Result<()> {
+pub fn run_all(console: Console, planned: &Planned, how: &How, slurm: Option<&slurm::SlurmArgs>) -> Result<()> {
     let place = planned.place();
     collect::check_folder(&place)?;
     let standing: Vec<Standing> = place.plan.iter().map(Standing::read).collect();
@@ -183,7 +187,12 @@ pub fn run_all(console: Console, planned: &Planned, how: &How) -> Result<()> {
         tell_estimate(console, &standing, &estimate, means.jobs);
         // The processes read the study from here: it may be changed meanwhile.
         crate::output::write_shared(&folder.join(STUDY), |out| Ok(std::io::Write::write_all(out, place.study.text.as_bytes())?))?;
-        failures = Sweep::new(console, &place, &means, &standing, &estimate.work).run()?;
+        let program = || slurm::Program::new(folder, how.device, how.checkpoint_every);
+        failures = match slurm {
+            Some(slurm) if slurm.print => return slurm::Cluster::open(&place, slurm)?.print(Console::new(false), &program()?),
+            Some(slurm) if slurm.slurm => slurm::Cluster::open(&place, slurm)?.run(console, &program()?)?,
+            _ => Sweep::new(console, &place, &means, &standing, &estimate.work).run()?,
+        };
     }
     let collected = collect::collect(&place)?;
     conclude(console, how, &place, &collected, &failures)

@@ -246,7 +246,10 @@ fn a_cluster_with_troubles_gives_what_one_machine_gives() {
     let refused = cluster.sweep(&folder, "s.toml --slurm --partition nowhere");
     assert_eq!(refused.status.code(), Some(1), "{}", stdout(&refused));
     let told = stderr(&refused);
-    assert!(told.contains("sbatch refused: invalid partition specified: nowhere") && told.contains("job-1.sh (9 tasks)"), "{told}");
+    assert!(
+        told.contains("sbatch refused: invalid partition specified: nowhere") && told.contains("job-1-") && told.contains(".sh (9 tasks)"),
+        "{told}"
+    );
     let submitted = cluster.sweep(&folder, "s.toml --slurm --partition main --time 30 --array-limit 3");
     done(&submitted);
     let text = stdout(&submitted);
@@ -368,7 +371,7 @@ fn what_cannot_be_handed_over_is_said() {
         fs::rename(folder.file("sbatch"), folder.file("bin/sbatch")).unwrap();
     };
     sbatch("echo 'sbatch: error: no such account' >&2; echo 'sbatch: error: Batch job submission failed' >&2; exit 1");
-    refused("--slurm", 1, &["job-1.sh (9 tasks)", "sbatch refused: no such account; Batch job submission failed"]);
+    refused("--slurm", 1, &["job-1-", ".sh (9 tasks)", "sbatch refused: no such account; Batch job submission failed"]);
     sbatch("exit 3");
     refused("--slurm", 1, &["sbatch refused: exit status: 3"]);
     sbatch("echo welcome");

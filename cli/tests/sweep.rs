@@ -177,6 +177,17 @@ fn a_study_is_planned_run_collected_and_listed() {
     done(&folder.command(&format!("sweep {name} --collect")).output().unwrap());
     assert!(table(&folder) == bytes && study_folder.join("report.html").exists());
 
+    // From where its runs are not, nothing is collected and nothing is lost.
+    fs::create_dir(folder.file("elsewhere")).unwrap();
+    let away = folder.command(&format!("sweep ../{name} --collect")).current_dir(folder.file("elsewhere")).output().unwrap();
+    assert_eq!(away.status.code(), Some(1), "{}", stdout(&away));
+    assert!(
+        stderr(&away).contains("10 runs were in the table of") && stderr(&away).contains("and 0 of them are found in"),
+        "{}",
+        stderr(&away)
+    );
+    assert!(table(&folder) == bytes);
+
     // Lists of runs know studies.
     let of = |arguments: &str| folder.command(arguments).output().unwrap();
     let listed: Value = serde_json::from_slice(&of("runs list --json").stdout).unwrap();
@@ -349,6 +360,8 @@ fn what_is_wrong_is_found_before_anything_is_written() {
     };
     of("[axs]\nseeds = 2\n", "", 2, "the study s.toml: unknown key 'axs': nearest: axes");
     of("[axes]\nseeds = []\n", "", 2, "the axis 'seeds' has no value");
+    of("[axes]\nseeds = 20000\n", "", 2, "the axis 'seeds': expected 1 to 10000 seeds, or a list of them, found 20000");
+    of("measure = \"robust-test\"\n[axes]\nseeds = 2\n", "", 2, "with seeds = 15 there is no robust-test");
     of("[axes]\nepochs = [0, 1]\n", "", 2, "the combination epochs = 0 is refused: epochs must be at least 1");
     of("[axes]\nseeds = 2\n[[exclude]]\nseeds = [15, 16]\n", "", 2, "its exclusions leave none of its 2 combinations");
     of("[axes]\ndevice = [\"cpu\", \"auto\"]\n", "", 2, "are one and the same run");

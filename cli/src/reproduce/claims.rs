@@ -4,13 +4,15 @@
 
 use std::fmt::Write;
 
-use sparring_core::config::{Allocation, LearnerConfig};
+use sparring_core::ExperimentConfig;
+use sparring_core::config::{Allocation, LearnerConfig, Method, Scenario};
+use sparring_core::hardness::{Part, Subset};
 use sparring_core::named_enum;
 use sparring_core::record::Metric;
 use sparring_core::record::claim::{Bounds, Contrast};
 use sparring_core::record::study::Findings;
 
-use crate::sweep::{Conditions, Study};
+use crate::sweep::{Conditions, Planned};
 
 named_enum! {
     /// A claim of the paper.
@@ -52,11 +54,7 @@ impl Claim {
             Self::Corruption => "corruption",
             Self::Attack => "attack",
         };
-        let measure = match self {
-            Self::Density | Self::LittleData | Self::Layers => Metric::HardHalf,
-            Self::Corruption => Metric::Corrupted,
-            Self::Attack => Metric::RobustTest,
-        };
+        let measure = self.measure();
         let scale = match size {
             Size::Tiny => "smoke",
             Size::Demo => "demo",
@@ -122,6 +120,33 @@ impl Claim {
         all
     }
 
+    /// What its runs are judged by.
+    pub fn measure(self) -> Metric {
+        match self {
+            Self::Density | Self::LittleData | Self::Layers => Metric::HardHalf,
+            Self::Corruption => Metric::Corrupted,
+            Self::Attack => Metric::RobustTest,
+        }
+    }
+
+    /// Whether what was trained so is what it is about; what is not is a control of its study.
+    pub fn is_about(self, config: &ExperimentConfig) -> bool {
+        match self {
+            Self::Density | Self::LittleData | Self::Layers => matches!(config.subset, Subset::Ranked { part: Part::Hard, .. }),
+            Self::Corruption => config.hard_by() == Scenario::Corruption,
+            Self::Attack => config.hard_by() == Scenario::Attack,
+        }
+    }
+
+    /// The same in words.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Density | Self::LittleData | Self::Layers => "training on the hard part of the images",
+            Self::Corruption => "corrupted images",
+            Self::Attack => "images under attack",
+        }
+    }
+
     /// Between which bounds it is decided.
     pub fn bounds(self) -> Bounds {
         match self {
@@ -145,63 +170,87 @@ impl Claim {
         }
     }
 
-    /// The differences that answer it.
-    pub fn contrasts(self, study: &Study, conditions: &Conditions, findings: &Findings, metric: Metric) -> Vec<Contrast> {
-        let asked: Vec<usize> = conditions
-            .all()
-            .into_iter()
-            .filter(|at| conditions.value(study, *at, "subset").is_none_or(|subset| !subset.starts_with("random")))
-            .collect();
-        let racers = findings.racers();
-        let dense = racers.iter().position(|racer| racer.dense && !racer.control);
-        let sparse = || (0..racers.len()).filter(|i| !racers[*i].dense && !racers[*i].control);
-        let at = |condition: usize| match conditions.value(study, condition, "p_data") {
-            Some(fraction) => format!(", {} of the data", share(fraction)),
-            None => String::new(),
-        };
-        let minus = |racer: usize, from: usize, condition: usize| {
-            let average = findings.sum(metric, &[(1.0, racer, condition), (-1.0, from, condition)])?;
-            Some(Contrast { name: format!("{} minus {}{}", racers[racer].name, racers[from].name, at(condition)), average })
-        };
-        match self {
-            Self::Density | Self::Corruption | Self::Attack => {
-                let Some(dense) = dense else { return Vec::new() };
-                asked.iter().flat_map(|condition| sparse().filter_map(move |racer| minus(racer, dense, *condition))).collect()
-            }
-            Self::LittleData => {
-                let fraction = |at: &usize| conditions.value(study, *at, "p_data").and_then(|text| text.parse::<f64>().ok()).unwrap_or(1.0);
-                let by = |a: &&usize, b: &&usize| fraction(a).total_cmp(&fraction(b));
-                let (Some(dense), Some(least), Some(most)) = (dense, asked.iter().min_by(by), asked.iter().max_by(by)) else {
-                    return Vec::new();
-                };
-                let ran = |racer: &usize| [least, most].iter().all(|at| findings.mean(metric, *racer, &[**at]).is_some());
-                let racing: Vec<usize> = sparse().filter(ran).collect();
-                if least == most || racing.is_empty() {
-                    return Vec::new();
-                }
-                let weight = 1.0 / racing.len() as f64;
-                let mut terms = vec![(-1.0, dense, *least), (1.0, dense, *most)];
-                terms.extend(racing.iter().flat_map(|racer| [(weight, *racer, *least), (-weight, *racer, *most)]));
-                let name = format!(
-                    "lead over dense with {} of the data minus that with {}, mean of {} networks",
-                    share(&fraction(least).to_string()),
-                    share(&fraction(most).to_string()),
-                    racing.len()
-                );
-                findings.sum(metric, &terms).map(|average| Contrast { name, average }).into_iter().collect()
-            }
-            Self::Layers => {
-                let learners: Vec<Option<LearnerConfig>> = racers.iter().map(|racer| racer.name.parse().ok()).collect();
-                let plain = |i: usize| learners[i].as_ref().filter(|l| l.allocation == Some(Allocation::Uniform) && l.keep_first == 0);
-                let base = |racer: usize| {
-                    let own = learners[racer].as_ref()?;
-                    sparse().find(|i| plain(*i).is_some_and(|l| l.method == own.method && l.density == own.density))
-                };
-                let pairs = sparse().filter_map(|racer| Some((racer, base(racer)?))).filter(|(racer, base)| racer != base);
-                let pairs: Vec<(usize, usize)> = pairs.collect();
-                asked.iter().flat_map(|condition| pairs.iter().filter_map(move |(racer, base)| minus(*racer, *base, *condition))).collect()
+    /// The differences that answer it, those that are known and those that are not.
+    pub fn contrasts(self, planned: &Planned, conditions: &Conditions, findings: &Findings) -> (Vec<Contrast>, Vec<String>) {
+        let (mut known, mut missing) = (Vec::new(), Vec::new());
+        for (name, terms) in self.asked(planned, conditions) {
+            let place = |learner: &str| findings.racers().iter().position(|racer| racer.name == learner);
+            let terms = terms.iter().map(|(weight, learner, condition)| Some((*weight, place(learner)?, *condition)));
+            let average = terms.collect::<Option<Vec<_>>>().and_then(|terms| findings.sum(planned.measure(), &terms));
+            match average {
+                Some(average) => known.push(Contrast { name, average }),
+                None => missing.push(name),
             }
         }
+        (known, missing)
+    }
+
+    /// All differences that its study plans: a name, and the learners' means that are added with their weights.
+    fn asked(self, planned: &Planned, conditions: &Conditions) -> Vec<(String, Vec<(f64, String, usize)>)> {
+        let study = planned.study();
+        let ran = planned.learners(conditions, |config| self.is_about(config));
+        let value = |condition: usize, field: &str| conditions.value(study, condition, field);
+        let fraction = |at: usize| value(at, "p_data").and_then(|text| text.parse::<f64>().ok()).unwrap_or(1.0);
+        // Where all are trained on the same part of the images, that is what the claim is about, and need not be said.
+        let same = ran.iter().all(|(at, _)| value(*at, "subset") == ran.first().and_then(|(first, _)| value(*first, "subset")));
+        let hidden = if same { "subset" } else { "" };
+        let words = |at: usize, without: &[&str]| {
+            let fields = conditions.axes.iter().map(|axis| study.axes[*axis].field.as_str()).filter(|field| !without.contains(field));
+            let word = |field: &str| match (field, value(at, field).unwrap_or_default()) {
+                ("p_data", share_of) => format!(", {} of the data", share(share_of)),
+                (field, value) => format!(", {field} {value}"),
+            };
+            fields.map(word).collect::<String>()
+        };
+        let minus = |at: usize, learner: &LearnerConfig, from: &LearnerConfig| {
+            let name = format!("{learner} minus {from}{}", words(at, &[hidden]));
+            (name, vec![(1.0, learner.to_string(), at), (-1.0, from.to_string(), at)])
+        };
+        let is_dense = |learner: &&LearnerConfig| learner.method == Method::Dense;
+        let mut all = Vec::new();
+        match self {
+            Self::Density | Self::Corruption | Self::Attack => {
+                for (at, learners) in &ran {
+                    let Some(dense) = learners.iter().find(is_dense) else { continue };
+                    all.extend(learners.iter().filter(|learner| !is_dense(learner)).map(|learner| minus(*at, learner, dense)));
+                }
+            }
+            Self::LittleData => {
+                // One difference for all conditions that differ in the fraction alone.
+                let others = |at: usize| words(at, &["p_data"]);
+                let mut groups: Vec<String> = ran.iter().map(|(at, _)| others(*at)).collect();
+                groups.sort_unstable();
+                groups.dedup();
+                for group in groups {
+                    let its = || ran.iter().filter(|(at, _)| others(*at) == group);
+                    let by = |a: &&(usize, Vec<LearnerConfig>), b: &&(usize, Vec<LearnerConfig>)| fraction(a.0).total_cmp(&fraction(b.0));
+                    let (Some((least, few)), Some((most, many))) = (its().min_by(by), its().max_by(by)) else { continue };
+                    let sparse: Vec<&LearnerConfig> = few.iter().filter(|learner| !is_dense(learner) && many.contains(learner)).collect();
+                    let Some(dense) = few.iter().find(|learner| is_dense(learner) && many.contains(learner)) else { continue };
+                    if least == most || sparse.is_empty() {
+                        continue;
+                    }
+                    let (dense, weight) = (dense.to_string(), 1.0 / sparse.len() as f64);
+                    let mut terms = vec![(-1.0, dense.clone(), *least), (1.0, dense, *most)];
+                    terms.extend(sparse.iter().flat_map(|l| [(weight, l.to_string(), *least), (-weight, l.to_string(), *most)]));
+                    let networks =
+                        if sparse.len() == 1 { format!(" of {}", sparse[0]) } else { format!(", mean of {} networks,", sparse.len()) };
+                    let [few, many] = [least, most].map(|at| share(&fraction(*at).to_string()));
+                    let rest = words(*least, &["p_data", hidden]);
+                    all.push((format!("lead over dense{networks} with {few} of the data minus that with {many}{rest}"), terms));
+                }
+            }
+            Self::Layers => {
+                let is_plain = |learner: &LearnerConfig| learner.allocation == Some(Allocation::Uniform) && learner.keep_first == 0;
+                for (at, learners) in &ran {
+                    for base in learners.iter().filter(|learner| is_plain(learner)) {
+                        let same = |l: &&LearnerConfig| l.method == base.method && l.density == base.density && *l != base;
+                        all.extend(learners.iter().filter(same).map(|learner| minus(*at, learner, base)));
+                    }
+                }
+            }
+        }
+        all
     }
 }
 
@@ -216,6 +265,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::sweep::Study;
 
     #[test]
     fn every_claim_is_a_study_at_every_scale() {

@@ -4,13 +4,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use sparring_core::ExperimentConfig;
 use sparring_core::record::claim::MARGIN;
 use sparring_core::record::study::p_value;
 use sparring_figures::forest::{Forest, Row};
 
-use super::{Finding, because};
+use super::{Finding, because, incomplete};
 use crate::estimates::{capital, drawn, points, relative};
 use crate::output::write_shared;
+use crate::sweep::Planned;
 
 /// The figure beside a claim's table.
 const FIGURE: &str = "differences.svg";
@@ -24,8 +26,7 @@ pub fn write(file: &Path, all: &[Finding]) -> Result<()> {
         }
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let text = document(folder, all);
-    write_shared(file, |out| Ok(out.write_all(text.as_bytes())?))
+    crate::output::write(file, document(folder, all).as_bytes())
 }
 
 /// All differences with their intervals.
@@ -47,9 +48,9 @@ fn figure(finding: &Finding) -> Option<String> {
 
 fn document(folder: &Path, all: &[Finding]) -> String {
     let mut out = format!(
-        "<!-- Written by `cargo xtask findings` from the tables in docs/findings. -->\n\n# Findings: the paper's claims, asked again\n\n\
-         \"Are Sparse Neural Networks Better Hard Sample Learners?\" (BMVC 2024) makes these claims. Each was asked again by a study that\n\
-         `sparring reproduce CLAIM --scale demo` runs on any machine. A difference is taken within a seed, of networks with the same first weights,\n\
+        "<!-- Written by `sparring reproduce --from TABLES --write FILE`. -->\n\n# Findings: the paper's claims, asked again\n\n\
+         \"Are Sparse Neural Networks Better Hard Sample Learners?\" (BMVC 2024) makes these claims. Each was asked again by a study, which its\n\
+         file repeats on any machine (`sparring sweep`). A difference is taken within a seed, of networks with the same first weights,\n\
          data and order; its interval is Student's t over the seeds, 95%. A difference of less than {} point counts for nothing.\n\
          \"Cannot be told\" is an answer: these seeds, of this network, trained for so long, show neither.\n\n\
          | Claim | At this scale it |\n| --- | --- |\n",
@@ -67,8 +68,12 @@ fn document(folder: &Path, all: &[Finding]) -> String {
 }
 
 fn section(out: &mut String, folder: &Path, finding: &Finding) {
-    let Finding { claim, planned, judged } = finding;
+    let Finding { claim, planned, judged, .. } = finding;
     let _ = write!(out, "\n## {claim}\n\n{}\n\n**It {}**: {}\n\n{}\n\n", claim.doc(), judged.answer.words(), because(judged), claim.rule());
+    let _ = writeln!(out, "{}\n", trained(planned));
+    if let Some(note) = incomplete(finding) {
+        let _ = writeln!(out, "Not complete: {note}.\n");
+    }
     let at = relative(folder, &planned.folder).unwrap_or_default();
     let _ = write!(
         out,
@@ -83,11 +88,21 @@ fn section(out: &mut String, folder: &Path, finding: &Finding) {
     }
 }
 
+/// What the study trains, in a sentence.
+fn trained(planned: &Planned) -> String {
+    let Some(config) = planned.first() else { return String::new() };
+    let ExperimentConfig { model, width, epochs, dataset, limit_train, .. } = config;
+    let width = if *width == 1.0 { String::new() } else { format!(" of {width} times its width") };
+    let limit = if *limit_train == 0 { String::new() } else { format!(", {limit_train} images of it") };
+    let axes = planned.study().axes.iter().map(|axis| format!("{} {}", axis.name, axis.words.join(", "))).collect::<Vec<_>>().join("; ");
+    format!("Trained: {model}{width} for {epochs} epochs on {dataset}{limit}. Varied: {axes}.")
+}
+
 /// What no number above says.
-const LIMITS: &str = "\n## What this scale forbids to say\n\n\
-- The networks are small (ResNet-20 of half its width, 68,000 weights) and trained briefly (16 epochs, 10 under attack), on a tenth and three tenths\n  \
-  of CIFAR-10. The paper trains ResNet18, ResNet34 and VGG16 for 200 epochs. A claim that fails here may hold there.\n\
-- Three seeds tell only large differences: an interval is 2.5 standard deviations wide on either side.\n\
-- The hard half of the training images is chosen by scores of a larger network that saw all of them. That much is known beforehand in the paper too.\n\
+const LIMITS: &str = "\n## What this forbids to say\n\n\
+- The paper trains ResNet18, ResNet34 and VGG16 for 200 epochs. Where networks are smaller, data fewer or training shorter, a claim that fails may\n  \
+  hold there, and the other way about.\n\
+- Few seeds tell only large differences: an interval of three is 2.5 standard deviations wide on either side.\n\
+- The hard half of the training images is chosen by scores of a network that saw all of them. That much is known beforehand in the paper too.\n\
 - \"p above\" is the probability of so large a difference if the truth were the bound that the claim needs, corrected for all differences of the claim\n  \
   (Holm); \"p below\" of so small a one, if it were the bound below which the claim fails. At 0.05 and below it counts.\n";

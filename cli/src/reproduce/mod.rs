@@ -8,7 +8,7 @@ mod findings;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sparring_core::record::claim::{Answer, Judged, MARGIN, Tested, judge};
 use sparring_core::record::study::p_value;
@@ -16,6 +16,7 @@ use sparring_core::record::study::p_value;
 use crate::args::Usage;
 use crate::console::{Console, stopping};
 use crate::estimates::points;
+use crate::output::{Outputs, no_stream};
 use crate::sweep::{self, How, Planned, Study};
 use claims::{Claim, Size};
 
@@ -29,7 +30,7 @@ pub struct ReproduceArgs {
     #[arg(value_name = "CLAIM", required = true, num_args = 1.., value_parser = known)]
     claims: Vec<String>,
     /// How much time there is: tiny (minutes a claim on 2 cores), demo (hours for all) or paper (weeks on a fast GPU)
-    #[arg(long, value_name = "NAME", default_value = "tiny", value_parser = size)]
+    #[arg(long, value_name = "NAME", default_value = "tiny", value_parser = size, conflicts_with = "from")]
     scale: Size,
     /// Run nothing, and judge what lies here: a folder for each claim with its study.toml and study.csv
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "collect", "jobs", "gpus", "device"])]
@@ -60,6 +61,47 @@ pub struct Finding {
     claim: Claim,
     planned: Planned,
     judged: Judged,
+    /// How many learners of its runs reached their end.
+    results: usize,
+}
+
+/// Nothing that is read is written over.
+fn outputs(args: &ReproduceArgs) -> Result<Console> {
+    const READ: &[&str] = &["toml", "csv", "svg"];
+    no_stream("--write", args.write.as_deref())?;
+    let tables = Claim::ALL.iter().filter_map(|claim| Some(args.from.as_ref()?.join(claim.name())));
+    let tables: Vec<PathBuf> = tables.collect();
+    let outputs = tables.iter().fold(Outputs::new(args.json), |outputs, folder| outputs.folder("--from", Some(folder), READ));
+    outputs.output("--write", args.write.as_deref()).check()
+}
+
+/// That every claim has its files.
+fn check_tables(folder: &Path, claims: &[Claim]) -> Result<()> {
+    let files = claims.iter().flat_map(|claim| [sweep::STUDY, sweep::TABLE].map(|file| folder.join(claim.name()).join(file)));
+    let missing: Vec<String> = files.filter(|file| !file.is_file()).map(|file| file.display().to_string()).collect();
+    ensure!(
+        missing.is_empty(),
+        "--from {}: expected a folder for each claim, with {} and {}; missing: {}. Name the claims that are there instead of {ALL}",
+        folder.display(),
+        sweep::STUDY,
+        sweep::TABLE,
+        missing.join(", ")
+    );
+    Ok(())
+}
+
+/// The study of a claim that somebody ran.
+fn read(claim: Claim, folder: PathBuf, how: &How) -> Result<Planned> {
+    let file = folder.join(sweep::STUDY);
+    let planned = Planned::new(Study::read(&file)?, how, Some(folder))?;
+    let (found, expected) = (planned.measure(), claim.measure());
+    if found != expected {
+        return Err(Usage(format!("{}: the claim {claim} is judged by {expected}, and this study by {found}", file.display())).into());
+    }
+    if !planned.has(|config| claim.is_about(config)) {
+        return Err(Usage(format!("{}: the claim {claim} is about {}, and no run of this study is", file.display(), claim.about())).into());
+    }
+    Ok(planned)
 }
 
 /// Asks claims, one after the other, and answers each.
@@ -67,14 +109,14 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
     let asked = |claim: &&Claim| args.claims.iter().any(|name| name == ALL || name == claim.name());
     let claims: Vec<Claim> = Claim::ALL.iter().filter(asked).copied().collect();
     // What the studies say on their way goes beside the result.
-    let console = Console::new(args.json);
+    let console = outputs(args)?;
+    if let Some(folder) = &args.from {
+        check_tables(folder, &claims)?;
+    }
     let (mut all, mut failed) = (Vec::new(), None);
     for claim in claims {
         let planned = match &args.from {
-            Some(folder) => {
-                let folder = folder.join(claim.name());
-                Planned::new(Study::read(&folder.join(sweep::STUDY))?, &args.how, Some(folder))?
-            }
+            Some(folder) => read(claim, folder.join(claim.name()), &args.how)?,
             None => {
                 let text = claim.study(args.scale);
                 let study = Study::parse(Path::new(sweep::STUDY), text).map_err(Usage)?;
@@ -93,23 +135,26 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
             failed = failed.or(ran.err());
         }
         let (conditions, findings) = planned.table()?;
-        let contrasts = claim.contrasts(planned.study(), &conditions, &findings, planned.measure());
-        let judged = judge(contrasts, claim.bounds());
-        tell(console, claim, &planned, &judged);
-        all.push(Finding { claim, planned, judged });
+        let (contrasts, missing) = claim.contrasts(&planned, &conditions, &findings);
+        let judged = judge(contrasts, missing, claim.bounds());
+        let results = findings.racers().iter().filter(|racer| !racer.control).map(|racer| racer.runs).sum();
+        let finding = Finding { claim, planned, judged, results };
+        tell(console, &finding);
+        all.push(finding);
     }
     if let Some(file) = &args.write {
         findings::write(file, &all).with_context(|| format!("writing {}", file.display()))?;
         console.tell(format_args!("output    {}", file.display()));
     }
     if !args.how.dry_run {
-        console.result(&json!({ "scale": args.scale, "margin": MARGIN, "claims": all.iter().map(in_json).collect::<Vec<_>>() }));
+        console.result(&json!({ "scale": args.from.is_none().then_some(args.scale), "margin": MARGIN, "claims": all.iter().map(in_json).collect::<Vec<_>>() }));
     }
     failed.map_or(Ok(()), Err)
 }
 
 /// The differences that decide, and the answer.
-fn tell(console: Console, claim: Claim, planned: &Planned, judged: &Judged) {
+fn tell(console: Console, finding: &Finding) {
+    let Finding { claim, planned, judged, .. } = finding;
     console.tell("");
     let header = ["difference", "points", "p above", "p below", "seeds"];
     let row = |t: &Tested| {
@@ -132,8 +177,22 @@ fn tell(console: Console, claim: Claim, planned: &Planned, judged: &Judged) {
         point(bounds.holds_above),
         point(bounds.fails_below)
     ));
-    console.tell(format_args!("answer    {}: {}", judged.answer.words(), because(judged)));
+    if let Some(note) = incomplete(finding) {
+        console.tell(format_args!("note      {note}"));
+    }
+    console.tell(format_args!("answer    {claim} {}: {}", judged.answer.words(), because(judged)));
     console.tell("");
+}
+
+/// What of the study is not there, in a sentence.
+fn incomplete(finding: &Finding) -> Option<String> {
+    let Finding { planned, judged, results, .. } = finding;
+    let all = planned.values();
+    if *results == all {
+        return None;
+    }
+    let missing = if judged.missing.is_empty() { String::new() } else { format!("; nothing is known of: {}", judged.missing.join("; ")) };
+    Some(format!("{results} of {all} results of the study are there{missing}"))
 }
 
 /// Why, in a sentence.
@@ -143,7 +202,7 @@ fn because(judged: &Judged) -> String {
         judged.tested.iter().filter(|t| f(t).is_some()).min_by(|a, b| f(a).unwrap_or(1.0).total_cmp(&f(b).unwrap_or(1.0)))
     };
     match (judged.answer, judged.tested.len()) {
-        (_, 0) => "nothing to compare: too few runs reached their end".into(),
+        (_, 0) => "nothing to compare: of no difference both sides are there with the same seed.".into(),
         (Answer::Holds, _) => by(&|t| t.above).map_or_else(String::new, |t| told(t) + "."),
         (Answer::Fails, 1) => told(&judged.tested[0]) + ".",
         (Answer::Fails, n) => format!("so it is in each of {n} differences."),
@@ -156,7 +215,7 @@ fn because(judged: &Judged) -> String {
 }
 
 fn in_json(finding: &Finding) -> Value {
-    let Finding { claim, planned, judged } = finding;
+    let Finding { claim, planned, judged, results } = finding;
     json!({ "claim": claim, "says": claim.doc(), "rule": claim.rule(), "bounds": claim.bounds(), "measure": planned.measure(), "folder": planned.folder,
-        "answer": judged.answer, "differences": judged.tested })
+        "answer": judged.answer, "differences": judged.tested, "missing": judged.missing, "results": results, "planned": planned.values() })
 }

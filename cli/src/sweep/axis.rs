@@ -73,7 +73,11 @@ impl Axis {
         let values = match given {
             Value::Array(values) => values.clone(),
             Value::Integer(count) if field == "seed" => {
-                let count = usize::try_from(*count).unwrap_or(0).min(MOST_VALUES);
+                let most = MOST_VALUES as i64;
+                if !(1..=most).contains(count) {
+                    return Err(format!("the axis '{name}': expected 1 to {most} seeds, or a list of them, found {count}"));
+                }
+                let count = usize::try_from(*count).unwrap_or(MOST_VALUES);
                 (0..count as u64).map(|i| Value::Integer(first.wrapping_add(i).min(i64::MAX as u64) as i64)).collect()
             }
             other => return Err(format!("the axis '{name}' is a list of values, as {name} = [{other}]; found {other}")),
@@ -222,7 +226,9 @@ mod tests {
             ("zzzzzzzz", "[1]", "unknown axis 'zzzzzzzz': an axis is"),
             ("version", "[1]", "unknown axis 'version'"),
             ("seeds", "[]", "the axis 'seeds' has no value"),
-            ("seeds", "0", "the axis 'seeds' has no value"),
+            ("seeds", "0", "the axis 'seeds': expected 1 to 10000 seeds, or a list of them, found 0"),
+            ("seeds", "-3", "found -3"),
+            ("seeds", "100000000", "found 100000000"),
             ("seeds", "[1, 2, 1]", "the value 1 twice"),
             ("fractions", "0.5", "is a list of values, as fractions = [0.5]"),
             ("models", "[\"tiny\", \"resnet19\"]", "value resnet19: unknown model 'resnet19'; valid: tiny"),

@@ -6,7 +6,7 @@
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use super::axis::Axis;
 use super::collected::{self, Collected, FIGURES, Place, STUDY, TABLE};
 use super::plan::{Kind, PlannedRun};
 use super::report;
-use super::state::Standing;
+use super::state::{self, Standing};
 use crate::output::write_shared;
 use crate::{clock, rundir};
 
@@ -67,6 +67,16 @@ pub fn check_folder(place: &Place) -> Result<()> {
 /// # Errors
 /// Where the folder cannot be written. What is wrong with a run is told and counted.
 pub fn collect(place: &Place) -> Result<Collected> {
+    let before = finished_before(place.folder);
+    let there = place.plan.iter().filter(|run| run.kind == Kind::Run && state::is_there(run)).count();
+    ensure!(
+        there >= before,
+        "{before} runs were in the table of {}, and {there} of them are found in {}; say the command in the folder that holds them, or remove the \
+         study's {} if they are gone for good",
+        place.folder.display(),
+        std::path::absolute("runs").unwrap_or_else(|_| "runs".into()).display(),
+        rundir::SUMMARY
+    );
     let mut all = None;
     // The table is written while runs are read: however many there are, one of them is in memory.
     write_shared(&place.folder.join(TABLE), |table| {
@@ -82,6 +92,13 @@ pub fn collect(place: &Place) -> Result<Collected> {
     shared(Path::new(rundir::REPORT), &report::render(place, &collected))?;
     write_shared(&place.folder.join(rundir::SUMMARY), |file| summary(place, &collected, file))?;
     Ok(collected)
+}
+
+/// How many runs were finished when the folder was last collected.
+fn finished_before(folder: &Path) -> usize {
+    let summary = rundir::read_summary(folder).ok().flatten();
+    let runs = summary.as_ref().and_then(|summary| summary["runs"].as_array());
+    runs.map_or(0, |runs| runs.iter().filter(|run| run["finished"] == true).count())
 }
 
 /// An object of JSON, written field by field, lists with a line an element: a study's are too long to stand in memory once more.

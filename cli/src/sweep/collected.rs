@@ -2,12 +2,12 @@
 //!
 //! Of a run the numbers that are compared stay, and nothing else: ten thousand runs take no more memory than their values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use sparring_core::config::settings::csv_cell;
 use sparring_core::events::{Evaluation, LearnerSummary, Score};
 use sparring_core::record::Metric;
@@ -126,7 +126,12 @@ pub fn read(place: &Place, table: &mut dyn Write) -> Result<Collected> {
         let words = conditions.words(study, condition);
         if words.is_empty() { words } else { format!(" at {words}") }
     };
-    let verdict = verdict(*measure, &differences, at);
+    let verdict = if findings.racers().is_empty() || findings.metrics().any(|metric| metric == *measure) {
+        verdict(*measure, &differences, at)
+    } else {
+        let others: Vec<&str> = findings.metrics().map(Metric::name).collect();
+        format!("Nothing to compare: no run was evaluated by {}, but by {}.", measure.doc(), others.join(", "))
+    };
     Ok(Collected { findings, conditions, differences, verdict, standing, failed, devices, commits, seconds })
 }
 
@@ -145,6 +150,9 @@ pub fn from_table(place: &Place) -> Result<(Conditions, Findings)> {
     let (learner, control, density, flops, measure) = (learner?, control?, density?, flops?, measure?);
     let (seed, value, samples) = (column("seed")?, value?, samples?);
     let conditions = Conditions::new(place.study, place.plan);
+    let runs = place.plan.iter().filter(|run| run.kind == Kind::Run);
+    let runs: HashMap<&[usize], &PlannedRun> = runs.map(|run| (run.combination.as_slice(), run)).collect();
+    let mut lines: HashMap<(Vec<usize>, String), usize> = HashMap::new();
     let mut findings = Findings::default();
     for (i, row) in table.records().enumerate() {
         let at = |what: &str| at(format!("line {}: {what}", i + 2));
@@ -157,17 +165,33 @@ pub fn from_table(place: &Place) -> Result<(Conditions, Findings)> {
             place.with_context(|| at(&format!("'{}' is no value of the study's axis '{}'", &row[*column], axis.name)))
         });
         let combination = combination.collect::<Result<Vec<_>>>()?;
-        let condition = conditions.place_of(&combination).with_context(|| at("the study has no run under this condition"))?;
+        let run = runs.get(combination.as_slice()).with_context(|| at("the study leaves this combination out"))?;
+        let own = |name: &str| name == &row[learner] || row[learner].starts_with(&format!("{name} on "));
+        if !run.config.learners.iter().any(|learner| own(&learner.to_string())) {
+            let expected = run.config.learners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            bail!(at(&format!("learner: expected {expected}, whom this run trains, found '{}'", &row[learner])));
+        }
+        if let Some(first) = lines.insert((combination, row[learner].to_owned()), i + 2) {
+            bail!(at(&format!("'{}' has a value already, in line {first}; one of them has to go", &row[learner])));
+        }
+        let least = if place.measure.higher_is_better() { 0.0 } else { -1.0 };
+        let share = |column: usize, name: &str, least: f64| {
+            let found: f64 = parsed(&row[column]).with_context(|| at(name))?;
+            ensure!((least..=1.0).contains(&found), at(&format!("{name}: expected {least} to 1 (a share, not per cent), found {found}")));
+            Ok(found)
+        };
+        let samples: usize = parsed(&row[samples]).with_context(|| at("samples"))?;
+        ensure!(samples > 0, at("samples: expected at least 1, found 0"));
         findings.add_row(Row {
-            condition,
+            condition: conditions.of(run).unwrap_or_default(),
             seed: parsed(&row[seed]).with_context(|| at("seed"))?,
             learner: row[learner].to_owned(),
-            control: parsed(&row[control]).with_context(|| at("control"))?,
-            density: parsed(&row[density]).with_context(|| at("density"))?,
+            control: parsed(&row[control].to_lowercase()).with_context(|| at("control"))?,
+            density: share(density, "density", 0.0)?,
             flops: parsed(&row[flops]).with_context(|| at("training_flops"))?,
             metric: place.measure,
-            value: parsed(&row[value]).with_context(|| at("value"))?,
-            samples: parsed(&row[samples]).with_context(|| at("samples"))?,
+            value: share(value, "value", least)?,
+            samples,
         });
     }
     Ok((conditions, findings))

@@ -21,7 +21,7 @@ impl Conditions {
         let mut conditions = Self { axes: axes.map(|(i, _)| i).collect(), places: Vec::new() };
         let mut known = std::collections::HashSet::new();
         for run in plan.iter().filter(|run| run.kind == Kind::Run) {
-            let places = conditions.places_of(&run.combination);
+            let places = conditions.places_of(run);
             if known.insert(places.clone()) {
                 conditions.places.push(places);
             }
@@ -30,18 +30,13 @@ impl Conditions {
         conditions
     }
 
-    fn places_of(&self, combination: &[usize]) -> Vec<usize> {
-        self.axes.iter().map(|axis| combination[*axis]).collect()
+    fn places_of(&self, run: &PlannedRun) -> Vec<usize> {
+        self.axes.iter().map(|axis| run.combination[*axis]).collect()
     }
 
     /// That of a run of the study.
     pub fn of(&self, run: &PlannedRun) -> Option<usize> {
-        self.place_of(&run.combination)
-    }
-
-    /// That of a combination, by the index of its value on each axis of the study.
-    pub fn place_of(&self, combination: &[usize]) -> Option<usize> {
-        self.places.binary_search(&self.places_of(combination)).ok()
+        self.places.binary_search(&self.places_of(run)).ok()
     }
 
     /// The value of a condition on the axis of a field, in words; `None` where the field is not varied.

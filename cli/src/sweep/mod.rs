@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
+use sparring_core::ExperimentConfig;
+use sparring_core::config::LearnerConfig;
 use sparring_core::record::Metric;
 use sparring_core::record::study::Findings;
 use sparring_figures::number;
@@ -38,7 +40,7 @@ use crate::estimates::{plus_minus, points};
 use crate::output::{no_stream, try_folder};
 use crate::rundir;
 
-pub use collected::STUDY;
+pub use collected::{STUDY, TABLE};
 pub use conditions::Conditions;
 pub use listed::{Listed, beside, listed};
 pub use run::GPU;
@@ -157,6 +159,32 @@ impl Planned {
     pub fn table(&self) -> Result<(Conditions, Findings)> {
         collected::from_table(&self.place())
     }
+    /// Conditions of runs that pass, and the learners that run under each.
+    pub fn learners(&self, conditions: &Conditions, is: impl Fn(&ExperimentConfig) -> bool) -> Vec<(usize, Vec<LearnerConfig>)> {
+        let mut all: Vec<(usize, Vec<LearnerConfig>)> = conditions.all().into_iter().map(|condition| (condition, Vec::new())).collect();
+        for run in self.plan.iter().filter(|run| run.kind == Kind::Run && is(&run.config)) {
+            let Some((_, learners)) = conditions.of(run).and_then(|condition| all.get_mut(condition)) else { continue };
+            for learner in &run.config.learners {
+                if !learners.contains(learner) {
+                    learners.push(learner.clone());
+                }
+            }
+        }
+        all.retain(|(_, learners)| !learners.is_empty());
+        all
+    }
+    /// Whether it has a run of this kind.
+    pub fn has(&self, is: impl Fn(&ExperimentConfig) -> bool) -> bool {
+        self.plan.iter().any(|run| run.kind == Kind::Run && is(&run.config))
+    }
+    /// The configuration of its first run.
+    pub fn first(&self) -> Option<&ExperimentConfig> {
+        self.plan.iter().find(|run| run.kind == Kind::Run).map(|run| &run.config)
+    }
+    /// Runs and learners that it plans.
+    pub fn values(&self) -> usize {
+        self.plan.iter().filter(|run| run.kind == Kind::Run).map(|run| run.config.learners.len()).sum()
+    }
     fn place(&self) -> Place<'_> {
         Place { study: &self.study, plan: &self.plan, measure: self.measure, hash: &self.hash, folder: &self.folder }
     }
@@ -247,9 +275,14 @@ fn introduce(console: Console, place: &Place, standing: &[Standing]) {
     }
 }
 
+/// The work of all that is not finished.
+fn ahead(standing: &[Standing], estimate: &Estimate) -> f64 {
+    let of = |(standing, work): (&Standing, &f64)| if ["finished", "failed"].contains(&standing.state) { 0.0 } else { *work };
+    standing.iter().zip(&estimate.work).map(of).sum()
+}
+
 fn tell_estimate(console: Console, standing: &[Standing], estimate: &Estimate, jobs: usize) {
-    let ahead = |(standing, work): (&Standing, &f64)| if ["finished", "failed"].contains(&standing.state) { 0.0 } else { *work };
-    let work: f64 = standing.iter().zip(&estimate.work).map(ahead).sum();
+    let work = ahead(standing, estimate);
     let mut parts = Vec::new();
     if let Some(seconds) = estimate.seconds {
         parts.push(format!("about {} on this machine", number::about(seconds * work)));
@@ -304,7 +337,7 @@ fn dry_run(console: Console, place: &Place, standing: &[Standing]) -> Result<()>
             "folder": run.folder, "depends_on": run.depends_on, "state": standing.state, "config": run.config })
     });
     console.result(&json!({ "study": study.name, "study_hash": place.hash, "folder": folder, "measure": place.measure, "runs": runs.collect::<Vec<_>>(),
-        "seconds": estimate.seconds.map(|seconds| seconds * estimate.work.iter().sum::<f64>()), "memory_bytes": estimate.memory, "disk_bytes": estimate.disk }));
+        "seconds": estimate.seconds.map(|seconds| seconds * ahead(standing, &estimate)), "memory_bytes": estimate.memory, "disk_bytes": estimate.disk }));
     Ok(())
 }
 

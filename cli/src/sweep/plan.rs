@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use sparring_core::ExperimentConfig;
-use sparring_core::config::Scenario;
+use sparring_core::config::{Adversarial, Scenario};
 use sparring_core::device::info::DeviceChoice;
 use sparring_core::record::Metric;
 use sparring_core::train::parent::{needed, parent_config};
@@ -217,13 +217,32 @@ fn combinations(study: &Study) -> Result<Vec<Vec<usize>>, String> {
     Ok(left)
 }
 
+/// Whether a run can be evaluated by a measure, as far as its configuration tells.
+fn has(config: &ExperimentConfig, measure: Metric) -> bool {
+    match measure {
+        Metric::Corrupted => !config.corruption.is_empty(),
+        Metric::RobustTest | Metric::RobustGap => config.norm != Adversarial::None,
+        Metric::HardestBin => config.bins > 0,
+        // Scores may ship with the dataset, whatever is trained on.
+        Metric::HardHalf | Metric::Test => true,
+    }
+}
+
 /// What all runs of a plan are judged by.
 ///
 /// # Errors
 /// `Usage` where that differs between them and the study does not say it.
 pub fn measure(study: &Study, plan: &[PlannedRun]) -> Result<Metric> {
     if let Some(measure) = study.measure {
-        return Ok(measure);
+        let without = plan.iter().find(|run| run.kind == Kind::Run && !has(&run.config, measure));
+        return without.map_or(Ok(measure), |run| {
+            let (path, words) = (study.path.display(), study.words(&run.combination));
+            Err(Usage(format!(
+                "the study {path}: with {words} there is no {measure} ({}); choose another measure, or change what is trained on",
+                measure.doc()
+            ))
+            .into())
+        });
     }
     let mut all: Vec<Metric> = plan.iter().filter(|r| r.kind == Kind::Run).map(|r| Metric::deciding(&r.config, None, true)).collect();
     all.dedup();

@@ -7,6 +7,7 @@ mod batch;
 mod flags;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -305,8 +306,10 @@ impl<'a> Cluster<'a> {
             let tasks: Vec<Vec<String>> = wave.entries.chunks(chunk).map(hashes).collect();
             // A number that no job has yet: the list of one that runs is still read.
             let number = self.submitted.jobs.len() + at + 1;
-            let list = self.folder.join(format!("tasks-{number}.txt"));
             let lines: String = tasks.iter().map(|hashes| hashes.join(",") + "\n").collect();
+            // Named by what is in it: tasks that wait in a queue read their line of the list that they were submitted with.
+            let number = format!("{number}-{:08x}", BuildHasherDefault::<DefaultHasher>::default().hash_one(&lines) as u32);
+            let list = self.folder.join(format!("tasks-{number}.txt"));
             write_shared(&list, |out| Ok(out.write_all(lines.as_bytes())?))?;
             let file = self.folder.join(format!("job-{number}.sh"));
             let text = script(&self.place.study.name, tasks.len(), self.args, program, &list, &self.folder)?;

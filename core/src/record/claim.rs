@@ -79,12 +79,15 @@ pub struct Judged {
     pub answer: Answer,
     /// By what.
     pub tested: Vec<Tested>,
+    /// Differences that were asked for and are not known.
+    pub missing: Vec<String>,
 }
 
 /// Judges a claim by its differences, with Student's t over seeds at the level [`LEVEL`].
 ///
-/// That one of several is above a bound is looked for several times, and corrected for. That all are below needs no correction: each has to be.
-pub fn judge(contrasts: Vec<Contrast>, bounds: Bounds) -> Judged {
+/// That one of several is above a bound is looked for several times, and corrected for, those that are missing counted. That all are below
+/// needs no correction: each has to be, and none may be missing.
+pub fn judge(contrasts: Vec<Contrast>, missing: Vec<String>, bounds: Bounds) -> Judged {
     let known: Vec<(Contrast, Option<(f64, f64)>)> = contrasts
         .into_iter()
         .map(|contrast| {
@@ -93,7 +96,8 @@ pub fn judge(contrasts: Vec<Contrast>, bounds: Bounds) -> Judged {
             (contrast, both)
         })
         .collect();
-    let mut adjusted = holm(&known.iter().filter_map(|(_, both)| both.map(|(above, _)| above)).collect::<Vec<_>>()).into_iter();
+    let p = known.iter().filter_map(|(_, both)| both.map(|(above, _)| above)).chain(missing.iter().map(|_| 1.0));
+    let mut adjusted = holm(&p.collect::<Vec<_>>()).into_iter();
     let tested: Vec<Tested> = known
         .into_iter()
         .map(|(contrast, both)| Tested { contrast, above: both.and_then(|_| adjusted.next()), below: both.map(|(_, below)| below) })
@@ -101,12 +105,12 @@ pub fn judge(contrasts: Vec<Contrast>, bounds: Bounds) -> Judged {
     let is = |p: Option<f64>| p.is_some_and(|p| p <= LEVEL);
     let answer = if tested.iter().any(|t| is(t.above)) {
         Answer::Holds
-    } else if !tested.is_empty() && tested.iter().all(|t| is(t.below)) {
+    } else if !tested.is_empty() && missing.is_empty() && tested.iter().all(|t| is(t.below)) {
         Answer::Fails
     } else {
         Answer::CannotTell
     };
-    Judged { answer, tested }
+    Judged { answer, tested, missing }
 }
 
 #[cfg(test)]
@@ -140,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_claim_holds_fails_or_is_open() {
-        let of = |all: &[&[f64]], bounds| judge(all.iter().map(|values| contrast("x", values)).collect(), bounds).answer;
+        let of = |all: &[&[f64]], bounds| judge(all.iter().map(|values| contrast("x", values)).collect(), Vec::new(), bounds).answer;
         let (level, worse, better, wide): (&[f64], &[f64], &[f64], &[f64]) =
             (&[0.001, 0.0, -0.001], &[-0.05, -0.051, -0.049], &[0.05, 0.051, 0.049], &[-0.06, 0.0, 0.06]);
         for (all, matches, gains) in [
@@ -169,13 +173,18 @@ mod tests {
         // Against +0.02 as probable as not; against +0.03, t = -1.7321: 1 - 0.22540 / 2.
         near(one.average.estimate.p_above(0.02), 0.5);
         near(one.average.estimate.p_above(0.03), 0.88730);
-        let alone = judge(vec![one.clone()], Bounds::A_GAIN);
+        let alone = judge(vec![one.clone()], Vec::new(), Bounds::A_GAIN);
         near(alone.tested[0].above, 0.03709);
         assert_eq!(alone.answer, Answer::Holds);
         // Below +0.01: t = 1.7321, so that 1 - 0.11270.
         near(alone.tested[0].below, 0.88730);
-        let among = judge(vec![one, contrast("y", &[-0.06, 0.0, 0.06])], Bounds::A_GAIN);
+        let among = judge(vec![one.clone(), contrast("y", &[-0.06, 0.0, 0.06])], Vec::new(), Bounds::A_GAIN);
         near(among.tested[0].above, 2.0 * 0.03709);
         assert_eq!(among.answer, Answer::CannotTell);
+        // One that is not there counts as one that says nothing.
+        let without = judge(vec![one], vec!["y".into()], Bounds::A_GAIN);
+        near(without.tested[0].above, 2.0 * 0.03709);
+        let worse = judge(vec![contrast("x", &[-0.05, -0.051, -0.049])], vec!["y".into()], Bounds::A_GAIN);
+        assert_eq!((without.answer, worse.answer), (Answer::CannotTell, Answer::CannotTell));
     }
 }

@@ -182,7 +182,7 @@ fn a_study_is_planned_run_collected_and_listed() {
     let away = folder.command(&format!("sweep ../{name} --collect")).current_dir(folder.file("elsewhere")).output().unwrap();
     assert_eq!(away.status.code(), Some(1), "{}", stdout(&away));
     assert!(
-        stderr(&away).contains("10 runs were in the table of") && stderr(&away).contains("and 0 of them are found in"),
+        stderr(&away).contains("10 runs are in the table of") && stderr(&away).contains("and 0 of them are found in"),
         "{}",
         stderr(&away)
     );

@@ -6,7 +6,7 @@
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -67,16 +67,6 @@ pub fn check_folder(place: &Place) -> Result<()> {
 /// # Errors
 /// Where the folder cannot be written. What is wrong with a run is told and counted.
 pub fn collect(place: &Place) -> Result<Collected> {
-    let before = finished_before(place.folder);
-    let there = place.plan.iter().filter(|run| run.kind == Kind::Run && state::is_there(run)).count();
-    ensure!(
-        there >= before,
-        "{before} runs were in the table of {}, and {there} of them are found in {}; say the command in the folder that holds them, or remove the \
-         study's {} if they are gone for good",
-        place.folder.display(),
-        std::path::absolute("runs").unwrap_or_else(|_| "runs".into()).display(),
-        rundir::SUMMARY
-    );
     let mut all = None;
     // The table is written while runs are read: however many there are, one of them is in memory.
     write_shared(&place.folder.join(TABLE), |table| {
@@ -94,11 +84,18 @@ pub fn collect(place: &Place) -> Result<Collected> {
     Ok(collected)
 }
 
-/// How many runs were finished when the folder was last collected.
-fn finished_before(folder: &Path) -> usize {
-    let summary = rundir::read_summary(folder).ok().flatten();
+/// What is to be said where fewer runs are found than the study's table has: they lie in another folder, or are gone. `None` where all are there.
+pub fn lost(place: &Place) -> Result<Option<String>> {
+    let summary = rundir::read_summary(place.folder)?;
     let runs = summary.as_ref().and_then(|summary| summary["runs"].as_array());
-    runs.map_or(0, |runs| runs.iter().filter(|run| run["finished"] == true).count())
+    let before = runs.map_or(0, |runs| runs.iter().filter(|run| run["finished"] == true).count());
+    let there = || place.plan.iter().filter(|run| run.kind == Kind::Run && state::is_there(run)).count();
+    if before == 0 || there() >= before {
+        return Ok(None);
+    }
+    let runs = std::path::absolute("runs").unwrap_or_else(|_| "runs".into());
+    let (folder, there, runs) = (place.folder.display(), there(), runs.display());
+    Ok(Some(format!("{before} runs are in the table of {folder}, and {there} of them are found in {runs}")))
 }
 
 /// An object of JSON, written field by field, lists with a line an element: a study's are too long to stand in memory once more.

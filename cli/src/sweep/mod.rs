@@ -199,6 +199,15 @@ pub fn run_all(console: Console, planned: &Planned, how: &How, slurm: Option<&sl
     collect::check_folder(&place)?;
     let standing: Vec<Standing> = place.plan.iter().map(Standing::read).collect();
     introduce(console, &place, &standing);
+    if let Some(lost) = collect::lost(&place)? {
+        if how.collect {
+            bail!(
+                "{lost}; say the command in the folder that holds them, or remove {} if they are gone",
+                place.folder.join(rundir::SUMMARY).display()
+            );
+        }
+        console.message(format_args!("note      {lost}; the others are made again here"));
+    }
     if how.dry_run {
         return dry_run(console, &place, &standing);
     }

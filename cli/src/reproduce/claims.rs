@@ -45,6 +45,12 @@ named_enum! {
 const DEMO: &str =
     "width = 0.5\nepochs = 16\nbatch_size = 64\nlr = 0.05\nlr_schedule = \"cosine\"\nupdate_frequency = 1\nprecision = \"f32\"\n";
 
+/// A difference that a study plans: learners' means, each under a condition and with its weight, added up.
+struct Asked {
+    name: String,
+    terms: Vec<(f64, String, usize)>,
+}
+
 impl Claim {
     /// The file of the study that asks for it.
     pub fn study(self, size: Size) -> String {
@@ -173,7 +179,7 @@ impl Claim {
     /// The differences that answer it, those that are known and those that are not.
     pub fn contrasts(self, planned: &Planned, conditions: &Conditions, findings: &Findings) -> (Vec<Contrast>, Vec<String>) {
         let (mut known, mut missing) = (Vec::new(), Vec::new());
-        for (name, terms) in self.asked(planned, conditions) {
+        for Asked { name, terms } in self.asked(planned, conditions) {
             let place = |learner: &str| findings.racers().iter().position(|racer| racer.name == learner);
             let terms = terms.iter().map(|(weight, learner, condition)| Some((*weight, place(learner)?, *condition)));
             let average = terms.collect::<Option<Vec<_>>>().and_then(|terms| findings.sum(planned.measure(), &terms));
@@ -185,8 +191,8 @@ impl Claim {
         (known, missing)
     }
 
-    /// All differences that its study plans: a name, and the learners' means that are added with their weights.
-    fn asked(self, planned: &Planned, conditions: &Conditions) -> Vec<(String, Vec<(f64, String, usize)>)> {
+    /// All differences that its study plans.
+    fn asked(self, planned: &Planned, conditions: &Conditions) -> Vec<Asked> {
         let study = planned.study();
         let ran = planned.learners(conditions, |config| self.is_about(config));
         let value = |condition: usize, field: &str| conditions.value(study, condition, field);
@@ -204,7 +210,7 @@ impl Claim {
         };
         let minus = |at: usize, learner: &LearnerConfig, from: &LearnerConfig| {
             let name = format!("{learner} minus {from}{}", words(at, &[hidden]));
-            (name, vec![(1.0, learner.to_string(), at), (-1.0, from.to_string(), at)])
+            Asked { name, terms: vec![(1.0, learner.to_string(), at), (-1.0, from.to_string(), at)] }
         };
         let is_dense = |learner: &&LearnerConfig| learner.method == Method::Dense;
         let mut all = Vec::new();
@@ -237,7 +243,8 @@ impl Claim {
                         if sparse.len() == 1 { format!(" of {}", sparse[0]) } else { format!(", mean of {} networks,", sparse.len()) };
                     let [few, many] = [least, most].map(|at| share(&fraction(*at).to_string()));
                     let rest = words(*least, &["p_data", hidden]);
-                    all.push((format!("lead over dense{networks} with {few} of the data minus that with {many}{rest}"), terms));
+                    let name = format!("lead over dense{networks} with {few} of the data minus that with {many}{rest}");
+                    all.push(Asked { name, terms });
                 }
             }
             Self::Layers => {

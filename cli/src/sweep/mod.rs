@@ -166,7 +166,7 @@ impl Planned {
             let Some((_, learners)) = conditions.of(run).and_then(|condition| all.get_mut(condition)) else { continue };
             for learner in &run.config.learners {
                 if !learners.contains(learner) {
-                    learners.push(learner.clone());
+                    learners.push(*learner);
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use sparring_core::config::Method;
 use sparring_core::record::comparison::Estimate;
+use sparring_core::record::study::p_value;
 use sparring_figures::html::{self, escape};
 use sparring_figures::{Tone, forest, number, svg};
 
@@ -55,6 +56,11 @@ pub fn plus_minus(e: &Estimate) -> String {
 pub fn points(e: &Estimate) -> String {
     let (half, signed) = (e.half_width.unwrap_or(e.test_set_noise), |v| number::points(v, 1));
     format!("{} ({} to {})", signed(e.mean), signed(e.mean - half), signed(e.mean + half))
+}
+
+/// A p value for people; one seed has none.
+pub fn p(p: Option<f64>) -> String {
+    p.map_or_else(|| "-".into(), p_value)
 }
 
 /// A drawing under its title and its unit, where there is one.

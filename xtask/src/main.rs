@@ -52,7 +52,6 @@ cargo xtask COMMAND
                         change the files of every reader of foreign bytes until one panics (default 10000000 inputs or an hour each)
   soak [--minutes N]    train the tiny network in headless Chromium and watch its memory (default 30), with the page in dist/
   record [NAME...]      train and write the recorded runs that ship with the page (nature, corruption, attack)
-  findings              write docs/findings.md and its figures from the tables in docs/findings
   screenshots [--out DIR]
                         pictures of the page: desktop and phone, light and dark (default target/screenshots)
 
@@ -189,7 +188,6 @@ fn run(args: &[String]) -> Result<()> {
             browser::screenshots(&ws, &mut stages, &out)?;
         }
         "record" => record::record(&ws, &mut stages, rest)?,
-        "findings" => checks::findings(&ws)?,
         "help" | "--help" | "-h" => {
             println!("{HELP}");
             return Ok(());

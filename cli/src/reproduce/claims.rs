@@ -42,8 +42,7 @@ named_enum! {
 }
 
 /// Training below the paper's scale is short, so that the rate falls smoothly and masks change every epoch.
-const DEMO: &str =
-    "width = 0.5\nepochs = 16\nbatch_size = 64\nlr = 0.05\nlr_schedule = \"cosine\"\nupdate_frequency = 1\nprecision = \"f32\"\n";
+const DEMO: &str = "width = 0.5\nbatch_size = 64\nlr = 0.05\nlr_schedule = \"cosine\"\nupdate_frequency = 1\nprecision = \"f32\"\n";
 
 /// A difference that a study plans: learners' means, each under a condition and with its weight, added up.
 struct Asked {
@@ -68,8 +67,8 @@ impl Claim {
         };
         let _ = write!(text, "measure = \"{measure}\"\nscenario = \"{scenario}\"\nscale = \"{scale}\"\n\n[base]\ncontrol = false\n");
         match (size, self) {
-            (Size::Demo, Self::Attack) => text += &format!("{}limit_test = 1000\ntrain_step = 3\n", DEMO.replace("16", "10")),
-            (Size::Demo, _) => text += &format!("{DEMO}limit_test = 5000\n"),
+            (Size::Demo, Self::Attack) => text += &format!("{DEMO}epochs = 10\nlimit_test = 1000\ntrain_step = 3\n"),
+            (Size::Demo, _) => text += &format!("{DEMO}epochs = 16\nlimit_test = 5000\n"),
             (Size::Tiny | Size::Paper, _) => {}
         }
         let seeds = if size == Size::Tiny { 5 } else { 3 };

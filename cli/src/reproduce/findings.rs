@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use sparring_core::ExperimentConfig;
-use sparring_core::record::claim::MARGIN;
-use sparring_core::record::study::p_value;
+use sparring_core::record::claim::{MARGIN, Tested};
 use sparring_figures::forest::{Forest, Row};
+use sparring_figures::number;
 
 use super::{Finding, because, incomplete};
-use crate::estimates::{capital, drawn, points, relative};
-use crate::output::write_shared;
+use crate::estimates::{capital, drawn, p, points, relative};
+use crate::output::{self, write_shared};
 use crate::sweep::Planned;
 
 /// The figure beside a claim's table.
@@ -21,24 +21,22 @@ const FIGURE: &str = "differences.svg";
 pub fn write(file: &Path, all: &[Finding]) -> Result<()> {
     for finding in all {
         if let Some(drawing) = figure(finding) {
-            let path = finding.planned.folder.join(FIGURE);
-            write_shared(&path, |out| Ok(out.write_all(drawing.as_bytes())?)).with_context(|| path.display().to_string())?;
+            write_shared(&finding.planned.folder.join(FIGURE), |out| Ok(out.write_all(drawing.as_bytes())?))?;
         }
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    crate::output::write(file, document(folder, all).as_bytes())
+    output::write(file, document(folder, all).as_bytes())
 }
 
 /// All differences with their intervals.
 fn figure(finding: &Finding) -> Option<String> {
-    let row = |t: &sparring_core::record::claim::Tested| {
+    let row = |t: &Tested| {
         let average = &t.contrast.average;
-        let signed = sparring_figures::number::points(average.estimate.mean, 1);
         Row {
             name: t.contrast.name.clone(),
             classes: String::new(),
             estimate: drawn(&average.estimate, &average.values, "", false),
-            word: signed,
+            word: number::points(average.estimate.mean, 1),
         }
     };
     let rows = finding.judged.tested.iter().map(row).collect();
@@ -81,7 +79,6 @@ fn section(out: &mut String, folder: &Path, finding: &Finding) {
          | Difference | Points (95% interval) | p above | p below | Seeds |\n| --- | ---: | ---: | ---: | ---: |\n",
         planned.measure().doc()
     );
-    let p = |p: Option<f64>| p.map_or_else(|| "-".into(), p_value);
     for t in &judged.tested {
         let estimate = &t.contrast.average.estimate;
         let _ = writeln!(out, "| {} | {} | {} | {} | {} |", t.contrast.name, points(estimate), p(t.above), p(t.below), estimate.seeds);

@@ -8,14 +8,13 @@ mod findings;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use sparring_core::record::claim::{Answer, Judged, MARGIN, Tested, judge};
-use sparring_core::record::study::p_value;
 
 use crate::args::Usage;
 use crate::console::{Console, stopping};
-use crate::estimates::points;
+use crate::estimates::{p, points};
 use crate::output::{Outputs, no_stream};
 use crate::sweep::{self, How, Planned, Study};
 use claims::{Claim, Size};
@@ -108,7 +107,6 @@ fn read(claim: Claim, folder: PathBuf, how: &How) -> Result<Planned> {
 pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
     let asked = |claim: &&Claim| args.claims.iter().any(|name| name == ALL || name == claim.name());
     let claims: Vec<Claim> = Claim::ALL.iter().filter(asked).copied().collect();
-    // What the studies say on their way goes beside the result.
     let console = outputs(args)?;
     if let Some(folder) = &args.from {
         check_tables(folder, &claims)?;
@@ -125,6 +123,7 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
         };
         console.say(format_args!("claim     {claim}: {}", claim.doc()));
         if args.from.is_none() {
+            // What the studies say on their way goes beside the result.
             let words = if args.json { Console::beside() } else { console };
             let ran = sweep::run_all(words, &planned, &args.how, None);
             if args.how.dry_run || stopping() {
@@ -143,7 +142,7 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
         all.push(finding);
     }
     if let Some(file) = &args.write {
-        findings::write(file, &all).with_context(|| format!("writing {}", file.display()))?;
+        findings::write(file, &all)?;
         console.tell(format_args!("output    {}", file.display()));
     }
     if !args.how.dry_run {
@@ -158,14 +157,8 @@ fn tell(console: Console, finding: &Finding) {
     console.tell("");
     let header = ["difference", "points", "p above", "p below", "seeds"];
     let row = |t: &Tested| {
-        let p = |p: Option<f64>| p.map_or_else(|| "-".into(), p_value);
-        vec![
-            t.contrast.name.clone(),
-            points(&t.contrast.average.estimate),
-            p(t.above),
-            p(t.below),
-            t.contrast.average.estimate.seeds.to_string(),
-        ]
+        let estimate = &t.contrast.average.estimate;
+        vec![t.contrast.name.clone(), points(estimate), p(t.above), p(t.below), estimate.seeds.to_string()]
     };
     console.table(&header, &judged.tested.iter().map(row).collect::<Vec<_>>());
     let bounds = claim.bounds();
@@ -187,7 +180,7 @@ fn tell(console: Console, finding: &Finding) {
 /// What of the study is not there, in a sentence.
 fn incomplete(finding: &Finding) -> Option<String> {
     let Finding { planned, judged, results, .. } = finding;
-    let all = planned.values();
+    let all = planned.results();
     if *results == all {
         return None;
     }
@@ -217,5 +210,5 @@ fn because(judged: &Judged) -> String {
 fn in_json(finding: &Finding) -> Value {
     let Finding { claim, planned, judged, results } = finding;
     json!({ "claim": claim, "says": claim.doc(), "rule": claim.rule(), "bounds": claim.bounds(), "measure": planned.measure(), "folder": planned.folder,
-        "answer": judged.answer, "differences": judged.tested, "missing": judged.missing, "results": results, "planned": planned.values() })
+        "answer": judged.answer, "differences": judged.tested, "missing": judged.missing, "results": results, "planned": planned.results() })
 }

@@ -14,7 +14,7 @@ use super::axis::Axis;
 use super::collected::{self, Collected, FIGURES, Place, STUDY, TABLE};
 use super::plan::{Kind, PlannedRun};
 use super::report;
-use super::state::{self, Standing};
+use super::state::Standing;
 use crate::output::write_shared;
 use crate::{clock, rundir};
 
@@ -25,6 +25,15 @@ pub struct Stamp {
     #[serde(default)]
     pub study: String,
     study_hash: Option<String>,
+    #[serde(default)]
+    runs: Vec<Member>,
+}
+
+/// Whether a run was finished when the study was collected.
+#[derive(Deserialize)]
+struct Member {
+    #[serde(default)]
+    finished: bool,
 }
 
 /// The stamp of a folder's summary; `None` where there is none.
@@ -85,16 +94,15 @@ pub fn collect(place: &Place) -> Result<Collected> {
 }
 
 /// What is to be said where fewer runs are found than the study's table has: they lie in another folder, or are gone. `None` where all are there.
-pub fn lost(place: &Place) -> Result<Option<String>> {
-    let summary = rundir::read_summary(place.folder)?;
-    let runs = summary.as_ref().and_then(|summary| summary["runs"].as_array());
-    let before = runs.map_or(0, |runs| runs.iter().filter(|run| run["finished"] == true).count());
-    let there = || place.plan.iter().filter(|run| run.kind == Kind::Run && state::is_there(run)).count();
-    if before == 0 || there() >= before {
+pub fn lost(place: &Place, standing: &[Standing]) -> Result<Option<String>> {
+    let before = stamp(place.folder)?.map_or(0, |stamp| stamp.runs.iter().filter(|run| run.finished).count());
+    let is_there = |(run, standing): &(&PlannedRun, &Standing)| run.kind == Kind::Run && standing.state == "finished";
+    let there = place.plan.iter().zip(standing).filter(is_there).count();
+    if there >= before {
         return Ok(None);
     }
     let runs = std::path::absolute("runs").unwrap_or_else(|_| "runs".into());
-    let (folder, there, runs) = (place.folder.display(), there(), runs.display());
+    let (folder, runs) = (place.folder.display(), runs.display());
     Ok(Some(format!("{before} runs are in the table of {folder}, and {there} of them are found in {runs}")))
 }
 

@@ -36,7 +36,7 @@ use state::Standing;
 
 use crate::args::{DeviceFlag, Usage};
 use crate::console::{Console, Stopped, stop_on_interrupt, stopping};
-use crate::estimates::{plus_minus, points};
+use crate::estimates::{p, plus_minus, points};
 use crate::output::{no_stream, try_folder};
 use crate::rundir;
 
@@ -181,8 +181,8 @@ impl Planned {
     pub fn first(&self) -> Option<&ExperimentConfig> {
         self.plan.iter().find(|run| run.kind == Kind::Run).map(|run| &run.config)
     }
-    /// Runs and learners that it plans.
-    pub fn values(&self) -> usize {
+    /// How many results it plans: one for each learner of a run.
+    pub fn results(&self) -> usize {
         self.plan.iter().filter(|run| run.kind == Kind::Run).map(|run| run.config.learners.len()).sum()
     }
     fn place(&self) -> Place<'_> {
@@ -199,7 +199,7 @@ pub fn run_all(console: Console, planned: &Planned, how: &How, slurm: Option<&sl
     collect::check_folder(&place)?;
     let standing: Vec<Standing> = place.plan.iter().map(Standing::read).collect();
     introduce(console, &place, &standing);
-    if let Some(lost) = collect::lost(&place)? {
+    if let Some(lost) = collect::lost(&place, &standing)? {
         if how.collect {
             bail!(
                 "{lost}; say the command in the folder that holds them, or remove {} if they are gone",
@@ -408,7 +408,7 @@ fn rows<'a>(place: &'a Place, collected: &Collected) -> (Vec<&'a str>, Vec<Vec<S
             cells.extend([mean.estimate.seeds.to_string(), plus_minus(&mean.estimate)]);
             let difference = differences.iter().find(|d| d.condition == condition && d.sparse == known.name);
             cells.push(difference.map_or_else(|| "-".into(), |d| points(&d.estimate)));
-            cells.push(difference.and_then(|d| d.adjusted).map_or_else(|| "-".into(), sparring_core::record::study::p_value));
+            cells.push(difference.map_or_else(|| "-".into(), |d| p(d.adjusted)));
             cells.push(difference.map_or("", |d| d.outcome.name()).into());
             rows.push(cells);
         }

@@ -8,14 +8,14 @@ use std::fmt::Write;
 use sparring_core::config::LearnerConfig;
 use sparring_core::record::Metric;
 use sparring_core::record::comparison::Outcome;
-use sparring_core::record::study::{Average, LEVEL, Racer, p_value};
+use sparring_core::record::study::{Average, LEVEL, Racer};
 use sparring_figures::forest::{self, Columns, Forest, Learner};
 use sparring_figures::html::{Row, escape};
 use sparring_figures::{Tone, number};
 
 use super::collected::{Collected, FIGURES, Place};
 use super::plan::Kind;
-use crate::estimates::{self, Styles, capital, drawn, figure, plus_minus, points, relative};
+use crate::estimates::{self, Styles, capital, drawn, figure, p, plus_minus, points, relative};
 use crate::report::{self, table_section, text_card};
 use crate::{clock, rundir};
 
@@ -265,7 +265,6 @@ fn difference_table(out: &mut String, place: &Place, collected: &Collected, styl
     let mut heads = vec!["learner"];
     heads.extend(conditions.axes.iter().map(|axis| place.study.axes[*axis].field.as_str()));
     heads.extend(["outcome", "points (95% interval)", "p", "adjusted p", "seeds"]);
-    let p = |p: Option<f64>| p.map_or_else(|| "-".into(), p_value);
     let row = |d: &sparring_core::record::study::Paired| {
         let mut cells = vec![escape(&d.sparse)];
         cells.extend(

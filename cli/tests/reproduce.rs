@@ -110,7 +110,9 @@ fn claims_hold_fail_or_are_open_by_their_tables() {
         document.contains("**It does not hold**") && document.contains("![Differences with intervals](tables/attack/differences.svg)"),
         "{document}"
     );
-    assert!(fs::read_to_string(folder.0.join("tables/attack/differences.svg")).unwrap().starts_with("<svg"));
+    // An interval has the colour of a class; without one it would not be seen.
+    let figure = fs::read_to_string(folder.0.join("tables/attack/differences.svg")).unwrap();
+    assert!(figure.starts_with("<svg") && figure.matches("<g class=\"sparse\">").count() == 2, "{figure}");
 }
 
 #[test]

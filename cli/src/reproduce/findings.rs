@@ -7,7 +7,7 @@ use anyhow::Result;
 use sparring_core::ExperimentConfig;
 use sparring_core::record::claim::{MARGIN, Tested};
 use sparring_figures::forest::{Forest, Row};
-use sparring_figures::number;
+use sparring_figures::{Tone, number};
 
 use super::{Finding, because, incomplete};
 use crate::estimates::{capital, drawn, p, points, relative};
@@ -34,7 +34,7 @@ fn figure(finding: &Finding) -> Option<String> {
         let average = &t.contrast.average;
         Row {
             name: t.contrast.name.clone(),
-            classes: String::new(),
+            classes: Tone::Sparse.classes(false),
             estimate: drawn(&average.estimate, &average.values, "", false),
             word: number::points(average.estimate.mean, 1),
         }

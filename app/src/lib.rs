@@ -14,6 +14,7 @@ mod chart;
 mod estimate;
 mod examine;
 mod export;
+mod findings;
 mod gallery;
 mod kept;
 mod lesson;

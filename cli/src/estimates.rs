@@ -82,6 +82,7 @@ pub fn drawn(e: &Estimate, values: &[(u64, f64)], whose: &str, share: bool) -> f
         low,
         high,
         values: values.iter().map(|(seed, value)| (100.0 * value, format!("{whose}seed {seed}: {}", two(100.0 * value)))).collect(),
+        own: Vec::new(),
         says: format!("{whose}{} ({} to {})", two(mean), two(low), two(high)),
     }
 }

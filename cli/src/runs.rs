@@ -58,7 +58,7 @@ enum RunsCommand {
         #[arg(long, value_name = "FILE.csv")]
         csv: Option<PathBuf>,
     },
-    /// Write a run as one small file that the page opens and replays, or as event files for TensorBoard
+    /// Write a run, or a study, as one small file that the page opens; or a run as event files for TensorBoard
     Export {
         /// Its folder, its name, or an unambiguous part of its name
         run: String,
@@ -101,7 +101,12 @@ pub fn runs(args: &RunsArgs) -> Result<()> {
             compare(console, &runs, csv.as_deref())
         }
         RunsCommand::Export { run, out, name, tensorboard } => {
-            let run = find(&args.folder, run)?;
+            let found = find(&args.folder, run);
+            if let (Err(_), Some(study), Some(out), false) = (&found, sweep::find(&args.folder, run), out, tensorboard) {
+                let console = outputs().folder("the study", Some(&study), KEPT).output("--out", Some(out)).check()?;
+                return export_study(console, &study, out, name.as_deref());
+            }
+            let run = found?;
             match out {
                 Some(out) if !tensorboard => {
                     let console = outputs().folder("the run", Some(&run.path), KEPT).output("--out", Some(out)).check()?;
@@ -409,6 +414,17 @@ fn export(console: Console, run: &Run, out: &Path, name: Option<&str>) -> Result
     console.tell(format_args!("run       {} ({state}, {epochs} of {} epochs)", run.path.display(), file.config.epochs));
     console.tell(format_args!("output    {} ({})", out.display(), number::bytes(text.len() as u64)));
     console.result(&json!({ "run": run.path, "out": out, "bytes": text.len(), "events": file.events.len() }));
+    Ok(())
+}
+
+fn export_study(console: Console, study: &Path, out: &Path, name: Option<&str>) -> Result<()> {
+    let file = sweep::of_folder(study, name)?;
+    let text = file.to_json().context("the study as JSON")?;
+    rundir::write(out, text.as_bytes())?;
+    let finished = file.runs.iter().filter(|run| !run.learners.is_empty()).count();
+    console.tell(format_args!("study     {} ({finished} of {} runs are finished)", study.display(), file.runs.len()));
+    console.tell(format_args!("output    {} ({})", out.display(), number::bytes(text.len() as u64)));
+    console.result(&json!({ "study": study, "out": out, "bytes": text.len(), "runs": file.runs.len(), "finished": finished }));
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::{Folder, stderr, stdout};
 use serde_json::Value;
+use sparring_core::record::StudyFile;
 
 const BASE: &str = "[base]\ndataset = \"builtin\"\nmodel = \"tiny\"\nsubset = \"random:0.5\"\ncontrol = false\nlimit_train = 48\nlimit_test = 40\nbatch_size = 16\ndevice = \"cpu\"\n";
 
@@ -171,6 +172,28 @@ fn a_study_is_planned_run_collected_and_listed() {
     done(&again);
     assert!(!stdout(&again).contains("started ") && stdout(&again).contains("there     10 finished"), "{}", stdout(&again));
     let name = study_folder.strip_prefix(&folder.0).unwrap().display().to_string();
+    let of = |arguments: &str| folder.command(arguments).output().unwrap();
+    // As one file it has the same values, whoever names it.
+    for named in [name.as_str(), "s-"] {
+        done(&of(&format!("runs export {named} --out x.json")));
+        let file = StudyFile::read(&fs::read(folder.file("x.json")).unwrap()).unwrap();
+        assert_eq!((file.name.as_str(), file.question.as_str(), file.runs.len()), ("s", "Is it so?", 10));
+        assert!(file.verdict == summary["verdict"].as_str().unwrap() && file.axes == ["p_data"]);
+        let differences = file.findings().differences(file.measure);
+        let all = summary["differences"].as_array().unwrap();
+        assert_eq!(differences.len(), all.len());
+        for (ours, told) in differences.iter().zip(all) {
+            assert_eq!(
+                (serde_json::to_value(&ours.values).unwrap(), serde_json::to_value(ours.estimate).unwrap()),
+                (told["values"].clone(), told["estimate"].clone())
+            );
+        }
+        for run in &file.runs {
+            let config = file.config_of(run).unwrap();
+            let hash = summary["runs"].as_array().unwrap().iter().filter(|known| known["config_hash"] == config.hash().unwrap()).count();
+            assert_eq!(hash, 1, "each is a run of the study");
+        }
+    }
     for file in ["study.csv", "report.html", "summary.json"] {
         fs::remove_file(study_folder.join(file)).unwrap();
     }
@@ -189,12 +212,11 @@ fn a_study_is_planned_run_collected_and_listed() {
     assert!(table(&folder) == bytes);
 
     // Lists of runs know studies.
-    let of = |arguments: &str| folder.command(arguments).output().unwrap();
     let listed: Value = serde_json::from_slice(&of("runs list --json").stdout).unwrap();
     assert_eq!((&listed["studies"][0]["finished"], &listed["studies"][0]["question"]), (&Value::from(10), &Value::from("Is it so?")));
     let inside: Value = serde_json::from_slice(&of(&format!("runs list --json --in {name}")).stdout).unwrap();
     assert_eq!(inside["runs"].as_array().unwrap().len(), 10);
-    for arguments in [format!("runs show {name}"), format!("runs export {name} --out x.json"), "runs show s-".to_owned()] {
+    for arguments in [format!("runs show {name}"), format!("runs export {name} --tensorboard"), "runs show s-".to_owned()] {
         let output = of(&arguments);
         assert!(
             output.status.code() == Some(2) && stderr(&output).contains("is a study, which has no weights or events of its own"),

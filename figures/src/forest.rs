@@ -27,6 +27,8 @@ pub struct Estimate {
     pub high: f64,
     /// Single values, each with what is said of it.
     pub values: Vec<(f64, String)>,
+    /// Single values that whoever looks has added, drawn as rings.
+    pub own: Vec<(f64, String)>,
     /// What is said of the mean.
     pub says: String,
 }
@@ -34,7 +36,7 @@ pub struct Estimate {
 impl Estimate {
     /// Everything that has to fit on the axis.
     fn extent(&self) -> impl Iterator<Item = f64> {
-        let values = self.values.iter().map(|v| v.0);
+        let values = self.values.iter().chain(&self.own).map(|v| v.0);
         values.chain([self.mean, self.low, self.high]).filter(|v| v.is_finite())
     }
 }
@@ -145,6 +147,9 @@ fn across(svg: &mut Svg, axes: &Axes, estimate: &Estimate, y: f64) {
     for (value, says) in estimate.values.iter().filter(|v| v.0.is_finite()) {
         svg.circle("seed", (axes.x(*value), y + 8.0), 2.6, says);
     }
+    for (value, says) in estimate.own.iter().filter(|v| v.0.is_finite()) {
+        svg.circle("own", (axes.x(*value), y + 8.0), 4.0, says);
+    }
     if let Some((low, mean, high)) = placed(estimate, axes.x).map(|at| at.map(|v| axes.x(v))).map(Into::into) {
         svg.line("interval", (low, y), (high, y));
         svg.circle("mean", (mean, y), 4.2, &estimate.says);
@@ -253,6 +258,9 @@ fn upright(svg: &mut Svg, axes: &Axes, estimate: &Estimate, x: f64, aside: f64) 
     for (value, says) in estimate.values.iter().filter(|v| v.0.is_finite()) {
         svg.circle("seed", (x + aside, axes.y(*value)), 2.6, says);
     }
+    for (value, says) in estimate.own.iter().filter(|v| v.0.is_finite()) {
+        svg.circle("own", (x + aside, axes.y(*value)), 4.0, says);
+    }
     if let Some((low, mean, high)) = placed(estimate, axes.y).map(|at| at.map(|v| axes.y(v))).map(Into::into) {
         svg.line("interval", (x, low), (x, high));
         svg.circle("mean", (x, mean), 4.2, &estimate.says);
@@ -266,7 +274,7 @@ mod tests {
 
     fn estimate(mean: f64, half: f64) -> Estimate {
         let values = [mean - half / 2.0, mean + half / 2.0].map(|v| (v, format!("seed: {v}"))).to_vec();
-        Estimate { mean, low: mean - half, high: mean + half, values, says: format!("mean <{mean}>") }
+        Estimate { mean, low: mean - half, high: mean + half, values, own: Vec::new(), says: format!("mean <{mean}>") }
     }
 
     fn row(name: &str, estimate: Estimate) -> Row {

@@ -104,7 +104,7 @@ pub(crate) fn standalone() -> String {
             out,
             ".line.{class}{{stroke:{colour};stroke-dasharray:{dash}}}.dot.{class},.band.{class},text.mark.{class}{{fill:{colour}}}\
              .{class} .interval,.{class} .join{{stroke:{colour}}}.{class} .join{{stroke-dasharray:{dash}}}\
-             .{class} .mean,.{class} .seed{{fill:{colour}}}.{class}.control .mean{{fill:{PAPER};stroke:{colour};stroke-width:1.4}}"
+             .{class} .mean,.{class} .seed{{fill:{colour}}}.{class}.control .mean,.{class} .own{{fill:{PAPER};stroke:{colour};stroke-width:1.4}}"
         );
     }
     out

@@ -106,6 +106,15 @@ fn all_tests(ws: &Workspace, stages: &mut Stages) -> Result<WasmCompiler> {
     Ok(compiler)
 }
 
+/// The document of findings, from what is committed alone.
+pub fn findings(ws: &Workspace) -> Result<()> {
+    let mut command = ws.cargo();
+    command.args(["run", "--release", "--locked", "--quiet", "--package", "sparring", "--", "reproduce", "all"]);
+    process::run(
+        command.args(["--from", "docs/findings", "--write", "docs/findings.md", "--page", "public/findings"]).current_dir(&ws.root),
+    )
+}
+
 fn one(command: &mut Command) -> Result<Counts> {
     process::run(command)?;
     Ok(Counts::ONE)

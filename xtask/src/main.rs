@@ -52,6 +52,7 @@ cargo xtask COMMAND
                         change the files of every reader of foreign bytes until one panics (default 10000000 inputs or an hour each)
   soak [--minutes N]    train the tiny network in headless Chromium and watch its memory (default 30), with the page in dist/
   record [NAME...]      train and write the recorded runs that ship with the page (nature, corruption, attack)
+  findings              write docs/findings.md, its figures, and the page's studies from the tables in docs/findings
   screenshots [--out DIR]
                         pictures of the page: desktop and phone, light and dark (default target/screenshots)
 
@@ -187,6 +188,7 @@ fn run(args: &[String]) -> Result<()> {
             let out = ws.caller_path(options.get("out"), "target/screenshots")?;
             browser::screenshots(&ws, &mut stages, &out)?;
         }
+        "findings" => checks::findings(&ws)?,
         "record" => record::record(&ws, &mut stages, rest)?,
         "help" | "--help" | "-h" => {
             println!("{HELP}");

@@ -1,9 +1,12 @@
 //! The lab's state: the form's experiment, the race as reported, the phase, and the line to the worker.
 
+use std::sync::Arc;
+
 use leptos::prelude::*;
 use sparring_core::config::{ExperimentConfig, LearnerConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::device::info::{DeviceChoice, DeviceInfo};
+use sparring_core::record::StudyFile;
 use sparring_figures::number;
 use wasm_bindgen::JsValue;
 
@@ -114,6 +117,12 @@ pub struct State {
     pub load: RwSignal<u32>,
     /// Runs that can be shown: recorded, kept, brought.
     pub runs: RwSignal<Vec<Entry>>,
+    /// Studies that are shown: those that ship, and those that were brought.
+    pub studies: RwSignal<Vec<Arc<StudyFile>>>,
+    /// Those that ship were asked for.
+    pub studies_asked: StoredValue<bool>,
+    /// What is to be said of them.
+    pub studies_say: RwSignal<String>,
     /// The run that is shown again, where one is.
     pub player: RwSignal<Player>,
     /// Where the visitor is.
@@ -162,6 +171,9 @@ impl Lab {
             stride: RwSignal::new(Stride::Batch.name().into()),
             load: RwSignal::new(100),
             runs: RwSignal::new(Vec::new()),
+            studies: RwSignal::new(Vec::new()),
+            studies_asked: StoredValue::new(false),
+            studies_say: RwSignal::new(String::new()),
             player: RwSignal::new(Player::default()),
             place: RwSignal::new(Place::of_address()),
             bench: RwSignal::new(Picture::Test(0)),

@@ -12,6 +12,7 @@ mod device;
 mod drop;
 mod entries;
 mod estimate;
+mod findings;
 mod inside;
 mod keys;
 pub mod kit;
@@ -68,6 +69,7 @@ fn page(first: Option<Coming>) -> impl IntoView {
         Place::Inside => inside::inside(lab),
         Place::Lessons => lessons::lessons(class),
         Place::Runs => runs::runs(lab),
+        Place::Findings => findings::findings(lab),
     }));
     // A tab, a bookmark and a history are told apart by it.
     kit::effect(move || document().set_title(&title(lab.place.get())));

@@ -20,11 +20,13 @@ pub enum Place {
     Lessons,
     /// Recorded, kept and brought runs.
     Runs,
+    /// Studies, and one more seed of their points.
+    Findings,
 }
 
 impl Place {
     /// In the order of the menu.
-    pub const ALL: [Self; 6] = [Self::Ring, Self::Samples, Self::Bench, Self::Inside, Self::Lessons, Self::Runs];
+    pub const ALL: [Self; 7] = [Self::Ring, Self::Samples, Self::Bench, Self::Inside, Self::Lessons, Self::Findings, Self::Runs];
 
     /// In the address, behind the hash.
     pub fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Place {
             Self::Inside => "inside",
             Self::Lessons => "lessons",
             Self::Runs => "runs",
+            Self::Findings => "findings",
         }
     }
     /// In the menu.
@@ -46,6 +49,7 @@ impl Place {
             Self::Inside => words::INSIDE,
             Self::Lessons => words::LESSONS,
             Self::Runs => words::RUNS,
+            Self::Findings => words::FINDINGS,
         }
     }
     /// The place of this name.

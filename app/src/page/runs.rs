@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use sparring_core::ExperimentConfig;
+use sparring_core::record::StudyFile;
 use sparring_core::record::run_file::{self, RunFile};
 use sparring_figures::html::{escape, table};
 use sparring_figures::number;
@@ -17,6 +18,7 @@ use super::canvas::{context, stamp};
 use super::chart;
 use super::compare::comparison;
 use super::entries::{Entry, IMPORTED, day, fetch_recorded, refresh};
+use super::findings;
 use super::kit::{self, acted, holds, never, told, words as fixed};
 use super::lab::{Lab, Phase};
 use super::tag::{self, tag};
@@ -168,6 +170,7 @@ pub fn bring(lab: Lab, files: Vec<File>) {
 async fn import(lab: Lab, files: Vec<File>) {
     let named = |name: &str| files.iter().find(|f| f.name() == name);
     let mut read: Vec<(String, Result<RunFile, String>)> = Vec::new();
+    let mut studies = Vec::new();
     if let (Some(summary), Some(metrics)) = (named("summary.json"), named("metrics.jsonl")) {
         let run = match (bytes(summary).await, bytes(metrics).await) {
             (Ok(summary), Ok(metrics)) => RunFile::of_folder("", &summary, &metrics).map_err(|e| e.to_string()),
@@ -178,6 +181,10 @@ async fn import(lab: Lab, files: Vec<File>) {
         for file in &files {
             let runs = match bytes(file).await {
                 _ if ["metrics.jsonl", "config.toml", "summary.json"].contains(&file.name().as_str()) => Err(words::MORE_FILES.to_owned()),
+                Ok(bytes) if StudyFile::is_study(&bytes) => StudyFile::read(&bytes).map_err(|e| e.to_string()).map(|study| {
+                    studies.push(study);
+                    Vec::new()
+                }),
                 Ok(bytes) => RunFile::read_all(&bytes).map_err(|e| e.to_string()),
                 Err(why) => Err(why),
             };
@@ -198,7 +205,10 @@ async fn import(lab: Lab, files: Vec<File>) {
             Err(why) => said.push(words::not_imported(&name, &why)),
         }
     }
-    lab.remark.set(Some(said.join(" ")));
+    if !said.is_empty() {
+        lab.remark.set(Some(said.join(" ")));
+    }
+    studies.into_iter().for_each(|study| findings::bring(lab, study));
 }
 
 /// The files of a list.

@@ -139,16 +139,6 @@ fn subset_of(part: &str, score: &str, fraction: f64) -> Subset {
     }
 }
 
-/// The words for a subset: "the hardest 50%".
-fn share(subset: Subset) -> String {
-    let (part, _, fraction) = parts_of(subset);
-    let label = match part {
-        "random" => "a random",
-        part => say::PARTS.iter().find(|(value, _)| *value == part).map_or("", |(_, label)| label),
-    };
-    format!("{label} {}", number::share(fraction))
-}
-
 /// Which images: the part, the score, how much.
 fn subset(lab: Lab) -> Vec<AnyView> {
     let config = lab.config;
@@ -172,7 +162,7 @@ fn subset(lab: Lab) -> Vec<AnyView> {
         },
     );
     let slider = Input { kind: "range", label: "", testid: "share-slider", min: "5", max: "100", step: "5" };
-    let shown = told(move || share(now()));
+    let shown = told(move || say::subset(now()));
     let much = kit::input(slider, told(move || format!("{:.0}", now().fraction() * 100.0)), shown, never(), move |text| {
         let taken = parse_f64(&text).map(|p| (p / 100.0).clamp(0.05, 1.0));
         if let Some(fraction) = taken {

@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod drop;
+pub mod findings;
 pub mod inside;
 pub mod keys;
 pub mod lessons;

@@ -8,6 +8,8 @@ pub const RING: &str = "Ring";
 pub const SAMPLES: &str = "Samples";
 /// The test bench.
 pub const BENCH: &str = "Test bench";
+/// Studies and what they say.
+pub const FINDINGS: &str = "Findings";
 /// Runs.
 pub const RUNS: &str = "Runs";
 /// Masks and weights.

@@ -1,6 +1,7 @@
 //! The settings: one line a field of the configuration, under its own name.
 
 use Kind::{Check, Choice, Corruptions, Eps, Real, Share, Whole};
+use sparring_core::hardness::Subset;
 use sparring_figures::number;
 
 /// How a field is asked for.
@@ -171,6 +172,15 @@ pub const PART: &str = "Train on";
 /// Its options, before the score.
 pub const PARTS: [(&str, &str); 5] =
     [("hard", "the hardest"), ("middle", "the middle"), ("easy", "the easiest"), ("random", "a random part"), ("all", "all of them")];
+/// The same with how much of it: "the hardest 50%".
+pub fn subset(subset: Subset) -> String {
+    let label = |name: &str| PARTS.iter().find(|(value, _)| *value == name).map_or("", |(_, label)| label);
+    match subset {
+        Subset::All => label("all").into(),
+        Subset::Random(fraction) => format!("a random {}", number::share(fraction)),
+        Subset::Ranked { part, fraction, .. } => format!("{} {}", label(part.name()), number::share(fraction)),
+    }
+}
 /// Why.
 pub const PART_WHY: &str = "The question of the paper is who learns the hardest best. The others are there to compare.";
 /// Label.

@@ -16,16 +16,33 @@ use crate::sweep::Planned;
 
 /// The figure beside a claim's table.
 const FIGURE: &str = "differences.svg";
+/// The page's list of its studies.
+const INDEX: &str = "index.json";
 
 /// Writes the document, and the figures beside the tables.
 pub fn write(file: &Path, all: &[Finding]) -> Result<()> {
     for finding in all {
+        let beside =
+            |name: &str, text: &str| write_shared(&finding.planned.folder.join(name), |out| Ok(out.write_all(text.as_bytes())?));
         if let Some(drawing) = figure(finding) {
-            write_shared(&finding.planned.folder.join(FIGURE), |out| Ok(out.write_all(drawing.as_bytes())?))?;
+            beside(FIGURE, &drawing)?;
         }
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     output::write(file, document(folder, all).as_bytes())
+}
+
+/// Writes what the page shows: a study a file, and their list.
+pub fn write_page(folder: &Path, all: &[Finding]) -> Result<()> {
+    let write = |name: &str, text: &str| write_shared(&folder.join(name), |out| Ok(out.write_all(text.as_bytes())?));
+    let mut names = Vec::new();
+    for Finding { claim, planned, judged, .. } in all {
+        let verdict = format!("At this scale it {}: {}", judged.answer.words(), because(judged));
+        let name = format!("{claim}.json");
+        write(&name, &planned.file(claim.name(), &verdict)?.to_json()?)?;
+        names.push(name);
+    }
+    write(INDEX, &serde_json::to_string(&names)?)
 }
 
 /// All differences with their intervals.

@@ -8,7 +8,7 @@ mod findings;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sparring_core::record::claim::{Answer, Judged, MARGIN, Tested, judge};
 
@@ -37,6 +37,9 @@ pub struct ReproduceArgs {
     /// Write the answers as a document, its figures beside the tables of --from
     #[arg(long, value_name = "FILE.md", requires = "from")]
     write: Option<PathBuf>,
+    /// Write each study as a file that the page shows, and their list
+    #[arg(long, value_name = "DIR")]
+    page: Option<PathBuf>,
     #[command(flatten)]
     how: How,
     /// Print the result as JSON
@@ -92,7 +95,7 @@ fn check_tables(folder: &Path, claims: &[Claim]) -> Result<()> {
 /// The study of a claim that somebody ran.
 fn read(claim: Claim, folder: PathBuf, how: &How) -> Result<Planned> {
     let file = folder.join(sweep::STUDY);
-    let planned = Planned::new(Study::read(&file)?, how, Some(folder))?;
+    let planned = Planned::new(Study::read(&file)?, how.device, Some(folder))?;
     let (found, expected) = (planned.measure(), claim.measure());
     if found != expected {
         return Err(Usage(format!("{}: the claim {claim} is judged by {expected}, and this study by {found}", file.display())).into());
@@ -118,7 +121,7 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
             None => {
                 let text = claim.study(args.scale);
                 let study = Study::parse(Path::new(sweep::STUDY), text).map_err(Usage)?;
-                Planned::new(study, &args.how, None)?
+                Planned::new(study, args.how.device, None)?
             }
         };
         console.say(format_args!("claim     {claim}: {}", claim.doc()));
@@ -144,6 +147,10 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
     if let Some(file) = &args.write {
         findings::write(file, &all)?;
         console.tell(format_args!("output    {}", file.display()));
+    }
+    if let Some(folder) = &args.page {
+        findings::write_page(folder, &all).with_context(|| format!("writing studies into {}", folder.display()))?;
+        console.tell(format_args!("output    {}", folder.display()));
     }
     if !args.how.dry_run {
         console.result(&json!({ "scale": args.from.is_none().then_some(args.scale), "margin": MARGIN, "claims": all.iter().map(in_json).collect::<Vec<_>>() }));

@@ -19,18 +19,22 @@ use crate::output::write_shared;
 use crate::{clock, rundir};
 
 /// What is read of a study's summary before anything is done with it.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub struct Stamp {
     /// Its name.
     #[serde(default)]
     pub study: String,
-    study_hash: Option<String>,
+    /// What it says.
+    #[serde(default)]
+    pub verdict: String,
+    /// Its hash; `None` of what is no study.
+    pub study_hash: Option<String>,
     #[serde(default)]
     runs: Vec<Member>,
 }
 
 /// Whether a run was finished when the study was collected.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Member {
     #[serde(default)]
     finished: bool,

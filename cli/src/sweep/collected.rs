@@ -135,11 +135,11 @@ pub fn read(place: &Place, table: &mut dyn Write) -> Result<Collected> {
     Ok(Collected { findings, conditions, differences, verdict, standing, failed, devices, commits, seconds })
 }
 
-/// The findings of a study by its measure, from its table alone: the runs may be elsewhere, or gone.
+/// The rows of a study's table by its measure, each with its run's place in the plan: the runs may be elsewhere, or gone.
 ///
 /// # Errors
 /// Where the table cannot be read, or is not this study's.
-pub fn from_table(place: &Place) -> Result<(Conditions, Findings)> {
+pub fn rows(place: &Place) -> Result<Vec<(usize, Row)>> {
     let path = place.folder.join(TABLE);
     let at = |what: String| format!("{}: {what}", path.display());
     let mut table = csv::Reader::from_path(&path).with_context(|| at("cannot be opened".into()))?;
@@ -150,10 +150,10 @@ pub fn from_table(place: &Place) -> Result<(Conditions, Findings)> {
     let (learner, control, density, flops, measure) = (learner?, control?, density?, flops?, measure?);
     let (seed, value, samples) = (column("seed")?, value?, samples?);
     let conditions = Conditions::new(place.study, place.plan);
-    let runs = place.plan.iter().filter(|run| run.kind == Kind::Run);
-    let runs: HashMap<&[usize], &PlannedRun> = runs.map(|run| (run.combination.as_slice(), run)).collect();
-    let mut lines: HashMap<(Vec<usize>, String), usize> = HashMap::new();
-    let mut findings = Findings::default();
+    let runs = place.plan.iter().enumerate().filter(|(_, run)| run.kind == Kind::Run);
+    let runs: HashMap<&[usize], usize> = runs.map(|(index, run)| (run.combination.as_slice(), index)).collect();
+    let mut lines: HashMap<(usize, String), usize> = HashMap::new();
+    let mut rows = Vec::new();
     for (i, row) in table.records().enumerate() {
         let at = |what: &str| at(format!("line {}: {what}", i + 2));
         let row = row.with_context(|| at("it cannot be read"))?;
@@ -165,13 +165,14 @@ pub fn from_table(place: &Place) -> Result<(Conditions, Findings)> {
             place.with_context(|| at(&format!("'{}' is no value of the study's axis '{}'", &row[*column], axis.name)))
         });
         let combination = combination.collect::<Result<Vec<_>>>()?;
-        let run = runs.get(combination.as_slice()).with_context(|| at("the study leaves this combination out"))?;
+        let index = *runs.get(combination.as_slice()).with_context(|| at("the study leaves this combination out"))?;
+        let run = &place.plan[index];
         let own = |name: &str| name == &row[learner] || row[learner].starts_with(&format!("{name} on "));
         if !run.config.learners.iter().any(|learner| own(&learner.to_string())) {
             let expected = run.config.learners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             bail!(at(&format!("learner: expected {expected}, whom this run trains, found '{}'", &row[learner])));
         }
-        if let Some(first) = lines.insert((combination, row[learner].to_owned()), i + 2) {
+        if let Some(first) = lines.insert((index, row[learner].to_owned()), i + 2) {
             bail!(at(&format!("'{}' has a value already, in line {first}; one of them has to go", &row[learner])));
         }
         let least = if place.measure.higher_is_better() { 0.0 } else { -1.0 };
@@ -182,7 +183,7 @@ pub fn from_table(place: &Place) -> Result<(Conditions, Findings)> {
         };
         let samples: usize = parsed(&row[samples]).with_context(|| at("samples"))?;
         ensure!(samples > 0, at("samples: expected at least 1, found 0"));
-        findings.add_row(Row {
+        let row = Row {
             condition: conditions.of(run).unwrap_or_default(),
             seed: parsed(&row[seed]).with_context(|| at("seed"))?,
             learner: row[learner].to_owned(),
@@ -192,9 +193,10 @@ pub fn from_table(place: &Place) -> Result<(Conditions, Findings)> {
             metric: place.measure,
             value: share(value, "value", least)?,
             samples,
-        });
+        };
+        rows.push((index, row));
     }
-    Ok((conditions, findings))
+    Ok(rows)
 }
 
 fn parsed<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(text: &str) -> Result<T> {

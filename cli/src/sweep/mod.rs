@@ -8,6 +8,7 @@ mod collect;
 mod collected;
 mod conditions;
 mod estimate;
+mod export;
 mod live;
 mod log;
 mod only;
@@ -24,8 +25,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use sparring_core::ExperimentConfig;
 use sparring_core::config::LearnerConfig;
-use sparring_core::record::Metric;
 use sparring_core::record::study::Findings;
+use sparring_core::record::{Metric, StudyFile};
 use sparring_figures::number;
 
 use collected::{Collected, Place};
@@ -42,6 +43,7 @@ use crate::rundir;
 
 pub use collected::{STUDY, TABLE};
 pub use conditions::Conditions;
+pub use export::{find, of_folder};
 pub use listed::{Listed, beside, listed};
 pub use run::GPU;
 pub use study::Study;
@@ -95,7 +97,7 @@ pub struct How {
     gpus: Vec<usize>,
     /// Where to compute, in place of what the study says
     #[arg(long)]
-    device: Option<DeviceFlag>,
+    pub device: Option<DeviceFlag>,
     /// Write a checkpoint of a run every K epochs (0: only when stopped)
     #[arg(long, value_name = "K", default_value_t = 1)]
     checkpoint_every: u32,
@@ -119,7 +121,7 @@ pub fn sweep(args: &SweepArgs) -> Result<()> {
         return only::run(console, &only::find(&plan, &args.only)?, args.how.checkpoint_every, args.held);
     }
     let out = args.out.clone().or_else(|| within.then(|| args.study.clone()));
-    run_all(console, &Planned::new(study, &args.how, out)?, &args.how, Some(&args.slurm))
+    run_all(console, &Planned::new(study, args.how.device, out)?, &args.how, Some(&args.slurm))
 }
 
 /// A study with its plan.
@@ -137,8 +139,8 @@ impl Planned {
     ///
     /// # Errors
     /// Where a combination is no configuration, or no one measure judges all.
-    pub fn new(study: Study, how: &How, out: Option<PathBuf>) -> Result<Self> {
-        let plan = plan::plan(&study, how.device.map(Into::into))?;
+    pub fn new(study: Study, device: Option<DeviceFlag>, out: Option<PathBuf>) -> Result<Self> {
+        let plan = plan::plan(&study, device.map(Into::into))?;
         let measure = plan::measure(&study, &plan)?;
         let hash = plan::study_hash(&study, measure, &plan);
         let folder = out.unwrap_or_else(|| beside(Path::new("runs")).join(format!("{}-{hash}", study.name)));
@@ -157,7 +159,16 @@ impl Planned {
     /// # Errors
     /// Where the table cannot be read, or is another study's.
     pub fn table(&self) -> Result<(Conditions, Findings)> {
-        collected::from_table(&self.place())
+        let mut findings = Findings::default();
+        collected::rows(&self.place())?.into_iter().for_each(|(_, row)| findings.add_row(row));
+        Ok((Conditions::new(&self.study, &self.plan), findings))
+    }
+    /// The study as one file, from its table: what the page shows.
+    ///
+    /// # Errors
+    /// As [`Self::table`]; `Usage` where it has more runs than such a file holds.
+    pub fn file(&self, name: &str, verdict: &str) -> Result<StudyFile> {
+        export::file(&self.place(), name, verdict)
     }
     /// Conditions of runs that pass, and the learners that run under each.
     pub fn learners(&self, conditions: &Conditions, is: impl Fn(&ExperimentConfig) -> bool) -> Vec<(usize, Vec<LearnerConfig>)> {

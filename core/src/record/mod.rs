@@ -8,10 +8,12 @@ pub mod history;
 pub mod holm;
 pub mod run_file;
 pub mod study;
+pub mod study_file;
 pub mod verdict;
 
 pub use crate::events::Metric;
 pub use comparison::Comparison;
 pub use history::{Epoch, History, Note, Track};
 pub use run_file::RunFile;
+pub use study_file::StudyFile;
 pub use verdict::Lead;

@@ -94,7 +94,7 @@ impl Stamp {
     }
 }
 
-fn damaged(what: impl std::fmt::Display) -> Unreadable {
+pub(super) fn damaged(what: impl std::fmt::Display) -> Unreadable {
     Unreadable::Damaged(what.to_string())
 }
 
@@ -103,7 +103,7 @@ const MOST_WORDS: usize = 160;
 
 /// What a file that is JSON and no run of this version is. A name that is not known is one that a later version has: of a damaged file the
 /// names would hardly be whole words.
-fn misread(whose: &str, error: &serde_json::Error) -> Unreadable {
+pub(super) fn misread(whose: &str, error: &serde_json::Error) -> Unreadable {
     let text = error.to_string();
     let quoted = |kind: &str| text.strip_prefix(kind).and_then(|rest| rest.split('`').next());
     let variant = quoted("unknown variant `").map(|name| format!("'{name}'"));
@@ -126,7 +126,7 @@ fn text(bytes: &[u8]) -> Result<&str, Unreadable> {
 }
 
 /// The text of a file that is JSON.
-fn json(bytes: &[u8]) -> Result<&str, Unreadable> {
+pub(super) fn json(bytes: &[u8]) -> Result<&str, Unreadable> {
     let text = text(bytes)?.trim_start();
     if text.starts_with(['{', '[']) { Ok(text) } else { Err(Unreadable::NotARun("text in another form".into())) }
 }

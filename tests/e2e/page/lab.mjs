@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 
 import { lend, watchErrors } from '../browser.mjs';
 import { Bench } from './bench.mjs';
+import { Findings } from './findings.mjs';
 import { Inside } from './inside.mjs';
 import { Keys } from './keys.mjs';
 import { Lessons } from './lessons.mjs';
@@ -84,6 +85,7 @@ export class Lab {
     this.inside = new Inside(this);
     this.lessons = new Lessons(this);
     this.runs = new Runs(this);
+    this.findings = new Findings(this);
   }
 
   // Where it stands.

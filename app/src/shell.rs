@@ -6,11 +6,12 @@
 use sparring_core::record::run_file::RunFile;
 use sparring_figures::html::escape;
 
-use crate::chart::{Figure, View};
+use crate::model::chart::{Figure, KeyItem, View};
+use crate::model::race::{Curve, Race};
+use crate::model::replay::{Player, SPEEDS, Source};
 use crate::page::place::Place;
-use crate::page::{kit, replay, scoreboard};
-use crate::race::{Curve, Race};
-use crate::replay::{Player, Source};
+use crate::page::ring::replay::{About, play_words};
+use crate::page::ring::scoreboard::{self, Score};
 use crate::words::{keys, places, ring, runs, settings, shell as words};
 
 /// Widths of the chart on a desktop and on a phone; in between its drawing is scaled.
@@ -26,14 +27,10 @@ fn at(run: &RunFile, place: f64) -> (Player, Race) {
     (player, race)
 }
 
-/// Controls that cannot be used yet, and that no test knows.
+/// Controls that cannot be used yet.
 fn still(html: &str) -> String {
-    let mut out = html.to_owned();
-    for control in ["button", "input", "select"] {
-        out = out.replace(&format!("<{control}"), &format!("<{control} disabled"));
-    }
-    let parts = out.split(" data-testid=\"").enumerate();
-    parts.map(|(i, part)| if i == 0 { part } else { part.split_once('"').map_or(part, |(_, rest)| rest) }).collect()
+    let disabled = |html: String, control: &str| html.replace(&format!("<{control}"), &format!("<{control} disabled"));
+    ["button", "input", "select"].into_iter().fold(html.to_owned(), disabled)
 }
 
 fn button(class: &str, words: &str) -> String {
@@ -42,7 +39,8 @@ fn button(class: &str, words: &str) -> String {
 
 /// As wide as its widest option, like the page's.
 fn select(options: &[(&str, &str)]) -> String {
-    format!("<select>{}</select>", kit::options(options.iter().copied()))
+    let options: String = options.iter().map(|(value, label)| format!("<option value=\"{value}\">{}</option>", escape(label))).collect();
+    format!("<select>{options}</select>")
 }
 
 /// A reason why the page does not come, for start.js to show.
@@ -50,6 +48,32 @@ fn failure(id: &str, (title, message): (&str, &str)) -> String {
     format!(
         "<div class=\"failure\" role=\"alert\" id=\"{id}\" hidden><h2>{title}</h2><p>{message}</p><p><code></code></p><p><a href=\"\">{}</a></p></div>",
         words::RELOAD
+    )
+}
+
+/// The bar of the run that is shown.
+fn replay(player: &Player) -> String {
+    let about = About::of(player).unwrap_or_default();
+    let speed = |speed: &f64| {
+        let chosen = if *speed == player.speed() { " selected" } else { "" };
+        format!("<option value=\"{speed}\"{chosen}>{speed}\u{d7}</option>")
+    };
+    format!(
+        "<p><b>{name}</b> <span>{origin}</span></p>\
+         <div class=\"row\"><button type=\"button\" data-act=\"play\">{play}</button>\
+         <input type=\"range\" min=\"0\" max=\"1000\" value=\"{at:.0}\" aria-label=\"{place}\" data-act=\"place\">\
+         <select aria-label=\"{speed}\" data-act=\"speed\">{speeds}</select>\
+         <span class=\"quiet\">{pace}</span>\
+         <button type=\"button\" data-act=\"train\">{train}</button></div>",
+        name = escape(&about.name),
+        origin = escape(&about.origin),
+        play = play_words(player),
+        at = player.at() * 1000.0,
+        place = runs::PLACE,
+        speed = runs::SPEED,
+        speeds = SPEEDS.iter().map(speed).collect::<String>(),
+        pace = about.pace,
+        train = runs::TRAIN,
     )
 }
 
@@ -95,6 +119,8 @@ fn chart(start: &Race, end: &Race) -> String {
         chips.map(|(label, down)| format!("<button type=\"button\" class=\"chip\" aria-pressed=\"{down}\">{label}</button>")).collect();
     let figure = Figure::of(&[end], View::at(shown), end.epochs);
     let key = Figure::of(&[start], View::at(Curve::Train), end.epochs).key(None);
+    let item = |KeyItem { sample, label, value }: &KeyItem| format!("<li><i>{sample}</i><span>{}</span><b>{value}</b></li>", escape(label));
+    let key = key.iter().map(item).collect::<String>() + "<li class=\"place\"></li>";
     let drawings: String =
         WIDTHS.iter().map(|(class, width)| format!("<div class=\"drawing {class}\">{}</div>", figure.svg(*width, None))).collect();
     format!(
@@ -105,6 +131,14 @@ fn chart(start: &Race, end: &Race) -> String {
         words::LATE,
         ring::BEHIND,
     )
+}
+
+fn scores(race: &Race) -> String {
+    let corner = |Score { tone, score, caption }: Score| {
+        let (class, score) = score.map_or((" class=\"none\"", ring::NO_SCORE.into()), |score| ("", score));
+        format!("<div class=\"score {}\"><strong{class}>{score}</strong><span>{}</span></div>", tone.class(), escape(&caption))
+    };
+    scoreboard::scores(race).into_iter().map(corner).collect()
 }
 
 fn foot() -> String {
@@ -149,9 +183,9 @@ fn html(run: &RunFile) -> String {
         controls = controls(),
         coming = words::COMING,
         progress = ring::PROGRESS,
-        replay = replay::markup(&player, runs::TRAIN),
+        replay = replay(&player),
         failures = failures.concat(),
-        score = scoreboard::scores(&start),
+        score = scores(&start),
         about = words::ABOUT,
         chart = chart(&start, &end),
         settings = ring::SETTINGS,

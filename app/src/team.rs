@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use sparring_core::config::ExperimentConfig;
 use sparring_core::device::info::DeviceInfo;
 use sparring_core::error::Result;
-use sparring_core::events::{Event, LearnerInfo, LearnerSummary, Metric, Summary};
+use sparring_core::events::{Event, LearnerInfo, LearnerSummary, Metric, Summary, Watched};
 use sparring_core::record::verdict::verdict;
 use sparring_core::train::checkpoint::Checkpoint;
 use sparring_core::train::checkpoint::parts::Part;
 
-use crate::estimate;
+use crate::model::estimate;
 use crate::protocol::{Command, Message};
 
 /// A message and what is attached to it.
@@ -34,6 +34,7 @@ struct Opening {
     device: DeviceInfo,
     bytes: u64,
     judged_by: Option<Metric>,
+    watched: Vec<Watched>,
 }
 
 /// A trainer with a part of the race.
@@ -283,9 +284,9 @@ impl Team {
     fn renamed(&mut self, member: usize, mut event: Event) -> Option<Event> {
         let speaker = &mut self.members[member];
         match &mut event {
-            Event::Started { learners, device, device_bytes, judged_by, .. } => {
-                let (learners, device, judged_by) = (std::mem::take(learners), device.clone(), *judged_by);
-                speaker.opening = Some(Opening { learners, device, bytes: *device_bytes, judged_by });
+            Event::Started { learners, device, device_bytes, judged_by, watched, .. } => {
+                let (learners, device, watched) = (std::mem::take(learners), device.clone(), std::mem::take(watched));
+                speaker.opening = Some(Opening { learners, device, bytes: *device_bytes, judged_by: *judged_by, watched });
                 return None;
             }
             Event::Finished { summary } => {
@@ -354,6 +355,7 @@ impl Team {
             config_hash: self.race.hash().unwrap_or_default(),
             device_bytes: self.members.iter().filter_map(opening).sum(),
             judged_by: first.judged_by,
+            watched: first.watched.clone(),
         })
     }
 

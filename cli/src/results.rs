@@ -214,6 +214,7 @@ pub mod samples {
             config_hash: "0123456789ab".into(),
             device_bytes: 123_456_789,
             judged_by: None,
+            watched: Vec::new(),
         }];
         let mut last = vec![(Score::default(), Score::default()); learners.len()];
         for epoch in 1..=epochs {
@@ -247,6 +248,7 @@ pub mod samples {
                     }),
                     flops: f64::from(epoch) * 176.0 * l.flops_per_step as f64,
                     seconds: f64::from(epoch) * 20.0,
+                    answers: Vec::new(),
                 });
             }
         }

@@ -210,7 +210,7 @@ impl Curves {
                 values.scalar("training/ms_per_step", *ms_per_step);
                 *learner
             }
-            Event::EpochEnd { learner, epoch, lr, scores, flops, seconds } => {
+            Event::EpochEnd { learner, epoch, lr, scores, flops, seconds, .. } => {
                 let Some(curve) = self.learners.get_mut(*learner) else { return Vec::new() };
                 curve.seconds = *seconds;
                 for (name, score) in named(scores) {

@@ -118,6 +118,12 @@ fn a_study_is_planned_run_collected_and_listed() {
         report.contains("<h1>Is it so?</h1>") && report.contains(&verdict.replace('\'', "&#39;")) && text.contains(verdict),
         "{verdict}"
     );
+    // SET has no runs with half of the data, and is compared with others' runs on all of it alone.
+    for part in
+        ["By learner", "of the 1 of 2 conditions that all learners have", "Means are over the 1 of 2 conditions that all learners have"]
+    {
+        assert!(report.contains(part), "{part}");
+    }
     for name in ["differences.svg", "by-learner.svg", "by-p_data.svg"] {
         let drawing = fs::read_to_string(study_folder.join("figures").join(name)).unwrap();
         assert!(drawing.starts_with("<svg xmlns=") && drawing.contains("<style>") && !drawing.contains("var("), "{name}");

@@ -75,6 +75,15 @@ fn or_nan<'de, D: serde::Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
 }
 
+/// A test sample that is watched through the epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// Its index in the test file.
+    pub sample: u32,
+    /// Its class.
+    pub label: u16,
+}
+
 /// How a learner does on hard samples, by kind of hardness. What was not evaluated is empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -194,6 +203,9 @@ pub enum Event {
         /// What the run is judged by; files of before do not say it.
         #[serde(default)]
         judged_by: Option<Metric>,
+        /// Test samples whose answers `EpochEnd` has.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        watched: Vec<Watched>,
     },
     /// Some steps were made; at most one of these a learner and slice.
     Progress {
@@ -228,6 +240,9 @@ pub enum Event {
         flops: f64,
         /// Seconds of training (without evaluation) so far.
         seconds: f64,
+        /// The class that was answered for each sample of `Started::watched`: on the images that the run is judged by.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        answers: Vec<u16>,
     },
     /// A topology update.
     TopologyChanged {

@@ -442,3 +442,60 @@ fn a_class_that_a_subset_lacks_is_warned_of() {
     data.train.labels.iter_mut().filter(|label| **label == 3).for_each(|label| *label = 4);
     assert_eq!(said(&whole, data), 1);
 }
+
+/// Watched samples, and of every evaluation the share of right answers to them and what it says itself.
+fn answers(events: &[Event], judged: impl Fn(&Evaluation) -> f64) -> (Vec<u32>, Vec<(f64, f64)>) {
+    let Some(Event::Started { watched, .. }) = events.first() else { panic!("{:?}", events.first()) };
+    let right = |answers: &[u16]| answers.iter().zip(watched).filter(|(answer, watched)| **answer == watched.label).count() as f64;
+    let share = |e: &Event| match e {
+        Event::EpochEnd { answers, scores, .. } => {
+            assert_eq!(answers.len(), watched.len());
+            Some((right(answers) / answers.len() as f64, judged(scores)))
+        }
+        _ => None,
+    };
+    (watched.iter().map(|w| w.sample).collect(), events.iter().filter_map(share).collect())
+}
+
+#[test]
+fn answers_to_watched_samples_are_those_that_the_run_is_judged_by() {
+    // So few samples that all are watched: then the share of right answers is the accuracy.
+    let few = ExperimentConfig { limit_test: 20, epochs: 2, ..config(&["dense", "set@0.3"]) };
+    let (watched, shares) = answers(&run(&few).0, |scores| scores.test.accuracy);
+    assert_eq!((watched.len(), shares.len()), (20, 4));
+    assert!(shares.iter().all(|(right, accuracy)| right == accuracy), "{shares:?}");
+
+    let corrupted = ExperimentConfig { corruption: "gaussian-noise".parse().unwrap(), severity: "5".parse().unwrap(), ..few.clone() };
+    let (_, shares) = answers(&run(&corrupted).0, |scores| scores.by_hardness.corrupted.unwrap().accuracy);
+    assert!(shares.iter().all(|(right, accuracy)| right == accuracy), "{shares:?}");
+
+    // What is right under attack though it was wrong without is not robust.
+    let attacked = ExperimentConfig { norm: Adversarial::Linf, train_step: 1, test_step: 2, ..few };
+    let (_, shares) = answers(&run(&attacked).0, |scores| scores.by_hardness.robust.unwrap().test.accuracy);
+    assert!(shares.iter().all(|(right, accuracy)| right >= accuracy), "{shares:?}");
+}
+
+#[test]
+fn watched_samples_are_spread_over_the_hard_half() {
+    let data = data();
+    let columns = |n: usize| (0..n).map(|i| (i * 7919 % 1000) as f32).collect::<Vec<_>>();
+    let column = Column { score: ScoreName::El2n, train: columns(data.train.labels.len()), test: columns(data.test.labels.len()) };
+    let hardness: Vec<f32> = column.test.clone();
+    let config = ExperimentConfig { subset: "el2n-hard:0.5".parse().unwrap(), epochs: 1, ..config(&["dense"]) };
+    let events = block_on(async {
+        let mut session =
+            Session::new(config, data, Some(Arc::new(Scores { columns: vec![column], ..Scores::default() })), Device::cpu()).await.unwrap();
+        let mut events = Vec::new();
+        while !session.finished() {
+            events.extend(session.advance().await.unwrap());
+        }
+        events
+    });
+    let (watched, _) = answers(&events, |scores| scores.test.accuracy);
+    assert_eq!(watched.len(), 24);
+    let mut sorted = hardness.clone();
+    sorted.sort_by(f32::total_cmp);
+    let median = sorted[sorted.len() / 2];
+    assert!(watched.iter().all(|i| hardness[*i as usize] >= median), "{watched:?}");
+    assert!(watched.windows(2).all(|pair| pair[0] < pair[1]) && watched[23] as usize > hardness.len() * 3 / 4, "{watched:?}");
+}

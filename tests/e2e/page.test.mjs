@@ -57,6 +57,22 @@ test('per cent stands behind its number without a space, in every place', async 
   });
 });
 
+test('learners and images are called in words, in every place', async () => {
+  const learners = 'dense,gmp@0.3,static@0.2+uniform,set@0.5+masked';
+  await withLab({ config: { ...TINY, device: 'cpu', learners, subset: 'random:0.5' } }, async (lab) => {
+    await lab.race();
+    for (const place of ['ring', 'samples', 'bench', 'inside', 'lessons', 'runs', 'findings']) {
+      await lab.goTo(place);
+      if (place === 'runs') {
+        await lab.runs.kept.waitFor();
+        await lab.runs.kept.getByRole('checkbox').check();
+      }
+      const named = (await lab.text()).match(/.{0,30}(\w@\d|(el2n|random)(-\w+)?:\d|p_data|\+uniform).{0,20}/gi) ?? [];
+      assert.deepEqual(named, [], place);
+    }
+  });
+});
+
 test('the keyboard alone starts, pauses and resets a race', async () => {
   await withLab({ config: { ...TINY, epochs: '500' } }, async (lab) => {
     const { keyboard } = lab.page;

@@ -112,7 +112,7 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
       { name: 'metrics.jsonl', text: `${lines.join('\n')}\n{"event":"progress","lea` },
       { name: 'summary.json', text: JSON.stringify({ stopped: false, ...summary }) },
     ]);
-    await runs.row('Dense against SET 0.2 on builtin').waitFor();
+    await runs.row('Dense against SET 0.2 on Built-in set').waitFor();
     assert.equal(await runs.brought.count(), 2);
     await runs.press(runs.brought.filter({ hasText: 'My run' }), 'Open');
     await lab.replay.shows('My run & <b>');

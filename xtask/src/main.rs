@@ -37,7 +37,8 @@ cargo xtask COMMAND
   dist [--base PATH] [--out DIR] [--url URL] [--source URL]
                         build, and write the page as static files, each with compressed copies, for a server that shows it at PATH
                         (default / and target/site); the page's whole address and that of its source, for links to it and from it
-  serve [--port N]      setup, build, and serve the page on http://127.0.0.1:8080
+  serve [--draft] [--port N]
+                        setup, build, and serve the page on http://127.0.0.1:8080
   test                  install what the tests need and run all of them, the page in headless Chromium included
   layers                whether an import runs up the layers or closes a circle of modules; seconds
   e2e [NAME...]         only the page in headless Chromium, with the page that is in dist/; only tests/e2e/NAME*.test.mjs
@@ -108,13 +109,8 @@ fn run(args: &[String]) -> Result<()> {
             setup::data(&ws, &mut stages)?;
         }
         "build" => {
-            let finish = match rest {
-                [draft] if draft == "--draft" => page::Finish::Draft,
-                _ => {
-                    Options::parse(rest, &[])?;
-                    page::Finish::Release
-                }
-            };
+            let (finish, rest) = page::Finish::taken(rest);
+            Options::parse(rest, &[])?;
             page::build(&ws, &mut stages, finish)?;
         }
         "dist" => {
@@ -129,13 +125,14 @@ fn run(args: &[String]) -> Result<()> {
             println!("\nThe site is in {}", out.display());
         }
         "serve" => {
+            let (finish, rest) = page::Finish::taken(rest);
             let options = Options::parse(rest, &["port"])?;
             let port = match options.get("port").map(str::parse) {
                 None => 8080,
                 Some(Ok(port)) => port,
                 Some(Err(_)) => bail!(Usage("--port must be a number from 0 to 65535".into())),
             };
-            return page::serve(&ws, &mut stages, port);
+            return page::serve(&ws, &mut stages, finish, port);
         }
         "test" => {
             Options::parse(rest, &[])?;

@@ -2,11 +2,10 @@
 
 use leptos::prelude::*;
 use wasm_bindgen::{Clamped, JsCast};
-use web_sys::{CanvasRenderingContext2d, Element, HtmlCanvasElement, ImageData};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
-use super::kit::{self, holds, told};
-use super::lab::{Lab, Phase};
-use super::tag::tag;
+use super::kit::{Button, Says};
+use super::lab::{Lab, Phase, use_lab};
 
 /// The state of the networks: two that differ mean that answers may differ.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,14 +18,14 @@ pub struct Stamp {
 
 /// The networks as they are; `None` where there are none to ask. While they train it changes with epochs and topology updates only.
 pub fn stamp(lab: Lab) -> Memo<Option<Stamp>> {
-    let asleep = kit::memo(move || {
+    let asleep = Memo::new(move |_| {
         lab.phase.with(|p| match p {
             Phase::Training => Some(false),
             Phase::Paused | Phase::Finished | Phase::Stopped => Some(true),
             _ => None,
         })
     });
-    kit::memo(move || {
+    Memo::new(move |_| {
         let asleep = asleep.get()?;
         lab.race.with(|r| {
             let evaluations = r.tracks.iter().map(|track| track.epochs.len()).sum();
@@ -39,17 +38,28 @@ pub fn stamp(lab: Lab) -> Memo<Option<Stamp>> {
 
 /// How the learners are drawn and called, in the race's order.
 pub fn learners(lab: Lab) -> Memo<Vec<(&'static str, String)>> {
-    kit::memo(move || lab.race.with(|r| r.learners().map(|l| (l.tone.class(), l.name())).collect()))
+    Memo::new(move |_| lab.race.with(|r| r.learners().map(|l| (l.tone.class(), l.name())).collect()))
 }
 
 /// Says why there is nothing to see, and trains where that helps.
-pub fn nobody(lab: Lab, nobody: &'static str, soon: &'static str, train: &'static str) -> AnyView {
-    let waiting = holds(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));
-    let words = told(move || if lab.phase.with(Phase::busy) { soon.into() } else { nobody.into() });
-    kit::part(
-        "nobody",
-        vec![kit::says("wide", "", words), kit::button("primary", "place-train", kit::words(train), waiting, move || lab.train())],
-    )
+#[component]
+pub fn Nobody(
+    /// Where nobody has trained.
+    nobody: &'static str,
+    /// Where somebody is about to.
+    soon: &'static str,
+    /// The button that trains.
+    train: &'static str,
+) -> impl IntoView {
+    let lab = use_lab();
+    let waiting = Signal::derive(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));
+    let why = Signal::derive(move || if lab.phase.with(Phase::busy) { soon } else { nobody }.to_owned());
+    view! {
+        <div class="nobody">
+            <Says class="wide" text=why />
+            <Button class="primary" testid="place-train" label=train disabled=waiting on_press=move || lab.train() />
+        </div>
+    }
 }
 
 /// What a canvas shows.
@@ -77,14 +87,22 @@ fn paint(canvas: &HtmlCanvasElement, raster: &Raster) -> Option<()> {
 }
 
 /// A picture of few pixels, drawn as squares.
-pub fn pixels(raster: Signal<Option<Raster>>, label: Signal<String>, testid: &'static str) -> AnyView {
-    let follow = move |canvas: Element| {
-        let Ok(canvas) = canvas.dyn_into::<HtmlCanvasElement>() else { return };
-        kit::effect(move || {
-            // An extent of zero cannot be drawn, and a browser may refuse a canvas: the label still says what it would show.
-            raster.with(|r| r.as_ref().and_then(|r| paint(&canvas, r)));
-        });
-    };
-    let canvas = tag("canvas").is("class", "pixels").is("role", "img").is("width", "32").is("height", "32").is("data-testid", testid);
-    canvas.says("aria-label", label).made(follow).view()
+#[component]
+pub fn Pixels(
+    /// The picture.
+    #[prop(into)]
+    raster: Signal<Option<Raster>>,
+    /// What it shows, in words.
+    #[prop(into)]
+    label: Signal<String>,
+    /// For tests.
+    testid: &'static str,
+) -> impl IntoView {
+    let canvas = NodeRef::<leptos::html::Canvas>::new();
+    Effect::new(move || {
+        let Some(canvas) = canvas.get() else { return };
+        // An extent of zero cannot be drawn, and a browser may refuse a canvas: the label still says what it would show.
+        raster.with(|raster| raster.as_ref().and_then(|raster| paint(&canvas, raster)));
+    });
+    view! { <canvas class="pixels" role="img" width="32" height="32" data-testid=testid aria-label=label node_ref=canvas></canvas> }
 }

@@ -1,15 +1,14 @@
 //! What this device is and can do, and how to take an experiment away from it.
 
 use leptos::prelude::*;
-use sparring_figures::html::escape;
 use sparring_figures::number;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-use super::kit::{self, holds, never, told, words};
-use super::lab::{Lab, Opened, Phase, address};
-use crate::link;
-use crate::presets::Preset;
-use crate::words::ring as say;
+use super::kit::{Button, Choices, Field, Says, Select};
+use super::lab::{Lab, Opened, Phase, address, use_lab};
+use crate::model::link;
+use crate::model::presets::Preset;
+use crate::words::ring as words;
 
 fn backend_words(opened: &Opened) -> String {
     match opened.info.backend.as_str() {
@@ -33,48 +32,58 @@ fn remark(opened: &Opened) -> Option<String> {
     (opened.info.backend == "cpu").then(|| "The CPU trains: exact but slow; the quick look suits it.".to_owned())
 }
 
-/// What is known of the device.
-fn facts(lab: Lab, opened: &Opened) -> String {
+/// What is known of the device, by name; what is empty is not known.
+fn facts(lab: Lab, opened: &Opened) -> Vec<(&'static str, String)> {
     let memory = lab.race.with(|r| if r.device_bytes > 0 { number::bytes(r.device_bytes) } else { String::new() });
-    let rows = [
-        ("Adapter", opened.info.name.clone()),
-        ("Computes with", backend_words(opened)),
-        ("Workers", if opened.info.backend == "cpu" && lab.workers > 1 { say::workers(lab.workers) } else { String::new() }),
-        ("Driver", opened.info.driver.clone()),
-        ("Memory in use", memory),
+    let workers = if opened.info.backend == "cpu" && lab.workers > 1 { words::workers(lab.workers) } else { String::new() };
+    let all = [
+        (words::ADAPTER, opened.info.name.clone()),
+        (words::COMPUTES_WITH, backend_words(opened)),
+        (words::WORKERS, workers),
+        (words::DRIVER, opened.info.driver.clone()),
+        (words::MEMORY, memory),
     ];
-    let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
-    let rows: String = rows.map(|(name, value)| format!("<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escape(&value))).collect();
-    format!(
-        "<table class=\"facts\" data-testid=\"device-line\" data-backend=\"{}\" data-software=\"{}\"><tbody>{rows}</tbody></table>",
-        escape(&opened.info.backend),
-        opened.info.software
-    )
+    all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
 }
 
 /// Adapter, back end, memory.
-pub fn this_device(lab: Lab) -> AnyView {
-    let remark = told(move || lab.device.with(|d| d.as_ref().and_then(remark)).unwrap_or_default());
+#[component]
+pub fn ThisDevice() -> impl IntoView {
+    let lab = use_lab();
+    let remark = Memo::new(move |_| lab.device.with(|d| d.as_ref().and_then(remark)).unwrap_or_default());
     let quick = move || lab.config.with(|c| Preset::of(c).is_some_and(|p| p.name == Preset::QUICK));
-    let busy = holds(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));
-    let facts = told(move || {
-        lab.device.with(|d| d.as_ref().map_or_else(|| format!("<p class=\"quiet\">{}.</p>", say::LOOKING), |d| facts(lab, d)))
-    });
-    let chosen = told(move || lab.fields.with(|f| link::value(f, "device")));
-    let choice = kit::select("", "device-select", words(kit::options(say::DEVICES)), chosen, busy, move |name| lab.choose_device(&name));
-    let quick = kit::when(
-        holds(move || remark.with(|r| !r.is_empty()) && !quick()),
-        "",
-        vec![kit::button("", "quick-look", words(say::QUICK), busy, move || lab.choose_quick_look())],
-    );
-    let content = vec![
-        kit::heading(say::DEVICE),
-        kit::html("", "", facts),
-        kit::says("note", "", remark),
-        quick,
-        kit::field("field", words(say::TRAIN_WITH), words(""), "", choice),
-    ];
-    kit::part("card", content)
+    let busy = Signal::derive(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));
+    let facts = Memo::new(move |_| lab.device.with(|d| d.as_ref().map(|d| (d.info.clone(), facts(lab, d)))));
+    let row = |(name, value)| view! { <tr><th scope="row">{name}</th><td>{value}</td></tr> };
+    let table = move || {
+        facts.get().map(|(info, facts)| {
+            view! {
+                <table class="facts" data-testid="device-line" data-backend=info.backend data-software=info.software.to_string()>
+                    <tbody>{facts.into_iter().map(row).collect_view()}</tbody>
+                </table>
+            }
+        })
+    };
+    view! {
+        <div class="card">
+            <h2>{words::DEVICE}</h2>
+            <Says class="quiet" text=Signal::derive(move || if facts.with(Option::is_none) { words::LOOKING.into() } else { String::new() }) />
+            {table}
+            <Says class="note" text=remark />
+            <div hidden=move || remark.with(String::is_empty) || quick()>
+                <Button testid="quick-look" label=words::QUICK disabled=busy on_press=move || lab.choose_quick_look() />
+            </div>
+            <Field label=words::TRAIN_WITH>
+                <Select
+                    testid="device-select"
+                    choices=Choices::new(words::DEVICES)
+                    value=Signal::derive(move || lab.fields.with(|fields| link::value(fields, "device")))
+                    disabled=busy
+                    on_choose=move |name| lab.choose_device(&name)
+                />
+            </Field>
+        </div>
+    }
 }
 
 /// Puts text on the clipboard.
@@ -83,18 +92,25 @@ pub fn copy(lab: Lab, what: &'static str, text: Option<String>) {
     spawn_local(async move {
         let done = JsFuture::from(window().navigator().clipboard().write_text(&text)).await.is_ok();
         // A browser may refuse the clipboard; then the text itself is shown, to be copied by hand.
-        lab.remark.set(Some(if done { say::copied(what) } else { text }));
+        lab.remark.set(Some(if done { words::copied(what) } else { text }));
     });
 }
 
 /// Link and command line of the form's experiment.
-pub fn take_away(lab: Lab) -> AnyView {
-    let link = kit::button("", "copy-link", words(say::COPY_LINK), never(), move || {
-        copy(lab, "Link", lab.config.with_untracked(|c| lab.teacher.with_untracked(|t| address(c, t))))
-    });
-    let command = kit::button("", "copy-command", words(say::COPY_COMMAND), never(), move || {
-        copy(lab, "Command", lab.config.with_untracked(|c| link::command(c, untrack(|| lab.seeds())).ok()));
-    });
-    let hash = told(move || lab.race.with(|r| if r.config_hash.is_empty() { String::new() } else { say::hash(&r.config_hash) }));
-    kit::part("card", vec![kit::heading(say::TAKE), kit::part("row", vec![link, command]), kit::says("quiet", "race-hash", hash)])
+#[component]
+pub fn TakeAway() -> impl IntoView {
+    let lab = use_lab();
+    let link = move || copy(lab, "Link", lab.config.with_untracked(|c| lab.teacher.with_untracked(|t| address(c, t))));
+    let command = move || copy(lab, "Command", lab.config.with_untracked(|c| link::command(c, untrack(|| lab.seeds())).ok()));
+    let hash = Memo::new(move |_| lab.race.with(|r| if r.config_hash.is_empty() { String::new() } else { words::hash(&r.config_hash) }));
+    view! {
+        <div class="card">
+            <h2>{words::TAKE}</h2>
+            <div class="row">
+                <Button testid="copy-link" label=words::COPY_LINK on_press=link />
+                <Button testid="copy-command" label=words::COPY_COMMAND on_press=command />
+            </div>
+            <Says class="quiet" testid="race-hash" text=hash />
+        </div>
+    }
 }

@@ -7,9 +7,9 @@ use leptos::prelude::*;
 use sparring_core::record::run_file::RunFile;
 use wasm_bindgen_futures::spawn_local;
 
-use crate::kept::{self, Shelf};
 use crate::locks;
-use crate::replay::Source;
+use crate::model::kept::{self, Shelf};
+use crate::model::replay::Source;
 use crate::trainer::fetch::{self, Missing};
 use crate::trainer::store::Store;
 use crate::words::runs as words;
@@ -135,6 +135,30 @@ pub async fn recorded(file: &str) -> Result<RunFile, String> {
         Err(Missing::Broken(words)) => Err(words),
         Err(_) => Err("it is not on this server".into()),
     }
+}
+
+/// A kept run that has not come to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unfinished {
+    /// Its id.
+    pub run: String,
+    /// What it is called.
+    pub name: String,
+    /// How many of its epochs are done.
+    pub epochs: u32,
+}
+
+/// The run that was kept last and has not come to its end.
+pub fn unfinished(runs: &[Entry]) -> Option<Unfinished> {
+    let entry = runs.iter().find(|entry| entry.resumes)?;
+    let file = entry.file.as_ref().ok()?;
+    Some(Unfinished { run: entry.run.clone(), name: file.name.clone(), epochs: file.extent().0 })
+}
+
+/// A run of the list that can be read.
+pub fn find(runs: &[Entry], run: &str) -> Option<(Source, Arc<RunFile>)> {
+    let entry = runs.iter().find(|entry| entry.run == run)?;
+    Some((entry.source, entry.file.clone().ok()?))
 }
 
 /// The day of a date.

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use sparring_core::record::StudyFile;
-use sparring_figures::html::escape;
 use wasm_bindgen_futures::spawn_local;
 
 use super::entries::refresh;
-use super::kit::{self, acted, holds, memo, told};
-use super::lab::{Lab, Phase};
+use super::kit::{Drawing, Key, Says, Scroll, TableHead};
+use super::lab::{Lab, Phase, use_lab};
 use super::place::Place;
-use super::tag::tag;
-use crate::findings::Shown;
+use crate::model::findings::{Point, Shown};
+use crate::model::names::in_words;
 use crate::trainer::fetch::{self, Missing};
 use crate::words::findings as words;
 
@@ -61,52 +60,100 @@ pub fn bring(lab: Lab, study: StudyFile) {
 }
 
 /// The place.
-pub fn findings(lab: Lab) -> AnyView {
+#[component]
+pub fn Findings() -> impl IntoView {
+    let lab = use_lab();
     fetch_shipped(lab);
     refresh(lab.runs);
-    let busy = holds(move || lab.phase.with(Phase::busy));
-    let shown = memo(move || {
-        let of = |study: &Arc<StudyFile>| {
-            let own = lab.runs.with(|runs| runs.iter().filter_map(|entry| entry.file.clone().ok()).collect::<Vec<_>>());
-            (study.clone(), Shown::new(study, own.iter().map(|file| &**file)))
-        };
-        lab.studies.with(|studies| studies.iter().map(of).collect::<Vec<_>>())
+    // A study stays the same one, wherever others are put before it.
+    let same = |study: &Arc<StudyFile>| Arc::as_ptr(study) as usize;
+    view! {
+        <div class="card findings">
+            <h2>{words::TITLE}</h2>
+            <p>{words::ABOUT}</p>
+            <Says class="quiet" testid="findings-say" text=lab.studies_say />
+            <div class="studies" data-testid="findings">
+                <For each=move || lab.studies.get() key=same children=|study| view! { <Study study /> } />
+            </div>
+        </div>
+    }
+}
+
+/// A study, with the visitor's own runs.
+#[component]
+fn Study(
+    /// The study as it came.
+    study: Arc<StudyFile>,
+) -> impl IntoView {
+    let lab = use_lab();
+    let (name, verdict) = (study.name.clone(), in_words(&study.verdict));
+    let question = if study.question.is_empty() { name.clone() } else { study.question.clone() };
+    let study = StoredValue::new(study);
+    let shown = Memo::new(move |_| {
+        let of =
+            |study: &Arc<StudyFile>| lab.runs.with(|runs| Shown::new(study, runs.iter().filter_map(|entry| entry.file.as_deref().ok())));
+        study.with_value(of)
     });
-    let cards = told(move || {
-        let card = |(i, (study, shown)): (usize, &(Arc<StudyFile>, Shown))| {
-            let question = if study.question.is_empty() { &study.name } else { &study.question };
-            format!(
-                "<section class=\"card study\" aria-label=\"{}\"><h3>{}</h3><p>{}</p><ul class=\"key\">{}</ul><figure>{}</figure>\
-                 <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">{}</div></section>",
-                escape(&study.name),
-                escape(question),
-                escape(&study.verdict),
-                shown.key(),
-                shown.figure(study).unwrap_or_default(),
-                words::POINTS,
-                shown.table(study, i, busy.get())
-            )
-        };
-        shown.with(|shown| shown.iter().enumerate().map(card).collect())
-    });
-    let clicked = move |ev: &web_sys::Event| {
-        let Some((act, element)) = acted(ev) else { return };
-        let number = |name: &str| element.get_attribute(name).and_then(|text| text.parse::<usize>().ok());
-        if act == "seed"
-            && ev.type_() == "click"
-            && let (Some(study), Some(point)) = (number("data-study"), number("data-point"))
-            && let Some(next) = shown.with_untracked(|shown| Some(shown.get(study)?.1.points.get(point)?.next.clone()))
-        {
-            lab.config.set(next);
+    let figure = move || study.with_value(|study| shown.with(|shown| shown.figure(study).unwrap_or_default()));
+    let places = move || shown.with(|shown| shown.points.iter().map(Point::place).collect::<Vec<_>>());
+    view! {
+        <section class="card study" aria-label=name>
+            <h3>{question}</h3>
+            <p>{verdict}</p>
+            <Key items=Signal::derive(move || shown.with(Shown::key)) />
+            <figure>
+                <Drawing svg=Signal::derive(figure) />
+            </figure>
+            <Scroll label=words::POINTS>
+                <table>
+                    <TableHead caption=words::POINTS columns=words::COLUMNS.map(str::to_owned) />
+                    <tbody>
+                        <For each=places key=|place| *place children=move |place| view! { <PointRow study shown place /> } />
+                    </tbody>
+                </table>
+            </Scroll>
+        </section>
+    }
+}
+
+/// A point with its numbers and the way to one more seed. It stays while its numbers change.
+#[component]
+fn PointRow(
+    /// The study as it came.
+    study: StoredValue<Arc<StudyFile>>,
+    /// The same with the visitor's own runs.
+    shown: Memo<Shown>,
+    /// Which point: its condition and its learner.
+    place: (usize, usize),
+) -> impl IntoView {
+    let lab = use_lab();
+    let busy = Memo::new(move |_| lab.phase.with(Phase::busy));
+    let point = move || shown.with(|shown| shown.points.iter().find(|point| point.place() == place).cloned());
+    let said = Memo::new(move |_| study.with_value(|study| point().map(|point| point.said(study)).unwrap_or_default()));
+    let train = move |_| {
+        if let Some(point) = untrack(point) {
+            lab.config.set(point.next);
             lab.visit(Place::Ring);
             lab.train();
         }
     };
-    let content = vec![
-        kit::heading(words::TITLE),
-        tag("p").text(words::ABOUT).view(),
-        kit::says("quiet", "findings-say", lab.studies_say.into()),
-        kit::heard("studies", "findings", cards, clicked),
-    ];
-    tag("div").is("class", "card findings").all(content).view()
+    view! {
+        <tr>
+            <th scope="row">{move || said.with(|said| said.learner.clone())}</th>
+            <td>{move || said.with(|said| said.condition.clone())}</td>
+            <td>{move || said.with(|said| said.mean.clone())}</td>
+            <td>{move || said.with(|said| said.seeds.clone())}</td>
+            <td>
+                <button
+                    type="button"
+                    class="small"
+                    aria-label=move || said.with(|said| words::one_more(&said.learner, &said.condition))
+                    disabled=busy
+                    on:click=train
+                >
+                    {words::ONE_MORE}
+                </button>
+            </td>
+        </tr>
+    }
 }

@@ -2,16 +2,16 @@
 //!
 //! Keys of one character can be switched off, as people who speak to their computer or hit keys by accident need (WCAG 2.1.4).
 
+use gloo_storage::{LocalStorage, Storage};
 use leptos::prelude::*;
 use sparring_core::data::DatasetName;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlDialogElement, HtmlInputElement, KeyboardEvent};
+use web_sys::{Element, KeyboardEvent};
 
-use super::kit::{self, acted, heard, never};
-use super::lab::{Lab, Phase};
+use super::kit::{Button, Check};
+use super::lab::{Lab, Phase, use_lab};
 use super::place::Place;
-use super::tag::tag;
-use crate::replay::Player;
+use crate::model::replay::Player;
 use crate::words::keys as words;
 
 const KEY: &str = "sparring-keys";
@@ -19,23 +19,6 @@ const KEY: &str = "sparring-keys";
 const CONTROLS: &str = "a[href], button, input, select, textarea, summary, dialog, [role='slider'], [contenteditable]";
 /// What takes letters and digits itself.
 const WRITING: &str = "input:not([type='checkbox'], [type='radio'], [type='range']), select, textarea, dialog, [contenteditable]";
-
-fn storage() -> Option<web_sys::Storage> {
-    window().local_storage().ok().flatten()
-}
-fn is_on() -> bool {
-    storage().and_then(|s| s.get_item(KEY).ok().flatten()).as_deref() != Some("off")
-}
-fn dialog() -> Option<HtmlDialogElement> {
-    document().get_element_by_id("keys")?.dyn_into().ok()
-}
-
-fn show() {
-    if let Some(dialog) = dialog() {
-        // Only an open dialog refuses.
-        let _ = dialog.show_modal();
-    }
-}
 
 /// Whether the focus is in something of this kind.
 fn inside(event: &KeyboardEvent, what: &str) -> bool {
@@ -56,7 +39,7 @@ fn space(lab: Lab) {
     }
 }
 
-fn press(lab: Lab, on: bool, event: &KeyboardEvent) {
+fn press(lab: Lab, on: bool, show: impl Fn(), event: &KeyboardEvent) {
     if event.default_prevented() || event.ctrl_key() || event.alt_key() || event.meta_key() || event.is_composing() {
         return;
     }
@@ -90,46 +73,38 @@ fn press(lab: Lab, on: bool, event: &KeyboardEvent) {
     event.prevent_default();
 }
 
-fn html() -> String {
-    let mut out = format!("<h2 id=\"keys-title\">{}</h2><table><tbody>", words::TITLE);
-    let mut row = |key: &str, what: &str| out.push_str(&format!("<tr><th scope=\"row\"><kbd>{key}</kbd></th><td>{what}</td></tr>"));
-    for (key, what) in words::KEYS {
-        row(key, what);
-    }
-    for (i, place) in Place::ALL.iter().enumerate() {
-        row(&(i + 1).to_string(), &words::place(place.label()));
-    }
-    out.push_str(&format!(
-        "</tbody></table><label class=\"check\"><input type=\"checkbox\" data-testid=\"keys-on\"{}><span>{}</span></label>\
-         <button type=\"button\" data-act=\"close\" data-testid=\"keys-close\">{}</button>",
-        if is_on() { " checked" } else { "" },
-        words::ON,
-        words::CLOSE
-    ));
-    out
-}
-
 /// The button in the header, its dialog, and the keys themselves.
-pub fn keys(lab: Lab) -> AnyView {
-    let on = StoredValue::new(is_on());
-    let listener = window_event_listener(leptos::ev::keydown, move |event| press(lab, on.get_value(), &event));
+#[component]
+pub fn Keys() -> impl IntoView {
+    let lab = use_lab();
+    let on = RwSignal::new(LocalStorage::get(KEY).unwrap_or(true));
+    let dialog = NodeRef::<leptos::html::Dialog>::new();
+    // Only a dialog that is open already refuses.
+    let show = move || drop(dialog.get_untracked().map(|dialog| dialog.show_modal()));
+    let close = move || dialog.get_untracked().into_iter().for_each(|dialog| dialog.close());
+    let listener = window_event_listener(leptos::ev::keydown, move |event| press(lab, on.get_untracked(), show, &event));
     on_cleanup(move || listener.remove());
-    let hear = move |event: &web_sys::Event| {
-        if acted(event).is_some()
-            && let Some(dialog) = dialog()
-        {
-            dialog.close();
-        }
-        if let Some(input) = event.target().and_then(|t| t.dyn_into::<HtmlInputElement>().ok()) {
-            on.set_value(input.checked());
-            if let Some(storage) = storage() {
-                // Refused in a private window: it then lasts until the page is closed.
-                let _ = storage.set_item(KEY, if input.checked() { "on" } else { "off" });
-            }
-        }
+    let switch = move |now: bool| {
+        on.set(now);
+        // Refused in a private window: it then lasts until the page is closed.
+        let _ = LocalStorage::set(KEY, now);
     };
-    let button = kit::button("small keys-button", "keys-button", kit::words(words::BUTTON), never(), show);
-    let list = heard("", "", kit::words(html()), hear);
-    let dialog = tag("dialog").is("id", "keys").is("aria-labelledby", "keys-title").put(list).view();
-    tag("span").put(button).put(dialog).view()
+    let row = |key: String, what: String| view! { <tr><th scope="row"><kbd>{key}</kbd></th><td>{what}</td></tr> };
+    let places = Place::ALL.iter().zip(1..).map(|(place, number)| row(number.to_string(), words::place(place.label())));
+    view! {
+        <span>
+            <Button label=words::BUTTON class="small keys-button" testid="keys-button" on_press=show />
+            <dialog id="keys" aria-labelledby="keys-title" node_ref=dialog>
+                <h2 id="keys-title">{words::TITLE}</h2>
+                <table>
+                    <tbody>
+                        {words::KEYS.map(|(key, what)| row(key.into(), what.into())).collect_view()}
+                        {places.collect_view()}
+                    </tbody>
+                </table>
+                <Check label=words::ON testid="keys-on" on=on on_change=switch />
+                <Button label=words::CLOSE testid="keys-close" on_press=close />
+            </dialog>
+        </span>
+    }
 }

@@ -6,21 +6,21 @@ use leptos::prelude::*;
 use sparring_core::config::{ExperimentConfig, LearnerConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::device::info::{DeviceChoice, DeviceInfo};
-use sparring_core::record::StudyFile;
+use sparring_core::record::{RunFile, StudyFile};
 use sparring_figures::number;
 use wasm_bindgen::JsValue;
 
 use super::entries::{self, Entry};
 use super::place::Place;
 use crate::bridge::Bridge;
-use crate::chart::View;
-use crate::examine::Setup;
-use crate::link;
-use crate::presets::Preset;
+use crate::model::chart::View;
+use crate::model::examine::Setup;
+use crate::model::link;
+use crate::model::presets::Preset;
+use crate::model::race::{Curve, Race};
+use crate::model::replay::{Player, Source};
+use crate::model::teacher::{self, Teacher};
 use crate::protocol::{Command, Failure, Loading, Message, Picture, SMALL_BATCH, Stride, WayOn};
-use crate::race::{Curve, Race};
-use crate::replay::Player;
-use crate::teacher::{self, Teacher};
 
 /// Where the lab is between opening and the final bell.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +81,11 @@ type Fields = serde_json::Map<String, serde_json::Value>;
 /// Everything views share: one place in memory for as long as the page is there, so that a closure that knows it holds one pointer.
 #[derive(Clone, Copy)]
 pub struct Lab(&'static State);
+
+/// The lab of the page that a component stands in.
+pub fn use_lab() -> Lab {
+    expect_context()
+}
 
 impl std::ops::Deref for Lab {
     type Target = State;
@@ -159,7 +164,7 @@ impl Lab {
         let lab = Self(Box::leak(Box::new(State {
             config,
             // Plain data: writing it cannot fail.
-            fields: super::kit::memo(move || config.with(|c| c.fields().unwrap_or_default())),
+            fields: Memo::new(move |_| config.with(|c| c.fields().unwrap_or_default())),
             started: RwSignal::new(None),
             race: RwSignal::new(Race::default()),
             phase: RwSignal::new(Phase::Starting),
@@ -364,8 +369,14 @@ impl Lab {
         self.enter(config.clone(), &Command::Start { config: Box::new(config), paused });
     }
 
+    /// A run of the list that can be read, and where it comes from.
+    pub fn find(self, run: &str) -> Option<(Source, Arc<RunFile>)> {
+        self.runs.with_untracked(|runs| entries::find(runs, run))
+    }
     /// Goes on with a run that is kept in this browser.
-    pub fn go_on(self, run: &str, config: ExperimentConfig) {
+    pub fn go_on(self, run: &str) {
+        let Some((_, file)) = self.find(run) else { return };
+        let config = file.config.clone();
         self.past.set(Vec::new());
         self.config.set(config.clone());
         self.enter(config, &Command::GoOn { run: run.to_owned() });

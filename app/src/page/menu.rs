@@ -2,14 +2,14 @@
 
 use leptos::prelude::*;
 
-use super::kit::told;
-use super::lab::Lab;
+use super::lab::use_lab;
 use super::place::Place;
-use super::tag::tag;
 use crate::words::places as words;
 
 /// The menu: links, so that a place can be opened in a tab and the way back works.
-pub fn menu(lab: Lab) -> AnyView {
+#[component]
+pub fn Menu() -> impl IntoView {
+    let lab = use_lab();
     // Not `hashchange`: a browser leaves that out where the address of before had other settings too.
     let follow = window_event_listener(leptos::ev::popstate, move |_| {
         lab.arrive(Place::of_address());
@@ -17,10 +17,17 @@ pub fn menu(lab: Lab) -> AnyView {
         lab.remember();
     });
     on_cleanup(move || follow.remove());
-    let link = |place: Place| {
-        let here = told(move || if lab.place.get() == place { "page".into() } else { "false".into() });
-        let link = tag("a").is("href", format!("#{}", place.name())).is("data-testid", format!("place-{}", place.name()));
-        link.says("aria-current", here).text(place.label()).view()
+    let link = move |place: Place| {
+        let here = move || if lab.place.get() == place { "page" } else { "false" };
+        view! {
+            <a href=format!("#{}", place.name()) data-testid=format!("place-{}", place.name()) aria-current=here>
+                {place.label()}
+            </a>
+        }
     };
-    tag("nav").is("class", "places").is("data-part", "places").is("aria-label", words::MENU).all(Place::ALL.map(link).into()).view()
+    view! {
+        <nav class="places" data-part="places" aria-label=words::MENU>
+            {Place::ALL.map(link).collect_view()}
+        </nav>
+    }
 }

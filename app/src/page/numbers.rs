@@ -1,16 +1,15 @@
 //! The right column: measured time beside its ideal.
 
-use std::fmt::Write;
-
 use leptos::prelude::*;
-use sparring_figures::html::escape;
 use sparring_figures::{Tone, number};
 
-use super::kit::{self, holds, told};
-use super::lab::Lab;
-use crate::race::{LearnerView, Race};
-use crate::words::{ring as say, runs};
+use super::kit::{Says, Scroll};
+use super::lab::use_lab;
+use crate::model::race::{LearnerView, Race};
+use crate::words::{ring as words, runs};
 
+/// A row of the table.
+#[derive(Clone, PartialEq)]
 struct Row {
     name: String,
     title: &'static str,
@@ -72,36 +71,62 @@ fn rows(race: &Race, batch: usize) -> Vec<Row> {
     ]
 }
 
-/// The table of measured numbers.
-fn table(race: &Race, batch: usize) -> String {
-    let mut out = String::from("<table class=\"numbers\" data-testid=\"learners-table\"><tbody><tr><td></td>");
-    // Writing to a String cannot fail.
-    for learner in race.corners() {
-        let _ = write!(out, "<th scope=\"col\" class=\"{}\">{}</th>", learner.tone.class(), escape(learner.label));
-    }
-    for row in rows(race, batch) {
-        let _ = write!(out, "</tr><tr><th scope=\"row\" title=\"{}\">{}</th>", row.title, row.name);
-        for cell in row.cells {
-            let _ = write!(out, "<td>{cell}</td>");
-        }
-    }
-    out + "</tr></tbody></table>"
-}
-
 /// The card.
-pub fn honest_numbers(lab: Lab) -> AnyView {
-    let there = holds(move || lab.race.with(|r| !r.tracks.is_empty()));
+#[component]
+pub fn HonestNumbers() -> impl IntoView {
+    let lab = use_lab();
+    let there = Memo::new(move |_| lab.race.with(|r| !r.tracks.is_empty()));
     // A run that is shown again was measured elsewhere.
     let batch = move || {
         let shown = lab.player.with(|p| p.run().map(|run| run.config.batch_size));
         shown.unwrap_or_else(|| lab.started.with(|s| s.as_ref().map_or(0, |c| c.batch_size)))
     };
-    let elsewhere = told(move || lab.player.with(|p| p.run().map_or_else(String::new, |run| runs::measured_on(&run.device.name))));
-    let soon = told(move || if there.get() { String::new() } else { say::HONEST_SOON.into() });
-    let table = told(move || if there.get() { lab.race.with(|r| table(r, batch())) } else { String::new() });
-    let content = vec![kit::scrolled("", say::HONEST, "honest-numbers", table)];
-    kit::part(
-        "card",
-        vec![kit::heading(say::HONEST), kit::says("quiet", "", soon), kit::when(there, "", content), kit::says("quiet", "", elsewhere)],
-    )
+    let elsewhere =
+        Signal::derive(move || lab.player.with(|p| p.run().map_or_else(String::new, |run| runs::measured_on(&run.device.name))));
+    let soon = Signal::derive(move || if there.get() { String::new() } else { words::HONEST_SOON.into() });
+    let table = Memo::new(move |_| there.get().then(|| lab.race.with(|race| (heads(race), rows(race, batch())))));
+    view! {
+        <div class="card">
+            <h2>{words::HONEST}</h2>
+            <Says class="quiet" text=soon />
+            <div hidden=move || !there.get()>
+                <Scroll label=words::HONEST testid="honest-numbers">
+                    {move || table.get().map(|(heads, rows)| view! { <Measured heads rows /> })}
+                </Scroll>
+            </div>
+            <Says class="quiet" text=elsewhere />
+        </div>
+    }
+}
+
+/// Whose column is whose.
+fn heads(race: &Race) -> Vec<(&'static str, String)> {
+    race.corners().map(|learner| (learner.tone.class(), learner.label.to_owned())).collect()
+}
+
+/// The table of measured numbers.
+#[component]
+fn Measured(
+    /// Class and name of each learner.
+    heads: Vec<(&'static str, String)>,
+    /// A cell for each of them in every row.
+    rows: Vec<Row>,
+) -> impl IntoView {
+    let head = |(class, label)| view! { <th scope="col" class=class>{label}</th> };
+    let row = |Row { name, title, cells }: Row| {
+        view! {
+            <tr>
+                <th scope="row" title=title>{name}</th>
+                {cells.into_iter().map(|cell| view! { <td>{cell}</td> }).collect_view()}
+            </tr>
+        }
+    };
+    view! {
+        <table class="numbers" data-testid="learners-table">
+            <tbody>
+                <tr><td></td>{heads.into_iter().map(head).collect_view()}</tr>
+                {rows.into_iter().map(row).collect_view()}
+            </tbody>
+        </table>
+    }
 }

@@ -1,59 +1,48 @@
 //! Light, dark, or as the system has it; remembered in this browser.
 
+use gloo_storage::{LocalStorage, Storage};
 use leptos::prelude::*;
+use sparring_core::names::named_enum;
 
-use super::kit::{self, never, told, words};
-use super::tag::tag;
-use crate::words::ring as say;
+use super::kit::{Choices, Select};
+use crate::words::ring as words;
 
 const KEY: &str = "sparring-theme";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Theme {
-    System,
-    Light,
-    Dark,
-}
-
-impl Theme {
-    fn name(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::Light => "light",
-            Self::Dark => "dark",
-        }
+named_enum! {
+    /// Which colours.
+    enum Theme ("theme") {
+        /// As the system has them.
+        System = "system",
+        /// Dark on light.
+        Light = "light",
+        /// Light on dark.
+        Dark = "dark",
     }
-    fn from_name(name: &str) -> Self {
-        match name {
-            "light" => Self::Light,
-            "dark" => Self::Dark,
-            _ => Self::System,
-        }
-    }
-}
-
-/// Storage may be refused (private windows); the choice then lasts until the page is closed.
-fn storage() -> Option<web_sys::Storage> {
-    window().local_storage().ok().flatten()
 }
 
 /// A select in the header.
-pub fn theme() -> AnyView {
-    let saved = storage().and_then(|s| s.get_item(KEY).ok().flatten()).unwrap_or_default();
-    let theme = RwSignal::new(Theme::from_name(&saved));
-    kit::effect(move || {
+#[component]
+pub fn ThemeSelect() -> impl IntoView {
+    let theme = RwSignal::new(LocalStorage::get(KEY).unwrap_or(Theme::System));
+    Effect::new(move || {
         let theme = theme.get();
         if let Some(root) = document().document_element() {
             // An attribute of our own root element: nothing that can be refused.
             let _ = root.set_attribute("data-theme", theme.name());
         }
-        if let Some(storage) = storage() {
-            let _ = storage.set_item(KEY, theme.name());
-        }
+        // Refused in a private window: it then lasts until the page is closed.
+        let _ = LocalStorage::set(KEY, theme);
     });
-    let select =
-        kit::select("", "theme-select", words(kit::options(say::THEMES)), told(move || theme.get().name().into()), never(), move |name| {
-            theme.set(Theme::from_name(&name));
-        });
-    tag("label").is("class", "theme").put(tag("span").text(say::COLOURS).view()).put(select).view()
+    view! {
+        <label class="theme">
+            <span>{words::COLOURS}</span>
+            <Select
+                testid="theme-select"
+                choices=Choices::new(words::THEMES)
+                value=Signal::derive(move || theme.get().name().to_owned())
+                on_choose=move |name| theme.set(name.parse().unwrap_or(Theme::System))
+            />
+        </label>
+    }
 }

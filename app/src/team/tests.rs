@@ -191,7 +191,7 @@ fn a_team_trains_while_one_does_and_holds_when_all_do() {
 fn a_failed_learner_is_not_waited_for() {
     let race = ExperimentConfig { control: false, ..race(&["dense", "set@0.2"]) };
     let mut team = Team::new(&race, &shares(&race, 2), &[]);
-    let end = |epoch| Event::EpochEnd { learner: 0, epoch, lr: 0.1, scores: Box::default(), flops: 0.0, seconds: 0.0 };
+    let end = |epoch| Event::EpochEnd { learner: 0, epoch, lr: 0.1, scores: Box::default(), flops: 0.0, seconds: 0.0, answers: Vec::new() };
     team.early = None;
     team.hear(0, Message::Events(vec![end(1)]), Vec::new()).unwrap();
     assert_eq!(team.epochs_done(), 0);

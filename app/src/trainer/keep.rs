@@ -16,9 +16,9 @@ use web_sys::WorkerGlobalScope;
 use super::members::Needs;
 use super::store::Store;
 use super::{Halt, Trainer, post};
-use crate::browser;
-use crate::kept::{self, Shelf};
 use crate::locks::{self, Held};
+use crate::model::browser;
+use crate::model::kept::{self, Shelf};
 use crate::protocol::{Failure, Message, WayOn};
 
 /// Events that are held before they are thinned.
@@ -63,7 +63,7 @@ impl Keeper {
         let config_hash = config.hash().unwrap_or_default();
         let file = RunFile {
             sparring_run: RUN_FILE_VERSION,
-            name: crate::race::name(config),
+            name: crate::model::names::name(config),
             config: config.clone(),
             config_hash: config_hash.clone(),
             device,

@@ -38,7 +38,7 @@ use self::keep::Keeper;
 use self::library::Library;
 use self::members::{Needs, Shared};
 use crate::locks;
-use crate::mask::images;
+use crate::model::mask::images;
 use crate::protocol::{Amount, Command, Failure, Loading, Message, Stride, WayOn};
 
 /// What comes in, with what is attached to it.

@@ -7,6 +7,7 @@ pub mod drop;
 pub mod findings;
 pub mod inside;
 pub mod keys;
+pub mod kit;
 pub mod lessons;
 pub mod offers;
 pub mod places;

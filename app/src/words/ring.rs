@@ -117,6 +117,9 @@ pub const DECIDED_ATTACKED: &str = ", attacked test set";
 /// The same.
 pub const DECIDED_CORRUPTED: &str = ", corrupted test set";
 /// The same.
+/// Where there is no number yet.
+pub const NO_SCORE: &str = "\u{2013}";
+/// Behind a name.
 pub const DECIDED_HARD: &str = ", hard half of the test set";
 /// The same.
 pub const DECIDED_TEST: &str = ", test set";
@@ -136,6 +139,10 @@ pub fn workers(most: usize) -> String {
 pub fn hash(hash: &str) -> String {
     format!("This race: configuration {hash}")
 }
+/// A learner that failed, and why.
+pub fn stopped(learner: &str, why: &str) -> String {
+    format!("{learner} stopped: {why}")
+}
 /// What a person changed while the race was under way.
 pub fn changed(learner: Option<&str>, setting: &str, value: Option<f64>, epoch: f64) -> String {
     let what = if setting == "lr" { "learning rate" } else { setting };
@@ -143,3 +150,13 @@ pub fn changed(learner: Option<&str>, setting: &str, value: Option<f64>, epoch: 
     let now = value.map_or("as scheduled again".into(), |v| (v as f32).to_string());
     format!("{who}{what} {now}, from epoch {epoch:.1} on. Changed by hand.")
 }
+/// A fact of the device.
+pub const ADAPTER: &str = "Adapter";
+/// A fact of the device.
+pub const COMPUTES_WITH: &str = "Computes with";
+/// A fact of the device.
+pub const WORKERS: &str = "Workers";
+/// A fact of the device.
+pub const DRIVER: &str = "Driver";
+/// A fact of the device.
+pub const MEMORY: &str = "Memory in use";

@@ -2,6 +2,7 @@
 
 use Kind::{Check, Choice, Corruptions, Eps, Real, Share, Whole};
 use sparring_core::hardness::Subset;
+use sparring_core::net::zoo::Model;
 use sparring_figures::number;
 
 /// How a field is asked for.
@@ -150,6 +151,38 @@ pub const ADVANCED: &[Setting] = &[
     of("seed", "Seed", Whole("0", "9000000000000000"), "The same seed gives the same numbers."),
 ];
 
+/// What the form calls a field of the configuration; its own name where the form has none.
+pub fn label(name: &str) -> &str {
+    match name {
+        "learners" => "Learners",
+        "model" => NETWORK,
+        "subset" => PART,
+        name => setting(name).map_or(name, |setting| setting.label),
+    }
+}
+/// A field of the form by its name.
+fn setting(name: &str) -> Option<&'static Setting> {
+    let alone = [&DATASET, &DATA, &CORRUPTION, &SEVERITY, &BALANCED, &CONTROL, &EPOCHS, &WIDTH];
+    alone.into_iter().chain(ATTACK).chain(ADVANCED).find(|setting| setting.name == name)
+}
+/// What the form calls a value of such a field; the value itself where it is a number, or the form has no name for it.
+pub fn value(name: &str, value: &str) -> String {
+    let listed = |all: &[(&str, &str)]| all.iter().find(|(known, _)| *known == value).map(|(_, label)| (*label).to_owned());
+    let known = match (name, setting(name).map(|setting| setting.kind)) {
+        ("model", _) => value.parse().ok().map(model),
+        ("subset", _) => value.parse().ok().map(subset),
+        (_, Some(Choice(all) | Corruptions(all))) => listed(all),
+        (_, Some(Check)) => Some(if value == "true" { YES } else { NO }.to_owned()),
+        (_, Some(Share)) => value.parse().ok().map(number::share),
+        _ => None,
+    };
+    known.unwrap_or_else(|| value.to_owned())
+}
+/// Of a box that is ticked.
+const YES: &str = "yes";
+/// Of one that is not.
+const NO: &str = "no";
+
 /// Heading.
 pub const HARD: &str = "What makes them hard";
 /// Heading.
@@ -193,6 +226,39 @@ pub const HOW_MUCH: &str = "How much of them";
 pub const NETWORK: &str = "Network";
 /// Why.
 pub const NETWORK_WHY: &str = "The same architecture for everybody. The tiny one trains without a GPU.";
+/// A model as papers write it.
+pub fn model(model: Model) -> String {
+    let name = match model {
+        Model::Tiny => "Tiny (three convolutions)",
+        Model::ResNet20 => "ResNet-20",
+        Model::ResNet32 => "ResNet-32",
+        Model::ResNet44 => "ResNet-44",
+        Model::ResNet56 => "ResNet-56",
+        Model::ResNet18 => "ResNet18",
+        Model::ResNet34 => "ResNet34",
+        Model::ResNet50 => "ResNet50",
+        Model::Vgg16 => "VGG16",
+        Model::Vgg16C => "VGG16-C",
+        Model::Vgg16Like => "VGG16-like",
+        Model::Vgg19 => "VGG19",
+        Model::AlexNetS => "AlexNet-s",
+        Model::AlexNetB => "AlexNet-b",
+        Model::LeNet300 => "LeNet-300-100 (28x28 grey)",
+        Model::LeNet5 => "LeNet-5 (28x28 grey)",
+        Model::Mlp => "MLP (1024, 512)",
+        Model::Wide { depth, factor } => return format!("WideResNet-{depth}-{factor}"),
+    };
+    name.to_owned()
+}
+
+/// A network that does not take the images, and why.
+pub fn misfit(why: &str) -> String {
+    format!("This cannot be trained: {why}.")
+}
+/// Whose fields these are.
+pub fn learner(number: usize) -> String {
+    format!("Learner {number}")
+}
 /// Button.
 pub const ADD: &str = "Add a learner";
 /// Button.

@@ -22,8 +22,7 @@ const INDEX: &str = "index.json";
 /// Writes the document, and the figures beside the tables.
 pub fn write(file: &Path, all: &[Finding]) -> Result<()> {
     for finding in all {
-        let beside =
-            |name: &str, text: &str| write_shared(&finding.planned.folder.join(name), |out| Ok(out.write_all(text.as_bytes())?));
+        let beside = |name: &str, text: &str| write_shared(&finding.planned.folder.join(name), |out| Ok(out.write_all(text.as_bytes())?));
         if let Some(drawing) = figure(finding) {
             beside(FIGURE, &drawing)?;
         }

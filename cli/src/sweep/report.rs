@@ -62,6 +62,37 @@ fn styles(collected: &Collected) -> Styles {
     Styles::new(collected.findings.ordered().into_iter().map(|(_, racer)| (racer.name.as_str(), racer.control)))
 }
 
+/// The conditions that all learners have: means over them can be compared.
+fn shared(collected: &Collected, measure: Metric) -> Vec<usize> {
+    collected.findings.shared(measure, &collected.conditions.all())
+}
+
+/// Of every value of an axis the conditions whose means can be compared, between its values and between learners, and how many at each.
+fn against(collected: &Collected, measure: Metric, axis: usize, values: usize) -> (Vec<Vec<usize>>, usize) {
+    let Collected { conditions, findings, .. } = collected;
+    // A condition's values on all axes but this one.
+    let others = |condition: usize| -> Vec<usize> {
+        let places = conditions.axes.iter().zip(&conditions.places[condition]);
+        places.filter(|(own, _)| **own != axis).map(|(_, place)| *place).collect()
+    };
+    let at: Vec<Vec<usize>> = (0..values).map(|place| findings.shared(measure, &conditions.with(axis, place))).collect();
+    let everywhere =
+        |condition: &usize| at.iter().filter(|all| !all.is_empty()).all(|all| all.iter().any(|other| others(*other) == others(*condition)));
+    let at: Vec<Vec<usize>> = at.iter().map(|all| all.iter().copied().filter(everywhere).collect()).collect();
+    let most = at.iter().map(Vec::len).max().unwrap_or(0);
+    (at, most)
+}
+
+/// What a mean is over, of how many conditions there are.
+fn over(shared: usize, all: usize) -> String {
+    match (shared, all) {
+        (_, 0 | 1) => String::new(),
+        (shared, all) if shared == all => "; means over the other axes".into(),
+        (0, _) => "; no condition that all learners have, so nothing that can be compared".into(),
+        (shared, all) => format!("; of the {shared} of {all} conditions that all learners have"),
+    }
+}
+
 /// The figures of a study by its measure.
 pub fn figures(place: &Place, collected: &Collected) -> Vec<Figure> {
     let (Place { study, measure, .. }, Collected { findings, conditions, differences, .. }) = (place, collected);
@@ -71,10 +102,10 @@ pub fn figures(place: &Place, collected: &Collected) -> Vec<Figure> {
         Some((drawn(&estimate, &values, whose, share), estimate.mean))
     };
     let mut all = Vec::new();
-    let over = |axes: usize| if axes > 0 { "; means over the other axes" } else { "" };
+    let shared = shared(collected, *measure);
     let racers = findings.ordered().into_iter();
     let row = |(racer, known): (usize, &Racer)| {
-        let (estimate, mean) = of(racer, &conditions.all(), "")?;
+        let (estimate, mean) = of(racer, &shared, "")?;
         Some(forest::Row {
             name: known.name.clone(),
             classes: styles.of(&known.name).into(),
@@ -90,21 +121,19 @@ pub fn figures(place: &Place, collected: &Collected) -> Vec<Figure> {
     all.push(Figure {
         file: "by-learner.svg".into(),
         title: format!("{name} by learner"),
-        unit: format!("per cent{}", over(conditions.axes.len())),
+        unit: format!("per cent{}", over(shared.len(), conditions.places.len())),
         drawing: Drawing::Forest(forest),
     });
     for &axis in conditions.axes.iter().filter(|axis| study.axes[**axis].values.len() <= MOST_DRAWN) {
         let axis_of = &study.axes[axis];
+        let (at, others) = against(collected, *measure, axis, axis_of.values.len());
         let learner = |(racer, known): (usize, &Racer)| Learner {
             name: known.name.clone(),
             classes: styles.of(&known.name).into(),
-            estimates: (0..axis_of.values.len())
-                .map(|place| {
-                    Some(
-                        of(racer, &conditions.with(axis, place), &format!("{}, {} {}, ", known.name, axis_of.field, axis_of.words[place]))?
-                            .0,
-                    )
-                })
+            estimates: at
+                .iter()
+                .zip(&axis_of.words)
+                .map(|(conditions, word)| Some(of(racer, conditions, &format!("{}, {} {word}, ", known.name, axis_of.field))?.0))
                 .collect(),
         };
         let title = format!("{name} against {}", axis_of.field);
@@ -115,10 +144,11 @@ pub fn figures(place: &Place, collected: &Collected) -> Vec<Figure> {
             learners: racers.clone().map(learner).collect(),
         };
         let order = if racers.len() > Tone::ALL.len() { "; from the left as in the key" } else { "" };
-        let unit = format!("per cent{}{order}", over(conditions.axes.len() - 1));
+        let most = (0..axis_of.values.len()).map(|place| conditions.with(axis, place).len()).max().unwrap_or(0);
+        let unit = format!("per cent{}{order}", over(others, most));
         all.push(Figure { file: format!("by-{}.svg", axis_of.field), title, unit, drawing: Drawing::Columns(columns) });
     }
-    all.extend(by_density(collected, *measure, &name, over(conditions.axes.len())));
+    all.extend(by_density(collected, *measure, &name));
     if differences.len() <= MOST_DRAWN {
         let groups = (0..conditions.places.len()).map(|condition| {
             let rows = differences.iter().filter(|d| d.condition == condition).map(|d| forest::Row {
@@ -150,7 +180,7 @@ fn density(racer: &Racer) -> Option<(String, f64)> {
 }
 
 /// Learners that differ in their density alone against it; `None` where there are none.
-fn by_density(collected: &Collected, measure: Metric, name: &str, over: &str) -> Option<Figure> {
+fn by_density(collected: &Collected, measure: Metric, name: &str) -> Option<Figure> {
     let racers = collected.findings.racers();
     let known: Vec<(usize, String, f64)> =
         racers.iter().enumerate().filter_map(|(i, racer)| density(racer).map(|(text, d)| (i, text, d))).collect();
@@ -163,9 +193,9 @@ fn by_density(collected: &Collected, measure: Metric, name: &str, over: &str) ->
     if densities.len() < 2 || !methods.iter().any(|method| known.iter().filter(|(_, text, _)| text == method).count() > 1) {
         return None;
     }
-    let all = collected.conditions.all();
+    let shared = shared(collected, measure);
     let of = |racer: usize, whose: &str| {
-        let Average { values, estimate } = collected.findings.mean(measure, racer, &all)?;
+        let Average { values, estimate } = collected.findings.mean(measure, racer, &shared)?;
         Some(drawn(&estimate, &values, whose, measure.higher_is_better()))
     };
     let dense = racers.iter().position(|racer| racer.dense && !racer.control);
@@ -188,7 +218,7 @@ fn by_density(collected: &Collected, measure: Metric, name: &str, over: &str) ->
         conditions: densities.iter().map(f64::to_string).collect(),
         learners: names().map(learner).collect(),
     };
-    let unit = format!("per cent{over}");
+    let unit = format!("per cent{}", over(shared.len(), collected.conditions.places.len()));
     let mut figure = Figure { file: "by-density.svg".into(), title, unit, drawing: Drawing::Columns(columns) };
     // Its learners are none of the page's key.
     let key: Vec<&str> = names().map(|(name, _)| name).collect();
@@ -230,6 +260,7 @@ pub fn render(place: &Place, collected: &Collected) -> String {
 
 fn learner_table(out: &mut String, place: &Place, collected: &Collected, styles: &Styles) {
     let Collected { findings, conditions, differences, .. } = collected;
+    let shared = shared(collected, place.measure);
     let mut metrics = vec![place.measure];
     metrics.extend(findings.metrics().filter(|metric| *metric != place.measure));
     let mut heads = vec!["learner"];
@@ -237,9 +268,7 @@ fn learner_table(out: &mut String, place: &Place, collected: &Collected, styles:
     heads.extend(["density", "training FLOPs", "runs", "won", "lost", "cannot tell"]);
     let row = |(racer, known): (usize, &Racer)| {
         let mut cells = vec![known.name.clone()];
-        let mean = |metric: &Metric| {
-            findings.mean(*metric, racer, &conditions.all()).map_or_else(|| "-".into(), |mean| plus_minus(&mean.estimate))
-        };
+        let mean = |metric: &Metric| findings.mean(*metric, racer, &shared).map_or_else(|| "-".into(), |mean| plus_minus(&mean.estimate));
         cells.extend(metrics.iter().map(mean));
         cells.extend([format!("{:.4}", known.density), number::si(known.flops, ""), known.runs.to_string()]);
         let count = |is: &[Outcome]| differences.iter().filter(|d| d.sparse == known.name && is.contains(&d.outcome)).count().to_string();
@@ -248,10 +277,20 @@ fn learner_table(out: &mut String, place: &Place, collected: &Collected, styles:
         Row::of_words(styles.of(&known.name), &cells)
     };
     table_section(out, "By learner", &heads, findings.ordered().into_iter().map(row));
-    let what = if conditions.places.len() > 1 {
-        format!("Means are over all {} conditions, taken within a seed first, and their intervals over seeds. ", conditions.places.len())
-    } else {
-        String::new()
+    let what = match (shared.len(), conditions.places.len()) {
+        (_, 0 | 1) => String::new(),
+        (0, _) => {
+            "Learners ran under no condition in common, so there are no means to compare; the differences below are within a condition. "
+                .into()
+        }
+        (some, all) => {
+            let which = if some == all {
+                format!("all {all} conditions")
+            } else {
+                format!("the {some} of {all} conditions that all learners have")
+            };
+            format!("Means are over {which}, taken within a seed first, and their intervals over seeds. ")
+        }
     };
     let _ = writeln!(
         out,

@@ -3,7 +3,7 @@
 //! Terminal, report and page read this and never an event, so no two of them can disagree about a run.
 
 use crate::device::info::DeviceInfo;
-use crate::events::{Evaluation, Event, LayerChange, LearnerInfo, LearnerSummary, Metric, Summary};
+use crate::events::{Evaluation, Event, LayerChange, LearnerInfo, LearnerSummary, Metric, Summary, Watched};
 
 /// Points of the current training that a learner keeps; beyond this, neighbours are merged.
 const LIVE_POINTS: usize = 600;
@@ -34,6 +34,8 @@ pub struct Epoch {
     pub flops: f64,
     /// Seconds of training so far, without evaluation.
     pub seconds: f64,
+    /// What was answered for each watched sample; empty in files of before.
+    pub answers: Vec<u16>,
 }
 
 /// Fractions of positions that were ever active (ITOP rates) after an epoch.
@@ -183,6 +185,8 @@ pub struct History {
     pub config_hash: String,
     /// What it said that it is judged by.
     judged_by: Option<Metric>,
+    /// Test samples that are watched; none in files of before.
+    pub watched: Vec<Watched>,
     /// Things a person should know.
     pub notes: Vec<Note>,
     /// The end of it.
@@ -202,7 +206,7 @@ impl History {
     /// Takes in one event.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Started { learners, device, epochs, config_hash, device_bytes, judged_by } => {
+            Event::Started { learners, device, epochs, config_hash, device_bytes, judged_by, watched } => {
                 *self = Self {
                     tracks: learners.iter().cloned().map(Track::new).collect(),
                     device: Some(device.clone()),
@@ -210,6 +214,7 @@ impl History {
                     device_bytes: *device_bytes,
                     config_hash: config_hash.clone(),
                     judged_by: *judged_by,
+                    watched: watched.clone(),
                     ..Self::default()
                 };
             }
@@ -223,11 +228,12 @@ impl History {
                     track.observe(Live { epoch, loss: *loss, accuracy: *accuracy, weight: 1.0 });
                 }
             }
-            Event::EpochEnd { learner, epoch, lr, scores, flops, seconds } => {
+            Event::EpochEnd { learner, epoch, lr, scores, flops, seconds, answers } => {
                 let Some(track) = self.tracks.get_mut(*learner) else { return };
                 self.reports += 1;
                 (track.epoch, track.step) = (*epoch, 0);
-                track.epochs.push(Epoch { epoch: *epoch, lr: *lr, scores: (**scores).clone(), flops: *flops, seconds: *seconds });
+                let (scores, answers) = ((**scores).clone(), answers.clone());
+                track.epochs.push(Epoch { epoch: *epoch, lr: *lr, scores, flops: *flops, seconds: *seconds, answers });
             }
             Event::TopologyChanged { learner, update, death_rate, layers, .. } => {
                 let Some(track) = self.tracks.get_mut(*learner) else { return };

@@ -184,6 +184,14 @@ impl Findings {
         average(&complete.map(|(seed, values)| (seed, Value::mean(&values))).collect::<Vec<_>>())
     }
 
+    /// Those of these conditions under which every learner ran that ran under any of them: over others, means of learners would be of
+    /// different things.
+    pub fn shared(&self, metric: Metric, conditions: &[usize]) -> Vec<usize> {
+        let ran = |racer: usize, condition: usize| self.of(metric, racer, condition).next().is_some();
+        let racers: Vec<usize> = (0..self.racers.len()).filter(|racer| conditions.iter().any(|c| ran(*racer, *c))).collect();
+        conditions.iter().copied().filter(|condition| racers.iter().all(|racer| ran(*racer, *condition))).collect()
+    }
+
     /// The sum of several means, each of a learner under a condition and with its weight, within every seed that has them all.
     pub fn sum(&self, metric: Metric, terms: &[(f64, usize, usize)]) -> Option<Average> {
         let mut seeds: BTreeMap<u64, Vec<Value>> = BTreeMap::new();

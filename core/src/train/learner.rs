@@ -39,13 +39,15 @@ pub enum Next {
     Done,
 }
 
-/// An evaluation under way: scores so far, and which samples of the clean part before were right.
+/// An evaluation under way: scores so far, which samples of the clean part before were right, and the answers to those that are watched.
 #[derive(Clone, Debug, Default)]
 pub struct Pending {
     /// What is done.
     pub scores: Evaluation,
     /// By sample.
     pub right: Vec<bool>,
+    /// By watched sample.
+    pub answers: Vec<u16>,
 }
 
 /// A learner.

@@ -253,6 +253,7 @@ impl Session {
             config_hash: self.config.hash().unwrap_or_default(),
             device_bytes: self.work.device.allocated_bytes(),
             judged_by: Some(self.judged_by()),
+            watched: self.evaluation.watched(&self.data.test.labels),
         }
     }
 

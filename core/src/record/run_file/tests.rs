@@ -42,6 +42,7 @@ fn events(epochs: u32, reports: usize) -> Vec<Event> {
         config_hash: "0123456789ab".into(),
         device_bytes: 1,
         judged_by: Some(crate::events::Metric::Test),
+        watched: vec![crate::events::Watched { sample: 7, label: 3 }],
     }];
     for epoch in 0..epochs {
         for step in 1..=reports {
@@ -87,6 +88,7 @@ fn events(epochs: u32, reports: usize) -> Vec<Event> {
                 }),
                 flops: 1e12,
                 seconds: 12.345_678,
+                answers: vec![3],
             });
         }
     }

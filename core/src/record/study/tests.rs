@@ -122,3 +122,18 @@ fn p_values_are_those_of_the_tables() {
     }
     assert_eq!([0.000_01, 0.004_31, 0.043_1, 0.431].map(p_value), ["below 0.0001", "0.0043", "0.043", "0.43"]);
 }
+
+#[test]
+fn means_that_are_compared_are_over_conditions_that_all_learners_have() {
+    let study = study(&[
+        (0, "dense", &[0.5, 0.6]),
+        (1, "dense", &[0.3, 0.4]),
+        (2, "dense", &[0.9, 0.9]),
+        (0, "set@0.2", &[0.5, 0.7]),
+        (1, "set@0.2", &[0.2, 0.4]),
+        (0, "snip@0.2", &[0.4, 0.4]),
+    ]);
+    let shared = |conditions: &[usize]| study.shared(Metric::Test, conditions);
+    assert_eq!((shared(&[0, 1, 2]), shared(&[1, 2]), shared(&[2]), shared(&[])), (vec![0], vec![1], vec![2], vec![]));
+    assert_eq!(study.shared(Metric::HardHalf, &[0]), [0], "nobody ran: nobody is left out");
+}

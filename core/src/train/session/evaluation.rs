@@ -44,6 +44,9 @@ struct Pass {
     attacked: bool,
 }
 
+/// So many test samples are watched: what a strip of pictures shows.
+const WATCHED: usize = 24;
+
 /// What learners are evaluated on.
 pub(super) struct Evaluation {
     /// Test and validation samples that are evaluated.
@@ -55,6 +58,8 @@ pub(super) struct Evaluation {
     pub alike: bool,
     /// Difficulty bin of each test sample that is evaluated, and their number.
     bins: Option<(Vec<usize>, usize)>,
+    /// Places among the test samples of those that are watched.
+    watched: Vec<usize>,
 }
 
 impl Evaluation {
@@ -75,13 +80,23 @@ impl Evaluation {
                 bins = if count == 0 { None } else { Some((test_bins(column, &test, count)?, count)) };
             }
         }
+        // Of the hard half where there is one, spread over it: what all find hopeless lies beside what one of them may learn.
+        let all: Vec<usize> = (0..test.len()).filter(|i| hard.as_ref().is_none_or(|hard| hard[*i])).collect();
+        let count = all.len().min(WATCHED);
+        let watched = (0..count).map(|i| all[i * all.len() / count]).collect();
         let validation = Limited::of(data, &data.train.labels, validation.to_vec(), config.limit_test).samples;
-        Ok(Self { test: test.into(), validation: validation.into(), hard, alike, bins })
+        Ok(Self { test: test.into(), validation: validation.into(), hard, alike, bins, watched })
     }
 
     /// All samples whose images are needed, of the training file and of the test file.
     pub fn samples(&self) -> (&[u32], &[u32]) {
         (&self.validation, &self.test)
+    }
+
+    /// The test samples that are watched, with their classes.
+    pub fn watched(&self, labels: &[u16]) -> Vec<events::Watched> {
+        let of = |i: &usize| events::Watched { sample: self.test[*i], label: labels[self.test[*i] as usize] };
+        self.watched.iter().map(of).collect()
     }
 
     /// The samples of a pass.
@@ -108,7 +123,16 @@ impl Evaluation {
 
     /// Enters what the records of a pass say.
     fn enter(&self, pass: Pass, records: &[SampleRecord], labels: &[u16], pending: &mut Pending) {
-        let Pending { scores, right } = pending;
+        let Pending { scores, right, answers } = pending;
+        // The last of these passes is on the images that the run is judged by: attacked ones, else corrupted ones, else clean ones.
+        let judged = match pass.on {
+            EvaluatedOn::Test => true,
+            EvaluatedOn::CorruptedTest => scores.by_hardness.robust.is_none(),
+            EvaluatedOn::Validation | EvaluatedOn::Train => false,
+        };
+        if judged {
+            *answers = self.watched.iter().map(|i| records[*i].predicted).collect();
+        }
         if pass.attacked {
             // What was wrong before the attack is not robust, whatever the attack made of it.
             let score = score(records, labels, |_| true, |i| right[i]);
@@ -180,16 +204,16 @@ impl Session {
             learner.next = Next::Evaluate(number + 1, 0);
             return Ok(Vec::new());
         }
-        let mut latest = std::mem::take(&mut learner.pending).scores;
+        let Pending { scores: mut latest, answers, .. } = std::mem::take(&mut learner.pending);
         if let Some(robust) = latest.by_hardness.robust.as_mut().filter(|robust| robust.clean_train.is_none()) {
             robust.train = learner.latest.train;
         }
-        let events = self.end_epoch(index, latest);
+        let events = self.end_epoch(index, latest, answers);
         self.keep_best(index).await?;
         Ok(events)
     }
 
-    fn end_epoch(&mut self, index: usize, scores: events::Evaluation) -> Vec<Event> {
+    fn end_epoch(&mut self, index: usize, scores: events::Evaluation, answers: Vec<u16>) -> Vec<Event> {
         let learner = &mut self.learners[index];
         learner.latest = events::Evaluation { train: learner.latest.train, ..scores };
         let lr = self.steering.lr.unwrap_or_else(|| learner.lr(&self.config));
@@ -197,7 +221,7 @@ impl Session {
         let (epoch, flops, seconds) = (learner.epoch, learner.flops, learner.seconds);
         let report = learner.topology_report(&self.config, &self.work);
         let mut events: Vec<Event> = report.map(|report| Event::Topology { learner: index, epoch, report }).into_iter().collect();
-        events.push(Event::EpochEnd { learner: index, epoch, lr, scores: Box::new(learner.latest.clone()), flops, seconds });
+        events.push(Event::EpochEnd { learner: index, epoch, lr, scores: Box::new(learner.latest.clone()), flops, seconds, answers });
         events
     }
 

@@ -1,0 +1,169 @@
+//! The sentence under the scoreboard: who leads, and whether that is more than the noise of the test set.
+//!
+//! One seed is one draw: the sentence never claims more than a difference on these test images.
+
+use sparring_core::record::comparison::Member;
+use sparring_core::record::verdict::Standing;
+use sparring_core::record::{Comparison, Lead, Metric};
+use sparring_figures::{Tone, number};
+
+use crate::model::race::{LearnerView, Race};
+
+/// Before "test images".
+fn kind(metric: Metric) -> &'static str {
+    match metric {
+        Metric::RobustTest | Metric::RobustGap => "attacked ",
+        Metric::Corrupted => "corrupted ",
+        Metric::HardHalf | Metric::HardestBin => "hard ",
+        Metric::Test => "",
+    }
+}
+
+/// Who leads at the last epoch that all have completed.
+pub fn sentence(race: &Race) -> String {
+    let Some(epoch) = race.common_epoch() else {
+        return match race.corners().find_map(|l| l.failed.clone()) {
+            Some(reason) => format!("A learner had to stop: {reason}"),
+            None => "The first score comes at the end of epoch 1.".to_owned(),
+        };
+    };
+    let deciding = race.deciding();
+    let score = |l: LearnerView| deciding.score(l.at_epoch(epoch)?);
+    let scored: Vec<_> = race.corners().filter_map(|l| Some((l, score(l)?))).collect();
+    let scores: Vec<_> = scored.iter().map(|(l, score)| (*score, l.tone == Tone::Dense)).collect();
+    let Some(Standing { reference, others, comparisons }) = Standing::of(&scores) else {
+        return format!("One learner, after epoch {epoch}.");
+    };
+    let (first, best) = scored[reference];
+    let images = format!("{} {}test images", number::count(best.samples as u64), kind(deciding));
+    match others.as_slice() {
+        [] => format!("One learner, after epoch {epoch}."),
+        [(other, lead)] => {
+            let ahead = if lead.points > 0.0 { scored[*other].0.label } else { first.label };
+            let (points, noise) = (lead.points.abs(), lead.noise);
+            if lead.is_tie() {
+                format!("Level after epoch {epoch}.")
+            } else if !lead.is_clear() {
+                format!("{ahead} is ahead by {points:.1} points after epoch {epoch}, within the noise of {images} (±{noise:.1}).")
+            } else {
+                format!(
+                    "{ahead} leads by {points:.1} points after epoch {epoch}, outside the noise of {images} (±{noise:.1}). One seed only."
+                )
+            }
+        }
+        several => {
+            let noise = several.iter().map(|(_, lead)| lead.noise).fold(0.0, f64::max);
+            let one = |(i, lead): &(usize, Lead)| {
+                let name = scored[*i].0.label;
+                if lead.is_tie() {
+                    format!("{name} level")
+                } else {
+                    format!("{name} {:+.1}{}", lead.points, if lead.is_clear() { "" } else { " (within the noise)" })
+                }
+            };
+            let parts: Vec<String> = several.iter().map(one).collect();
+            format!(
+                "Against {} after epoch {epoch}: {}. Noise of {images}, for {comparisons} comparisons: ±{noise:.1}. One seed only.",
+                first.label,
+                parts.join(", ")
+            )
+        }
+    }
+}
+
+/// What the seeds so far say together, each at the last epoch that all its learners have completed; `None` for a single seed.
+pub fn over_seeds(past: &[Race], race: &Race) -> Option<String> {
+    let member = |(seed, race): (usize, &Race)| {
+        let mut member = Member::under_way(seed as u64, 1.0, race)?;
+        for (learner, shown) in member.learners.iter_mut().zip(race.learners()) {
+            learner.name = shown.name();
+        }
+        Some(member)
+    };
+    let members: Vec<Member> = past.iter().chain([race]).enumerate().filter_map(member).collect();
+    (members.len() > 1).then(|| Comparison::new(race.deciding(), &members).verdict)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::race::tests::{epoch_end, info, started};
+
+    fn after(dense: f64, sparse: f64, samples: usize) -> String {
+        let mut race = started(vec![info("dense", false), info("set@0.2", false), info("dense", true)]);
+        race.apply(&epoch_end(0, 1, dense, samples));
+        race.apply(&epoch_end(1, 1, sparse, samples));
+        race.apply(&epoch_end(2, 1, 0.99, samples));
+        sentence(&race)
+    }
+
+    #[test]
+    fn a_lead_is_weighed_against_the_noise() {
+        assert_eq!(
+            after(0.50, 0.53, 5000),
+            "SET 0.2 leads by 3.0 points after epoch 1, outside the noise of 5,000 hard test images (±2.0). One seed only."
+        );
+        assert_eq!(
+            after(0.51, 0.50, 5000),
+            "Dense is ahead by 1.0 points after epoch 1, within the noise of 5,000 hard test images (±2.0)."
+        );
+        assert_eq!(after(0.5, 0.5, 5000), "Level after epoch 1.");
+    }
+
+    #[test]
+    fn every_learner_is_named_and_their_number_allowed_for() {
+        let mut race = started(["dense", "set@0.2", "rigl@0.2", "snip@0.2"].map(|name| info(name, false)).to_vec());
+        for (learner, hard) in [0.5, 0.55, 0.5, 0.49].into_iter().enumerate() {
+            race.apply(&epoch_end(learner, 1, hard, 5000));
+        }
+        assert_eq!(
+            sentence(&race),
+            "Against Dense after epoch 1: SET 0.2 +5.0, RigL 0.2 level, SNIP 0.2 -1.0 (within the noise). Noise of 5,000 hard test \
+             images, for 3 comparisons: ±2.4. One seed only."
+        );
+    }
+
+    #[test]
+    fn an_adversarial_race_is_judged_under_attack() {
+        let mut race = started(vec![info("dense", false), info("set@0.2", false)]);
+        for (learner, robust) in [(0, 0.2), (1, 0.4)] {
+            // Clean, the other one leads.
+            let mut end = epoch_end(learner, 1, 0.9 - robust, 1000);
+            if let sparring_core::Event::EpochEnd { scores, .. } = &mut end {
+                let test = sparring_core::events::Score { loss: 1.0, accuracy: robust, samples: 1000 };
+                scores.by_hardness.robust = Some(sparring_core::events::Robust { test, ..Default::default() });
+            }
+            race.apply(&end);
+        }
+        assert_eq!(
+            sentence(&race),
+            "SET 0.2 leads by 20.0 points after epoch 1, outside the noise of 1,000 attacked test images (±4.0). One seed only."
+        );
+    }
+
+    #[test]
+    fn seeds_are_paired() {
+        let race = |dense: f64, sparse: f64| {
+            let mut race = started(vec![info("dense", false), info("set@0.2", false)]);
+            race.apply(&epoch_end(0, 1, dense, 100));
+            race.apply(&epoch_end(1, 1, sparse, 100));
+            race
+        };
+        let (first, second) = (race(0.5, 0.52), race(0.6, 0.66));
+        assert_eq!(over_seeds(&[], &first), None);
+        assert_eq!(
+            over_seeds(&[first], &second).as_deref(),
+            Some(
+                "Judged by accuracy on the hard half of the test set, over 2 seeds: SET 0.2 cannot be told apart from Dense: +4.0 points \
+                 (95% interval -21.4 to +29.4)."
+            )
+        );
+    }
+
+    #[test]
+    fn nothing_is_claimed_before_both_are_scored() {
+        let mut race = started(vec![info("dense", false), info("set@0.2", false)]);
+        race.apply(&epoch_end(0, 1, 0.9, 100));
+        assert_eq!(sentence(&race), "The first score comes at the end of epoch 1.");
+    }
+}

@@ -1,0 +1,257 @@
+//! Where a visitor stands in a lesson, and what happens when they go on.
+//!
+//! The lesson and its step are part of the address (`Lab::teacher`), so a reload or a link comes back to the same step.
+
+use leptos::prelude::*;
+use sparring_core::config::ExperimentConfig;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{Element, HtmlElement, Response};
+
+use crate::model::lesson::{self, Lesson, Step};
+use crate::model::link;
+use crate::page::lab::{Lab, Phase};
+use crate::page::place::Place;
+
+/// Marks the control that a step speaks of; the style sheet frames it.
+const POINTED: &str = "data-pointed";
+
+/// The lessons' text, once it is wanted.
+#[derive(Clone, Default, PartialEq)]
+enum Text {
+    #[default]
+    Unasked,
+    Coming,
+    Here(Vec<Lesson>),
+    Missing(String),
+}
+
+/// The open lesson, and what was answered in it.
+#[derive(Clone, Copy)]
+pub struct Class {
+    lab: Lab,
+    text: RwSignal<Text>,
+    /// The prediction at the step that is shown.
+    pub chosen: RwSignal<Option<usize>>,
+    /// The heading of that step.
+    pub heading: NodeRef<leptos::html::H2>,
+    /// The control that it speaks of.
+    framed: StoredValue<Option<Element>, LocalStorage>,
+}
+
+/// The lessons of the page that a component stands in.
+pub fn use_class() -> Class {
+    expect_context()
+}
+
+impl Class {
+    /// No text yet; it is fetched when it is wanted.
+    pub fn new(lab: Lab) -> Self {
+        Self {
+            lab,
+            text: RwSignal::new(Text::Unasked),
+            chosen: RwSignal::new(None),
+            heading: NodeRef::new(),
+            framed: StoredValue::new_local(None),
+        }
+    }
+
+    /// Fetches the text unless it is there or on its way.
+    pub fn fetch(self) {
+        if self.text.with_untracked(|t| matches!(t, Text::Coming | Text::Here(_))) {
+            return;
+        }
+        self.text.set(Text::Coming);
+        spawn_local(async move {
+            match fetch_text().await.and_then(|text| lesson::parse(&text)) {
+                Ok(lessons) => {
+                    self.text.set(Text::Here(lessons));
+                    self.arrive();
+                }
+                Err(why) => self.text.set(Text::Missing(why)),
+            }
+        });
+    }
+
+    /// A link that names a lesson and no experiment gets the one that the step stands on, and the step's place.
+    fn arrive(self) {
+        let Some(steps) = self.with(|lesson, at| lesson.steps.get(..=at).map(<[Step]>::to_vec)).flatten() else { return };
+        let phase = self.lab.phase.with_untracked(|p| matches!(p, Phase::Starting | Phase::Ready));
+        if self.lab.bare
+            && phase
+            && let Some(config) = steps.iter().rev().find_map(|s| self.config(s))
+        {
+            self.lab.config.set(config);
+        }
+        if let Some(step) = steps.last() {
+            self.visit(step);
+        }
+    }
+
+    /// Whether the text is there.
+    pub fn is_here(self) -> bool {
+        self.text.with(|text| matches!(text, Text::Here(_)))
+    }
+    /// Why it could not be fetched.
+    pub fn missing(self) -> Option<String> {
+        self.text.with(|text| if let Text::Missing(why) = text { Some(why.clone()) } else { None })
+    }
+    /// The lessons, once their text is there.
+    pub fn lessons(self) -> Vec<Lesson> {
+        self.text.with(|text| if let Text::Here(lessons) = text { lessons.clone() } else { Vec::new() })
+    }
+
+    /// From the open lesson and the index of its step.
+    pub fn with<T>(self, tell: impl Fn(&Lesson, usize) -> T) -> Option<T> {
+        let (open, step) = self.lab.teacher.with(|t| (t.lesson, t.step));
+        self.text.with(|text| match text {
+            Text::Here(lessons) => {
+                let lesson = lessons.get(open?)?;
+                Some(tell(lesson, step.min(lesson.steps.len().saturating_sub(1))))
+            }
+            _ => None,
+        })
+    }
+    /// How lessons are called; by their names until the text is there.
+    pub fn titles(self) -> Vec<String> {
+        self.text.with(|text| match text {
+            Text::Here(lessons) => lessons.iter().map(|l| l.title.clone()).collect(),
+            _ => lesson::NAMES.map(String::from).to_vec(),
+        })
+    }
+    /// From the step that is shown.
+    pub fn step<T>(self, tell: impl Fn(&Step) -> T) -> Option<T> {
+        self.with(|lesson, at| lesson.steps.get(at).map(&tell)).flatten()
+    }
+
+    /// The experiment of a step, on the chosen device.
+    fn config(self, step: &Step) -> Option<ExperimentConfig> {
+        let base = ExperimentConfig { device: self.lab.config.with_untracked(|c| c.device), ..ExperimentConfig::default() };
+        if step.load.is_empty() { None } else { link::over(base, link::pairs(&step.load)).ok() }
+    }
+
+    /// Sets the step's experiment up. A race of another experiment is over then.
+    pub fn load(self) {
+        let Some(config) = untrack(|| self.step(|s| self.config(s))).flatten() else { return };
+        if self.lab.started.with_untracked(|s| s.as_ref().is_some_and(|s| *s != config)) {
+            self.lab.reset();
+        }
+        self.lab.config.set(config);
+        self.show();
+    }
+
+    /// Whether the race of this step has come to its end: the one that is shown, if it is about the same thing.
+    pub fn finished(self) -> bool {
+        if !self.lab.phase.with(|p| *p == Phase::Finished) {
+            return false;
+        }
+        let about = |c: &ExperimentConfig| (c.dataset, c.subset, c.learners.clone(), c.norm);
+        let wanted = self.step(|s| self.config(s)).flatten();
+        self.lab.started.with(|s| match (s, &wanted) {
+            (Some(started), Some(wanted)) => about(started) == about(wanted),
+            _ => true,
+        })
+    }
+
+    /// To a step; behind the last, out of the lesson.
+    fn go(self, step: usize) {
+        let last = untrack(|| self.with(|lesson, _| lesson.steps.len())).unwrap_or(1);
+        if step >= last {
+            self.close();
+            return;
+        }
+        self.chosen.set(None);
+        self.lab.teacher.update(|t| t.step = step);
+        if let Some(step) = untrack(|| self.step(Step::clone)) {
+            self.visit(&step);
+        }
+        // What comes is read from its heading on, also by those who do not see it.
+        later(move || {
+            if let Some(heading) = self.heading.get_untracked() {
+                // It has a tab index: nothing that can be refused.
+                let _ = heading.focus();
+            }
+        });
+    }
+    /// One step further.
+    pub fn go_on(self) {
+        self.go(untrack(|| self.with(|_, at| at)).unwrap_or(0) + 1);
+    }
+    /// One step back.
+    pub fn go_back(self) {
+        self.go(untrack(|| self.with(|_, at| at)).unwrap_or(0).saturating_sub(1));
+    }
+    fn visit(self, step: &Step) {
+        if let Some(place) = Place::named(&step.place) {
+            self.lab.visit(place);
+        }
+    }
+    /// Opens a lesson at its beginning.
+    pub fn open(self, lesson: usize) {
+        self.chosen.set(None);
+        self.lab.teacher.update(|t| (t.lesson, t.step) = (Some(lesson), 0));
+        self.go(0);
+    }
+    /// Out of the lesson.
+    pub fn close(self) {
+        self.lab.teacher.update(|t| (t.lesson, t.step) = (None, 0));
+        self.lab.visit(Place::Lessons);
+        self.frame(None);
+    }
+
+    /// Brings the control that the step speaks of into sight, with the focus where it takes one.
+    pub fn show(self) {
+        if let Some(control) = untrack(|| self.step(|s| control(&s.point))).flatten() {
+            self.frame(Some(control.clone()));
+            if let Some(control) = control.dyn_ref::<HtmlElement>() {
+                // An element that takes no focus is shown all the same.
+                let _ = control.focus();
+            }
+            control.scroll_into_view();
+        }
+    }
+
+    /// Frames the control of this name, once the page has drawn it.
+    pub fn point_at(self, name: String) {
+        later(move || self.frame(control(&name)));
+    }
+
+    /// Frames this control and no other.
+    fn frame(self, control: Option<Element>) {
+        self.framed.update_value(|framed| {
+            // Attributes of our own elements: nothing that can be refused.
+            if let Some(old) = framed.take() {
+                let _ = old.remove_attribute(POINTED);
+            }
+            if let Some(control) = &control {
+                let _ = control.set_attribute(POINTED, "");
+            }
+            *framed = control;
+        });
+    }
+}
+
+async fn fetch_text() -> Result<String, String> {
+    let words =
+        |e: JsValue| e.dyn_ref::<js_sys::Error>().map_or_else(|| "the browser does not say why".into(), |e| String::from(e.message()));
+    let response: Response = JsFuture::from(window().fetch_with_str(lesson::FILE)).await.map_err(words)?.unchecked_into();
+    if !response.ok() {
+        return Err(format!("the server answered {}", response.status()));
+    }
+    let text = JsFuture::from(response.text().map_err(words)?).await.map_err(words)?;
+    Ok(text.as_string().unwrap_or_default())
+}
+
+/// A control by its test id or its id. Names come from the lessons' file, which may speak of any control of the page, whoever has drawn it.
+fn control(name: &str) -> Option<Element> {
+    if name.is_empty() {
+        return None;
+    }
+    let by_test = document().query_selector(&format!("[data-testid=\"{name}\"]")).ok().flatten();
+    by_test.or_else(|| document().get_element_by_id(name))
+}
+
+/// Once the page has drawn what was just set.
+pub fn later(work: impl FnOnce() + 'static) {
+    set_timeout(work, std::time::Duration::from_millis(60));
+}

@@ -1,0 +1,265 @@
+//! The bar of a run that is shown again: what it is, play and place, and the way to a race of one's own.
+//!
+//! Its parts stay while it plays and while runs are kept, so that the focus stays too.
+
+use std::sync::Arc;
+
+use futures_channel::oneshot;
+use gloo_timers::future::TimeoutFuture;
+use leptos::prelude::*;
+use sparring_core::ExperimentConfig;
+use sparring_core::platform::parse_f64;
+use sparring_core::record::run_file::RunFile;
+use sparring_figures::number;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
+
+use crate::model::race::Race;
+use crate::model::replay::{LENGTH, Player, SPEEDS, Source, recording};
+use crate::page::entries::{self, Unfinished, day, recorded, unfinished};
+use crate::page::kit::{Button, Choices, Select};
+use crate::page::lab::{Lab, Phase, use_lab};
+use crate::words::runs as words;
+
+/// Between two looks at the clock, milliseconds: charts redraw no more often.
+const TICK: u32 = 100;
+/// How long the page waits for the recorded run that it begins with, milliseconds: it was asked for before the page was.
+const PATIENCE: u32 = 500;
+/// Places of the slider.
+const STEPS: f64 = 1000.0;
+
+/// A recorded run that comes, or why it does not.
+pub type Coming = oneshot::Receiver<Result<RunFile, String>>;
+
+/// The run that a first visit sees: there already, or still coming after a while.
+pub async fn first() -> Coming {
+    let (sender, coming) = oneshot::channel();
+    let came = future_to_promise(async {
+        // Whoever waits for it is the page, which stays.
+        let _ = sender.send(recorded(&format!("{}.json", recording(&ExperimentConfig::default()))).await);
+        Ok(JsValue::UNDEFINED)
+    });
+    let late = future_to_promise(async {
+        TimeoutFuture::new(PATIENCE).await;
+        Ok(JsValue::UNDEFINED)
+    });
+    let _ = JsFuture::from(js_sys::Promise::race(&js_sys::Array::of2(&came, &late))).await;
+    coming
+}
+
+/// What the button that plays says.
+pub fn play_words(player: &Player) -> &'static str {
+    match (player.playing(), player.at() >= 1.0) {
+        (true, _) => words::HOLD,
+        (false, true) => words::AGAIN,
+        (false, false) => words::PLAY,
+    }
+}
+
+/// A shown run in words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct About {
+    /// What it is called.
+    pub name: String,
+    /// Whose numbers these are.
+    pub origin: String,
+    /// How long it took, and how long it plays.
+    pub pace: String,
+}
+
+impl About {
+    /// Where a run is shown.
+    pub fn of(player: &Player) -> Option<Self> {
+        let run = player.run()?;
+        Some(Self {
+            name: run.name.clone(),
+            origin: player.source().origin(&run.device.name, day(run)),
+            pace: words::pace(&number::about(player.trained()), &number::about(LENGTH)),
+        })
+    }
+}
+
+impl Lab {
+    /// Shows a run from its beginning; nothing of a race that trains is touched.
+    pub fn show(self, run: RunFile, source: Source, play: bool) {
+        if self.phase.with_untracked(Phase::busy) {
+            return;
+        }
+        let mut player = Player::new(Arc::new(run), source);
+        self.race.update(|race| {
+            player.seek(if play { 0.0 } else { 1.0 }, race);
+            if play {
+                player.toggle(race);
+            }
+        });
+        // What the trainer may still hold is another race.
+        if self.phase.with_untracked(|p| !matches!(p, Phase::Starting | Phase::Failed(_))) {
+            self.phase.set(Phase::Ready);
+        }
+        self.past.set(Vec::new());
+        self.started.set(None);
+        self.player.set(player);
+    }
+
+    /// The experiment of the shown run, on this device.
+    fn train_shown(self) {
+        let Some(run) = self.player.with_untracked(|p| p.run().cloned()) else { return };
+        self.config.update(|config| *config = ExperimentConfig { device: config.device, ..run.config.clone() });
+        self.train();
+    }
+
+    /// Moves the shown run, and the ring with it.
+    pub fn play_on(self, change: impl Fn(&mut Player, &mut Race)) {
+        self.race.update(|race| self.player.update(|player| change(player, race)));
+    }
+}
+
+async fn play(lab: Lab) {
+    loop {
+        TimeoutFuture::new(TICK).await;
+        if lab.player.with_untracked(Player::playing) {
+            lab.play_on(|player, race| player.tick(f64::from(TICK) / 1000.0, race));
+        }
+    }
+}
+
+/// Prefers a page that does not move.
+fn still() -> bool {
+    window().match_media("(prefers-reduced-motion: reduce)").ok().flatten().is_some_and(|m| m.matches())
+}
+
+/// The bar; nothing where no run is shown, but the offer of a recorded one where nothing was trained. A first visit plays one at once.
+#[component]
+pub fn Replay(
+    /// The recorded run of a first visit.
+    first: Option<Coming>,
+) -> impl IntoView {
+    let lab = use_lab();
+    let trouble = RwSignal::new(String::new());
+    spawn_local(play(lab));
+    let came = move |run: Result<RunFile, String>, play: bool| match run {
+        // Meanwhile a race may have begun.
+        Ok(run) if lab.started.with_untracked(Option::is_none) => lab.show(run, Source::Recorded, play),
+        Ok(_) => {}
+        Err(why) => trouble.set(words::no_recording(&why)),
+    };
+    let fetch = move |play: bool| {
+        let scenario = lab.config.with_untracked(recording);
+        spawn_local(async move { came(recorded(&format!("{scenario}.json")).await, play) });
+    };
+    entries::refresh(lab.runs);
+    // Who chooses another scenario sees that one.
+    let scenario = Memo::new(move |_| lab.config.with(recording));
+    let shows_recorded = move || lab.player.with_untracked(|p| p.run().is_some() && p.source() == Source::Recorded);
+    Effect::watch(
+        move || scenario.get(),
+        move |_, _, _| {
+            if shows_recorded() {
+                fetch(!still());
+            }
+        },
+        false,
+    );
+    // Whoever brings an experiment sees it, and the offer.
+    if let Some(first) = first {
+        spawn_local(async move { first.await.into_iter().for_each(|run| came(run, !still())) });
+    }
+    let offer = move || view! { <Offer trouble on_watch=move || fetch(true) /> };
+    view! {
+        <div class="replay" role="group" aria-label=words::REPLAY data-testid="replay">
+            <Resume />
+            <Show when=move || lab.player.with(|player| player.run().is_some()) fallback=offer>
+                <Bar />
+            </Show>
+        </div>
+    }
+}
+
+/// Whatever ended a race before its time (a closed tab, a lost GPU, a stop): the way back to it.
+#[component]
+fn Resume() -> impl IntoView {
+    let lab = use_lab();
+    let kept = Memo::new(move |_| {
+        let idle = lab.phase.with(|p| !p.busy() && !matches!(p, Phase::Starting | Phase::Finished));
+        lab.runs.with(|runs| unfinished(runs)).filter(|_| idle)
+    });
+    let of = move |words: fn(&Unfinished) -> String| move || kept.with(|kept| kept.as_ref().map(words).unwrap_or_default());
+    let go_on = move || kept.get_untracked().into_iter().for_each(|kept| lab.go_on(&kept.run));
+    view! {
+        <Show when=move || kept.with(Option::is_some)>
+            <p>
+                {of(|kept| words::unfinished(&kept.name, kept.epochs))} " "
+                <Button testid="resume" label=Signal::derive(of(|kept| words::resume(kept.epochs))) on_press=go_on />
+            </p>
+        </Show>
+    }
+}
+
+/// A recorded run, where nothing was trained; or why it does not come.
+#[component]
+fn Offer(
+    /// Why it does not come; empty where nothing is known against it.
+    trouble: RwSignal<String>,
+    /// Fetches it and plays it.
+    on_watch: impl Fn() + Copy + Send + Sync + 'static,
+) -> impl IntoView {
+    let lab = use_lab();
+    let why = move || view! { <p class="quiet" role="status">{trouble}</p> };
+    view! {
+        <Show when=move || lab.started.with(Option::is_none)>
+            <Show when=move || trouble.with(String::is_empty) fallback=why>
+                <Button class="small" testid="replay-watch" label=words::WATCH on_press=on_watch />
+            </Show>
+        </Show>
+    }
+}
+
+/// What is shown, play and place, and the way to a race of one's own.
+#[component]
+fn Bar() -> impl IntoView {
+    let lab = use_lab();
+    // While it plays only place and label change.
+    let about = Memo::new(move |_| lab.player.with(About::of).unwrap_or_default());
+    let at = Memo::new(move |_| lab.player.with(|player| format!("{:.0}", player.at() * STEPS)));
+    let play = Memo::new(move |_| lab.player.with(play_words).to_owned());
+    let speed = Memo::new(move |_| lab.player.with(|player| player.speed().to_string()));
+    let train = Signal::derive(move || {
+        lab.device.with(|device| match device {
+            None => words::TRAIN.to_owned(),
+            Some(device) if device.info.backend == "cpu" => words::TRAIN_CPU.to_owned(),
+            Some(_) => words::TRAIN_GPU.to_owned(),
+        })
+    });
+    let moved = move |text: String| {
+        if let Some(place) = parse_f64(&text) {
+            lab.play_on(move |player, race| player.seek(place / STEPS, race));
+        }
+    };
+    let set_speed = move |text: String| parse_f64(&text).into_iter().for_each(|speed| lab.player.update(|p| p.set_speed(speed)));
+    view! {
+        <p>
+            <b>{move || about.with(|about| about.name.clone())}</b> " " <span>{move || about.with(|about| about.origin.clone())}</span>
+        </p>
+        <div class="row">
+            <Button testid="replay-play" label=play on_press=move || lab.play_on(Player::toggle) />
+            <input
+                type="range"
+                min="0"
+                max=STEPS.to_string()
+                aria-label=words::PLACE
+                data-testid="replay-place"
+                prop:value=at
+                on:input:target=move |ev| moved(ev.target().value())
+            />
+            <Select
+                label=words::SPEED
+                testid="replay-speed"
+                choices=Choices::new(SPEEDS.map(|speed| (speed.to_string(), format!("{speed}\u{d7}"))))
+                value=speed
+                on_choose=set_speed
+            />
+            <span class="quiet">{move || about.with(|about| about.pace.clone())}</span>
+            <Button testid="replay-train" label=train on_press=move || lab.train_shown() />
+        </div>
+    }
+}

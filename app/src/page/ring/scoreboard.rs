@@ -1,0 +1,113 @@
+//! Two big numbers and one sentence that says whether their difference means anything.
+
+use leptos::prelude::*;
+use sparring_core::record::Metric;
+use sparring_figures::{Tone, number};
+
+use crate::model::names::{self, in_words};
+use crate::model::race::{self, LearnerView, Race};
+use crate::model::verdict;
+use crate::page::kit::{Says, calm};
+use crate::page::lab::{Lab, use_lab};
+use crate::words::ring as words;
+
+/// One learner's number.
+#[derive(Clone, PartialEq)]
+pub struct Score {
+    /// Its colour.
+    pub tone: Tone,
+    /// The number; none before there is one.
+    pub score: Option<String>,
+    /// Whose, and of what.
+    pub caption: String,
+}
+
+/// All at the same epoch, like the sentence below; one that stopped keeps its last.
+fn score(race: &Race, learner: LearnerView) -> Option<String> {
+    let shown = match race.common_epoch().filter(|_| learner.failed.is_none()) {
+        Some(epoch) => learner.at_epoch(epoch),
+        None => learner.latest().filter(|_| learner.failed.is_some()),
+    };
+    race.deciding().score(shown?).map(|s| number::percent(s.accuracy, 1))
+}
+
+/// What decides, behind a learner's name.
+fn decided_by(metric: Metric) -> &'static str {
+    match metric {
+        Metric::RobustTest | Metric::RobustGap => words::DECIDED_ATTACKED,
+        Metric::Corrupted => words::DECIDED_CORRUPTED,
+        Metric::HardHalf | Metric::HardestBin => words::DECIDED_HARD,
+        Metric::Test => words::DECIDED_TEST,
+    }
+}
+
+/// Those of a race.
+pub fn scores(race: &Race) -> Vec<Score> {
+    let decides = if race.common_epoch().is_some() { decided_by(race.deciding()) } else { "" };
+    race.corners()
+        .map(|learner| Score { tone: learner.tone, score: score(race, learner), caption: format!("{}{decides}", learner.label) })
+        .collect()
+}
+
+/// Those of the race that is shown; before there is one, who would be in it.
+fn corners(lab: Lab) -> Vec<Score> {
+    lab.race.with(|race| {
+        if !race.tracks.is_empty() {
+            return scores(race);
+        }
+        let learners = lab.learners();
+        let tones = race::tones(&learners);
+        learners.iter().zip(tones).map(|(learner, tone)| Score { tone, score: None, caption: names::label(learner) }).collect()
+    })
+}
+
+fn sentence(lab: Lab) -> String {
+    lab.race.with(|race| match &race.summary {
+        _ if race.tracks.is_empty() => words::SAME_START.to_owned(),
+        Some(summary) if !summary.verdict.is_empty() => in_words(&summary.verdict),
+        _ => verdict::sentence(race),
+    })
+}
+
+/// The score.
+#[component]
+pub fn Scoreboard() -> impl IntoView {
+    let lab = use_lab();
+    let corners = Memo::new(move |_| corners(lab));
+    let seeds = Signal::derive(move || lab.past.with(|past| lab.race.with(|race| verdict::over_seeds(past, race).unwrap_or_default())));
+    let verdict = Signal::derive(move || sentence(lab));
+    let corner = |Score { tone, score, caption }: Score| {
+        let none = score.is_none();
+        view! {
+            <div class=format!("score {}", tone.class())>
+                <strong class:none=none>{score.unwrap_or_else(|| words::NO_SCORE.into())}</strong>
+                <span>{caption}</span>
+            </div>
+        }
+    };
+    view! {
+        <div class="scoring">
+            <div class="scoreboard" data-testid="scoreboard">
+                {move || corners.get().into_iter().map(corner).collect_view()}
+            </div>
+            <p class="verdict" data-testid="verdict">{verdict}</p>
+            <p class="visually-hidden" aria-live="polite">{calm(verdict)}</p>
+            <Says class="verdict" testid="over-seeds" text=seeds />
+        </div>
+    }
+}
+
+/// The random controls in one line.
+#[component]
+pub fn ControlsLine() -> impl IntoView {
+    let lab = use_lab();
+    let line = Signal::derive(move || {
+        lab.race.with(|race| {
+            let score =
+                |l: LearnerView| race.deciding().score(l.latest()?).map(|s| format!("{} {}", l.label, number::percent(s.accuracy, 1)));
+            let parts: Vec<_> = race.controls().filter_map(score).collect();
+            if parts.is_empty() { String::new() } else { words::controls_line(&parts.join(", ")) }
+        })
+    });
+    view! { <Says class="quiet" testid="controls-line" text=line /> }
+}

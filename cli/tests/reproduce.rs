@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::process::Output;
 
 use common::{Folder, stderr, stdout};
@@ -219,5 +220,30 @@ fn who_is_missing_keeps_a_claim_from_failing_and_other_axes_are_not_mixed() {
         let differences = all[0]["differences"].as_array().unwrap();
         assert_eq!((all[0]["answer"].as_str(), differences.len()), (Some("fails"), 2));
         assert!(differences.iter().all(|d| d["estimate"]["mean"].as_f64().unwrap().abs() < 1e-9), "{differences:?}");
+    }
+}
+
+#[test]
+fn the_committed_findings_are_what_the_committed_tables_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folder = Folder::new("reproduce-committed");
+    let mut asked = Vec::new();
+    for claim in ["density", "little-data", "layers", "corruption", "attack"] {
+        let Ok(files) = fs::read_dir(root.join("docs/findings").join(claim)) else { continue };
+        asked.push(claim);
+        fs::create_dir_all(folder.0.join("docs/findings").join(claim)).unwrap();
+        for file in files.map(Result::unwrap).filter(|file| file.file_name().to_string_lossy().starts_with("study.")) {
+            fs::copy(file.path(), folder.0.join("docs/findings").join(claim).join(file.file_name())).unwrap();
+        }
+    }
+    assert!(asked.contains(&"density"), "{asked:?}");
+    done(&reproduce(&folder, &format!("{} --from docs/findings --write docs/findings.md --page public/findings", asked.join(" "))));
+    let mut files = vec!["docs/findings.md".to_owned(), "public/findings/index.json".to_owned()];
+    for claim in &asked {
+        files.extend([format!("docs/findings/{claim}/differences.svg"), format!("public/findings/{claim}.json")]);
+    }
+    for file in files {
+        let [made, committed] = [folder.0.join(&file), root.join(&file)].map(|path| fs::read_to_string(path).unwrap());
+        assert!(made == committed, "{file} is not what the tables say: `cargo xtask findings`");
     }
 }

@@ -242,7 +242,7 @@ mod tests {
         refused(&|s| s.runs[1].condition = 2, "run 1: it has condition 2, and there are 2");
         refused(&|s| s.runs[3].learners[0].value = 1.5, "run 3: set@0.2 has a value of 1.5; from 0 to 1 is possible");
         refused(&|s| s.conditions[1].clear(), "condition 1 has 0 values for 1 axes");
-        refused(&|s| drop(s.runs[2].settings.insert("epoch".into(), 3.into())), "run 2: unknown setting 'epoch'");
+        refused(&|s| drop(s.runs[2].settings.insert("epoch".into(), 3.into())), "run 2: configuration: unknown setting 'epoch'");
         refused(&|s| drop(s.runs[2].settings.insert("epochs".into(), "x".into())), "run 2: ");
         refused(&|s| s.config.epochs = 0, "epochs");
         for (text, expected) in [("{}", "JSON of another kind"), ("[]", "JSON of another kind"), ("PK", "text in another form")] {

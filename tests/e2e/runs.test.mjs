@@ -84,7 +84,7 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
     assert.match(card.text, /My run & <b>\n[^]*2 of 2 epochs[^]*limit_train = 64/);
 
     await runs.compare('My run', 'Hard by nature');
-    assert.match(await runs.comparison.innerText(), /SET 0\.2: test[^]*limit_train/);
+    assert.match(await runs.comparison.innerText(), /SET 0\.2: test[^]*Training images at most/);
     assert.match(await runs.comparison.innerText(), /A · My run[^]*B · Hard by nature/);
     // Both in one drawing: each line ends in the letter of its run, and a chip draws something else.
     assert.match(await runs.letters(), /^AAB{3,}$/, 'two learners of one, and those of the recorded run');

@@ -82,7 +82,7 @@ pub fn Field(
     view! {
         <div class="setting">
             <label class=class>
-                <span>{label} <em>{value}</em></span>
+                <span>{label} " " <em>{value}</em></span>
                 {children()}
             </label>
             <Why label=label text=why />

@@ -11,11 +11,9 @@ use sparring_core::device::info::DeviceChoice;
 use sparring_core::record::comparison::Estimate;
 use sparring_core::record::study::{Average, Findings, Row};
 use sparring_core::record::{History, RunFile, StudyFile};
-use sparring_figures::forest::{self, Columns, Learner};
-use sparring_figures::svg::estimate_sample;
+use sparring_figures::forest::{self, Forest};
 use sparring_figures::{Tone, number};
 
-use crate::model::chart::KeyItem;
 use crate::model::names::label;
 use crate::words::findings as words;
 
@@ -44,7 +42,6 @@ pub struct Shown {
     /// Its points, by condition and then by learner.
     pub points: Vec<Point>,
     tones: Vec<Tone>,
-    names: Vec<String>,
 }
 
 /// What all seeds of a point have in common.
@@ -81,7 +78,6 @@ impl Shown {
         let racers = findings.ordered();
         let families: Vec<(&str, bool)> = racers.iter().map(|(_, racer)| (racer.name.as_str(), racer.dense)).collect();
         let tones = Tone::by_family(families);
-        let names = racers.iter().map(|(_, racer)| name_of(&racer.name)).collect();
         let config_of = |condition: usize, learner: &str| {
             let is = |config: &&ExperimentConfig| config.learners.iter().any(|l| l.to_string() == learner);
             kinds.values().filter(|(at, _)| *at == condition).map(|(_, config)| config).find(is)
@@ -99,10 +95,10 @@ impl Shown {
                 points.push(Point { learner: name_of(&known.name), condition, racer: place, next, estimate, values, own });
             }
         }
-        Self { points, tones, names }
+        Self { points, tones }
     }
 
-    /// The drawing: means against the conditions.
+    /// The drawing: a line a point, by condition.
     pub fn figure(&self, study: &StudyFile) -> Option<String> {
         let estimate = |point: &Point| {
             let half = point.estimate.half_width.unwrap_or(point.estimate.test_set_noise);
@@ -120,29 +116,18 @@ impl Shown {
                 says: format!("{whose}: {}", number::fixed(mean, 2)),
             }
         };
-        let at = |racer: usize, condition: usize| self.points.iter().find(|p| p.racer == racer && p.condition == condition).map(estimate);
-        let learner = |(racer, name): (usize, &String)| Learner {
-            name: name.clone(),
-            classes: self.tones[racer].classes(false),
-            estimates: (0..study.conditions.len()).map(|condition| at(racer, condition)).collect(),
+        let row = |point: &Point| forest::Row {
+            name: point.learner.clone(),
+            classes: self.tones[point.racer].classes(false),
+            estimate: estimate(point),
+            word: number::percent(point.estimate.mean, 1),
         };
-        Columns {
-            label: words::figure(study.measure.doc()),
-            caption: study.axes.iter().map(|axis| words::axis(axis)).collect::<Vec<_>>().join(", "),
-            conditions: (0..study.conditions.len()).map(|condition| place(study, condition)).collect(),
-            learners: self.names.iter().enumerate().map(learner).collect(),
-        }
-        .svg()
-    }
-
-    /// Whose colour is whose.
-    pub fn key(&self) -> Vec<KeyItem> {
-        let item = |(name, tone): (&String, &Tone)| KeyItem {
-            sample: estimate_sample(&tone.classes(false)),
-            label: name.clone(),
-            value: String::new(),
+        let group = |condition: usize| {
+            let rows = self.points.iter().filter(|point| point.condition == condition).map(row).collect();
+            (if study.conditions.len() > 1 { place(study, condition) } else { String::new() }, rows)
         };
-        self.names.iter().zip(&self.tones).map(item).collect()
+        let groups = (0..study.conditions.len()).map(group).filter(|(_, rows): &(_, Vec<_>)| !rows.is_empty()).collect();
+        Forest { label: words::figure(study.measure.doc()), groups, differences: false }.svg()
     }
 }
 
@@ -306,9 +291,9 @@ mod tests {
         assert_eq!((said.learner.as_str(), said.condition.as_str()), ("SET 0.2", "10% of the data"));
         assert_eq!(said.seeds, "3, 1 of them trained here");
         assert!(said.mean.starts_with("26.0% \u{b1} "), "{said:?}");
-        let key = shown.key();
-        assert_eq!(key.iter().map(|item| item.label.as_str()).collect::<Vec<_>>(), ["Dense", "SET 0.2"]);
-        assert!(key[0].sample.starts_with("<svg") && key[0].sample != key[1].sample);
+        // A heading for each condition, and a line for each learner under it.
+        assert!(figure.contains(">100% of the data<") && figure.contains(">10% of the data<"), "{figure}");
+        assert_eq!((figure.matches(">SET 0.2<").count(), figure.matches("<g class=\"dense\"").count()), (2, 2), "{figure}");
         let mut places: Vec<_> = shown.points.iter().map(Point::place).collect();
         places.dedup();
         assert_eq!(places, [(0, 0), (0, 1), (1, 0), (1, 1)]);

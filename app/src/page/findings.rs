@@ -7,7 +7,7 @@ use sparring_core::record::StudyFile;
 use wasm_bindgen_futures::spawn_local;
 
 use super::entries::refresh;
-use super::kit::{Drawing, Key, Says, Scroll, TableHead};
+use super::kit::{Drawing, Says, Scroll, TableHead};
 use super::lab::{Lab, Phase, use_lab};
 use super::place::Place;
 use crate::model::findings::{Point, Shown};
@@ -100,7 +100,6 @@ fn Study(
         <section class="card study" aria-label=name>
             <h3>{question}</h3>
             <p>{verdict}</p>
-            <Key items=Signal::derive(move || shown.with(Shown::key)) />
             <figure>
                 <Drawing svg=Signal::derive(figure) />
             </figure>

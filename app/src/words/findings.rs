@@ -8,7 +8,7 @@ use super::settings;
 /// Heading.
 pub const TITLE: &str = "Findings";
 /// Under it.
-pub const ABOUT: &str = "Studies of many runs, each with what it says. A point is a mean over seeds with its 95 % interval. Train one more seed of any point on this machine: it joins the figure, as a ring.";
+pub const ABOUT: &str = "Studies of many runs, each with what it says. A point is a mean over seeds with its 95% interval. Train one more seed of any point on this machine: it joins the figure, as a ring.";
 /// While they are fetched.
 pub const FETCHING: &str = "Fetching the studies.";
 /// Where they are not to be had.
@@ -25,14 +25,6 @@ pub fn figure(measure: &str) -> String {
 pub fn seed(whose: &str, seed: u64, value: &str, own: bool) -> String {
     let yours = if own { ", trained here" } else { "" };
     format!("{whose}, seed {seed}{yours}: {value}")
-}
-/// A setting that makes conditions.
-pub fn axis(setting: &str) -> &str {
-    match setting {
-        "p_data" => "share of the training data",
-        "subset" => "which images",
-        other => other,
-    }
 }
 /// A condition's value.
 pub fn value(setting: &str, value: &str) -> String {

@@ -36,7 +36,7 @@ pub fn write_page(folder: &Path, all: &[Finding]) -> Result<()> {
     let write = |name: &str, text: &str| write_shared(&folder.join(name), |out| Ok(out.write_all(text.as_bytes())?));
     let mut names = Vec::new();
     for Finding { claim, planned, judged, .. } in all {
-        let verdict = format!("At this scale it {}: {}", judged.answer.words(), because(judged));
+        let verdict = format!("It {}: {}", judged.answer.words(), because(judged));
         let name = format!("{claim}.json");
         write(&name, &planned.file(claim.name(), &verdict)?.to_json()?)?;
         names.push(name);
@@ -67,7 +67,7 @@ fn document(folder: &Path, all: &[Finding]) -> String {
          file repeats on any machine (`sparring sweep`). A difference is taken within a seed, of networks with the same first weights,\n\
          data and order; its interval is Student's t over the seeds, 95%. A difference of less than {} point counts for nothing.\n\
          \"Cannot be told\" is an answer: these seeds, of this network, trained for so long, show neither.\n\n\
-         | Claim | At this scale it |\n| --- | --- |\n",
+         | Claim | It |\n| --- | --- |\n",
         100.0 * MARGIN
     );
     for Finding { claim, judged, .. } in all {

@@ -60,11 +60,11 @@ fn replay(player: &Player) -> String {
     };
     format!(
         "<p><b>{name}</b> <span>{origin}</span></p>\
-         <div class=\"row\"><button type=\"button\" data-act=\"play\">{play}</button>\
-         <input type=\"range\" min=\"0\" max=\"1000\" value=\"{at:.0}\" aria-label=\"{place}\" data-act=\"place\">\
-         <select aria-label=\"{speed}\" data-act=\"speed\">{speeds}</select>\
+         <div class=\"row\"><button type=\"button\">{play}</button>\
+         <input type=\"range\" min=\"0\" max=\"1000\" value=\"{at:.0}\" aria-label=\"{place}\">\
+         <select aria-label=\"{speed}\">{speeds}</select>\
          <span class=\"quiet\">{pace}</span>\
-         <button type=\"button\" data-act=\"train\">{train}</button></div>",
+         <button type=\"button\">{train}</button></div>",
         name = escape(&about.name),
         origin = escape(&about.origin),
         play = play_words(player),

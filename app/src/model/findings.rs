@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 
 use sparring_core::ExperimentConfig;
-use sparring_core::config::LearnerConfig;
 use sparring_core::device::info::DeviceChoice;
 use sparring_core::record::comparison::Estimate;
 use sparring_core::record::study::{Average, Findings, Row};
@@ -14,7 +13,7 @@ use sparring_core::record::{History, RunFile, StudyFile};
 use sparring_figures::forest::{self, Forest};
 use sparring_figures::{Tone, number};
 
-use crate::model::names::label;
+use crate::model::names::called;
 use crate::words::findings as words;
 
 /// A learner under a condition.
@@ -47,11 +46,6 @@ pub struct Shown {
 /// What all seeds of a point have in common.
 fn without_seed(config: &ExperimentConfig) -> Option<String> {
     ExperimentConfig { seed: 0, device: DeviceChoice::Auto, ..config.clone() }.hash().ok()
-}
-
-/// "SET 0.2"; a control and a name that is none stay as they are.
-fn name_of(learner: &str) -> String {
-    learner.parse::<LearnerConfig>().map_or_else(|_| learner.to_owned(), |learner| label(&learner))
 }
 
 impl Shown {
@@ -92,7 +86,7 @@ impl Shown {
                 // A seed that no run of the study and none of this point has.
                 let taken = seeds.iter().chain(values.iter().map(|(seed, _)| seed)).max().map_or(0, |seed| seed + 1);
                 let next = ExperimentConfig { seed: taken, device: DeviceChoice::Auto, ..config.clone() };
-                points.push(Point { learner: name_of(&known.name), condition, racer: place, next, estimate, values, own });
+                points.push(Point { learner: called(&known.name), condition, racer: place, next, estimate, values, own });
             }
         }
         Self { points, tones }

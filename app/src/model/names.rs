@@ -24,6 +24,11 @@ pub fn label(learner: &LearnerConfig) -> String {
     out
 }
 
+/// A learner in words by its text form; what is none stays as it is.
+pub fn called(learner: &str) -> String {
+    learner.parse().map_or_else(|_| learner.to_owned(), |learner| label(&learner))
+}
+
 /// What a run is called until a person names it: "Dense against SET 0.2 on CIFAR-10".
 pub fn name(config: &ExperimentConfig) -> String {
     format!("{} on {}", against(config), settings::value("dataset", config.dataset.name()))
@@ -32,10 +37,7 @@ pub fn name(config: &ExperimentConfig) -> String {
 /// A value of a field of the configuration, in words.
 pub fn value(field: &str, text: &str) -> String {
     match field {
-        "learners" => {
-            let called = |name: &str| name.parse().map_or_else(|_| name.to_owned(), |learner| label(&learner));
-            text.split(',').map(|name| called(name.trim())).collect::<Vec<_>>().join(", ")
-        }
+        "learners" => text.split(',').map(|name| called(name.trim())).collect::<Vec<_>>().join(", "),
         field => settings::value(field, text),
     }
 }

@@ -105,6 +105,18 @@ fn Why(#[prop(into)] label: Signal<String>, text: &'static str) -> impl IntoView
     (!text.is_empty()).then(folded)
 }
 
+/// Hands on what stands in a field; what is not taken is put back.
+fn or_put_back(
+    value: Signal<String>,
+    take: impl Fn(String) -> bool + 'static,
+) -> impl Fn(Targeted<web_sys::Event, web_sys::HtmlInputElement>) + 'static {
+    move |ev| {
+        if !take(ev.target().value()) {
+            ev.target().set_value(&value.get_untracked());
+        }
+    }
+}
+
 /// A number along a line. It is heard while it moves.
 #[component]
 pub fn Slider(
@@ -128,11 +140,7 @@ pub fn Slider(
     disabled: Signal<bool>,
 ) -> impl IntoView {
     let [min, max, step] = range;
-    let slid = move |ev: Targeted<web_sys::Event, web_sys::HtmlInputElement>| {
-        if !on_slide(ev.target().value()) {
-            ev.target().set_value(&value.get_untracked());
-        }
-    };
+    let slid = or_put_back(value, on_slide);
     view! {
         <input
             type="range"
@@ -166,11 +174,7 @@ pub fn NumberField(
     label: Option<&'static str>,
 ) -> impl IntoView {
     let [min, max, step] = range.map(|end| (!end.is_empty()).then_some(end));
-    let entered = move |ev: Targeted<web_sys::Event, web_sys::HtmlInputElement>| {
-        if !on_enter(ev.target().value()) {
-            ev.target().set_value(&value.get_untracked());
-        }
-    };
+    let entered = or_put_back(value, on_enter);
     view! {
         <input
             type="number"

@@ -58,10 +58,12 @@ pub enum Unreadable {
     #[error("it is no run: expected a run file (.json) or the files summary.json and metrics.jsonl of a run's folder, found {0}")]
     NotARun(String),
     /// Of another version.
-    #[error("it has format {found}, and format {RUN_FILE_VERSION} is read here; open it with the version of Sparring that wrote it")]
+    #[error("it has format {found}, and format {read} is read here; open it with the version of Sparring that wrote it")]
     Version {
         /// Its version.
         found: u32,
+        /// The one that is read.
+        read: u32,
     },
     /// Of a later program: it names what is not known here.
     #[error("a newer version of Sparring wrote it: {0} is not known to this one; update the program, or reload the page")]
@@ -89,7 +91,7 @@ impl Stamp {
         match self.sparring_run {
             None => Err(another_kind()),
             Some(RUN_FILE_VERSION) => Ok(()),
-            Some(found) => Err(Unreadable::Version { found }),
+            Some(found) => Err(Unreadable::Version { found, read: RUN_FILE_VERSION }),
         }
     }
 }

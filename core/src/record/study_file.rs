@@ -93,7 +93,7 @@ impl StudyFile {
         match serde_json::from_str::<Stamp>(text).ok().and_then(|stamp| stamp.sparring_study) {
             None => return Err(Unreadable::NotARun("JSON of another kind".into())),
             Some(STUDY_FILE_VERSION) => {}
-            Some(found) => return Err(Unreadable::Version { found }),
+            Some(found) => return Err(Unreadable::Version { found, read: STUDY_FILE_VERSION }),
         }
         let study: Self = serde_json::from_str(text).map_err(|e| misread("", &e))?;
         study.check()?;
@@ -168,12 +168,6 @@ impl StudyFile {
         findings
     }
 
-    /// A condition in words, as `p_data 0.1, model tiny`; empty where there is one alone.
-    pub fn words(&self, condition: usize) -> String {
-        let values = self.conditions.get(condition).into_iter().flatten();
-        self.axes.iter().zip(values).map(|(axis, value)| format!("{axis} {value}")).collect::<Vec<_>>().join(", ")
-    }
-
     /// The settings in which a configuration differs from the first run's.
     ///
     /// # Errors
@@ -227,7 +221,6 @@ mod tests {
         let findings = read.findings();
         let mean = |learner: usize, condition: usize| findings.mean(Metric::HardHalf, learner, &[condition]).map(|mean| mean.values);
         assert_eq!((mean(0, 0), mean(1, 1)), (Some(vec![(15, 0.5), (16, 0.6)]), Some(vec![(15, 0.3)])));
-        assert_eq!((read.words(1), read.words(9)), ("p_data 0.1".into(), String::new()));
     }
 
     #[test]

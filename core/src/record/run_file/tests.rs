@@ -206,7 +206,7 @@ fn what_is_no_run_is_refused_by_its_kind() {
     {
         assert_eq!(read(other), Unreadable::NotARun(found.into()));
     }
-    assert_eq!(read(&json.replace("\"sparring_run\":1", "\"sparring_run\":9")), Unreadable::Version { found: 9 });
+    assert_eq!(read(&json.replace("\"sparring_run\":1", "\"sparring_run\":9")), Unreadable::Version { found: 9, read: 1 });
     let half = read(&json[..json.len() / 2]);
     assert!(matches!(&half, Unreadable::Damaged(why) if why.contains("EOF")), "{half}");
     for (from, to) in [

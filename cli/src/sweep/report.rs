@@ -3,6 +3,7 @@
 //! A study has more conditions than a page has room for: a figure against an axis shows means over all the others, the table of differences
 //! shows each condition by itself.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use sparring_core::config::LearnerConfig;
@@ -76,9 +77,10 @@ fn against(collected: &Collected, measure: Metric, axis: usize, values: usize) -
         places.filter(|(own, _)| **own != axis).map(|(_, place)| *place).collect()
     };
     let at: Vec<Vec<usize>> = (0..values).map(|place| findings.shared(measure, &conditions.with(axis, place))).collect();
-    let everywhere =
-        |condition: &usize| at.iter().filter(|all| !all.is_empty()).all(|all| all.iter().any(|other| others(*other) == others(*condition)));
-    let at: Vec<Vec<usize>> = at.iter().map(|all| all.iter().copied().filter(everywhere).collect()).collect();
+    let present = at.iter().filter(|all| !all.is_empty()).map(|all| all.iter().map(|condition| others(*condition)).collect::<HashSet<_>>());
+    let everywhere = present.reduce(|all, more| &all & &more).unwrap_or_default();
+    let at: Vec<Vec<usize>> =
+        at.into_iter().map(|all| all.into_iter().filter(|condition| everywhere.contains(&others(*condition))).collect()).collect();
     let most = at.iter().map(Vec::len).max().unwrap_or(0);
     (at, most)
 }

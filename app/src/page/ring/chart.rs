@@ -156,7 +156,6 @@ pub fn Chart() -> impl IntoView {
                     data-points=move || lab.race.with(|r| r.reports.to_string())
                     data-series=move || now.get().series.label()
                     aria-label=move || figure.with(Figure::summary)
-                    inner_html=move || figure.with(|f| f.svg(width.get(), cross.get()))
                     on:pointermove=move |ev| cross.set(place(ev.client_x()))
                     on:pointerdown=move |ev| {
                         cross.set(place(ev.client_x()));
@@ -167,7 +166,9 @@ pub fn Chart() -> impl IntoView {
                     on:pointerleave=move |_| cross.set(None)
                     on:blur=move |_| cross.set(None)
                     on:keydown=by_key
-                />
+                >
+                    <Drawing svg=Signal::derive(move || figure.with(|f| f.svg(width.get(), cross.get()))) />
+                </div>
                 <Says class="empty" text=empty />
             </div>
             // It comes and goes with the series: below the drawing, which then stays where it is.

@@ -8,7 +8,7 @@ use sparring_core::record::run_file::RunFile;
 use crate::model::chart::{Figure, View};
 use crate::model::export;
 use crate::model::race::{Curve, Race};
-use crate::page::kit::{Key, Scroll, Table, Toggle, width_of};
+use crate::page::kit::{Drawing, Key, Scroll, Table, Toggle, width_of};
 use crate::page::lab::use_lab;
 use crate::words::runs as words;
 
@@ -69,7 +69,6 @@ fn Overlay(
     let natural = move || races.with(|races: &Vec<Race>| races.first().map_or(Curve::Train, Race::natural_series));
     let series = Memo::new(move |_| picked.get().unwrap_or_else(natural));
     let figure = Memo::new(move |_| races.with(|races| Figure::overlaid(races, View::at(series.get()))));
-    let svg = Memo::new(move |_| figure.with(|figure| figure.svg(width.get(), None)));
     let chip = move |of: Curve| {
         let absent = move || !matches!(of, Curve::Train | Curve::Loss) && !races.with(|races| races.iter().any(|race| race.shows(of)));
         let down = Signal::derive(move || series.get() == of);
@@ -91,8 +90,9 @@ fn Overlay(
                     role="img"
                     data-testid="overlay"
                     aria-label=move || words::overlaid(series.get().about(), races.with(Vec::len))
-                    inner_html=svg
-                />
+                >
+                    <Drawing svg=Signal::derive(move || figure.with(|figure| figure.svg(width.get(), None))) />
+                </div>
             </div>
         </div>
     }

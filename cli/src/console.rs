@@ -132,15 +132,20 @@ pub fn stop() {
 }
 
 /// The first Ctrl-C (or SIGTERM, or SIGHUP) asks for a clean stop, the second ends the program.
+///
+/// A program that listens already goes on listening: a command may do several things that can be stopped.
 pub fn stop_on_interrupt() -> Result<()> {
-    ctrlc::set_handler(|| {
+    let listening = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(STOPPED.into());
         }
         // A closed terminal is no reason to fail.
         let _ = writeln!(std::io::stderr(), "\nstopping after this slice; Ctrl-C again ends at once");
-    })
-    .context("listening for Ctrl-C")
+    });
+    match listening {
+        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(()),
+        Err(why) => Err(why).context("listening for Ctrl-C"),
+    }
 }
 
 /// A device in one line.
@@ -443,6 +448,12 @@ fn bar_style() -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_study_of_one_command_can_be_stopped_as_the_first() {
+        stop_on_interrupt().unwrap();
+        stop_on_interrupt().unwrap();
+    }
 
     #[test]
     fn a_series_is_estimated_by_the_work_that_is_done() {

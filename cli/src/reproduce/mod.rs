@@ -136,7 +136,11 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
             // Runs that failed keep no claim from being judged by the others.
             failed = failed.or(ran.err());
         }
-        let (conditions, findings) = planned.table()?;
+        let (conditions, findings) = match planned.table() {
+            Ok(table) => table,
+            // A table that no run wrote is not what went wrong.
+            Err(unread) => return Err(failed.unwrap_or(unread)),
+        };
         let (contrasts, missing) = claim.contrasts(&planned, &conditions, &findings);
         let judged = judge(contrasts, missing, claim.bounds());
         let results = findings.racers().iter().filter(|racer| !racer.control).map(|racer| racer.runs).sum();

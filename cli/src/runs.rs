@@ -3,6 +3,8 @@
 //! For lists only `config.toml` and `summary.json` of each are read, and as plain values: hundreds are listed at once, also those of
 //! other versions. What cannot be read is named and passed over.
 
+mod export;
+
 use std::fmt::Write;
 use std::fs;
 use std::io;
@@ -14,14 +16,13 @@ use sparring_core::ExperimentConfig;
 use sparring_core::config::settings::{Differing, csv_cell, differing, plain};
 use sparring_core::events::LearnerSummary;
 use sparring_core::record::Metric;
-use sparring_core::record::run_file::RunFile;
 use sparring_figures::number;
 
 use crate::args::Usage;
 use crate::console::{Console, describe};
-use crate::output::{Outputs, no_stream, try_folder};
+use crate::output::Outputs;
 use crate::results::Measure;
-use crate::{clock, config_file, results, rundir, series, sweep, tensorboard};
+use crate::{clock, config_file, results, rundir, series, sweep};
 
 /// Flags of `runs`.
 #[derive(clap::Args)]
@@ -58,21 +59,13 @@ enum RunsCommand {
         #[arg(long, value_name = "FILE.csv")]
         csv: Option<PathBuf>,
     },
-    /// Write a run, or a study, as one small file that the page opens; or a run as event files for TensorBoard
-    Export {
-        /// Its folder, its name, or an unambiguous part of its name
-        run: String,
-        /// The file to write (- for standard output); with --tensorboard a folder [default there: tensorboard in the run's own]
-        #[arg(long, value_name = "FILE.json|DIR", required_unless_present = "tensorboard")]
-        out: Option<PathBuf>,
-        /// What it is called in the page [default: the folder's name]
-        #[arg(long, value_name = "TEXT", conflicts_with = "tensorboard")]
-        name: Option<String>,
-        /// Write event files for TensorBoard, made of what the run has recorded; those that it has already stay
-        #[arg(long)]
-        tensorboard: bool,
-    },
+    /// Write a run, or a study, as one small file that the page opens; a run's weights in half the space; or a run as event files for
+    /// TensorBoard
+    Export(export::ExportArgs),
 }
+
+/// What a run's folder has, which is not to be written over.
+const KEPT: &[&str] = &["toml", "json", "jsonl", "html", "safetensors"];
 
 /// A run's folder as far as it can be read.
 struct Run {
@@ -88,8 +81,6 @@ struct Run {
 
 /// Runs a `runs` subcommand.
 pub fn runs(args: &RunsArgs) -> Result<()> {
-    // What a run's folder has is not to be written over.
-    const KEPT: &[&str] = &["toml", "json", "jsonl", "html", "safetensors"];
     let outputs = || Outputs::new(args.json);
     let within = |run: &'static str, csv: Option<&Path>| outputs().folder(run, Some(&args.folder), KEPT).output("--csv", csv).check();
     match &args.command {
@@ -100,21 +91,7 @@ pub fn runs(args: &RunsArgs) -> Result<()> {
             let runs = runs.iter().map(|name| find(&args.folder, name)).collect::<Result<Vec<_>>>()?;
             compare(console, &runs, csv.as_deref())
         }
-        RunsCommand::Export { run, out, name, tensorboard } => {
-            let found = find(&args.folder, run);
-            if let (Err(_), Some(study), Some(out), false) = (&found, sweep::find(&args.folder, run), out, tensorboard) {
-                let console = outputs().folder("the study", Some(&study), KEPT).output("--out", Some(out)).check()?;
-                return export_study(console, &study, out, name.as_deref());
-            }
-            let run = found?;
-            match out {
-                Some(out) if !tensorboard => {
-                    let console = outputs().folder("the run", Some(&run.path), KEPT).output("--out", Some(out)).check()?;
-                    export(console, &run, out, name.as_deref())
-                }
-                _ => export_tensorboard(outputs().check()?, &run, out.as_deref()),
-            }
-        }
+        RunsCommand::Export(what) => export::export(what, &args.folder, args.json),
     }
 }
 
@@ -392,59 +369,6 @@ fn compare(console: Console, runs: &[Run], csv: Option<&Path>) -> Result<()> {
     }));
     let fields: Vec<&str> = differing.iter().map(|(field, _)| *field).collect();
     write_csv(console, csv, &runs.iter().collect::<Vec<_>>(), &fields)
-}
-
-fn export(console: Console, run: &Run, out: &Path, name: Option<&str>) -> Result<()> {
-    let read = |name: &str| {
-        let file = run.path.join(name);
-        let needs = || format!("reading {}: a run is exported once its first checkpoint is written", file.display());
-        fs::read(&file).with_context(needs)
-    };
-    let (summary, metrics) = (read(rundir::SUMMARY)?, read(rundir::METRICS)?);
-    let file = RunFile::of_folder(name.unwrap_or(&run.name), &summary, &metrics);
-    let file = file.with_context(|| format!("the run in {} cannot be exported", run.path.display()))?;
-    let text = file.to_json().context("the run as JSON")?;
-    rundir::write(out, text.as_bytes())?;
-    let (epochs, finished) = file.extent();
-    let state = match run.state {
-        "running" => "running",
-        _ if finished => "finished",
-        _ => "stopped",
-    };
-    console.tell(format_args!("run       {} ({state}, {epochs} of {} epochs)", run.path.display(), file.config.epochs));
-    console.tell(format_args!("output    {} ({})", out.display(), number::bytes(text.len() as u64)));
-    console.result(&json!({ "run": run.path, "out": out, "bytes": text.len(), "events": file.events.len() }));
-    Ok(())
-}
-
-fn export_study(console: Console, study: &Path, out: &Path, name: Option<&str>) -> Result<()> {
-    let file = sweep::of_folder(study, name)?;
-    let text = file.to_json().context("the study as JSON")?;
-    rundir::write(out, text.as_bytes())?;
-    let finished = file.runs.iter().filter(|run| !run.learners.is_empty()).count();
-    console.tell(format_args!("study     {} ({finished} of {} runs are finished)", study.display(), file.runs.len()));
-    console.tell(format_args!("output    {} ({})", out.display(), number::bytes(text.len() as u64)));
-    console.result(&json!({ "study": study, "out": out, "bytes": text.len(), "runs": file.runs.len(), "finished": finished }));
-    Ok(())
-}
-
-fn export_tensorboard(console: Console, run: &Run, out: Option<&Path>) -> Result<()> {
-    no_stream("--out", out)?;
-    let own = run.path.join(rundir::TENSORBOARD);
-    let out = out.unwrap_or(&own);
-    // They may have pictures, and be written to now.
-    let stay = own.exists() && out.canonicalize().ok() == own.canonicalize().ok();
-    let learners = if stay {
-        None
-    } else {
-        try_folder(out)?;
-        Some(tensorboard::export(&run.path, out)?)
-    };
-    console.tell(format_args!("run       {} ({})", run.path.display(), run.state));
-    let kept = if stay { " (stays as the run wrote it)" } else { "" };
-    console.tell(format_args!("output    {}{kept}", out.display()));
-    console.result(&json!({ "run": run.path, "out": out, "learners": learners }));
-    Ok(())
 }
 
 /// A row a learner of each run: results, and the settings `fields` beside those that are always there.

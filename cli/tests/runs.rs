@@ -345,6 +345,8 @@ fn runs_are_listed_shown_and_compared() {
     let lines = std::fs::read_to_string(folder.0.join("runs").join(&two).join("metrics.jsonl")).unwrap();
     let ends = lines.lines().filter(|l| l.starts_with("{\"event\":\"epoch_end\"")).count();
     assert_eq!(file.events.iter().filter(|e| matches!(e, Event::EpochEnd { .. })).count(), ends);
+    let said: Value = serde_json::from_slice(&exported.stdout).unwrap();
+    assert_eq!((said["bytes"].as_u64(), said["weights"].as_array().map(Vec::len)), (Some(bytes.len() as u64), Some(0)));
     std::fs::remove_file(folder.0.join("runs").join(&one).join("summary.json")).unwrap();
     let early = folder.command(&format!("runs export {one} --out x.json")).output().unwrap();
     assert!(early.status.code() == Some(1) && stderr(&early).contains("first checkpoint"), "{}", stderr(&early));
@@ -380,4 +382,57 @@ fn runs_are_listed_shown_and_compared() {
     }
     assert!(text.contains("copy-299") && text.contains("other-version"));
     assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+#[test]
+fn weights_are_exported_in_half_the_space() {
+    let folder = Folder::new("halved");
+    done(&folder.race("--epochs 2 --out run").output().unwrap());
+    let export = |more: &str| folder.command(&format!("runs export run --in . {more}")).output().unwrap();
+    let output = export("--out shared/run.json --weights shared/weights --json");
+    done(&output);
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["events"], RunFile::read(&std::fs::read(folder.file("shared/run.json")).unwrap()).unwrap().events.len());
+    let read = |path: &str| std::fs::read(folder.0.join(path)).unwrap();
+    let state = |bytes: &[u8]| sparring_core::formats::safetensors::read(bytes, "weights").unwrap();
+    for (place, name) in ["dense", "set@0.2"].into_iter().enumerate() {
+        let (full, half) = (read(&format!("run/{name}.safetensors")), read(&format!("shared/weights/{name}.safetensors")));
+        println!("{name}: {} bytes of {}", half.len(), full.len());
+        assert!(half.len() < full.len() * 6 / 10, "{} of {}", half.len(), full.len());
+        let written = &said["weights"][place];
+        assert_eq!((&written["file"], &written["bytes"]), (&format!("shared/weights/{name}.safetensors").into(), &half.len().into()));
+        let (full, half) = (state(&full), state(&half));
+        assert_eq!((&half.metadata, half.metadata["learner"].as_str()), (&full.metadata, name));
+        for (tensor, full) in &full.tensors {
+            let close = |(a, b): (&f32, &f32)| (a - b).abs() <= a.abs() / 256.0 && (*a == 0.0) == (*b == 0.0);
+            assert!(full.data.iter().zip(&half.tensors[tensor].data).all(close), "{name}, {tensor}");
+        }
+    }
+    let eval = |weights: &str| {
+        let output =
+            folder.command(&format!("eval --checkpoint {weights} --data builtin --limit 40 --device cpu --json")).output().unwrap();
+        done(&output);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["loss"].as_f64().unwrap()
+    };
+    let (full, half) = (eval("run/set@0.2.safetensors"), eval("shared/weights/set@0.2.safetensors"));
+    assert!((full - half).abs() < 0.05 * full, "{full} {half}");
+    // The run's own weights are never written over; only weights may be asked for, of a run that has some.
+    let before = read("run/dense.safetensors");
+    let own = export("--weights run");
+    assert!(own.status.code() == Some(2) && stderr(&own).contains("--weights run/dense.safetensors is an input"), "{}", stderr(&own));
+    assert!(read("run/dense.safetensors") == before);
+    done(&export("--weights only"));
+    assert!(read("only/dense.safetensors") == read("shared/weights/dense.safetensors"));
+    for (more, words) in
+        [("--weights -", "several files"), ("--weights x --tensorboard", "cannot be used"), ("--name x --weights x", "--out")]
+    {
+        let refused = export(more);
+        assert!(refused.status.code() == Some(2) && stderr(&refused).contains(words), "{more}: {}", stderr(&refused));
+    }
+    let mut summary = json(&folder.0.join("run/summary.json"));
+    summary.as_object_mut().unwrap().remove("weights");
+    std::fs::write(folder.0.join("run/summary.json"), summary.to_string()).unwrap();
+    let none = export("--out none.json --weights none");
+    assert!(none.status.code() == Some(1) && stderr(&none).contains("has no weights"), "{}", stderr(&none));
+    assert!(!folder.0.join("none.json").exists() && !folder.0.join("none").exists());
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Element;
 use super::{StateDict, Tensor, Weights};
+use crate::bf16::Bf16;
 use crate::error::{Error, Result};
 
 const METADATA: &str = "__metadata__";
@@ -73,6 +74,26 @@ pub(crate) struct Entry<'a> {
 /// # Errors
 /// `Format` where a tensor's shape and number of values disagree, or one is called `__metadata__`.
 pub fn write(state: &StateDict) -> Result<Vec<u8>> {
+    write_as(state, "F32", f32::to_le_bytes)
+}
+
+/// Writes a state dict in half the space: bfloat16, each value rounded to the nearest, to the even one of two. Zeros stay zeros, what is not
+/// zero stays so, NaN stays NaN; what is larger than every bfloat16 becomes infinite.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_bf16(state: &StateDict) -> Result<Vec<u8>> {
+    write_as(state, "BF16", |value| stored(value).to_le_bytes())
+}
+
+/// The bfloat16 that stands for a weight: the nearest, but none that exists ceases to.
+fn stored(value: f32) -> u16 {
+    let Bf16(bits) = Bf16::from_f32(value);
+    if value != 0.0 && bits & 0x7fff == 0 { bits | 1 } else { bits }
+}
+
+/// A state dict with elements of this type, each as `encode` makes it.
+fn write_as<const N: usize>(state: &StateDict, dtype: &'static str, encode: impl Fn(f32) -> [u8; N]) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     for (name, tensor) in &state.tensors {
         let len: usize = tensor.shape.iter().product();
@@ -83,10 +104,10 @@ pub fn write(state: &StateDict) -> Result<Vec<u8>> {
                 tensor.data.len(),
             ));
         }
-        bytes.push(tensor.data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+        bytes.push(tensor.data.iter().flat_map(|v| encode(*v)).collect::<Vec<u8>>());
     }
     let entries = state.tensors.iter().zip(&bytes);
-    let entries: Vec<_> = entries.map(|((name, t), bytes)| Entry { name, dtype: "F32", shape: t.shape.clone(), bytes }).collect();
+    let entries: Vec<_> = entries.map(|((name, t), bytes)| Entry { name, dtype, shape: t.shape.clone(), bytes }).collect();
     Ok(write_entries(&state.metadata, &entries))
 }
 
@@ -221,6 +242,47 @@ mod tests {
         assert_eq!(read(&bytes, "t").unwrap(), sample());
         assert_eq!(bytes, write(&read(&bytes, "t").unwrap()).unwrap());
         assert_eq!(SafeTensors::deserialize(&bytes).unwrap().tensor("b.weight").unwrap().shape(), [2, 3]);
+    }
+
+    #[test]
+    fn bfloat16_takes_half_the_space_and_keeps_what_a_weight_is() {
+        let least = Bf16(1).to_f32();
+        let tie = f32::from_bits(0x3f81_8000);
+        for (given, expected) in [
+            (0.0, 0.0),
+            (-0.0, -0.0),
+            (-2.5, -2.5),
+            (tie, Bf16(0x3f82).to_f32()),
+            (tie.next_down(), Bf16(0x3f81).to_f32()),
+            (f32::from_bits(1), least),
+            (-f32::from_bits(1), -least),
+            (f32::from_bits(0x8000), least),
+            (f32::MIN_POSITIVE, f32::MIN_POSITIVE),
+            (f32::MAX, f32::INFINITY),
+            (f32::NEG_INFINITY, f32::NEG_INFINITY),
+        ] {
+            assert_eq!(Bf16(stored(given)).to_f32().to_bits(), expected.to_bits(), "{given:e}");
+        }
+        for bits in [0x7fc0_0000, 0x7f80_0001, 0xffff_ffff] {
+            assert!(Bf16(stored(f32::from_bits(bits))).to_f32().is_nan(), "{bits:x}");
+        }
+        let data: Vec<f32> = (0..2000).map(|i| if i % 5 == 0 { 0.0 } else { (i as f32 - 1000.5) * 1.3e-4 }).collect();
+        let mut state = sample();
+        state.tensors.insert("c.weight".into(), Tensor { shape: vec![40, 50], data });
+        let (full, half) = (write(&state).unwrap(), write_bf16(&state).unwrap());
+        assert!(half.len() < full.len() * 11 / 20, "{} of {}", half.len(), full.len());
+        let back = read(&half, "t").unwrap();
+        assert_eq!((&back.metadata, back.tensors.len()), (&state.metadata, state.tensors.len()));
+        for (name, tensor) in &state.tensors {
+            assert_eq!(back.tensors[name].shape, tensor.shape);
+            for (b, a) in back.tensors[name].data.iter().zip(&tensor.data) {
+                assert!((a - b).abs() <= a.abs() / 256.0 && (*a == 0.0) == (*b == 0.0), "{a} {b}");
+            }
+        }
+        assert_eq!(write_bf16(&back).unwrap(), half, "what is rounded stays");
+        assert_eq!(SafeTensors::deserialize(&half).unwrap().tensor("c.weight").unwrap().dtype(), Dtype::BF16);
+        let lying = StateDict { tensors: [("x".to_owned(), Tensor { shape: vec![2], data: vec![1.0] })].into(), ..StateDict::default() };
+        assert!(matches!(write_bf16(&lying).as_ref().map_err(Error::kind), Err(ErrorKind::Format { .. })));
     }
 
     #[test]

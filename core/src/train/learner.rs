@@ -3,6 +3,7 @@
 //! A learner knows nothing of the others; the session decides whose turn it is.
 
 mod saved;
+mod trained;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -120,17 +121,18 @@ impl Learner {
             }
         };
         let Places { placements, mut notes } = place(ring, &corner, &graph, masked_by).await?;
-        let work = &mut *ring.work;
-        let parent_flops = if start == Start::Scratch {
-            Some(0.0)
-        } else {
-            training_flops(ring.config, &graph, corner.indices.len(), work.adversary.as_ref(), parent)
-        };
+        let parent_flops = parent_flops(ring, &corner, &graph, parent);
         if parent_flops.is_none() {
             let (learner, file) = (corner.name(), &ring.config.parent);
             notes.push(format!("{learner}: {file} does not say what its training took, so its FLOPs are not counted"));
         }
-        let parent_flops = parent_flops.unwrap_or(0.0);
+        Self::planned(ring, corner, graph, weights, Places { placements, notes }, parent_flops.unwrap_or(0.0))
+    }
+
+    /// A learner before its first step, with these weights at these places.
+    fn planned(ring: &mut Ring, corner: Corner, graph: Graph, weights: &StateDict, places: Places, parent_flops: f64) -> Result<Self> {
+        let Places { placements, notes } = places;
+        let work = &mut *ring.work;
         let (n, training) = (work.lanes, work.training(ring.config));
         let net = Net::plan(&mut work.device, &mut work.scratch, work.io, weights, NetConfig { graph, n, placements, training })?;
         let sets: Vec<PositionSet> = net.weights.iter().map(|w| w.active_set()).collect();
@@ -371,6 +373,14 @@ impl Learner {
             self.net.train_part(&mut ring.work.device, &step, last)?;
         }
         Ok(batch)
+    }
+}
+
+/// FLOPs that went into the dense parent of who stands in a corner: 0 without one, `None` where they are not known.
+fn parent_flops(ring: &Ring, corner: &Corner, graph: &Graph, parent: Option<&StateDict>) -> Option<f64> {
+    match corner.config.recipe().start {
+        Start::Scratch => Some(0.0),
+        Start::Trained | Start::Rewound => training_flops(ring.config, graph, corner.indices.len(), ring.work.adversary.as_ref(), parent),
     }
 }
 

@@ -52,11 +52,15 @@ pub fn training_flops(
     parent: Option<&StateDict>,
 ) -> Option<f64> {
     if !config.parent.is_empty() {
-        let said = parent?.metadata.get(TRAINING_FLOPS)?;
-        return parse_f64(said).filter(|flops| flops.is_finite() && *flops >= 0.0);
+        return parent.and_then(said_flops);
     }
     let attack = adversary.map_or(0, |adversary| adversary.training_flops(graph.macs(), 1));
     Some((graph.training_flops() + attack) as f64 * samples as f64 * f64::from(config.epochs))
+}
+
+/// Training FLOPs as weights say them themselves, those of their own parent included; `None` where they do not.
+pub fn said_flops(state: &StateDict) -> Option<f64> {
+    parse_f64(state.metadata.get(TRAINING_FLOPS)?).filter(|flops| flops.is_finite() && *flops >= 0.0)
 }
 
 #[cfg(test)]

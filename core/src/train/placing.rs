@@ -31,6 +31,16 @@ pub(super) fn hold(semantics: Semantics, positions: Vec<u32>, size: usize) -> Pl
     }
 }
 
+/// Where the weights of a trained state stand: where they are not zero. The state has the network's tensors.
+pub(super) fn found(learner: &LearnerConfig, graph: &Graph, state: &StateDict) -> Result<Vec<Placement>> {
+    let views = views(graph, state)?;
+    if learner.method == Method::Dense {
+        return Ok(vec![Placement::Dense; views.len()]);
+    }
+    let positions = |values: &[f32]| (0u32..).zip(values).filter(|(_, value)| **value != 0.0).map(|(position, _)| position).collect();
+    Ok(views.into_iter().map(|values| hold(learner.semantics, positions(values), values.len())).collect())
+}
+
 /// About how dense a learner's tensors of these extents will be, before anything of the images is known: allocations by magnitudes or by the
 /// data are near ERK.
 ///

@@ -8,6 +8,7 @@ pub mod inspection;
 mod resume;
 mod samples;
 mod steer;
+mod trained;
 
 use std::sync::Arc;
 
@@ -55,6 +56,8 @@ enum Opening<'a> {
     Fresh(&'a Parents),
     /// A checkpoint.
     Saved(&'a Checkpoint),
+    /// Weights that were trained before, one state a learner.
+    Trained(&'a [StateDict]),
 }
 
 impl<'a> Opening<'a> {
@@ -107,7 +110,7 @@ impl Session {
         Self::plan(config, data, scores, device, Opening::Fresh(parents)).await
     }
 
-    /// Plans every learner, as it starts or as it was saved.
+    /// Plans every learner, as it starts, as it was saved, or as it was trained.
     async fn plan(
         config: ExperimentConfig,
         data: Arc<Dataset>,
@@ -178,6 +181,9 @@ impl Session {
     /// # Errors
     /// As [`Self::advance`].
     pub async fn step_once(&mut self) -> Result<Vec<Event>> {
+        if self.finished {
+            return Ok(Vec::new());
+        }
         let mut events = if self.started { Vec::new() } else { self.start() };
         events.append(&mut self.steering.changed);
         for i in 0..self.learners.len() {
@@ -410,6 +416,10 @@ async fn learners(
                     Learner::new(&mut ring, corner, graph.clone(), &start, parent).await?
                 }
                 Opening::Saved(saved) => Learner::restore(&mut ring, corner, graph.clone(), &start, saved, learners.len())?,
+                Opening::Trained(states) => {
+                    let state = states.get(learners.len()).ok_or_else(|| Error::config(format!("no weights of '{}'", corner.name())))?;
+                    Learner::trained(&mut ring, corner, graph.clone(), state)?
+                }
             });
         }
     }

@@ -1,0 +1,145 @@
+//! `runs export`: a run or a study as one file that the page opens, a run's weights in half the space, or its events for TensorBoard.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use sparring_core::formats::safetensors;
+use sparring_core::record::run_file::RunFile;
+use sparring_figures::number;
+
+use super::{KEPT, Run, find};
+use crate::args::Usage;
+use crate::console::Console;
+use crate::output::{Outputs, no_stream, try_folder};
+use crate::{rundir, sweep, tensorboard};
+
+/// Flags of `runs export`.
+#[derive(clap::Args)]
+pub(super) struct ExportArgs {
+    /// Its folder, its name, or an unambiguous part of its name
+    run: String,
+    /// The file to write (- for standard output); with --tensorboard a folder [default there: tensorboard in the run's own]
+    #[arg(long, value_name = "FILE.json|DIR", required_unless_present_any = ["tensorboard", "weights"])]
+    out: Option<PathBuf>,
+    /// What it is called in the page [default: the folder's name]
+    #[arg(long, value_name = "TEXT", conflicts_with = "tensorboard", requires = "out")]
+    name: Option<String>,
+    /// Also write its learners' weights after the last epoch into this folder, as bfloat16: half as large as the run's own files
+    #[arg(long, value_name = "DIR", conflicts_with = "tensorboard")]
+    weights: Option<PathBuf>,
+    /// Write event files for TensorBoard, made of what the run has recorded; those that it has already stay
+    #[arg(long)]
+    tensorboard: bool,
+}
+
+/// Writes what is asked for of a run or a study.
+pub(super) fn export(args: &ExportArgs, folder: &Path, json: bool) -> Result<()> {
+    let ExportArgs { run, out, name, weights, tensorboard } = args;
+    let (found, outputs) = (find(folder, run), Outputs::new(json));
+    if let (Err(_), Some(study), Some(out), false) = (&found, sweep::find(folder, run), out, tensorboard) {
+        if weights.is_some() {
+            bail!(Usage(format!("the study {} has no weights; --weights is for one of its runs", study.display())));
+        }
+        let console = outputs.folder("the study", Some(&study), KEPT).output("--out", Some(out)).check()?;
+        return export_study(console, &study, out, name.as_deref());
+    }
+    let run = found?;
+    if *tensorboard {
+        return export_tensorboard(outputs.check()?, &run, out.as_deref());
+    }
+    no_stream("--weights", weights.as_deref())?;
+    let files = weights.as_deref().map_or(Ok(Vec::new()), |to| weight_files(&run, to))?;
+    let outputs = outputs.folder("the run", Some(&run.path), KEPT).output("--out", out.as_deref());
+    let console = files.iter().fold(outputs, |outputs, (_, to)| outputs.output("--weights", Some(to))).check()?;
+    export_run(console, &run, out.as_deref(), name.as_deref(), &files)
+}
+
+/// The files of a run's last weights, one a learner in their order, and where each goes.
+fn weight_files(run: &Run, to: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let names = run.summary["weights"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    // Only names, so that no summary can reach beyond the folders.
+    let names = names.filter(|name| !name.contains(['/', '\\']));
+    let files: Vec<_> = names.map(|name| (run.path.join(name), to.join(name))).collect();
+    if files.is_empty() {
+        bail!("the run in {} has no weights: they are written when it finishes or is stopped", run.path.display());
+    }
+    Ok(files)
+}
+
+fn export_run(console: Console, run: &Run, out: Option<&Path>, name: Option<&str>, weights: &[(PathBuf, PathBuf)]) -> Result<()> {
+    // Read before anything is written: all of it is there, or nothing.
+    let file = out.map(|_| run_file(run, name)).transpose()?;
+    let halved = weights.iter().map(|(from, _)| halved(from)).collect::<Result<Vec<_>>>()?;
+    let (done, state) = match file.as_ref().map(RunFile::extent) {
+        None => (run.epochs_done().unwrap_or(0), run.state),
+        Some((done, _)) if run.state == "running" => (done.into(), "running"),
+        Some((done, finished)) => (done.into(), if finished { "finished" } else { "stopped" }),
+    };
+    console.tell(format_args!("run       {} ({state}, {done} of {} epochs)", run.path.display(), run.setting("epochs")));
+    let mut result = json!({ "run": run.path, "out": out });
+    if let (Some(out), Some(file)) = (out, &file) {
+        let text = file.to_json().context("the run as JSON")?;
+        rundir::write(out, text.as_bytes())?;
+        console.tell(format_args!("output    {} ({})", out.display(), number::bytes(text.len() as u64)));
+        (result["bytes"], result["events"]) = (text.len().into(), file.events.len().into());
+    }
+    let mut written = Vec::new();
+    for ((_, to), bytes) in weights.iter().zip(&halved) {
+        rundir::write(to, bytes)?;
+        console.tell(format_args!("output    {} ({})", to.display(), number::bytes(bytes.len() as u64)));
+        written.push(json!({ "file": to, "bytes": bytes.len() }));
+    }
+    result["weights"] = written.into();
+    console.result(&result);
+    Ok(())
+}
+
+/// A run as the page opens it.
+fn run_file(run: &Run, name: Option<&str>) -> Result<RunFile> {
+    let read = |name: &str| {
+        let file = run.path.join(name);
+        let needs = || format!("reading {}: a run is exported once its first checkpoint is written", file.display());
+        fs::read(&file).with_context(needs)
+    };
+    let (summary, metrics) = (read(rundir::SUMMARY)?, read(rundir::METRICS)?);
+    let file = RunFile::of_folder(name.unwrap_or(&run.name), &summary, &metrics);
+    file.with_context(|| format!("the run in {} cannot be exported", run.path.display()))
+}
+
+/// A file of weights in half the space.
+fn halved(file: &Path) -> Result<Vec<u8>> {
+    let bytes = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    Ok(safetensors::write_bf16(&safetensors::read(&bytes, &file.display().to_string())?)?)
+}
+
+fn export_study(console: Console, study: &Path, out: &Path, name: Option<&str>) -> Result<()> {
+    let file = sweep::of_folder(study, name)?;
+    let text = file.to_json().context("the study as JSON")?;
+    rundir::write(out, text.as_bytes())?;
+    let finished = file.runs.iter().filter(|run| !run.learners.is_empty()).count();
+    console.tell(format_args!("study     {} ({finished} of {} runs are finished)", study.display(), file.runs.len()));
+    console.tell(format_args!("output    {} ({})", out.display(), number::bytes(text.len() as u64)));
+    console.result(&json!({ "study": study, "out": out, "bytes": text.len(), "runs": file.runs.len(), "finished": finished }));
+    Ok(())
+}
+
+fn export_tensorboard(console: Console, run: &Run, out: Option<&Path>) -> Result<()> {
+    no_stream("--out", out)?;
+    let own = run.path.join(rundir::TENSORBOARD);
+    let out = out.unwrap_or(&own);
+    // They may have pictures, and be written to now.
+    let stay = own.exists() && out.canonicalize().ok() == own.canonicalize().ok();
+    let learners = if stay {
+        None
+    } else {
+        try_folder(out)?;
+        Some(tensorboard::export(&run.path, out)?)
+    };
+    console.tell(format_args!("run       {} ({})", run.path.display(), run.state));
+    let kept = if stay { " (stays as the run wrote it)" } else { "" };
+    console.tell(format_args!("output    {}{kept}", out.display()));
+    console.result(&json!({ "run": run.path, "out": out, "learners": learners }));
+    Ok(())
+}

@@ -1,4 +1,4 @@
-//! Puts into the binary the commit, so that every result file can name it ("unknown" without git), and CIFAR-10's scores.
+//! Puts into the binary the commit, so that every result file can name it ("unknown" without git), and the scores that ship.
 
 use std::path::Path;
 use std::process::Command;
@@ -20,14 +20,18 @@ fn main() {
     }
     // Asked for when it runs: clones that share a target folder share this program as well.
     println!("cargo::rerun-if-env-changed=CARGO_MANIFEST_DIR");
-    let scores = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../public/scores/cifar10-el2n.safetensors");
-    let code = if scores.exists() { format!("Some(include_bytes!({scores:?}))") } else { "None".to_owned() };
+    let folder = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../public/scores");
+    let names = ["cifar10-el2n", "builtin-el2n"];
+    let scores = names.map(|name| (name, folder.join(format!("{name}.safetensors"))));
+    let scores: Vec<_> = scores.into_iter().filter(|(_, file)| file.exists()).collect();
+    let list: String = scores.iter().map(|(name, file)| format!("({name:?}, include_bytes!({file:?})), ")).collect();
+    let code = format!("&[{list}]");
     let out = std::env::var("OUT_DIR").map(|folder| Path::new(&folder).join("scores.rs"));
     if let Err(e) = out.map_err(|e| e.to_string()).and_then(|path| std::fs::write(path, code).map_err(|e| e.to_string())) {
         println!("cargo::error=writing scores.rs: {e}");
     }
     // A path that is not there would make every build run this again.
-    if scores.exists() {
-        println!("cargo::rerun-if-changed={}", scores.display());
+    for (_, file) in &scores {
+        println!("cargo::rerun-if-changed={}", file.display());
     }
 }

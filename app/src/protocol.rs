@@ -34,6 +34,11 @@ pub enum Command {
         /// Wait for `Resume` or `Step` instead of training at once.
         paused: bool,
     },
+    /// Open the networks that ship with the page, to be looked at; answered by `Trained`. A session already there is dropped.
+    OpenTrained {
+        /// Their race, on this device.
+        config: Box<ExperimentConfig>,
+    },
     /// From a trainer to one that shares its race: take these learners. Attached are the images (packed), the scores or nothing, dense
     /// parents as pairs of subset and safetensors, and where the race goes on the part's checkpoint.
     Join {
@@ -101,6 +106,15 @@ pub enum Command {
         /// Which.
         indices: Vec<u32>,
     },
+    /// Send test pictures of an experiment, a recorded one included, for which no race need be there; answered by `WatchedPictures`.
+    WatchedPictures {
+        /// Whose images.
+        of: Box<ExperimentConfig>,
+        /// Which.
+        samples: Vec<u32>,
+        /// Get the dataset where it is not at hand; else what is not at hand is answered by no pictures.
+        fetch: bool,
+    },
     /// Show one picture to every learner; answered by `Examined`. Of several waiting only the last is done.
     Examine(Examination),
     /// Examine this picture now and after every epoch; `None` ends it. Answered by `Examined` without an id.
@@ -122,6 +136,11 @@ pub enum Command {
         /// Index into `LearnerInfo::layers`.
         layer: usize,
     },
+}
+
+/// What tells the images of one experiment from those of another.
+pub fn images_of(config: &ExperimentConfig) -> String {
+    format!("{} {}", config.dataset, config.difficulty)
 }
 
 named_enum! {
@@ -198,6 +217,11 @@ pub enum Message {
     Loading(Loading),
     /// What the session said in one slice.
     Events(Vec<Event>),
+    /// Networks that were trained before are open.
+    Trained {
+        /// What their race had said.
+        events: Vec<Event>,
+    },
     /// Training goes on.
     Resumed,
     /// Training holds.
@@ -243,6 +267,17 @@ pub enum Message {
     Pictures {
         /// Which.
         indices: Vec<u32>,
+    },
+    /// The attached bytes are these test images, channels x height x width each; none where the dataset is not at hand.
+    WatchedPictures {
+        /// Whose images: [`images_of`] the experiment.
+        of: String,
+        /// Which.
+        samples: Vec<u32>,
+        /// Channels, height, width.
+        extent: [usize; 3],
+        /// Names of the classes.
+        classes: Vec<String>,
     },
     /// What every learner makes of a picture. Attached, channels x height x width bytes each: the picture, the picture after its
     /// corruption, then, where it was attacked, what each learner saw.

@@ -3,6 +3,7 @@
 //! It has the boxes that the page will have, so that nothing moves when the page takes its place, and the curves of the recorded run. It is
 //! made here, of the page's own words, drawings and run; the test below holds the file against that, so that it cannot go stale.
 
+use sparring_core::config::{ExperimentConfig, Method};
 use sparring_core::record::run_file::RunFile;
 use sparring_figures::html::escape;
 
@@ -96,16 +97,37 @@ fn header() -> String {
     )
 }
 
+/// The experiment of a first visit in its sentence.
+fn sentence(config: &ExperimentConfig) -> String {
+    let select = |value: &str| format!("<select><option>{}</option></select>", escape(value));
+    let sparse = config.learners.iter().filter(|learner| learner.method != Method::Dense);
+    let sparse = sparse.map(|l| format!("{}{}{}", select(l.method.title()), settings::AT, select(&l.density.to_string())));
+    format!(
+        "<p class=\"sentence\">{} {}{}, <span>{},</span>{}{}{}<span>{},</span>{}<span>{}.</span> {}</p>",
+        settings::TRAIN,
+        sparse.collect::<Vec<_>>().join(settings::AND),
+        settings::AGAINST_DENSE,
+        select(&settings::model(config.model)),
+        settings::ON,
+        select(&settings::subset(config.subset)),
+        settings::OF,
+        select(&settings::value("dataset", config.dataset.name())),
+        settings::FOR,
+        select(&settings::epochs(&config.epochs.to_string())),
+        button("small", settings::MORE),
+    )
+}
+
 fn controls() -> String {
     format!(
-        "<div class=\"controls\">{}{}{}{}{}\
-         <div class=\"setting\"><label class=\"field load\"><span>{}<em>100%</em></span><input type=\"range\" value=\"100\"></label>\
-         <details class=\"why\"><summary>?</summary><p>{}</p></details></div></div>",
+        "<div class=\"controls\">{}{}{}<div class=\"finer\">{}{}\
+         <div class=\"setting\"><label class=\"field load\"><span>{} <em>100%</em></span><input type=\"range\" value=\"100\"></label>\
+         <details class=\"why\"><summary>?</summary><p>{}</p></details></div></div></div>",
         button("primary", ring::TRAIN),
-        button("", ring::STEP),
-        select(&ring::STRIDES),
         button("", ring::STOP),
         button("", ring::RESET),
+        button("", ring::STEP),
+        select(&ring::STRIDES),
         ring::LOAD,
         ring::LOAD_WHY,
     )
@@ -134,11 +156,27 @@ fn chart(start: &Race, end: &Race) -> String {
 }
 
 fn scores(race: &Race) -> String {
-    let corner = |Score { tone, score, caption }: Score| {
+    let corner = |Score { tone, score, caption, network }: Score| {
         let (class, score) = score.map_or((" class=\"none\"", ring::NO_SCORE.into()), |score| ("", score));
-        format!("<div class=\"score {}\"><strong{class}>{score}</strong><span>{}</span></div>", tone.class(), escape(&caption))
+        format!(
+            "<div class=\"score {}\"><strong{class}>{score}</strong><span>{}</span><div class=\"in-ring\">{network}</div></div>",
+            tone.class(),
+            escape(&caption)
+        )
     };
-    scoreboard::scores(race).into_iter().map(corner).collect()
+    scoreboard::scores(race).into_iter().map(corner).collect::<String>() + &shots(race)
+}
+
+/// The images between the corners: their places, before their pictures have come.
+fn shots(race: &Race) -> String {
+    match race.watched.len() {
+        0 => String::new(),
+        count => format!(
+            "<div class=\"watched\"><div class=\"shots\"><h3>{} <b>{count}</b></h3><ul>{}</ul></div></div>",
+            ring::HARD_IMAGES,
+            "<li></li>".repeat(count)
+        ),
+    }
 }
 
 fn foot() -> String {
@@ -164,13 +202,17 @@ fn html(run: &RunFile) -> String {
     ];
     let card = |title: &str| format!("<div class=\"card\"><h2>{title}</h2></div>");
     let page = format!(
-        "<a class=\"skip\" href=\"#ring\">{skip}</a>{header}\n\
-         <main class=\"lab\" aria-busy=\"true\">\n\
-         <section class=\"ring\" id=\"ring\" tabindex=\"-1\" aria-label=\"{region}\"><div class=\"card\">\n\
-         {controls}\n\
-         <div class=\"standing\"><p class=\"line\">{coming}</p><progress class=\"waiting\" max=\"1\" value=\"0\" aria-label=\"{progress}\"></progress></div>\n\
+        "<a class=\"skip\" href=\"#experiment\">{skip}</a>{header}\n\
+         <main class=\"lab\" data-place=\"ring\" data-form=\"closed\" aria-busy=\"true\">\n\
+         <section class=\"experiment\" id=\"experiment\" tabindex=\"-1\" aria-label=\"{about_it}\"><div class=\"card\">\n\
+         {sentence}\n\
+         <div class=\"going\">{controls}\
+         <div class=\"standing\"><p class=\"line\">{coming}</p><progress class=\"waiting\" max=\"1\" value=\"0\" aria-label=\"{progress}\"></progress><p class=\"quiet\"></p></div></div>\n\
+         <div class=\"remarks\"></div>\n\
          <div class=\"replay\">{replay}</div>\n\
          {failures}\n\
+         </div></section>\n\
+         <section class=\"ring\" aria-label=\"{region}\"><div class=\"card\">\n\
          <div class=\"scoring\"><div class=\"scoreboard\">{score}</div><p class=\"verdict\">{about}</p></div>\n\
          <div>{chart}</div>\n\
          </div></section>\n\
@@ -180,6 +222,8 @@ fn html(run: &RunFile) -> String {
         skip = ring::SKIP,
         header = header(),
         region = ring::RING,
+        about_it = ring::EXPERIMENT,
+        sentence = sentence(&run.config),
         controls = controls(),
         coming = words::COMING,
         progress = ring::PROGRESS,
@@ -205,7 +249,7 @@ fn html(run: &RunFile) -> String {
 #[test]
 fn the_shell_is_what_the_page_would_show() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let run = std::fs::read(here.join("../public/runs/nature.json")).expect("the recorded run");
+    let run = std::fs::read(here.join("../public/runs/builtin.json")).expect("the recorded run");
     let made = html(&RunFile::read(&run).expect("a run"));
     let file = here.join("web/shell.html");
     if std::env::var_os("SPARRING_WRITE").is_some() {

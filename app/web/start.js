@@ -16,7 +16,7 @@ function say(what, detail) {
 // A first visit sees the recorded run that the shell draws. It comes beside the page, not after it.
 if (!location.search) {
   const link = document.createElement('link');
-  Object.assign(link, { rel: 'preload', as: 'fetch', crossOrigin: 'anonymous', href: 'runs/nature.json' });
+  Object.assign(link, { rel: 'preload', as: 'fetch', crossOrigin: 'anonymous', href: 'runs/builtin.json' });
   document.head.append(link);
 }
 

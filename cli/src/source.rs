@@ -20,8 +20,14 @@ use crate::output::try_folder;
 use crate::places::data_folder;
 use crate::{data, rundir, score_file};
 
-/// CIFAR-10's scores, where the build found them.
-const SHIPPED: Option<&[u8]> = include!(concat!(env!("OUT_DIR"), "/scores.rs"));
+/// Scores by their names, those that the build found.
+const SHIPPED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/scores.rs"));
+
+/// Those of them that will do.
+fn shipped(policy: &ScorePolicy) -> Option<&'static [u8]> {
+    let wanted = policy.shipped()?;
+    SHIPPED.iter().find(|(name, _)| *name == wanted).map(|(_, bytes)| *bytes)
+}
 
 /// The images of an experiment. Where they cannot be had the built-in set takes their place and the configuration says so.
 pub fn images(console: Console, config: &mut ExperimentConfig) -> Result<Arc<Dataset>> {
@@ -71,7 +77,7 @@ pub fn scores(console: Console, config: &ExperimentConfig, dataset: &Arc<Dataset
         console.say(format_args!("scores    {}, from {}", ranking.score, path.display()));
         return Ok(Some(scores));
     }
-    if let Some(bytes) = SHIPPED.filter(|_| policy.takes_shipped()) {
+    if let Some(bytes) = shipped(&policy) {
         let scores = Scores::from_bytes("the scores that ship with this program", bytes)?;
         scores.check(dataset)?;
         console.say("scores    EL2N, as shipped with this program");
@@ -121,7 +127,7 @@ pub struct Needed {
 /// The scoring run of an experiment; `None` where it needs none, where its scores ship or are a file's, and where none can be kept.
 pub fn scoring(config: &ExperimentConfig) -> Result<Option<Needed>> {
     let policy = ScorePolicy::of(config);
-    let Some(score) = policy.needed.filter(|_| config.scores.is_empty() && !(SHIPPED.is_some() && policy.takes_shipped())) else {
+    let Some(score) = policy.needed.filter(|_| config.scores.is_empty() && shipped(&policy).is_none()) else {
         return Ok(None);
     };
     let Ok(file) = cached(&policy.run) else { return Ok(None) };

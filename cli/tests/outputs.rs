@@ -144,6 +144,21 @@ fn a_cache_that_cannot_be_written_is_a_warning() {
 }
 
 #[test]
+fn scores_that_ship_rank_the_images_that_they_are_of_and_no_others() {
+    let folder = Folder::new("shipped");
+    let race = |difficulty: &str| {
+        let output = folder
+            .race(&format!("--learners dense --epochs 1 --subset el2n-hard:0.5 --difficulty {difficulty} --out at-{difficulty}"))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert!(race("0.7").contains("scores    EL2N, as shipped with this program"));
+    assert!(race("0.6").contains("a scoring run of"));
+}
+
+#[test]
 fn kept_scores_that_cannot_be_used_are_made_again() {
     let folder = Folder::new("kept");
     let race = |out: &str| {

@@ -11,6 +11,7 @@ pub mod chart;
 pub mod forest;
 pub mod html;
 pub mod mask;
+pub mod network;
 pub mod number;
 pub mod scale;
 pub mod svg;

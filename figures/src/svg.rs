@@ -158,6 +158,14 @@ impl Svg {
         let (w, h) = (Px(width), Px(height));
         let _ = write!(self.out, "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"{w}\" height=\"{h}\"/>", Px(x), Px(y));
     }
+    /// A picture, from its upper left corner, by its address; its pixels stay squares.
+    pub fn image(&mut self, (x, y): (f64, f64), width: f64, height: f64, address: &str) {
+        let (x, y, w, h, address) = (Px(x), Px(y), Px(width), Px(height), escape(address));
+        let _ = write!(
+            self.out,
+            "<image x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" preserveAspectRatio=\"none\" image-rendering=\"pixelated\" href=\"{address}\"/>"
+        );
+    }
     /// Words on a line whose base is at `y`.
     pub fn text(&mut self, class: &str, (x, y): (f64, f64), anchor: Anchor, words: &str) {
         let (anchor, words) = (anchor.name(), escape(words));

@@ -90,7 +90,7 @@ test('a trainer whose script cannot be fetched is said, and trains once it comes
 test('a failure is still said when the recorded run comes after it', async () => {
   let release;
   const before = async (lab) => {
-    release = await holdBack(lab.page, '**/runs/nature.json');
+    release = await holdBack(lab.page, '**/runs/builtin.json');
     await lab.page.route('**/trainer_bg.wasm', (route) => route.abort());
   };
   await withLab({ ...fresh, before }, async (lab) => {

@@ -182,3 +182,113 @@ test('a wrong number says what would be right and changes nothing; every preset 
     assert.deepEqual(lab.errors, []);
   });
 });
+
+test('hard images lie with who is right about them, also where a run is shown again', async () => {
+  const sum = (groups) => Object.values(groups).reduce((a, b) => a + b, 0);
+  let file;
+  await withLab({ config: { ...CPU, difficulty: '0.5', epochs: '3' } }, async (lab) => {
+    const { watched, runs } = lab;
+    await lab.reach('ready');
+    assert.equal(await watched.all.count(), 0, 'nobody has been asked');
+    await lab.race();
+    const groups = await watched.groups();
+    assert.deepEqual(Object.keys(groups), ['Dense alone is right', 'SET 0.2 alone is right', 'Both are right', 'Neither is right']);
+    // Of 32 test images 24 are watched. What one of them is right about is its share of them.
+    assert.equal(sum(groups), 24);
+    await until('the pictures', async () => (await watched.pictures.count()) === 24);
+    assert.match(await watched.pictures.first().getAttribute('src'), /^data:image/);
+    assert.match(await watched.pictures.first().getAttribute('alt'), /\w+/);
+    assert.equal(await watched.networks.count(), 2);
+    assert.match(await watched.networks.last().getAttribute('aria-label'), /^SET 0\.2, layer by layer/);
+    await runs.open();
+    await runs.kept.waitFor();
+    file = { ...(await runs.file(runs.button(runs.kept, 'Save file'))), groups };
+    assert.deepEqual(lab.errors, []);
+  });
+  // In another browser nobody trains: the answers are the file's, and the pictures are drawn by code.
+  await withLab({ config: CPU }, async (lab) => {
+    const { watched, runs, replay } = lab;
+    await lab.reach('ready');
+    await runs.open();
+    await runs.bring([{ name: 'run.json', text: file.text }]);
+    await runs.press(runs.brought, 'Open');
+    await until('the pictures', async () => (await watched.pictures.count()) === 24);
+    await replay.seek(0);
+    assert.deepEqual(await watched.groups(), { 'Hard test images': 24 });
+    await replay.seek(1);
+    assert.deepEqual(await watched.groups(), file.groups);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('pictures of CIFAR-10 come once they are asked for', async () => {
+  await withLab({ config: CPU }, async (lab) => {
+    const { watched, runs, replay } = lab;
+    await lab.reach('ready');
+    await lab.race();
+    await runs.open();
+    await runs.kept.waitFor();
+    const run = JSON.parse((await runs.file(runs.button(runs.kept, 'Save file'))).text);
+    run.config.dataset = 'cifar10';
+    await runs.bring([{ name: 'run.json', text: JSON.stringify(run) }]);
+    await runs.press(runs.brought, 'Open');
+    await replay.seek(1);
+    await watched.fetch.waitFor();
+    assert.equal(await watched.pictures.count(), 0);
+    assert.equal((await watched.groups())['Hard test images'], undefined, 'who is right is known without them');
+  });
+});
+
+test('a person is asked about ten hard images, and takes a card away', async () => {
+  await withLab({ webgpu: 'absent', config: CPU }, async (lab) => {
+    const { quiz } = lab;
+    await lab.race();
+    await quiz.begin.click();
+    for (let i = 1; i <= 10; i++) {
+      assert.match(await quiz.question(), new RegExp(`^${i} of 10`));
+      await quiz.say(i % 3);
+    }
+    assert.match(await quiz.result.innerText(), /^You knew \d+ of 10, Dense \d+, SET 0\.2 \d+\.$/);
+    const [file] = await Promise.all([lab.page.waitForEvent('download'), quiz.save.click()]);
+    assert.equal(file.suggestedFilename(), 'Would-you-have-known-it-.png');
+    await quiz.again.click();
+    assert.match(await quiz.question(), /^1 of 10/);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('the sentence is the experiment: its bold words change it, and the form has all the rest', async () => {
+  await withLab({ webgpu: 'absent', config: CPU, form: false }, async (lab) => {
+    const { settings } = lab;
+    await lab.reach('ready');
+    assert.equal(await settings.model.isVisible(), false, 'the form is closed');
+    const said = () => settings.said();
+    assert.equal(await said(), 'SET | 0.2 | Tiny (three convolutions) | all of them | Built-in set | 2 epochs');
+    await settings.say('method', 'rigl');
+    await settings.say('density', '0.1');
+    await settings.say('subset', 'random:0.5');
+    await settings.say('epochs', '5');
+    assert.equal(await said(), 'RigL | 0.1 | Tiny (three convolutions) | a random 50% | Built-in set | 5 epochs');
+    const { searchParams } = new URL(lab.page.url());
+    assert.deepEqual(['learners', 'subset', 'epochs'].map((name) => searchParams.get(name)), ['dense,rigl@0.1', 'random:0.5', '5']);
+    await settings.open.click();
+    assert.ok(await settings.model.isVisible());
+    await lab.page.reload();
+    await lab.reach('ready');
+    assert.ok(await settings.model.isVisible(), 'this browser remembers that it is open');
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('another experiment on screen than in the sentence is said, and can be taken', async () => {
+  await withLab({ webgpu: 'absent', config: CPU }, async (lab) => {
+    const { settings } = lab;
+    await lab.race();
+    assert.equal(await settings.differs.isVisible(), false);
+    await settings.say('epochs', '20');
+    assert.equal(await settings.differs.innerText(), 'The race on screen is another one. Epochs: 2.');
+    await settings.takeShown.click();
+    assert.equal(new URL(lab.page.url()).searchParams.get('epochs'), '2');
+    assert.equal(await settings.differs.isVisible(), false);
+  });
+});

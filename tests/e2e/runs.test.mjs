@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { TINY, until, withLab } from './page/lab.mjs';
+import { TINY, withLab } from './page/lab.mjs';
 import { crash, quota, slowFiles } from './trainer.mjs';
 import { goesOnWhereItWas } from './races.mjs';
 
@@ -10,7 +10,7 @@ const CPU = { ...TINY, device: 'cpu' };
 
 test('who chooses another scenario sees its recorded run; training one of one\'s own ends the replay', async () => {
   await withLab({}, async (lab) => {
-    await lab.replay.shows('Hard by nature');
+    await lab.replay.shows('Hardest of the built-in set');
     await lab.settings.choosePreset(/attack/i);
     await lab.replay.shows('Hard by attack');
     await lab.settings.presets.selectOption('quick-look');
@@ -62,7 +62,7 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
     await lab.race();
     await runs.open();
     await runs.kept.waitFor();
-    assert.equal((await runs.files()).length, 1, 'a finished run needs no checkpoint');
+    await runs.filesAre(1); // A finished run needs no checkpoint.
 
     // What the trainer holds: weights as the program writes them, and masks with scores.
     const header = ({ bytes }) => JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString());
@@ -87,7 +87,7 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
     assert.match(await runs.comparison.innerText(), /SET 0\.2: test[^]*Training images at most/);
     assert.match(await runs.comparison.innerText(), /A · My run[^]*B · Hard by nature/);
     // Both in one drawing: each line ends in the letter of its run, and a chip draws something else.
-    assert.match(await runs.letters(), /^AAB{3,}$/, 'two learners of one, and those of the recorded run');
+    await runs.lettersAre(/^AABB$/); // Two learners of one, and those of the recorded run.
     await runs.overlayShows('loss');
     assert.match(await runs.overlay.getAttribute('aria-label'), /training loss[^]*2 runs/);
     const csv = await runs.file(runs.csv);
@@ -98,7 +98,7 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
 
     await runs.delete(runs.kept);
     await runs.gone(runs.kept);
-    assert.deepEqual(await runs.files(), []);
+    await runs.filesAre(0);
 
     await runs.bring([{ name: 'all.json', text: all.text }]);
     await runs.brought.nth(1).waitFor();
@@ -126,7 +126,7 @@ test('recorded runs that come while kept ones are still read are in the list too
   await withLab({ config: { ...CPU, epochs: '1' } }, async (lab) => {
     const { runs } = lab;
     await lab.race();
-    await until('the run to be kept', async () => (await runs.files()).length === 1);
+    await runs.filesAre(1);
     await slowFiles(lab.page, 1000);
     await lab.page.goto(`${lab.page.url()}#runs`);
     await lab.page.reload();
@@ -185,7 +185,7 @@ test('the chart is taken away as a drawing and as pixels', async () => {
     await lab.replay.seek(1);
     await runs.open();
     const svg = await runs.file(runs.svg);
-    assert.match(svg.text, /^<svg xmlns=[^]*Hard by nature[^]*<\/svg>$/);
+    assert.match(svg.text, /^<svg xmlns=[^]*Hardest of the built-in set[^]*<\/svg>$/);
     const png = await runs.file(runs.png);
     assert.equal(png.bytes.subarray(1, 4).toString(), 'PNG');
     assert.equal(png.bytes.readUInt32BE(16), 1800, 'twice as wide as the drawing');

@@ -1,8 +1,10 @@
-//! `record`: the recorded runs that ship with the page, made by the native program on CIFAR-10.
+//! `record`: the recorded races that ship with the page, made by the native program, and the networks that the first of them trained.
 //!
 //! A first visit shows these before anything was trained; made by hand or from memory they would be claims, not measurements.
 
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -11,76 +13,127 @@ use crate::stages::Stages;
 use crate::workspace::Workspace;
 
 /// What all recorded runs may weigh together, in bytes: they ship with the page.
-const LIMIT: u64 = 1_000_000;
+const RUNS_LIMIT: u64 = 1_000_000;
+/// What the trained networks may.
+const TRAINED_LIMIT: u64 = 700_000;
 
-/// A recorded race: the scenario's name, what the page calls it, its settings.
+/// A recorded race.
 struct Recording {
-    scenario: &'static str,
+    /// Of its file, and what it is asked for by.
     name: &'static str,
+    /// What the page calls it.
+    title: &'static str,
+    /// Its images.
+    dataset: &'static str,
+    /// All else: minutes on two cores, few images, a small network.
     settings: &'static str,
 }
 
-/// What every one of them has: minutes on two cores, few images, a small network.
-const COMMON: &str = "--dataset cifar10 --learners dense,set@0.2,rigl@0.2 --update-frequency 1 --batch-size 64 --lr 0.1 --seed 15";
+/// Who meets in each of them. Their networks are numbered as they stand here.
+const LEARNERS: [&str; 2] = ["dense", "set@0.2"];
 
-const RECORDINGS: [Recording; 3] = [
+/// The first one is what a first visit sees; its networks ship too. It is the preset `hardest-built-in` of the page.
+const RECORDINGS: [Recording; 4] = [
     Recording {
-        scenario: "nature",
-        name: "Hard by nature",
+        name: "builtin",
+        title: "Hardest of the built-in set",
+        dataset: "builtin",
+        settings: "--difficulty 0.7 --model resnet20 --width 0.25 --subset el2n-hard:0.5 --balanced true --control false --lr-schedule cosine --epochs 10 --limit-test 500",
+    },
+    Recording {
+        name: "nature",
+        title: "Hard by nature",
+        dataset: "cifar10",
         settings: "--model resnet20 --width 0.5 --p-data 0.2 --subset el2n-hard:0.5 --control true --epochs 10 --limit-test 2000",
     },
     Recording {
-        scenario: "corruption",
-        name: "Hard by corruption",
+        name: "corruption",
+        title: "Hard by corruption",
+        dataset: "cifar10",
         settings: "--model resnet20 --width 0.5 --p-data 0.2 --subset all --control false --corruption standard --severity mixed --epochs 10 --limit-test 2000",
     },
     Recording {
-        scenario: "attack",
-        name: "Hard by attack",
+        name: "attack",
+        title: "Hard by attack",
+        dataset: "cifar10",
         settings: "--model tiny --p-data 0.1 --subset all --control false --norm linf --train-step 3 --test-step 5 --train-gamma 4/255 --test-gamma 4/255 --epochs 10 --limit-test 500",
     },
 ];
 
-/// Trains and writes all of them, or the named ones, into `public/runs`.
+/// Trains and writes all of them, or the named ones: races into `public/runs`, networks into `public/trained`.
 pub fn record(ws: &Workspace, stages: &mut Stages, only: &[String]) -> Result<()> {
-    if let Some(unknown) = only.iter().find(|name| RECORDINGS.iter().all(|r| r.scenario != **name)) {
-        bail!(crate::Usage(format!("no recording is called '{unknown}' (possible: nature, corruption, attack)")));
+    let names = RECORDINGS.map(|recording| recording.name);
+    if let Some(unknown) = only.iter().find(|name| !names.contains(&name.as_str())) {
+        bail!(crate::Usage(format!("no recording is called '{unknown}' (possible: {})", names.join(", "))));
     }
     let folder = ws.root.join("public").join("runs");
-    std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let mut total = 0;
-    for recording in &RECORDINGS {
-        let file = folder.join(format!("{}.json", recording.scenario));
-        if only.is_empty() || only.iter().any(|name| name == recording.scenario) {
-            stages.need(recording.scenario, "minutes on two cores", || one(ws, recording, &file))?;
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    for (place, recording) in RECORDINGS.iter().enumerate() {
+        if only.is_empty() || only.iter().any(|name| name == recording.name) {
+            stages.need(recording.name, "minutes on two cores", || race(ws, recording, &folder, place == 0))?;
         }
-        total += std::fs::metadata(&file).map(|m| m.len()).with_context(|| format!("{}; record all of them first", file.display()))?;
     }
-    let names: Vec<String> = RECORDINGS.iter().map(|r| format!("\"{}.json\"", r.scenario)).collect();
-    std::fs::write(folder.join("index.json"), format!("[{}]\n", names.join(", ")))?;
-    println!("{} holds {total} bytes of {LIMIT} allowed", folder.display());
-    if total > LIMIT {
-        bail!("the recorded runs weigh {total} bytes; {LIMIT} are allowed: record fewer epochs or learners");
-    }
+    let files = names.map(|name| folder.join(format!("{name}.json")));
+    weigh(&folder, files.iter().map(|file| file.as_path()), RUNS_LIMIT)?;
+    let index = names.map(|name| format!("\"{name}.json\""));
+    fs::write(folder.join("index.json"), format!("[{}]\n", index.join(", ")))?;
     Ok(())
 }
 
-fn one(ws: &Workspace, recording: &Recording, file: &Path) -> Result<()> {
-    let run = ws.target.join("recordings").join(recording.scenario);
-    let sparring = || {
-        let mut command = ws.cargo();
-        command.args(["run", "--quiet", "--release", "--locked", "--package", "sparring", "--"]);
-        command
-    };
-    let mut race = sparring();
-    race.arg("race").args(COMMON.split(' ')).args(recording.settings.split(' ')).arg("--again").arg("--out").arg(&run);
+/// The native program.
+fn sparring(ws: &Workspace) -> Command {
+    let mut command = ws.cargo();
+    command.args(["run", "--quiet", "--release", "--locked", "--package", "sparring", "--"]);
+    command
+}
+
+/// Trains one, and takes it away, with its networks as they are after the last epoch where these ship.
+fn race(ws: &Workspace, recording: &Recording, folder: &Path, networks: bool) -> Result<()> {
+    let Recording { name, title, dataset, settings } = recording;
+    let run = ws.target.join("recordings").join(name);
+    let weights = ws.target.join("recordings").join("weights");
+    let file = folder.join(format!("{name}.json"));
+    let mut race = sparring(ws);
+    race.args(["race", "--dataset", dataset, "--learners", &LEARNERS.join(",")]).args(settings.split(' '));
+    race.args("--update-frequency 1 --batch-size 64 --lr 0.1 --seed 15 --again --out".split(' ')).arg(&run);
     process::run(&mut race)?;
-    process::run(sparring().args(["runs", "export"]).arg(&run).arg("--out").arg(file).args(["--name", recording.name]))?;
+    let mut export = sparring(ws);
+    export.args(["runs", "export"]).arg(&run).arg("--out").arg(&file).args(["--name", title]);
+    if networks {
+        export.arg("--weights").arg(&weights);
+    }
+    process::run(&mut export)?;
     // Without CIFAR-10 the program trains on the built-in set, and says so; that is not what is recorded.
-    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    if !text.contains("\"dataset\":\"cifar10\"") {
-        let _ = std::fs::remove_file(file);
-        bail!("{} was not recorded: CIFAR-10 is not here; `cargo xtask setup` fetches it", recording.scenario);
+    let text = fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+    if !text.contains(&format!("\"dataset\":\"{dataset}\"")) {
+        let _ = fs::remove_file(&file);
+        bail!("{name} was not recorded: CIFAR-10 is not here; `cargo xtask setup` fetches it");
+    }
+    if networks { trained(ws, name, &weights) } else { Ok(()) }
+}
+
+/// Puts a race's networks where the page finds them.
+fn trained(ws: &Workspace, name: &str, weights: &Path) -> Result<()> {
+    let folder = ws.root.join("public").join("trained");
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let mut files = Vec::new();
+    for (place, learner) in LEARNERS.iter().enumerate() {
+        let (from, to) = (weights.join(format!("{learner}.safetensors")), folder.join(format!("{name}-{place}.safetensors")));
+        fs::copy(&from, &to).with_context(|| format!("{} cannot become {}", from.display(), to.display()))?;
+        files.push(to);
+    }
+    weigh(&folder, files.iter().map(|file| file.as_path()), TRAINED_LIMIT)
+}
+
+/// Holds files of a folder to what they may weigh together.
+fn weigh<'a>(folder: &Path, files: impl Iterator<Item = &'a Path>, limit: u64) -> Result<()> {
+    let mut total = 0;
+    for file in files {
+        total += fs::metadata(file).map(|m| m.len()).with_context(|| format!("{}; record all of them first", file.display()))?;
+    }
+    println!("{} holds {total} bytes of {limit} allowed", folder.display());
+    if total > limit {
+        bail!("{} weighs {total} bytes; {limit} are allowed: record fewer epochs, learners or weights", folder.display());
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ const BOTTOM: f64 = 26.0;
 
 /// Half as high as wide, within what a phone and a desk can show beside the controls.
 fn height(width: f64) -> f64 {
-    (width * 0.52).clamp(240.0, 400.0)
+    (width * 0.32).clamp(240.0, 360.0)
 }
 
 /// A line of the chart in words.
@@ -389,8 +389,8 @@ mod tests {
         let figure = Figure::of(&[&race], View::at(Curve::Hard), 2);
         assert_eq!((figure.count(), figure.x.high(), figure.y.low(), figure.y.high()), (4, 2.0, 0.4, 0.6));
         let svg = figure.svg(466.0, Some(1.0));
-        // 400 units for two epochs: the first is in the middle; 0.4 is the bottom, the height of the axis is 242.3 - 26.
-        assert!(svg.contains("<path class=\"line dense\" d=\"M254 216.3L454 113.2\"/>"), "{svg}");
+        // 400 units for two epochs: the first is in the middle; 0.4 is the bottom, the height of the axis is 240 - 26.
+        assert!(svg.contains("<path class=\"line dense\" d=\"M254 214L454 112\"/>"), "{svg}");
         assert!(svg.contains("class=\"cross\" x1=\"254\"") && svg.contains(">50%</text>"), "{svg}");
         let values = |cross| figure.key(cross).into_iter().map(|item| item.value).collect::<Vec<_>>();
         assert_eq!((values(Some(1.0)), values(None)), (vec!["40.0%".into(), "50.0%".into()], vec!["50.0%".to_owned(), "60.0%".to_owned()]));

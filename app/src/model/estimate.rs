@@ -172,11 +172,10 @@ pub fn estimate(config: &ExperimentConfig) -> Option<Estimate> {
 /// In words; and whether the speed was measured here.
 pub fn sentence(estimate: Estimate, speed: Speed, measured: bool) -> String {
     format!(
-        "About {} of memory, and {} of training: {} {}.",
-        number::bytes(estimate.bytes as u64),
-        number::flops(estimate.work.flops),
+        "About {} {}; {} of memory.",
         number::about(speed.seconds(estimate.work)),
-        if measured { "at the speed measured here" } else { "by a guess, until this device has been measured" }
+        if measured { "at the speed measured here" } else { "by a guess" },
+        number::bytes(estimate.bytes as u64),
     )
 }
 

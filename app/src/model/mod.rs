@@ -2,6 +2,7 @@
 //!
 //! It is tested natively. Views read it; it knows none of them.
 
+pub mod bout;
 pub mod browser;
 pub mod chart;
 pub mod estimate;
@@ -16,6 +17,7 @@ pub mod mask;
 pub mod names;
 pub mod offers;
 pub mod presets;
+pub mod quiz;
 pub mod race;
 pub mod replay;
 pub mod teacher;

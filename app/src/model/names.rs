@@ -3,6 +3,7 @@
 //! The engine calls them as files and links do (`set@0.2`, `el2n-hard:0.5`), so that whoever reads a log can type what it says; what it says is
 //! put into the page's words here.
 
+use sparring_core::config::settings::{differing, plain};
 use sparring_core::config::{ExperimentConfig, LearnerConfig, Method};
 use sparring_core::hardness::Subset;
 
@@ -42,6 +43,15 @@ pub fn value(field: &str, text: &str) -> String {
     }
 }
 
+/// In what an experiment differs from another one, in words; the device is no part of it.
+pub fn differences(this: &ExperimentConfig, other: &ExperimentConfig) -> Vec<String> {
+    let fields = [this, other].map(|config| config.fields().unwrap_or_default());
+    let differing = differing(&[&fields[0], &fields[1]]).into_iter().filter(|(name, _)| *name != "device");
+    differing
+        .filter_map(|(name, values)| Some(format!("{}: {}", settings::label(name), value(name, &plain(values.into_iter().next()??)))))
+        .collect()
+}
+
 /// "Dense against SET 0.2".
 pub fn against(config: &ExperimentConfig) -> String {
     config.learners.iter().map(label).collect::<Vec<_>>().join(" against ")
@@ -67,6 +77,14 @@ fn word(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_differs_is_said_of_the_first_one() {
+        let (a, mut b) = (ExperimentConfig::default(), ExperimentConfig::default());
+        (b.epochs, b.device) = (a.epochs + 1, sparring_core::device::info::DeviceChoice::Cpu);
+        assert_eq!(differences(&a, &b), [format!("Epochs: {}", a.epochs)]);
+        assert!(differences(&a, &a).is_empty());
+    }
 
     #[test]
     fn settings_are_called_as_the_form_calls_them() {

@@ -54,6 +54,8 @@ pub struct Link {
     pub teacher: Teacher,
     /// What the experiment starts from.
     pub preset: Option<&'static Preset>,
+    /// The recorded run that is to be shown: the name of its file, without its ending.
+    pub run: Option<String>,
     /// The experiment's own fields.
     pub rest: Vec<(String, String)>,
     /// What was not understood, a sentence each.
@@ -65,7 +67,7 @@ pub struct Link {
 }
 
 /// The names of a link beside those of the experiment's fields.
-const OWN: [&str; 6] = ["lesson", "step", "preset", "hide", "text", "seeds"];
+const OWN: [&str; 7] = ["lesson", "step", "preset", "run", "hide", "text", "seeds"];
 
 /// Whether a name is one of a link's.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,6 +131,10 @@ pub fn take(pairs: Vec<(String, String)>) -> Link {
                     let names: Vec<_> = PRESETS.iter().map(|p| p.name).collect();
                     link.remarks.push(words::unknown(words::PRESET, &value, &names));
                 }
+            }
+            "run" => {
+                let name = !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+                if name { link.run = Some(value) } else { link.remarks.push(words::no_run(&value)) }
             }
             "hide" => {
                 for part in value.split(',').map(str::trim).filter(|p| !p.is_empty()) {
@@ -247,6 +253,17 @@ mod tests {
             assert!(refused.contains(&format!("'{name}'")) && refused.contains(&format!("'{known}'")), "{name}: {refused}");
         }
         assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "")), (3, 3, 3));
+    }
+
+    #[test]
+    fn a_recorded_run_is_named_by_its_file() {
+        let link = of(&[("run", "corruption")]);
+        assert_eq!((link.run.as_deref(), link.remarks.len(), link.rest.len()), (Some("corruption"), 0, 0));
+        for name in ["", "../secret", "http://elsewhere", "a b"] {
+            let link = of(&[("run", name), ("epochs", "3")]);
+            assert_eq!((&link.run, link.remarks.len(), link.rest.len()), (&None, 1, 1), "{name}");
+            assert!(link.remarks[0].contains("expected letters, digits and hyphens"));
+        }
     }
 
     #[test]

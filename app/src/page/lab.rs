@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use gloo_storage::Storage;
 use leptos::prelude::*;
-use sparring_core::config::{ExperimentConfig, LearnerConfig};
+use sparring_core::config::{ExperimentConfig, FORMAT_VERSION, LearnerConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use sparring_core::record::{RunFile, StudyFile};
@@ -13,12 +14,13 @@ use wasm_bindgen::JsValue;
 use super::entries::{self, Entry};
 use super::place::Place;
 use crate::bridge::Bridge;
+use crate::model::bout::Pictures;
 use crate::model::chart::View;
 use crate::model::examine::Setup;
 use crate::model::link;
 use crate::model::presets::Preset;
 use crate::model::race::{Curve, Race};
-use crate::model::replay::{Player, Source};
+use crate::model::replay::{FIRST, Player, Source};
 use crate::model::teacher::{self, Teacher};
 use crate::protocol::{Command, Failure, Loading, Message, Picture, SMALL_BATCH, Stride, WayOn};
 
@@ -72,6 +74,9 @@ pub struct Opened {
     pub note: Option<String>,
 }
 
+/// Where this browser remembers whether the form is open.
+const FORM: &str = "sparring-form";
+
 /// Hears answers and their attachments.
 type Listener = Box<dyn Fn(&Message, &JsValue)>;
 
@@ -120,6 +125,10 @@ pub struct State {
     pub stride: RwSignal<String>,
     /// How hard the trainer works, in percent.
     pub load: RwSignal<u32>,
+    /// Whether the form with all settings is open beside the ring.
+    pub form: RwSignal<bool>,
+    /// Pictures of the images that the race watches.
+    pub shots: RwSignal<Pictures>,
     /// Runs that can be shown: recorded, kept, brought.
     pub runs: RwSignal<Vec<Entry>>,
     /// Studies that are shown: those that ship, and those that were brought.
@@ -149,6 +158,8 @@ pub struct State {
     /// The place that is shown hears what it asked for.
     heard: StoredValue<Listener, LocalStorage>,
     bridge: StoredValue<Bridge, LocalStorage>,
+    /// The experiment of an address that names none, but the recorded run whose it is: that of a first visit, or another one by its name.
+    of_run: StoredValue<Option<(String, ExperimentConfig)>>,
     /// After a reset: what still arrives of the old race is not shown.
     resetting: StoredValue<bool>,
 }
@@ -175,6 +186,8 @@ impl Lab {
             past: RwSignal::new(Vec::new()),
             stride: RwSignal::new(Stride::Batch.name().into()),
             load: RwSignal::new(100),
+            form: RwSignal::new(gloo_storage::LocalStorage::get(FORM).unwrap_or(false)),
+            shots: RwSignal::new(Pictures::default()),
             runs: RwSignal::new(Vec::new()),
             studies: RwSignal::new(Vec::new()),
             studies_asked: StoredValue::new(false),
@@ -190,6 +203,7 @@ impl Lab {
             setup: RwSignal::new(Setup::default()),
             heard: StoredValue::new_local(Box::new(|_, _| {})),
             bridge: StoredValue::new_local(Bridge::default()),
+            of_run: StoredValue::new(None),
             resetting: StoredValue::new(false),
         })));
         let refused = match (parsed, given.refused) {
@@ -202,6 +216,10 @@ impl Lab {
         };
         let wrong_link = refused.map(|why| Failure::new("This link cannot be read", why, &[WayOn::ChangeSettings]));
         lab.connect(wrong_link);
+        Effect::new(move |_| {
+            // Refused in a private window: it is then closed when the page is opened again.
+            let _ = gloo_storage::LocalStorage::set(FORM, lab.form.get());
+        });
         // The address follows the form and the lesson, so that a reload or a copied address brings the same experiment back.
         Effect::watch(move || (lab.config.track(), lab.teacher.track()), move |_, _, _| lab.remember(), false);
         lab
@@ -252,6 +270,10 @@ impl Lab {
                     self.next_seed();
                 }
             }
+            Message::Trained { events } => {
+                self.race.update(|race| events.iter().for_each(|event| race.apply(event)));
+                self.phase.set(Phase::Finished);
+            }
             Message::Resumed => self.phase.set(Phase::Training),
             Message::Paused => self.phase.set(Phase::Paused),
             Message::Stopped => {
@@ -273,6 +295,14 @@ impl Lab {
             }
             Message::Kept { .. } => {}
             Message::NotKept { why } => self.remark.set(Some(crate::words::runs::not_kept(&why))),
+            Message::WatchedPictures { of, samples, extent, classes } => {
+                let bytes = js_sys::Uint8Array::new(attachment).to_vec();
+                self.shots.set(Pictures::read(of, &samples, extent, classes, &bytes));
+                // They were fetched for a run that is shown.
+                if self.phase.with_untracked(|p| matches!(p, Phase::Loading(_))) && self.started.with_untracked(Option::is_none) {
+                    self.phase.set(Phase::Ready);
+                }
+            }
             // The places of the lab that asked hear of it.
             Message::Samples { .. }
             | Message::Pictures { .. }
@@ -315,11 +345,39 @@ impl Lab {
 
     /// Has the address say what the form and the lesson say.
     pub fn remember(self) {
-        let address = self.config.with_untracked(|config| self.teacher.with_untracked(|teacher| address(config, teacher)));
+        let teacher = self.teacher.get_untracked();
+        let run = self.of_run.get_value().filter(|(_, of)| teacher == Teacher::default() && self.config.with_untracked(|form| form == of));
+        let address = match run {
+            Some((run, _)) => run_address(&run),
+            None => self.config.with_untracked(|config| address(config, &teacher)),
+        };
+        // Another address, though it is the same, has a browser fetch the page's icon again.
+        let query = |address: &str| address.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default();
+        let now = query(&window().location().search().unwrap_or_default());
         // A browser may refuse (too many changes a second, a sandbox); the form still works, only the address lags.
-        if let (Some(address), Ok(history)) = (address, window().history()) {
+        if let (Some(address), Ok(history)) = (address.filter(|address| query(address) != now), window().history()) {
             let place = window().location().hash().unwrap_or_default();
             let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("{address}{place}")));
+        }
+    }
+
+    /// The experiment whose race is shown: that of the run that is shown again, else that which was started.
+    pub fn shown(self) -> Option<ExperimentConfig> {
+        let recorded = self.player.with(|player| player.run().map(|run| run.config.clone()));
+        recorded.or_else(|| self.started.get())
+    }
+
+    /// Puts an experiment into the form, for this device.
+    pub fn take(self, config: ExperimentConfig) {
+        self.config.update(|form| *form = ExperimentConfig { device: form.device, ..config });
+    }
+    /// The same, of an address that names a recorded run or nothing; what was chosen meanwhile stays.
+    pub fn begin_with(self, run: &str, config: &ExperimentConfig) {
+        let device = self.config.with_untracked(|form| form.device);
+        if self.config.with_untracked(|form| *form == ExperimentConfig { device, ..ExperimentConfig::default() }) {
+            let config = ExperimentConfig { device, ..config.clone() };
+            self.of_run.set_value(Some((run.to_owned(), config.clone())));
+            self.take(config);
         }
     }
 
@@ -380,6 +438,13 @@ impl Lab {
         self.past.set(Vec::new());
         self.config.set(config.clone());
         self.enter(config, &Command::GoOn { run: run.to_owned() });
+    }
+
+    /// Opens networks that were trained before, at the end of this run.
+    pub fn open_trained(self, run: &RunFile) {
+        let config = ExperimentConfig { device: self.config.with_untracked(|form| form.device), ..run.config.clone() };
+        self.past.set(Vec::new());
+        self.enter(config.clone(), &Command::OpenTrained { config: Box::new(config) });
     }
 
     /// Clears the ring for a race of this experiment, and tells the trainer, a fresh one where the last has died.
@@ -529,10 +594,11 @@ fn use_built_in(config: &mut ExperimentConfig) {
     config.dataset = DatasetName::BuiltIn;
 }
 
-/// Whether the page's address names neither an experiment nor anything of a teacher's: a first visit.
-pub fn names_nothing() -> bool {
+/// The recorded run that the page's address asks for: by its name, or by naming neither an experiment nor anything of a teacher's.
+pub fn asked_run() -> Option<String> {
     let given = teacher::take(query_pairs());
-    given.rest.is_empty() && given.refused.is_none() && given.preset.is_none() && given.teacher == Teacher::default()
+    let nothing = given.rest.is_empty() && given.refused.is_none() && given.preset.is_none() && given.teacher == Teacher::default();
+    given.run.or(nothing.then(|| FIRST.to_owned()))
 }
 
 fn query_pairs() -> Vec<(String, String)> {
@@ -547,13 +613,26 @@ fn query_pairs() -> Vec<(String, String)> {
         .collect()
 }
 
+/// The address that shows a recorded run; the one of a first visit needs no name.
+pub fn run_address(name: &str) -> Option<String> {
+    let page = page_address()?;
+    Some(if name == FIRST { page } else { format!("{page}?run={name}") })
+}
+
+/// The address of this page, which names nothing.
+fn page_address() -> Option<String> {
+    let location = window().location();
+    Some(format!("{}{}", location.origin().ok()?, location.pathname().ok()?))
+}
+
 /// The address of an experiment on this page, with what a teacher adds.
 pub fn address(config: &ExperimentConfig, teacher: &Teacher) -> Option<String> {
-    let location = window().location();
-    let base = format!("{}{}", location.origin().ok()?, location.pathname().ok()?);
-    // A browser reads a plus in an address as a space.
-    let (query, more) = (link::query(config).ok()?.replace('+', "%2B"), teacher.query());
-    let between = if query.is_empty() || more.is_empty() { "" } else { "&" };
-    let query = format!("{query}{between}{more}");
-    Some(if query.is_empty() { base } else { format!("{base}?{query}") })
+    // A browser reads a plus in an address as a space. Defaults have a name too: an address without one shows a recorded run.
+    let query = match link::query(config).ok()?.replace('+', "%2B") {
+        defaults if defaults.is_empty() => format!("version={FORMAT_VERSION}"),
+        query => query,
+    };
+    let more = teacher.query();
+    let between = if more.is_empty() { "" } else { "&" };
+    Some(format!("{}?{query}{between}{more}", page_address()?))
 }

@@ -20,7 +20,9 @@ pub(crate) mod ring;
 mod runs;
 mod samples;
 mod settings;
+mod take;
 mod theme;
+mod trained;
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -38,8 +40,8 @@ use self::lessons::{Class, LessonPanel, Lessons};
 use self::menu::Menu;
 use self::numbers::HonestNumbers;
 use self::place::Place;
-use self::ring::Ring;
 use self::ring::replay::Coming;
+use self::ring::{Experiment, Ring};
 use self::runs::Runs;
 use self::samples::Samples;
 use self::settings::{Corners, Hardness};
@@ -51,7 +53,10 @@ pub fn start() {
     console_error_panic_hook::set_once();
     spawn_local(async {
         // The shell is a picture of a first visit: with its recorded run the page looks alike, and nothing moves.
-        let first = if lab::names_nothing() { Some(ring::replay::first().await) } else { None };
+        let first = match lab::asked_run() {
+            Some(run) => Some(ring::replay::first(run).await),
+            None => None,
+        };
         let shell = document().get_element_by_id("page").and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok());
         if let Some(place) = shell {
             place.set_inner_html("");
@@ -68,6 +73,7 @@ fn Page(first: Option<Coming>) -> impl IntoView {
     provide_context(lab);
     drop::listen(lab);
     provide_context(Class::new(lab));
+    trained::open_where_wanted(lab);
     // What is shown in a place is made anew when the place changes.
     let place = move || match lab.place.get() {
         Place::Ring => ().into_any(),
@@ -81,7 +87,7 @@ fn Page(first: Option<Coming>) -> impl IntoView {
     // A tab, a bookmark and a history are told apart by it.
     Effect::new(move || document().set_title(&title(lab.place.get())));
     view! {
-        <Skip to="ring" label=words::SKIP />
+        <Skip to="experiment" label=words::SKIP />
         <Skip to="chart" label=words::SKIP_TO_CHART />
         <header class="top">
             <h1>"Sparr" <span class="ing">"ing"</span></h1>
@@ -91,10 +97,13 @@ fn Page(first: Option<Coming>) -> impl IntoView {
             <ThemeSelect />
         </header>
         <ClassroomBanner />
-        <main class="lab" data-place=move || lab.place.get().name()>
+        <main class="lab" data-place=move || lab.place.get().name() data-form=move || if lab.form.get() { "open" } else { "closed" }>
             <LessonPanel />
-            <section class="ring" id="ring" tabindex="-1" aria-label=words::RING>
-                <Ring first />
+            <section class="experiment" id="experiment" tabindex="-1" aria-label=words::EXPERIMENT>
+                <Experiment first />
+            </section>
+            <section class="ring" aria-label=words::RING>
+                <Ring />
                 {place}
             </section>
             <section class="before" aria-label=words::SETTINGS>
@@ -129,7 +138,7 @@ fn Skip(to: &'static str, label: &'static str) -> impl IntoView {
             part.into_iter().for_each(|part| drop(part.focus()));
         });
     };
-    view! { <a class="skip" href="#ring" on:click=go>{label}</a> }
+    view! { <a class="skip" href="#experiment" on:click=go>{label}</a> }
 }
 
 /// What is said in passing, over the page wherever one is; it stays until it is closed, or until something else happens.

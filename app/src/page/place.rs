@@ -25,6 +25,10 @@ pub enum Place {
 }
 
 impl Place {
+    /// Whether it looks at networks.
+    pub fn asks_networks(self) -> bool {
+        matches!(self, Self::Samples | Self::Bench | Self::Inside)
+    }
     /// In the order of the menu.
     pub const ALL: [Self; 7] = [Self::Ring, Self::Samples, Self::Bench, Self::Inside, Self::Lessons, Self::Findings, Self::Runs];
 

@@ -17,7 +17,7 @@ use sparring_core::train::session::inspection::{Answer, Examined};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::{Halt, Trainer, breathe, post, post_with};
-use crate::protocol::{AttackSettings, Command, Examination, Inside, MOST_POSITIONS, Message, Picture};
+use crate::protocol::{AttackSettings, Command, Examination, Inside, MOST_POSITIONS, Message, Picture, images_of};
 
 fn gone(learner: usize) -> Error {
     Error::config(format!("learner {learner} is no longer held"))
@@ -49,6 +49,27 @@ impl Inspections {
 }
 
 impl Trainer {
+    /// Sends pictures of an experiment's test set, whatever races.
+    pub(super) async fn watched_pictures(
+        &mut self,
+        of: &ExperimentConfig,
+        samples: Vec<u32>,
+        fetch: bool,
+    ) -> std::result::Result<(), Halt> {
+        let data = match self.library.at_hand(of) {
+            None if fetch => Some(self.library.dataset(of, &self.out).await?),
+            at_hand => at_hand,
+        };
+        let (c, h, w) = data.as_ref().map_or((0, 0, 0), |data| data.extent);
+        let test = data.as_ref().map(|data| (&data.test, data.image_bytes()));
+        let samples: Vec<u32> = samples.into_iter().filter(|i| test.is_some_and(|(test, _)| (*i as usize) < test.len())).collect();
+        let picture = |i: &u32| test.map(|(test, size)| &test.bytes[*i as usize * size..][..size]).unwrap_or_default();
+        let bytes: Vec<u8> = samples.iter().flat_map(picture).copied().collect();
+        let classes = data.as_ref().map(|data| data.classes.clone()).unwrap_or_default();
+        post_with(&Message::WatchedPictures { of: images_of(of), samples, extent: [c, h, w], classes }, &bytes);
+        Ok(())
+    }
+
     /// Hears a question of the page's places. Short ones are answered at once.
     pub(super) async fn answer(&mut self, question: Command, attachment: JsValue) -> std::result::Result<(), Halt> {
         let Some(session) = &mut self.session else { return Ok(()) };

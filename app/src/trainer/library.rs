@@ -21,13 +21,13 @@ use crate::words::drop as words;
 
 const MANIFEST: &str = "data/manifest.json";
 const KEPT_MANIFEST: &str = "cifar10-manifest.json";
-const SCORES: &str = "scores/cifar10-el2n.safetensors";
 
 /// What has been loaded, and where from.
 #[derive(Default)]
 pub struct Library {
     cifar10: Option<Arc<Dataset>>,
-    scores: Option<Arc<Scores>>,
+    /// Those that ship, with their name.
+    scores: Option<(&'static str, Arc<Scores>)>,
     built_in: Option<(f32, Arc<Dataset>)>,
     /// By the hash of the scoring run.
     own_scores: Option<(String, Arc<Scores>)>,
@@ -40,20 +40,36 @@ impl Library {
     pub fn must_fetch(&self, config: &ExperimentConfig) -> bool {
         config.dataset == DatasetName::Cifar10 && self.cifar10.is_none()
     }
+    /// The images of a configuration where they can be had without a line or a store: what was loaded, and what code draws.
+    pub fn at_hand(&mut self, config: &ExperimentConfig) -> Option<Arc<Dataset>> {
+        match config.dataset {
+            name @ (DatasetName::BuiltIn | DatasetName::BuiltInGrey) => Some(self.drawn(name, config.difficulty)),
+            DatasetName::Cifar10 => self.cifar10.clone(),
+            _ => None,
+        }
+    }
+    /// Whether the set that code draws was drawn last with this name and difficulty.
+    fn is_drawn(&self, name: DatasetName, difficulty: f32) -> bool {
+        self.built_in.as_ref().is_some_and(|(drawn, data)| (*drawn, data.name.as_str()) == (difficulty, name.name()))
+    }
+    fn drawn(&mut self, name: DatasetName, difficulty: f32) -> Arc<Dataset> {
+        if let Some((_, data)) = self.built_in.as_ref().filter(|_| self.is_drawn(name, difficulty)) {
+            return data.clone();
+        }
+        let make = if name == DatasetName::BuiltIn { builtin::builtin } else { builtin::builtin_grey };
+        let data = Arc::new(make(difficulty, builtin::TRAIN, builtin::TEST, builtin::SEED));
+        self.built_in = Some((difficulty, data.clone()));
+        data
+    }
+
     /// The images of a configuration.
     pub async fn dataset(&mut self, config: &ExperimentConfig, out: &Outbox) -> Result<Arc<Dataset>, Halt> {
         match config.dataset {
             name @ (DatasetName::BuiltIn | DatasetName::BuiltInGrey) => {
-                if let Some((difficulty, data)) = &self.built_in
-                    && (*difficulty, data.name.as_str()) == (config.difficulty, name.name())
-                {
-                    return Ok(data.clone());
+                if !self.is_drawn(name, config.difficulty) {
+                    out.loading("Making the built-in set", None).await;
                 }
-                out.loading("Making the built-in set", None).await;
-                let make = if name == DatasetName::BuiltIn { builtin::builtin } else { builtin::builtin_grey };
-                let data = Arc::new(make(config.difficulty, builtin::TRAIN, builtin::TEST, builtin::SEED));
-                self.built_in = Some((config.difficulty, data.clone()));
-                Ok(data)
+                Ok(self.drawn(name, config.difficulty))
             }
             DatasetName::Cifar10 => {
                 if let Some(data) = &self.cifar10 {
@@ -72,25 +88,36 @@ impl Library {
         }
     }
 
-    /// The scores that ship with the project, where the dataset has any.
-    pub async fn shipped_scores(&mut self, config: &ExperimentConfig, data: &Dataset, out: &Outbox) -> Result<Option<Arc<Scores>>, Halt> {
-        if self.scores.is_none() {
-            out.loading("Fetching the hardness scores", None).await;
-            match fetch::get(SCORES, &mut |_| !out.cancelled()).await {
-                Ok(bytes) => {
-                    let scores = Scores::from_bytes(SCORES, &bytes)?;
-                    scores.check(data)?;
-                    self.scores = Some(Arc::new(scores));
-                }
-                Err(Missing::GivenUp) => return Err(Halt::Cancelled),
-                // The trainer then scores for itself, if it must.
-                Err(Missing::NotThere) => return Ok(None),
-                // Without scores there are no halves to compare, but all of it and a random part can still be trained on.
-                Err(_) if !config.subset.needs_scores() => return Ok(None),
-                Err(Missing::Broken(words)) => return Err(network(&words)),
-            }
+    /// Scores that ship with the project.
+    pub async fn shipped_scores(
+        &mut self,
+        name: &'static str,
+        config: &ExperimentConfig,
+        data: &Dataset,
+        out: &Outbox,
+    ) -> Result<Option<Arc<Scores>>, Halt> {
+        if let Some((here, scores)) = &self.scores
+            && *here == name
+        {
+            return Ok(Some(scores.clone()));
         }
-        Ok(self.scores.clone())
+        out.loading("Fetching the hardness scores", None).await;
+        let file = format!("scores/{name}.safetensors");
+        match fetch::get(&file, &mut |_| !out.cancelled()).await {
+            Ok(bytes) => {
+                let scores = Scores::from_bytes(&file, &bytes)?;
+                scores.check(data)?;
+                let scores = Arc::new(scores);
+                self.scores = Some((name, scores.clone()));
+                Ok(Some(scores))
+            }
+            Err(Missing::GivenUp) => Err(Halt::Cancelled),
+            // The trainer then scores for itself, if it must.
+            Err(Missing::NotThere) => Ok(None),
+            // Without scores there are no halves to compare, but all of it and a random part can still be trained on.
+            Err(_) if !config.subset.needs_scores() => Ok(None),
+            Err(Missing::Broken(words)) => Err(network(&words)),
+        }
     }
 
     /// The scores of this scoring run, if it was made before in this browser.

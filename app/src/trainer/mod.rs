@@ -9,6 +9,7 @@ mod library;
 mod members;
 pub(crate) mod store;
 pub(crate) mod stream;
+mod trained;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -270,9 +271,11 @@ impl Trainer {
             }
             Command::Start { config, paused } => self.begin(*config, paused).await,
             Command::Join { race, learners, paused } => self.join(*race, &learners, paused, attachment).await,
+            Command::OpenTrained { config } => self.open_trained(*config).await,
             Command::GoOn { run } => self.go_on(run).await,
             Command::Keep { run } => self.keep_file(run, &attachment).await,
             Command::DropArchive => self.keep(attachment.dyn_into().ok()).await,
+            Command::WatchedPictures { of, samples, fetch } => self.watched_pictures(&of, samples, fetch).await,
             Command::Forget => {
                 self.forget();
                 Ok(())
@@ -409,8 +412,8 @@ impl Trainer {
     /// The scores of a race's images: those that ship, or were made in this browser; made now where its subset cannot do without.
     async fn scores(&mut self, config: &ExperimentConfig, data: &Arc<Dataset>) -> Result<Option<Arc<Scores>>, Halt> {
         let policy = ScorePolicy::of(config);
-        if policy.takes_shipped()
-            && let Some(shipped) = self.library.shipped_scores(config, data, &self.out).await?
+        if let Some(name) = policy.shipped()
+            && let Some(shipped) = self.library.shipped_scores(name, config, data, &self.out).await?
         {
             return Ok(Some(shipped));
         }

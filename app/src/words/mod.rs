@@ -12,6 +12,7 @@ pub mod lessons;
 pub mod offers;
 pub mod places;
 pub mod presets;
+pub mod quiz;
 pub mod ring;
 pub mod runs;
 pub mod samples;

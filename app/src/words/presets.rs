@@ -22,6 +22,12 @@ pub const PRESETS: &[Preset] = &[
         query: "",
     },
     Preset {
+        name: "hardest-built-in",
+        label: "Hardest of the built-in set",
+        about: "Images made in code, the hardest half of every class: no download, and some two minutes even without a GPU.",
+        query: "version=1&balanced=true&batch_size=64&control=false&dataset=builtin&difficulty=0.7&epochs=10&limit_test=500&lr_schedule=cosine&update_frequency=1&width=0.25",
+    },
+    Preset {
         name: "quick-look",
         label: "Quick look",
         about: "Images made in code and three small convolutions: no download, done in minutes even without a GPU.",

@@ -5,9 +5,11 @@ pub const SLOGAN: &str = "Who learns the hard ones better?";
 /// The document's title.
 pub const TITLE: &str = "Sparring: who learns the hard ones better?";
 /// Link for keys.
-pub const SKIP: &str = "Skip to the ring";
+pub const SKIP: &str = "Skip to the experiment";
 /// The same.
 pub const SKIP_TO_CHART: &str = "Skip to the chart";
+/// Region.
+pub const EXPERIMENT: &str = "The experiment";
 /// Region.
 pub const RING: &str = "The ring";
 /// Region.
@@ -160,3 +162,23 @@ pub const WORKERS: &str = "Workers";
 pub const DRIVER: &str = "Driver";
 /// A fact of the device.
 pub const MEMORY: &str = "Memory in use";
+/// A network as its layers.
+pub fn layers(learner: &str) -> String {
+    format!("{learner}, layer by layer: as wide as it has weights, filled as far as they exist")
+}
+/// The images between the corners.
+pub const WATCHED: &str = "Hard test images, by who is right";
+/// Before anybody has answered.
+pub const HARD_IMAGES: &str = "Hard test images";
+/// Images that one of the two is right about.
+pub fn alone(learner: &str) -> String {
+    format!("{learner} alone is right")
+}
+/// Images that both are right about.
+pub const BOTH: &str = "Both are right";
+/// Images that none of the two is right about.
+pub const NEITHER: &str = "Neither is right";
+/// Where pictures of CIFAR-10 are not here.
+pub const PICTURES_ELSEWHERE: &str = "The pictures are CIFAR-10's own.";
+/// Button.
+pub const PICTURES_FETCH: &str = "Fetch them";

@@ -38,6 +38,10 @@ pub const TRAIN: &str = "Train this here";
 pub fn no_recording(why: &str) -> String {
     format!("The recorded run of this scenario cannot be shown: {why}. Training works without it.")
 }
+/// Networks that ship are open.
+pub fn trained(name: &str, device: &str, day: &str) -> String {
+    format!("These networks come with the page: {name}, trained on {device}, {day}. Train makes your own.")
+}
 /// The offer to play a recorded run.
 pub const WATCH: &str = "Watch a recorded run";
 /// Under the numbers of a shown run.
@@ -80,6 +84,10 @@ pub const RENAME: &str = "Rename";
 pub const SAVE: &str = "Save file";
 /// As text.
 pub const CARD: &str = "Run card";
+/// What was copied.
+pub const LINK_COPIED: &str = "Link";
+/// A link that shows it.
+pub const LINK: &str = "Copy link";
 /// Away with it.
 pub const DELETE: &str = "Delete";
 /// Before it is deleted.

@@ -259,6 +259,28 @@ pub fn misfit(why: &str) -> String {
 pub fn learner(number: usize) -> String {
     format!("Learner {number}")
 }
+/// The experiment in a sentence.
+pub const TRAIN: &str = "Train";
+/// Between learners.
+pub const AND: &str = " and ";
+/// Before a density.
+pub const AT: &str = " at ";
+/// Behind sparse learners.
+pub const AGAINST_DENSE: &str = " against dense";
+/// Where there are none.
+pub const DENSE_ALONE: &str = "the dense network alone";
+/// Before the images.
+pub const ON: &str = " on ";
+/// Before the dataset.
+pub const OF: &str = " of ";
+/// Before the epochs.
+pub const FOR: &str = " for ";
+/// So many epochs.
+pub fn epochs(count: &str) -> String {
+    if count == "1" { "1 epoch".into() } else { format!("{count} epochs") }
+}
+/// Button.
+pub const MORE: &str = "All settings";
 /// Button.
 pub const ADD: &str = "Add a learner";
 /// Button.
@@ -289,6 +311,14 @@ pub const VARY: &str = "Vary the method";
 pub const PAPER: &str = "The paper's recipe";
 /// The form is not the race.
 pub const DIFFERS: &str = "These settings differ from the race that runs. Stop or reset it, then Train takes them.";
+/// The run that is shown is another experiment than the sentence.
+pub fn shows_another(differences: &[String]) -> String {
+    const MOST: usize = 3;
+    let more = if differences.len() > MOST { format!(", and {} more settings", differences.len() - MOST) } else { String::new() };
+    format!("The race on screen is another one. {}{more}.", differences[..differences.len().min(MOST)].join("; "))
+}
+/// Button.
+pub const TAKE_SHOWN: &str = "Take its settings";
 /// Folded.
 pub const ARCHIVE: &str = "Bring your own archive";
 /// About it.

@@ -65,6 +65,10 @@ pub fn meant(name: &str, known: &str) -> String {
 pub fn no_step(value: &str) -> String {
     format!("This link names the step '{value}', which is not a number from 1 on. The lesson opens at its first step.")
 }
+/// A name of a run that is none.
+pub fn no_run(value: &str) -> String {
+    format!("This link names the recorded run '{value}': expected letters, digits and hyphens. The rest of the link counts.")
+}
 /// A number of seeds that is none.
 pub fn no_seeds(value: &str, most: u32) -> String {
     format!("This link asks for '{value}' seeds, but 1 to {most} are possible. The race runs once.")

@@ -16,6 +16,8 @@ pub const TRAIN: usize = 10_000;
 pub const TEST: usize = 2_000;
 /// Seed of the set that binaries and the page offer.
 pub const SEED: u64 = 10;
+/// A difficulty at which networks have something to disagree about; scores of these images ship.
+pub const HARD: f32 = 0.7;
 /// Side of a grey image.
 pub const GREY_SIDE: usize = 28;
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Session;
 use crate::config::{ExperimentConfig, LearnerConfig, LrSchedule};
-use crate::data::{Dataset, DatasetName};
+use crate::data::{Dataset, DatasetName, builtin};
 use crate::device::Device;
 use crate::device::info::DeviceInfo;
 use crate::error::{Error, Result};
@@ -116,9 +116,15 @@ impl ScorePolicy {
         let seed = SCORING_SEED;
         Self { needed, run: ExperimentConfig { seed, ..scoring_config(config, SCORING_EPOCHS) } }
     }
-    /// Whether what ships (EL2N of CIFAR-10) will do. Where the experiment needs no score it is shown beside, and decides nothing.
-    pub fn takes_shipped(&self) -> bool {
-        self.run.dataset == DatasetName::Cifar10 && self.needed.is_none_or(|needed| needed == ScoreName::El2n)
+    /// Name of the scores that ship and will do: EL2N of CIFAR-10, and of the built-in set at the difficulty [`builtin::HARD`]. Where
+    /// the experiment needs no score they are shown beside, and decide nothing.
+    pub fn shipped(&self) -> Option<&'static str> {
+        let will_do = self.needed.is_none_or(|needed| needed == ScoreName::El2n);
+        match self.run.dataset {
+            DatasetName::Cifar10 if will_do => Some("cifar10-el2n"),
+            DatasetName::BuiltIn if will_do && self.run.difficulty == builtin::HARD => Some("builtin-el2n"),
+            _ => None,
+        }
     }
     /// What is left to do with what was made before.
     pub fn after(&self, made: Option<&Scores>) -> Made {
@@ -321,6 +327,24 @@ mod tests {
         assert_eq!(of(15, "el2n-hard:0.5"), of(16, "loss-easy:0.1"));
         let default = ExperimentConfig::default();
         assert_eq!(ScorePolicy::of(&default).run, scoring_config(&default, SCORING_EPOCHS), "the default's scores are what they were");
+    }
+
+    #[test]
+    fn what_ships_is_el2n_of_two_sets() {
+        let shipped = |dataset, difficulty, subset: &str| {
+            let subset = subset.parse().unwrap();
+            ScorePolicy::of(&ExperimentConfig { dataset, difficulty, subset, ..Default::default() }).shipped()
+        };
+        assert_eq!(shipped(DatasetName::Cifar10, 0.5, "el2n-hard:0.5"), Some("cifar10-el2n"));
+        assert_eq!(shipped(DatasetName::Cifar10, 0.5, "all"), Some("cifar10-el2n"), "shown beside");
+        assert_eq!(shipped(DatasetName::BuiltIn, builtin::HARD, "el2n-easy:0.2"), Some("builtin-el2n"));
+        for (dataset, difficulty, subset) in [
+            (DatasetName::Cifar10, 0.5, "loss-hard:0.5"),
+            (DatasetName::BuiltIn, 0.5, "el2n-hard:0.5"),
+            (DatasetName::BuiltInGrey, builtin::HARD, "el2n-hard:0.5"),
+        ] {
+            assert_eq!(shipped(dataset, difficulty, subset), None, "{dataset} {difficulty} {subset}");
+        }
     }
 
     #[test]

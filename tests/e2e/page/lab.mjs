@@ -10,7 +10,7 @@ import { Keys } from './keys.mjs';
 import { Lessons } from './lessons.mjs';
 import { mark, until } from './mark.mjs';
 import { Replay } from './replay.mjs';
-import { Chart, Numbers, Score } from './ring.mjs';
+import { Chart, Numbers, Quiz, Score, Watched } from './ring.mjs';
 import { Runs } from './runs.mjs';
 import { Samples } from './samples.mjs';
 import { Device, Settings } from './settings.mjs';
@@ -36,15 +36,16 @@ export const TINY = {
 /**
  * Opens the page in a context of its own, hands it to `work`, and closes it. `webgpu` is what the browser has of it, `config` stands in
  * the link, `context` are Playwright's options; `at` is where the page is served, if not at the root of the tests' server, and
- * `before` comes before the page is opened.
+ * `before` comes before the page is opened. `form` is whether this browser remembers the form as open.
  */
-export async function withLab({ webgpu = 'software', config = {}, context = {}, at = (url) => url, before = () => {} }, work) {
+export async function withLab({ webgpu = 'software', config = {}, context = {}, at = (url) => url, before = () => {}, form = true }, work) {
   const { browser, url, giveBack } = await lend(webgpu);
   try {
     const own = await browser.newContext(context);
     try {
       const page = await own.newPage();
       const lab = new Lab(page, watchErrors(page));
+      await lab.settings.remembered(form);
       await before(lab);
       await page.goto(`${at(url)}?${new URLSearchParams(config)}`);
       await work(lab);
@@ -76,6 +77,8 @@ export class Lab {
     this.device = new Device(page);
     this.chart = new Chart(page);
     this.score = new Score(page);
+    this.watched = new Watched(page);
+    this.quiz = new Quiz(page);
     this.numbers = new Numbers(page);
     this.replay = new Replay(page);
     this.keys = new Keys(page);
@@ -165,7 +168,8 @@ export class Lab {
   /** Comes back to the same address. */
   async reload() {
     await this.page.reload();
-    await this.reach('ready');
+    // In a place that looks at networks those that ship are opened at once.
+    await this.reach(['ready', 'finished']);
   }
 
   /** Drops a file in the middle of the page. */
@@ -268,7 +272,7 @@ export class Lab {
   }
   /** Headings of the middle of the page. */
   headings() {
-    return this.page.locator('#ring h2').allTextContents();
+    return this.page.locator('.ring h2').allTextContents();
   }
   /** Watches for so long what is read out: for each region the times at which it changed, in milliseconds. */
   readOut(milliseconds) {

@@ -1,4 +1,6 @@
 // The ring: curves, score, measured numbers.
+import assert from 'node:assert/strict';
+
 import { mark, until } from './mark.mjs';
 
 export class Chart {
@@ -63,6 +65,47 @@ export class Score {
     this.board = mark(page, 'scoreboard');
     this.verdict = mark(page, 'verdict');
     this.overSeeds = mark(page, 'over-seeds');
+  }
+}
+
+/** Ten hard images, a person against the networks. */
+export class Quiz {
+  constructor(page) {
+    this.begin = mark(page, 'quiz-open');
+    this.dialog = mark(page, 'quiz');
+    this.result = mark(page, 'quiz-result');
+    this.save = mark(page, 'quiz-save');
+    this.again = mark(page, 'quiz-again');
+  }
+
+  /** Says that what is shown is of this class, by its number. */
+  say(number) {
+    return this.dialog.getByRole('group').getByRole('button').nth(number).click();
+  }
+  /** What stands over the picture. */
+  question() {
+    return this.dialog.locator('p').first().innerText();
+  }
+}
+
+/** The hard test images between the corners. */
+export class Watched {
+  constructor(page) {
+    this.all = mark(page, 'watched');
+    this.fetch = mark(page, 'watched-fetch');
+    this.pictures = this.all.locator('img');
+    this.networks = mark(page, 'scoreboard').locator('svg.network');
+  }
+
+  /** How many images lie where, by the words above them. */
+  async groups() {
+    const groups = await this.all.locator('.shots:visible').all();
+    const all = groups.map(async (group) => {
+      const [words, count] = (await group.locator('h3').innerText()).match(/^(.*?) (\d+)$/).slice(1);
+      assert.equal(await group.locator('li').count(), Number(count), words);
+      return [words, Number(count)];
+    });
+    return Object.fromEntries(await Promise.all(all));
   }
 }
 

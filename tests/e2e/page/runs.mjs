@@ -54,14 +54,22 @@ export class Runs {
   gone(row) {
     return row.waitFor({ state: 'detached' });
   }
-  /** Puts these runs side by side. */
+  /** Puts these runs side by side, and waits until they are: what a run holds is fetched when it is first chosen. */
   async compare(...names) {
     for (const name of names) await this.row(name).getByRole('checkbox').check();
+    await until(`a comparison of ${names.join(' and ')}`, async () => {
+      const [text] = await this.comparison.allInnerTexts();
+      return names.every((name) => text?.includes(`· ${name}`));
+    });
   }
   /** The letters that the lines of the comparison end in. */
   async letters() {
     const texts = await this.overlay.locator('text').allTextContents();
     return texts.filter((text) => /^[A-Z]$/.test(text)).sort().join('');
+  }
+  /** Waits until the lines of the comparison end in such letters. */
+  lettersAre(pattern) {
+    return until(`letters like ${pattern}`, async () => pattern.test(await this.letters()));
   }
   /** Draws something else of the compared runs. */
   async overlayShows(series) {
@@ -93,6 +101,10 @@ export class Runs {
       for await (const name of (await navigator.storage.getDirectory()).keys()) if (name.startsWith('run-')) names.push(name);
       return names.sort();
     });
+  }
+  /** Waits until that many files hold runs. */
+  filesAre(count) {
+    return until(`${count} files of runs`, async () => (await this.files()).length === count);
   }
   /** Waits until a race is kept after an epoch at least. */
   keeps(timeout = 240_000) {

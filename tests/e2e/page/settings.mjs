@@ -16,8 +16,29 @@ export class Settings {
     this.rate = mark(page, 'rate-now');
     this.estimate = mark(page, 'estimate');
     this.archive = mark(page, 'archive-input');
+    this.sentence = mark(page, 'experiment');
+    this.open = mark(page, 'form-toggle');
+    this.differs = mark(page, 'differs');
+    this.takeShown = mark(page, 'take-shown');
   }
 
+  /** Has this browser remember the form as open or closed, unless it remembers something. */
+  remembered(open) {
+    return this.page.addInitScript((open) => {
+      // A page of another kind has no storage.
+      try {
+        localStorage['sparring-form'] ??= JSON.stringify(open);
+      } catch {}
+    }, open);
+  }
+  /** The bold words of the sentence. */
+  async said() {
+    return (await this.sentence.locator('select').evaluateAll((all) => all.map((select) => select.selectedOptions[0].text))).join(' | ');
+  }
+  /** Chooses a bold word of the sentence. */
+  say(what, value) {
+    return mark(this.page, `say-${what}`).first().selectOption(value);
+  }
   /** The preset that the form is, in words. */
   preset() {
     return this.presets.locator('option:checked').innerText();

@@ -4,6 +4,7 @@
 const PARTS = {
   header: 'header.top',
   menu: 'nav.places',
+  experiment: '.experiment > .card',
   ring: '.ring > .card',
   controls: '.controls',
   standing: '.standing',

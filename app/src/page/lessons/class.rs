@@ -216,8 +216,11 @@ impl Class {
         later(move || self.frame(control(&name)));
     }
 
-    /// Frames this control and no other.
+    /// Frames this control and no other; the form is opened where the control is in it.
     fn frame(self, control: Option<Element>) {
+        if control.as_ref().is_some_and(|control| control.closest(".before").is_ok_and(|form| form.is_some())) {
+            self.lab.form.set(true);
+        }
         self.framed.update_value(|framed| {
             // Attributes of our own elements: nothing that can be refused.
             if let Some(old) = framed.take() {

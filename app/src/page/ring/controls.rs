@@ -39,26 +39,28 @@ pub fn Controls() -> impl IntoView {
                     _ => words::TRAIN,
                 }}
             </button>
-            <Button label=words::STEP testid="step-button" disabled=held on_press=move || lab.step() />
-            <Select
-                label=words::STRIDE
-                testid="stride-select"
-                choices=Choices::new(words::STRIDES)
-                value=lab.stride
-                on_choose=move |stride| lab.stride.set(stride)
-            />
             <Button label=words::STOP testid="stop-button" disabled=idle on_press=move || lab.stop() />
             <Button label=words::RESET testid="reset-button" disabled=untouched on_press=move || lab.reset() />
-            <Field label=words::LOAD value=share why=words::LOAD_WHY class="field load">
-                <Slider
-                    label=words::LOAD
-                    testid="load-slider"
-                    range=["10", "100", "10"]
-                    value=Signal::derive(move || lab.load.get().to_string())
-                    spoken=share
-                    on_slide=set_load
+            <div class="finer">
+                <Button label=words::STEP testid="step-button" disabled=held on_press=move || lab.step() />
+                <Select
+                    label=words::STRIDE
+                    testid="stride-select"
+                    choices=Choices::new(words::STRIDES)
+                    value=lab.stride
+                    on_choose=move |stride| lab.stride.set(stride)
                 />
-            </Field>
+                <Field label=words::LOAD value=share why=words::LOAD_WHY class="field load">
+                    <Slider
+                        label=words::LOAD
+                        testid="load-slider"
+                        range=["10", "100", "10"]
+                        value=Signal::derive(move || lab.load.get().to_string())
+                        spoken=share
+                        on_slide=set_load
+                    />
+                </Field>
+            </div>
         </div>
     }
 }

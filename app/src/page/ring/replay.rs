@@ -7,7 +7,6 @@ use std::sync::Arc;
 use futures_channel::oneshot;
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
-use sparring_core::ExperimentConfig;
 use sparring_core::platform::parse_f64;
 use sparring_core::record::run_file::RunFile;
 use sparring_figures::number;
@@ -28,15 +27,20 @@ const PATIENCE: u32 = 500;
 /// Places of the slider.
 const STEPS: f64 = 1000.0;
 
-/// A recorded run that comes, or why it does not.
-pub type Coming = oneshot::Receiver<Result<RunFile, String>>;
+/// A recorded run that comes, with its name.
+pub struct Coming {
+    name: String,
+    /// The run, or why it does not come.
+    run: oneshot::Receiver<Result<RunFile, String>>,
+}
 
-/// The run that a first visit sees: there already, or still coming after a while.
-pub async fn first() -> Coming {
-    let (sender, coming) = oneshot::channel();
-    let came = future_to_promise(async {
+/// The recorded run that the page begins with: there already, or still coming after a while.
+pub async fn first(name: String) -> Coming {
+    let (sender, run) = oneshot::channel();
+    let file = format!("{name}.json");
+    let came = future_to_promise(async move {
         // Whoever waits for it is the page, which stays.
-        let _ = sender.send(recorded(&format!("{}.json", recording(&ExperimentConfig::default()))).await);
+        let _ = sender.send(recorded(&file).await);
         Ok(JsValue::UNDEFINED)
     });
     let late = future_to_promise(async {
@@ -44,7 +48,7 @@ pub async fn first() -> Coming {
         Ok(JsValue::UNDEFINED)
     });
     let _ = JsFuture::from(js_sys::Promise::race(&js_sys::Array::of2(&came, &late))).await;
-    coming
+    Coming { name, run }
 }
 
 /// What the button that plays says.
@@ -104,7 +108,7 @@ impl Lab {
     /// The experiment of the shown run, on this device.
     fn train_shown(self) {
         let Some(run) = self.player.with_untracked(|p| p.run().cloned()) else { return };
-        self.config.update(|config| *config = ExperimentConfig { device: config.device, ..run.config.clone() });
+        self.take(run.config.clone());
         self.train();
     }
 
@@ -150,19 +154,27 @@ pub fn Replay(
     entries::refresh(lab.runs);
     // Who chooses another scenario sees that one.
     let scenario = Memo::new(move |_| lab.config.with(recording));
-    let shows_recorded = move || lab.player.with_untracked(|p| p.run().is_some() && p.source() == Source::Recorded);
+    let shows_another = move |scenario: &str| {
+        let another = |player: &Player| player.run().is_some_and(|run| recording(&run.config) != scenario);
+        lab.player.with_untracked(|player| player.source() == Source::Recorded && another(player))
+    };
     Effect::watch(
         move || scenario.get(),
-        move |_, _, _| {
-            if shows_recorded() {
+        move |scenario, _, _| {
+            if shows_another(scenario) {
                 fetch(!still());
             }
         },
         false,
     );
-    // Whoever brings an experiment sees it, and the offer.
-    if let Some(first) = first {
-        spawn_local(async move { first.await.into_iter().for_each(|run| came(run, !still())) });
+    // Whoever brings an experiment sees it, and the offer; whoever brings none sees a run, and may train just that.
+    if let Some(Coming { name, run }) = first {
+        spawn_local(async move {
+            if let Ok(run) = run.await {
+                run.iter().for_each(|run| lab.begin_with(&name, &run.config));
+                came(run, !still());
+            }
+        });
     }
     let offer = move || view! { <Offer trouble on_watch=move || fetch(true) /> };
     view! {

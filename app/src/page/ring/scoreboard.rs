@@ -2,13 +2,17 @@
 
 use leptos::prelude::*;
 use sparring_core::record::Metric;
+use sparring_figures::network::{Side, network};
 use sparring_figures::{Tone, number};
 
+use super::shots::Shots;
+use crate::model::bout;
 use crate::model::names::{self, in_words};
 use crate::model::race::{self, LearnerView, Race};
 use crate::model::verdict;
-use crate::page::kit::{Says, calm};
+use crate::page::kit::{Drawing, Says, calm};
 use crate::page::lab::{Lab, use_lab};
+use crate::page::place::Place;
 use crate::words::ring as words;
 
 /// One learner's number.
@@ -20,6 +24,8 @@ pub struct Score {
     pub score: Option<String>,
     /// Whose, and of what.
     pub caption: String,
+    /// The network as its layers; empty before it is there.
+    pub network: String,
 }
 
 /// All at the same epoch, like the sentence below; one that stopped keeps its last.
@@ -44,9 +50,13 @@ fn decided_by(metric: Metric) -> &'static str {
 /// Those of a race.
 pub fn scores(race: &Race) -> Vec<Score> {
     let decides = if race.common_epoch().is_some() { decided_by(race.deciding()) } else { "" };
-    race.corners()
-        .map(|learner| Score { tone: learner.tone, score: score(race, learner), caption: format!("{}{decides}", learner.label) })
-        .collect()
+    let corner = |(place, learner): (usize, LearnerView)| Score {
+        tone: learner.tone,
+        score: score(race, learner),
+        caption: format!("{}{decides}", learner.label),
+        network: network(&bout::layers(&learner), if place == 0 { Side::Left } else { Side::Right }, &words::layers(learner.label)),
+    };
+    race.corners().enumerate().map(corner).collect()
 }
 
 /// Those of the race that is shown; before there is one, who would be in it.
@@ -57,7 +67,11 @@ fn corners(lab: Lab) -> Vec<Score> {
         }
         let learners = lab.learners();
         let tones = race::tones(&learners);
-        learners.iter().zip(tones).map(|(learner, tone)| Score { tone, score: None, caption: names::label(learner) }).collect()
+        learners
+            .iter()
+            .zip(tones)
+            .map(|(learner, tone)| Score { tone, score: None, caption: names::label(learner), network: String::new() })
+            .collect()
     })
 }
 
@@ -69,30 +83,48 @@ fn sentence(lab: Lab) -> String {
     })
 }
 
-/// The score.
+/// The score: a corner for each learner, and between the first two the images that they are asked about.
 #[component]
 pub fn Scoreboard() -> impl IntoView {
     let lab = use_lab();
     let corners = Memo::new(move |_| corners(lab));
     let seeds = Signal::derive(move || lab.past.with(|past| lab.race.with(|race| verdict::over_seeds(past, race).unwrap_or_default())));
     let verdict = Signal::derive(move || sentence(lab));
-    let corner = |Score { tone, score, caption }: Score| {
-        let none = score.is_none();
-        view! {
-            <div class=format!("score {}", tone.class())>
-                <strong class:none=none>{score.unwrap_or_else(|| words::NO_SCORE.into())}</strong>
-                <span>{caption}</span>
-            </div>
-        }
-    };
+    let count = Memo::new(move |_| corners.with(Vec::len));
     view! {
         <div class="scoring">
             <div class="scoreboard" data-testid="scoreboard">
-                {move || corners.get().into_iter().map(corner).collect_view()}
+                <For each=move || 0..count.get() key=|place| *place children=move |place| view! { <Corner corners place /> } />
+                <Show when=move || lab.place.get() == Place::Ring>
+                    <Shots />
+                </Show>
             </div>
             <p class="verdict" data-testid="verdict">{verdict}</p>
             <p class="visually-hidden" aria-live="polite">{calm(verdict)}</p>
             <Says class="verdict" testid="over-seeds" text=seeds />
+        </div>
+    }
+}
+
+/// A learner's number and its network, each drawn anew when it is another one.
+#[component]
+fn Corner(
+    /// All of them.
+    corners: Memo<Vec<Score>>,
+    /// Which.
+    place: usize,
+) -> impl IntoView {
+    let of = move |part: fn(&Score) -> String| Memo::new(move |_| corners.with(|all| all.get(place).map(part).unwrap_or_default()));
+    let class = of(|score| format!("score {}", score.tone.class()));
+    let score = of(|score| score.score.clone().unwrap_or_default());
+    let caption = of(|score| score.caption.clone());
+    let network = of(|score| score.network.clone());
+    let none = move || score.with(String::is_empty);
+    view! {
+        <div class=class>
+            <strong class:none=none>{move || if none() { words::NO_SCORE.to_owned() } else { score.get() }}</strong>
+            <span>{caption}</span>
+            <Drawing class="in-ring" svg=network />
         </div>
     }
 }

@@ -7,14 +7,15 @@ use leptos::prelude::*;
 use sparring_core::record::run_file::RunFile;
 use wasm_bindgen_futures::spawn_local;
 
-use super::taken::{download, file_name};
 use crate::model::export;
 use crate::model::kept::{self, Shelf};
 use crate::model::replay::Source;
+use crate::page::device::copy;
 use crate::page::entries::{Entry, day, refresh};
 use crate::page::kit::{Button, Scroll, TableHead};
-use crate::page::lab::{Lab, Phase, use_lab};
+use crate::page::lab::{Lab, Phase, run_address, use_lab};
 use crate::page::place::Place;
+use crate::page::take::{download, file_name};
 use crate::protocol::Command;
 use crate::trainer::store::Store;
 use crate::words::runs as words;
@@ -151,6 +152,9 @@ fn Acts(
             </Show>
             <Button class="small" label=words::SAVE on_press=act(save) />
             <Button class="small" label=words::CARD on_press=act(tell) />
+            <Show when=move || line.with(|line| !line.own)>
+                <Button class="small" label=words::LINK on_press=act(link) />
+            </Show>
             <Delete run line />
         </div>
     }
@@ -170,6 +174,10 @@ fn Delete(
             <Button class="small" label=words::DELETE on_press=move || delete(lab, &run.get_value()) />
         </Show>
     }
+}
+
+fn link(lab: Lab, run: &str) {
+    copy(lab, words::LINK_COPIED, run.strip_suffix(".json").and_then(run_address));
 }
 
 fn open(lab: Lab, run: &str) {

@@ -9,6 +9,7 @@ use sparring_figures::bars::shares;
 use sparring_figures::number;
 use wasm_bindgen::JsValue;
 
+use crate::model::bout::two;
 use crate::model::gallery::{Filter, Guess, History, Order, Samples, Tile, Who, picture};
 use crate::page::canvas::{Stamp, learners, stamp};
 use crate::page::lab::Lab;
@@ -91,7 +92,7 @@ pub struct Browsing {
 impl Browsing {
     /// Begins; it ends with the owner that it begins in.
     pub fn begin(lab: Lab) -> Self {
-        let (dense, sparse) = untrack(move || two(lab));
+        let (dense, sparse) = untrack(move || lab.race.with(two));
         let browsing = Self {
             lab,
             stamp: stamp(lab),
@@ -111,7 +112,7 @@ impl Browsing {
             lab.ask(&Command::Watch { picture: None }, JsValue::UNDEFINED);
         });
         Effect::new(move |_| {
-            let two = two(lab);
+            let two = lab.race.with(two);
             browsing.filter.update_untracked(|f| (f.dense, f.sparse) = two);
             browsing.ask(browsing.stamp.get());
         });
@@ -195,7 +196,7 @@ impl Browsing {
     }
     /// The names of the sparse learner and of the dense one, which are told apart.
     pub fn names(self) -> (String, String) {
-        let (dense, sparse) = two(self.lab);
+        let (dense, sparse) = self.lab.race.with(two);
         self.learners.with(|all| {
             let name = |i: usize| all.get(i).map_or_else(|| "?".to_owned(), |learner| learner.1.clone());
             (name(sparse), name(dense))
@@ -245,13 +246,4 @@ impl Browsing {
         let lines: Vec<_> = self.learners.with(|all| all.iter().enumerate().map(|(l, (tone, _))| (*tone, line(l))).collect());
         shares(&words::probability(&chosen.class), (0.0, epochs), &lines)
     }
-}
-
-/// The dense learner and the first sparse one: the two that are told apart. Without one of a kind, the first two.
-fn two(lab: Lab) -> (usize, usize) {
-    lab.race.with(|r| {
-        let of = |dense: bool| r.tracks.iter().position(|l| !l.info.control && (l.info.learner == "dense") == dense);
-        let dense = of(true).unwrap_or(0);
-        (dense, of(false).filter(|s| *s != dense).unwrap_or(1))
-    })
 }

@@ -8,10 +8,9 @@ use sparring_figures::Tone;
 
 use super::setting::SettingField;
 use crate::model::teacher::MOST_SEEDS;
-use crate::model::{estimate, offers, race};
+use crate::model::{offers, race};
 use crate::page::kit::{Button, Check, Choices, Field, Folded, NumberField, Says, Select, Slider};
 use crate::page::lab::{Phase, use_lab};
-use crate::page::settings::estimate::sentence;
 use crate::words::ring;
 use crate::words::settings as words;
 
@@ -24,11 +23,6 @@ pub fn Corners() -> impl IntoView {
     let lab = use_lab();
     let config = lab.config;
     let count = Memo::new(move |_| config.with(|c| c.learners.len()));
-    let differs = Signal::derive(move || {
-        let busy = lab.phase.with(|p| matches!(p, Phase::Training | Phase::Paused | Phase::Loading(_)));
-        if busy && lab.started.with(|s| s.as_ref() != Some(&config.get())) { words::DIFFERS.into() } else { String::new() }
-    });
-    let misfit = Memo::new(move |_| config.with(estimate::misfit).map(|why| words::misfit(&why)).unwrap_or_default());
     let choose_model = move |name: String| {
         if let Ok(model) = name.parse() {
             config.update(|c| c.model = model);
@@ -53,7 +47,6 @@ pub fn Corners() -> impl IntoView {
                     on_choose=choose_model
                 />
             </Field>
-            <Says class="note" testid="misfit" text=misfit />
             <SettingField of=&words::WIDTH />
             <div class="settings">{move || (0..count.get()).map(|index| view! { <Corner index /> }).collect_view()}</div>
             <div class="row">
@@ -73,8 +66,6 @@ pub fn Corners() -> impl IntoView {
                 <RateNow />
                 <Button label=words::PAPER testid="paper-recipe" on_press=paper />
             </Folded>
-            <Says class="note" text=differs />
-            <Says class="note" testid="estimate" text=sentence(lab) />
         </div>
     }
 }

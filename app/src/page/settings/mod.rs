@@ -6,7 +6,9 @@
 mod corners;
 mod estimate;
 mod hardness;
+mod sentence;
 mod setting;
 
 pub use self::corners::Corners;
 pub use self::hardness::Hardness;
+pub use self::sentence::{Estimate, Remarks, Sentence};

@@ -1,0 +1,98 @@
+//! The hard test images between the corners: each lies with who is right about it, and moves when that changes.
+//!
+//! Who is right is known from the race's events, a recorded one's too. The pictures come from the trainer; those of CIFAR-10 only once a
+//! person asks for them, or trains.
+
+use leptos::prelude::*;
+use wasm_bindgen::JsValue;
+
+use super::quiz::WouldYou;
+use crate::model::bout::{self, Right, Shot};
+use crate::model::race::Race;
+use crate::page::kit::Button;
+use crate::page::lab::{Phase, use_lab};
+use crate::protocol::{Command, images_of};
+use crate::words::ring as words;
+
+/// The images.
+#[component]
+pub fn Shots() -> impl IntoView {
+    let lab = use_lab();
+    let shots = Memo::new(move |_| lab.race.with(bout::shots));
+    // Which images: it changes with the race, not with every answer.
+    let wanted = Memo::new(move |_| {
+        let samples = shots.with(|shots| shots.iter().map(|shot| shot.sample).collect::<Vec<u32>>());
+        lab.shown().filter(|_| !samples.is_empty()).map(|config| (images_of(&config), samples))
+    });
+    let ask = move |fetch: bool| {
+        if let (Some((_, samples)), Some(config)) = (wanted.get_untracked(), untrack(|| lab.shown())) {
+            lab.ask(&Command::WatchedPictures { of: Box::new(config), samples, fetch }, JsValue::UNDEFINED);
+        }
+    };
+    Effect::new(move |_| {
+        let here =
+            |(of, _): &(String, Vec<u32>)| shots.with_untracked(|shots| lab.shots.with_untracked(|pictures| pictures.have(of, shots)));
+        if wanted.with(|wanted| wanted.as_ref().is_some_and(|wanted| !here(wanted))) {
+            ask(false);
+        }
+    });
+    let lacking = Memo::new(move |_| {
+        let lack = |(of, _): &(String, Vec<u32>)| lab.shots.with(|pictures| pictures.lack(of));
+        wanted.with(|wanted| wanted.as_ref().is_some_and(lack)) && !lab.phase.with(Phase::busy)
+    });
+    let names = Memo::new(move |_| lab.race.with(names));
+    let group = move |right: Option<Right>| {
+        let of = move || shots.with(|shots| shots.iter().filter(|shot| shot.right == right).copied().collect::<Vec<_>>());
+        let count = move || shots.with(|shots| shots.iter().filter(|shot| shot.right == right).count());
+        let title = move || match right {
+            None => words::HARD_IMAGES.to_owned(),
+            Some(Right::Sparse) => names.with(|(_, sparse)| words::alone(sparse)),
+            Some(Right::Dense) => names.with(|(dense, _)| words::alone(dense)),
+            Some(Right::Both) => words::BOTH.to_owned(),
+            Some(Right::Neither) => words::NEITHER.to_owned(),
+        };
+        view! {
+            <div class="shots" hidden=move || count() == 0 && (right.is_none() || shots.with(|shots| shots.iter().any(|s| s.right.is_none())))>
+                <h3>{title} " " <b>{count}</b></h3>
+                <ul>
+                    <For each=of key=|shot| shot.sample children=|shot| view! { <Picture shot /> } />
+                </ul>
+            </div>
+        }
+    };
+    view! {
+        <Show when=move || shots.with(|shots| !shots.is_empty())>
+            <div class="watched" role="group" aria-label=words::WATCHED data-testid="watched">
+                {std::iter::once(None).chain(Right::ALL.map(Some)).map(group).collect_view()}
+                <WouldYou />
+                <Show when=move || lacking.get()>
+                    <p class="quiet">
+                        {words::PICTURES_ELSEWHERE} " "
+                        <Button class="small" testid="watched-fetch" label=words::PICTURES_FETCH on_press=move || ask(true) />
+                    </p>
+                </Show>
+            </div>
+        </Show>
+    }
+}
+
+/// What the two that meet are called.
+fn names(race: &Race) -> (String, String) {
+    let (dense, sparse) = bout::two(race);
+    let name = |learner| race.learner(learner).map(|learner| learner.name()).unwrap_or_default();
+    (name(dense), name(sparse))
+}
+
+/// An image: its picture, or its class where that has not come.
+#[component]
+fn Picture(
+    /// Which.
+    shot: Shot,
+) -> impl IntoView {
+    let lab = use_lab();
+    let class = move || lab.shots.with(|pictures| pictures.classes.get(usize::from(shot.label)).cloned().unwrap_or_default());
+    let url = move || lab.shots.with(|pictures| pictures.url(shot.sample).cloned());
+    view! {
+        <li title=class>{move || url().map(|url| view! { <img src=url alt=class width="32" height="32" /> })}</li>
+    }
+}

@@ -1,0 +1,50 @@
+//! Networks that ship with the page, opened at the end of their race: there is something to look at before anything was trained here.
+
+use sparring_core::config::ExperimentConfig;
+use sparring_core::formats::safetensors;
+use sparring_core::record::run_file::RunFile;
+use sparring_core::train::Session;
+
+use super::fetch::{self, Missing};
+use super::{Halt, Trainer, planning, post};
+use crate::model::replay::FIRST;
+use crate::protocol::{Failure, Message, WayOn};
+
+impl Trainer {
+    /// Opens them as `config`, which is their race on this device.
+    pub(super) async fn open_trained(&mut self, config: ExperimentConfig) -> Result<(), Halt> {
+        self.drop_session();
+        self.out.loading("Fetching trained networks", None).await;
+        let file = format!("runs/{FIRST}.json");
+        let run = RunFile::read(&self.shipped(&file).await?).map_err(|why| lacking(why.to_string()))?;
+        let mut weights = Vec::new();
+        for learner in 0..config.learners.len() {
+            let file = format!("trained/{FIRST}-{learner}.safetensors");
+            weights.push(safetensors::read(&self.shipped(&file).await?, &file)?);
+        }
+        let (data, scores) = self.prepare(&config).await?;
+        let device = self.take_device(config.device).await?;
+        self.out.loading(&planning(&config, &device.info(), true), None).await;
+        self.session = Some(Session::trained(config, data, scores, device, &weights).await?);
+        post(&Message::Trained { events: run.events });
+        Ok(())
+    }
+
+    /// A file that ships with the page.
+    async fn shipped(&self, file: &str) -> Result<Vec<u8>, Halt> {
+        match fetch::get(file, &mut |_| !self.out.cancelled()).await {
+            Ok(bytes) => Ok(bytes),
+            Err(Missing::GivenUp) => Err(Halt::Cancelled),
+            Err(Missing::NotThere) => Err(lacking(format!("{file} is not on this server")).into()),
+            Err(Missing::Broken(words)) => Err(lacking(words).into()),
+        }
+    }
+}
+
+fn lacking(why: String) -> Failure {
+    Failure::new(
+        "The trained networks did not come",
+        format!("{why}. Networks that are trained here can be looked at all the same."),
+        &[WayOn::ChangeSettings],
+    )
+}

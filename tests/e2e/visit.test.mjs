@@ -1,0 +1,100 @@
+// A first visit: something to see within seconds, something to do within a minute, and nothing of it needs data, a GPU or training.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { until, withLab } from './page/lab.mjs';
+
+/** A server that has no trained networks, and no copy of theirs in the browser. */
+const without = {
+  context: { serviceWorkers: 'block' },
+  before: (lab) => lab.page.route('**/trained/**', (route) => route.fulfill({ status: 404, body: 'none' })),
+};
+
+test('a first visit sees hard images lie with who is right, and its sentence is the run on screen', async () => {
+  await withLab({ webgpu: 'no-adapter', form: false }, async (lab) => {
+    const { settings, watched } = lab;
+    await lab.replay.shows('Hardest of the built-in set');
+    assert.equal(await settings.said(), 'SET | 0.2 | ResNet-20 | the hardest 50% | Built-in set | 10 epochs');
+    assert.equal(await settings.differs.isVisible(), false, 'the form is the run on screen');
+    await until('pictures', async () => (await watched.pictures.count()) === 24);
+    await lab.replay.seek(1);
+    const groups = await watched.groups();
+    assert.ok((groups['SET 0.2 alone is right'] ?? 0) + (groups['Dense alone is right'] ?? 0) > 0, JSON.stringify(groups));
+    assert.equal(new URL(lab.page.url()).search, '', 'it needs no name');
+    // Another experiment has one, the defaults too.
+    await settings.say('epochs', '5');
+    await lab.page.waitForURL(/epochs=5/);
+    await settings.differs.waitFor();
+    await settings.takeShown.click();
+    await lab.page.waitForURL((url) => url.search === '');
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('samples, bench and inside have networks to look at before anybody trained', async () => {
+  await withLab({ webgpu: 'no-adapter' }, async (lab) => {
+    const { samples, bench, inside } = lab;
+    await lab.reach('ready');
+    await samples.open();
+    await lab.remarks(/come with the page: Hardest of the built-in set, trained on/);
+    await until('images', async () => (await samples.images.count()) > 20);
+    assert.equal(await samples.count(), 500);
+    await samples.pictures(32);
+    await bench.open();
+    assert.match(await bench.sentence.innerText(), /^Dense (rightly|wrongly) says .+; SET 0\.2 (rightly|wrongly) says /);
+    await inside.open();
+    const rows = await inside.rows();
+    const [active, total] = rows.reduce(([a, t], row) => [a + row.at(-2), t + row.at(-1)], [0, 0]);
+    assert.ok(rows.length === 20 && Math.abs(active / total - 0.2) < 0.005, `${active} of ${total}`);
+    // They are at the end of their race, and one of one's own takes their place.
+    await lab.goTo('ring');
+    assert.equal(await lab.phase(), 'finished');
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('what a visitor sees of the networks that ship is what their race had said at its end', async () => {
+  await withLab({ webgpu: 'no-adapter' }, async (lab) => {
+    const { samples, score } = lab;
+    await lab.reach('ready');
+    await samples.open();
+    await until('answers', async () => (await samples.images.count()) > 20);
+    await samples.who.selectOption('everybody');
+    const both = await samples.count();
+    await samples.who.selectOption('dense');
+    const dense = both + (await samples.count());
+    await lab.goTo('ring');
+    await lab.chart.show('test');
+    const said = Number((await lab.chart.key.innerText()).match(/Dense\s+(\d+\.\d)%/)[1]);
+    // Of 500 images; weights are rounded to bfloat16, which turns a few answers.
+    assert.ok(Math.abs(dense / 5 - said) <= 1.0, `${dense / 5}% against ${said}%`);
+    assert.ok(score, 'the score is there');
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('a link opens a recorded run, and every run that ships has one', async () => {
+  await withLab({ webgpu: 'no-adapter', config: { run: 'corruption' }, context: { permissions: ['clipboard-read', 'clipboard-write'] } }, async (lab) => {
+    const { replay, runs } = lab;
+    await replay.shows('Hard by corruption');
+    await lab.reach('ready');
+    assert.match(await lab.settings.preset(), /own/i);
+    assert.equal(new URL(lab.page.url()).search, '?run=corruption');
+    await runs.open();
+    await runs.press(runs.row('Hard by attack'), 'Copy link');
+    await lab.remarks(/copied/);
+    const link = new URL(await lab.page.evaluate(() => navigator.clipboard.readText()));
+    assert.equal(link.search, '?run=attack');
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('where no trained networks come, the place says so and trains', async () => {
+  await withLab({ webgpu: 'no-adapter', ...without }, async (lab) => {
+    await lab.reach('ready');
+    await lab.goTo('samples');
+    await lab.failure(30_000);
+    await lab.says('Networks that are trained here can be looked at all the same.');
+    assert.deepEqual(lab.errors.filter((e) => !/404/.test(e)), []);
+  });
+});

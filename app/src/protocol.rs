@@ -413,6 +413,13 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// In one line, for what is said in passing.
+    pub fn words(&self) -> String {
+        format!("{}: {}", self.title, self.message)
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         use WayOn::{ChangeSettings, Retry, UseBuiltIn, UseCpu, UseQuickLook, UseSmallBatch};

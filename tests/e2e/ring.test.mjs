@@ -221,8 +221,10 @@ test('hard images lie with who is right about them, also where a run is shown ag
   });
 });
 
-test('pictures of CIFAR-10 come once they are asked for', async () => {
-  await withLab({ config: CPU }, async (lab) => {
+test('pictures of CIFAR-10 are fetched once they are asked for, and where they do not come the run stays', async () => {
+  // A server without CIFAR-10.
+  const before = (lab) => lab.page.route('**/data/**', (route) => route.fulfill({ status: 404, body: 'none' }));
+  await withLab({ config: CPU, context: { serviceWorkers: 'block' }, before }, async (lab) => {
     const { watched, runs, replay } = lab;
     await lab.reach('ready');
     await lab.race();
@@ -236,6 +238,12 @@ test('pictures of CIFAR-10 come once they are asked for', async () => {
     await watched.fetch.waitFor();
     assert.equal(await watched.pictures.count(), 0);
     assert.equal((await watched.groups())['Hard test images'], undefined, 'who is right is known without them');
+    // That they do not come is said, and the run stays on screen.
+    await watched.fetch.click();
+    await lab.remarks(/CIFAR-10 is not here/);
+    assert.equal(await lab.phase(), 'ready');
+    assert.ok((await watched.groups())['Neither is right'] >= 0);
+    assert.deepEqual(lab.errors.filter((e) => !/404/.test(e)), []);
   });
 });
 

@@ -22,9 +22,6 @@ pub enum Right {
 }
 
 impl Right {
-    /// In the order in which they are shown: what one of the two knows comes first, on its side of the ring.
-    pub const ALL: [Self; 4] = [Self::Dense, Self::Sparse, Self::Both, Self::Neither];
-
     fn of(dense: bool, sparse: bool) -> Self {
         match (dense, sparse) {
             (false, true) => Self::Sparse,
@@ -63,9 +60,9 @@ impl Pictures {
         let urls = samples.iter().zip(bytes.chunks_exact(size)).map(|(sample, planes)| (*sample, picture(planes, extent)));
         Self { of, classes, urls: urls.collect() }
     }
-    /// The picture of an image.
-    pub fn url(&self, sample: u32) -> Option<&String> {
-        self.urls.get(&sample)
+    /// The picture of an image of this set.
+    pub fn url(&self, of: &str, sample: u32) -> Option<&String> {
+        self.urls.get(&sample).filter(|_| self.of == of)
     }
     /// Whether all of these are here.
     pub fn have(&self, of: &str, shots: &[Shot]) -> bool {
@@ -82,6 +79,13 @@ pub fn two(race: &Race) -> (usize, usize) {
     let of = |dense: bool| race.tracks.iter().position(|track| !track.info.control && (track.info.learner == "dense") == dense);
     let dense = of(true).unwrap_or(0);
     (dense, of(false).filter(|sparse| *sparse != dense).unwrap_or(1))
+}
+
+/// Who is right, in the order in which it is shown: what one of the two knows comes first, on its side of the ring.
+pub fn order(race: &Race) -> [Right; 4] {
+    let (dense, sparse) = two(race);
+    let (left, right) = if dense < sparse { (Right::Dense, Right::Sparse) } else { (Right::Sparse, Right::Dense) };
+    [left, right, Right::Both, Right::Neither]
 }
 
 /// The last epoch that both of the two have done.
@@ -190,7 +194,9 @@ pub(crate) mod tests {
     fn pictures_are_known_by_their_images() {
         let pictures = Pictures::read("builtin 0.3".into(), &[4, 9], [1, 2, 2], vec!["a".into()], &[0; 8]);
         let shot = |sample| Shot { sample, label: 0, right: None };
-        assert!(pictures.url(4).is_some_and(|url| url.starts_with("data:image/bmp")) && pictures.url(5).is_none());
+        let url = |of: &str, sample| pictures.url(of, sample);
+        assert!(url(&pictures.of, 4).is_some_and(|url| url.starts_with("data:image/bmp")) && url(&pictures.of, 5).is_none());
+        assert!(url("another set", 4).is_none(), "the same number in another set is another image");
         assert!(pictures.have("builtin 0.3", &[shot(9), shot(4)]) && !pictures.have("builtin 0.3", &[shot(5)]));
         assert!(!pictures.have("cifar10 0.3", &[shot(9)]) && !pictures.lack("builtin 0.3"));
         assert!(Pictures::read("cifar10 0.3".into(), &[], [0; 3], Vec::new(), &[]).lack("cifar10 0.3"));

@@ -7,6 +7,8 @@ use crate::model::link;
 pub use crate::words::presets::{PRESETS, Preset};
 
 impl Preset {
+    /// That of the recorded run which a first visit sees.
+    pub const FIRST: &'static str = "hardest-built-in";
     /// What suits a device without a GPU.
     pub const QUICK: &'static str = "quick-look";
 

@@ -115,7 +115,7 @@ pub fn card(quiz: &Quiz, pictures: &Pictures, [dense, sparse]: [&str; 2]) -> Str
     let step = (CARD.0 - 32.0) / quiz.len().max(1) as f64;
     for (i, (Question { shot, dense, sparse }, said)) in quiz.answered().enumerate() {
         let (x, side) = (16.0 + step * i as f64, step - 8.0);
-        svg.image((x, 170.0), side, side, pictures.url(shot.sample).map_or("", String::as_str));
+        svg.image((x, 170.0), side, side, pictures.url(&pictures.of, shot.sample).map_or("", String::as_str));
         let told = [("third", said), ("dense", *dense), ("sparse", *sparse)];
         for (place, (class, answer)) in told.into_iter().enumerate() {
             let at = (x + side * (0.2 + 0.3 * place as f64), 170.0 + side + 12.0);

@@ -302,6 +302,6 @@ mod tests {
         assert!(index.len() == 4 && total < 1_000_000, "{total}");
         // The first is a preset, so that whoever sees it finds it in the form.
         let first = RunFile::read(&std::fs::read(folder.join(format!("{FIRST}.json"))).unwrap()).unwrap();
-        assert_eq!(Preset::of(&first.config).map(|preset| preset.name), Some("hardest-built-in"));
+        assert_eq!(Preset::of(&first.config).map(|preset| preset.name), Some(Preset::FIRST));
     }
 }

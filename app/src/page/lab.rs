@@ -158,6 +158,16 @@ pub struct State {
     /// The place that is shown hears what it asked for.
     heard: StoredValue<Listener, LocalStorage>,
     bridge: StoredValue<Bridge, LocalStorage>,
+    /// The experiment whose race is shown: that of the run that is shown again, else that which was started.
+    pub shown: Memo<Option<ExperimentConfig>>,
+    /// Where the numbers on screen were measured, if that was elsewhere.
+    pub elsewhere: RwSignal<Option<String>>,
+    /// Whether pictures for a run that is shown are being fetched.
+    pub fetching: StoredValue<bool>,
+    /// What is said once the trained networks that were asked for are open.
+    opening: StoredValue<Option<String>>,
+    /// Whether no trained networks are to be opened: they did not come, or nobody wants them.
+    pub without_trained: StoredValue<bool>,
     /// The experiment of an address that names none, but the recorded run whose it is: that of a first visit, or another one by its name.
     of_run: StoredValue<Option<(String, ExperimentConfig)>>,
     /// After a reset: what still arrives of the old race is not shown.
@@ -168,22 +178,40 @@ impl Lab {
     /// The lab of the page's address, with its worker on the way.
     pub fn open() -> Self {
         let given = teacher::take(query_pairs());
-        let base = given.preset.map_or_else(ExperimentConfig::default, |p| p.config(DeviceChoice::Auto));
-        let bare = given.preset.is_none() && given.rest.iter().all(|(name, _)| name == "version" || name == "device");
+        let first = Preset::named(Preset::FIRST).filter(|_| asked_run().is_some_and(|run| run == FIRST));
+        let base = given.preset.or(first).map_or_else(ExperimentConfig::default, |p| p.config(DeviceChoice::Auto));
+        let bare =
+            given.run.is_none() && given.preset.is_none() && given.rest.iter().all(|(name, _)| name == "version" || name == "device");
         let parsed = link::over(base, given.rest);
         let config = RwSignal::new(ExperimentConfig::default());
+        let (started, race, past) = (RwSignal::new(None), RwSignal::new(Race::default()), RwSignal::new(Vec::<Race>::new()));
+        let player = RwSignal::new(Player::default());
+        let shown = Memo::new(move |_| {
+            let recorded = player.with(|player: &Player| player.run().map(|run| run.config.clone()));
+            // Of a race that has not begun nothing is shown. A series is one experiment, whichever seed it is at.
+            let begun = race.with(|race: &Race| !race.tracks.is_empty());
+            let seeds = past.with(|past| past.len() as u64);
+            let own =
+                || started.get().map(|config: ExperimentConfig| ExperimentConfig { seed: config.seed.saturating_sub(seeds), ..config });
+            recorded.or_else(|| own().filter(|_| begun))
+        });
         let lab = Self(Box::leak(Box::new(State {
             config,
             // Plain data: writing it cannot fail.
             fields: Memo::new(move |_| config.with(|c| c.fields().unwrap_or_default())),
-            started: RwSignal::new(None),
-            race: RwSignal::new(Race::default()),
+            started,
+            race,
+            shown,
+            elsewhere: RwSignal::new(None),
+            fetching: StoredValue::new(false),
+            opening: StoredValue::new(None),
+            without_trained: StoredValue::new(false),
             phase: RwSignal::new(Phase::Starting),
             device: RwSignal::new(None),
             remark: RwSignal::new((!given.ignored.is_empty()).then(|| crate::words::teacher::ignored(&given.ignored))),
             series: RwSignal::new(None),
             view: RwSignal::new(View::at(Curve::Train)),
-            past: RwSignal::new(Vec::new()),
+            past,
             stride: RwSignal::new(Stride::Batch.name().into()),
             load: RwSignal::new(100),
             form: RwSignal::new(gloo_storage::LocalStorage::get(FORM).unwrap_or(false)),
@@ -192,7 +220,7 @@ impl Lab {
             studies: RwSignal::new(Vec::new()),
             studies_asked: StoredValue::new(false),
             studies_say: RwSignal::new(String::new()),
-            player: RwSignal::new(Player::default()),
+            player,
             place: RwSignal::new(Place::of_address()),
             bench: RwSignal::new(Picture::Test(0)),
             own: RwSignal::new(Vec::new()),
@@ -203,7 +231,7 @@ impl Lab {
             setup: RwSignal::new(Setup::default()),
             heard: StoredValue::new_local(Box::new(|_, _| {})),
             bridge: StoredValue::new_local(Bridge::default()),
-            of_run: StoredValue::new(None),
+            of_run: StoredValue::new(first.map(|preset| (FIRST.to_owned(), preset.config(DeviceChoice::Auto)))),
             resetting: StoredValue::new(false),
         })));
         let refused = match (parsed, given.refused) {
@@ -271,13 +299,22 @@ impl Lab {
                 }
             }
             Message::Trained { events } => {
-                self.race.update(|race| events.iter().for_each(|event| race.apply(event)));
+                self.race.update(|race| {
+                    events.iter().for_each(|event| race.apply(event));
+                    // What they took elsewhere says nothing of here.
+                    race.forget_memory();
+                });
+                self.elsewhere.set(self.race.with_untracked(|race| race.device.as_ref().map(|device| device.name.clone())));
+                self.remark.set(self.opening.try_update_value(Option::take).flatten());
                 self.phase.set(Phase::Finished);
             }
             Message::Resumed => self.phase.set(Phase::Training),
             Message::Paused => self.phase.set(Phase::Paused),
+            Message::Stopped if self.opening.with_value(Option::is_some) => self.not_opened(None),
             Message::Stopped => {
-                self.phase.set(if self.race.with_untracked(|r| r.tracks.is_empty()) { Phase::Ready } else { Phase::Stopped })
+                // Of a run that is shown again it was a download that was stopped.
+                let own = self.started.with_untracked(Option::is_some) && self.race.with_untracked(|r| !r.tracks.is_empty());
+                self.phase.set(if own { Phase::Stopped } else { Phase::Ready });
             }
             Message::ArchiveKept { train, test, refused } => {
                 self.remark.set(Some(refused.unwrap_or_else(|| {
@@ -297,6 +334,7 @@ impl Lab {
             Message::NotKept { why } => self.remark.set(Some(crate::words::runs::not_kept(&why))),
             Message::WatchedPictures { of, samples, extent, classes } => {
                 let bytes = js_sys::Uint8Array::new(attachment).to_vec();
+                self.fetching.set_value(false);
                 self.shots.set(Pictures::read(of, &samples, extent, classes, &bytes));
                 // They were fetched for a run that is shown.
                 if self.phase.with_untracked(|p| matches!(p, Phase::Loading(_))) && self.started.with_untracked(Option::is_none) {
@@ -311,6 +349,13 @@ impl Lab {
             | Message::Weights { .. } => {
                 self.heard.with_value(|hear| hear(&message, attachment));
             }
+            Message::Failed(failure) if self.opening.with_value(Option::is_some) => self.not_opened(Some(failure)),
+            // Pictures for a run that is shown: it is shown all the same.
+            Message::Failed(failure) if self.fetching.get_value() && self.started.with_untracked(Option::is_none) => {
+                self.fetching.set_value(false);
+                self.remark.set(Some(failure.words()));
+                self.phase.set(Phase::Ready);
+            }
             Message::Failed(mut failure) | Message::Died(mut failure) => {
                 // A batch that is small already is no way on.
                 let small = self.config.with_untracked(|c| c.batch_size <= SMALL_BATCH);
@@ -320,6 +365,15 @@ impl Lab {
                 entries::refresh(self.runs);
             }
         }
+    }
+
+    /// The trained networks do not come; why, where nobody stopped them.
+    fn not_opened(self, why: Option<Failure>) {
+        self.opening.set_value(None);
+        self.without_trained.set_value(true);
+        self.started.set(None);
+        self.remark.set(why.map(|failure| failure.words()));
+        self.phase.set(Phase::Ready);
     }
 
     fn ready(self, opened: Opened) {
@@ -361,12 +415,6 @@ impl Lab {
         }
     }
 
-    /// The experiment whose race is shown: that of the run that is shown again, else that which was started.
-    pub fn shown(self) -> Option<ExperimentConfig> {
-        let recorded = self.player.with(|player| player.run().map(|run| run.config.clone()));
-        recorded.or_else(|| self.started.get())
-    }
-
     /// Puts an experiment into the form, for this device.
     pub fn take(self, config: ExperimentConfig) {
         self.config.update(|form| *form = ExperimentConfig { device: form.device, ..config });
@@ -374,7 +422,8 @@ impl Lab {
     /// The same, of an address that names a recorded run or nothing; what was chosen meanwhile stays.
     pub fn begin_with(self, run: &str, config: &ExperimentConfig) {
         let device = self.config.with_untracked(|form| form.device);
-        if self.config.with_untracked(|form| *form == ExperimentConfig { device, ..ExperimentConfig::default() }) {
+        let idle = self.started.with_untracked(Option::is_none);
+        if idle && self.config.with_untracked(|form| *form == ExperimentConfig { device, ..ExperimentConfig::default() }) {
             let config = ExperimentConfig { device, ..config.clone() };
             self.of_run.set_value(Some((run.to_owned(), config.clone())));
             self.take(config);
@@ -440,11 +489,12 @@ impl Lab {
         self.enter(config, &Command::GoOn { run: run.to_owned() });
     }
 
-    /// Opens networks that were trained before, at the end of this run.
-    pub fn open_trained(self, run: &RunFile) {
+    /// Opens networks that were trained before, at the end of this run; `said` once they are open.
+    pub fn open_trained(self, run: &RunFile, said: String) {
         let config = ExperimentConfig { device: self.config.with_untracked(|form| form.device), ..run.config.clone() };
         self.past.set(Vec::new());
         self.enter(config.clone(), &Command::OpenTrained { config: Box::new(config) });
+        self.opening.set_value(Some(said));
     }
 
     /// Clears the ring for a race of this experiment, and tells the trainer, a fresh one where the last has died.
@@ -452,6 +502,8 @@ impl Lab {
         if self.bridge.with_value(|b| b.is_dead()) {
             self.connect(None);
         }
+        self.opening.set_value(None);
+        self.elsewhere.set(None);
         self.player.set(Player::default());
         self.race.set(Race::default());
         self.view.update(|l| l.zoom = (0.0, 1.0));
@@ -500,6 +552,10 @@ impl Lab {
             self.send(&Command::Forget);
             self.phase.set(if self.device.with_untracked(Option::is_some) { Phase::Ready } else { Phase::Starting });
         }
+        self.opening.set_value(None);
+        self.elsewhere.set(None);
+        // Whoever wants nothing on screen wants no networks of others either.
+        self.without_trained.set_value(true);
         self.player.set(Player::default());
         self.race.set(Race::default());
         self.past.set(Vec::new());

@@ -1,4 +1,4 @@
-//! The way between the places of the lab. The ring's controls and score stay in sight everywhere.
+//! The way between the places of the lab. The experiment and the score stay in sight everywhere, but on a phone.
 
 use leptos::prelude::*;
 

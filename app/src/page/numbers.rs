@@ -81,8 +81,10 @@ pub fn HonestNumbers() -> impl IntoView {
         let shown = lab.player.with(|p| p.run().map(|run| run.config.batch_size));
         shown.unwrap_or_else(|| lab.started.with(|s| s.as_ref().map_or(0, |c| c.batch_size)))
     };
-    let elsewhere =
-        Signal::derive(move || lab.player.with(|p| p.run().map_or_else(String::new, |run| runs::measured_on(&run.device.name))));
+    let elsewhere = Signal::derive(move || {
+        let device = lab.player.with(|p| p.run().map(|run| run.device.name.clone())).or_else(|| lab.elsewhere.get());
+        device.map(|device| runs::measured_on(&device)).unwrap_or_default()
+    });
     let soon = Signal::derive(move || if there.get() { String::new() } else { words::HONEST_SOON.into() });
     let table = Memo::new(move |_| there.get().then(|| lab.race.with(|race| (heads(race), rows(race, batch())))));
     view! {

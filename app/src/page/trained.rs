@@ -3,30 +3,30 @@
 use leptos::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
-use super::entries::{day, recorded};
+use super::entries::{day, recorded, unfinished};
 use super::lab::{Lab, Phase};
-use crate::model::replay::FIRST;
+use crate::model::replay::{FIRST, recording};
 use crate::words::runs as words;
 
-/// Opens them whenever a place asks for networks and nobody has trained.
+/// Opens them whenever a place asks for networks and nobody has trained; not in place of another run that is shown, nor of one's own race
+/// that can be gone on with.
 pub fn open_where_wanted(lab: Lab) {
-    // A server that has none is asked once.
-    let lacking = StoredValue::new(false);
     let wanted = Memo::new(move |_| {
-        lab.place.get().asks_networks() && lab.phase.with(|phase| *phase == Phase::Ready) && lab.started.with(Option::is_none)
+        let nobody = lab.phase.with(|phase| *phase == Phase::Ready) && lab.started.with(Option::is_none);
+        let another = lab.player.with(|player| player.run().is_some_and(|run| recording(&run.config) != FIRST));
+        lab.place.get().asks_networks() && nobody && !another && lab.runs.with(|runs| unfinished(runs).is_none())
     });
     Effect::new(move |_| {
-        if !wanted.get() || lacking.get_value() {
+        if !wanted.get() || lab.without_trained.get_value() {
             return;
         }
         spawn_local(async move {
             match recorded(&format!("{FIRST}.json")).await {
                 Ok(run) if wanted.get_untracked() => {
-                    lab.open_trained(&run);
-                    lab.remark.set(Some(words::trained(&run.name, &run.device.name, day(&run))));
+                    lab.open_trained(&run, words::trained(&run.name, &run.device.name, day(&run)));
                 }
                 Ok(_) => {}
-                Err(_) => lacking.set_value(true),
+                Err(_) => lab.without_trained.set_value(true),
             }
         });
     });

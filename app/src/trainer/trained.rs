@@ -25,7 +25,12 @@ impl Trainer {
         let (data, scores) = self.prepare(&config).await?;
         let device = self.take_device(config.device).await?;
         self.out.loading(&planning(&config, &device.info(), true), None).await;
-        self.session = Some(Session::trained(config, data, scores, device, &weights).await?);
+        let session = Session::trained(config, data, scores, device, &weights).await?;
+        self.kernels.extend(session.device().measured());
+        if self.out.cancelled() {
+            return Err(Halt::Cancelled);
+        }
+        self.session = Some(session);
         post(&Message::Trained { events: run.events });
         Ok(())
     }

@@ -219,7 +219,8 @@ pub const PART_WHY: &str = "The question of the paper is who learns the hardest 
 /// Label.
 pub const SCORE: &str = "Hardness by";
 /// Why.
-pub const SCORE_WHY: &str = "EL2N of CIFAR-10 comes with the page. Other scores are measured by a short run first.";
+pub const SCORE_WHY: &str =
+    "EL2N of CIFAR-10, and of the built-in set at difficulty 0.7, comes with the page. Other scores are measured by a short run first.";
 /// Label.
 pub const HOW_MUCH: &str = "How much of them";
 /// Label.

@@ -43,7 +43,7 @@ export class Teacher {
   }
   /** Whether the focus is among the settings or in the menu. */
   focusIsInSettingsOrMenu() {
-    return this.page.evaluate(() => document.activeElement.closest('.before, .places') !== null);
+    return this.page.evaluate(() => document.activeElement.closest('.before, .sentence, .places') !== null);
   }
   /** Fills in the form: a lesson by its place in the list, parts to leave out, words. Gives the link. */
   async build({ lesson, leaveOut, words }) {

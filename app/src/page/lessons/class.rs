@@ -203,11 +203,14 @@ impl Class {
     pub fn show(self) {
         if let Some(control) = untrack(|| self.step(|s| control(&s.point))).flatten() {
             self.frame(Some(control.clone()));
-            if let Some(control) = control.dyn_ref::<HtmlElement>() {
-                // An element that takes no focus is shown all the same.
-                let _ = control.focus();
-            }
-            control.scroll_into_view();
+            // The form that it is in may just be opening.
+            later(move || {
+                if let Some(control) = control.dyn_ref::<HtmlElement>() {
+                    // An element that takes no focus is shown all the same.
+                    let _ = control.focus();
+                }
+                control.scroll_into_view();
+            });
         }
     }
 

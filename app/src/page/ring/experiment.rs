@@ -12,7 +12,7 @@ use crate::page::settings::{Estimate, Remarks, Sentence};
 use crate::protocol::{Amount, Failure, Loading, WayOn};
 use crate::words::ring as words;
 
-/// The experiment, in sight in every place.
+/// The experiment, in sight in every place where there is room.
 #[component]
 pub fn Experiment(
     /// The recorded run of a first visit.

@@ -18,7 +18,7 @@ use crate::page::lab::use_lab;
 use crate::page::place::Place;
 use crate::words::ring as words;
 
-/// The ring. Its score stays in sight in every place; its curves are in the ring alone.
+/// The ring. Its score stays in sight in every place where there is room; its curves are in the ring alone.
 #[component]
 pub fn Ring() -> impl IntoView {
     let lab = use_lab();

@@ -1,13 +1,21 @@
 //! "Would you have known it?": ten hard images, a person against the two networks that meet in the ring.
 
 use leptos::prelude::*;
+use sparring_core::ExperimentConfig;
 
 use crate::model::bout;
 use crate::model::quiz::{Question, Quiz, card};
+use crate::model::race::Race;
 use crate::page::kit::Button;
 use crate::page::lab::{Lab, use_lab};
 use crate::page::take::{address, take_picture};
+use crate::protocol::images_of;
 use crate::words::quiz as words;
+
+/// What tells the images of the experiment that is shown from others.
+fn images(shown: &Option<ExperimentConfig>) -> String {
+    shown.as_ref().map(images_of).unwrap_or_default()
+}
 
 /// What the two networks are called: the dense one, the sparse one.
 fn names(lab: Lab) -> [String; 2] {
@@ -26,7 +34,8 @@ pub fn WouldYou() -> impl IntoView {
     let called = StoredValue::new([String::new(), String::new()]);
     let dialog = NodeRef::<leptos::html::Dialog>::new();
     let possible = Memo::new(move |_| {
-        lab.race.with(|race| !Quiz::of(race).is_empty() && lab.shots.with(|pictures| pictures.have(&pictures.of, &bout::shots(race))))
+        let here = |race: &Race| lab.shots.with(|pictures| pictures.have(&lab.shown.with(images), &bout::shots(race)));
+        lab.race.with(|race| !Quiz::of(race).is_empty() && here(race))
     });
     let begin = move || {
         round.set(lab.race.with_untracked(Quiz::of));
@@ -66,7 +75,7 @@ fn Asked(
     let number = move || round.with(|round| words::question(round.result().of + 1, round.len()));
     let picture = move || {
         let sample = round.with(|round| round.asked().map(|question| question.shot.sample));
-        lab.shots.with(|pictures| sample.and_then(|sample| pictures.url(sample).cloned()))
+        lab.shots.with(|pictures| sample.and_then(|sample| pictures.url(&pictures.of, sample).cloned()))
     };
     let was = move || {
         let last = round.with(|round| round.answered().last().map(|(question, _)| *question));

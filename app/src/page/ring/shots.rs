@@ -4,6 +4,7 @@
 //! person asks for them, or trains.
 
 use leptos::prelude::*;
+use sparring_core::data::DatasetName;
 use wasm_bindgen::JsValue;
 
 use super::quiz::WouldYou;
@@ -22,10 +23,11 @@ pub fn Shots() -> impl IntoView {
     // Which images: it changes with the race, not with every answer.
     let wanted = Memo::new(move |_| {
         let samples = shots.with(|shots| shots.iter().map(|shot| shot.sample).collect::<Vec<u32>>());
-        lab.shown().filter(|_| !samples.is_empty()).map(|config| (images_of(&config), samples))
+        lab.shown.get().filter(|_| !samples.is_empty()).map(|config| (images_of(&config), samples))
     });
     let ask = move |fetch: bool| {
-        if let (Some((_, samples)), Some(config)) = (wanted.get_untracked(), untrack(|| lab.shown())) {
+        lab.fetching.set_value(fetch);
+        if let (Some((_, samples)), Some(config)) = (wanted.get_untracked(), lab.shown.get_untracked()) {
             lab.ask(&Command::WatchedPictures { of: Box::new(config), samples, fetch }, JsValue::UNDEFINED);
         }
     };
@@ -38,9 +40,12 @@ pub fn Shots() -> impl IntoView {
     });
     let lacking = Memo::new(move |_| {
         let lack = |(of, _): &(String, Vec<u32>)| lab.shots.with(|pictures| pictures.lack(of));
-        wanted.with(|wanted| wanted.as_ref().is_some_and(lack)) && !lab.phase.with(Phase::busy)
+        let fetched = lab.shown.with(|shown| shown.as_ref().is_some_and(|config| config.dataset == DatasetName::Cifar10));
+        fetched && wanted.with(|wanted| wanted.as_ref().is_some_and(lack)) && !lab.phase.with(Phase::busy)
     });
+    let order = Memo::new(move |_| lab.race.with(bout::order));
     let names = Memo::new(move |_| lab.race.with(names));
+    let images = Memo::new(move |_| wanted.with(|wanted| wanted.as_ref().map(|(of, _)| of.clone()).unwrap_or_default()));
     let group = move |right: Option<Right>| {
         let of = move || shots.with(|shots| shots.iter().filter(|shot| shot.right == right).copied().collect::<Vec<_>>());
         let count = move || shots.with(|shots| shots.iter().filter(|shot| shot.right == right).count());
@@ -55,7 +60,7 @@ pub fn Shots() -> impl IntoView {
             <div class="shots" hidden=move || count() == 0 && (right.is_none() || shots.with(|shots| shots.iter().any(|s| s.right.is_none())))>
                 <h3>{title} " " <b>{count}</b></h3>
                 <ul>
-                    <For each=of key=|shot| shot.sample children=|shot| view! { <Picture shot /> } />
+                    <For each=of key=|shot| (shot.sample, shot.label) children=move |shot| view! { <Picture shot of=images /> } />
                 </ul>
             </div>
         }
@@ -63,7 +68,7 @@ pub fn Shots() -> impl IntoView {
     view! {
         <Show when=move || shots.with(|shots| !shots.is_empty())>
             <div class="watched" role="group" aria-label=words::WATCHED data-testid="watched">
-                {std::iter::once(None).chain(Right::ALL.map(Some)).map(group).collect_view()}
+                {move || std::iter::once(None).chain(order.get().map(Some)).map(group).collect_view()}
                 <WouldYou />
                 <Show when=move || lacking.get()>
                     <p class="quiet">
@@ -88,10 +93,12 @@ fn names(race: &Race) -> (String, String) {
 fn Picture(
     /// Which.
     shot: Shot,
+    /// Of which set.
+    of: Memo<String>,
 ) -> impl IntoView {
     let lab = use_lab();
     let class = move || lab.shots.with(|pictures| pictures.classes.get(usize::from(shot.label)).cloned().unwrap_or_default());
-    let url = move || lab.shots.with(|pictures| pictures.url(shot.sample).cloned());
+    let url = move || of.with(|of| lab.shots.with(|pictures| pictures.url(of, shot.sample).cloned()));
     view! {
         <li title=class>{move || url().map(|url| view! { <img src=url alt=class width="32" height="32" /> })}</li>
     }

@@ -104,14 +104,14 @@ pub fn Remarks() -> impl IntoView {
     let config = lab.config;
     let misfit = Memo::new(move |_| config.with(estimate::misfit).map(|why| words::misfit(&why)).unwrap_or_default());
     let differing =
-        Memo::new(move |_| lab.shown().map(|shown| config.with(|config| names::differences(&shown, config))).unwrap_or_default());
+        Memo::new(move |_| lab.shown.get().map(|shown| config.with(|config| names::differences(&shown, config))).unwrap_or_default());
     let differ = move || differing.with(|all| !all.is_empty());
     let differs = Signal::derive(move || match (differ(), lab.phase.with(Phase::busy)) {
         (false, _) => String::new(),
         (true, true) => words::DIFFERS.to_owned(),
         (true, false) => differing.with(|all| words::shows_another(all)),
     });
-    let take = move || untrack(|| lab.shown()).into_iter().for_each(|shown| lab.take(shown));
+    let take = move || lab.shown.get_untracked().into_iter().for_each(|shown| lab.take(shown));
     view! {
         <div class="remarks">
             <Says class="note" testid="misfit" text=misfit />

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { until, withLab } from './page/lab.mjs';
+import { TINY, until, withLab } from './page/lab.mjs';
 
 /** A server that has no trained networks, and no copy of theirs in the browser. */
 const without = {
@@ -103,6 +103,24 @@ test('another run that is shown stays on screen in places that look at networks'
     await lab.page.waitForTimeout(1000);
     assert.equal(await lab.phase(), 'ready');
     await lab.replay.shows('Hard by corruption');
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('a run of one\'s own stays on screen there too, though it is of the same set', async () => {
+  await withLab({ webgpu: 'no-adapter', config: { ...TINY, device: 'cpu', epochs: '1' } }, async (lab) => {
+    const { runs, replay } = lab;
+    await lab.race();
+    await runs.filesAre(1);
+    await lab.reload();
+    await runs.open();
+    await runs.press(runs.kept, 'Open');
+    await replay.shows('Dense against SET 0.2 on Built-in set');
+    await lab.goTo('inside');
+    await lab.trainHere.waitFor();
+    await lab.page.waitForTimeout(1000);
+    assert.equal(await lab.phase(), 'ready');
+    await replay.shows('Dense against SET 0.2 on Built-in set');
     assert.deepEqual(lab.errors, []);
   });
 });

@@ -1,11 +1,12 @@
 //! Networks that ship with the page: places that look at networks have some before anything was trained here.
 
 use leptos::prelude::*;
+use sparring_core::record::RunFile;
 use wasm_bindgen_futures::spawn_local;
 
 use super::entries::{day, recorded, unfinished};
 use super::lab::{Lab, Phase};
-use crate::model::replay::{FIRST, recording};
+use crate::model::replay::{FIRST, Player, Source, recording};
 use crate::words::runs as words;
 
 /// Opens them whenever a place asks for networks and nobody has trained; not in place of another run that is shown, nor of one's own race
@@ -13,7 +14,8 @@ use crate::words::runs as words;
 pub fn open_where_wanted(lab: Lab) {
     let wanted = Memo::new(move |_| {
         let nobody = lab.phase.with(|phase| *phase == Phase::Ready) && lab.started.with(Option::is_none);
-        let another = lab.player.with(|player| player.run().is_some_and(|run| recording(&run.config) != FIRST));
+        let first = |player: &Player, run: &RunFile| player.source() == Source::Recorded && recording(&run.config) == FIRST;
+        let another = lab.player.with(|player| player.run().is_some_and(|run| !first(player, run)));
         lab.place.get().asks_networks() && nobody && !another && lab.runs.with(|runs| unfinished(runs).is_none())
     });
     Effect::new(move |_| {

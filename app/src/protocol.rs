@@ -218,10 +218,7 @@ pub enum Message {
     /// What the session said in one slice.
     Events(Vec<Event>),
     /// Networks that were trained before are open.
-    Trained {
-        /// What their race had said.
-        events: Vec<Event>,
-    },
+    Trained,
     /// Training goes on.
     Resumed,
     /// Training holds.

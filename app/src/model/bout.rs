@@ -88,6 +88,12 @@ pub fn order(race: &Race) -> [Right; 4] {
     [left, right, Right::Both, Right::Neither]
 }
 
+/// What the two are called.
+pub fn names(race: &Race) -> [String; 2] {
+    let (dense, sparse) = two(race);
+    [dense, sparse].map(|learner| race.learner(learner).map(|learner| learner.name()).unwrap_or_default())
+}
+
 /// The last epoch that both of the two have done.
 pub fn both_done(race: &Race) -> Option<u32> {
     let done = |learner: usize| Some(race.tracks.get(learner)?.epochs.last()?.epoch);

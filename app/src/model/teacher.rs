@@ -10,6 +10,7 @@ use sparring_core::config::ExperimentConfig;
 use crate::model::lesson::NAMES;
 use crate::model::link;
 use crate::model::presets::Preset;
+use crate::model::replay::FIRST;
 use crate::words::presets::PRESETS;
 use crate::words::teacher as words;
 
@@ -169,6 +170,15 @@ pub fn take(pairs: Vec<(String, String)>) -> Link {
     link
 }
 
+impl Link {
+    /// The recorded run that is to be shown: the one that is named, or that of a first visit where neither an experiment is named nor anything
+    /// of a teacher's.
+    pub fn shows(&self) -> Option<&str> {
+        let nothing = self.rest.is_empty() && self.refused.is_none() && self.preset.is_none() && self.teacher == Teacher::default();
+        self.run.as_deref().or(nothing.then_some(FIRST))
+    }
+}
+
 impl Teacher {
     /// The parts that are left out, by name, as the style sheet reads them.
     pub fn hidden(&self) -> String {
@@ -258,7 +268,15 @@ mod tests {
     #[test]
     fn a_recorded_run_is_named_by_its_file() {
         let link = of(&[("run", "corruption")]);
-        assert_eq!((link.run.as_deref(), link.remarks.len(), link.rest.len()), (Some("corruption"), 0, 0));
+        assert_eq!((link.shows(), link.remarks.len(), link.rest.len()), (Some("corruption"), 0, 0));
+        assert_eq!(of(&[("run", "nature"), ("epochs", "3")]).shows(), Some("nature"));
+        // A first visit's is shown where nothing is named, whatever others add on the way.
+        for nothing in [&[][..], &[("utm_source", "x")]] {
+            assert_eq!(of(nothing).shows(), Some(FIRST));
+        }
+        for named in [("epochs", "3"), ("preset", "quick-look"), ("lesson", "sparse"), ("epoch", "3")] {
+            assert_eq!(of(&[named]).shows(), None, "{named:?}");
+        }
         for name in ["", "../secret", "http://elsewhere", "a b"] {
             let link = of(&[("run", name), ("epochs", "3")]);
             assert_eq!((&link.run, link.remarks.len(), link.rest.len()), (&None, 1, 1), "{name}");

@@ -1,16 +1,19 @@
 //! The lab's state: the form's experiment, the race as reported, the phase, and the line to the worker.
 
+mod address;
+mod hear;
+
 use std::sync::Arc;
 
 use gloo_storage::Storage;
 use leptos::prelude::*;
-use sparring_core::config::{ExperimentConfig, FORMAT_VERSION, LearnerConfig};
+use sparring_core::config::{ExperimentConfig, LearnerConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use sparring_core::record::{RunFile, StudyFile};
-use sparring_figures::number;
 use wasm_bindgen::JsValue;
 
+pub use self::address::{address, asked_run, run_address};
 use super::entries::{self, Entry};
 use super::place::Place;
 use crate::bridge::Bridge;
@@ -21,7 +24,7 @@ use crate::model::link;
 use crate::model::presets::Preset;
 use crate::model::race::{Curve, Race};
 use crate::model::replay::{FIRST, Player, Source};
-use crate::model::teacher::{self, Teacher};
+use crate::model::teacher::Teacher;
 use crate::protocol::{Command, Failure, Loading, Message, Picture, SMALL_BATCH, Stride, WayOn};
 
 /// Where the lab is between opening and the final bell.
@@ -72,6 +75,15 @@ pub struct Opened {
     pub info: DeviceInfo,
     /// The fallback's reason.
     pub note: Option<String>,
+}
+
+/// What the trainer is asked for beside a race. Where it does not come nobody loses what is on screen.
+#[derive(Clone)]
+enum Errand {
+    /// The networks that ship, as they were at the end of this run.
+    Networks(Arc<RunFile>),
+    /// Pictures for a run that is shown.
+    Pictures,
 }
 
 /// Where this browser remembers whether the form is open.
@@ -162,10 +174,8 @@ pub struct State {
     pub shown: Memo<Option<ExperimentConfig>>,
     /// Where the numbers on screen were measured, if that was elsewhere.
     pub elsewhere: RwSignal<Option<String>>,
-    /// Whether pictures for a run that is shown are being fetched.
-    pub fetching: StoredValue<bool>,
-    /// What is said once the trained networks that were asked for are open.
-    opening: StoredValue<Option<String>>,
+    /// What the trainer is asked for beside a race.
+    errand: StoredValue<Option<Errand>>,
     /// Whether no trained networks are to be opened: they did not come, or nobody wants them.
     pub without_trained: StoredValue<bool>,
     /// The experiment of an address that names none, but the recorded run whose it is: that of a first visit, or another one by its name.
@@ -177,8 +187,8 @@ pub struct State {
 impl Lab {
     /// The lab of the page's address, with its worker on the way.
     pub fn open() -> Self {
-        let given = teacher::take(query_pairs());
-        let first = Preset::named(Preset::FIRST).filter(|_| asked_run().is_some_and(|run| run == FIRST));
+        let given = address::given();
+        let first = Preset::named(Preset::FIRST).filter(|_| given.shows() == Some(FIRST));
         let base = given.preset.or(first).map_or_else(ExperimentConfig::default, |p| p.config(DeviceChoice::Auto));
         let bare =
             given.run.is_none() && given.preset.is_none() && given.rest.iter().all(|(name, _)| name == "version" || name == "device");
@@ -203,8 +213,7 @@ impl Lab {
             race,
             shown,
             elsewhere: RwSignal::new(None),
-            fetching: StoredValue::new(false),
-            opening: StoredValue::new(None),
+            errand: StoredValue::new(None),
             without_trained: StoredValue::new(false),
             phase: RwSignal::new(Phase::Starting),
             device: RwSignal::new(None),
@@ -271,120 +280,6 @@ impl Lab {
         }
     }
 
-    fn hear(self, message: Message, attachment: &JsValue) {
-        if self.resetting.get_value() {
-            match message {
-                Message::Stopped => self.resetting.set_value(false),
-                Message::Ready { device, note } => self.ready(Opened { info: device, note }),
-                Message::Died(failure) => self.phase.set(Phase::Failed(failure)),
-                _ => {}
-            }
-            return;
-        }
-        match message {
-            Message::Booted | Message::Checkpoint => {}
-            Message::Ready { device, note } => self.ready(Opened { info: device, note }),
-            Message::Loading(loading) => self.phase.set(Phase::Loading(loading)),
-            Message::Events(events) => {
-                let mut finished = false;
-                self.race.update(|race| {
-                    for event in events {
-                        finished |= matches!(event, sparring_core::Event::Finished { .. });
-                        race.apply(&event);
-                    }
-                });
-                if finished {
-                    self.phase.set(Phase::Finished);
-                    self.next_seed();
-                }
-            }
-            Message::Trained { events } => {
-                self.race.update(|race| {
-                    events.iter().for_each(|event| race.apply(event));
-                    // What they took elsewhere says nothing of here.
-                    race.forget_memory();
-                });
-                self.elsewhere.set(self.race.with_untracked(|race| race.device.as_ref().map(|device| device.name.clone())));
-                self.remark.set(self.opening.try_update_value(Option::take).flatten());
-                self.phase.set(Phase::Finished);
-            }
-            Message::Resumed => self.phase.set(Phase::Training),
-            Message::Paused => self.phase.set(Phase::Paused),
-            Message::Stopped if self.opening.with_value(Option::is_some) => self.not_opened(None),
-            Message::Stopped => {
-                // Of a run that is shown again it was a download that was stopped.
-                let own = self.started.with_untracked(Option::is_some) && self.race.with_untracked(|r| !r.tracks.is_empty());
-                self.phase.set(if own { Phase::Stopped } else { Phase::Ready });
-            }
-            Message::ArchiveKept { train, test, refused } => {
-                self.remark.set(Some(refused.unwrap_or_else(|| {
-                    format!(
-                        "CIFAR-10 kept in this browser: {} training and {} test images.",
-                        number::count(train as u64),
-                        number::count(test as u64)
-                    )
-                })));
-                self.phase.set(Phase::Ready);
-            }
-            // A long run is a long text, which is read where it is looked at, and else once the race is over.
-            Message::Kept { .. } if self.place.get_untracked() == Place::Runs || !self.phase.with_untracked(Phase::busy) => {
-                entries::refresh(self.runs);
-            }
-            Message::Kept { .. } => {}
-            Message::NotKept { why } => self.remark.set(Some(crate::words::runs::not_kept(&why))),
-            Message::WatchedPictures { of, samples, extent, classes } => {
-                let bytes = js_sys::Uint8Array::new(attachment).to_vec();
-                self.fetching.set_value(false);
-                self.shots.set(Pictures::read(of, &samples, extent, classes, &bytes));
-                // They were fetched for a run that is shown.
-                if self.phase.with_untracked(|p| matches!(p, Phase::Loading(_))) && self.started.with_untracked(Option::is_none) {
-                    self.phase.set(Phase::Ready);
-                }
-            }
-            // The places of the lab that asked hear of it.
-            Message::Samples { .. }
-            | Message::Pictures { .. }
-            | Message::Examined { .. }
-            | Message::Inside(_)
-            | Message::Weights { .. } => {
-                self.heard.with_value(|hear| hear(&message, attachment));
-            }
-            Message::Failed(failure) if self.opening.with_value(Option::is_some) => self.not_opened(Some(failure)),
-            // Pictures for a run that is shown: it is shown all the same.
-            Message::Failed(failure) if self.fetching.get_value() && self.started.with_untracked(Option::is_none) => {
-                self.fetching.set_value(false);
-                self.remark.set(Some(failure.words()));
-                self.phase.set(Phase::Ready);
-            }
-            Message::Failed(mut failure) | Message::Died(mut failure) => {
-                // A batch that is small already is no way on.
-                let small = self.config.with_untracked(|c| c.batch_size <= SMALL_BATCH);
-                failure.ways.retain(|way| !small || *way != WayOn::UseSmallBatch);
-                self.phase.set(Phase::Failed(failure));
-                // What can be gone on with.
-                entries::refresh(self.runs);
-            }
-        }
-    }
-
-    /// The trained networks do not come; why, where nobody stopped them.
-    fn not_opened(self, why: Option<Failure>) {
-        self.opening.set_value(None);
-        self.without_trained.set_value(true);
-        self.started.set(None);
-        self.remark.set(why.map(|failure| failure.words()));
-        self.phase.set(Phase::Ready);
-    }
-
-    fn ready(self, opened: Opened) {
-        self.device.set(Some(opened));
-        // For app/web/offline.js, which waits for the first one. An event of our own: nobody refuses it.
-        let _ = web_sys::Event::new("sparring-ready").and_then(|event| window().dispatch_event(&event));
-        if self.phase.with_untracked(|p| *p == Phase::Starting) {
-            self.phase.set(Phase::Ready);
-        }
-    }
-
     fn send(self, command: &Command) {
         self.bridge.with_value(|b| b.send(command));
     }
@@ -397,39 +292,10 @@ impl Lab {
         self.heard.set_value(Box::new(hear));
     }
 
-    /// Has the address say what the form and the lesson say.
-    pub fn remember(self) {
-        let teacher = self.teacher.get_untracked();
-        let run = self.of_run.get_value().filter(|(_, of)| teacher == Teacher::default() && self.config.with_untracked(|form| form == of));
-        let address = match run {
-            Some((run, _)) => run_address(&run),
-            None => self.config.with_untracked(|config| address(config, &teacher)),
-        };
-        // Another address, though it is the same, has a browser fetch the page's icon again.
-        let query = |address: &str| address.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default();
-        let now = query(&window().location().search().unwrap_or_default());
-        // A browser may refuse (too many changes a second, a sandbox); the form still works, only the address lags.
-        if let (Some(address), Ok(history)) = (address.filter(|address| query(address) != now), window().history()) {
-            let place = window().location().hash().unwrap_or_default();
-            let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("{address}{place}")));
-        }
-    }
-
     /// Puts an experiment into the form, for this device.
     pub fn take(self, config: ExperimentConfig) {
         self.config.update(|form| *form = ExperimentConfig { device: form.device, ..config });
     }
-    /// The same, of an address that names a recorded run or nothing; what was chosen meanwhile stays.
-    pub fn begin_with(self, run: &str, config: &ExperimentConfig) {
-        let device = self.config.with_untracked(|form| form.device);
-        let idle = self.started.with_untracked(Option::is_none);
-        if idle && self.config.with_untracked(|form| *form == ExperimentConfig { device, ..ExperimentConfig::default() }) {
-            let config = ExperimentConfig { device, ..config.clone() };
-            self.of_run.set_value(Some((run.to_owned(), config.clone())));
-            self.take(config);
-        }
-    }
-
     /// To another place; the way back works.
     pub fn visit(self, place: Place) {
         if self.place.get_untracked() != place {
@@ -489,12 +355,28 @@ impl Lab {
         self.enter(config, &Command::GoOn { run: run.to_owned() });
     }
 
-    /// Opens networks that were trained before, at the end of this run; `said` once they are open.
-    pub fn open_trained(self, run: &RunFile, said: String) {
+    /// Opens the networks that ship, at the end of this run.
+    pub fn open_trained(self, run: RunFile) {
         let config = ExperimentConfig { device: self.config.with_untracked(|form| form.device), ..run.config.clone() };
         self.past.set(Vec::new());
         self.enter(config.clone(), &Command::OpenTrained { config: Box::new(config) });
-        self.opening.set_value(Some(said));
+        self.errand.set_value(Some(Errand::Networks(Arc::new(run))));
+    }
+    /// Asks for test pictures of an experiment that is shown; `fetch`: also where its dataset is not at hand.
+    pub fn ask_pictures(self, of: ExperimentConfig, samples: Vec<u32>, fetch: bool) {
+        if fetch {
+            self.errand.set_value(Some(Errand::Pictures));
+        }
+        self.send(&Command::WatchedPictures { of: Box::new(of), samples, fetch });
+    }
+
+    /// Nothing is on screen any more, and nothing waited for.
+    fn clear(self) {
+        self.errand.set_value(None);
+        self.elsewhere.set(None);
+        self.player.set(Player::default());
+        self.race.set(Race::default());
+        self.remark.set(None);
     }
 
     /// Clears the ring for a race of this experiment, and tells the trainer, a fresh one where the last has died.
@@ -502,12 +384,8 @@ impl Lab {
         if self.bridge.with_value(|b| b.is_dead()) {
             self.connect(None);
         }
-        self.opening.set_value(None);
-        self.elsewhere.set(None);
-        self.player.set(Player::default());
-        self.race.set(Race::default());
+        self.clear();
         self.view.update(|l| l.zoom = (0.0, 1.0));
-        self.remark.set(None);
         self.started.set(Some(config));
         self.phase.set(Phase::Loading(Loading::unknown("Getting ready")));
         self.send(command);
@@ -552,15 +430,11 @@ impl Lab {
             self.send(&Command::Forget);
             self.phase.set(if self.device.with_untracked(Option::is_some) { Phase::Ready } else { Phase::Starting });
         }
-        self.opening.set_value(None);
-        self.elsewhere.set(None);
+        self.clear();
         // Whoever wants nothing on screen wants no networks of others either.
         self.without_trained.set_value(true);
-        self.player.set(Player::default());
-        self.race.set(Race::default());
         self.past.set(Vec::new());
         self.started.set(None);
-        self.remark.set(None);
     }
     /// Changes the learning rate of the race that runs.
     pub fn set_lr(self, lr: Option<f32>) {
@@ -648,47 +522,4 @@ impl Lab {
 /// The same experiment on the built-in set.
 fn use_built_in(config: &mut ExperimentConfig) {
     config.dataset = DatasetName::BuiltIn;
-}
-
-/// The recorded run that the page's address asks for: by its name, or by naming neither an experiment nor anything of a teacher's.
-pub fn asked_run() -> Option<String> {
-    let given = teacher::take(query_pairs());
-    let nothing = given.rest.is_empty() && given.refused.is_none() && given.preset.is_none() && given.teacher == Teacher::default();
-    given.run.or(nothing.then(|| FIRST.to_owned()))
-}
-
-fn query_pairs() -> Vec<(String, String)> {
-    let search = window().location().search().unwrap_or_default();
-    let Ok(params) = web_sys::UrlSearchParams::new_with_str(&search) else { return Vec::new() };
-    js_sys::Array::from(&params)
-        .iter()
-        .filter_map(|pair| {
-            let pair = js_sys::Array::from(&pair);
-            Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
-        })
-        .collect()
-}
-
-/// The address that shows a recorded run; the one of a first visit needs no name.
-pub fn run_address(name: &str) -> Option<String> {
-    let page = page_address()?;
-    Some(if name == FIRST { page } else { format!("{page}?run={name}") })
-}
-
-/// The address of this page, which names nothing.
-fn page_address() -> Option<String> {
-    let location = window().location();
-    Some(format!("{}{}", location.origin().ok()?, location.pathname().ok()?))
-}
-
-/// The address of an experiment on this page, with what a teacher adds.
-pub fn address(config: &ExperimentConfig, teacher: &Teacher) -> Option<String> {
-    // A browser reads a plus in an address as a space. Defaults have a name too: an address without one shows a recorded run.
-    let query = match link::query(config).ok()?.replace('+', "%2B") {
-        defaults if defaults.is_empty() => format!("version={FORMAT_VERSION}"),
-        query => query,
-    };
-    let more = teacher.query();
-    let between = if more.is_empty() { "" } else { "&" };
-    Some(format!("{}?{query}{between}{more}", page_address()?))
 }

@@ -4,10 +4,9 @@ use leptos::prelude::*;
 use sparring_core::record::RunFile;
 use wasm_bindgen_futures::spawn_local;
 
-use super::entries::{day, recorded, unfinished};
+use super::entries::{recorded, unfinished};
 use super::lab::{Lab, Phase};
 use crate::model::replay::{FIRST, Player, Source, recording};
-use crate::words::runs as words;
 
 /// Opens them whenever a place asks for networks and nobody has trained; not in place of another run that is shown, nor of one's own race
 /// that can be gone on with.
@@ -24,9 +23,7 @@ pub fn open_where_wanted(lab: Lab) {
         }
         spawn_local(async move {
             match recorded(&format!("{FIRST}.json")).await {
-                Ok(run) if wanted.get_untracked() => {
-                    lab.open_trained(&run, words::trained(&run.name, &run.device.name, day(&run)));
-                }
+                Ok(run) if wanted.get_untracked() => lab.open_trained(run),
                 Ok(_) => {}
                 Err(_) => lab.without_trained.set_value(true),
             }

@@ -2,7 +2,6 @@
 
 use sparring_core::config::ExperimentConfig;
 use sparring_core::formats::safetensors;
-use sparring_core::record::run_file::RunFile;
 use sparring_core::train::Session;
 
 use super::fetch::{self, Missing};
@@ -15,8 +14,6 @@ impl Trainer {
     pub(super) async fn open_trained(&mut self, config: ExperimentConfig) -> Result<(), Halt> {
         self.drop_session();
         self.out.loading("Fetching trained networks", None).await;
-        let file = format!("runs/{FIRST}.json");
-        let run = RunFile::read(&self.shipped(&file).await?).map_err(|why| lacking(why.to_string()))?;
         let mut weights = Vec::new();
         for learner in 0..config.learners.len() {
             let file = format!("trained/{FIRST}-{learner}.safetensors");
@@ -31,7 +28,7 @@ impl Trainer {
             return Err(Halt::Cancelled);
         }
         self.session = Some(session);
-        post(&Message::Trained { events: run.events });
+        post(&Message::Trained);
         Ok(())
     }
 

@@ -1,45 +1,35 @@
 //! "Would you have known it?": ten hard images, a person against the two networks that meet in the ring.
 
 use leptos::prelude::*;
-use sparring_core::ExperimentConfig;
 
-use crate::model::bout;
+use crate::model::bout::{self, Shot};
 use crate::model::quiz::{Question, Quiz, card};
-use crate::model::race::Race;
 use crate::page::kit::Button;
-use crate::page::lab::{Lab, use_lab};
+use crate::page::lab::use_lab;
 use crate::page::take::{address, take_picture};
-use crate::protocol::images_of;
 use crate::words::quiz as words;
-
-/// What tells the images of the experiment that is shown from others.
-fn images(shown: &Option<ExperimentConfig>) -> String {
-    shown.as_ref().map(images_of).unwrap_or_default()
-}
-
-/// What the two networks are called: the dense one, the sparse one.
-fn names(lab: Lab) -> [String; 2] {
-    lab.race.with_untracked(|race| {
-        let (dense, sparse) = bout::two(race);
-        [dense, sparse].map(|learner| race.learner(learner).map(|learner| learner.name()).unwrap_or_default())
-    })
-}
 
 /// The button, and the dialog of a round.
 #[component]
-pub fn WouldYou() -> impl IntoView {
+pub fn WouldYou(
+    /// The images that can be asked about.
+    shots: Memo<Vec<Shot>>,
+    /// Which set they are of.
+    images: Memo<String>,
+) -> impl IntoView {
     let lab = use_lab();
     // The round keeps what the networks said when it began.
     let round = RwSignal::new(Quiz::default());
     let called = StoredValue::new([String::new(), String::new()]);
     let dialog = NodeRef::<leptos::html::Dialog>::new();
     let possible = Memo::new(move |_| {
-        let here = |race: &Race| lab.shots.with(|pictures| pictures.have(&lab.shown.with(images), &bout::shots(race)));
-        lab.race.with(|race| !Quiz::of(race).is_empty() && here(race))
+        let answered = |shots: &Vec<Shot>| shots.iter().any(|shot| shot.right.is_some());
+        let here = |shots: &Vec<Shot>| images.with(|of| lab.shots.with(|pictures| pictures.have(of, shots)));
+        shots.with(|shots| answered(shots) && here(shots))
     });
     let begin = move || {
         round.set(lab.race.with_untracked(Quiz::of));
-        called.set_value(names(lab));
+        called.set_value(lab.race.with_untracked(bout::names));
         // Only a dialog that is open already refuses.
         drop(dialog.get_untracked().map(|dialog| dialog.show_modal()));
     };

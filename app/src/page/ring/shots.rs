@@ -5,14 +5,12 @@
 
 use leptos::prelude::*;
 use sparring_core::data::DatasetName;
-use wasm_bindgen::JsValue;
 
 use super::quiz::WouldYou;
 use crate::model::bout::{self, Right, Shot};
-use crate::model::race::Race;
 use crate::page::kit::Button;
 use crate::page::lab::{Phase, use_lab};
-use crate::protocol::{Command, images_of};
+use crate::protocol::images_of;
 use crate::words::ring as words;
 
 /// The images.
@@ -26,9 +24,8 @@ pub fn Shots() -> impl IntoView {
         lab.shown.get().filter(|_| !samples.is_empty()).map(|config| (images_of(&config), samples))
     });
     let ask = move |fetch: bool| {
-        lab.fetching.set_value(fetch);
         if let (Some((_, samples)), Some(config)) = (wanted.get_untracked(), lab.shown.get_untracked()) {
-            lab.ask(&Command::WatchedPictures { of: Box::new(config), samples, fetch }, JsValue::UNDEFINED);
+            lab.ask_pictures(config, samples, fetch);
         }
     };
     Effect::new(move |_| {
@@ -44,15 +41,15 @@ pub fn Shots() -> impl IntoView {
         fetched && wanted.with(|wanted| wanted.as_ref().is_some_and(lack)) && !lab.phase.with(Phase::busy)
     });
     let order = Memo::new(move |_| lab.race.with(bout::order));
-    let names = Memo::new(move |_| lab.race.with(names));
+    let names = Memo::new(move |_| lab.race.with(bout::names));
     let images = Memo::new(move |_| wanted.with(|wanted| wanted.as_ref().map(|(of, _)| of.clone()).unwrap_or_default()));
     let group = move |right: Option<Right>| {
         let of = move || shots.with(|shots| shots.iter().filter(|shot| shot.right == right).copied().collect::<Vec<_>>());
         let count = move || shots.with(|shots| shots.iter().filter(|shot| shot.right == right).count());
         let title = move || match right {
             None => words::HARD_IMAGES.to_owned(),
-            Some(Right::Sparse) => names.with(|(_, sparse)| words::alone(sparse)),
-            Some(Right::Dense) => names.with(|(dense, _)| words::alone(dense)),
+            Some(Right::Sparse) => names.with(|[_, sparse]| words::alone(sparse)),
+            Some(Right::Dense) => names.with(|[dense, _]| words::alone(dense)),
             Some(Right::Both) => words::BOTH.to_owned(),
             Some(Right::Neither) => words::NEITHER.to_owned(),
         };
@@ -69,7 +66,7 @@ pub fn Shots() -> impl IntoView {
         <Show when=move || shots.with(|shots| !shots.is_empty())>
             <div class="watched" role="group" aria-label=words::WATCHED data-testid="watched">
                 {move || std::iter::once(None).chain(order.get().map(Some)).map(group).collect_view()}
-                <WouldYou />
+                <WouldYou shots images />
                 <Show when=move || lacking.get()>
                     <p class="quiet">
                         {words::PICTURES_ELSEWHERE} " "
@@ -79,13 +76,6 @@ pub fn Shots() -> impl IntoView {
             </div>
         </Show>
     }
-}
-
-/// What the two that meet are called.
-fn names(race: &Race) -> (String, String) {
-    let (dense, sparse) = bout::two(race);
-    let name = |learner| race.learner(learner).map(|learner| learner.name()).unwrap_or_default();
-    (name(dense), name(sparse))
 }
 
 /// An image: its picture, or its class where that has not come.

@@ -155,7 +155,7 @@ fn chart(start: &Race, end: &Race) -> String {
     )
 }
 
-fn scores(race: &Race) -> String {
+fn scoreboard(race: &Race) -> String {
     let corner = |Score { tone, score, caption, network }: Score| {
         let (class, score) = score.map_or((" class=\"none\"", ring::NO_SCORE.into()), |score| ("", score));
         format!(
@@ -164,7 +164,11 @@ fn scores(race: &Race) -> String {
             escape(&caption)
         )
     };
-    scoreboard::scores(race).into_iter().map(corner).collect::<String>() + &shots(race)
+    let corners = scoreboard::scores(race);
+    let many = if corners.len() > 2 { " many" } else { "" };
+    let with_images = if race.watched.is_empty() { "" } else { " with-images" };
+    let corners = corners.into_iter().map(corner).collect::<String>();
+    format!("<div class=\"scoreboard{many}{with_images}\">{corners}{}</div>", shots(race))
 }
 
 /// The images between the corners: their places, before their pictures have come.
@@ -212,8 +216,8 @@ fn html(run: &RunFile) -> String {
          <div class=\"replay\">{replay}</div>\n\
          {failures}\n\
          </div></section>\n\
-         <section class=\"ring\" aria-label=\"{region}\"><div class=\"card\">\n\
-         <div class=\"scoring\"><div class=\"scoreboard\">{score}</div><p class=\"verdict\">{about}</p></div>\n\
+         <section class=\"ring\" aria-label=\"{region}\"><div class=\"card ringside\">\n\
+         <div class=\"scoring\">{scoreboard}<p class=\"verdict\">{about}</p></div>\n\
          <div>{chart}</div>\n\
          </div></section>\n\
          <section class=\"before\" aria-label=\"{settings}\">{hard}{corners}</section>\n\
@@ -229,7 +233,7 @@ fn html(run: &RunFile) -> String {
         progress = ring::PROGRESS,
         replay = replay(&player),
         failures = failures.concat(),
-        score = scores(&start),
+        scoreboard = scoreboard(&start),
         about = words::ABOUT,
         chart = chart(&start, &end),
         settings = ring::SETTINGS,

@@ -65,7 +65,7 @@ pub fn ThisDevice() -> impl IntoView {
         })
     };
     view! {
-        <div class="card">
+        <div class="card" data-part="device">
             <h2>{words::DEVICE}</h2>
             <Says class="quiet" text=Signal::derive(move || if facts.with(Option::is_none) { words::LOOKING.into() } else { String::new() }) />
             {table}
@@ -104,7 +104,7 @@ pub fn TakeAway() -> impl IntoView {
     let command = move || copy(lab, "Command", lab.config.with_untracked(|c| link::command(c, untrack(|| lab.seeds())).ok()));
     let hash = Memo::new(move |_| lab.race.with(|r| if r.config_hash.is_empty() { String::new() } else { words::hash(&r.config_hash) }));
     view! {
-        <div class="card">
+        <div class="card" data-part="share">
             <h2>{words::TAKE}</h2>
             <div class="row">
                 <Button testid="copy-link" label=words::COPY_LINK on_press=link />

@@ -97,7 +97,12 @@ fn Page(first: Option<Coming>) -> impl IntoView {
             <ThemeSelect />
         </header>
         <ClassroomBanner />
-        <main class="lab" data-place=move || lab.place.get().name() data-form=move || if lab.form.get() { "open" } else { "closed" }>
+        <main
+            class="lab"
+            class:with-lesson=move || lab.teacher.with(|teacher| teacher.lesson.is_some())
+            data-place=move || lab.place.get().name()
+            data-form=move || if lab.form.get() { "open" } else { "closed" }
+        >
             <LessonPanel />
             <section class="experiment" id="experiment" tabindex="-1" aria-label=words::EXPERIMENT>
                 <Experiment first />

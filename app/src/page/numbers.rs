@@ -88,7 +88,7 @@ pub fn HonestNumbers() -> impl IntoView {
     let soon = Signal::derive(move || if there.get() { String::new() } else { words::HONEST_SOON.into() });
     let table = Memo::new(move |_| there.get().then(|| lab.race.with(|race| (heads(race), rows(race, batch())))));
     view! {
-        <div class="card">
+        <div class="card" data-part="numbers">
             <h2>{words::HONEST}</h2>
             <Says class="quiet" text=soon />
             <div hidden=move || !there.get()>
@@ -114,6 +114,7 @@ fn Measured(
     /// A cell for each of them in every row.
     rows: Vec<Row>,
 ) -> impl IntoView {
+    let many = heads.len() > 2;
     let head = |(class, label)| view! { <th scope="col" class=class>{label}</th> };
     let row = |Row { name, title, cells }: Row| {
         view! {
@@ -124,7 +125,7 @@ fn Measured(
         }
     };
     view! {
-        <table class="numbers" data-testid="learners-table">
+        <table class="numbers" class:many=many data-testid="learners-table">
             <tbody>
                 <tr><td></td>{heads.into_iter().map(head).collect_view()}</tr>
                 {rows.into_iter().map(row).collect_view()}

@@ -23,11 +23,11 @@ use crate::words::ring as words;
 pub fn Ring() -> impl IntoView {
     let lab = use_lab();
     view! {
-        <div class="card">
+        <div class="card ringside">
             <h2 class="visually-hidden">{words::RING}</h2>
             <Scoreboard />
             <Show when=move || lab.place.get() == Place::Ring>
-                <div>
+                <div data-part="chart">
                     <Chart />
                     <ControlsLine />
                     <Warnings />

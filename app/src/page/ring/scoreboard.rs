@@ -91,12 +91,19 @@ pub fn Scoreboard() -> impl IntoView {
     let seeds = Signal::derive(move || lab.past.with(|past| lab.race.with(|race| verdict::over_seeds(past, race).unwrap_or_default())));
     let verdict = Signal::derive(move || sentence(lab));
     let count = Memo::new(move |_| corners.with(Vec::len));
+    let shots = Memo::new(move |_| lab.race.with(bout::shots));
+    let with_images = Memo::new(move |_| lab.place.get() == Place::Ring && shots.with(|shots| !shots.is_empty()));
     view! {
         <div class="scoring">
-            <div class="scoreboard" data-testid="scoreboard">
+            <div
+                class="scoreboard"
+                class:many=move || { count.get() > 2 }
+                class:with-images=with_images
+                data-testid="scoreboard"
+            >
                 <For each=move || 0..count.get() key=|place| *place children=move |place| view! { <Corner corners place /> } />
-                <Show when=move || lab.place.get() == Place::Ring>
-                    <Shots />
+                <Show when=move || with_images.get()>
+                    <Shots shots />
                 </Show>
             </div>
             <p class="verdict" data-testid="verdict">{verdict}</p>

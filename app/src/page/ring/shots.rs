@@ -15,9 +15,11 @@ use crate::words::ring as words;
 
 /// The images.
 #[component]
-pub fn Shots() -> impl IntoView {
+pub fn Shots(
+    /// Each image, with who is right about it.
+    shots: Memo<Vec<Shot>>,
+) -> impl IntoView {
     let lab = use_lab();
-    let shots = Memo::new(move |_| lab.race.with(bout::shots));
     // Which images: it changes with the race, not with every answer.
     let wanted = Memo::new(move |_| {
         let samples = shots.with(|shots| shots.iter().map(|shot| shot.sample).collect::<Vec<u32>>());
@@ -63,18 +65,16 @@ pub fn Shots() -> impl IntoView {
         }
     };
     view! {
-        <Show when=move || shots.with(|shots| !shots.is_empty())>
-            <div class="watched" role="group" aria-label=words::WATCHED data-testid="watched">
-                {move || std::iter::once(None).chain(order.get().map(Some)).map(group).collect_view()}
-                <WouldYou shots images />
-                <Show when=move || lacking.get()>
-                    <p class="quiet">
-                        {words::PICTURES_ELSEWHERE} " "
-                        <Button class="small" testid="watched-fetch" label=words::PICTURES_FETCH on_press=move || ask(true) />
-                    </p>
-                </Show>
-            </div>
-        </Show>
+        <div class="watched" role="group" aria-label=words::WATCHED data-testid="watched">
+            {move || std::iter::once(None).chain(order.get().map(Some)).map(group).collect_view()}
+            <WouldYou shots images />
+            <Show when=move || lacking.get()>
+                <p class="quiet">
+                    {words::PICTURES_ELSEWHERE} " "
+                    <Button class="small" testid="watched-fetch" label=words::PICTURES_FETCH on_press=move || ask(true) />
+                </p>
+            </Show>
+        </div>
     }
 }
 

@@ -37,7 +37,7 @@ pub fn Corners() -> impl IntoView {
         });
     };
     view! {
-        <div class="card">
+        <div class="card" data-part="corners">
             <h2>{words::CORNERS}</h2>
             <Field label=words::NETWORK why=words::NETWORK_WHY>
                 <Select

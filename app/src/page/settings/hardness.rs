@@ -35,7 +35,7 @@ pub fn Hardness() -> impl IntoView {
         }
     };
     view! {
-        <div class="card">
+        <div class="card" data-part="hardness">
             <h2>{words::HARD}</h2>
             <Field label=words::PRESET>
                 <Select

@@ -13,6 +13,8 @@ use sparring_core::events::Event;
 use sparring_core::names::named_enum;
 use sparring_core::train::session::inspection::LayerView;
 
+use crate::model::estimate::Work;
+
 /// From the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -212,6 +214,13 @@ pub enum Message {
         device: DeviceInfo,
         /// Why it is not the GPU, where the CPU had to step in.
         note: Option<String>,
+    },
+    /// How long some training took on the CPU that was opened.
+    Timed {
+        /// The training.
+        work: Work,
+        /// Its time.
+        seconds: f64,
     },
     /// Something is being fetched, read or planned.
     Loading(Loading),

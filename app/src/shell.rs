@@ -13,7 +13,7 @@ use crate::model::replay::{Player, SPEEDS, Source};
 use crate::page::place::Place;
 use crate::page::ring::replay::{About, play_words};
 use crate::page::ring::scoreboard::{self, Score};
-use crate::words::{keys, places, ring, runs, settings, shell as words};
+use crate::words::{keys, kit, places, ring, runs, settings, shell as words};
 
 /// Widths of the chart on a desktop and on a phone; in between its drawing is scaled.
 const WIDTHS: [(&str, f64); 2] = [("on-desk", 700.0), ("on-phone", 334.0)];
@@ -39,9 +39,9 @@ fn button(class: &str, words: &str) -> String {
 }
 
 /// As wide as its widest option, like the page's.
-fn select(options: &[(&str, &str)]) -> String {
+fn select(name: &str, options: &[(&str, &str)]) -> String {
     let options: String = options.iter().map(|(value, label)| format!("<option value=\"{value}\">{}</option>", escape(label))).collect();
-    format!("<select>{options}</select>")
+    format!("<select aria-label=\"{name}\">{options}</select>")
 }
 
 /// A reason why the page does not come, for start.js to show.
@@ -93,27 +93,29 @@ fn header() -> String {
         places::MENU,
         button("small keys-button", keys::BUTTON),
         ring::COLOURS,
-        select(&ring::THEMES),
+        select(ring::COLOURS, &ring::THEMES),
     )
 }
 
 /// The experiment of a first visit in its sentence.
 fn sentence(config: &ExperimentConfig) -> String {
-    let select = |value: &str| format!("<select><option>{}</option></select>", escape(value));
+    let select = |name: &str, value: &str| select(name, &[("", value)]);
     let sparse = config.learners.iter().filter(|learner| learner.method != Method::Dense);
-    let sparse = sparse.map(|l| format!("{}{}{}", select(l.method.title()), settings::AT, select(&l.density.to_string())));
+    let sparse = sparse.map(|l| {
+        format!("{}{}{}", select(settings::METHOD, l.method.title()), settings::AT, select(settings::DENSITY, &l.density.to_string()))
+    });
     format!(
         "<p class=\"sentence\">{} {}{}, <span>{},</span>{}{}{}<span>{},</span>{}<span>{}.</span> {}</p>",
         settings::TRAIN,
         sparse.collect::<Vec<_>>().join(settings::AND),
         settings::AGAINST_DENSE,
-        select(&settings::model(config.model)),
+        select(settings::NETWORK, &settings::model(config.model)),
         settings::ON,
-        select(&settings::subset(config.subset)),
+        select(settings::PART, &settings::subset(config.subset)),
         settings::OF,
-        select(&settings::value("dataset", config.dataset.name())),
+        select(settings::DATASET.label, &settings::value("dataset", config.dataset.name())),
         settings::FOR,
-        select(&settings::epochs(&config.epochs.to_string())),
+        select(settings::EPOCHS.label, &settings::epochs(&config.epochs.to_string())),
         button("small", settings::MORE),
     )
 }
@@ -122,13 +124,14 @@ fn controls() -> String {
     format!(
         "<div class=\"controls\">{}{}{}<div class=\"finer\">{}{}\
          <div class=\"setting\"><label class=\"field load\"><span>{} <em>100%</em></span><input type=\"range\" value=\"100\"></label>\
-         <details class=\"why\"><summary>?</summary><p>{}</p></details></div></div></div>",
+         <details class=\"why\"><summary aria-label=\"{}\">?</summary><p>{}</p></details></div></div></div>",
         button("primary", ring::TRAIN),
         button("", ring::STOP),
         button("", ring::RESET),
         button("", ring::STEP),
-        select(&ring::STRIDES),
+        select(ring::STRIDE, &ring::STRIDES),
         ring::LOAD,
+        kit::why(ring::LOAD),
         ring::LOAD_WHY,
     )
 }
@@ -164,7 +167,7 @@ fn scoreboard(race: &Race) -> String {
             escape(&caption)
         )
     };
-    let corners = scoreboard::scores(race);
+    let corners = scoreboard::scores(&[race], race);
     let many = if corners.len() > 2 { " many" } else { "" };
     let with_images = if race.watched.is_empty() { "" } else { " with-images" };
     let corners = corners.into_iter().map(corner).collect::<String>();
@@ -208,7 +211,7 @@ fn html(run: &RunFile) -> String {
     let page = format!(
         "<a class=\"skip\" href=\"#experiment\">{skip}</a>{header}\n\
          <main class=\"lab\" data-place=\"ring\" data-form=\"closed\" aria-busy=\"true\">\n\
-         <section class=\"experiment\" id=\"experiment\" tabindex=\"-1\" aria-label=\"{about_it}\"><div class=\"card\">\n\
+         <section class=\"experiment\" id=\"experiment\" tabindex=\"-1\" aria-label=\"{about_it}\"><div class=\"card\"><h2 class=\"visually-hidden\">{about_it}</h2>\n\
          {sentence}\n\
          <div class=\"going\">{controls}\
          <div class=\"standing\"><p class=\"line\">{coming}</p><progress class=\"waiting\" max=\"1\" value=\"0\" aria-label=\"{progress}\"></progress><p class=\"quiet\"></p></div></div>\n\
@@ -216,7 +219,7 @@ fn html(run: &RunFile) -> String {
          <div class=\"replay\">{replay}</div>\n\
          {failures}\n\
          </div></section>\n\
-         <section class=\"ring\" aria-label=\"{region}\"><div class=\"card ringside\">\n\
+         <section class=\"ring\" aria-label=\"{region}\"><div class=\"card ringside\"><h2 class=\"visually-hidden\">{region}</h2>\n\
          <div class=\"scoring\">{scoreboard}<p class=\"verdict\">{about}</p></div>\n\
          <div>{chart}</div>\n\
          </div></section>\n\

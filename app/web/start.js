@@ -13,6 +13,11 @@ function say(what, detail) {
   panel.querySelector('code').textContent = detail;
 }
 
+// Until the page takes or refuses files, a browser would open what is dropped in its place.
+for (const event of ['dragover', 'drop']) {
+  addEventListener(event, (dropped) => document.querySelector('.shell') && dropped.preventDefault());
+}
+
 // A first visit sees the recorded run that the shell draws. It comes beside the page, not after it.
 if (!location.search) {
   const link = document.createElement('link');

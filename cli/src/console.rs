@@ -376,7 +376,7 @@ impl Live {
                         self.epochs,
                         number::loss(*loss, 3),
                         number::percent(*accuracy, 2),
-                        number::three(*ms_per_step),
+                        timed(*ms_per_step),
                         number::about(left)
                     ));
                 }
@@ -399,7 +399,7 @@ impl Live {
                     half("hard", test_hard),
                     half("corrupted", &by_hardness.corrupted),
                     half("robust", &by_hardness.robust.map(|robust| robust.test)),
-                    number::three(self.ms.get(*learner).copied().unwrap_or(0.0)),
+                    timed(self.ms.get(*learner).copied().unwrap_or(0.0)),
                     number::duration(*seconds),
                 ));
                 self.overall(*learner, f64::from(*epoch));
@@ -432,6 +432,11 @@ impl Live {
 
 /// Length of a bar whose learner has not begun; no run has as many steps.
 const WAITING: u64 = u64::MAX;
+
+/// Milliseconds; a dash before any were measured.
+fn timed(ms: f64) -> String {
+    if ms > 0.0 { number::three(ms) } else { "-".into() }
+}
 
 fn waiting_style() -> ProgressStyle {
     ProgressStyle::with_template("{prefix}  waiting").unwrap_or_else(|_| ProgressStyle::default_bar())

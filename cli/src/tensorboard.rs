@@ -207,7 +207,9 @@ impl Curves {
                 curve.seconds += curve.step.saturating_sub(before) as f64 * ms_per_step / 1000.0;
                 values.scalar("training/loss", *loss);
                 values.scalar("training/accuracy", *accuracy);
-                values.scalar("training/ms_per_step", *ms_per_step);
+                if *ms_per_step > 0.0 {
+                    values.scalar("training/ms_per_step", *ms_per_step);
+                }
                 *learner
             }
             Event::EpochEnd { learner, epoch, lr, scores, flops, seconds, .. } => {

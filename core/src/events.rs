@@ -222,7 +222,7 @@ pub enum Event {
         loss: f64,
         /// Accuracy on their (augmented) batches.
         accuracy: f64,
-        /// Measured milliseconds a step (median of recent slices).
+        /// Measured milliseconds a step (median of recent slices); 0 before one was timed that compiled nothing.
         ms_per_step: f64,
     },
     /// An epoch was completed and evaluated.
@@ -355,7 +355,7 @@ pub struct LearnerSummary {
     /// Training FLOPs in all, those of the dense parent and of dense gradients included; 0 in files of before.
     #[serde(default)]
     pub flops: f64,
-    /// Median measured milliseconds a step.
+    /// Median measured milliseconds a step; 0 where none was timed.
     pub ms_per_step: f64,
     /// The last evaluation.
     #[serde(flatten)]

@@ -48,6 +48,22 @@ fn run(config: &ExperimentConfig) -> (Vec<Event>, Session) {
     })
 }
 
+#[test]
+fn a_slice_that_compiles_says_nothing_of_what_a_step_takes() {
+    block_on(async {
+        let mut session = Session::new(config(&["dense", "set@0.2"]), data(), None, Device::cpu()).await.unwrap();
+        let mut times = async || -> Vec<bool> {
+            let events = session.step_once().await.unwrap();
+            events
+                .iter()
+                .filter_map(|e| if let Event::Progress { ms_per_step, .. } = e { Some(*ms_per_step > 0.0) } else { None })
+                .collect()
+        };
+        assert_eq!(times().await, [false, false], "the first step of each learner compiles");
+        assert_eq!(times().await, [true, true]);
+    });
+}
+
 /// What must not depend on the clock: everything but progress, times, and whose turn it was.
 fn numbers(events: &[Event]) -> Vec<(usize, String)> {
     let of = |e: &Event| match e {

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { TINY, withLab } from './page/lab.mjs';
 
 /** What stands over each place. */
-const HEADINGS = { ring: /ring/i, samples: /samples/i, bench: /bench/i, inside: /inside/i, lessons: /lessons/i, runs: /runs/i };
+const HEADINGS = { ring: /ring/i, samples: /samples/i, bench: /bench/i, inside: /inside/i, lessons: /lessons/i, findings: /findings/i, runs: /runs/i };
 
 test('the page loads with the first visit\'s preset chosen and no error', async () => {
   await withLab({}, async (lab) => {
@@ -99,13 +99,13 @@ test('keys get to the chart in three strokes, and each place has its heading and
     const { keyboard } = lab.page;
     await lab.reach('ready');
     const titles = new Set();
-    for (const place of ['samples', 'bench', 'inside', 'lessons', 'runs', 'ring']) {
+    for (const place of Object.keys(HEADINGS)) {
       await lab.goTo(place);
       titles.add(await lab.page.title());
       assert.ok((await lab.headings()).some((heading) => HEADINGS[place].test(heading)), `${place}: ${await lab.headings()}`);
     }
-    assert.equal(titles.size, 6, [...titles].join('\n'));
-    assert.match(await lab.page.title(), /^Sparring: /);
+    assert.equal(titles.size, 7, [...titles].join('\n'));
+    assert.match([...titles][0], /^Sparring: /);
     await lab.goTo('runs');
     await lab.page.reload();
     await lab.reach('ready');
@@ -128,6 +128,34 @@ test('what is read out changes at most once in five seconds while a run plays', 
       const pauses = at.slice(1).map((time, i) => time - at[i]);
       assert.ok(pauses.every((pause) => pause > 4500), `${region}: ${pauses.join(', ')} ms apart`);
     }
+  });
+});
+
+test('on paper there is what was measured and nothing to press; forced colours leave the learners apart', async () => {
+  await withLab({ webgpu: 'no-adapter' }, async (lab) => {
+    await lab.replay.playsOn();
+    await lab.replay.seek(1);
+    await lab.page.emulateMedia({ media: 'print' });
+    assert.deepEqual(await lab.page.getByRole('button').locator('visible=true').allInnerTexts(), []);
+    for (const measured of [lab.chart.drawing, lab.score.verdict, lab.numbers.card]) assert.ok(await measured.isVisible());
+    await lab.page.emulateMedia({ media: 'screen', forcedColors: 'active' });
+    const [dense, sparse] = await lab.chart.strokes();
+    assert.notEqual(dense, sparse);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('findings break no accessibility rule, nor does the shell before the page is there', async () => {
+  await withLab({ webgpu: 'no-adapter', context: { bypassCSP: true } }, async (lab) => {
+    await lab.reach('ready');
+    await lab.goTo('findings');
+    await lab.findings.study('density').waitFor();
+    assert.deepEqual(await lab.violations(), []);
+  });
+  const before = (lab) => lab.page.route('**/page_bg.wasm', () => {});
+  await withLab({ webgpu: 'no-adapter', context: { bypassCSP: true }, before }, async (lab) => {
+    await lab.shell.itself.waitFor();
+    assert.deepEqual(await lab.violations(), []);
   });
 });
 

@@ -145,7 +145,7 @@ test('the chart zooms, smooths, takes logarithms and shows the gap', async () =>
   });
 });
 
-test('several seeds make a band and one sentence', async () => {
+test('several seeds make a band, one sentence, and numbers that agree with it', async () => {
   await withLab({ webgpu: 'absent', config: CPU }, async (lab) => {
     await lab.reach('ready');
     await lab.settings.setSeeds(2);
@@ -155,10 +155,17 @@ test('several seeds make a band and one sentence', async () => {
     const verdict = new RegExp(
       `^Judged by accuracy on all test samples, over 2 seeds: SET 0\\.2 .+ Dense: ${number} points \\(95% interval ${number} to ${number}\\)\\.$`,
     );
-    await until(`a sentence like ${verdict}`, async () => verdict.test(await lab.score.overSeeds.innerText()), 120_000);
+    await until(`a sentence like ${verdict}`, async () => verdict.test(await lab.score.verdict.innerText()), 120_000);
     await lab.reach('finished');
     await lab.chart.show('test');
     assert.equal(await lab.chart.bands(), 2);
+    // The big numbers and the key are the means whose difference the sentence is of.
+    const [dense, sparse] = await lab.score.corners();
+    assert.match(sparse.caption, /SET 0\.2, test set, mean of 2 seeds \(\d+\.\d% to \d+\.\d%\)/);
+    const key = (await lab.chart.key.innerText()).match(/\d+\.\d(?=%)/g).map(Number);
+    assert.deepEqual(key, [dense.number, sparse.number]);
+    const said = Number((await lab.score.verdict.innerText()).match(/Dense: ([+-]\d+\.\d)/)[1]);
+    assert.ok(Math.abs(sparse.number - dense.number - said) < 0.11, `${sparse.number} - ${dense.number} is not ${said}`);
     assert.deepEqual(lab.errors, []);
   });
 });

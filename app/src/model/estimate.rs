@@ -3,6 +3,7 @@
 //! Memory counts weights with gradient and momentum, and the activations of a step, which learners share. Time is the work, arithmetic and
 //! bytes moved, at the speed that this device was measured at, else at a guess for its kind, and says which.
 
+use serde::{Deserialize, Serialize};
 use sparring_core::config::{ExperimentConfig, LearnerConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::error::Result;
@@ -25,7 +26,7 @@ pub struct Estimate {
 }
 
 /// What is to be computed, and what is to be moved for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Work {
     /// FLOPs.
     pub flops: f64,
@@ -169,6 +170,11 @@ pub fn estimate(config: &ExperimentConfig) -> Option<Estimate> {
     Some(Estimate { bytes, work })
 }
 
+/// How many of the epochs, all of which take `seconds`, end within a limit: one at the least.
+pub fn epochs_within(limit: f64, epochs: u32, seconds: f64) -> u32 {
+    ((limit / seconds * f64::from(epochs)) as u32).clamp(1, epochs.max(1))
+}
+
 /// In words; and whether the speed was measured here.
 pub fn sentence(estimate: Estimate, speed: Speed, measured: bool) -> String {
     format!(
@@ -186,6 +192,19 @@ mod tests {
     use sparring_core::config::Method;
     use sparring_core::hardness::Subset;
     use sparring_core::net::zoo::Model;
+
+    #[test]
+    fn a_slow_device_is_given_the_epochs_that_it_can_do() {
+        assert_eq!([30.0, 120.0, 300.0, 5000.0, 0.0].map(|seconds| epochs_within(120.0, 10, seconds)), [10, 10, 4, 1, 10]);
+    }
+
+    #[test]
+    fn what_was_timed_says_what_a_race_takes() {
+        // Twice the work of what was timed, in the same mix, takes twice as long, whatever was guessed.
+        let (work, guess) = (Work { flops: 1e9, moved: 1e8 }, Speed::guess("cpu", false));
+        let speed = Speed::measured(&[(work, 0.2)], guess).unwrap();
+        assert!((speed.seconds(Work { flops: 2e9, moved: 2e8 }) - 0.4).abs() < 1e-9);
+    }
 
     #[test]
     fn memory_is_near_what_the_engine_measured() {

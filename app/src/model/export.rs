@@ -139,7 +139,7 @@ pub fn card(run: &RunFile) -> String {
     for Track { info, .. } in &History::of(&run.events).tracks {
         let text = format!(
             "{}: {} of {} parameters, {} images",
-            info.name,
+            names::in_words(&info.name),
             number::count(info.active_parameters),
             number::count(info.parameters),
             info.samples
@@ -156,7 +156,7 @@ pub fn card(run: &RunFile) -> String {
         let _ = writeln!(out, "  {}", cells.concat().trim_end());
     }
     if let Some(Event::Finished { summary }) = run.events.last() {
-        let _ = writeln!(out, "\n{}", summary.verdict);
+        let _ = writeln!(out, "\n{}", names::in_words(&summary.verdict));
     }
     out
 }

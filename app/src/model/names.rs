@@ -9,7 +9,7 @@ use sparring_core::hardness::Subset;
 
 use crate::words::settings;
 
-/// "Dense", "SET 0.2", "RigL 0.1 (masked)".
+/// "Dense", "SET 0.2", "RigL 0.1 (masked)", "SET 0.2 (uniform, keep first 2)".
 pub fn label(learner: &LearnerConfig) -> String {
     let method = learner.method.title();
     if learner.method == Method::Dense {
@@ -20,7 +20,7 @@ pub fn label(learner: &LearnerConfig) -> String {
     let text = learner.to_string();
     let extras: Vec<&str> = text.split('+').skip(1).collect();
     if !extras.is_empty() {
-        out.push_str(&format!(" ({})", extras.join(", ")));
+        out.push_str(&format!(" ({})", extras.join(", ").replace(['=', '-'], " ")));
     }
     out
 }
@@ -64,7 +64,7 @@ pub fn in_words(text: &str) -> String {
 
 /// A word, with the marks and the space around it.
 fn word(text: &str) -> String {
-    let mark = |c: char| c.is_whitespace() || "'\"(),.;".contains(c);
+    let mark = |c: char| c.is_whitespace() || "'\"(),.;:".contains(c);
     let name = text.trim_matches(mark);
     let known = || match name {
         _ if name.contains('@') => Some(label(&name.parse::<LearnerConfig>().ok()?)),
@@ -93,6 +93,7 @@ mod tests {
         assert_eq!(said("subset", "el2n-hard:0.5"), "Train on: the hardest 50%");
         assert_eq!(said("model", "resnet20"), "Network: ResNet-20");
         assert_eq!(said("learners", "dense,set@0.2+masked"), "Learners: Dense, SET 0.2 (masked)");
+        assert_eq!(said("learners", "set@0.2+uniform+keep-first=2"), "Learners: SET 0.2 (uniform, keep first 2)");
         assert_eq!(said("optimizer", "sgd"), "Optimiser: SGD");
         assert_eq!(said("augment", "true"), "Random crop and flip: yes");
         assert_eq!(said("epochs", "3"), "Epochs: 3");
@@ -105,6 +106,7 @@ mod tests {
             ("set@0.2 won against dense: +4.0 points.", "SET 0.2 won against dense: +4.0 points."),
             ("test 18.8%; static@0.2+uniform cannot be told", "test 18.8%; Static 0.2 (uniform) cannot be told"),
             ("as by the subset el2n-hard:0.5 or a file.", "as by the subset the hardest 50% or a file."),
+            ("set@0.2: no update of the topology comes", "SET 0.2: no update of the topology comes"),
             ("nobody ('gmp@0.1', rigl@0.2).", "nobody ('GMP 0.1', RigL 0.2)."),
             ("see a@b or http://localhost:80, at 10:30", "see a@b or http://localhost:80, at 10:30"),
             ("", ""),

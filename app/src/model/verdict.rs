@@ -7,6 +7,7 @@ use sparring_core::record::verdict::Standing;
 use sparring_core::record::{Comparison, Lead, Metric};
 use sparring_figures::{Tone, number};
 
+use crate::model::names::in_words;
 use crate::model::race::{LearnerView, Race};
 
 /// Before "test images".
@@ -19,8 +20,31 @@ fn kind(metric: Metric) -> &'static str {
     }
 }
 
+/// The races of a series that are as far as the furthest of them: what its numbers, the ends of its curves and its sentence are of. One that
+/// has just begun would pull every mean down.
+pub fn furthest<'a>(past: &'a [Race], race: &'a Race) -> Vec<&'a Race> {
+    let all = || past.iter().chain([race]);
+    let far = all().filter_map(|race| race.common_epoch()).max();
+    match far {
+        Some(_) => all().filter(|race| race.common_epoch() == far).collect(),
+        None => vec![race],
+    }
+}
+
+/// What one race says, or several seeds of it together.
+pub fn sentence(races: &[&Race]) -> String {
+    match races {
+        [] => String::new(),
+        [race] => match &race.summary {
+            Some(summary) if !summary.verdict.is_empty() => in_words(&summary.verdict),
+            _ => in_words(&so_far(race)),
+        },
+        [race, ..] => over_seeds(race.deciding(), races),
+    }
+}
+
 /// Who leads at the last epoch that all have completed.
-pub fn sentence(race: &Race) -> String {
+fn so_far(race: &Race) -> String {
     let Some(epoch) = race.common_epoch() else {
         return match race.corners().find_map(|l| l.failed.clone()) {
             Some(reason) => format!("A learner had to stop: {reason}"),
@@ -71,17 +95,17 @@ pub fn sentence(race: &Race) -> String {
     }
 }
 
-/// What the seeds so far say together, each at the last epoch that all its learners have completed; `None` for a single seed.
-pub fn over_seeds(past: &[Race], race: &Race) -> Option<String> {
-    let member = |(seed, race): (usize, &Race)| {
+/// What seeds say together, each at the last epoch that all its learners have completed.
+fn over_seeds(deciding: Metric, races: &[&Race]) -> String {
+    let member = |(seed, race): (usize, &&Race)| {
         let mut member = Member::under_way(seed as u64, 1.0, race)?;
         for (learner, shown) in member.learners.iter_mut().zip(race.learners()) {
             learner.name = shown.name();
         }
         Some(member)
     };
-    let members: Vec<Member> = past.iter().chain([race]).enumerate().filter_map(member).collect();
-    (members.len() > 1).then(|| Comparison::new(race.deciding(), &members).verdict)
+    let members: Vec<Member> = races.iter().enumerate().filter_map(member).collect();
+    Comparison::new(deciding, &members).verdict
 }
 
 #[cfg(test)]
@@ -94,7 +118,7 @@ mod tests {
         race.apply(&epoch_end(0, 1, dense, samples));
         race.apply(&epoch_end(1, 1, sparse, samples));
         race.apply(&epoch_end(2, 1, 0.99, samples));
-        sentence(&race)
+        sentence(&[&race])
     }
 
     #[test]
@@ -117,7 +141,7 @@ mod tests {
             race.apply(&epoch_end(learner, 1, hard, 5000));
         }
         assert_eq!(
-            sentence(&race),
+            sentence(&[&race]),
             "Against Dense after epoch 1: SET 0.2 +5.0, RigL 0.2 level, SNIP 0.2 -1.0 (within the noise). Noise of 5,000 hard test \
              images, for 3 comparisons: ±2.4. One seed only."
         );
@@ -136,7 +160,7 @@ mod tests {
             race.apply(&end);
         }
         assert_eq!(
-            sentence(&race),
+            sentence(&[&race]),
             "SET 0.2 leads by 20.0 points after epoch 1, outside the noise of 1,000 attacked test images (±4.0). One seed only."
         );
     }
@@ -150,20 +174,35 @@ mod tests {
             race
         };
         let (first, second) = (race(0.5, 0.52), race(0.6, 0.66));
-        assert_eq!(over_seeds(&[], &first), None);
         assert_eq!(
-            over_seeds(&[first], &second).as_deref(),
-            Some(
-                "Judged by accuracy on the hard half of the test set, over 2 seeds: SET 0.2 cannot be told apart from Dense: +4.0 points \
-                 (95% interval -21.4 to +29.4)."
-            )
+            sentence(&[&first, &second]),
+            "Judged by accuracy on the hard half of the test set, over 2 seeds: SET 0.2 cannot be told apart from Dense: +4.0 points (95% \
+             interval -21.4 to +29.4)."
         );
+        // A race that has just begun is not counted before it is as far as the others.
+        let begun = started(vec![info("dense", false), info("set@0.2", false)]);
+        let past = [first, second];
+        let counted = furthest(&past, &begun);
+        assert!(counted.len() == 2 && counted.iter().zip(&past).all(|(a, b)| std::ptr::eq(*a, b)));
+        let mut further = begun;
+        further.apply(&epoch_end(0, 1, 0.5, 100));
+        assert_eq!(furthest(&past, &further).len(), 2, "one of its learners is behind");
+        further.apply(&epoch_end(1, 1, 0.5, 100));
+        assert_eq!(furthest(&past, &further).len(), 3);
+        assert_eq!(furthest(&[], &further).len(), 1);
+    }
+
+    #[test]
+    fn why_a_learner_stopped_is_said_in_words() {
+        let mut race = started(vec![info("set@0.2", false)]);
+        race.apply(&sparring_core::Event::LearnerFailed { learner: 0, reason: "set@0.2: the loss became NaN".into() });
+        assert_eq!(sentence(&[&race]), "A learner had to stop: SET 0.2: the loss became NaN");
     }
 
     #[test]
     fn nothing_is_claimed_before_both_are_scored() {
         let mut race = started(vec![info("dense", false), info("set@0.2", false)]);
         race.apply(&epoch_end(0, 1, 0.9, 100));
-        assert_eq!(sentence(&race), "The first score comes at the end of epoch 1.");
+        assert_eq!(sentence(&[&race]), "The first score comes at the end of epoch 1.");
     }
 }

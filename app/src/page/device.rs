@@ -1,13 +1,14 @@
 //! What this device is and can do, and how to take an experiment away from it.
 
 use leptos::prelude::*;
+use sparring_core::config::ExperimentConfig;
 use sparring_figures::number;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::kit::{Button, Choices, Field, Says, Select};
-use super::lab::{Lab, Opened, Phase, address, use_lab};
-use crate::model::link;
+use super::lab::{Lab, Opened, Phase, use_lab};
 use crate::model::presets::Preset;
+use crate::model::{link, names};
 use crate::words::ring as words;
 
 fn backend_words(opened: &Opened) -> String {
@@ -51,7 +52,7 @@ fn facts(lab: Lab, opened: &Opened) -> Vec<(&'static str, String)> {
 pub fn ThisDevice() -> impl IntoView {
     let lab = use_lab();
     let remark = Memo::new(move |_| lab.device.with(|d| d.as_ref().and_then(remark)).unwrap_or_default());
-    let quick = move || lab.config.with(|c| Preset::of(c).is_some_and(|p| p.name == Preset::QUICK));
+    let quick = move || lab.config.with(Preset::is_quick);
     let busy = Signal::derive(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));
     let facts = Memo::new(move |_| lab.device.with(|d| d.as_ref().map(|d| (d.info.clone(), facts(lab, d)))));
     let row = |(name, value)| view! { <tr><th scope="row">{name}</th><td>{value}</td></tr> };
@@ -96,21 +97,55 @@ pub fn copy(lab: Lab, what: &'static str, text: Option<String>) {
     });
 }
 
-/// Link and command line of the form's experiment.
+/// Link, command line and hash of what is on screen; where the form says something else, of that too.
 #[component]
 pub fn TakeAway() -> impl IntoView {
     let lab = use_lab();
-    let link = move || copy(lab, "Link", lab.config.with_untracked(|c| lab.teacher.with_untracked(|t| address(c, t))));
-    let command = move || copy(lab, "Command", lab.config.with_untracked(|c| link::command(c, untrack(|| lab.seeds())).ok()));
+    let differs = Memo::new(move |_| {
+        lab.shown.with(|shown| shown.as_ref().is_some_and(|s| lab.config.with(|c| !names::differences(s, c).is_empty())))
+    });
     let hash = Memo::new(move |_| lab.race.with(|r| if r.config_hash.is_empty() { String::new() } else { words::hash(&r.config_hash) }));
     view! {
         <div class="card" data-part="share">
             <h2>{words::TAKE}</h2>
-            <div class="row">
-                <Button testid="copy-link" label=words::COPY_LINK on_press=link />
-                <Button testid="copy-command" label=words::COPY_COMMAND on_press=command />
-            </div>
+            <Copies
+                testids=["copy-link", "copy-command"]
+                address=move || lab.shown_address()
+                of=move || lab.shown.get_untracked().unwrap_or_else(|| lab.config.get_untracked())
+            />
             <Says class="quiet" testid="race-hash" text=hash />
+            <Show when=move || differs.get()>
+                <p class="quiet">{words::TAKE_FORM}</p>
+                <Copies
+                    testids=["copy-form-link", "copy-form-command"]
+                    address=move || lab.config.with_untracked(|form| lab.address_of(form))
+                    of=move || lab.config.get_untracked()
+                />
+            </Show>
+        </div>
+    }
+}
+
+/// Buttons that copy an experiment.
+#[component]
+fn Copies(
+    /// Of its link and its command.
+    testids: [&'static str; 2],
+    /// Its address.
+    address: impl Fn() -> Option<String> + 'static,
+    /// What the command runs.
+    of: impl Fn() -> ExperimentConfig + 'static,
+) -> impl IntoView {
+    let lab = use_lab();
+    let [link, command] = testids;
+    view! {
+        <div class="row">
+            <Button testid=link label=words::COPY_LINK on_press=move || copy(lab, "Link", address()) />
+            <Button
+                testid=command
+                label=words::COPY_COMMAND
+                on_press=move || copy(lab, "Command", link::command(&of(), untrack(|| lab.seeds())).ok())
+            />
         </div>
     }
 }

@@ -88,6 +88,7 @@ fn Study(
     let lab = use_lab();
     let (name, verdict) = (study.name.clone(), in_words(&study.verdict));
     let question = if study.question.is_empty() { name.clone() } else { study.question.clone() };
+    let scrolled = words::points_of(&name);
     let study = StoredValue::new(study);
     let shown = Memo::new(move |_| {
         let of =
@@ -103,7 +104,7 @@ fn Study(
             <figure>
                 <Drawing svg=Signal::derive(figure) />
             </figure>
-            <Scroll label=words::POINTS>
+            <Scroll label=scrolled>
                 <table>
                     <TableHead caption=words::POINTS columns=words::COLUMNS.map(str::to_owned) />
                     <tbody>

@@ -4,6 +4,7 @@
 
 use gloo_storage::{LocalStorage, Storage};
 use leptos::prelude::*;
+use sparring_core::config::ExperimentConfig;
 use sparring_core::data::DatasetName;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, KeyboardEvent};
@@ -26,9 +27,16 @@ fn inside(event: &KeyboardEvent, what: &str) -> bool {
     target.is_some_and(|t| t.closest(what).ok().flatten().is_some())
 }
 
+fn cifar10(config: &ExperimentConfig) -> bool {
+    config.dataset == DatasetName::Cifar10
+}
+
 /// Plays and holds what is shown, trains and holds what trains. A race begins by it where it needs no download: a key is hit by accident.
 fn space(lab: Lab) {
-    let fetches = || lab.started.with_untracked(Option::is_none) && lab.config.with_untracked(|c| c.dataset == DatasetName::Cifar10);
+    // The images are here only where they were raced on.
+    let raced =
+        || lab.race.with_untracked(|race| !race.tracks.is_empty()) && lab.started.with_untracked(|c| c.as_ref().is_some_and(cifar10));
+    let fetches = || lab.config.with_untracked(cifar10) && !raced();
     match lab.phase.get_untracked() {
         Phase::Training => lab.pause(),
         Phase::Paused => lab.train(),

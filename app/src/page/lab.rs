@@ -16,15 +16,18 @@ use wasm_bindgen::JsValue;
 pub use self::address::{address, asked_run, run_address};
 use super::entries::{self, Entry};
 use super::place::Place;
+use super::settings::estimate::quick_look;
 use crate::bridge::Bridge;
 use crate::model::bout::Pictures;
 use crate::model::chart::View;
+use crate::model::estimate::Work;
 use crate::model::examine::Setup;
 use crate::model::link;
 use crate::model::presets::Preset;
 use crate::model::race::{Curve, Race};
 use crate::model::replay::{FIRST, Player, Source};
 use crate::model::teacher::Teacher;
+use crate::model::verdict;
 use crate::protocol::{Command, Failure, Loading, Message, Picture, SMALL_BATCH, Stride, WayOn};
 
 /// Where the lab is between opening and the final bell.
@@ -125,6 +128,8 @@ pub struct State {
     pub phase: RwSignal<Phase>,
     /// The device, once open.
     pub device: RwSignal<Option<Opened>>,
+    /// Training that was timed on the CPU before any race, and its seconds.
+    pub timed: RwSignal<Option<(Work, f64)>>,
     /// A passing remark for the status line, e.g. "Link copied".
     pub remark: RwSignal<Option<String>>,
     /// The chart's series where a person chose one.
@@ -217,6 +222,7 @@ impl Lab {
             without_trained: StoredValue::new(false),
             phase: RwSignal::new(Phase::Starting),
             device: RwSignal::new(None),
+            timed: RwSignal::new(None),
             remark: RwSignal::new((!given.ignored.is_empty()).then(|| crate::words::teacher::ignored(&given.ignored))),
             series: RwSignal::new(None),
             view: RwSignal::new(View::at(Curve::Train)),
@@ -329,6 +335,10 @@ impl Lab {
     pub fn seeds(self) -> u32 {
         self.teacher.with(|t| t.more_seeds + 1)
     }
+    /// The races that the numbers on screen are of, and the one that is shown.
+    pub fn with_counted<T>(self, of: impl FnOnce(&[&Race], &Race) -> T) -> T {
+        self.past.with(|past| self.race.with(|race| of(&verdict::furthest(past, race), race)))
+    }
     /// Which seed it is, where there are several.
     pub fn seed_words(self) -> String {
         let (done, all) = (self.past.with(Vec::len) as u32, self.seeds());
@@ -377,6 +387,11 @@ impl Lab {
         self.player.set(Player::default());
         self.race.set(Race::default());
         self.remark.set(None);
+    }
+
+    /// Whether the device that is open is the CPU.
+    pub fn on_cpu(self) -> bool {
+        self.device.with(|device| device.as_ref().is_some_and(|device| device.info.backend == "cpu"))
     }
 
     /// Clears the ring for a race of this experiment, and tells the trainer, a fresh one where the last has died.
@@ -461,11 +476,12 @@ impl Lab {
     }
     /// Another device for the next race.
     pub fn choose_device(self, name: &str) {
+        let before = self.config.with_untracked(|c| c.device);
         if self.edit("device", name).is_err() {
             return;
         }
         let device = self.config.with_untracked(|c| c.device);
-        if !self.phase.with_untracked(Phase::busy) {
+        if device != before && !self.phase.with_untracked(Phase::busy) {
             self.device.set(None);
             self.phase.set(Phase::Starting);
             self.send(&Command::Open { device });
@@ -484,10 +500,10 @@ impl Lab {
     pub fn choose_preset(self, preset: &Preset) {
         self.config.update(|c| *c = preset.config(c.device));
     }
-    /// The preset that any device can train.
+    /// A race that any device can train while somebody waits.
     pub fn choose_quick_look(self) {
-        if let Some(preset) = Preset::named(Preset::QUICK) {
-            self.choose_preset(preset);
+        if let Some(config) = quick_look(self) {
+            self.config.set(config);
         }
     }
     /// Follows a failure's button.

@@ -7,6 +7,7 @@ mod inspect;
 mod keep;
 mod library;
 mod members;
+mod probe;
 pub(crate) mod store;
 pub(crate) mod stream;
 mod trained;
@@ -180,6 +181,7 @@ pub fn start() {
         device: None,
         kernels: Kernels::new(),
         on_cpu: false,
+        probed: false,
         session: None,
         race: None,
         shared: None,
@@ -208,6 +210,8 @@ struct Trainer {
     kernels: Kernels,
     /// Whether the device that was opened last is the CPU.
     on_cpu: bool,
+    /// Whether the CPU was timed.
+    probed: bool,
     session: Option<Session>,
     /// The whole race of which the session is a part, where it is one.
     race: Option<ExperimentConfig>,
@@ -264,7 +268,11 @@ impl Trainer {
     async fn obey(&mut self, command: Command, attachment: JsValue) -> Result<(), Halt> {
         let Some((command, attachment)) = self.after_keeping(command, attachment) else { return Ok(()) };
         match command {
-            Command::Open { device } => self.open(device).await,
+            Command::Open { device } => {
+                self.open(device).await?;
+                self.probe().await;
+                Ok(())
+            }
             Command::Workers { most } => {
                 self.workers = most;
                 Ok(())

@@ -36,6 +36,10 @@ pub fn value(setting: &str, value: &str) -> String {
 }
 /// Caption of the points.
 pub const POINTS: &str = "points of the figure";
+/// The region that has them.
+pub fn points_of(study: &str) -> String {
+    format!("{POINTS}: {study}")
+}
 /// Its columns.
 pub const COLUMNS: [&str; 5] = ["Learner", "Condition", "Mean", "Seeds", "On this machine"];
 /// How many seeds a mean is of.

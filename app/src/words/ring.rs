@@ -1,5 +1,7 @@
 //! The ring: controls, standing, score, chart, numbers, device.
 
+use sparring_figures::number;
+
 /// The slogan.
 pub const SLOGAN: &str = "Who learns the hard ones better?";
 /// The document's title.
@@ -58,6 +60,8 @@ pub const TRAINER_NEXT: &str = "What was measured so far stays on the page; a ne
 /// It went without a word.
 pub const TRAINER_SILENT: &str = "The browser ended it without a word, most likely because memory ran short. What was measured so far stays on the page; a new race starts a new trainer.";
 /// Heard.
+pub const BEGINNING: &str = "The race is about to begin";
+/// Read out.
 pub const TRAINING: &str = "Training";
 /// Heard.
 pub const PAUSED: &str = "Paused";
@@ -103,6 +107,8 @@ pub const TAKE: &str = "Take it with you";
 pub const COPY_LINK: &str = "Copy link";
 /// Button.
 pub const COPY_COMMAND: &str = "Copy as command";
+/// Before the same of a form that says something else.
+pub const TAKE_FORM: &str = "The form says another one:";
 
 /// Why the chart is empty: nobody trains, ...
 pub const EMPTY_BEFORE: &str = "Press Train and the curves grow here.";
@@ -125,6 +131,10 @@ pub const NO_SCORE: &str = "\u{2013}";
 pub const DECIDED_HARD: &str = ", hard half of the test set";
 /// The same.
 pub const DECIDED_TEST: &str = ", test set";
+/// The same, where the number is a mean.
+pub fn mean_of(seeds: usize, low: f64, high: f64) -> String {
+    format!(", mean of {seeds} seeds ({} to {})", number::percent(low, 1), number::percent(high, 1))
+}
 /// The random controls' results.
 pub fn controls_line(results: &str) -> String {
     format!("On a random subset of the same size instead: {results}.")

@@ -253,7 +253,8 @@ pub fn model(model: Model) -> String {
 }
 
 /// A network that does not take the images, and why.
-pub fn misfit(why: &str) -> String {
+pub fn misfit(why: &str, name: Model) -> String {
+    let why = why.trim_start_matches("configuration: ").replace(&format!("model {name}"), &model(name));
     format!("This cannot be trained: {why}.")
 }
 /// Whose fields these are.

@@ -60,9 +60,12 @@ impl<R: BufRead> Read for Members<R> {
     }
 }
 
-/// What a reader says is wrong. Of a damaged header the tar reader shows the bytes, which say nothing.
+/// What a reader says is wrong. Of a damaged header the tar reader names a field or shows its bytes, which say nothing.
 fn said(error: &io::Error) -> String {
     let text = error.to_string();
+    if ["numeric field", "checksum mismatch"].iter().any(|of_a_header| text.contains(of_a_header)) {
+        return "data of another kind, or damaged: a file in it begins as none does in such an archive".into();
+    }
     let binary = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
     match text.split_once(": ") {
         Some((what, bytes)) if bytes.contains(binary) => what.to_owned(),

@@ -222,7 +222,9 @@ impl History {
                 let Some(track) = self.tracks.get_mut(*learner) else { return };
                 self.reports += 1;
                 (track.epoch, track.step, track.steps) = (*epoch, *step, *steps);
-                track.ms_per_step = Some(*ms_per_step);
+                if *ms_per_step > 0.0 {
+                    track.ms_per_step = Some(*ms_per_step);
+                }
                 if loss.is_finite() {
                     let epoch = f64::from(*epoch) + *step as f64 / (*steps).max(1) as f64;
                     track.observe(Live { epoch, loss: *loss, accuracy: *accuracy, weight: 1.0 });
@@ -264,7 +266,7 @@ impl History {
             }
             Event::Finished { summary } => {
                 for (track, last) in self.tracks.iter_mut().zip(&summary.learners) {
-                    track.ms_per_step = Some(last.ms_per_step);
+                    track.ms_per_step = Some(last.ms_per_step).filter(|ms| *ms > 0.0);
                     track.failed.clone_from(&last.failed);
                 }
                 self.summary = Some(summary.clone());

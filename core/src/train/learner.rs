@@ -98,6 +98,8 @@ pub struct Learner {
     pub(super) previous: Vec<PositionSet>,
     totals: [f32; TOTAL_WORDS],
     recent_ms: VecDeque<f64>,
+    /// Its kernels have not run as they are: the next slice compiles them and touches its memory, and says nothing of what a step takes.
+    pub(super) cold: bool,
 }
 
 impl Learner {
@@ -163,6 +165,7 @@ impl Learner {
             previous: sets,
             totals: [0.0; TOTAL_WORDS],
             recent_ms: VecDeque::new(),
+            cold: true,
         };
         learner.prepare_attack(work)?;
         Ok(learner)
@@ -246,7 +249,7 @@ impl Learner {
         f64::from(self.epoch) + self.step as f64 / self.steps(config).max(1) as f64
     }
 
-    /// Median milliseconds a step of recent slices.
+    /// Median milliseconds a step of recent slices; 0 before one was timed.
     pub fn ms_per_step(&self) -> f64 {
         let by_time = argsort(self.recent_ms.iter().map(|ms| ascending(*ms)));
         by_time.get(by_time.len() / 2).and_then(|place| self.recent_ms.get(*place as usize)).copied().unwrap_or(0.0)
@@ -291,10 +294,12 @@ impl Learner {
         let totals = ring.work.device.read_f32(ring.work.io.totals, 0, TOTAL_WORDS).await?;
         let elapsed = start.elapsed().as_secs_f64();
         self.seconds += elapsed;
-        if self.recent_ms.len() == RECENT {
-            self.recent_ms.pop_front();
+        if !std::mem::replace(&mut self.cold, false) {
+            if self.recent_ms.len() == RECENT {
+                self.recent_ms.pop_front();
+            }
+            self.recent_ms.push_back(elapsed * 1e3 / done as f64);
         }
-        self.recent_ms.push_back(elapsed * 1e3 / done as f64);
         let mut tally = Tally::default();
         tally.add_difference(&totals, &self.totals);
         let score = tally.score();

@@ -208,6 +208,7 @@ impl Learner {
         let wanted = density::count(density, all);
         self.begin_update();
         self.config.density = density;
+        self.cold = true;
         let changes = if wanted <= before {
             keep_largest(layers, wanted)
         } else {

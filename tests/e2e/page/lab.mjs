@@ -13,7 +13,7 @@ import { Replay } from './replay.mjs';
 import { Chart, Numbers, Quiz, Score, Watched } from './ring.mjs';
 import { Runs } from './runs.mjs';
 import { Samples } from './samples.mjs';
-import { Device, Settings } from './settings.mjs';
+import { Device, Settings, Take } from './settings.mjs';
 import { Shell } from './shell.mjs';
 import { Teacher } from './teacher.mjs';
 
@@ -75,6 +75,7 @@ export class Lab {
     this.settings = new Settings(page);
     this.shell = new Shell(page);
     this.device = new Device(page);
+    this.take = new Take(page);
     this.chart = new Chart(page);
     this.score = new Score(page);
     this.watched = new Watched(page);

@@ -29,6 +29,10 @@ export class Chart {
   course(kind) {
     return this.drawing.locator(`path.line.${kind}:not(.control)`).getAttribute('d');
   }
+  /** The colours of the first lines of both kinds of learners. */
+  strokes() {
+    return Promise.all(['dense', 'sparse'].map((kind) => this.drawing.locator(`path.line.${kind}`).first().evaluate((line) => getComputedStyle(line).stroke)));
+  }
   /** How many lines of a kind of learner there are. */
   lines(kind) {
     return this.drawing.locator(`path.line.${kind}`).count();
@@ -64,7 +68,14 @@ export class Score {
   constructor(page) {
     this.board = mark(page, 'scoreboard');
     this.verdict = mark(page, 'verdict');
-    this.overSeeds = mark(page, 'over-seeds');
+  }
+
+  /** What stands in each corner: its number, and whose it is. */
+  async corners() {
+    const corners = this.board.locator('.score');
+    const all = async (part) => corners.locator(part).allInnerTexts();
+    const [numbers, captions] = [await all('strong'), await all('span')];
+    return numbers.map((number, i) => ({ number: Number(number.replace('%', '')), caption: captions[i] }));
   }
 }
 

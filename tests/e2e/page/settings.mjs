@@ -1,5 +1,5 @@
 // The form: what makes the samples hard, who is in the corners, and the device that trains.
-import { choose, enter, mark } from './mark.mjs';
+import { choose, enter, mark, until } from './mark.mjs';
 
 export class Settings {
   constructor(page) {
@@ -19,6 +19,7 @@ export class Settings {
     this.sentence = mark(page, 'experiment');
     this.open = mark(page, 'form-toggle');
     this.differs = mark(page, 'differs');
+    this.misfit = mark(page, 'misfit');
     this.takeShown = mark(page, 'take-shown');
   }
 
@@ -94,5 +95,24 @@ export class Device {
     /** What is known of it. */
     this.facts = mark(page, 'device-line');
     this.choice = mark(page, 'device-select');
+  }
+}
+
+/** What can be taken away of what is on screen, and of a form that says something else. */
+export class Take {
+  constructor(page) {
+    this.page = page;
+    this.hash = mark(page, 'race-hash');
+    this.formLink = mark(page, 'copy-form-link');
+    this.formCommand = mark(page, 'copy-form-command');
+    this.link = mark(page, 'copy-link');
+    this.command = mark(page, 'copy-command');
+  }
+
+  /** Copies, and says what is then on the clipboard. */
+  async copied(button) {
+    await this.page.evaluate(() => navigator.clipboard.writeText(''));
+    await button.click();
+    return until('something on the clipboard', () => this.page.evaluate(() => navigator.clipboard.readText()));
   }
 }

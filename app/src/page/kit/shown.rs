@@ -56,7 +56,8 @@ pub fn Key(
 #[component]
 pub fn Scroll(
     /// What is in it.
-    label: &'static str,
+    #[prop(into)]
+    label: String,
     /// How it lies.
     #[prop(optional)]
     class: &'static str,

@@ -24,7 +24,7 @@ pub fn Says(
     }
 }
 
-/// A paragraph that is read out when it changes.
+/// A paragraph that is read out when it changes, but not more often than can be listened to.
 #[component]
 pub fn Announces(
     /// Its words.
@@ -38,8 +38,11 @@ pub fn Announces(
     testid: Option<&'static str>,
 ) -> impl IntoView {
     view! {
-        <p class=class data-testid=testid aria-live="polite">
+        <p class=class data-testid=testid>
             {text}
+        </p>
+        <p class="visually-hidden" aria-live="polite">
+            {calm(text)}
         </p>
     }
 }

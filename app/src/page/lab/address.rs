@@ -6,18 +6,13 @@ use wasm_bindgen::JsValue;
 
 use super::Lab;
 use crate::model::link;
-use crate::model::replay::FIRST;
+use crate::model::replay::{FIRST, Player, Source, recording};
 use crate::model::teacher::{self, Link, Teacher};
 
 impl Lab {
     /// Has the address say what the form and the lesson say.
     pub fn remember(self) {
-        let teacher = self.teacher.get_untracked();
-        let run = self.of_run.get_value().filter(|(_, of)| teacher == Teacher::default() && self.config.with_untracked(|form| form == of));
-        let address = match run {
-            Some((run, _)) => run_address(&run),
-            None => self.config.with_untracked(|config| address(config, &teacher)),
-        };
+        let address = self.config.with_untracked(|config| self.address_of(config));
         // Another address, though it is the same, has a browser fetch the page's icon again.
         let query = |address: &str| address.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default();
         let now = query(&window().location().search().unwrap_or_default());
@@ -25,6 +20,26 @@ impl Lab {
         if let (Some(address), Ok(history)) = (address.filter(|address| query(address) != now), window().history()) {
             let place = window().location().hash().unwrap_or_default();
             let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("{address}{place}")));
+        }
+    }
+
+    /// The address that shows what is on screen: a recorded run, an experiment, or before there is one the form's.
+    pub fn shown_address(self) -> Option<String> {
+        let recorded = |player: &Player| player.run().filter(|_| player.source() == Source::Recorded).map(|run| recording(&run.config));
+        let nothing_more = self.teacher.with_untracked(|teacher| *teacher == Teacher::default());
+        match (self.player.with_untracked(recorded).filter(|_| nothing_more), self.shown.get_untracked()) {
+            (Some(name), _) => run_address(name),
+            (None, Some(shown)) => self.address_of(&shown),
+            (None, None) => self.config.with_untracked(|form| self.address_of(form)),
+        }
+    }
+
+    /// The address of an experiment with what a teacher says: that of the recorded run whose it is, where the page's own address has none.
+    pub fn address_of(self, config: &ExperimentConfig) -> Option<String> {
+        let teacher = self.teacher.get_untracked();
+        match self.of_run.get_value().filter(|(_, of)| teacher == Teacher::default() && config == of) {
+            Some((run, _)) => run_address(&run),
+            None => address(config, &teacher),
         }
     }
 

@@ -7,6 +7,7 @@ use wasm_bindgen::JsValue;
 
 use super::{Errand, Lab, Opened, Phase};
 use crate::model::bout::Pictures;
+use crate::model::names::in_words;
 use crate::page::entries;
 use crate::page::place::Place;
 use crate::protocol::{Failure, Message, SMALL_BATCH, WayOn};
@@ -19,6 +20,7 @@ impl Lab {
             match message {
                 Message::Stopped => self.resetting.set_value(false),
                 Message::Ready { device, note } => self.ready(Opened { info: device, note }),
+                Message::Timed { work, seconds } => self.timed.set(Some((work, seconds))),
                 Message::Died(failure) => self.phase.set(Phase::Failed(failure)),
                 _ => {}
             }
@@ -27,6 +29,7 @@ impl Lab {
         match message {
             Message::Booted | Message::Checkpoint => {}
             Message::Ready { device, note } => self.ready(Opened { info: device, note }),
+            Message::Timed { work, seconds } => self.timed.set(Some((work, seconds))),
             Message::Loading(loading) => self.phase.set(Phase::Loading(loading)),
             Message::Events(events) => {
                 let mut finished = false;
@@ -117,7 +120,7 @@ impl Lab {
             self.without_trained.set_value(true);
             self.started.set(None);
         }
-        self.remark.set(why.map(|failure| failure.words()));
+        self.remark.set(why.map(|failure| in_words(&failure.words())));
         self.phase.set(Phase::Ready);
     }
 

@@ -43,6 +43,8 @@ fn standing(lab: Lab) -> (Option<f64>, String) {
         phase => lab.race.with(|race| {
             let epochs = race.epochs;
             let line = match phase {
+                // Its learners are still planned, or their first step is.
+                _ if epochs == 0 => words::BEGINNING.into(),
                 Phase::Finished => format!("The bell: all {epochs} epochs are done"),
                 Phase::Stopped => format!("Ended early, in epoch {:.0} of {epochs}", race.epoch().ceil().max(1.0)),
                 _ => {

@@ -7,7 +7,7 @@ use sparring_figures::{Tone, number};
 
 use super::shots::Shots;
 use crate::model::bout;
-use crate::model::names::{self, in_words};
+use crate::model::names;
 use crate::model::race::{self, LearnerView, Race};
 use crate::model::verdict;
 use crate::page::kit::{Drawing, Says, calm};
@@ -28,13 +28,23 @@ pub struct Score {
     pub network: String,
 }
 
-/// All at the same epoch, like the sentence below; one that stopped keeps its last.
-fn score(race: &Race, learner: LearnerView) -> Option<String> {
+/// What a learner reached in a race: all at the same epoch, like the sentence below; one that stopped keeps its last.
+fn accuracy(race: &Race, learner: &str) -> Option<f64> {
+    let learner = race.corners().find(|l| l.label == learner)?;
     let shown = match race.common_epoch().filter(|_| learner.failed.is_none()) {
         Some(epoch) => learner.at_epoch(epoch),
         None => learner.latest().filter(|_| learner.failed.is_some()),
     };
-    race.deciding().score(shown?).map(|s| number::percent(s.accuracy, 1))
+    race.deciding().score(shown?).map(|score| score.accuracy)
+}
+
+/// A learner's number over the seeds that count, and how far they lie apart where they are several.
+fn score(counted: &[&Race], learner: &str) -> (Option<String>, String) {
+    let each: Vec<f64> = counted.iter().filter_map(|race| accuracy(race, learner)).collect();
+    let mean = (!each.is_empty()).then(|| number::percent(each.iter().sum::<f64>() / each.len() as f64, 1));
+    let (low, high) = each.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), a| (low.min(*a), high.max(*a)));
+    let apart = if each.len() > 1 { words::mean_of(each.len(), low, high) } else { String::new() };
+    (mean, apart)
 }
 
 /// What decides, behind a learner's name.
@@ -47,23 +57,26 @@ fn decided_by(metric: Metric) -> &'static str {
     }
 }
 
-/// Those of a race.
-pub fn scores(race: &Race) -> Vec<Score> {
-    let decides = if race.common_epoch().is_some() { decided_by(race.deciding()) } else { "" };
-    let corner = |(place, learner): (usize, LearnerView)| Score {
-        tone: learner.tone,
-        score: score(race, learner),
-        caption: format!("{}{decides}", learner.label),
-        network: network(&bout::layers(&learner), if place == 0 { Side::Left } else { Side::Right }, &words::layers(learner.label)),
+/// Those of a race, over the seeds that count; the networks are those of the race itself.
+pub fn scores(counted: &[&Race], race: &Race) -> Vec<Score> {
+    let decides = if counted.iter().any(|race| race.common_epoch().is_some()) { decided_by(race.deciding()) } else { "" };
+    let corner = |(place, learner): (usize, LearnerView)| {
+        let (score, apart) = score(counted, learner.label);
+        Score {
+            tone: learner.tone,
+            score,
+            caption: format!("{}{decides}{apart}", learner.label),
+            network: network(&bout::layers(&learner), if place == 0 { Side::Left } else { Side::Right }, &words::layers(learner.label)),
+        }
     };
     race.corners().enumerate().map(corner).collect()
 }
 
 /// Those of the race that is shown; before there is one, who would be in it.
 fn corners(lab: Lab) -> Vec<Score> {
-    lab.race.with(|race| {
+    lab.with_counted(|counted, race| {
         if !race.tracks.is_empty() {
-            return scores(race);
+            return scores(counted, race);
         }
         let learners = lab.learners();
         let tones = race::tones(&learners);
@@ -76,11 +89,7 @@ fn corners(lab: Lab) -> Vec<Score> {
 }
 
 fn sentence(lab: Lab) -> String {
-    lab.race.with(|race| match &race.summary {
-        _ if race.tracks.is_empty() => words::SAME_START.to_owned(),
-        Some(summary) if !summary.verdict.is_empty() => in_words(&summary.verdict),
-        _ => verdict::sentence(race),
-    })
+    lab.with_counted(|counted, race| if race.tracks.is_empty() { words::SAME_START.to_owned() } else { verdict::sentence(counted) })
 }
 
 /// The score: a corner for each learner, and between the first two the images that they are asked about.
@@ -88,7 +97,6 @@ fn sentence(lab: Lab) -> String {
 pub fn Scoreboard() -> impl IntoView {
     let lab = use_lab();
     let corners = Memo::new(move |_| corners(lab));
-    let seeds = Signal::derive(move || lab.past.with(|past| lab.race.with(|race| verdict::over_seeds(past, race).unwrap_or_default())));
     let verdict = Signal::derive(move || sentence(lab));
     let count = Memo::new(move |_| corners.with(Vec::len));
     let shots = Memo::new(move |_| lab.race.with(bout::shots));
@@ -108,7 +116,6 @@ pub fn Scoreboard() -> impl IntoView {
             </div>
             <p class="verdict" data-testid="verdict">{verdict}</p>
             <p class="visually-hidden" aria-live="polite">{calm(verdict)}</p>
-            <Says class="verdict" testid="over-seeds" text=seeds />
         </div>
     }
 }
@@ -141,9 +148,13 @@ fn Corner(
 pub fn ControlsLine() -> impl IntoView {
     let lab = use_lab();
     let line = Signal::derive(move || {
-        lab.race.with(|race| {
-            let score =
-                |l: LearnerView| race.deciding().score(l.latest()?).map(|s| format!("{} {}", l.label, number::percent(s.accuracy, 1)));
+        lab.with_counted(|counted, race| {
+            let score = |control: LearnerView| {
+                let same = counted.iter().filter_map(|race| race.controls().find(|l| l.label == control.label));
+                let each: Vec<f64> = same.filter_map(|l| Some(race.deciding().score(l.latest()?)?.accuracy)).collect();
+                let mean = each.iter().sum::<f64>() / each.len() as f64;
+                (!each.is_empty()).then(|| format!("{} {}", control.label, number::percent(mean, 1)))
+            };
             let parts: Vec<_> = race.controls().filter_map(score).collect();
             if parts.is_empty() { String::new() } else { words::controls_line(&parts.join(", ")) }
         })

@@ -4,7 +4,7 @@
 //! can, and there is one reader for both.
 
 mod corners;
-mod estimate;
+pub mod estimate;
 mod hardness;
 mod sentence;
 mod setting;

@@ -102,7 +102,7 @@ pub fn Sentence() -> impl IntoView {
 pub fn Remarks() -> impl IntoView {
     let lab = use_lab();
     let config = lab.config;
-    let misfit = Memo::new(move |_| config.with(estimate::misfit).map(|why| words::misfit(&why)).unwrap_or_default());
+    let misfit = Memo::new(move |_| config.with(|c| estimate::misfit(c).map(|why| words::misfit(&why, c.model))).unwrap_or_default());
     let differing =
         Memo::new(move |_| lab.shown.get().map(|shown| config.with(|config| names::differences(&shown, config))).unwrap_or_default());
     let differ = move || differing.with(|all| !all.is_empty());

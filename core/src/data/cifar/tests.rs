@@ -278,6 +278,8 @@ fn flipped_bits_never_pass() {
 #[test]
 fn wrong_archives_say_what_is_wrong() {
     assert!(error(&SMALL, b"<html>not found</html>").contains("expected a complete gzip-compressed tar archive"));
+    let noise: Vec<u8> = (0..5000u32).map(|i| ((i * 7919 + (i >> 3)) % 251) as u8).collect();
+    assert!(error(&SMALL, &noise).contains("or a plain one, found data of another kind, or damaged"), "{}", error(&SMALL, &noise));
     let mut missing = official(&SMALL);
     missing.pop();
     assert!(error(&SMALL, &archive(&missing)).contains("found no test_batch; inside are cifar-10-"));

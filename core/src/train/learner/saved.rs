@@ -156,6 +156,7 @@ impl Learner {
             notes: Vec::new(),
             totals,
             recent_ms: saved.recent_ms.iter().map(|ms| ms.0).collect(),
+            cold: true,
         };
         if learner.next == Next::Train && (learner.step >= learner.steps(ring.config) || learner.epoch >= ring.config.epochs) {
             return Err(damaged(format_args!("epoch {}, step {} where there is none", learner.epoch, learner.step)));

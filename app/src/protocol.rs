@@ -105,7 +105,7 @@ pub enum Command {
     Samples,
     /// Send pictures of the test set; answered by `Pictures`.
     Pictures {
-        /// Which.
+        /// Which, by their places among those that are evaluated.
         indices: Vec<u32>,
     },
     /// Send test pictures of an experiment, a recorded one included, for which no race need be there; answered by `WatchedPictures`.
@@ -271,7 +271,7 @@ pub enum Message {
     },
     /// The attached bytes are these test images, channels x height x width each.
     Pictures {
-        /// Which.
+        /// Which, by their places among those that are evaluated.
         indices: Vec<u32>,
     },
     /// The attached bytes are these test images, channels x height x width each; none where the dataset is not at hand.

@@ -214,7 +214,7 @@ fn html(run: &RunFile) -> String {
          <section class=\"experiment\" id=\"experiment\" tabindex=\"-1\" aria-label=\"{about_it}\"><div class=\"card\"><h2 class=\"visually-hidden\">{about_it}</h2>\n\
          {sentence}\n\
          <div class=\"going\">{controls}\
-         <div class=\"standing\"><p class=\"line\">{coming}</p><progress class=\"waiting\" max=\"1\" value=\"0\" aria-label=\"{progress}\"></progress><p class=\"quiet\"></p></div></div>\n\
+         <div class=\"standing\"><p class=\"line\" data-phase=\"starting\">{coming}</p><progress class=\"waiting\" max=\"1\" value=\"0\" aria-label=\"{progress}\"></progress><p class=\"quiet\"></p></div></div>\n\
          <div class=\"remarks\"></div>\n\
          <div class=\"replay\">{replay}</div>\n\
          {failures}\n\

@@ -131,6 +131,22 @@ test('what is read out changes at most once in five seconds while a run plays', 
   });
 });
 
+test('no place scrolls sideways on a phone, however narrow', async () => {
+  for (const width of [320, 375]) {
+    await withLab({ webgpu: 'no-adapter', form: false, context: { viewport: { width, height: 700 }, isMobile: true, hasTouch: true } }, async (lab) => {
+      await lab.reach('ready');
+      for (const place of [...Object.keys(HEADINGS), 'inside']) {
+        await lab.goTo(place);
+        // Networks that ship are opened in places that look at them.
+        await lab.reach(['ready', 'finished']);
+        await lab.page.waitForTimeout(500);
+        assert.equal(await lab.page.evaluate(() => document.documentElement.scrollWidth), width, `${place} at ${width}`);
+      }
+      assert.deepEqual(lab.errors, []);
+    });
+  }
+});
+
 test('on paper there is what was measured and nothing to press; forced colours leave the learners apart', async () => {
   await withLab({ webgpu: 'no-adapter' }, async (lab) => {
     await lab.replay.playsOn();

@@ -259,10 +259,13 @@ test('a person is asked about ten hard images, and takes a card away', async () 
     const { quiz } = lab;
     await lab.race();
     await quiz.begin.click();
+    // An answer has the focus, not the way out.
+    await until('the focus on an answer', () => quiz.dialog.evaluate((dialog) => !!document.activeElement.closest('[role=group]') && dialog.contains(document.activeElement)));
     for (let i = 1; i <= 10; i++) {
       assert.match(await quiz.question(), new RegExp(`^${i} of 10`));
       await quiz.say(i % 3);
     }
+    assert.match(await quiz.was.innerText(), /^Picture 10 was: \w+[^.]*\. You said [^.]+, (right|wrong); Dense said /);
     assert.match(await quiz.result.innerText(), /^You knew \d+ of 10, Dense \d+, SET 0\.2 \d+\.$/);
     const [file] = await Promise.all([lab.page.waitForEvent('download'), quiz.save.click()]);
     assert.equal(file.suggestedFilename(), 'Would-you-have-known-it-.png');

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { TINY, withLab } from './page/lab.mjs';
+import { pixelsOf } from './page/bench.mjs';
+import { TINY, until, withLab } from './page/lab.mjs';
 
 const CONFIG = { ...TINY, device: 'cpu', limit_test: '96', epochs: '3', limit_train: '256' };
 
@@ -33,8 +34,30 @@ test('the gallery finds what one learner gets right and the other wrong, and lea
     const [, index, of] = (await samples.chosen.innerText()).match(/Test image (\d+): (.+)/);
     assert.equal(of, name);
     assert.deepEqual(await lab.violations(), []);
+    // It is the picture that the learners were asked about: the bench shows them the same one.
+    const [shown] = await samples.chosenPixels();
     await samples.toBench();
     assert.equal(await lab.bench.index.inputValue(), index);
+    await until('the picture on the bench', async () => {
+      const { width, bytes } = await pixelsOf(lab.bench.before);
+      return width === 32 && bytes.join() === shown.join();
+    });
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('pictures of the networks that ship are those of their images', async () => {
+  await withLab({ webgpu: 'no-adapter' }, async (lab) => {
+    const { samples } = lab;
+    await lab.reach('ready');
+    await samples.open();
+    await samples.chooseFirst();
+    const [shown] = await samples.chosenPixels();
+    await samples.toBench();
+    await until('the picture on the bench', async () => {
+      const { width, bytes } = await pixelsOf(lab.bench.before);
+      return width === 32 && bytes.join() === shown.join();
+    });
     assert.deepEqual(lab.errors, []);
   });
 });

@@ -80,6 +80,9 @@ struct Line {
     points: Vec<(f64, f64)>,
     /// Lowest and highest over the seeds, at the points.
     band: Vec<(f64, f64)>,
+    /// The point that the key is of: the latest one, and of what is measured after epochs that of the last epoch that all have done, as the
+    /// big numbers are.
+    told: Option<usize>,
 }
 
 /// Everything that is drawn, in data units.
@@ -134,10 +137,12 @@ fn line<'a>(races: &[&'a Race], learner: LearnerView<'a>, view: View) -> Line {
             band.push((low, high));
         }
     }
+    let common = races.iter().filter_map(|race| race.common_epoch()).max().filter(|_| !live && learner.failed.is_none());
+    let told = points.iter().rposition(|p| common.is_none_or(|epoch| p.0 <= f64::from(epoch)));
     if view.flops {
         points.iter_mut().for_each(|p| p.0 = learner.flops_at(p.0));
     }
-    Line { tone: learner.tone, control: learner.info.control, label, mark: None, points, band }
+    Line { tone: learner.tone, control: learner.info.control, label, mark: None, points, band, told }
 }
 
 /// The y axis that fits what is seen of the lines.
@@ -281,10 +286,10 @@ impl Figure {
         svg.finish()
     }
 
-    /// Who is which line, with the value at the reading or the latest.
+    /// Who is which line, with the value at the reading, or where there is none as it stands.
     pub fn key(&self, cross: Option<f64>) -> Vec<KeyItem> {
         let item = |line: &Line| {
-            let point = cross.map_or_else(|| line.points.last().copied(), |x| nearest(&line.points, x));
+            let point = cross.map_or_else(|| line.points.get(line.told?).copied(), |x| nearest(&line.points, x));
             KeyItem { sample: line_sample(&line.classes()), label: line.label.clone(), value: self.shown(point) }
         };
         self.lines.iter().map(item).collect()
@@ -407,6 +412,19 @@ mod tests {
         let numbers = table(&race([0.4, 0.45]), Curve::Gap);
         assert_eq!(numbers.columns, ["Epoch", "Learning rate", "Dense", "SET 0.2"]);
         assert_eq!(numbers.rows[0], ["2", "0.1", "+0.0", "+5.0"]);
+    }
+
+    #[test]
+    fn the_key_says_what_the_big_numbers_say_while_one_is_ahead() {
+        let mut race = race([0.4, 0.5]);
+        race.apply(&epoch_end(0, 3, 0.9, 100));
+        let values = |figure: &Figure| figure.key(None).into_iter().map(|item| item.value).collect::<Vec<_>>();
+        let figure = Figure::of(&[&race], View::at(Curve::Hard), 3);
+        assert_eq!(values(&figure), ["50.0%", "60.0%"], "both after epoch 2, though one has done 3");
+        let by_work = Figure::of(&[&race], View { flops: true, ..View::at(Curve::Hard) }, 3);
+        assert_eq!(values(&by_work), ["50.0%", "60.0%"]);
+        race.apply(&epoch_end(1, 3, 0.8, 100));
+        assert_eq!(values(&Figure::of(&[&race], View::at(Curve::Hard), 3)), ["90.0%", "80.0%"]);
     }
 
     #[test]

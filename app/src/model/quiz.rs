@@ -43,22 +43,24 @@ pub struct Result {
 }
 
 impl Quiz {
-    /// A round over what the race has been asked; empty where it has no answers yet.
-    pub fn of(race: &Race) -> Self {
+    /// A round over what the race has been asked; empty where it has no answers yet. After others, `rounds` of them, it asks about those
+    /// that they did not, while there are any.
+    pub fn of(race: &Race, rounds: usize) -> Self {
         let (dense, sparse) = bout::two(race);
         let shots = bout::shots(race);
         let Some(epoch) = bout::both_done(race) else { return Self::default() };
         let answer = |learner: usize, place: usize| bout::answers(race, learner, epoch)?.get(place).copied();
         let question =
             |(place, shot): (usize, &Shot)| Some(Question { shot: *shot, dense: answer(dense, place)?, sparse: answer(sparse, place)? });
-        let mut questions: Vec<Question> = shots.iter().enumerate().filter_map(question).collect();
-        // Half of them at most are told apart by the two, so that it is also seen what is easy and what is hopeless.
         let disputed = |question: &Question| matches!(question.shot.right, Some(Right::Sparse | Right::Dense));
-        questions.sort_by_key(|question| !disputed(question));
-        let apart = questions.iter().filter(|question| disputed(question)).count().min(QUESTIONS / 2);
-        let rest = questions.split_off(apart);
-        let others = rest.iter().filter(|question| !disputed(question)).chain(rest.iter().filter(|question| disputed(question)));
-        questions.extend(others.take(QUESTIONS - apart));
+        let (mut apart, mut alike): (Vec<Question>, Vec<Question>) = shots.iter().enumerate().filter_map(question).partition(disputed);
+        for group in [&mut apart, &mut alike] {
+            let asked = (rounds * QUESTIONS / 2) % group.len().max(1);
+            group.rotate_left(asked);
+        }
+        // Half of them at most are told apart by the two, so that it is also seen what is easy and what is hopeless.
+        let rest = apart.split_off(apart.len().min(QUESTIONS / 2));
+        let mut questions: Vec<Question> = apart.into_iter().chain(alike).chain(rest).take(QUESTIONS).collect();
         // Mixed by their places in the test file, which say nothing.
         questions.sort_by_key(|question| question.shot.sample);
         Self { questions, said: Vec::new() }
@@ -100,8 +102,9 @@ impl Quiz {
 /// Of the card, in pixels.
 const CARD: (f64, f64) = (640.0, 300.0);
 
-/// What a person takes away: everybody's number, and the images with who was right. `names` are those of the dense and of the sparse network.
-pub fn card(quiz: &Quiz, pictures: &Pictures, [dense, sparse]: [&str; 2]) -> String {
+/// What a person takes away: everybody's number, the images with who was right, and where it was. The names are those of the dense and of
+/// the sparse network.
+pub fn card(quiz: &Quiz, pictures: &Pictures, [dense, sparse]: [&str; 2], address: &str) -> String {
     let result = quiz.result();
     let mut svg = Svg::document(CARD.0, CARD.1, words::TITLE);
     let rows = [(words::YOU, "third", result.person), (dense, "dense", result.dense), (sparse, "sparse", result.sparse)];
@@ -123,7 +126,7 @@ pub fn card(quiz: &Quiz, pictures: &Pictures, [dense, sparse]: [&str; 2]) -> Str
             svg.group(class, |svg| svg.circle(state, at, 5.0, ""));
         }
     }
-    svg.text("tick", (16.0, CARD.1 - 14.0), Anchor::Start, words::CARD);
+    svg.text("tick", (16.0, CARD.1 - 14.0), Anchor::Start, &words::card(address));
     svg.finish()
 }
 
@@ -139,7 +142,7 @@ mod tests {
         let dense: Vec<u16> = (0..24).map(|i| u16::from(i % 3 == 1)).collect();
         let sparse: Vec<u16> = (0..24).map(|i| u16::from(i % 3 != 2)).collect();
         let race = watching(&[1; 24], &dense, &sparse);
-        let mut quiz = Quiz::of(&race);
+        let mut quiz = Quiz::of(&race, 0);
         assert_eq!(quiz.len(), 10);
         assert!(quiz.questions.windows(2).all(|pair| pair[0].shot.sample < pair[1].shot.sample));
         let disputed = quiz.questions.iter().filter(|question| question.shot.right == Some(Right::Sparse)).count();
@@ -152,17 +155,22 @@ mod tests {
         let result = quiz.result();
         assert_eq!((result.person, result.of), (10, 10));
         assert_eq!(result.sparse, result.dense + 5);
+        // The next round asks about others, as far as there are others: 3 more of those 8.
+        let samples = |quiz: &Quiz| quiz.questions.iter().map(|question| question.shot.sample).collect::<Vec<_>>();
+        let (first, second) = (samples(&quiz), samples(&Quiz::of(&race, 1)));
+        assert_eq!(second.iter().filter(|sample| first.contains(sample)).count(), 2);
     }
 
     #[test]
     fn a_card_has_everybodys_number_and_each_image() {
-        let mut quiz = Quiz::of(&watching(&[0, 1], &[0, 0], &[0, 1]));
+        let mut quiz = Quiz::of(&watching(&[0, 1], &[0, 0], &[0, 1]), 0);
         quiz.say(0);
         quiz.say(7);
         let pictures = Pictures::read("x".into(), &[0, 10], [1, 1, 1], Vec::new(), &[1, 2]);
-        let card = card(&quiz, &pictures, ["Dense", "SET <0.2>"]);
+        let card = card(&quiz, &pictures, ["Dense", "SET <0.2>"], "sparring.example");
         assert!(card.starts_with("<svg xmlns") && card.contains("SET &lt;0.2&gt;"), "{card}");
-        for told in ["1 of 2", "2 of 2"] {
+        // It leaves the page: every tone of it has its colour in the drawing.
+        for told in ["1 of 2", "2 of 2", "sparring.example", ".third .bar", ".dense .knew", ".sparse .missed{"] {
             assert!(card.contains(told), "{told}: {card}");
         }
         assert_eq!((card.matches("<image").count(), card.matches("\"knew\"").count(), card.matches("\"missed\"").count()), (2, 4, 2));
@@ -170,8 +178,8 @@ mod tests {
 
     #[test]
     fn where_nobody_has_answered_nothing_is_asked_and_few_images_make_a_short_round() {
-        assert!(Quiz::of(&Race::default()).is_empty());
-        let quiz = Quiz::of(&watching(&[0, 1, 2], &[0, 0, 0], &[0, 1, 0]));
+        assert!(Quiz::of(&Race::default(), 0).is_empty());
+        let quiz = Quiz::of(&watching(&[0, 1, 2], &[0, 0, 0], &[0, 1, 0]), 0);
         assert_eq!((quiz.len(), quiz.asked().map(|question| (question.dense, question.sparse))), (3, Some((0, 0))));
         assert_eq!(quiz.result(), Result::default());
     }

@@ -2,6 +2,7 @@
 //!
 //! One seed is one draw: the sentence never claims more than a difference on these test images.
 
+use sparring_core::hardness::{Part, Subset};
 use sparring_core::record::comparison::Member;
 use sparring_core::record::verdict::Standing;
 use sparring_core::record::{Comparison, Lead, Metric};
@@ -93,6 +94,18 @@ fn so_far(race: &Race) -> String {
             )
         }
     }
+}
+
+/// Whether learners that were trained on hard images alone know these better than the easy ones: what they have not seen they do not know.
+pub fn easy_is_harder(race: &Race) -> bool {
+    let Some(epoch) = race.common_epoch() else { return false };
+    let on_hard = |learner: &LearnerView| {
+        matches!(learner.info.subset.parse::<Subset>(), Ok(Subset::Ranked { part: Part::Hard, .. }))
+            && learner.at_epoch(epoch).is_some_and(|scores| {
+                scores.test_easy.zip(scores.test_hard).is_some_and(|(easy, hard)| easy.accuracy + 0.02 < hard.accuracy)
+            })
+    };
+    race.corners().next().is_some() && race.corners().all(|learner| on_hard(&learner))
 }
 
 /// What seeds say together, each at the last epoch that all its learners have completed.
@@ -197,6 +210,25 @@ mod tests {
         let mut race = started(vec![info("set@0.2", false)]);
         race.apply(&sparring_core::Event::LearnerFailed { learner: 0, reason: "set@0.2: the loss became NaN".into() });
         assert_eq!(sentence(&[&race]), "A learner had to stop: SET 0.2: the loss became NaN");
+    }
+
+    #[test]
+    fn who_saw_hard_images_alone_may_not_know_the_easy_ones() {
+        let race = |subset: &str, easy: f64| {
+            let mut dense = info("dense", false);
+            dense.subset = subset.into();
+            let mut race = started(vec![dense]);
+            let mut end = epoch_end(0, 1, 0.5, 100);
+            if let sparring_core::Event::EpochEnd { scores, .. } = &mut end {
+                scores.test_easy = Some(sparring_core::events::Score { loss: 1.0, accuracy: easy, samples: 100 });
+            }
+            race.apply(&end);
+            race
+        };
+        assert!(easy_is_harder(&race("el2n-hard:0.5", 0.3)));
+        assert!(!easy_is_harder(&race("el2n-hard:0.5", 0.6)), "easy ones are easier");
+        assert!(!easy_is_harder(&race("all", 0.3)), "it saw them");
+        assert!(!easy_is_harder(&Race::default()));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::kit::{Button, Choices, Field, Says, Select};
 use super::lab::{Lab, Opened, Phase, use_lab};
+use crate::model::link;
 use crate::model::presets::Preset;
-use crate::model::{link, names};
 use crate::words::ring as words;
 
 fn backend_words(opened: &Opened) -> String {
@@ -101,9 +101,7 @@ pub fn copy(lab: Lab, what: &'static str, text: Option<String>) {
 #[component]
 pub fn TakeAway() -> impl IntoView {
     let lab = use_lab();
-    let differs = Memo::new(move |_| {
-        lab.shown.with(|shown| shown.as_ref().is_some_and(|s| lab.config.with(|c| !names::differences(s, c).is_empty())))
-    });
+    let differs = Memo::new(move |_| lab.shown.with(Option::is_some) && !lab.form_is_shown());
     let hash = Memo::new(move |_| lab.race.with(|r| if r.config_hash.is_empty() { String::new() } else { words::hash(&r.config_hash) }));
     view! {
         <div class="card" data-part="share">

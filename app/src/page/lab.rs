@@ -13,7 +13,7 @@ use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use sparring_core::record::{RunFile, StudyFile};
 use wasm_bindgen::JsValue;
 
-pub use self::address::{address, asked_run, run_address};
+pub use self::address::{address, asked_run, page_address, run_address};
 use super::entries::{self, Entry};
 use super::place::Place;
 use super::settings::estimate::quick_look;
@@ -22,12 +22,12 @@ use crate::model::bout::Pictures;
 use crate::model::chart::View;
 use crate::model::estimate::Work;
 use crate::model::examine::Setup;
-use crate::model::link;
 use crate::model::presets::Preset;
 use crate::model::race::{Curve, Race};
 use crate::model::replay::{FIRST, Player, Source};
 use crate::model::teacher::Teacher;
 use crate::model::verdict;
+use crate::model::{link, names};
 use crate::protocol::{Command, Failure, Loading, Message, Picture, SMALL_BATCH, Stride, WayOn};
 
 /// Where the lab is between opening and the final bell.
@@ -257,6 +257,10 @@ impl Lab {
             (_, Some(why)) => Some(why),
             (Err(error), None) => Some(error.to_string()),
         };
+        // What the page offers beside the words is what can be trained everywhere.
+        if let (Some(_), Some(preset)) = (&refused, Preset::named(Preset::FIRST)) {
+            lab.config.set(preset.config(DeviceChoice::Auto));
+        }
         let wrong_link = refused.map(|why| Failure::new("This link cannot be read", why, &[WayOn::ChangeSettings]));
         lab.connect(wrong_link);
         Effect::new(move |_| {
@@ -338,6 +342,10 @@ impl Lab {
     /// The races that the numbers on screen are of, and the one that is shown.
     pub fn with_counted<T>(self, of: impl FnOnce(&[&Race], &Race) -> T) -> T {
         self.past.with(|past| self.race.with(|race| of(&verdict::furthest(past, race), race)))
+    }
+    /// Whether what is on screen is the form's experiment.
+    pub fn form_is_shown(self) -> bool {
+        self.shown.with(|shown| shown.as_ref().is_some_and(|shown| self.config.with(|form| names::differences(shown, form).is_empty())))
     }
     /// Which seed it is, where there are several.
     pub fn seed_words(self) -> String {

@@ -77,7 +77,7 @@ impl Trainer {
             Command::Samples => {
                 self.inspections.answers.get_or_insert_default();
             }
-            Command::Pictures { indices } => post_pictures(session.dataset(), indices),
+            Command::Pictures { indices } => post_pictures(session.dataset(), session.test_samples(), indices),
             Command::Examine(examination) => self.inspections.examine = Some((examination, attachment)),
             Command::Watch { picture } => {
                 self.inspections.watched = picture;
@@ -210,11 +210,16 @@ impl Trainer {
     }
 }
 
-/// Sends these images of the test set, those that there are.
-pub(super) fn post_pictures(data: &Dataset, indices: Vec<u32>) {
-    let (test, size) = (&data.test, data.image_bytes());
-    let indices: Vec<u32> = indices.into_iter().filter(|i| (*i as usize) < test.len()).collect();
-    let bytes: Vec<u8> = indices.iter().flat_map(|i| &test.bytes[*i as usize * size..][..size]).copied().collect();
+/// Sends images by their place among those that are evaluated, `samples` of the test set: of those that there are.
+pub(super) fn post_pictures(data: &Dataset, samples: &[u32], places: Vec<u32>) {
+    let size = data.image_bytes();
+    let (mut indices, mut bytes) = (Vec::new(), Vec::new());
+    for place in places {
+        if let Some(sample) = samples.get(place as usize) {
+            indices.push(place);
+            bytes.extend_from_slice(&data.test.bytes[*sample as usize * size..][..size]);
+        }
+    }
     post_with(&Message::Pictures { indices }, &bytes);
 }
 

@@ -255,7 +255,7 @@ fn no_cifar10(why: Missing) -> Halt {
         Missing::Broken(words) => network(&words),
         Missing::NotThere => Failure::new(
             "CIFAR-10 is not here",
-            "This server does not carry CIFAR-10, and this browser has no copy. Use the built-in set, or bring the official archive (under Bring your own archive).",
+            "This server does not carry CIFAR-10, and this browser has no copy. Use the built-in set, or drop the official archive (cifar-10-binary.tar.gz) anywhere on this page.",
             &[WayOn::UseBuiltIn, WayOn::Retry],
         )
         .into(),

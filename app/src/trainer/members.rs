@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use js_sys::{Array, Uint8Array};
 use sparring_core::config::ExperimentConfig;
+use sparring_core::data::limit::Limited;
 use sparring_core::data::{Dataset, packed};
 use sparring_core::device::info::DeviceChoice;
 use sparring_core::error::{Error, Result};
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     /// Which of this trainer's shared races it is: what is still on its way from an older one is not heard.
     number: u32,
     data: Arc<Dataset>,
+    /// Which of its test images are evaluated.
+    samples: Vec<u32>,
     /// Since when training has not been counted, by the clock in milliseconds; `None` while it holds.
     since: Option<f64>,
     /// When the checkpoint was asked for that has not come.
@@ -123,8 +126,9 @@ impl Trainer {
                 Array::of4(&images, &scores, &parents, &saved).into(),
             );
         }
-        let data = needs.data.clone();
-        self.shared = Some(Shared { team, lines, number, data, since: None, saving: None, again: false, end: End::Open, forgotten: None });
+        let (data, samples) = (needs.data.clone(), Limited::test(needs.data, race.limit_test)?.samples);
+        self.shared =
+            Some(Shared { team, lines, number, data, samples, since: None, saving: None, again: false, end: End::Open, forgotten: None });
         Ok(true)
     }
 
@@ -179,7 +183,7 @@ impl Trainer {
                     shared.save();
                 }
             }
-            Command::Pictures { indices } => inspect::post_pictures(&shared.data, indices),
+            Command::Pictures { indices } => inspect::post_pictures(&shared.data, &shared.samples, indices),
             Command::Load { percent } => {
                 self.load = percent.clamp(1, 100);
                 shared.say(command, attachment);

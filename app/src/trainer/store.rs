@@ -13,6 +13,9 @@ use web_sys::{
 
 use super::stream;
 
+/// At the end of the name of a file that is being written.
+const PART: &str = ".part";
+
 /// The private folder, where there is one.
 pub struct Store {
     folder: Option<FileSystemDirectoryHandle>,
@@ -59,7 +62,10 @@ impl Store {
         while let Ok(promise) = keys.next() {
             let Ok(step) = JsFuture::from(promise).await else { break };
             let Some(name) = Reflect::get(&step, &"value".into()).ok().and_then(|v| v.as_string()) else { break };
-            out.push(name);
+            // What is left of a write that was cut off is no file.
+            if !name.ends_with(PART) {
+                out.push(name);
+            }
         }
         out
     }
@@ -79,19 +85,33 @@ impl Store {
     /// Keeps a file.
     ///
     /// # Errors
-    /// The browser's reason in plain words; nothing of the file is left then.
+    /// The browser's reason in plain words; what was kept before under that name is then still there.
     pub async fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
         if self.folder.is_none() {
             return Err("this browser keeps nothing here (a private window, or an address without https)".into());
         }
         let written = self.try_write(name, bytes).await;
         if written.is_err() {
-            self.remove(name).await;
+            self.remove(&format!("{name}{PART}")).await;
         }
         written.map_err(refusal)
     }
 
+    /// Writes beside, then moves over what was there: whatever ends the page in between leaves the old file as it was.
     async fn try_write(&self, name: &str, bytes: &[u8]) -> Result<(), JsValue> {
+        let part = format!("{name}{PART}");
+        let handle = self.fill(&part, bytes).await?;
+        match Reflect::get(&handle, &"move".into())?.dyn_into::<js_sys::Function>() {
+            Ok(rename) => JsFuture::from(js_sys::Promise::from(rename.call1(&handle, &name.into())?)).await.map(drop),
+            // A browser that cannot move files.
+            Err(_) => {
+                self.remove(&part).await;
+                self.fill(name, bytes).await.map(drop)
+            }
+        }
+    }
+
+    async fn fill(&self, name: &str, bytes: &[u8]) -> Result<FileSystemFileHandle, JsValue> {
         let folder = self.folder.as_ref().ok_or(JsValue::NULL)?;
         let options = FileSystemGetFileOptions::new();
         options.set_create(true);
@@ -102,6 +122,6 @@ impl Store {
             if n as usize == bytes.len() { Ok(()) } else { Err(js_sys::Error::new("only a part was written").into()) }
         });
         access.close();
-        written
+        written.map(|()| handle)
     }
 }

@@ -12,9 +12,10 @@ pub fn question(number: usize, of: usize) -> String {
 }
 /// The picture, for those who do not see it.
 pub const PICTURE: &str = "A hard test image, enlarged";
-/// What the last picture was, and what the networks took it for.
-pub fn was(truth: &str, dense: [&str; 2], sparse: [&str; 2]) -> String {
-    format!("That was: {truth}. {} said {}, {} said {}.", dense[0], dense[1], sparse[0], sparse[1])
+/// What the last picture was, and what everybody took it for.
+pub fn was(number: usize, truth: &str, said: &str, dense: [&str; 2], sparse: [&str; 2]) -> String {
+    let judged = if said == truth { "right" } else { "wrong" };
+    format!("Picture {number} was: {truth}. You said {said}, {judged}; {} said {}, {} said {}.", dense[0], dense[1], sparse[0], sparse[1])
 }
 /// So many of so many.
 pub fn right(right: usize, of: usize) -> String {
@@ -25,7 +26,9 @@ pub fn result(person: usize, dense: [&str; 2], sparse: [&str; 2], of: usize) -> 
     format!("You knew {person} of {of}, {} {}, {} {}.", dense[0], dense[1], sparse[0], sparse[1])
 }
 /// At the foot of the card.
-pub const CARD: &str = "Hard test images, you against a dense and a sparse network. Sparring, in your browser.";
+pub fn card(address: &str) -> String {
+    format!("Hard test images, you against a dense and a sparse network. Sparring, in your browser: {address}")
+}
 /// Button.
 pub const SAVE: &str = "Save as a picture";
 /// Button.

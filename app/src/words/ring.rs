@@ -60,6 +60,8 @@ pub const TRAINER_NEXT: &str = "What was measured so far stays on the page; a ne
 /// It went without a word.
 pub const TRAINER_SILENT: &str = "The browser ended it without a word, most likely because memory ran short. What was measured so far stays on the page; a new race starts a new trainer.";
 /// Heard.
+pub const NOT_READY: &str = "Not ready: the network does not take these images";
+/// Once it is, ...
 pub const BEGINNING: &str = "The race is about to begin";
 /// Read out.
 pub const TRAINING: &str = "Training";
@@ -135,6 +137,9 @@ pub const DECIDED_TEST: &str = ", test set";
 pub fn mean_of(seeds: usize, low: f64, high: f64) -> String {
     format!(", mean of {seeds} seeds ({} to {})", number::percent(low, 1), number::percent(high, 1))
 }
+/// Where learners know hard images better than easy ones.
+pub const EASY_IS_HARDER: &str =
+    "They were trained on hard images alone and know the easy half less well: what they never saw is not easy to them.";
 /// The random controls' results.
 pub fn controls_line(results: &str) -> String {
     format!("On a random subset of the same size instead: {results}.")

@@ -38,6 +38,10 @@ pub const TRAIN: &str = "Train this here";
 pub fn no_recording(why: &str) -> String {
     format!("The recorded run of this scenario cannot be shown: {why}. Training works without it.")
 }
+/// Where a link names a recorded run that does not come.
+pub fn no_such_recording(name: &str, why: &str) -> String {
+    format!("The link's run '{name}' does not come ({why}); this is the one of a first visit. The place Runs has all of them.")
+}
 /// Networks that ship are open.
 pub fn trained(name: &str, device: &str, day: &str) -> String {
     format!("These networks come with the page: {name}, trained on {device}, {day}. Train makes your own.")

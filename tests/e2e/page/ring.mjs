@@ -85,6 +85,8 @@ export class Quiz {
     this.begin = mark(page, 'quiz-open');
     this.dialog = mark(page, 'quiz');
     this.result = mark(page, 'quiz-result');
+    /** What the last picture was. */
+    this.was = mark(page, 'quiz-was');
     this.save = mark(page, 'quiz-save');
     this.again = mark(page, 'quiz-again');
   }

@@ -48,6 +48,20 @@ export class Samples {
   async chooseFirst() {
     await this.images.first().click({ timeout: 60_000 });
   }
+  /** The pixels of the chosen image, four bytes each, once its picture has come. */
+  async chosenPixels() {
+    const picture = this.chosen.locator('img');
+    await until('its picture', () => picture.evaluate((image) => image.complete && image.naturalWidth > 0));
+    return picture.evaluateAll((all) =>
+      all.map((image) => {
+        const canvas = document.createElement('canvas');
+        [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+        const context = canvas.getContext('2d');
+        context.drawImage(image, 0, 0);
+        return Array.from(context.getImageData(0, 0, canvas.width, canvas.height).data);
+      }),
+    );
+  }
   /** How many epochs the chosen image's probabilities have been followed. */
   async followed() {
     const line = this.chosen.locator('svg path.line').first();

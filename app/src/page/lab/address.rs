@@ -84,7 +84,7 @@ pub fn run_address(name: &str) -> Option<String> {
 }
 
 /// The address of this page, which names nothing.
-fn page_address() -> Option<String> {
+pub fn page_address() -> Option<String> {
     let location = window().location();
     Some(format!("{}{}", location.origin().ok()?, location.pathname().ok()?))
 }

@@ -5,6 +5,7 @@ use sparring_figures::number;
 
 use super::controls::Controls;
 use super::replay::{Coming, Replay};
+use crate::model::estimate;
 use crate::model::names::in_words;
 use crate::page::kit::{Button, calm};
 use crate::page::lab::{Lab, Phase, use_lab};
@@ -68,6 +69,9 @@ fn standing(lab: Lab) -> (Option<f64>, String) {
 
 fn ready_line(lab: Lab) -> String {
     lab.config.with(|c| {
+        if estimate::misfit(c).is_some() {
+            return words::NOT_READY.into();
+        }
         let epochs = if c.epochs == 1 { "1 epoch".into() } else { format!("{} epochs", c.epochs) };
         format!("Ready: {}, {epochs}", crate::model::names::against(c))
     })

@@ -12,7 +12,7 @@ use leptos::prelude::*;
 
 use self::chart::Chart;
 pub use self::experiment::Experiment;
-use self::scoreboard::{ControlsLine, Scoreboard};
+use self::scoreboard::{ControlsLine, EasyIsHarder, Scoreboard};
 use crate::model::names::in_words;
 use crate::page::lab::use_lab;
 use crate::page::place::Place;
@@ -30,6 +30,7 @@ pub fn Ring() -> impl IntoView {
                 <div data-part="chart">
                     <Chart />
                     <ControlsLine />
+                    <EasyIsHarder />
                     <Warnings />
                 </div>
             </Show>

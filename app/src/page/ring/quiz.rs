@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::model::bout::{self, Shot};
 use crate::model::quiz::{Question, Quiz, card};
 use crate::page::kit::Button;
-use crate::page::lab::use_lab;
+use crate::page::lab::{page_address, use_lab};
 use crate::page::take::{address, take_picture};
 use crate::words::quiz as words;
 
@@ -27,11 +27,13 @@ pub fn WouldYou(
         let here = |shots: &Vec<Shot>| images.with(|of| lab.shots.with(|pictures| pictures.have(of, shots)));
         shots.with(|shots| answered(shots) && here(shots))
     });
+    let rounds = StoredValue::new(0);
     let begin = move || {
-        round.set(lab.race.with_untracked(Quiz::of));
+        round.set(lab.race.with_untracked(|race| Quiz::of(race, rounds.get_value())));
+        rounds.update_value(|rounds| *rounds += 1);
         called.set_value(lab.race.with_untracked(bout::names));
-        // Only a dialog that is open already refuses.
-        drop(dialog.get_untracked().map(|dialog| dialog.show_modal()));
+        // Once the question is in it, so that the focus is on its answers. Only a dialog that is open already refuses.
+        request_animation_frame(move || drop(dialog.get_untracked().map(|dialog| dialog.show_modal())));
     };
     let close = move || dialog.get_untracked().into_iter().for_each(|dialog| dialog.close());
     let over = move || round.with(|round| !round.is_empty() && round.asked().is_none());
@@ -61,18 +63,10 @@ fn Asked(
     called: StoredValue<[String; 2]>,
 ) -> impl IntoView {
     let lab = use_lab();
-    let class = move |class: u16| lab.shots.with(|pictures| pictures.classes.get(usize::from(class)).cloned().unwrap_or_default());
     let number = move || round.with(|round| words::question(round.result().of + 1, round.len()));
     let picture = move || {
         let sample = round.with(|round| round.asked().map(|question| question.shot.sample));
         lab.shots.with(|pictures| sample.and_then(|sample| pictures.url(&pictures.of, sample).cloned()))
-    };
-    let was = move || {
-        let last = round.with(|round| round.answered().last().map(|(question, _)| *question));
-        let told = |Question { shot, dense, sparse }: Question| {
-            called.with_value(|[d, s]| words::was(&class(shot.label), [d, &class(dense)], [s, &class(sparse)]))
-        };
-        last.map(told).unwrap_or_default()
     };
     let choice = move |(number, name): (u16, String)| {
         view! { <Button class="chip" label=name on_press=move || round.update(|round| round.say(number)) /> }
@@ -83,7 +77,31 @@ fn Asked(
         <div class="chips" role="group" aria-label=words::TITLE>
             {move || lab.shots.with(|pictures| (0..).zip(pictures.classes.clone()).map(choice).collect_view())}
         </div>
-        <p class="quiet" aria-live="polite">{was}</p>
+        <Was round called />
+    }
+}
+
+/// What the last picture was.
+#[component]
+fn Was(
+    /// The round.
+    round: RwSignal<Quiz>,
+    /// What the two networks are called.
+    called: StoredValue<[String; 2]>,
+) -> impl IntoView {
+    let lab = use_lab();
+    let class = move |class: u16| lab.shots.with(|pictures| pictures.classes.get(usize::from(class)).cloned().unwrap_or_default());
+    let was = move || {
+        let last = round.with(|round| round.answered().last().map(|(question, said)| (round.result().of, *question, said)));
+        let told = |(number, Question { shot, dense, sparse }, said): (usize, Question, u16)| {
+            called.with_value(|[d, s]| words::was(number, &class(shot.label), &class(said), [d, &class(dense)], [s, &class(sparse)]))
+        };
+        last.map(told).unwrap_or_default()
+    };
+    view! {
+        <p class="quiet" aria-live="polite" data-testid="quiz-was">
+            {was}
+        </p>
     }
 }
 
@@ -99,7 +117,9 @@ fn Outcome(
 ) -> impl IntoView {
     let lab = use_lab();
     let svg = move || {
-        let draw = |round: &Quiz| lab.shots.with(|pictures| called.with_value(|[dense, sparse]| card(round, pictures, [dense, sparse])));
+        let place = page_address().unwrap_or_default();
+        let draw =
+            |round: &Quiz| lab.shots.with(|pictures| called.with_value(|[dense, sparse]| card(round, pictures, [dense, sparse], &place)));
         round.with(draw)
     };
     let sentence = move || {
@@ -111,6 +131,7 @@ fn Outcome(
         })
     };
     view! {
+        <Was round called />
         <p data-testid="quiz-result" role="status">{sentence}</p>
         // As it is taken away: with colours of its own.
         <img class="card-picture" src=move || address(&svg()) alt=sentence />

@@ -14,7 +14,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 
 use crate::model::race::Race;
-use crate::model::replay::{LENGTH, Player, SPEEDS, Source, recording};
+use crate::model::replay::{FIRST, LENGTH, Player, SPEEDS, Source, recording};
 use crate::page::entries::{self, Unfinished, day, recorded, unfinished};
 use crate::page::kit::{Button, Choices, Select};
 use crate::page::lab::{Lab, Phase, use_lab};
@@ -170,10 +170,14 @@ pub fn Replay(
     // Whoever brings an experiment sees it, and the offer; whoever brings none sees a run, and may train just that.
     if let Some(Coming { name, run }) = first {
         spawn_local(async move {
-            if let Ok(run) = run.await {
-                run.iter().for_each(|run| lab.begin_with(&name, &run.config));
-                came(run, !still());
+            let Ok(mut run) = run.await else { return };
+            let mut shown = name.as_str();
+            if let (Err(why), true) = (&run, name != FIRST) {
+                lab.remark.set(Some(words::no_such_recording(&name, why)));
+                (shown, run) = (FIRST, recorded(&format!("{FIRST}.json")).await);
             }
+            run.iter().for_each(|run| lab.begin_with(shown, &run.config));
+            came(run, !still());
         });
     }
     let offer = move || view! { <Offer trouble on_watch=move || fetch(true) /> };

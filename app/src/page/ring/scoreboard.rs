@@ -161,3 +161,12 @@ pub fn ControlsLine() -> impl IntoView {
     });
     view! { <Says class="quiet" testid="controls-line" text=line /> }
 }
+
+/// What a reader of the two halves wonders about.
+#[component]
+pub fn EasyIsHarder() -> impl IntoView {
+    let lab = use_lab();
+    let line =
+        Signal::derive(move || if lab.race.with(verdict::easy_is_harder) { words::EASY_IS_HARDER.to_owned() } else { String::new() });
+    view! { <Says class="quiet" testid="easy-is-harder" text=line /> }
+}

@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::model::chart::Figure;
+use crate::model::race::Race;
 use crate::page::lab::Lab;
 use crate::page::ring::chart;
 use crate::page::take::{download, file_name, take_picture};
@@ -15,10 +17,11 @@ fn race_name(lab: Lab) -> String {
     shown.unwrap_or_else(|| lab.started.with(|started| started.as_ref().map(crate::model::names::name)).unwrap_or_default())
 }
 
-/// The chart as it is set in the ring.
+/// The chart as it is set in the ring; of a run that is shown again all of it, wherever the replay is.
 fn chart_document(lab: Lab) -> (String, String) {
-    let name = race_name(lab);
-    (chart::figure(lab, chart::view(lab)).document(CHART_WIDTH, &name), name)
+    let (name, view) = (race_name(lab), chart::view(lab));
+    let whole = lab.player.with(|player| player.run().map(|run| Figure::of(&[&Race::of(&run.events)], view, run.config.epochs)));
+    (whole.unwrap_or_else(|| chart::figure(lab, view)).document(CHART_WIDTH, &name), name)
 }
 
 /// Hands the chart out as a drawing.

@@ -7,8 +7,9 @@ use sparring_core::platform::parse_f64;
 use sparring_figures::Tone;
 
 use super::setting::SettingField;
+use crate::model::offers;
+use crate::model::race::{self, Race};
 use crate::model::teacher::MOST_SEEDS;
-use crate::model::{offers, race};
 use crate::page::kit::{Button, Check, Choices, Field, Folded, NumberField, Says, Select, Slider};
 use crate::page::lab::{Phase, use_lab};
 use crate::words::ring;
@@ -122,8 +123,11 @@ fn Corner(
     };
     let tone = move || config.with(|c| race::tones(&c.learners).get(index).copied().unwrap_or(Tone::Fourth));
     let about = Signal::derive(move || learner.get().method.about().to_owned());
+    // Those of a race that the form does not say are none of this corner's.
+    let same = Memo::new(move |_| lab.form_is_shown());
     let weights = Signal::derive(move || {
-        lab.race.with(|r| r.corners().nth(index).map(|l| words::weights(l.now.active_parameters, l.now.parameters)).unwrap_or_default())
+        let of = |r: &Race| r.corners().nth(index).map(|l| words::weights(l.now.active_parameters, l.now.parameters));
+        if same.get() { lab.race.with(of).unwrap_or_default() } else { String::new() }
     });
     view! {
         <fieldset class=move || format!("corner {}", tone().class()) aria-label=words::learner(index + 1)>

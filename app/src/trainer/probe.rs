@@ -34,7 +34,7 @@ impl Trainer {
 
 /// Work, and the seconds that it takes here.
 async fn timed() -> Result<Option<(Work, f64)>, Halt> {
-    let batch_size = 16;
+    let batch_size = 32;
     let config = ExperimentConfig {
         dataset: DatasetName::BuiltIn,
         model: Model::ResNet20,

@@ -32,6 +32,8 @@ pub const SPEED: &str = "Speed";
 pub const TRAIN_GPU: &str = "Train this on my GPU";
 /// The same, where the CPU trains.
 pub const TRAIN_CPU: &str = "Train this on my CPU";
+/// The same, where the form says another experiment, which it takes the place of.
+pub const TRAIN_RECORDED: &str = "Train the recorded one";
 /// The same, before a device is known.
 pub const TRAIN: &str = "Train this here";
 /// Where a recorded run did not come or cannot be read.

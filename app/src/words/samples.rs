@@ -2,6 +2,8 @@
 
 use sparring_figures::number;
 
+use super::offers::SCORES;
+
 /// Heading.
 pub const TITLE: &str = "The samples";
 /// Where nobody trained yet.
@@ -65,7 +67,9 @@ pub fn image(index: u32, class: &str) -> String {
 }
 /// Why it is hard.
 pub fn hardness(score: &str, value: f32, harder_than: f64) -> String {
-    format!("{score} {value:.3}: harder than {} of the test images.", number::percent(harder_than, 1))
+    // What it is called, without what it means.
+    let called = SCORES.iter().find(|(name, _)| *name == score).map_or(score, |(_, label)| label.split(':').next().unwrap_or(label));
+    format!("{called} {value:.3}: harder than {} of the test images.", number::percent(harder_than, 1))
 }
 /// The chart of the probabilities.
 pub fn probability(class: &str) -> String {

@@ -239,9 +239,11 @@ fn Bar() -> impl IntoView {
     let at = Memo::new(move |_| lab.player.with(|player| format!("{:.0}", player.at() * STEPS)));
     let play = Memo::new(move |_| lab.player.with(play_words).to_owned());
     let speed = Memo::new(move |_| lab.player.with(|player| player.speed().to_string()));
+    let another = Memo::new(move |_| !lab.form_is_shown());
     let train = Signal::derive(move || {
         lab.device.with(|device| match device {
             None => words::TRAIN.to_owned(),
+            Some(_) if another.get() => words::TRAIN_RECORDED.to_owned(),
             Some(device) if device.info.backend == "cpu" => words::TRAIN_CPU.to_owned(),
             Some(_) => words::TRAIN_GPU.to_owned(),
         })

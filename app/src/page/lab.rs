@@ -2,6 +2,7 @@
 
 mod address;
 mod hear;
+mod speed;
 
 use std::sync::Arc;
 
@@ -16,7 +17,6 @@ use wasm_bindgen::JsValue;
 pub use self::address::{address, asked_run, page_address, run_address};
 use super::entries::{self, Entry};
 use super::place::Place;
-use super::settings::estimate::quick_look;
 use crate::bridge::Bridge;
 use crate::model::bout::Pictures;
 use crate::model::chart::View;
@@ -397,11 +397,6 @@ impl Lab {
         self.remark.set(None);
     }
 
-    /// Whether the device that is open is the CPU.
-    pub fn on_cpu(self) -> bool {
-        self.device.with(|device| device.as_ref().is_some_and(|device| device.info.backend == "cpu"))
-    }
-
     /// Clears the ring for a race of this experiment, and tells the trainer, a fresh one where the last has died.
     fn enter(self, config: ExperimentConfig, command: &Command) {
         if self.bridge.with_value(|b| b.is_dead()) {
@@ -507,12 +502,6 @@ impl Lab {
     /// A preset, on the chosen device.
     pub fn choose_preset(self, preset: &Preset) {
         self.config.update(|c| *c = preset.config(c.device));
-    }
-    /// A race that any device can train while somebody waits.
-    pub fn choose_quick_look(self) {
-        if let Some(config) = quick_look(self) {
-            self.config.set(config);
-        }
     }
     /// Follows a failure's button.
     pub fn follow(self, way: WayOn) {

@@ -4,7 +4,7 @@
 //! can, and there is one reader for both.
 
 mod corners;
-pub mod estimate;
+mod estimate;
 mod hardness;
 mod sentence;
 mod setting;

@@ -13,8 +13,6 @@ use sparring_core::events::Event;
 use sparring_core::names::named_enum;
 use sparring_core::train::session::inspection::LayerView;
 
-use crate::model::estimate::Work;
-
 /// From the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -217,8 +215,10 @@ pub enum Message {
     },
     /// How long some training took on the CPU that was opened.
     Timed {
-        /// The training.
-        work: Work,
+        /// Its FLOPs.
+        flops: f64,
+        /// Bytes that it moved.
+        moved: f64,
         /// Its time.
         seconds: f64,
     },

@@ -3,7 +3,6 @@
 //! Memory counts weights with gradient and momentum, and the activations of a step, which learners share. Time is the work, arithmetic and
 //! bytes moved, at the speed that this device was measured at, else at a guess for its kind, and says which.
 
-use serde::{Deserialize, Serialize};
 use sparring_core::config::{ExperimentConfig, LearnerConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::error::Result;
@@ -26,7 +25,7 @@ pub struct Estimate {
 }
 
 /// What is to be computed, and what is to be moved for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Work {
     /// FLOPs.
     pub flops: f64,

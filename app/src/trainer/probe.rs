@@ -25,9 +25,9 @@ impl Trainer {
     pub(super) async fn probe(&mut self) {
         if self.on_cpu
             && !std::mem::replace(&mut self.probed, true)
-            && let Ok(Some((work, seconds))) = timed().await
+            && let Ok(Some((Work { flops, moved }, seconds))) = timed().await
         {
-            post(&Message::Timed { work, seconds });
+            post(&Message::Timed { flops, moved, seconds });
         }
     }
 }

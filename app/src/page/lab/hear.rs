@@ -7,6 +7,7 @@ use wasm_bindgen::JsValue;
 
 use super::{Errand, Lab, Opened, Phase};
 use crate::model::bout::Pictures;
+use crate::model::estimate::Work;
 use crate::model::names::in_words;
 use crate::page::entries;
 use crate::page::place::Place;
@@ -20,7 +21,7 @@ impl Lab {
             match message {
                 Message::Stopped => self.resetting.set_value(false),
                 Message::Ready { device, note } => self.ready(Opened { info: device, note }),
-                Message::Timed { work, seconds } => self.timed.set(Some((work, seconds))),
+                Message::Timed { flops, moved, seconds } => self.timed.set(Some((Work { flops, moved }, seconds))),
                 Message::Died(failure) => self.phase.set(Phase::Failed(failure)),
                 _ => {}
             }
@@ -29,7 +30,7 @@ impl Lab {
         match message {
             Message::Booted | Message::Checkpoint => {}
             Message::Ready { device, note } => self.ready(Opened { info: device, note }),
-            Message::Timed { work, seconds } => self.timed.set(Some((work, seconds))),
+            Message::Timed { flops, moved, seconds } => self.timed.set(Some((Work { flops, moved }, seconds))),
             Message::Loading(loading) => self.phase.set(Phase::Loading(loading)),
             Message::Events(events) => {
                 let mut finished = false;

@@ -353,7 +353,7 @@ impl Live {
                     (*ms, *all) = (*ms_per_step, *steps);
                 }
                 // The first steps are slower than all others: memory is touched, caches are cold.
-                if *epoch > 0 || *step >= SETTLED.min(*steps / 2) {
+                if *ms_per_step > 0.0 && (*epoch > 0 || *step >= SETTLED.min(*steps / 2)) {
                     self.estimate(*learner, *epoch);
                 }
                 let round = self.round_ms();
@@ -370,6 +370,7 @@ impl Live {
                     } else {
                         bar.eta().as_secs_f64()
                     };
+                    let left = if first && round == 0.0 { "-".to_owned() } else { number::about(left) };
                     bar.set_message(format!(
                         "epoch {}/{}  loss {}  train {}  {} ms/step  ETA {}",
                         epoch + 1,
@@ -377,7 +378,7 @@ impl Live {
                         number::loss(*loss, 3),
                         number::percent(*accuracy, 2),
                         timed(*ms_per_step),
-                        number::about(left)
+                        left
                     ));
                 }
                 self.overall(*learner, f64::from(*epoch) + *step as f64 / (*steps).max(1) as f64);

@@ -19,7 +19,7 @@ const TRAIN_SHARE: f64 = 0.9;
 /// FLOPs that are not worth measuring: two cores of a laptop do them in a quarter of an hour.
 const LITTLE: f64 = 5e13;
 /// Training steps that are measured, of at most so many images; the first is slower than all others.
-const STEPS: usize = 3;
+const STEPS: usize = 4;
 const BATCH: usize = 32;
 /// Passes of an image through the network in a training step: forward, and two gradients.
 const STEP: f64 = 3.0;

@@ -16,7 +16,7 @@ pub fn rows(summary: &Value) -> Vec<Vec<String>> {
             if l["failed"].is_null() { name.to_owned() } else { format!("{name} (failed)") },
             of(&l["density"], &|d| format!("{d:.4}")),
             of(&l["active_parameters"], &|n| number::count(n as u64)),
-            of(&l["ms_per_step"], &number::three),
+            of(&l["ms_per_step"].as_f64().filter(|ms| *ms > 0.0).into(), &number::three),
             of(&l["flops_per_step"], &|n| number::si(n, "")),
             // Files of before do not have it, or have nothing.
             of(&l["flops"].as_f64().filter(|n| *n > 0.0).into(), &|n| number::si(n, "")),
@@ -63,7 +63,7 @@ pub fn measures<'a>(learners: impl Iterator<Item = &'a Value>) -> Vec<Measure> {
         value.as_f64().map_or_else(|| "-".into(), |n| number::si(n, ""))
     }
     fn timed(value: &Value) -> String {
-        value.as_f64().map_or_else(|| "-".into(), number::three)
+        value.as_f64().filter(|ms| *ms > 0.0).map_or_else(|| "-".into(), number::three)
     }
     let of = |label: &str, pointer: &str, form| Measure { label: label.to_owned(), pointer: pointer.to_owned(), form };
     let bins = learners.filter_map(|l| l["by_hardness"]["bins"].as_array()).map(Vec::len).max().unwrap_or(0);

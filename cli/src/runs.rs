@@ -386,13 +386,18 @@ fn write_csv(console: Console, path: Option<&Path>, runs: &[&Run], fields: &[&st
     let header = ["run", "state", "date", "epochs_done"].into_iter().chain(SETTINGS).chain(fields.iter().copied());
     row(header.chain(RESULTS).chain(SCORES).chain(["failed"]).map(str::to_owned).collect());
     let blank = |value: &Value| if value.is_null() { String::new() } else { plain(value) };
+    let result = |learner: &Value, field: &str| match &learner[field] {
+        // Nothing was timed.
+        ms if field == "ms_per_step" && ms.as_f64() == Some(0.0) => String::new(),
+        value => blank(value),
+    };
     for run in runs {
         let done = run.epochs_done().map_or_else(String::new, |e| e.to_string());
         let mut first = vec![run.name.clone(), run.state.to_owned(), run.date.clone(), done];
         first.extend(SETTINGS.iter().chain(&fields).map(|field| run.config.get(*field).map_or_else(String::new, blank)));
         for learner in results::learners(&run.summary) {
             let mut cells = first.clone();
-            cells.extend(RESULTS.iter().map(|field| blank(&learner[*field])));
+            cells.extend(RESULTS.iter().map(|field| result(learner, field)));
             cells.extend(SCORES.iter().map(|score| blank(&learner[*score]["accuracy"])));
             cells.push(blank(&learner["failed"]));
             row(cells);

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { TINY, withLab } from './page/lab.mjs';
-import { crash, quota, slowFiles } from './trainer.mjs';
+import { TINY, until, withLab } from './page/lab.mjs';
+import { crash, moveNothing, quota, slowFiles } from './trainer.mjs';
 import { goesOnWhereItWas } from './races.mjs';
 
 const CPU = { ...TINY, device: 'cpu' };
@@ -160,6 +160,24 @@ test('what is no run, and a kept run that is damaged, have their own plain words
     }
     await runs.delete(runs.row('damaged'));
     await runs.gone(runs.row('damaged'));
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('a browser that moves no files keeps runs all the same, and what was cut off goes', async () => {
+  await withLab({ config: { ...CPU, epochs: '1' } }, async (lab) => {
+    const { runs } = lab;
+    await lab.reach('ready');
+    await moveNothing(lab.page);
+    await lab.race();
+    await runs.filesAre(1);
+    await runs.write('run-1700000000000-abc.1.json.part', '{"sparring_run":1,"na');
+    await runs.open();
+    await runs.press(runs.kept, 'Open');
+    await lab.replay.shows('SET 0.2');
+    assert.equal((await runs.files()).length, 2);
+    await lab.reload();
+    await until('nothing that was cut off', async () => (await runs.files()).length === 1);
     assert.deepEqual(lab.errors, []);
   });
 });

@@ -101,6 +101,13 @@ export async function overhear(page) {
   return () => page.evaluate(() => window.overheard);
 }
 
+/** Has the browser move no files, as some do. */
+export async function moveNothing(page) {
+  await (await trainer(page)).evaluate(() => {
+    FileSystemFileHandle.prototype.move = () => Promise.reject(new TypeError('moves nothing'));
+  });
+}
+
 /** The page's origin may keep so many bytes from here on. */
 export async function quota(page, bytes) {
   const devtools = await page.context().newCDPSession(page);

@@ -126,7 +126,10 @@ fn line<'a>(races: &[&'a Race], learner: LearnerView<'a>, view: View) -> Line {
     let live = matches!(view.series, Curve::Train | Curve::Loss);
     let (mut points, mut band) = (all.last().map(of).unwrap_or_default(), Vec::new());
     if all.len() > 1 && !live {
-        let each: Vec<Vec<(f64, f64)>> = all.iter().map(of).collect();
+        // At the end those count that the big numbers are of: all whose learners are as far as the furthest.
+        let far = races.iter().filter_map(|race| race.common_epoch()).max().map_or(f64::INFINITY, f64::from);
+        let counts = |race: &Race, x: f64| x < far || race.common_epoch().is_some_and(|epoch| f64::from(epoch) >= x);
+        let each: Vec<Vec<(f64, f64)>> = all.iter().map(|both| of(both).into_iter().filter(|p| counts(both.0, p.0)).collect()).collect();
         let longest = each.iter().max_by_key(|p| p.len()).cloned().unwrap_or_default();
         points = Vec::new();
         for (x, _) in longest {
@@ -434,6 +437,20 @@ mod tests {
         assert!((figure.lines[0].points[0].1 - 0.3).abs() < 1e-12);
         assert_eq!((figure.lines[0].band[0], figure.lines[1].band[0]), ((0.2, 0.4), (0.5, 0.7)));
         assert!(figure.svg(466.0, None).contains("<path class=\"band dense\""));
+    }
+
+    #[test]
+    fn a_seed_counts_at_the_end_once_all_its_learners_are_there() {
+        let (first, mut second) = (race([0.4, 0.5]), race([0.2, 0.7]));
+        second.apply(&epoch_end(0, 3, 0.3, 100));
+        let mut whole = first.clone();
+        whole.apply(&epoch_end(0, 3, 0.9, 100));
+        whole.apply(&epoch_end(1, 3, 0.8, 100));
+        let values =
+            |races: &[&Race]| Figure::of(races, View::at(Curve::Hard), 3).key(None).into_iter().map(|i| i.value).collect::<Vec<_>>();
+        assert_eq!(values(&[&whole, &second]), ["90.0%", "80.0%"], "the second one's other learner is behind");
+        second.apply(&epoch_end(1, 3, 0.6, 100));
+        assert_eq!(values(&[&whole, &second]), ["60.0%", "70.0%"]);
     }
 
     #[test]

@@ -22,11 +22,6 @@ impl Preset {
         let config = link::parse(link::pairs(self.query)).unwrap_or_default();
         ExperimentConfig { device, ..config }
     }
-    /// Whether this is the quick look, of however many epochs.
-    pub fn is_quick(config: &ExperimentConfig) -> bool {
-        let quick = Self::named(Self::QUICK).map(|preset| ExperimentConfig { epochs: config.epochs, ..preset.config(config.device) });
-        quick.is_some_and(|quick| quick == *config)
-    }
     /// The preset that a configuration is, if it is one.
     pub fn of(config: &ExperimentConfig) -> Option<&'static Self> {
         let query = link::query(&ExperimentConfig { device: DeviceChoice::Auto, ..config.clone() }).ok()?;

@@ -43,9 +43,9 @@ pub struct Result {
 }
 
 impl Quiz {
-    /// A round over what the race has been asked; empty where it has no answers yet. After others, `rounds` of them, it asks about those
-    /// that they did not, while there are any.
-    pub fn of(race: &Race, rounds: usize) -> Self {
+    /// A round over what the race has been asked; empty where it has no answers yet. Images of earlier rounds come again only where there
+    /// are too few others.
+    pub fn of(race: &Race, asked: &[u32]) -> Self {
         let (dense, sparse) = bout::two(race);
         let shots = bout::shots(race);
         let Some(epoch) = bout::both_done(race) else { return Self::default() };
@@ -53,14 +53,13 @@ impl Quiz {
         let question =
             |(place, shot): (usize, &Shot)| Some(Question { shot: *shot, dense: answer(dense, place)?, sparse: answer(sparse, place)? });
         let disputed = |question: &Question| matches!(question.shot.right, Some(Right::Sparse | Right::Dense));
-        let (mut apart, mut alike): (Vec<Question>, Vec<Question>) = shots.iter().enumerate().filter_map(question).partition(disputed);
-        for group in [&mut apart, &mut alike] {
-            let asked = (rounds * QUESTIONS / 2) % group.len().max(1);
-            group.rotate_left(asked);
-        }
+        let again = |question: &Question| asked.contains(&question.shot.sample);
+        let (mut apart, mut others): (Vec<Question>, Vec<Question>) = shots.iter().enumerate().filter_map(question).partition(disputed);
+        apart.sort_by_key(again);
         // Half of them at most are told apart by the two, so that it is also seen what is easy and what is hopeless.
-        let rest = apart.split_off(apart.len().min(QUESTIONS / 2));
-        let mut questions: Vec<Question> = apart.into_iter().chain(alike).chain(rest).take(QUESTIONS).collect();
+        others.extend(apart.split_off(apart.len().min(QUESTIONS / 2)));
+        others.sort_by_key(again);
+        let mut questions: Vec<Question> = apart.into_iter().chain(others).take(QUESTIONS).collect();
         // Mixed by their places in the test file, which say nothing.
         questions.sort_by_key(|question| question.shot.sample);
         Self { questions, said: Vec::new() }
@@ -74,6 +73,10 @@ impl Quiz {
         if self.asked().is_some() {
             self.said.push(class);
         }
+    }
+    /// The images that it asks about.
+    pub fn samples(&self) -> impl Iterator<Item = u32> {
+        self.questions.iter().map(|question| question.shot.sample)
     }
     /// Of how many questions.
     pub fn len(&self) -> usize {
@@ -142,7 +145,7 @@ mod tests {
         let dense: Vec<u16> = (0..24).map(|i| u16::from(i % 3 == 1)).collect();
         let sparse: Vec<u16> = (0..24).map(|i| u16::from(i % 3 != 2)).collect();
         let race = watching(&[1; 24], &dense, &sparse);
-        let mut quiz = Quiz::of(&race, 0);
+        let mut quiz = Quiz::of(&race, &[]);
         assert_eq!(quiz.len(), 10);
         assert!(quiz.questions.windows(2).all(|pair| pair[0].shot.sample < pair[1].shot.sample));
         let disputed = quiz.questions.iter().filter(|question| question.shot.right == Some(Right::Sparse)).count();
@@ -155,15 +158,17 @@ mod tests {
         let result = quiz.result();
         assert_eq!((result.person, result.of), (10, 10));
         assert_eq!(result.sparse, result.dense + 5);
-        // The next round asks about others, as far as there are others: 3 more of those 8.
-        let samples = |quiz: &Quiz| quiz.questions.iter().map(|question| question.shot.sample).collect::<Vec<_>>();
-        let (first, second) = (samples(&quiz), samples(&Quiz::of(&race, 1)));
+        // The next rounds ask about others, as long as there are others: of the 8 that are disputed 5, then 3 and 2 again.
+        let first: Vec<u32> = quiz.samples().collect();
+        let second: Vec<u32> = Quiz::of(&race, &first).samples().collect();
         assert_eq!(second.iter().filter(|sample| first.contains(sample)).count(), 2);
+        let both = [first, second].concat();
+        assert_eq!(Quiz::of(&race, &both).samples().filter(|sample| !both.contains(sample)).count(), 5, "half of them are disputed");
     }
 
     #[test]
     fn a_card_has_everybodys_number_and_each_image() {
-        let mut quiz = Quiz::of(&watching(&[0, 1], &[0, 0], &[0, 1]), 0);
+        let mut quiz = Quiz::of(&watching(&[0, 1], &[0, 0], &[0, 1]), &[]);
         quiz.say(0);
         quiz.say(7);
         let pictures = Pictures::read("x".into(), &[0, 10], [1, 1, 1], Vec::new(), &[1, 2]);
@@ -178,8 +183,8 @@ mod tests {
 
     #[test]
     fn where_nobody_has_answered_nothing_is_asked_and_few_images_make_a_short_round() {
-        assert!(Quiz::of(&Race::default(), 0).is_empty());
-        let quiz = Quiz::of(&watching(&[0, 1, 2], &[0, 0, 0], &[0, 1, 0]), 0);
+        assert!(Quiz::of(&Race::default(), &[]).is_empty());
+        let quiz = Quiz::of(&watching(&[0, 1, 2], &[0, 0, 0], &[0, 1, 0]), &[]);
         assert_eq!((quiz.len(), quiz.asked().map(|question| (question.dense, question.sparse))), (3, Some((0, 0))));
         assert_eq!(quiz.result(), Result::default());
     }

@@ -112,8 +112,9 @@ pub fn easy_is_harder(race: &Race) -> bool {
 fn over_seeds(deciding: Metric, races: &[&Race]) -> String {
     let member = |(seed, race): (usize, &&Race)| {
         let mut member = Member::under_way(seed as u64, 1.0, race)?;
-        for (learner, shown) in member.learners.iter_mut().zip(race.learners()) {
-            learner.name = shown.name();
+        for learner in &mut member.learners {
+            let shown = race.learners().find(|shown| shown.info.name == learner.name && shown.info.control == learner.control);
+            learner.name = shown.map_or_else(|| in_words(&learner.name), |shown| shown.name());
         }
         Some(member)
     };
@@ -203,6 +204,27 @@ mod tests {
         further.apply(&epoch_end(1, 1, 0.5, 100));
         assert_eq!(furthest(&past, &further).len(), 3);
         assert_eq!(furthest(&[], &further).len(), 1);
+    }
+
+    #[test]
+    fn who_failed_in_a_seed_lends_its_name_to_nobody() {
+        let race = |scores: [Option<f64>; 3]| {
+            let mut race = started(["dense", "set@0.2", "rigl@0.2"].map(|name| info(name, false)).to_vec());
+            for (learner, score) in scores.into_iter().enumerate() {
+                match score {
+                    Some(score) => race.apply(&epoch_end(learner, 1, score, 100)),
+                    None => race.apply(&sparring_core::Event::LearnerFailed { learner, reason: "NaN".into() }),
+                }
+            }
+            race
+        };
+        let (a, b) = (race([Some(0.5), Some(0.6), Some(0.4)]), race([Some(0.5), None, Some(0.4)]));
+        let said = sentence(&[&a, &b]);
+        assert!(
+            said.contains("RigL 0.2 lost against Dense: -10.0") || said.contains("RigL 0.2 cannot be told apart from Dense: -10.0"),
+            "{said}"
+        );
+        assert!(said.contains("SET 0.2") && said.contains("+10.0 points"), "{said}");
     }
 
     #[test]

@@ -8,7 +8,6 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use super::kit::{Button, Choices, Field, Says, Select};
 use super::lab::{Lab, Opened, Phase, use_lab};
 use crate::model::link;
-use crate::model::presets::Preset;
 use crate::words::ring as words;
 
 fn backend_words(opened: &Opened) -> String {
@@ -52,7 +51,7 @@ fn facts(lab: Lab, opened: &Opened) -> Vec<(&'static str, String)> {
 pub fn ThisDevice() -> impl IntoView {
     let lab = use_lab();
     let remark = Memo::new(move |_| lab.device.with(|d| d.as_ref().and_then(remark)).unwrap_or_default());
-    let quick = move || lab.config.with(Preset::is_quick);
+    let quick = Memo::new(move |_| lab.quick_look().is_some_and(|quick| lab.config.with(|form| *form == quick)));
     let busy = Signal::derive(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));
     let facts = Memo::new(move |_| lab.device.with(|d| d.as_ref().map(|d| (d.info.clone(), facts(lab, d)))));
     let row = |(name, value)| view! { <tr><th scope="row">{name}</th><td>{value}</td></tr> };
@@ -71,7 +70,7 @@ pub fn ThisDevice() -> impl IntoView {
             <Says class="quiet" text=Signal::derive(move || if facts.with(Option::is_none) { words::LOOKING.into() } else { String::new() }) />
             {table}
             <Says class="note" text=remark />
-            <div hidden=move || remark.with(String::is_empty) || quick()>
+            <div hidden=move || remark.with(String::is_empty) || quick.get()>
                 <Button testid="quick-look" label=words::QUICK disabled=busy on_press=move || lab.choose_quick_look() />
             </div>
             <Field label=words::TRAIN_WITH>

@@ -339,9 +339,15 @@ impl Lab {
     pub fn seeds(self) -> u32 {
         self.teacher.with(|t| t.more_seeds + 1)
     }
-    /// The races that the numbers on screen are of, and the one that is shown.
+    /// The races that the numbers on screen are of, and the one that is shown; between two seeds that is the one before.
     pub fn with_counted<T>(self, of: impl FnOnce(&[&Race], &Race) -> T) -> T {
-        self.past.with(|past| self.race.with(|race| of(&verdict::furthest(past, race), race)))
+        self.past.with(|past| {
+            self.race.with(|race| {
+                let counted = verdict::furthest(past, race);
+                let shown = past.last().filter(|_| race.tracks.is_empty()).unwrap_or(race);
+                of(&counted, shown)
+            })
+        })
     }
     /// Whether what is on screen is the form's experiment.
     pub fn form_is_shown(self) -> bool {

@@ -39,6 +39,7 @@ use self::inspect::Inspections;
 use self::keep::Keeper;
 use self::library::Library;
 use self::members::{Needs, Shared};
+use self::store::Store;
 use crate::locks;
 use crate::model::mask::images;
 use crate::protocol::{Amount, Command, Failure, Loading, Message, Stride, WayOn};
@@ -271,6 +272,7 @@ impl Trainer {
             Command::Open { device } => {
                 self.open(device).await?;
                 self.probe().await;
+                Store::open().await.sweep().await;
                 Ok(())
             }
             Command::Workers { most } => {

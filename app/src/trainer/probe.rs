@@ -13,12 +13,12 @@ use sparring_core::net::zoo::Model;
 use sparring_core::train::Session;
 use sparring_core::{Device, Event};
 
-use super::{Halt, Trainer, post};
+use super::{Halt, Trainer, breathe, post};
 use crate::model::estimate::{Work, estimate};
 use crate::protocol::Message;
 
-/// Steps that are timed; the median counts.
-const STEPS: usize = 3;
+/// Steps, of which the first is not timed; the median of the others counts.
+const STEPS: usize = 4;
 
 impl Trainer {
     /// Times the CPU, where it is what trains, and tells the page; without an answer the page goes on guessing.
@@ -55,6 +55,7 @@ async fn timed() -> Result<Option<(Work, f64)>, Halt> {
     let mut session = Session::new(ExperimentConfig { limit_train: 0, ..config }, data, None, device).await?;
     let mut ms = 0.0;
     for _ in 0..STEPS {
+        breathe().await;
         for event in session.step_once().await? {
             if let Event::Progress { ms_per_step, .. } = event {
                 ms = ms_per_step;

@@ -54,18 +54,18 @@ impl Store {
         Some(Uint8Array::new(&buffer).to_vec())
     }
 
-    /// The names of all files.
+    /// The names of all files. What is left of a write that was cut off is none.
     pub async fn names(&self) -> Vec<String> {
+        self.all().await.into_iter().filter(|name| !name.ends_with(PART)).collect()
+    }
+    async fn all(&self) -> Vec<String> {
         let mut out = Vec::new();
         let Some(folder) = &self.folder else { return out };
         let keys = folder.keys();
         while let Ok(promise) = keys.next() {
             let Ok(step) = JsFuture::from(promise).await else { break };
             let Some(name) = Reflect::get(&step, &"value".into()).ok().and_then(|v| v.as_string()) else { break };
-            // What is left of a write that was cut off is no file.
-            if !name.ends_with(PART) {
-                out.push(name);
-            }
+            out.push(name);
         }
         out
     }
@@ -85,29 +85,44 @@ impl Store {
     /// Keeps a file.
     ///
     /// # Errors
-    /// The browser's reason in plain words; what was kept before under that name is then still there.
+    /// The browser's reason in plain words; nothing of the file is left then.
     pub async fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
         if self.folder.is_none() {
             return Err("this browser keeps nothing here (a private window, or an address without https)".into());
         }
-        let written = self.try_write(name, bytes).await;
-        if written.is_err() {
-            self.remove(&format!("{name}{PART}")).await;
-        }
-        written.map_err(refusal)
+        self.try_write(name, bytes).await.map_err(refusal)
     }
 
-    /// Writes beside, then moves over what was there: whatever ends the page in between leaves the old file as it was.
+    /// Writes beside, then moves over what was there: whatever ends the page in between leaves the old file as it was. Browsers differ in
+    /// what they move, and over what; one that does not gets the file written in its place.
     async fn try_write(&self, name: &str, bytes: &[u8]) -> Result<(), JsValue> {
         let part = format!("{name}{PART}");
-        let handle = self.fill(&part, bytes).await?;
-        match Reflect::get(&handle, &"move".into())?.dyn_into::<js_sys::Function>() {
-            Ok(rename) => JsFuture::from(js_sys::Promise::from(rename.call1(&handle, &name.into())?)).await.map(drop),
-            // A browser that cannot move files.
-            Err(_) => {
-                self.remove(&part).await;
-                self.fill(name, bytes).await.map(drop)
-            }
+        let moved = match self.fill(&part, bytes).await {
+            Ok(handle) => self.rename(&handle, name).await,
+            Err(why) => Err(why),
+        };
+        if moved.is_ok() {
+            return Ok(());
+        }
+        self.remove(&part).await;
+        let written = self.fill(name, bytes).await;
+        if written.is_err() {
+            // Half a file is worse than none.
+            self.remove(name).await;
+        }
+        written.map(drop)
+    }
+
+    async fn rename(&self, handle: &FileSystemFileHandle, name: &str) -> Result<(), JsValue> {
+        let folder = self.folder.as_ref().ok_or(JsValue::NULL)?;
+        let rename: js_sys::Function = Reflect::get(handle, &"move".into())?.dyn_into()?;
+        JsFuture::from(rename.call2(handle, folder, &name.into())?.dyn_into::<js_sys::Promise>()?).await.map(drop)
+    }
+
+    /// Removes what is left of writes that were cut off. What another tab is writing is locked, and stays.
+    pub async fn sweep(&self) {
+        for name in self.all().await.into_iter().filter(|name| name.ends_with(PART)) {
+            self.remove(&name).await;
         }
     }
 

@@ -133,7 +133,9 @@ pub const NO_SCORE: &str = "\u{2013}";
 pub const DECIDED_HARD: &str = ", hard half of the test set";
 /// The same.
 pub const DECIDED_TEST: &str = ", test set";
-/// The same, where the number is a mean.
+/// The same, where the number is of the seed before, ...
+pub const SEED_BEFORE: &str = ", first seed";
+/// ... and where it is a mean.
 pub fn mean_of(seeds: usize, low: f64, high: f64) -> String {
     format!(", mean of {seeds} seeds ({} to {})", number::percent(low, 1), number::percent(high, 1))
 }

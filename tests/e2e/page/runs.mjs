@@ -102,13 +102,17 @@ export class Runs {
       return names.sort();
     });
   }
+  /** How many of them are whole: those that are being written have another name. */
+  async whole() {
+    return (await this.files()).filter((name) => !name.endsWith('.part')).length;
+  }
   /** Waits until that many files hold runs. */
   filesAre(count) {
-    return until(`${count} files of runs`, async () => (await this.files()).length === count);
+    return until(`${count} files of runs`, async () => (await this.whole()) === count);
   }
   /** Waits until a race is kept after an epoch at least. */
   keeps(timeout = 240_000) {
-    return until('a checkpoint', async () => (await this.files()).length >= 2, timeout);
+    return until('a checkpoint', async () => (await this.whole()) >= 2, timeout);
   }
   /** Writes a file of the private folder. */
   write(name, text) {

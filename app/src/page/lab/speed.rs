@@ -48,15 +48,20 @@ impl Lab {
         self.device.with(|device| device.as_ref().is_some_and(|device| device.info.backend == "cpu"))
     }
 
-    /// Puts a race into the form that any device can train: with as many of its epochs as end soon on this one.
-    pub fn choose_quick_look(self) {
-        let Some(preset) = Preset::named(Preset::QUICK) else { return };
-        let mut config = preset.config(self.config.with_untracked(|form| form.device));
-        if let Some((speed, true)) = untrack(|| self.speed(None))
-            && let Some(estimate) = self.shared_out(&config).filter(|_| untrack(|| self.on_cpu()))
+    /// A race that any device can train: with as many of its epochs as end soon on this one.
+    pub fn quick_look(self) -> Option<ExperimentConfig> {
+        let mut config = Preset::named(Preset::QUICK)?.config(self.config.with(|form| form.device));
+        if let Some((speed, true)) = self.speed(None)
+            && let Some(estimate) = self.shared_out(&config).filter(|_| self.on_cpu())
         {
             config.epochs = estimate::epochs_within(WAIT_SECONDS, config.epochs, speed.seconds(estimate.work));
         }
-        self.config.set(config);
+        Some(config)
+    }
+    /// Puts it into the form.
+    pub fn choose_quick_look(self) {
+        if let Some(config) = untrack(|| self.quick_look()) {
+            self.config.set(config);
+        }
     }
 }

@@ -27,10 +27,10 @@ pub fn WouldYou(
         let here = |shots: &Vec<Shot>| images.with(|of| lab.shots.with(|pictures| pictures.have(of, shots)));
         shots.with(|shots| answered(shots) && here(shots))
     });
-    let rounds = StoredValue::new(0);
+    let asked = StoredValue::new(Vec::<u32>::new());
     let begin = move || {
-        round.set(lab.race.with_untracked(|race| Quiz::of(race, rounds.get_value())));
-        rounds.update_value(|rounds| *rounds += 1);
+        round.set(lab.race.with_untracked(|race| asked.with_value(|asked| Quiz::of(race, asked))));
+        asked.update_value(|asked| round.with_untracked(|round| asked.extend(round.samples())));
         called.set_value(lab.race.with_untracked(bout::names));
         // Once the question is in it, so that the focus is on its answers. Only a dialog that is open already refuses.
         request_animation_frame(move || drop(dialog.get_untracked().map(|dialog| dialog.show_modal())));

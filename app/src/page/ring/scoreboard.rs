@@ -40,11 +40,14 @@ fn accuracy(race: &Race, learner: &str) -> Option<f64> {
 
 /// A learner's number over the seeds that count, and how far they lie apart where they are several.
 fn score(counted: &[&Race], learner: &str) -> (Option<String>, String) {
-    let each: Vec<f64> = counted.iter().filter_map(|race| accuracy(race, learner)).collect();
+    // One that failed counts in no mean, and has its own number where it is alone.
+    let failed = |race: &&&Race| race.corners().any(|l| l.label == learner && l.failed.is_some());
+    let whole: Vec<&Race> = counted.iter().filter(|race| !failed(race)).copied().collect();
+    let races = if whole.is_empty() { counted } else { &whole };
+    let each: Vec<f64> = races.iter().filter_map(|race| accuracy(race, learner)).collect();
     let mean = (!each.is_empty()).then(|| number::percent(each.iter().sum::<f64>() / each.len() as f64, 1));
     let (low, high) = each.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), a| (low.min(*a), high.max(*a)));
-    let apart = if each.len() > 1 { words::mean_of(each.len(), low, high) } else { String::new() };
-    (mean, apart)
+    (mean, if each.len() > 1 { words::mean_of(each.len(), low, high) } else { String::new() })
 }
 
 /// What decides, behind a learner's name.
@@ -62,6 +65,8 @@ pub fn scores(counted: &[&Race], race: &Race) -> Vec<Score> {
     let decides = if counted.iter().any(|race| race.common_epoch().is_some()) { decided_by(race.deciding()) } else { "" };
     let corner = |(place, learner): (usize, LearnerView)| {
         let (score, apart) = score(counted, learner.label);
+        // While the next seed is on its way, what is shown is of the one before.
+        let apart = if counted.iter().any(|of| std::ptr::eq(*of, race)) || !apart.is_empty() { apart } else { words::SEED_BEFORE.into() };
         Score {
             tone: learner.tone,
             score,
@@ -166,7 +171,12 @@ pub fn ControlsLine() -> impl IntoView {
 #[component]
 pub fn EasyIsHarder() -> impl IntoView {
     let lab = use_lab();
-    let line =
-        Signal::derive(move || if lab.race.with(verdict::easy_is_harder) { words::EASY_IS_HARDER.to_owned() } else { String::new() });
+    let line = Signal::derive(move || {
+        if lab.with_counted(|counted, _| counted.iter().all(|race| verdict::easy_is_harder(race))) {
+            words::EASY_IS_HARDER.to_owned()
+        } else {
+            String::new()
+        }
+    });
     view! { <Says class="quiet" testid="easy-is-harder" text=line /> }
 }

@@ -104,8 +104,8 @@ pub(crate) fn standalone() -> String {
             out,
             ".line.{class}{{stroke:{colour};stroke-dasharray:{dash}}}.dot.{class},.band.{class},text.mark.{class}{{fill:{colour}}}\
              .{class} .interval,.{class} .join{{stroke:{colour}}}.{class} .join{{stroke-dasharray:{dash}}}\
-             .{class} .mean,.{class} .seed,.{class} .bar,.{class} .knew{{fill:{colour}}}\
-             .{class} .missed{{fill:none;stroke:{colour};stroke-width:1.5}}.{class}.control .mean,.{class} .own{{fill:{PAPER};stroke:{colour};stroke-width:1.4}}"
+             .{class} .mean,.{class} .seed{{fill:{colour}}}.{class}.control .mean,.{class} .own{{fill:{PAPER};stroke:{colour};stroke-width:1.4}}\
+             .{class} .bar,.{class} .knew{{fill:{colour}}}.{class} .missed{{fill:none;stroke:{colour};stroke-width:1.5}}"
         );
     }
     out

@@ -152,7 +152,7 @@ test('on paper there is what was measured and nothing to press; forced colours l
     await lab.replay.playsOn();
     await lab.replay.seek(1);
     await lab.page.emulateMedia({ media: 'print' });
-    assert.deepEqual(await lab.page.getByRole('button').locator('visible=true').allInnerTexts(), []);
+    assert.deepEqual(await lab.buttons(), []);
     for (const measured of [lab.chart.drawing, lab.score.verdict, lab.numbers.card]) assert.ok(await measured.isVisible());
     await lab.page.emulateMedia({ media: 'screen', forcedColors: 'active' });
     const [dense, sparse] = await lab.chart.strokes();

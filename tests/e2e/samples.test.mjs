@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { pixelsOf } from './page/bench.mjs';
 import { TINY, until, withLab } from './page/lab.mjs';
 
 const CONFIG = { ...TINY, device: 'cpu', limit_test: '96', epochs: '3', limit_train: '256' };
@@ -39,7 +38,7 @@ test('the gallery finds what one learner gets right and the other wrong, and lea
     await samples.toBench();
     assert.equal(await lab.bench.index.inputValue(), index);
     await until('the picture on the bench', async () => {
-      const { width, bytes } = await pixelsOf(lab.bench.before);
+      const { width, bytes } = await lab.bench.before();
       return width === 32 && bytes.join() === shown.join();
     });
     assert.deepEqual(lab.errors, []);
@@ -55,7 +54,7 @@ test('pictures of the networks that ship are those of their images', async () =>
     const [shown] = await samples.chosenPixels();
     await samples.toBench();
     await until('the picture on the bench', async () => {
-      const { width, bytes } = await pixelsOf(lab.bench.before);
+      const { width, bytes } = await lab.bench.before();
       return width === 32 && bytes.join() === shown.join();
     });
     assert.deepEqual(lab.errors, []);

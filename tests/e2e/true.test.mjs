@@ -71,16 +71,12 @@ test('a race of one\'s own is what is taken away until another one begins', asyn
 test('before the first step the line does not speak of epochs of nothing', async () => {
   await withLab({ webgpu: 'no-adapter', config: { ...TINY, device: 'cpu' } }, async (lab) => {
     await lab.reach('ready');
-    await lab.page.evaluate(() => {
-      const line = document.querySelector('[data-testid="status"]');
-      window.lines = [];
-      new MutationObserver(() => window.lines.push(line.textContent)).observe(line, { childList: true, characterData: true, subtree: true });
-    });
+    const said = await lab.lines();
     await lab.step();
     await lab.stands(/^Epoch \d+\.\d of 2, paused/);
     await lab.train();
     await lab.reach('finished');
-    const lines = await lab.page.evaluate(() => window.lines);
+    const lines = await said();
     assert.ok(lines.length > 2 && lines.every((line) => !/ of 0\b/.test(line)), lines.join('\n'));
     assert.deepEqual(lab.errors, []);
   });
@@ -91,8 +87,7 @@ test('a network that does not take the images says so as soon as it is chosen', 
     const { settings } = lab;
     await lab.reach('ready');
     assert.ok(!(await settings.misfit.isVisible()));
-    const lenet = settings.model.locator('option', { hasText: 'LeNet-5' }).first();
-    await settings.model.selectOption(await lenet.getAttribute('value'));
+    await settings.chooseModel('LeNet-5');
     await settings.misfit.waitFor();
     assert.match(await settings.misfit.innerText(), /^This cannot be trained: LeNet-5[^]* takes 28x28 images of one channel, but these have 32x32 and 3/);
     await settings.model.selectOption('tiny');

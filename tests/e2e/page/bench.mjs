@@ -29,8 +29,6 @@ export class Bench {
     this.epsilon = mark(page, 'bench-epsilon');
     this.took = mark(page, 'bench-took');
     this.table = mark(page, 'bench-numbers');
-    /** The untouched picture. */
-    this.before = mark(page, 'bench-before');
   }
 
   async open() {

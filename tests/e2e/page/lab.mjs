@@ -271,6 +271,18 @@ export class Lab {
       return document.activeElement === document.body || (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2);
     });
   }
+  /** What can be pressed now, in words. */
+  buttons() {
+    return this.page.getByRole('button').locator('visible=true').allInnerTexts();
+  }
+  /** From here on remembers every line under the buttons; call the result for them. */
+  async lines() {
+    await this.status.evaluate((line) => {
+      window.lines = [];
+      new MutationObserver(() => window.lines.push(line.textContent)).observe(line, { childList: true, characterData: true, subtree: true });
+    });
+    return () => this.page.evaluate(() => window.lines);
+  }
   /** Headings of the middle of the page. */
   headings() {
     return this.page.locator('.ring h2').allTextContents();

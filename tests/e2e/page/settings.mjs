@@ -53,6 +53,10 @@ export class Settings {
   async choosePreset(label) {
     await this.presets.selectOption(await this.presets.locator('option', { hasText: label }).first().getAttribute('value'));
   }
+  /** Chooses the first network whose label matches. */
+  async chooseModel(label) {
+    await this.model.selectOption(await this.model.locator('option', { hasText: label }).first().getAttribute('value'));
+  }
   /** Types a number of epochs. */
   setEpochs(number) {
     return enter(this.epochs, String(number));

@@ -124,11 +124,11 @@ fn line<'a>(races: &[&'a Race], learner: LearnerView<'a>, view: View) -> Line {
         series => evaluated(l, series, None),
     };
     let live = matches!(view.series, Curve::Train | Curve::Loss);
+    let far = races.iter().filter_map(|race| race.common_epoch()).max().map(f64::from);
     let (mut points, mut band) = (all.last().map(of).unwrap_or_default(), Vec::new());
     if all.len() > 1 && !live {
         // At the end those count that the big numbers are of: all whose learners are as far as the furthest.
-        let far = races.iter().filter_map(|race| race.common_epoch()).max().map_or(f64::INFINITY, f64::from);
-        let counts = |race: &Race, x: f64| x < far || race.common_epoch().is_some_and(|epoch| f64::from(epoch) >= x);
+        let counts = |race: &Race, x: f64| far.is_none_or(|far| x < far) || race.common_epoch().is_some_and(|epoch| f64::from(epoch) >= x);
         let each: Vec<Vec<(f64, f64)>> = all.iter().map(|both| of(both).into_iter().filter(|p| counts(both.0, p.0)).collect()).collect();
         let longest = each.iter().max_by_key(|p| p.len()).cloned().unwrap_or_default();
         points = Vec::new();
@@ -140,8 +140,8 @@ fn line<'a>(races: &[&'a Race], learner: LearnerView<'a>, view: View) -> Line {
             band.push((low, high));
         }
     }
-    let common = races.iter().filter_map(|race| race.common_epoch()).max().filter(|_| !live && learner.failed.is_none());
-    let told = points.iter().rposition(|p| common.is_none_or(|epoch| p.0 <= f64::from(epoch)));
+    let common = far.filter(|_| !live && learner.failed.is_none());
+    let told = points.iter().rposition(|p| common.is_none_or(|far| p.0 <= far));
     if view.flops {
         points.iter_mut().for_each(|p| p.0 = learner.flops_at(p.0));
     }

@@ -28,13 +28,14 @@ impl Lab {
         let guess = Speed::guess(&device.info.backend, device.info.software);
         // What a recording took says nothing of this device.
         let here = |race: &Race| race.device.as_ref().is_some_and(|ran| team::ran_on(&device.info, ran));
-        let mut steps: Vec<_> = self.race.with(|race| {
-            let Some(bytes) = raced.filter(|_| here(race)) else { return Vec::new() };
+        let of_race = |race: &Race, bytes: f64| -> Vec<_> {
             let step = |l: LearnerView| {
                 Some((estimate::step(l.now.flops_per_step, l.info.batch, bytes, l.now.active_parameters), l.ms_per_step? / 1000.0))
             };
-            race.corners().filter_map(step).collect()
-        });
+            if here(race) { race.corners().filter_map(step).collect() } else { Vec::new() }
+        };
+        // Who asks of no race is not asked again with every report of one.
+        let mut steps = raced.map(|bytes| self.race.with(|race| of_race(race, bytes))).unwrap_or_default();
         // Until a race says more, what was timed when the CPU was opened.
         if steps.is_empty() && self.on_cpu() {
             steps.extend(self.timed.get());

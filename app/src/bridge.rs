@@ -1,9 +1,15 @@
 //! The line to a trainer's worker: typed messages out of `postMessage`, commands kept back until it hears, and what is heard of its end. The
 //! page has one, and so has a trainer to each that shares its race. A worker may end without a word; whoever waited for it would wait for ever.
+//!
+//! A name that it holds tells its end at once (`locks`). That knows nothing of a worker that hangs, and on an insecure origin, where a
+//! browser has no locks, of no end at all. So a worker is also hailed every second, and answers between any two pieces of work. Silence is
+//! no proof: a step of a large network may take longer. It is said how long it lasts, and nobody is ended for it. It is counted in hails
+//! and not read off a clock, so that a tab that slept or was held back accuses nobody.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
+use gloo_timers::future::TimeoutFuture;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{ErrorEvent, Event, MessageEvent, Worker, WorkerOptions, WorkerType};
@@ -15,12 +21,17 @@ use crate::words::ring as words;
 /// What was said before the worker could hear: text and an attachment.
 type Waiting = Vec<(String, JsValue)>;
 
+/// Between two hails, milliseconds.
+const HAIL: u32 = 1000;
+
 #[derive(Default)]
 struct Line {
     worker: Option<Worker>,
     /// `None` once the worker hears.
     waiting: RefCell<Option<Waiting>>,
     dead: Cell<bool>,
+    /// For how many hails there was no answer, while one is waited for.
+    silent: Cell<Option<u32>>,
 }
 
 /// A connection to a worker; the default has none.
@@ -49,7 +60,8 @@ impl Bridge {
         options.set_name(&name);
         let worker =
             Worker::new_with_options("./trainer_loader.js", &options).map_err(|e| format!("The browser refused a worker: {e:?}"))?;
-        let line = Rc::new(Line { worker: Some(worker.clone()), waiting: RefCell::new(Some(Vec::new())), dead: Cell::new(false) });
+        let (waiting, dead, silent) = (RefCell::new(Some(Vec::new())), Cell::new(false), Cell::new(None));
+        let line = Rc::new(Line { worker: Some(worker.clone()), waiting, dead, silent });
         let hear = Rc::new(hear);
 
         let on_message = {
@@ -57,11 +69,17 @@ impl Bridge {
             Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
                 let parts = js_sys::Array::from(&event.data());
                 let text = parts.get(0).as_string().unwrap_or_default();
+                // Whatever it says is a sign of life.
+                if line.silent.take().is_some_and(|seconds| seconds > 0) {
+                    hear(Message::Silent { seconds: 0 }, JsValue::UNDEFINED);
+                }
                 match serde_json::from_str::<Message>(&text) {
                     Ok(Message::Booted) => {
                         line.hears();
                         spawn_local(watch(Rc::downgrade(&line), name.clone(), hear.clone()));
+                        spawn_local(hail(Rc::downgrade(&line), hear.clone()));
                     }
+                    Ok(Message::Here) => {}
                     Ok(Message::Died(failure)) => {
                         line.end();
                         hear(Message::Died(failure), JsValue::UNDEFINED);
@@ -99,6 +117,10 @@ impl Bridge {
     pub fn is_dead(&self) -> bool {
         self.line.dead.get() || self.line.worker.is_none()
     }
+    /// Ends the worker.
+    pub fn end(&self) {
+        self.line.end();
+    }
     /// Says something.
     pub fn send(&self, command: &Command) {
         self.say(command, JsValue::UNDEFINED);
@@ -125,6 +147,21 @@ async fn watch(line: Weak<Line>, name: String, hear: Rc<impl Fn(Message, JsValue
         line.end();
         let failure = Failure::new(words::TRAINER_STOPPED, words::TRAINER_SILENT, &[WayOn::Retry, WayOn::UseQuickLook]);
         hear(Message::Died(failure), JsValue::UNDEFINED);
+    }
+}
+
+/// Asks a worker every second whether it is there, for as long as it lives; says for how long it has not answered.
+async fn hail(line: Weak<Line>, hear: Rc<impl Fn(Message, JsValue)>) {
+    loop {
+        TimeoutFuture::new(HAIL).await;
+        let Some(line) = line.upgrade().filter(|line| !line.dead.get()) else { return };
+        let seconds = line.silent.get().map_or(0, |seconds| seconds + 1);
+        line.silent.set(Some(seconds));
+        if seconds > 0 {
+            hear(Message::Silent { seconds }, JsValue::UNDEFINED);
+        } else if let Ok(text) = serde_json::to_string(&Command::Hail) {
+            line.post(&text, &JsValue::UNDEFINED);
+        }
     }
 }
 

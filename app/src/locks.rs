@@ -1,11 +1,14 @@
 //! Names that are held for as long as a worker lives, or a race in it: the browser lets go of them when the worker ends, however it ends.
 //!
 //! A worker that ends says nothing, and a tab knows nothing of the races of another one. Whoever waits for a name hears of both. Where the
-//! browser has no locks (an insecure origin) nothing is held, and nobody waits.
+//! browser has no locks (an insecure origin), or refuses them (a page that may store nothing), nothing is held, and nobody waits.
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 #[wasm_bindgen]
 extern "C" {
@@ -20,7 +23,7 @@ extern "C" {
 fn locks() -> Option<LockManager> {
     let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).ok()?;
     let locks = Reflect::get(&navigator, &"locks".into()).ok()?;
-    (!locks.is_undefined()).then(|| locks.unchecked_into())
+    locks.is_object().then(|| locks.unchecked_into())
 }
 
 /// The name that a race keeps while it trains.
@@ -39,12 +42,24 @@ pub fn hold(name: &str, then: impl FnOnce() + 'static) -> Held {
     };
     let mut release = None;
     let until = Promise::new(&mut |done, _| release = Some(done));
+    let once = Rc::new(Cell::new(Some(then)));
+    let then = move || once.take().into_iter().for_each(|then| then());
+    let held = then.clone();
     let granted = Closure::once_into_js(move || {
-        then();
+        held();
         until
     });
-    // Refused in a sandbox alone, whose workers do not come so far.
-    let _ = locks.request(name, granted.unchecked_ref());
+    let asked = locks.request(name, granted.unchecked_ref());
+    spawn_local(async move {
+        // It ends with the name; where the name is refused it ends at once.
+        let ended = match asked {
+            Ok(asked) => JsFuture::from(asked).await,
+            Err(refused) => Err(refused),
+        };
+        if ended.is_err() {
+            then();
+        }
+    });
     Held(release)
 }
 

@@ -17,6 +17,8 @@ use sparring_core::train::session::inspection::LayerView;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
+    /// Say that you are there; answered by `Here` at once, whatever is under way.
+    Hail,
     /// Find a device, so that the page can say what trains before anything does.
     Open {
         /// What to look for.
@@ -206,6 +208,13 @@ pub struct AttackSettings {
 pub enum Message {
     /// The worker's code runs and commands will be heard.
     Booted,
+    /// The worker is there, and was hailed.
+    Here,
+    /// A worker has not answered for so long; 0 once it does. Its line says this (`Bridge`), or a trainer of one that shares its race.
+    Silent {
+        /// Counted one by one.
+        seconds: u32,
+    },
     /// A device is open.
     Ready {
         /// What it is.

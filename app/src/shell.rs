@@ -4,12 +4,11 @@
 //! made here, of the page's own words, drawings and run; the test below holds the file against that, so that it cannot go stale.
 
 use sparring_core::config::{ExperimentConfig, Method};
-use sparring_core::record::run_file::RunFile;
 use sparring_figures::html::escape;
 
 use crate::model::chart::{Figure, KeyItem, View};
 use crate::model::race::{Curve, Race};
-use crate::model::replay::{Player, SPEEDS, Source};
+use crate::model::replay::{Player, Recording, SPEEDS, Source};
 use crate::page::place::Place;
 use crate::page::ring::replay::{About, play_words};
 use crate::page::ring::scoreboard::{self, Score};
@@ -19,8 +18,8 @@ use crate::words::{keys, kit, places, ring, runs, settings, shell as words};
 const WIDTHS: [(&str, f64); 2] = [("on-desk", 700.0), ("on-phone", 334.0)];
 
 /// Where a race stands in a run, from 0 to 1.
-fn at(run: &RunFile, place: f64) -> (Player, Race) {
-    let (mut player, mut race) = (Player::new(run.clone().into(), Source::Recorded), Race::default());
+fn at(recording: &Recording, place: f64) -> (Player, Race) {
+    let (mut player, mut race) = (Player::new(recording.clone(), Source::Recorded), Race::default());
     player.seek(place, &mut race);
     if place == 0.0 {
         player.toggle(&mut race);
@@ -136,13 +135,14 @@ fn controls() -> String {
     )
 }
 
-fn chart(start: &Race, end: &Race) -> String {
+fn chart(start: &Race, end: &Race, others: &[Race]) -> String {
     let shown = end.natural_series();
     let chips = Curve::ALL.iter().filter(|c| !matches!(c, Curve::Robust | Curve::Corrupted) || end.shows(**c));
     let chips = chips.map(|c| (c.label(), *c == shown)).chain([(ring::LOG, false), (ring::AGAINST_FLOPS, false)]);
     let chips: String =
         chips.map(|(label, down)| format!("<button type=\"button\" class=\"chip\" aria-pressed=\"{down}\">{label}</button>")).collect();
-    let figure = Figure::of(&[end], View::at(shown), end.epochs);
+    let races: Vec<&Race> = others.iter().chain([end]).collect();
+    let figure = Figure::of(&races, View::at(shown), end.epochs);
     let key = Figure::of(&[start], View::at(Curve::Train), end.epochs).key(None);
     let item = |KeyItem { sample, label, value }: &KeyItem| format!("<li><i>{sample}</i><span>{}</span><b>{value}</b></li>", escape(label));
     let key = key.iter().map(item).collect::<String>() + "<li class=\"place\"></li>";
@@ -200,8 +200,8 @@ fn foot() -> String {
 }
 
 /// The shell with this run.
-fn html(run: &RunFile) -> String {
-    let ((player, start), (_, end)) = (at(run, 0.0), at(run, 1.0));
+fn html(recording: &Recording) -> String {
+    let ((player, start), (ended, end)) = (at(recording, 0.0), at(recording, 1.0));
     let failures = [
         failure("not-able", words::NOT_ABLE),
         failure("not-here", words::NOT_HERE),
@@ -230,7 +230,7 @@ fn html(run: &RunFile) -> String {
         header = header(),
         region = ring::RING,
         about_it = ring::EXPERIMENT,
-        sentence = sentence(&run.config),
+        sentence = sentence(&recording.config),
         controls = controls(),
         coming = words::COMING,
         progress = ring::PROGRESS,
@@ -238,7 +238,7 @@ fn html(run: &RunFile) -> String {
         failures = failures.concat(),
         scoreboard = scoreboard(&start),
         about = words::ABOUT,
-        chart = chart(&start, &end),
+        chart = chart(&start, &end, &ended.others(&end)),
         settings = ring::SETTINGS,
         hard = card(settings::HARD),
         corners = card(settings::CORNERS),
@@ -257,7 +257,7 @@ fn html(run: &RunFile) -> String {
 fn the_shell_is_what_the_page_would_show() {
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let run = std::fs::read(here.join("../public/runs/builtin.json")).expect("the recorded run");
-    let made = html(&RunFile::read(&run).expect("a run"));
+    let made = html(&Recording::read(&run).expect("a run"));
     let file = here.join("web/shell.html");
     if std::env::var_os("SPARRING_WRITE").is_some() {
         std::fs::write(&file, &made).expect("the shell is written");

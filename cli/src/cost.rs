@@ -96,7 +96,7 @@ pub async fn pass_seconds(config: &ExperimentConfig, dataset: &Arc<Dataset>) -> 
 /// What a run costs, in passes of one image through a learner: what makes estimates comparable between fractions. A dense parent that it may
 /// have to train first costs what a learner costs.
 pub fn work(config: &ExperimentConfig, train: usize, test: usize) -> f64 {
-    let learners = (config.learners.len() * if config.control { 2 } else { 1 }) as f64;
+    let learners = (config.learners.len() * config.corners().len()) as f64;
     own_work(config, train, test) * (learners + needed(config).len() as f64) / learners
 }
 
@@ -104,10 +104,11 @@ pub fn work(config: &ExperimentConfig, train: usize, test: usize) -> f64 {
 pub fn own_work(config: &ExperimentConfig, train: usize, test: usize) -> f64 {
     let limited = |n: f64, limit: usize| if limit == 0 { n } else { n.min(limit as f64) };
     let split = TRAIN_SHARE * train as f64;
-    let trained = limited(split * config.p_data * config.subset.fraction(), config.limit_train);
+    let there = split * config.p_data;
+    let trained = limited(there.min(config.subset.count(there.round() as usize) as f64), config.limit_train);
     let evaluated = limited(train as f64 - split, config.limit_test) + limited(test as f64, config.limit_test);
     let (training, evaluation) = passes(config);
-    let learners = (config.learners.len() * if config.control { 2 } else { 1 }) as f64;
+    let learners = (config.learners.len() * config.corners().len()) as f64;
     f64::from(config.epochs) * learners * (training * trained + evaluation * evaluated)
 }
 
@@ -131,5 +132,7 @@ mod tests {
         // Two learners, 20 epochs: 45,000 training samples three passes each, 15,000 evaluated.
         assert_eq!(of(1.0, 0), 40.0 * (3.0 * 45_000.0 + 15_000.0));
         assert_eq!(of(0.5, 100), 40.0 * (3.0 * 22_500.0 + 200.0));
+        let first = ExperimentConfig { subset: Subset::First(5_000), limit_test: 100, ..config.clone() };
+        assert_eq!(work(&first, 50_000, 10_000), 40.0 * (3.0 * 5_000.0 + 200.0));
     }
 }

@@ -124,8 +124,8 @@ fn selections(config: &ExperimentConfig, data: &Dataset, scores: Option<&Scores>
     let train = data_fraction(&train_validation_split(data).0, config.p_data).map_err(as_asked)?;
     let labels = config.balanced.then_some(data.train.labels.as_slice());
     let mut out = vec![("subset", select(config.subset, &train, labels, scores, config.seed, 0).map_err(as_asked)?)];
-    if config.subset.needs_scores() {
-        out.push(("control", select(Subset::Random(config.subset.fraction()), &train, labels, None, config.seed, 0)?));
+    if let Subset::Ranked { fraction, .. } = config.subset {
+        out.push(("control", select(Subset::Random(fraction), &train, labels, None, config.seed, 0)?));
     }
     Ok(out)
 }

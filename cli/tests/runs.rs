@@ -385,6 +385,27 @@ fn runs_are_listed_shown_and_compared() {
 }
 
 #[test]
+fn other_seeds_go_beside_a_run_in_brief_and_other_experiments_do_not() {
+    let folder = Folder::new("beside");
+    for (seed, epochs, out) in [(15, 2, "first"), (16, 2, "second"), (15, 1, "shorter")] {
+        done(&folder.race(&format!("--epochs {epochs} --seed {seed} --out {out}")).output().unwrap());
+    }
+    let export = |more: &str| folder.command(&format!("runs export first --in . --out all.json {more}")).output().unwrap();
+    done(&export("--beside second --name Both"));
+    let runs = RunFile::read_all(&std::fs::read(folder.file("all.json")).unwrap()).unwrap();
+    let said: Vec<_> = runs.iter().map(|run| (run.name.as_str(), run.config.seed, run.extent())).collect();
+    assert_eq!(said, [("Both", 15, (2, true)), ("Both", 16, (2, true))]);
+    let steps = |run: &RunFile| run.events.iter().filter(|e| matches!(e, Event::Progress { .. } | Event::Topology { .. })).count();
+    assert!(steps(&runs[0]) > 2 && steps(&runs[1]) == 0, "{} and {}", steps(&runs[0]), steps(&runs[1]));
+    std::fs::remove_file(folder.file("all.json")).unwrap();
+    for another in ["first", "shorter"] {
+        let output = export(&format!("--beside {another}"));
+        assert!(output.status.code() == Some(2) && stderr(&output).contains("another seed of the same experiment"), "{}", stderr(&output));
+        assert!(!folder.0.join("all.json").exists());
+    }
+}
+
+#[test]
 fn weights_are_exported_in_half_the_space() {
     let folder = Folder::new("halved");
     done(&folder.race("--epochs 2 --out run").output().unwrap());

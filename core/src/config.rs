@@ -25,6 +25,7 @@ pub mod settings;
 pub use learner::{Allocation, Dynamics, LearnerConfig, Method, Recipe, Semantics, Start};
 mod preset;
 pub use preset::Preset;
+mod reads;
 mod scenario;
 pub use scenario::{Scale, Scenario};
 
@@ -95,7 +96,7 @@ pub struct ExperimentConfig {
     pub p_data: f64,
     /// Part of the training split.
     pub subset: Subset,
-    /// Also train every learner on a random subset of the same size.
+    /// Also train every learner on a random subset of the same size, where the subset is chosen by hardness.
     pub control: bool,
     /// Select the subset (and its control) with as many samples of every class.
     pub balanced: bool,
@@ -365,8 +366,10 @@ impl ExperimentConfig {
     /// The subsets that are trained on, and whether each is a control: the one asked for, and a random one of the same size.
     pub fn corners(&self) -> Vec<(Subset, bool)> {
         let mut out = vec![(self.subset, false)];
-        if self.control && self.subset.needs_scores() {
-            out.push((Subset::Random(self.subset.fraction()), true));
+        if let Subset::Ranked { fraction, .. } = self.subset
+            && self.control
+        {
+            out.push((Subset::Random(fraction), true));
         }
         out
     }

@@ -17,6 +17,7 @@ use proptest::prelude::*;
 use sparring_core::config::{Adversarial, LearnerConfig};
 use sparring_core::data::Dataset;
 use sparring_core::data::builtin::builtin;
+use sparring_core::data::chunks::{ChunkedDataset, pack};
 use sparring_core::error::Refusal;
 use sparring_core::hardness::{Column, ScoreName, Scores};
 use sparring_core::net::zoo::Model;
@@ -479,4 +480,63 @@ fn resumes_exactly(config: &ExperimentConfig, open: impl Fn() -> Device) {
     run_out(&mut session, &mut events);
     assert_eq!(numbers(&events), expected.0);
     assert!(final_state(&session) == expected.1);
+}
+
+#[test]
+fn a_race_over_the_first_images_needs_no_others_and_is_the_same() {
+    let whole = Arc::new(Dataset { name: "cifar10".into(), ..builtin(0.2, 200, 40, 1) });
+    let (manifest, chunks) = pack(&whole, 10).unwrap();
+    let config = ExperimentConfig {
+        dataset: DatasetName::Cifar10,
+        subset: Subset::First(50),
+        limit_train: 0,
+        limit_test: 10,
+        corruption: "gaussian-noise".parse().unwrap(),
+        ..config(&["dense", "set@0.2", "snip@0.3"])
+    };
+    let start = |data: &Arc<Dataset>| block_on(Session::new(config.clone(), data.clone(), Some(scores()), Device::cpu()));
+    let resume = |data: &Arc<Dataset>, bytes: &[u8]| {
+        block_on(Session::resume(config.clone(), data.clone(), Some(scores()), Device::cpu(), &Checkpoint::read(bytes).unwrap()))
+    };
+
+    // Itself, the first validation images and the first test images, in seven chunks of 24; before they are here nothing begins.
+    let mut part = ChunkedDataset::new(manifest.clone()).unwrap();
+    let reads = config.reads(part.dataset()).unwrap();
+    let wanted: Vec<String> = part.missing(&reads).map(|chunk| chunk.file.clone()).collect();
+    assert_eq!((wanted.len(), chunks.len()), (7, 24));
+    for (chunk, bytes) in manifest.chunks.iter().zip(&chunks).filter(|(chunk, _)| wanted.contains(&chunk.file)) {
+        assert!(start(part.dataset()).err().unwrap().to_string().contains("is needed, and has not been loaded"));
+        part.accept(&chunk.file, bytes).unwrap();
+    }
+    let part = part.holding(&reads).unwrap();
+
+    let race = |data: &Arc<Dataset>| {
+        let mut session = start(data).unwrap();
+        let mut events = Vec::new();
+        advance(&mut session, 5, &mut events);
+        let bytes = checkpoint(&session);
+        run_out(&mut session, &mut events);
+        (format!("{:?}", session.introduction()), numbers(&events), final_state(&session), bytes)
+    };
+    let (expected, found) = (race(&whole), race(&part));
+    assert_eq!((&found.0, &found.1), (&expected.0, &expected.1));
+    assert!(found.2 == expected.2);
+
+    // Either goes on from where the other was saved.
+    for (data, bytes) in [(&whole, &found.3), (&part, &expected.3)] {
+        let mut session = resume(data, bytes).unwrap();
+        run_out(&mut session, &mut Vec::new());
+        assert!(final_state(&session) == expected.2);
+    }
+    let other = |sample: usize| {
+        let mut other = Dataset::clone(&whole);
+        other.train.labels[sample] = (other.train.labels[sample] + 1) % 10;
+        resume(&Arc::new(other), &found.3).err().map(|e| e.to_string())
+    };
+    assert!(other(185).unwrap().contains("other images or labels"), "a validation image");
+    assert_eq!(other(50), None, "an image that is not read");
+
+    // Nobody gets an image that is not here.
+    let mut session = start(&part).unwrap();
+    assert!(block_on(session.sample_records(0, false)).unwrap_err().to_string().contains("an image that was loaded, found 50"));
 }

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { TINY, until, withLab } from './page/lab.mjs';
-import { endSilently } from './trainer.mjs';
+import { goesOnWhereItWas } from './races.mjs';
+import { endSilently, hang, noLocks } from './trainer.mjs';
 
 const cpu = (config = TINY) => ({ webgpu: 'no-adapter', config: { device: 'cpu', ...config } });
 
@@ -58,6 +59,54 @@ test('a trainer that ends without a word is missed within five seconds, and a ne
       assert.deepEqual(lab.errors, []);
     });
   }
+});
+
+test('where there are no locks a trainer that ends without a word is missed within five seconds, and a new one trains', async () => {
+  for (const setting of [{ webgpu: 'absent' }, { before: (lab) => noLocks(lab.page) }]) {
+    await withLab({ ...cpu(), ...setting }, async (lab) => {
+      await lab.reach('ready');
+      assert.equal(await lab.page.evaluate(() => navigator.locks), undefined);
+      await endSilently(lab.page);
+      await lab.unanswered(5500);
+      await lab.remarks(/The trainer does not answer[^]*start a new one/);
+      await lab.newTrainer.click();
+      await lab.answers();
+      await lab.race();
+      assert.deepEqual(lab.errors, []);
+    });
+  }
+});
+
+test('a trainer that hangs is said not to answer, is not ended for it, and trains once it answers', async () => {
+  await withLab(cpu(), async (lab) => {
+    await lab.reach('ready');
+    await hang(lab.page, 8000);
+    await lab.unanswered(5500);
+    assert.equal(await lab.phase(), 'ready');
+    await lab.answers(15_000);
+    assert.doesNotMatch(await lab.remark.textContent(), /answer/);
+    await lab.race();
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('who does not want to wait for a trainer that hangs ends it, and the race goes on where it was kept', async () => {
+  await withLab(cpu({ ...TINY, epochs: '500' }), async (lab) => {
+    await lab.reach('ready');
+    await lab.train();
+    await lab.reach('training');
+    await lab.runs.keeps();
+    await hang(lab.page, 600_000);
+    // A step may take long: while something trains the words come late.
+    await lab.page.waitForTimeout(6000);
+    assert.equal(await lab.newTrainer.isVisible(), false);
+    await lab.unanswered(40_000);
+    assert.equal(await lab.phase(), 'training');
+    await lab.newTrainer.click();
+    assert.match(await lab.failure(), /The trainer stopped[^]*did not answer/);
+    await goesOnWhereItWas(lab);
+    assert.deepEqual(lab.errors, []);
+  });
 });
 
 // Keys and files that come by accident.

@@ -29,6 +29,24 @@ export async function endSilently(page) {
   await (await trainer(page)).evaluate(() => self.close());
 }
 
+/** The trainer's thread is taken for so many milliseconds: until then it hears and says nothing. */
+export async function hang(page, milliseconds) {
+  await (await trainer(page)).evaluate((pause) => {
+    setTimeout(() => {
+      const end = Date.now() + pause;
+      while (Date.now() < end);
+    });
+  }, milliseconds);
+}
+
+/** From the next load on, the page has no Web Locks; an insecure origin has none in workers either. */
+export const noLocks = (page) => page.addInitScript(() => delete Navigator.prototype.locks);
+
+/** Ends a worker without an error that has a part of the race. */
+export async function endMemberSilently(page) {
+  await page.workers().at(-1).evaluate(() => self.close());
+}
+
 /** Makes a worker crash that has a part of the race. */
 export async function crashMember(page) {
   await provoke(page.workers().at(-1));

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { serveCifar10 } from './cifar10.mjs';
 import { TINY, until, withLab } from './page/lab.mjs';
 
 /** A server that has no trained networks, and no copy of theirs in the browser. */
@@ -51,6 +52,16 @@ test('samples, bench and inside have networks to look at before anybody trained'
     assert.equal(await lab.phase(), 'finished');
     await lab.says(/Measured on .+, when this run was trained/);
     assert.doesNotMatch(await lab.device.facts.innerText(), /Memory in use/);
+    // The race can be watched again meanwhile, and is at its end where they are looked at.
+    await lab.replay.shows('Hardest of the built-in set');
+    assert.equal(await lab.replay.at(), 1);
+    await lab.replay.seek(0.3);
+    assert.doesNotMatch(await lab.status.innerText(), /bell/);
+    await lab.replay.toggle();
+    await lab.replay.playsOn();
+    await samples.open();
+    await until('images', async () => (await samples.images.count()) > 20);
+    assert.equal(await lab.replay.at(), 1);
     // Whoever resets wants nothing on screen.
     await lab.reset();
     await lab.goTo('samples');
@@ -71,10 +82,75 @@ test('what a visitor sees of the networks that ship is what their race had said 
     const dense = both + (await samples.count());
     await lab.goTo('ring');
     await lab.chart.show('test');
-    const said = Number((await lab.chart.key.innerText()).match(/Dense\s+(\d+\.\d)%/)[1]);
+    // The key is of all seeds, the table of the one whose networks these are.
+    const said = Number((await lab.chart.rows())[0][2].match(/(\d+\.\d)%/)[1]);
     // Of 500 images; weights are rounded to bfloat16, which turns a few answers.
     assert.ok(Math.abs(dense / 5 - said) <= 1.0, `${dense / 5}% against ${said}%`);
     assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('a recorded race has the bands and the sentence of its seeds, at the end and on the way', async () => {
+  await withLab({ webgpu: 'no-adapter', form: false }, async (lab) => {
+    const { chart, replay, score } = lab;
+    await replay.shows('Hardest of the built-in set');
+    await replay.toggle();
+    await chart.show('hard');
+    for (const share of [1, 0.55]) {
+      await replay.seek(share);
+      await until('bands', async () => (await chart.bands()) === 2);
+      const [dense, sparse] = await score.corners();
+      assert.match(sparse.caption, /SET 0\.2, hard half of the test set, mean of 3 seeds \(\d+\.\d% to \d+\.\d%\)/);
+      const verdict = await score.verdict.innerText();
+      const said = Number(verdict.match(/over 3 seeds: .*Dense: ([+-]\d+\.\d) points/)[1]);
+      assert.ok(Math.abs(sparse.number - dense.number - said) < 0.11, `${sparse.number} - ${dense.number} is not: ${verdict}`);
+    }
+    await replay.seek(0);
+    assert.equal(await chart.bands(), 0);
+    assert.doesNotMatch(await lab.status.innerText(), /Seed/);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('networks of CIFAR-10 open on a button, and of its pictures only the first are fetched', async () => {
+  let server;
+  const before = async (lab) => {
+    server = await serveCifar10(lab.page, { train: 2400, test: 1200, per: 100 });
+  };
+  await withLab({ webgpu: 'no-adapter', config: { run: 'cifar10' }, context: { serviceWorkers: 'block' }, before }, async (lab) => {
+    const { samples, inside, replay } = lab;
+    await replay.shows('All of CIFAR-10');
+    await lab.reach('ready');
+    await samples.open();
+    await lab.openHere.waitFor();
+    assert.deepEqual(server.asked(), [], 'nothing is fetched before somebody wants it');
+    await lab.openHere.click();
+    await lab.remarks(/come with the page: All of CIFAR-10, trained on/);
+    await until('images', async () => (await samples.images.count()) > 20);
+    assert.equal(await samples.count(), 1000);
+    const tests = server.asked().filter((file) => file.startsWith('cifar10-test-'));
+    assert.equal(tests.length, 10, tests.join(' '));
+    await replay.shows('All of CIFAR-10');
+    await inside.open();
+    const rows = await inside.rows();
+    const [active, total] = rows.reduce(([a, t], row) => [a + row.at(-2), t + row.at(-1)], [0, 0]);
+    assert.ok(total > 250_000 && Math.abs(active / total - 0.2) < 0.005, `${active} of ${total}`);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('where CIFAR-10 does not come its networks stay shut, and the run stays on screen', async () => {
+  const before = (lab) => lab.page.route('**/data/**', (route) => route.fulfill({ status: 404, body: 'none' }));
+  await withLab({ webgpu: 'no-adapter', config: { run: 'cifar10' }, context: { serviceWorkers: 'block' }, before }, async (lab) => {
+    await lab.replay.shows('All of CIFAR-10');
+    await lab.reach('ready');
+    await lab.goTo('bench');
+    await lab.openHere.click();
+    await lab.remarks(/CIFAR-10 is not here/);
+    await lab.replay.shows('All of CIFAR-10');
+    assert.equal(await lab.phase(), 'ready');
+    assert.ok(await lab.openHere.isEnabled());
+    assert.deepEqual(lab.errors.filter((e) => !/404/.test(e)), []);
   });
 });
 

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { TINY, until, withLab } from './page/lab.mjs';
 import { everyLearnerHasNumbers, goesOnWhereItWas } from './races.mjs';
-import { crashMember, overhear, sharing, threads } from './trainer.mjs';
+import { crashMember, endMemberSilently, overhear, sharing, threads } from './trainer.mjs';
 
 const CPU = { ...TINY, device: 'cpu', learners: 'dense,set@0.2,static@0.3' };
 const on = (count) => (lab) => threads(lab.page, count);
@@ -123,5 +123,24 @@ test('a worker that stops ends the race in plain words, and the race goes on whe
     await goesOnWhereItWas(lab);
     assert.equal(sharing(lab.page), 2);
     assert.deepEqual(lab.errors.filter((e) => !/provoked/.test(e)), []);
+  });
+});
+
+test('where there are no locks a worker that ends without a word is missed too, and a new race trains', async () => {
+  await withLab({ webgpu: 'absent', config: { ...CPU, learners: 'dense,set@0.2', epochs: '400' }, before: on(2) }, async (lab) => {
+    await lab.reach('ready');
+    await lab.train();
+    await lab.reach('training');
+    await lab.morePointsThan(1);
+    await endMemberSilently(lab.page);
+    await lab.unanswered(40_000);
+    await lab.newTrainer.click();
+    assert.match(await lab.failure(), /The trainer stopped[^]*did not answer/);
+    await until('nobody to be left', () => lab.page.workers().length === 0);
+    await lab.goOn('Try again');
+    await lab.reach('training');
+    await lab.morePointsThan(0);
+    assert.equal(sharing(lab.page), 2);
+    assert.deepEqual(lab.errors, []);
   });
 });

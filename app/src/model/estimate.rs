@@ -140,11 +140,12 @@ pub fn work(config: &ExperimentConfig) -> Vec<f64> {
 /// `None` where the network or its images are not known.
 pub fn estimate(config: &ExperimentConfig) -> Option<Estimate> {
     let graph = network(config)?;
-    let mut samples = training_images(config.dataset)? * config.p_data * config.subset.fraction();
+    let there = training_images(config.dataset)? * config.p_data;
+    let mut samples = there.min(config.subset.count(there.round() as usize) as f64);
     if config.limit_train > 0 {
         samples = samples.min(config.limit_train as f64);
     }
-    let racers = if config.control { 2.0 } else { 1.0 };
+    let racers = config.corners().len() as f64;
     let images = samples * f64::from(config.epochs);
     let (mut bytes, mut work) = (0.0, Work::default());
     let bytes_an_image = moved_an_image(&graph, config);

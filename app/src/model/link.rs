@@ -171,6 +171,10 @@ mod tests {
         assert!(!link.contains("momentum"), "{link}");
         assert_eq!(parse(pairs(&link)).unwrap(), small());
         assert_eq!(parse(pairs(&link.replace('+', " "))).unwrap(), small(), "as browsers read a plus");
+        let first = ExperimentConfig { subset: Subset::First(5000), ..small() };
+        let link = query(&first).unwrap();
+        assert!(link.ends_with("&subset=first:5000"), "{link}");
+        assert_eq!(parse(pairs(&link)).unwrap(), first);
     }
 
     #[test]

@@ -91,6 +91,7 @@ mod tests {
         let said = |field: &str, text: &str| format!("{}: {}", settings::label(field), value(field, text));
         assert_eq!(said("p_data", "0.1"), "How much data there is: 10%");
         assert_eq!(said("subset", "el2n-hard:0.5"), "Train on: the hardest 50%");
+        assert_eq!(said("subset", "first:5000"), "Train on: the first 5,000");
         assert_eq!(said("model", "resnet20"), "Network: ResNet-20");
         assert_eq!(said("learners", "dense,set@0.2+masked"), "Learners: Dense, SET 0.2 (masked)");
         assert_eq!(said("learners", "set@0.2+uniform+keep-first=2"), "Learners: SET 0.2 (uniform, keep first 2)");
@@ -106,6 +107,7 @@ mod tests {
             ("set@0.2 won against dense: +4.0 points.", "SET 0.2 won against dense: +4.0 points."),
             ("test 18.8%; static@0.2+uniform cannot be told", "test 18.8%; Static 0.2 (uniform) cannot be told"),
             ("as by the subset el2n-hard:0.5 or a file.", "as by the subset the hardest 50% or a file."),
+            ("the training samples of first:20 have no image", "the training samples of the first 20 have no image"),
             ("set@0.2: no update of the topology comes", "SET 0.2: no update of the topology comes"),
             ("nobody ('gmp@0.1', rigl@0.2).", "nobody ('GMP 0.1', RigL 0.2)."),
             ("see a@b or http://localhost:80, at 10:30", "see a@b or http://localhost:80, at 10:30"),

@@ -196,6 +196,17 @@ impl Race {
         events.iter().for_each(|event| race.apply(event));
         race
     }
+    /// The race of these events as it stood when all had completed an epoch.
+    pub fn until(events: &[Event], epoch: u32) -> Self {
+        let mut race = Self::default();
+        for event in events {
+            race.apply(event);
+            if race.common_epoch() >= Some(epoch) {
+                break;
+            }
+        }
+        race
+    }
     /// Takes in one event.
     pub fn apply(&mut self, event: &Event) {
         self.history.apply(event);

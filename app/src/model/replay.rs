@@ -3,12 +3,14 @@
 //! Time is the training time that was measured, drawn out or shortened to a length; so a dense learner that was slower is slower here.
 //! Without this in one place a replay and a race of one's own would be drawn by different rules.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use sparring_core::Event;
 use sparring_core::config::{Adversarial, ExperimentConfig};
 use sparring_core::data::DatasetName;
-use sparring_core::record::run_file::RunFile;
+use sparring_core::hardness::Subset;
+use sparring_core::record::run_file::{RunFile, Unreadable};
 
 use crate::model::race::Race;
 use crate::words::runs as words;
@@ -49,10 +51,50 @@ impl Source {
     }
 }
 
+/// A run that can be shown, and the same experiment with other seeds where these were recorded too.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// The run that is shown.
+    pub run: Arc<RunFile>,
+    /// The other seeds: the bands of its curves.
+    pub others: Vec<Arc<RunFile>>,
+}
+
+impl Recording {
+    /// Reads a file of a run, or of a list of its seeds.
+    ///
+    /// # Errors
+    /// As [`RunFile::read_all`].
+    pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut runs = RunFile::read_all(bytes)?.into_iter().map(Arc::new);
+        match runs.next() {
+            Some(run) => Ok(Self { run, others: runs.collect() }),
+            None => Err(Unreadable::NotARun("an empty list".into())),
+        }
+    }
+    /// All of its runs, the one that is shown first.
+    pub fn runs(&self) -> impl Iterator<Item = &Arc<RunFile>> {
+        std::iter::once(&self.run).chain(&self.others)
+    }
+}
+
+impl From<RunFile> for Recording {
+    fn from(run: RunFile) -> Self {
+        Self { run: Arc::new(run), others: Vec::new() }
+    }
+}
+
+impl Deref for Recording {
+    type Target = RunFile;
+    fn deref(&self) -> &RunFile {
+        &self.run
+    }
+}
+
 /// A run on the way through its events, or none.
 #[derive(Clone, Debug, Default)]
 pub struct Player {
-    run: Option<Arc<RunFile>>,
+    recording: Option<Recording>,
     source: Source,
     /// When each event is due, as a share of the whole; never falls.
     due: Vec<f64>,
@@ -87,8 +129,10 @@ fn times(events: &[Event]) -> Vec<f64> {
     each.collect()
 }
 
-/// Name of the recorded run of a first visit, which anybody can train: its images are drawn by code. Its networks ship too.
+/// Name of the recorded run of a first visit, which anybody can train: its images are drawn by code.
 pub const FIRST: &str = "builtin";
+/// Recorded runs whose networks ship too.
+const WITH_NETWORKS: [&str; 2] = [FIRST, "cifar10"];
 
 /// Name of the recorded run that belongs to an experiment.
 pub fn recording(config: &ExperimentConfig) -> &'static str {
@@ -98,26 +142,46 @@ pub fn recording(config: &ExperimentConfig) -> &'static str {
         "corruption"
     } else if config.dataset == DatasetName::BuiltIn {
         FIRST
+    } else if config.subset == Subset::All {
+        "cifar10"
     } else {
         "nature"
     }
 }
 
+/// Name of the recorded run of an experiment, where its networks ship with the page.
+pub fn shipped(config: &ExperimentConfig) -> Option<&'static str> {
+    WITH_NETWORKS.into_iter().find(|name| *name == recording(config))
+}
+
 impl Player {
     /// A run at its beginning.
-    pub fn new(run: Arc<RunFile>, source: Source) -> Self {
-        let mut due = times(&run.events);
+    pub fn new(recording: Recording, source: Source) -> Self {
+        let mut due = times(&recording.events);
         let trained = due.last().copied().unwrap_or(0.0);
         let count = due.len().max(1) as f64;
         for (i, time) in due.iter_mut().enumerate() {
             // Where no time was measured, events come evenly.
             *time = if trained > 0.0 && trained.is_finite() { *time / trained } else { i as f64 / count };
         }
-        Self { run: Some(run), source, due, trained, speed: 1.0, ..Self::default() }
+        Self { recording: Some(recording), source, due, trained, speed: 1.0, ..Self::default() }
     }
     /// The run that is shown.
     pub fn run(&self) -> Option<&Arc<RunFile>> {
-        self.run.as_ref()
+        self.recording.as_ref().map(|recording| &recording.run)
+    }
+    /// The run with its other seeds.
+    pub fn recording(&self) -> Option<&Recording> {
+        self.recording.as_ref()
+    }
+    /// Its other seeds, each as far as the shown race is: after the same epoch, or at its end.
+    pub fn others(&self, race: &Race) -> Vec<Race> {
+        let others = self.recording.iter().flat_map(|recording| &recording.others);
+        match race.common_epoch() {
+            Some(_) if race.summary.is_some() => others.map(|run| Race::of(&run.events)).collect(),
+            Some(epoch) => others.map(|run| Race::until(&run.events, epoch)).collect(),
+            None => Vec::new(),
+        }
     }
     /// Where it comes from.
     pub fn source(&self) -> Source {
@@ -148,7 +212,7 @@ impl Player {
         if !self.playing && self.at >= 1.0 {
             self.seek(0.0, race);
         }
-        self.playing = !self.playing && self.run.is_some();
+        self.playing = !self.playing && self.recording.is_some();
     }
     /// Time goes by, in seconds.
     pub fn tick(&mut self, seconds: f64, race: &mut Race) {
@@ -159,14 +223,14 @@ impl Player {
     }
     /// Brings the ring to a place: forward by what is due until there, back from the beginning.
     pub fn seek(&mut self, at: f64, race: &mut Race) {
-        let Some(run) = &self.run else { return };
+        let Some(recording) = &self.recording else { return };
         self.at = at.clamp(0.0, 1.0);
         let end = if self.at >= 1.0 { self.due.len() } else { self.due.partition_point(|due| *due <= self.at) };
         if end < self.heard || self.heard == 0 {
             *race = Race::default();
             self.heard = 0;
         }
-        run.events[self.heard..end].iter().for_each(|event| race.apply(event));
+        recording.events[self.heard..end].iter().for_each(|event| race.apply(event));
         self.heard = end;
         // It is not this device's memory that is taken.
         race.forget_memory();
@@ -188,7 +252,7 @@ mod tests {
     }
 
     /// Two learners, the first three times as slow; two epochs.
-    fn run(slow: f64) -> Arc<RunFile> {
+    fn run(slow: f64) -> Recording {
         let device = DeviceInfo { name: "d".into(), backend: "cpu".into(), ..DeviceInfo::default() };
         let learners = vec![info("dense", false), info("set@0.2", false)];
         let config_hash = "0".into();
@@ -208,7 +272,7 @@ mod tests {
             events.extend([epoch_end(0, epoch + 1, 0.4, 100), epoch_end(1, epoch + 1, 0.5, 100)]);
         }
         events.push(Event::Finished { summary: Summary { learners: Vec::new(), verdict: "v".into() } });
-        Arc::new(RunFile {
+        Recording::from(RunFile {
             sparring_run: 1,
             name: "n".into(),
             config: ExperimentConfig::default(),
@@ -291,7 +355,7 @@ mod tests {
         for name in &index {
             let bytes = std::fs::read(folder.join(name)).unwrap();
             total += bytes.len();
-            let run = Arc::new(RunFile::read(&bytes).unwrap());
+            let run = Recording::read(&bytes).unwrap();
             assert_eq!(run.extent(), (run.config.epochs, true), "{name}");
             assert_eq!(format!("{}.json", recording(&run.config)), *name);
             assert!(!run.device.name.is_empty() && !run.commit.is_empty() && run.config_hash == run.config.hash().unwrap(), "{name}");
@@ -301,7 +365,7 @@ mod tests {
         }
         assert!(index.len() == 4 && total < 1_000_000, "{total}");
         // The first is a preset, so that whoever sees it finds it in the form.
-        let first = RunFile::read(&std::fs::read(folder.join(format!("{FIRST}.json"))).unwrap()).unwrap();
+        let first = Recording::read(&std::fs::read(folder.join(format!("{FIRST}.json"))).unwrap()).unwrap();
         assert_eq!(Preset::of(&first.config).map(|preset| preset.name), Some(Preset::FIRST));
     }
 }

@@ -6,6 +6,8 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
 use super::kit::{Button, Says};
 use super::lab::{Lab, Phase, use_lab};
+use super::trained::offered;
+use crate::words::runs as words;
 
 /// The state of the networks: two that differ mean that answers may differ.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,10 +56,16 @@ pub fn Nobody(
     let lab = use_lab();
     let waiting = Signal::derive(move || lab.phase.with(|p| p.busy() || *p == Phase::Starting));
     let why = Signal::derive(move || if lab.phase.with(Phase::busy) { soon } else { nobody }.to_owned());
+    let ships = Memo::new(move |_| offered(lab).is_some());
+    let open = move || untrack(move || offered(lab)).into_iter().for_each(|run| lab.open_trained(run));
     view! {
         <div class="nobody">
             <Says class="wide" text=why />
             <Button class="primary" testid="place-train" label=train disabled=waiting on_press=move || lab.train() />
+            <Show when=move || ships.get()>
+                <Says class="wide" text=words::NETWORKS_SHIP />
+                <Button testid="place-open" label=words::OPEN_NETWORKS on_press=open />
+            </Show>
         </div>
     }
 }

@@ -100,7 +100,7 @@ pub fn copy(lab: Lab, what: &'static str, text: Option<String>) {
 #[component]
 pub fn TakeAway() -> impl IntoView {
     let lab = use_lab();
-    let differs = Memo::new(move |_| lab.shown.with(Option::is_some) && !lab.form_is_shown());
+    let differs = Memo::new(move |_| lab.shown.with(Option::is_some) && !lab.form_is_shown.get());
     let hash = Memo::new(move |_| lab.race.with(|r| if r.config_hash.is_empty() { String::new() } else { words::hash(&r.config_hash) }));
     view! {
         <div class="card" data-part="share">

@@ -1,15 +1,14 @@
 //! The list of runs that can be shown: recorded ones, those kept in this browser, those brought as files.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use leptos::prelude::*;
-use sparring_core::record::run_file::RunFile;
+use sparring_core::record::RunFile;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::locks;
 use crate::model::kept::{self, Shelf};
-use crate::model::replay::Source;
+use crate::model::replay::{Recording, Source};
 use crate::trainer::fetch::{self, Missing};
 use crate::trainer::store::Store;
 use crate::words::runs as words;
@@ -31,7 +30,7 @@ pub struct Entry {
     /// Whether it can be gone on with.
     pub resumes: bool,
     /// What it holds, or why it cannot be read.
-    pub file: Result<Arc<RunFile>, String>,
+    pub file: Result<Recording, String>,
 }
 
 impl Entry {
@@ -48,10 +47,10 @@ async fn read_kept(store: &Store, shelf: &Shelf) -> Entry {
     for number in shelf.runs.iter().copied() {
         let Some(bytes) = store.read(&kept::run_file(&shelf.run, number)).await else { continue };
         (entry.number, entry.bytes) = (number, bytes.len());
-        match RunFile::read(&bytes) {
+        match RunFile::read(&bytes).map(Recording::from) {
             Ok(file) => {
                 entry.resumes = !file.extent().1 && shelf.checkpoint(number).is_some();
-                entry.file = Ok(Arc::new(file));
+                entry.file = Ok(file);
                 break;
             }
             Err(why) if entry.file.is_err() => entry.file = Err(why.to_string()),
@@ -116,7 +115,7 @@ pub fn fetch_recorded(runs: RwSignal<Vec<Entry>>) {
         let index = fetch::get("runs/index.json", &mut |_| true).await.unwrap_or_default();
         let names: Vec<String> = std::str::from_utf8(&index).ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         for run in names {
-            let file = recorded(&run).await.map(Arc::new);
+            let file = recorded(&run).await;
             let entry = Entry { run, source: Source::Recorded, number: 0, bytes: 0, resumes: false, file };
             runs.update(|runs| {
                 runs.retain(|e| e.run != entry.run || e.file.is_ok());
@@ -129,9 +128,9 @@ pub fn fetch_recorded(runs: RwSignal<Vec<Entry>>) {
 }
 
 /// What fetching or reading a recorded run came to, in words where it did not.
-pub async fn recorded(file: &str) -> Result<RunFile, String> {
+pub async fn recorded(file: &str) -> Result<Recording, String> {
     match fetch::get(&format!("runs/{file}"), &mut |_| true).await {
-        Ok(bytes) => RunFile::read(&bytes).map_err(|e| e.to_string()),
+        Ok(bytes) => Recording::read(&bytes).map_err(|e| e.to_string()),
         Err(Missing::Broken(words)) => Err(words),
         Err(_) => Err("it is not on this server".into()),
     }
@@ -156,7 +155,7 @@ pub fn unfinished(runs: &[Entry]) -> Option<Unfinished> {
 }
 
 /// A run of the list that can be read.
-pub fn find(runs: &[Entry], run: &str) -> Option<(Source, Arc<RunFile>)> {
+pub fn find(runs: &[Entry], run: &str) -> Option<(Source, Recording)> {
     let entry = runs.iter().find(|entry| entry.run == run)?;
     Some((entry.source, entry.file.clone().ok()?))
 }

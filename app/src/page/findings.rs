@@ -12,6 +12,7 @@ use super::lab::{Lab, Phase, use_lab};
 use super::place::Place;
 use crate::model::findings::{Point, Shown};
 use crate::model::names::in_words;
+use crate::model::replay::Recording;
 use crate::trainer::fetch::{self, Missing};
 use crate::words::findings as words;
 
@@ -91,8 +92,11 @@ fn Study(
     let scrolled = words::points_of(&name);
     let study = StoredValue::new(study);
     let shown = Memo::new(move |_| {
-        let of =
-            |study: &Arc<StudyFile>| lab.runs.with(|runs| Shown::new(study, runs.iter().filter_map(|entry| entry.file.as_deref().ok())));
+        let of = |study: &Arc<StudyFile>| {
+            lab.runs.with(|runs| {
+                Shown::new(study, runs.iter().filter_map(|entry| entry.file.as_ref().ok()).flat_map(Recording::runs).map(Arc::as_ref))
+            })
+        };
         study.with_value(of)
     });
     let figure = move || study.with_value(|study| shown.with(|shown| shown.figure(study).unwrap_or_default()));

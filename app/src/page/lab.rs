@@ -1,7 +1,9 @@
 //! The lab's state: the form's experiment, the race as reported, the phase, and the line to the worker.
 
 mod address;
+mod errand;
 mod hear;
+mod silence;
 mod speed;
 
 use std::sync::Arc;
@@ -11,10 +13,11 @@ use leptos::prelude::*;
 use sparring_core::config::{ExperimentConfig, LearnerConfig};
 use sparring_core::data::DatasetName;
 use sparring_core::device::info::{DeviceChoice, DeviceInfo};
-use sparring_core::record::{RunFile, StudyFile};
+use sparring_core::record::StudyFile;
 use wasm_bindgen::JsValue;
 
 pub use self::address::{address, asked_run, page_address, run_address};
+use self::errand::Errand;
 use super::entries::{self, Entry};
 use super::place::Place;
 use crate::bridge::Bridge;
@@ -24,7 +27,7 @@ use crate::model::estimate::Work;
 use crate::model::examine::Setup;
 use crate::model::presets::Preset;
 use crate::model::race::{Curve, Race};
-use crate::model::replay::{FIRST, Player, Source};
+use crate::model::replay::{FIRST, Player, Recording, Source};
 use crate::model::teacher::Teacher;
 use crate::model::verdict;
 use crate::model::{link, names};
@@ -80,15 +83,6 @@ pub struct Opened {
     pub note: Option<String>,
 }
 
-/// What the trainer is asked for beside a race. Where it does not come nobody loses what is on screen.
-#[derive(Clone)]
-enum Errand {
-    /// The networks that ship, as they were at the end of this run.
-    Networks(Arc<RunFile>),
-    /// Pictures for a run that is shown.
-    Pictures,
-}
-
 /// Where this browser remembers whether the form is open.
 const FORM: &str = "sparring-form";
 
@@ -130,6 +124,8 @@ pub struct State {
     pub device: RwSignal<Option<Opened>>,
     /// Training that was timed on the CPU before any race, and its seconds.
     pub timed: RwSignal<Option<(Work, f64)>>,
+    /// The trainer has not answered for so long that it is to be said.
+    pub silent: RwSignal<bool>,
     /// A passing remark for the status line, e.g. "Link copied".
     pub remark: RwSignal<Option<String>>,
     /// The chart's series where a person chose one.
@@ -177,8 +173,8 @@ pub struct State {
     bridge: StoredValue<Bridge, LocalStorage>,
     /// The experiment whose race is shown: that of the run that is shown again, else that which was started.
     pub shown: Memo<Option<ExperimentConfig>>,
-    /// Where the numbers on screen were measured, if that was elsewhere.
-    pub elsewhere: RwSignal<Option<String>>,
+    /// Whether that is the form's experiment.
+    pub form_is_shown: Memo<bool>,
     /// What the trainer is asked for beside a race.
     errand: StoredValue<Option<Errand>>,
     /// Whether no trained networks are to be opened: they did not come, or nobody wants them.
@@ -217,12 +213,16 @@ impl Lab {
             started,
             race,
             shown,
-            elsewhere: RwSignal::new(None),
+            form_is_shown: Memo::new(move |_| {
+                let same = |shown: &ExperimentConfig| config.with(|form| names::differences(shown, form).is_empty());
+                shown.with(|shown| shown.as_ref().is_some_and(same))
+            }),
             errand: StoredValue::new(None),
             without_trained: StoredValue::new(false),
             phase: RwSignal::new(Phase::Starting),
             device: RwSignal::new(None),
             timed: RwSignal::new(None),
+            silent: RwSignal::new(false),
             remark: RwSignal::new((!given.ignored.is_empty()).then(|| crate::words::teacher::ignored(&given.ignored))),
             series: RwSignal::new(None),
             view: RwSignal::new(View::at(Curve::Train)),
@@ -276,6 +276,7 @@ impl Lab {
     fn connect(self, known: Option<Failure>) {
         self.phase.set(known.map_or(Phase::Starting, Phase::Failed));
         self.resetting.set_value(false);
+        self.silent.set(false);
         self.device.set(None);
         let choice = self.config.get_untracked().device;
         let opened = Bridge::open(move |message, attachment| self.hear(message, &attachment));
@@ -349,10 +350,6 @@ impl Lab {
             })
         })
     }
-    /// Whether what is on screen is the form's experiment.
-    pub fn form_is_shown(self) -> bool {
-        self.shown.with(|shown| shown.as_ref().is_some_and(|shown| self.config.with(|form| names::differences(shown, form).is_empty())))
-    }
     /// Which seed it is, where there are several.
     pub fn seed_words(self) -> String {
         let (done, all) = (self.past.with(Vec::len) as u32, self.seeds());
@@ -367,7 +364,7 @@ impl Lab {
     }
 
     /// A run of the list that can be read, and where it comes from.
-    pub fn find(self, run: &str) -> Option<(Source, Arc<RunFile>)> {
+    pub fn find(self, run: &str) -> Option<(Source, Recording)> {
         self.runs.with_untracked(|runs| entries::find(runs, run))
     }
     /// Goes on with a run that is kept in this browser.
@@ -379,25 +376,9 @@ impl Lab {
         self.enter(config, &Command::GoOn { run: run.to_owned() });
     }
 
-    /// Opens the networks that ship, at the end of this run.
-    pub fn open_trained(self, run: RunFile) {
-        let config = ExperimentConfig { device: self.config.with_untracked(|form| form.device), ..run.config.clone() };
-        self.past.set(Vec::new());
-        self.enter(config.clone(), &Command::OpenTrained { config: Box::new(config) });
-        self.errand.set_value(Some(Errand::Networks(Arc::new(run))));
-    }
-    /// Asks for test pictures of an experiment that is shown; `fetch`: also where its dataset is not at hand.
-    pub fn ask_pictures(self, of: ExperimentConfig, samples: Vec<u32>, fetch: bool) {
-        if fetch {
-            self.errand.set_value(Some(Errand::Pictures));
-        }
-        self.send(&Command::WatchedPictures { of: Box::new(of), samples, fetch });
-    }
-
     /// Nothing is on screen any more, and nothing waited for.
     fn clear(self) {
         self.errand.set_value(None);
-        self.elsewhere.set(None);
         self.player.set(Player::default());
         self.race.set(Race::default());
         self.remark.set(None);

@@ -146,15 +146,21 @@ fn Skip(to: &'static str, label: &'static str) -> impl IntoView {
     view! { <a class="skip" href="#experiment" on:click=go>{label}</a> }
 }
 
-/// What is said in passing, over the page wherever one is; it stays until it is closed, or until something else happens.
+/// What is said in passing, over the page wherever one is; it stays until it is closed, or until something else happens. A trainer that does
+/// not answer comes first: whoever closes that waits.
 #[component]
 fn Said() -> impl IntoView {
     let lab = use_lab();
-    let nothing = move || lab.remark.with(Option::is_none);
+    let silent = Memo::new(move |_| lab.unanswered());
+    let text = Signal::derive(move || if silent.get() { words::TRAINER_QUIET.to_owned() } else { lab.remark.get().unwrap_or_default() });
+    let new_trainer =
+        move || view! { <Button class="small" testid="new-trainer" label=words::NEW_TRAINER on_press=move || lab.give_up() /> };
+    let close = move || if silent.get_untracked() { lab.silent.set(false) } else { lab.remark.set(None) };
     view! {
-        <div class="said" data-empty=move || nothing().then_some("")>
-            <Announces testid="remark" text=Signal::derive(move || lab.remark.get().unwrap_or_default()) />
-            <Button class="small" testid="remark-close" label=drops::CLOSE on_press=move || lab.remark.set(None) />
+        <div class="said" class:silent=silent data-empty=move || text.with(String::is_empty).then_some("")>
+            <Announces testid="remark" text />
+            {move || silent.get().then(new_trainer)}
+            <Button class="small" testid="remark-close" label=drops::CLOSE on_press=close />
         </div>
     }
 }

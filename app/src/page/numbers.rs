@@ -82,7 +82,7 @@ pub fn HonestNumbers() -> impl IntoView {
         shown.unwrap_or_else(|| lab.started.with(|s| s.as_ref().map_or(0, |c| c.batch_size)))
     };
     let elsewhere = Signal::derive(move || {
-        let device = lab.player.with(|p| p.run().map(|run| run.device.name.clone())).or_else(|| lab.elsewhere.get());
+        let device = lab.player.with(|p| p.run().map(|run| run.device.name.clone()));
         device.map(|device| runs::measured_on(&device)).unwrap_or_default()
     });
     let soon = Signal::derive(move || if there.get() { String::new() } else { words::HONEST_SOON.into() });

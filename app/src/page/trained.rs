@@ -1,20 +1,28 @@
 //! Networks that ship with the page: places that look at networks have some before anything was trained here.
 
 use leptos::prelude::*;
-use sparring_core::record::RunFile;
 use wasm_bindgen_futures::spawn_local;
 
 use super::entries::{recorded, unfinished};
 use super::lab::{Lab, Phase};
-use crate::model::replay::{FIRST, Player, Source, recording};
+use crate::model::replay::{FIRST, Recording, Source, shipped};
 
-/// Opens them whenever a place asks for networks and nobody has trained; not in place of another run that is shown, nor of one's own race
-/// that can be gone on with.
+/// The recorded run that is shown, where its networks ship and nobody has trained.
+pub fn offered(lab: Lab) -> Option<Recording> {
+    let nobody = lab.phase.with(|phase| *phase == Phase::Ready) && lab.started.with(Option::is_none);
+    lab.player.with(|player| {
+        let recorded = player.recording().filter(|_| nobody && player.source() == Source::Recorded);
+        recorded.filter(|run| shipped(&run.config).is_some()).cloned()
+    })
+}
+
+/// Opens those of a first visit whenever a place asks for networks and nobody has trained; not in place of another run that is shown, nor of
+/// one's own race that can be gone on with.
 pub fn open_where_wanted(lab: Lab) {
     let wanted = Memo::new(move |_| {
         let nobody = lab.phase.with(|phase| *phase == Phase::Ready) && lab.started.with(Option::is_none);
-        let first = |player: &Player, run: &RunFile| player.source() == Source::Recorded && recording(&run.config) == FIRST;
-        let another = lab.player.with(|player| player.run().is_some_and(|run| !first(player, run)));
+        let first = |run: &Recording| shipped(&run.config) == Some(FIRST);
+        let another = lab.player.with(|player| player.run().is_some()) && !offered(lab).as_ref().is_some_and(first);
         lab.place.get().asks_networks() && nobody && !another && lab.runs.with(|runs| unfinished(runs).is_none())
     });
     Effect::new(move |_| {
@@ -28,5 +36,12 @@ pub fn open_where_wanted(lab: Lab) {
                 Err(_) => lab.without_trained.set_value(true),
             }
         });
+    });
+    // Networks are as they were at the end of their race: wherever they are looked at, so is it.
+    Effect::new(move |_| {
+        let looked_at = lab.place.get().asks_networks() && lab.phase.with(|phase| *phase == Phase::Finished);
+        if looked_at && lab.player.with_untracked(|player| player.run().is_some() && player.at() < 1.0) {
+            lab.play_on(|player, race| player.seek(1.0, race));
+        }
     });
 }

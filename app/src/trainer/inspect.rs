@@ -61,10 +61,9 @@ impl Trainer {
             at_hand => at_hand,
         };
         let (c, h, w) = data.as_ref().map_or((0, 0, 0), |data| data.extent);
-        let test = data.as_ref().map(|data| (&data.test, data.image_bytes()));
-        let samples: Vec<u32> = samples.into_iter().filter(|i| test.is_some_and(|(test, _)| (*i as usize) < test.len())).collect();
-        let picture = |i: &u32| test.map(|(test, size)| &test.bytes[*i as usize * size..][..size]).unwrap_or_default();
-        let bytes: Vec<u8> = samples.iter().flat_map(picture).copied().collect();
+        let picture = |i: u32| data.as_ref().and_then(|data| data.test.get(i, data.image_bytes()));
+        let samples: Vec<u32> = samples.into_iter().filter(|i| picture(*i).is_some()).collect();
+        let bytes: Vec<u8> = samples.iter().filter_map(|i| picture(*i)).flat_map(|(bytes, _)| bytes).copied().collect();
         let classes = data.as_ref().map(|data| data.classes.clone()).unwrap_or_default();
         post_with(&Message::WatchedPictures { of: images_of(of), samples, extent: [c, h, w], classes }, &bytes);
         Ok(())
@@ -215,9 +214,9 @@ pub(super) fn post_pictures(data: &Dataset, samples: &[u32], places: Vec<u32>) {
     let size = data.image_bytes();
     let (mut indices, mut bytes) = (Vec::new(), Vec::new());
     for place in places {
-        if let Some(sample) = samples.get(place as usize) {
+        if let Some((picture, _)) = samples.get(place as usize).and_then(|sample| data.test.get(*sample, size)) {
             indices.push(place);
-            bytes.extend_from_slice(&data.test.bytes[*sample as usize * size..][..size]);
+            bytes.extend_from_slice(picture);
         }
     }
     post_with(&Message::Pictures { indices }, &bytes);
@@ -246,9 +245,9 @@ async fn examine(session: &mut Session, question: &Examination, attachment: &JsV
     let (classes, count, epoch) = (data.classes.clone(), session.test_count(), session.epochs_done());
     let answer = |label, probabilities| Message::Examined { id, epoch, extent: [c, h, w], probabilities, label, classes, count };
     let known = match question.picture {
-        Picture::Test(place) => session.test_samples().get(place as usize).map(|&index| {
-            let at = index as usize;
-            (data.test.bytes[at * size..][..size].to_vec(), Some(data.test.labels[at]), u64::from(index))
+        Picture::Test(place) => session.test_samples().get(place as usize).and_then(|&index| {
+            let (bytes, label) = data.test.get(index, size)?;
+            Some((bytes.to_vec(), Some(label), u64::from(index)))
         }),
         Picture::Own => {
             attachment.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).filter(|b| b.len() == size).map(|bytes| (bytes, None, 0))

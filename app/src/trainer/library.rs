@@ -1,6 +1,7 @@
 //! Datasets and scores for a configuration: from memory, from this browser, or from the page's server, in that order.
 //!
-//! Every chunk is checked against the manifest whatever its source, so a stale or half-written file is only fetched again.
+//! Every chunk is checked against the manifest whatever its source, so a stale or half-written file is only fetched again. Of CIFAR-10 a
+//! race waits only for the chunks with images that it reads; a later one goes on from there.
 
 use std::io::Cursor;
 use std::sync::Arc;
@@ -25,7 +26,8 @@ const KEPT_MANIFEST: &str = "cifar10-manifest.json";
 /// What has been loaded, and where from.
 #[derive(Default)]
 pub struct Library {
-    cifar10: Option<Arc<Dataset>>,
+    /// As much of it as races have asked for.
+    cifar10: Option<ChunkedDataset>,
     /// Those that ship, with their name.
     scores: Option<(&'static str, Arc<Scores>)>,
     built_in: Option<(f32, Arc<Dataset>)>,
@@ -38,13 +40,18 @@ pub struct Library {
 impl Library {
     /// Whether the images of a configuration come over the line, or from this browser's store.
     pub fn must_fetch(&self, config: &ExperimentConfig) -> bool {
-        config.dataset == DatasetName::Cifar10 && self.cifar10.is_none()
+        config.dataset == DatasetName::Cifar10 && self.cifar10_for(config).is_none()
+    }
+    /// CIFAR-10, where all that a configuration reads of it was loaded.
+    fn cifar10_for(&self, config: &ExperimentConfig) -> Option<Arc<Dataset>> {
+        let data = self.cifar10.as_ref()?;
+        data.holding(&config.reads(data.dataset()).ok()?)
     }
     /// The images of a configuration where they can be had without a line or a store: what was loaded, and what code draws.
     pub fn at_hand(&mut self, config: &ExperimentConfig) -> Option<Arc<Dataset>> {
         match config.dataset {
             name @ (DatasetName::BuiltIn | DatasetName::BuiltInGrey) => Some(self.drawn(name, config.difficulty)),
-            DatasetName::Cifar10 => self.cifar10.clone(),
+            DatasetName::Cifar10 => self.cifar10_for(config),
             _ => None,
         }
     }
@@ -71,14 +78,10 @@ impl Library {
                 }
                 Ok(self.drawn(name, config.difficulty))
             }
-            DatasetName::Cifar10 => {
-                if let Some(data) = &self.cifar10 {
-                    return Ok(data.clone());
-                }
-                let data = Arc::new(self.fetch_cifar10(out).await?);
-                self.cifar10 = Some(data.clone());
-                Ok(data)
-            }
+            DatasetName::Cifar10 => match self.cifar10_for(config) {
+                Some(data) => Ok(data),
+                None => self.fetch_cifar10(config, out).await,
+            },
             name => Err(Failure::new(
                 "These images are for the native program",
                 format!("The page loads CIFAR-10 and the built-in sets. For {name}, run: cargo run --release -- race --dataset {name}"),
@@ -154,7 +157,8 @@ impl Library {
         })
     }
 
-    async fn fetch_cifar10(&mut self, out: &Outbox) -> Result<Dataset, Halt> {
+    /// Gets what the configuration reads of CIFAR-10 and is not here.
+    async fn fetch_cifar10(&mut self, config: &ExperimentConfig, out: &Outbox) -> Result<Arc<Dataset>, Halt> {
         out.loading("Looking for CIFAR-10", None).await;
         let store = Store::open().await;
         let manifest = match fetch::get(MANIFEST, &mut |_| !out.cancelled()).await {
@@ -165,15 +169,21 @@ impl Library {
                 None => return Err(no_cifar10(why)),
             },
         };
-        let order = manifest.chunks.clone();
-        let mut data = ChunkedDataset::new(manifest)?;
-        for chunk in &order {
-            let (done, total) = data.progress();
+        // What came for an earlier race stays, unless the server has other chunks by now.
+        let data = match self.cifar10.take() {
+            Some(data) if *data.manifest() == manifest => data,
+            _ => ChunkedDataset::new(manifest)?,
+        };
+        let data = self.cifar10.insert(data);
+        let reads = config.reads(data.dataset())?;
+        let missing: Vec<Chunk> = data.missing(&reads).cloned().collect();
+        for chunk in &missing {
+            let (done, total) = data.progress(&reads);
             let name = kept_name(chunk);
             if let Some(bytes) = store.read(&name).await
                 && data.accept(&chunk.file, &bytes).is_ok()
             {
-                out.loading("Reading CIFAR-10 from this browser", Some(Amount::Bytes(data.progress().0, total))).await;
+                out.loading("Reading CIFAR-10 from this browser", Some(Amount::Bytes(data.progress(&reads).0, total))).await;
                 if out.cancelled() {
                     return Err(Halt::Cancelled);
                 }
@@ -198,7 +208,7 @@ impl Library {
         if let Ok(json) = serde_json::to_string(data.manifest()) {
             store.write(KEPT_MANIFEST, json.as_bytes()).await;
         }
-        Ok(data.finish()?)
+        Ok(data.dataset().clone())
     }
 
     /// Checks an official archive (binary or for Python, compressed or not) and keeps it, in memory and in this browser. Returns the counts of its images.
@@ -226,7 +236,7 @@ impl Library {
             store.write(KEPT_MANIFEST, json.as_bytes()).await;
         }
         let counts = (data.train.len(), data.test.len());
-        self.cifar10 = Some(Arc::new(data));
+        self.cifar10 = Some(ChunkedDataset::whole(manifest, data));
         Ok(counts)
     }
 }

@@ -32,6 +32,8 @@ const ROOM: usize = 512 << 20;
 pub(super) struct Shared {
     team: Team,
     lines: Vec<Bridge>,
+    /// For how many seconds each has not answered.
+    silent: Vec<u32>,
     /// Which of this trainer's shared races it is: what is still on its way from an older one is not heard.
     number: u32,
     data: Arc<Dataset>,
@@ -127,8 +129,10 @@ impl Trainer {
             );
         }
         let (data, samples) = (needs.data.clone(), Limited::test(needs.data, race.limit_test)?.samples);
+        let silent = vec![0; lines.len()];
+        let end = End::Open;
         self.shared =
-            Some(Shared { team, lines, number, data, samples, since: None, saving: None, again: false, end: End::Open, forgotten: None });
+            Some(Shared { team, lines, silent, number, data, samples, since: None, saving: None, again: false, end, forgotten: None });
         Ok(true)
     }
 
@@ -144,7 +148,7 @@ impl Trainer {
         let parcel = Array::from(&parcel);
         let whole = "the race's images";
         let images = bytes(&parcel.get(0)).ok_or_else(|| Error::format(whole, "bytes", "none"))?;
-        let data = Arc::new(packed::read(whole, Arc::new(images))?.1);
+        let data = Arc::new(packed::read_part(whole, Arc::new(images))?.1);
         let scores = bytes(&parcel.get(1)).map(|bytes| Scores::from_bytes("the race's scores", &bytes)).transpose()?.map(Arc::new);
         self.rank(&config, scores.as_deref());
         let mut parents = Parents::new();
@@ -202,6 +206,12 @@ impl Trainer {
     ) -> std::result::Result<(), Halt> {
         let Some(shared) = self.shared.as_mut().filter(|shared| shared.number == number) else { return Ok(()) };
         match message {
+            // The race is as silent as who has been silent longest.
+            Message::Silent { seconds } => {
+                shared.silent[member] = seconds;
+                post(&Message::Silent { seconds: shared.silent.iter().copied().max().unwrap_or(0) });
+                return Ok(());
+            }
             // Nobody waits for a race that was forgotten.
             Message::Failed(_) | Message::Died(_) if shared.forgotten.is_some() => return self.let_go().await,
             Message::Failed(failure) => return Err(failure.into()),

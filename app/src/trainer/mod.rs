@@ -7,42 +7,35 @@ mod inspect;
 mod keep;
 mod library;
 mod members;
+mod outbox;
+mod prepare;
 mod probe;
 pub(crate) mod store;
 pub(crate) mod stream;
 mod trained;
 
-use std::cell::Cell;
-use std::rc::Rc;
-use std::sync::Arc;
-
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use gloo_timers::future::TimeoutFuture;
 use sparring_core::config::ExperimentConfig;
-use sparring_core::corrupt::CorruptionSet;
-use sparring_core::data::Dataset;
 use sparring_core::device::Device;
-use sparring_core::device::info::{DeviceChoice, DeviceInfo, Kernels};
-use sparring_core::error::Error;
+use sparring_core::device::info::{DeviceChoice, Kernels};
 use sparring_core::events::Event;
-use sparring_core::hardness::{Column, Scores};
-use sparring_core::net::zoo::Input;
+use sparring_core::hardness::Column;
 use sparring_core::train::Session;
-use sparring_core::train::parent::{self, Parents};
-use sparring_core::train::scoring::{Extra, Made, ScorePolicy, Scoring};
-use sparring_core::train::warm::warm;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
+use web_sys::{File, MessageEvent};
 
 use self::inspect::Inspections;
 use self::keep::Keeper;
 use self::library::Library;
 use self::members::{Needs, Shared};
+pub(crate) use self::outbox::{Halt, Outbox};
+use self::outbox::{breathe, post, post_with, scope};
+use self::prepare::planning;
 use self::store::Store;
 use crate::locks;
-use crate::model::mask::images;
-use crate::protocol::{Amount, Command, Failure, Loading, Message, Stride, WayOn};
+use crate::protocol::{Command, Failure, Message, Stride, WayOn};
 
 /// What comes in, with what is attached to it.
 pub(crate) enum Letter {
@@ -50,93 +43,6 @@ pub(crate) enum Letter {
     Command(Command, JsValue),
     /// From a worker that has a part of this trainer's race.
     Member { number: u32, member: usize, message: Message, attachment: JsValue },
-}
-
-/// Why preparation ended without a race.
-pub(crate) enum Halt {
-    /// A stop is waiting in the inbox.
-    Cancelled,
-    /// It cannot be done.
-    Failed(Box<Failure>),
-}
-
-impl From<Failure> for Halt {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(Box::new(failure))
-    }
-}
-impl From<Error> for Halt {
-    fn from(error: Error) -> Self {
-        Failure::from(error).into()
-    }
-}
-
-/// The line to the page, and the stops it has asked for.
-#[derive(Clone)]
-pub(crate) struct Outbox {
-    stops: Rc<Cell<u32>>,
-    last_loading: Rc<Cell<f64>>,
-}
-
-fn scope() -> DedicatedWorkerGlobalScope {
-    js_sys::global().unchecked_into()
-}
-
-fn post(message: &Message) {
-    send(message, JsValue::UNDEFINED);
-}
-
-/// With bytes attached.
-fn post_with(message: &Message, bytes: &[u8]) {
-    send(message, js_sys::Uint8Array::from(bytes).into());
-}
-
-fn send(message: &Message, attachment: JsValue) {
-    // Plain data; non-finite numbers become null and fail to be read, which the page reports.
-    if let Ok(text) = serde_json::to_string(message) {
-        let _ = scope().post_message(&js_sys::Array::of2(&text.into(), &attachment));
-    }
-}
-
-/// Lets messages of the page come through.
-async fn breathe() {
-    TimeoutFuture::new(0).await;
-}
-
-impl Outbox {
-    /// Whether a stop is waiting.
-    pub(crate) fn cancelled(&self) -> bool {
-        self.stops.get() > 0
-    }
-    /// A stop has been taken out of the inbox.
-    fn stop_heard(&self) {
-        self.stops.set(self.stops.get().saturating_sub(1));
-    }
-    /// Says what is being prepared, and lets it be seen.
-    pub(crate) async fn loading(&self, what: &str, amount: Option<Amount>) {
-        post(&Message::Loading(Loading { what: what.to_owned(), amount }));
-        breathe().await;
-    }
-    /// The same from inside a stream: at most ten a second, without waiting.
-    pub(crate) fn loading_now(&self, what: &str, amount: Amount) {
-        let now = js_sys::Date::now();
-        if now - self.last_loading.get() >= 100.0 {
-            self.last_loading.set(now);
-            post(&Message::Loading(Loading { what: what.to_owned(), amount: Some(amount) }));
-        }
-    }
-}
-
-/// What a session's making is called. Its first step waits for the kernels, so a wait of seconds is said here.
-fn planning(config: &ExperimentConfig, device: &DeviceInfo, fresh: bool) -> String {
-    let plans =
-        if config.corruption == CorruptionSet::NONE { "Planning the networks" } else { "Corrupting the images and planning the networks" };
-    let kernels = match (device.backend.as_str(), device.software) {
-        ("cpu", _) => "",
-        (_, software) if software || !fresh => ": the GPU compiles their kernels",
-        _ => ": the GPU compiles their kernels and tries which are the fastest",
-    };
-    format!("{plans}{kernels}")
 }
 
 /// Listens to the page.
@@ -150,15 +56,17 @@ pub fn start() {
         )));
     }));
     let (sender, inbox) = unbounded::<Letter>();
-    let out = Outbox { stops: Rc::default(), last_loading: Rc::default() };
-    let stops = out.stops.clone();
+    let out = Outbox::default();
+    let asked = out.clone();
     let letters = sender.clone();
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         let parts = js_sys::Array::from(&event.data());
         match serde_json::from_str::<Command>(&parts.get(0).as_string().unwrap_or_default()) {
+            // Whoever waits for its turn in the inbox answers late.
+            Ok(Command::Hail) => post(&Message::Here),
             Ok(command) => {
                 if command == Command::Stop {
-                    stops.set(stops.get() + 1);
+                    asked.stop_asked();
                 }
                 // The receiver lives as long as the worker.
                 let _ = sender.unbounded_send(Letter::Command(command, parts.get(1)));
@@ -367,39 +275,6 @@ impl Trainer {
         Ok(())
     }
 
-    /// What any race needs first: a device, the images, their scores.
-    async fn prepare(&mut self, config: &ExperimentConfig) -> Result<(Arc<Dataset>, Option<Arc<Scores>>), Halt> {
-        config.validate()?;
-        self.open(config.device).await?;
-        if self.library.must_fetch(config) {
-            self.warm(config).await?;
-        }
-        let data = self.library.dataset(config, &self.out).await?;
-        let scores = self.scores(config, &data).await?;
-        if self.out.cancelled() {
-            return Err(Halt::Cancelled);
-        }
-        self.rank(config, scores.as_deref());
-        Ok((data, scores))
-    }
-
-    /// Has a GPU compile a race's kernels while its images come.
-    async fn warm(&mut self, config: &ExperimentConfig) -> Result<(), Halt> {
-        let Some((extent, classes)) = images(config.dataset) else { return Ok(()) };
-        let a_gpu = |(open, device): &mut (DeviceChoice, Device)| *open == config.device && matches!(device, Device::Gpu(_));
-        if let Some((choice, device)) = self.device.take_if(a_gpu) {
-            self.out.loading("Asking the GPU for the kernels of this race", None).await;
-            let input = Input { extent, classes, mean: [0.0; 4], std: [1.0; 4] };
-            self.device = Some((choice, warm(device, config, input)?));
-        }
-        Ok(())
-    }
-
-    /// Remembers which score ranks the test images.
-    fn rank(&mut self, config: &ExperimentConfig, scores: Option<&Scores>) {
-        self.ranking = scores.and_then(|s| s.ranking(config.subset).ok()).cloned();
-    }
-
     async fn begin(&mut self, config: ExperimentConfig, paused: bool) -> Result<(), Halt> {
         self.drop_session();
         let (data, scores) = self.prepare(&config).await?;
@@ -417,78 +292,6 @@ impl Trainer {
         self.running = !paused;
         post(if paused { &Message::Paused } else { &Message::Resumed });
         Ok(())
-    }
-
-    /// The scores of a race's images: those that ship, or were made in this browser; made now where its subset cannot do without.
-    async fn scores(&mut self, config: &ExperimentConfig, data: &Arc<Dataset>) -> Result<Option<Arc<Scores>>, Halt> {
-        let policy = ScorePolicy::of(config);
-        if let Some(name) = policy.shipped()
-            && let Some(shipped) = self.library.shipped_scores(name, config, data, &self.out).await?
-        {
-            return Ok(Some(shipped));
-        }
-        let kept = self.library.kept_scores(&policy.run, data).await?;
-        match policy.after(kept.as_deref()) {
-            Made::Enough => Ok(kept),
-            Made::Without => Ok(None),
-            Made::Make(extra) => Ok(Some(self.score(policy.run, data, extra).await?)),
-        }
-    }
-
-    /// Scores images by a short run of the same network, and keeps the scores.
-    async fn score(&mut self, config: ExperimentConfig, data: &Arc<Dataset>, extra: Extra) -> Result<Arc<Scores>, Halt> {
-        let what = "Scoring the images by a short run";
-        self.out.loading(what, None).await;
-        let device = self.take_device(config.device).await?;
-        let mut run = Scoring::with(config.clone(), data.clone(), device, extra).await?;
-        let images = (data.train.len() + data.test.len()) as u64;
-        while !run.finished() {
-            for event in run.advance().await? {
-                if let Event::Progress { epoch, step, steps, .. } = event {
-                    let done = u64::from(epoch) * steps as u64 + step as u64;
-                    self.out.loading_now(what, Amount::Steps(done, u64::from(config.epochs) * steps as u64));
-                }
-            }
-            if let Some(done) = run.norms_done() {
-                self.out.loading_now("Measuring the gradient of every image", Amount::Steps(done as u64, images));
-            }
-            breathe().await;
-            if self.out.cancelled() {
-                return Err(Halt::Cancelled);
-            }
-        }
-        let (scores, _) = run.into_scores().await?;
-        self.library.keep_scores(&config, scores).await.map_err(Halt::from)
-    }
-
-    /// Trains the dense networks that some methods start from.
-    async fn parents(&mut self, config: &ExperimentConfig, data: &Arc<Dataset>, scores: Option<&Arc<Scores>>) -> Result<Parents, Halt> {
-        let what = "Training the dense network that a learner starts from";
-        let mut parents = Parents::new();
-        for subset in parent::needed(config) {
-            let run = parent::parent_config(config, subset);
-            let epochs = u64::from(run.epochs);
-            self.out.loading(what, None).await;
-            let device = self.take_device(config.device).await?;
-            let mut session = Session::new(run, data.clone(), scores.cloned(), device).await?;
-            while !session.finished() {
-                for event in session.advance().await? {
-                    if let Event::Progress { epoch, step, steps, .. } = event {
-                        let done = u64::from(epoch) * steps as u64 + step as u64;
-                        self.out.loading_now(what, Amount::Steps(done, epochs * steps as u64));
-                    }
-                }
-                breathe().await;
-                if self.out.cancelled() {
-                    return Err(Halt::Cancelled);
-                }
-            }
-            if let Some(reason) = session.summary().learners.into_iter().find_map(|l| l.failed) {
-                return Err(Error::diverged(reason).into());
-            }
-            parents.insert(subset.to_string(), Arc::new(session.state(0).await?));
-        }
-        Ok(parents)
     }
 
     /// The open device, or a new one of that choice.
@@ -584,8 +387,12 @@ impl Trainer {
         self.session = None;
         self.race = None;
         self.keeper = None;
-        if self.shared.take().is_some_and(|shared| shared.end_is_due()) {
-            post(&Message::Stopped);
+        if let Some(shared) = self.shared.take() {
+            // Nobody waits any more for those who shared it.
+            post(&Message::Silent { seconds: 0 });
+            if shared.end_is_due() {
+                post(&Message::Stopped);
+            }
         }
         self.inspections = Inspections::default();
     }

@@ -1,24 +1,30 @@
 //! Networks that ship with the page, opened at the end of their race: there is something to look at before anything was trained here.
 
 use sparring_core::config::ExperimentConfig;
+use sparring_core::data::DatasetName;
 use sparring_core::formats::safetensors;
+use sparring_core::hardness::Subset;
 use sparring_core::train::Session;
 
 use super::fetch::{self, Missing};
 use super::{Halt, Trainer, planning, post};
-use crate::model::replay::FIRST;
+use crate::model::replay::{FIRST, shipped};
 use crate::protocol::{Failure, Message, WayOn};
+
+/// Images of either split that are fetched of a dataset that does not ship.
+const FEW: usize = 1000;
 
 impl Trainer {
     /// Opens them as `config`, which is their race on this device.
     pub(super) async fn open_trained(&mut self, config: ExperimentConfig) -> Result<(), Halt> {
         self.drop_session();
         self.out.loading("Fetching trained networks", None).await;
-        let mut weights = Vec::new();
+        let (name, mut weights) = (shipped(&config).unwrap_or(FIRST), Vec::new());
         for learner in 0..config.learners.len() {
-            let file = format!("trained/{FIRST}-{learner}.safetensors");
+            let file = format!("trained/{name}-{learner}.safetensors");
             weights.push(safetensors::read(&self.shipped(&file).await?, &file)?);
         }
+        let config = looked_at(config);
         let (data, scores) = self.prepare(&config).await?;
         let device = self.take_device(config.device).await?;
         self.out.loading(&planning(&config, &device.info(), true), None).await;
@@ -40,6 +46,14 @@ impl Trainer {
             Err(Missing::NotThere) => Err(lacking(format!("{file} is not on this server")).into()),
             Err(Missing::Broken(words)) => Err(lacking(words).into()),
         }
+    }
+}
+
+/// The experiment that looks at trained networks: of CIFAR-10, which comes over the line, only the first images.
+fn looked_at(config: ExperimentConfig) -> ExperimentConfig {
+    match config.dataset {
+        DatasetName::Cifar10 => ExperimentConfig { subset: Subset::First(FEW), limit_test: FEW, ..config },
+        _ => config,
     }
 }
 

@@ -59,6 +59,12 @@ pub const TRAINER_STOPPED: &str = "The trainer stopped";
 pub const TRAINER_NEXT: &str = "What was measured so far stays on the page; a new race starts a new trainer.";
 /// It went without a word.
 pub const TRAINER_SILENT: &str = "The browser ended it without a word, most likely because memory ran short. What was measured so far stays on the page; a new race starts a new trainer.";
+/// It was asked and says nothing.
+pub const TRAINER_QUIET: &str = "The trainer does not answer. It may be at a long piece of work: then it is enough to wait, and this goes when it answers. If it does not come back, start a new one: what was measured stays on the page, and a race that was kept can go on from there.";
+/// Button.
+pub const NEW_TRAINER: &str = "Start a new trainer";
+/// A visitor gave it up.
+pub const TRAINER_GIVEN_UP: &str = "It did not answer and was ended. What was measured so far stays on the page; a new race starts a new trainer, and a race that was kept can go on from there.";
 /// Heard.
 pub const NOT_READY: &str = "Not ready: the network does not take these images";
 /// Once it is, ...
@@ -85,6 +91,8 @@ pub const SMOOTH: &str = "Smoothing";
 pub const BEHIND: &str = "The numbers behind the chart";
 /// Caption.
 pub const BY_EPOCH: &str = "One row an epoch, once the first is done.";
+/// The same where the curves are of several seeds.
+pub const BY_EPOCH_OF_ONE: &str = "One row an epoch, once the first is done, of the seed whose images and networks are shown.";
 /// Summary.
 pub const BINS: &str = "By difficulty";
 /// Caption.

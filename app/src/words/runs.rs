@@ -48,6 +48,11 @@ pub fn no_such_recording(name: &str, why: &str) -> String {
 pub fn trained(name: &str, device: &str, day: &str) -> String {
     format!("These networks come with the page: {name}, trained on {device}, {day}. Train makes your own.")
 }
+/// Where the networks of the run that is shown ship, and their pictures do not.
+pub const NETWORKS_SHIP: &str = "Or look at those of the recorded run: they ship with this page. Of CIFAR-10's own pictures the first ones come from this server, or \
+     from the copy that you gave this page.";
+/// The button that opens them.
+pub const OPEN_NETWORKS: &str = "Open the recorded networks";
 /// The offer to play a recorded run.
 pub const WATCH: &str = "Watch a recorded run";
 /// Under the numbers of a shown run.

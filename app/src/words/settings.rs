@@ -203,19 +203,27 @@ pub const SCENARIOS: [(&str, &str); 3] = [("nature", "nature"), ("corruption", "
 /// Label.
 pub const PART: &str = "Train on";
 /// Its options, before the score.
-pub const PARTS: [(&str, &str); 5] =
-    [("hard", "the hardest"), ("middle", "the middle"), ("easy", "the easiest"), ("random", "a random part"), ("all", "all of them")];
-/// The same with how much of it: "the hardest 50%".
+pub const PARTS: [(&str, &str); 6] = [
+    ("hard", "the hardest"),
+    ("middle", "the middle"),
+    ("easy", "the easiest"),
+    ("random", "a random part"),
+    ("first", "the first ones"),
+    ("all", "all of them"),
+];
+/// The same with how much of it: "the hardest 50%", "the first 5,000".
 pub fn subset(subset: Subset) -> String {
     let label = |name: &str| PARTS.iter().find(|(value, _)| *value == name).map_or("", |(_, label)| label);
     match subset {
         Subset::All => label("all").into(),
+        Subset::First(count) => format!("the first {}", number::count(count as u64)),
         Subset::Random(fraction) => format!("a random {}", number::share(fraction)),
         Subset::Ranked { part, fraction, .. } => format!("{} {}", label(part.name()), number::share(fraction)),
     }
 }
 /// Why.
-pub const PART_WHY: &str = "The question of the paper is who learns the hardest best. The others are there to compare.";
+pub const PART_WHY: &str = "The question of the paper is who learns the hardest best. The others are there to compare. The first ones of CIFAR-10 need not \
+                            wait for the rest of it.";
 /// Label.
 pub const SCORE: &str = "Hardness by";
 /// Why.
@@ -223,6 +231,8 @@ pub const SCORE_WHY: &str =
     "EL2N of CIFAR-10, and of the built-in set at difficulty 0.7, comes with the page. Other scores are measured by a short run first.";
 /// Label.
 pub const HOW_MUCH: &str = "How much of them";
+/// Label.
+pub const HOW_MANY: &str = "How many of them";
 /// Label.
 pub const NETWORK: &str = "Network";
 /// Why.

@@ -167,7 +167,7 @@ fn packed_chunks_make_the_dataset_again() {
     for chunk in &manifest.chunks {
         reader.accept(&chunk.file, &fs::read(out.join(&chunk.file)).unwrap()).unwrap();
     }
-    assert_eq!(reader.finish().unwrap(), data);
+    assert_eq!(**reader.dataset(), data);
     // A second time repairs what is wrong and leaves no other file.
     fs::write(out.join(&manifest.chunks[0].file), b"spoilt").unwrap();
     pack(&data, 5, &out).unwrap();

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+use sparring_core::config::ExperimentConfig;
 use sparring_core::formats::safetensors;
-use sparring_core::record::run_file::RunFile;
+use sparring_core::record::run_file::{self, RunFile};
 use sparring_figures::number;
 
 use super::{KEPT, Run, find};
@@ -26,6 +27,9 @@ pub(super) struct ExportArgs {
     /// What it is called in the page [default: the folder's name]
     #[arg(long, value_name = "TEXT", conflicts_with = "tensorboard", requires = "out")]
     name: Option<String>,
+    /// Another seed of it, for the bands of its curves in the page; of that one its evaluations are written, not every step. Repeatable
+    #[arg(long, value_name = "RUN", conflicts_with = "tensorboard", requires = "out")]
+    beside: Vec<String>,
     /// Also write its learners' weights after the last epoch into this folder, as bfloat16: half as large as the run's own files
     #[arg(long, value_name = "DIR", conflicts_with = "tensorboard")]
     weights: Option<PathBuf>,
@@ -36,11 +40,14 @@ pub(super) struct ExportArgs {
 
 /// Writes what is asked for of a run or a study.
 pub(super) fn export(args: &ExportArgs, folder: &Path, json: bool) -> Result<()> {
-    let ExportArgs { run, out, name, weights, tensorboard } = args;
+    let ExportArgs { run, out, name, beside, weights, tensorboard } = args;
     let (found, outputs) = (find(folder, run), Outputs::new(json));
     if let (Err(_), Some(study), Some(out), false) = (&found, sweep::find(folder, run), out, tensorboard) {
         if weights.is_some() {
             bail!(Usage(format!("the study {} has no weights; --weights is for one of its runs", study.display())));
+        }
+        if !beside.is_empty() {
+            bail!(Usage(format!("the study {} has all of its seeds; --beside is for a run", study.display())));
         }
         let console = outputs.folder("the study", Some(&study), KEPT).output("--out", Some(out)).check()?;
         return export_study(console, &study, out, name.as_deref());
@@ -53,7 +60,8 @@ pub(super) fn export(args: &ExportArgs, folder: &Path, json: bool) -> Result<()>
     let files = weights.as_deref().map_or(Ok(Vec::new()), |to| weight_files(&run, to))?;
     let outputs = outputs.folder("the run", Some(&run.path), KEPT).output("--out", out.as_deref());
     let console = files.iter().fold(outputs, |outputs, (_, to)| outputs.output("--weights", Some(to))).check()?;
-    export_run(console, &run, out.as_deref(), name.as_deref(), &files)
+    let others = beside.iter().map(|other| find(folder, other)).collect::<Result<Vec<_>>>()?;
+    export_run(console, (&run, &others), out.as_deref(), name.as_deref(), &files)
 }
 
 /// The files of a run's last weights, one a learner in their order, and where each goes.
@@ -68,9 +76,18 @@ fn weight_files(run: &Run, to: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
     Ok(files)
 }
 
-fn export_run(console: Console, run: &Run, out: Option<&Path>, name: Option<&str>, weights: &[(PathBuf, PathBuf)]) -> Result<()> {
+/// Writes a run, with its other seeds, and its weights.
+fn export_run(
+    console: Console,
+    (run, others): (&Run, &[Run]),
+    out: Option<&Path>,
+    name: Option<&str>,
+    weights: &[(PathBuf, PathBuf)],
+) -> Result<()> {
     // Read before anything is written: all of it is there, or nothing.
     let file = out.map(|_| run_file(run, name)).transpose()?;
+    let others =
+        file.as_ref().map_or(Ok(Vec::new()), |file| others.iter().map(|other| another_seed(other, file)).collect::<Result<_>>())?;
     let halved = weights.iter().map(|(from, _)| halved(from)).collect::<Result<Vec<_>>>()?;
     let (done, state) = match file.as_ref().map(RunFile::extent) {
         None => (run.epochs_done().unwrap_or(0), run.state),
@@ -80,7 +97,8 @@ fn export_run(console: Console, run: &Run, out: Option<&Path>, name: Option<&str
     console.tell(format_args!("run       {} ({state}, {done} of {} epochs)", run.path.display(), run.setting("epochs")));
     let mut result = json!({ "run": run.path, "out": out });
     if let (Some(out), Some(file)) = (out, &file) {
-        let text = file.to_json().context("the run as JSON")?;
+        let text = if others.is_empty() { file.to_json() } else { run_file::all_to_json(std::iter::once(file).chain(&others)) };
+        let text = text.context("the run as JSON")?;
         rundir::write(out, text.as_bytes())?;
         console.tell(format_args!("output    {} ({})", out.display(), number::bytes(text.len() as u64)));
         (result["bytes"], result["events"]) = (text.len().into(), file.events.len().into());
@@ -106,6 +124,20 @@ fn run_file(run: &Run, name: Option<&str>) -> Result<RunFile> {
     let (summary, metrics) = (read(rundir::SUMMARY)?, read(rundir::METRICS)?);
     let file = RunFile::of_folder(name.unwrap_or(&run.name), &summary, &metrics);
     file.with_context(|| format!("the run in {} cannot be exported", run.path.display()))
+}
+
+/// Another seed of a run, in brief.
+fn another_seed(other: &Run, of: &RunFile) -> Result<RunFile> {
+    let file = run_file(other, Some(&of.name))?;
+    let (found, seed) = (file.config.seed, of.config.seed);
+    if found == seed || (ExperimentConfig { seed, ..file.config.clone() }).hash()? != of.config_hash {
+        let expected = "--beside takes another seed of the same experiment";
+        bail!(Usage(format!(
+            "{expected}; {} is not one: its configuration differs in more than the seed, or in nothing",
+            other.path.display()
+        )));
+    }
+    Ok(RunFile { events: run_file::brief(file.events), ..file })
 }
 
 /// A file of weights in half the space.

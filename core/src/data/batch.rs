@@ -66,7 +66,7 @@ impl HostBatch {
     /// Packs `samples` (indices into `images`) into `lanes` lanes, augmented or as they are.
     ///
     /// # Errors
-    /// `Shape` where there are more samples than lanes, a sample does not exist, or an image is not a whole number of words.
+    /// `Shape` where there are more samples than lanes, a sample does not exist or is not here, or an image is not a whole number of words.
     pub fn fill(
         &mut self,
         data: &Dataset,
@@ -87,12 +87,13 @@ impl HostBatch {
         self.labels.clear();
         self.params.clear();
         for &sample in samples {
-            let i = sample as usize;
-            let (Some(label), Some(bytes)) = (images.labels.get(i), images.bytes.get(i * size..(i + 1) * size)) else {
-                return Err(wrong("sample index", format!("below {}", images.len()), sample.to_string()));
+            let Some((bytes, label)) = images.get(sample, size) else {
+                let exists = (sample as usize) < images.len();
+                let expected = if exists { "that of an image that was loaded".into() } else { format!("below {}", images.len()) };
+                return Err(wrong("sample index", expected, sample.to_string()));
             };
             self.words.extend(bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
-            self.labels.push(u32::from(*label));
+            self.labels.push(u32::from(label));
             self.params.extend(augmentation.map_or(IDENTITY, |a| a.params(sample)));
         }
         self.words.resize(lanes * size / 4, 0);
@@ -109,6 +110,7 @@ impl HostBatch {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::data::ABSENT;
     use crate::data::builtin::builtin;
 
     #[test]
@@ -182,6 +184,10 @@ mod tests {
         let text = |r: Result<()>| r.unwrap_err().to_string();
         assert_eq!(text(batch.fill(&data, &data.train, &[4], 4, None)), "batch: sample index should be below 4, found 4");
         assert!(text(batch.fill(&data, &data.train, &[0; 5], 4, None)).contains("at most 4"));
+        let mut part = data.clone();
+        part.train.labels[2] = ABSENT;
+        assert!(batch.fill(&part, &part.train, &[1, 3], 4, None).is_ok());
+        assert!(text(batch.fill(&part, &part.train, &[1, 2], 4, None)).contains("an image that was loaded, found 2"));
         let odd = Dataset { extent: (1, 3, 3), ..data.clone() };
         assert!(text(batch.fill(&odd, &odd.train, &[0], 4, None)).contains("multiple of 4"));
     }

@@ -1,18 +1,21 @@
 //! A dataset in chunks, for the page: packing, the manifest, and a reader that grows as verified chunks arrive.
 //!
-//! Training need not wait for the last byte: what has arrived is itself a dataset, and says which images it holds.
+//! Training need not wait for the last byte: an experiment says which images it reads, and of the dataset, which has its full size from the
+//! beginning, the others are absent. So every image has the same number whatever is here, and the same experiment gives the same numbers.
 //! Every chunk is checked against the manifest's SHA-256, so a cut or stale download is noticed before it trains.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, Images, Split, Transforms, Validation};
+use super::{Dataset, Images, Reads, Split, Transforms, Validation};
 use crate::argsort::{argsort, ascending};
 use crate::error::{Error, Result};
 
 /// Version of the chunk format.
 pub const VERSION: u32 = 1;
-/// Images of a chunk by default; 15 MB for CIFAR-10.
-pub const DEFAULT_CHUNK: usize = 5_000;
+/// Images of a chunk by default; 3 MB for CIFAR-10. Of the first ones of a dataset little more is fetched than they are.
+pub const DEFAULT_CHUNK: usize = 1_000;
 /// A manifest that asks for more bytes than this is refused before anything is allocated.
 const MAX_BYTES: u64 = 1 << 30;
 
@@ -31,6 +34,15 @@ pub struct Chunk {
     pub bytes: u64,
     /// SHA-256 of the file.
     pub sha256: String,
+}
+
+impl Chunk {
+    /// Whether it has any of these images.
+    fn has(&self, reads: &Reads) -> bool {
+        let samples = if self.split == Split::Train { &reads.train } else { &reads.test };
+        let next = samples.partition_point(|sample| (*sample as usize) < self.start);
+        samples.get(next).is_some_and(|sample| (*sample as usize) < self.start + self.count)
+    }
 }
 
 /// `manifest.json`: what the dataset is, and its chunks in the order they are best fetched.
@@ -167,23 +179,13 @@ pub fn pack(data: &Dataset, per_chunk: usize) -> Result<(Manifest, Vec<Vec<u8>>)
     Ok((manifest, bytes))
 }
 
-/// What has arrived so far, as a dataset of its own.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Partial {
-    /// Only the images that are here, in file order.
-    pub dataset: Dataset,
-    /// For each of its training images, the index in the whole training file.
-    pub train: Vec<u32>,
-    /// For each of its test images, the index in the whole test file.
-    pub test: Vec<u32>,
-}
-
 /// A dataset that arrives chunk by chunk.
 #[derive(Clone, Debug)]
 pub struct ChunkedDataset {
     manifest: Manifest,
     present: Vec<bool>,
-    dataset: Dataset,
+    /// Shared with those who train on it; one that grows meanwhile is copied.
+    dataset: Arc<Dataset>,
 }
 
 impl ChunkedDataset {
@@ -202,10 +204,15 @@ impl ChunkedDataset {
             std: manifest.std,
             augmentation: manifest.augmentation,
             validation: manifest.validation,
-            train: Images::zeroed(manifest.train, size),
-            test: Images::zeroed(manifest.test, size),
+            train: Images::absent(manifest.train, size),
+            test: Images::absent(manifest.test, size),
         };
-        Ok(Self { present: vec![false; manifest.chunks.len()], manifest, dataset })
+        Ok(Self { present: vec![false; manifest.chunks.len()], manifest, dataset: dataset.into() })
+    }
+
+    /// A dataset that is here as a whole, and what [`pack`] says of it.
+    pub fn whole(manifest: Manifest, dataset: Dataset) -> Self {
+        Self { present: vec![true; manifest.chunks.len()], manifest, dataset: dataset.into() }
     }
 
     /// The manifest.
@@ -213,20 +220,16 @@ impl ChunkedDataset {
         &self.manifest
     }
 
-    /// Chunks still to be fetched, in the manifest's order.
-    pub fn missing(&self) -> impl Iterator<Item = &Chunk> {
-        self.manifest.chunks.iter().zip(&self.present).filter(|(_, present)| !**present).map(|(chunk, _)| chunk)
+    /// Chunks with some of these images that are still to be fetched, in the manifest's order.
+    pub fn missing(&self, reads: &Reads) -> impl Iterator<Item = &Chunk> {
+        let chunks = self.manifest.chunks.iter().zip(&self.present);
+        chunks.filter(|(chunk, present)| !**present && chunk.has(reads)).map(|(chunk, _)| chunk)
     }
 
-    /// Verified bytes here, and all bytes.
-    pub fn progress(&self) -> (u64, u64) {
-        let total = self.manifest.total_bytes();
-        (total - self.missing().map(|c| c.bytes).sum::<u64>(), total)
-    }
-
-    /// True once every chunk is here.
-    pub fn is_complete(&self) -> bool {
-        self.present.iter().all(|p| *p)
+    /// Verified bytes of the chunks with some of these images, and all bytes of such chunks.
+    pub fn progress(&self, reads: &Reads) -> (u64, u64) {
+        let total = self.manifest.chunks.iter().filter(|chunk| chunk.has(reads)).map(|chunk| chunk.bytes).sum();
+        (total - self.missing(reads).map(|chunk| chunk.bytes).sum::<u64>(), total)
     }
 
     /// Takes a chunk in, after checking its size, SHA-256 and labels. The same chunk twice does no harm.
@@ -249,9 +252,10 @@ impl ChunkedDataset {
         if let Some(label) = bytes.chunks_exact(size + 1).map(|r| usize::from(r[0])).find(|l| *l >= classes) {
             return Err(Error::format(file, format!("labels below {classes}"), label));
         }
+        let dataset = Arc::make_mut(&mut self.dataset);
         let images = match chunk.split {
-            Split::Train => &mut self.dataset.train,
-            Split::Test => &mut self.dataset.test,
+            Split::Train => &mut dataset.train,
+            Split::Test => &mut dataset.test,
         };
         for (i, record) in (chunk.start..).zip(bytes.chunks_exact(size + 1)) {
             images.labels[i] = u16::from(record[0]);
@@ -261,54 +265,14 @@ impl ChunkedDataset {
         Ok(())
     }
 
-    /// Indices of the images of a file that are here, in order.
-    pub fn available(&self, split: Split) -> Vec<u32> {
-        let here: Vec<&Chunk> =
-            self.manifest.chunks.iter().zip(&self.present).filter(|(c, here)| **here && c.split == split).map(|(c, _)| c).collect();
-        let in_turn = argsort(here.iter().map(|c| c.start as u64));
-        in_turn
-            .into_iter()
-            .flat_map(|at| here[at as usize].start..here[at as usize].start + here[at as usize].count)
-            .map(|i| i as u32)
-            .collect()
+    /// The dataset; images of chunks that have not arrived are not in it ([`super::ABSENT`]).
+    pub fn dataset(&self) -> &Arc<Dataset> {
+        &self.dataset
     }
 
-    /// A dataset of what is here. Scores follow by [`crate::hardness::Scores::gather`] with the same indices.
-    pub fn partial(&self) -> Partial {
-        let size = self.dataset.image_bytes();
-        let gather = |images: &Images, indices: &[u32]| {
-            let mut bytes = Vec::with_capacity(indices.len() * size);
-            for i in indices.iter().map(|i| *i as usize) {
-                bytes.extend_from_slice(&images.bytes[i * size..(i + 1) * size]);
-            }
-            Images { bytes: bytes.into(), labels: indices.iter().map(|i| images.labels[*i as usize]).collect() }
-        };
-        let (train, test) = (self.available(Split::Train), self.available(Split::Test));
-        let d = &self.dataset;
-        let dataset = Dataset {
-            name: d.name.clone(),
-            classes: d.classes.clone(),
-            extent: d.extent,
-            mean: d.mean,
-            std: d.std,
-            augmentation: d.augmentation,
-            validation: d.validation,
-            train: gather(&d.train, &train),
-            test: gather(&d.test, &test),
-        };
-        Partial { dataset, train, test }
-    }
-
-    /// The whole dataset.
-    ///
-    /// # Errors
-    /// `Format` where a chunk is missing.
-    pub fn finish(self) -> Result<Dataset> {
-        let (here, total) = self.progress();
-        if let Some(chunk) = self.missing().next() {
-            return Err(Error::format(&self.manifest.name, format!("{total} bytes"), format!("{here}; {} is missing", chunk.file)));
-        }
-        Ok(self.dataset)
+    /// The dataset, if these images are here.
+    pub fn holding(&self, reads: &Reads) -> Option<Arc<Dataset>> {
+        self.missing(reads).next().is_none().then(|| self.dataset.clone())
     }
 }
 
@@ -334,30 +298,43 @@ mod tests {
             names,
             ["test-00", "train-00", "train-01", "train-02", "test-01", "train-03", "train-04"].map(|n| format!("builtin-{n}.bin"))
         );
+        let all = Reads::all(&data);
         let mut whole = ChunkedDataset::new(manifest.clone()).unwrap();
+        assert_eq!(Reads::all(whole.dataset()), all, "its size is known before anything is here");
         for (chunk, bytes) in manifest.chunks.iter().zip(&chunks).rev() {
-            assert!(!whole.is_complete());
+            assert!(whole.holding(&all).is_none());
             whole.accept(&chunk.file, bytes).unwrap();
         }
-        assert_eq!(whole.progress(), (32 * 3073, 32 * 3073));
-        assert_eq!(whole.partial().dataset, data);
-        assert_eq!(whole.finish().unwrap(), data);
+        assert_eq!(whole.progress(&all), (32 * 3073, 32 * 3073));
+        assert_eq!(*whole.holding(&all).unwrap(), data);
+        assert!(ChunkedDataset::whole(manifest, data).holding(&all).is_some());
     }
 
     #[test]
-    fn what_is_here_is_a_dataset() {
+    fn what_is_read_needs_its_own_chunks_and_the_others_are_absent() {
         let (data, manifest, chunks) = packed();
         let mut part = ChunkedDataset::new(manifest.clone()).unwrap();
+        let reads = Reads { train: vec![5, 9, 21], test: vec![6] };
+        let missing = |part: &ChunkedDataset| part.missing(&reads).map(|c| (c.split, c.start)).collect::<Vec<_>>();
+        assert_eq!(missing(&part), [(Split::Train, 5), (Split::Test, 5), (Split::Train, 20)]);
+        assert_eq!(part.progress(&reads), (0, 12 * 3073));
+        let before = part.dataset().clone();
         for i in [6, 2, 4] {
+            assert!(part.holding(&reads).is_none());
             part.accept(&manifest.chunks[i].file, &chunks[i]).unwrap();
         }
-        let partial = part.partial();
-        assert_eq!((partial.train.clone(), partial.test.clone()), (vec![5, 6, 7, 8, 9, 20, 21, 22], vec![5, 6, 7, 8]));
-        assert_eq!(partial.dataset.train.labels[5], data.train.labels[20]);
-        assert_eq!(partial.dataset.train.bytes[5 * 3072..], data.train.bytes[20 * 3072..]);
-        assert_eq!(part.progress(), (12 * 3073, 32 * 3073));
-        assert_eq!(part.missing().count(), 4);
-        assert!(part.finish().unwrap_err().to_string().contains("builtin-test-00.bin is missing"));
+        let here = part.holding(&reads).unwrap();
+        assert_eq!((part.progress(&reads), part.progress(&Reads::all(&here))), ((12 * 3073, 12 * 3073), (12 * 3073, 32 * 3073)));
+        for sample in 0..23 {
+            let expected = data.train.get(sample, 3072).filter(|_| (5..10).contains(&sample) || sample >= 20);
+            assert_eq!(here.train.get(sample, 3072), expected, "{sample}");
+        }
+        assert_eq!((here.test.get(4, 3072), here.test.get(8, 3072)), (None, data.test.get(8, 3072)));
+        assert!(here.train.get(23, 3072).is_none());
+        reads.check(&here).unwrap();
+        let message = Reads { train: vec![9, 10], test: vec![] }.check(&here).unwrap_err().to_string();
+        assert!(message.contains("image 10 of the training file of 'builtin' is needed"), "{message}");
+        assert_eq!(before.train.get(5, 3072), None, "who had it before has what was here then");
     }
 
     #[test]
@@ -370,8 +347,9 @@ mod tests {
         flipped[77] ^= 4;
         assert!(data.accept(name, &flipped).unwrap_err().to_string().contains("expected SHA-256"));
         assert!(data.accept("other.bin", &chunks[1]).unwrap_err().to_string().contains("does not name"));
-        assert_eq!(data.progress().0, 0);
-        assert!(data.available(Split::Train).is_empty());
+        let all = Reads::all(data.dataset());
+        assert_eq!((data.progress(&all).0, data.missing(&all).count()), (0, 7));
+        assert!(data.dataset().train.get(0, 3072).is_none());
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod packed;
 #[cfg(feature = "decoders")]
 pub mod pictures;
 mod python;
+mod reads;
 mod report;
 mod sheets;
 #[cfg(feature = "decoders")]
@@ -30,6 +31,7 @@ pub mod tinyimagenet;
 pub use bytes::{Bytes, Whole};
 pub use name::DatasetName;
 pub use normalization::{MeanStd, Normalization};
+pub use reads::Reads;
 pub use report::Skipped;
 
 /// Bytes of an image of CIFAR: three planes of 32x32.
@@ -45,12 +47,15 @@ pub enum Split {
     Test,
 }
 
+/// The label of an image that is not here: a page may have only a part of a dataset. No dataset has so many classes.
+pub const ABSENT: u16 = u16::MAX;
+
 /// Images of one extent and their labels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Images {
     /// `len * c*h*w` bytes, image after image, each `[c][h][w]`.
     pub bytes: Bytes,
-    /// One a image.
+    /// One a image; [`ABSENT`] where there is none.
     pub labels: Vec<u16>,
 }
 
@@ -58,6 +63,16 @@ impl Images {
     /// Room for `len` images of `size` bytes each, all zero.
     pub fn zeroed(len: usize, size: usize) -> Self {
         Self { bytes: vec![0; len * size].into(), labels: vec![0; len] }
+    }
+    /// The same room, and none of the images here.
+    pub fn absent(len: usize, size: usize) -> Self {
+        Self { labels: vec![ABSENT; len], ..Self::zeroed(len, size) }
+    }
+    /// An image of `size` bytes and its label, where there is such an image and it is here.
+    pub fn get(&self, sample: u32, size: usize) -> Option<(&[u8], u16)> {
+        let i = sample as usize;
+        let label = self.labels.get(i).copied().filter(|label| *label != ABSENT)?;
+        Some((self.bytes.get(i * size..(i + 1) * size)?, label))
     }
     /// Number of images.
     pub fn len(&self) -> usize {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cifar100::Groups;
-use super::{Bytes, Dataset, Images, Skipped, Transforms, Validation, Whole, hex};
+use super::{ABSENT, Bytes, Dataset, Images, Skipped, Transforms, Validation, Whole, hex};
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"SPARDATA";
@@ -46,6 +46,9 @@ pub struct Header {
     pub train: usize,
     /// Images of the test file.
     pub test: usize,
+    /// How many of all these are not here ([`ABSENT`]): of a part that a worker of the page hands on.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub absent: usize,
     /// Where the images came from.
     pub origin: Origin,
     /// SHA-256 of labels and pixels.
@@ -76,6 +79,7 @@ impl Header {
             validation: dataset.validation,
             train: dataset.train.len(),
             test: dataset.test.len(),
+            absent: absent(&dataset.train.labels) + absent(&dataset.test.labels),
             origin,
             sha256: sum(dataset),
         }
@@ -148,8 +152,20 @@ pub fn read_header(file: &str, bytes: &[u8]) -> Result<(Header, usize)> {
 /// Reads a packed file; the dataset's pixels stay where they are.
 ///
 /// # Errors
-/// `Format` naming `file` where the header, the length or a label is not as it should be.
+/// `Format` naming `file` where the header, the length or a label is not as it should be, or an image is absent.
 pub fn read(file: &str, whole: Whole) -> Result<(Header, Dataset)> {
+    let (header, dataset) = read_part(file, whole)?;
+    if header.absent > 0 {
+        return Err(Error::format(file, "a whole dataset", format!("{} images that are not here", header.absent)));
+    }
+    Ok((header, dataset))
+}
+
+/// Reads what a worker hands on, which may be a part of a dataset.
+///
+/// # Errors
+/// As [`read`], but for absent images.
+pub fn read_part(file: &str, whole: Whole) -> Result<(Header, Dataset)> {
     let bytes = (*whole).as_ref();
     let (header, labels_at) = read_header(file, bytes)?;
     let sizes = header.sizes().and_then(|(labels, pixels)| {
@@ -161,8 +177,12 @@ pub fn read(file: &str, whole: Whole) -> Result<(Header, Dataset)> {
         return Err(Error::format(file, expected, format!("{} bytes", bytes.len())));
     };
     let mut labels: Vec<u16> = bytes[labels_at..pixels_at].chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect();
-    if let Some(i) = labels.iter().position(|label| usize::from(*label) >= header.classes.len()) {
+    let wrong = |label: &u16| usize::from(*label) >= header.classes.len() && (*label != ABSENT || header.absent == 0);
+    if let Some(i) = labels.iter().position(wrong) {
         return Err(Error::format(format!("{file}: label {i}"), format!("below {}", header.classes.len()), labels[i]));
+    }
+    if absent(&labels) != header.absent {
+        return Err(Error::format(file, format!("{} images that are not here", header.absent), absent(&labels)));
     }
     let image = header.extent.0 * header.extent.1 * header.extent.2;
     let middle = pixels_at + header.train * image;
@@ -198,6 +218,14 @@ fn sum(dataset: &Dataset) -> String {
     hash.update(&*dataset.train.bytes);
     hash.update(&*dataset.test.bytes);
     hex(&hash.finalize())
+}
+
+fn absent(labels: &[u16]) -> usize {
+    labels.iter().filter(|label| **label == ABSENT).count()
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 fn label_bytes(images: &Images) -> Vec<u8> {
@@ -260,6 +288,25 @@ mod tests {
         assert_eq!(u16::from(label[labels_at]), data.train.labels[0]);
         label[labels_at + 2 * 8] = 10;
         assert_eq!(load(label).unwrap_err().to_string(), "x.packed: label 8: expected below 10, found 10");
+    }
+
+    #[test]
+    fn a_part_is_handed_on_and_absent_images_are_counted() {
+        let (mut data, whole) = packed();
+        assert!(!String::from_utf8_lossy(&whole).contains("absent"), "whole files are what they were");
+        (data.train.labels[2], data.test.labels[0]) = (ABSENT, ABSENT);
+        let mut bytes = Vec::new();
+        write(&data, None, Origin::default(), &mut bytes).unwrap();
+        let (header, part) = read_part("x", Arc::new(bytes.clone())).unwrap();
+        assert_eq!((header.absent, part), (2, data));
+        assert!(load(bytes.clone()).unwrap_err().to_string().contains("expected a whole dataset, found 2 images"));
+        let labels_at = bytes.len() - 10 * 3072 - 20;
+        bytes[labels_at..labels_at + 2].fill(0xff);
+        assert_eq!(load(bytes).unwrap_err().to_string(), "x.packed: expected 2 images that are not here, found 3");
+        let mut label = whole;
+        let labels_at = label.len() - 10 * 3072 - 20;
+        label[labels_at..labels_at + 2].fill(0xff);
+        assert_eq!(load(label).unwrap_err().to_string(), "x.packed: label 0: expected below 10, found 65535");
     }
 
     #[test]

@@ -161,27 +161,6 @@ impl Scores {
         }
         Ok(())
     }
-
-    /// The scores of some samples (indices into the training and the test file), in that order.
-    ///
-    /// # Errors
-    /// `Config` where a sample has no score.
-    pub fn gather(&self, train: &[u32], test: &[u32]) -> Result<Self> {
-        fn pick<T: Copy>(what: &str, values: &[T], indices: &[u32]) -> Result<Vec<T>> {
-            let missing = |i: &u32| Error::config(format!("{what}: sample {i} of {} has none", values.len()));
-            indices.iter().map(|i| values.get(*i as usize).copied().ok_or_else(|| missing(i))).collect()
-        }
-        let mut columns = Vec::new();
-        for c in &self.columns {
-            let what = format!("scores '{}'", c.score);
-            columns.push(Column { score: c.score, train: pick(&what, &c.train, train)?, test: pick(&what, &c.test, test)? });
-        }
-        let answers = match &self.answers {
-            Some(a) => Some(Answers { train: pick("answers", &a.train, train)?, test: pick("answers", &a.test, test)? }),
-            None => None,
-        };
-        Ok(Self { columns, answers, card: self.card.clone() })
-    }
 }
 
 #[cfg(test)]
@@ -227,14 +206,6 @@ mod tests {
         scores().check(&builtin(0.5, 3, 2, 1)).unwrap();
         let message = scores().check(&builtin(0.5, 3, 3, 1)).unwrap_err().to_string();
         assert!(message.contains("3 + 2 samples, but builtin has 3 + 3"), "{message}");
-    }
-
-    #[test]
-    fn gather_follows_a_partial_dataset() {
-        let some = scores().gather(&[2, 0], &[1]).unwrap();
-        assert_eq!(some.columns[0], Column { score: ScoreName::El2n, train: vec![0.0, 0.5], test: vec![f32::INFINITY] });
-        assert_eq!(some.answers, Some(Answers { train: vec![9, 3], test: vec![2] }));
-        assert!(scores().gather(&[3], &[]).unwrap_err().to_string().contains("sample 3 of 3 has none"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which training samples a race is about: everything, a random fraction, or a part of a ranking by hardness.
+//! Which training samples a race is about: everything, the first ones, a random fraction, or a part of a ranking by hardness.
 //!
 //! A fraction P of n samples is always round(P * n), so a random control has exactly the size of what it controls.
 
@@ -17,6 +17,8 @@ use crate::rng::{Purpose, Stream};
 pub enum Subset {
     /// Everything.
     All,
+    /// So many from the beginning of the training file: what has arrived first can be trained on first.
+    First(usize),
     /// A uniform random fraction.
     Random(f64),
     /// A part of the ranking by a hardness score.
@@ -39,11 +41,12 @@ impl Subset {
     pub fn el2n_easy(fraction: f64) -> Self {
         Self::Ranked { score: ScoreName::El2n, part: Part::Easy, fraction }
     }
-    /// The fraction of the training split that is kept.
-    pub fn fraction(self) -> f64 {
+    /// How many of so many training samples it keeps; more than there are where it asks for more.
+    pub fn count(self, of: usize) -> usize {
         match self {
-            Self::All => 1.0,
-            Self::Random(p) | Self::Ranked { fraction: p, .. } => p,
+            Self::All => of,
+            Self::First(count) => count,
+            Self::Random(p) | Self::Ranked { fraction: p, .. } => (p * of as f64).round() as usize,
         }
     }
     /// Whether hardness scores are needed to select it.
@@ -69,6 +72,7 @@ impl fmt::Display for Subset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("all"),
+            Self::First(count) => write!(f, "first:{count}"),
             Self::Random(p) => write!(f, "random:{p}"),
             Self::Ranked { score, part, fraction } => write!(f, "{score}-{part}:{fraction}"),
         }
@@ -78,8 +82,14 @@ impl fmt::Display for Subset {
 impl FromStr for Subset {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
-        let (name, fraction) = s.split_once(':').map_or((s, None), |(a, b)| (a, Some(b)));
-        let fraction = match fraction {
+        let (name, amount) = s.split_once(':').map_or((s, None), |(a, b)| (a, Some(b)));
+        if bare(name) == "first" {
+            let count = amount.and_then(|text| text.trim().parse().ok()).filter(|count| *count > 0);
+            return count.map(Self::First).ok_or_else(|| {
+                Error::config(format!("subset '{s}' needs how many images behind a colon, a whole number above 0, such as first:5000"))
+            });
+        }
+        let fraction = match amount {
             None if bare(name) != "all" => {
                 let example = format!("{name}:0.5");
                 return match example.parse::<Self>() {
@@ -105,7 +115,7 @@ impl FromStr for Subset {
                 Error::unknown_name(
                     "subset",
                     name,
-                    "all, random:P, el2n-hard:P, el2n-easy:P, el2n-middle:P, and so on with el2n-norm, grand, forgetting, \
+                    "all, first:N, random:P, el2n-hard:P, el2n-easy:P, el2n-middle:P, and so on with el2n-norm, grand, forgetting, \
                         uncertainty, loss or random",
                 )
             }),
@@ -135,6 +145,7 @@ pub fn data_fraction(train: &[u32], p_data: f64) -> Result<Vec<u32>> {
 
 /// The indices, increasing, of the samples of `train` (increasing indices into the training file) that belong to `subset`.
 ///
+/// The first ones are the first of `train`, so of the training split and of the fraction that there is, and no others are looked at.
 /// With `labels` (one a sample of the training file) the selection is balanced: as many of every class as its size allows, each
 /// class by its own ranking, and the same number in all. Ties in hardness go to the lower index. `limit` (0 = none) then keeps that
 /// many of them, drawn at random, so that a quick look sees the whole range of the subset.
@@ -143,12 +154,17 @@ pub fn data_fraction(train: &[u32], p_data: f64) -> Result<Vec<u32>> {
 /// `Config` where scores are needed and missing, too few, or not numbers, or where nothing would be left.
 pub fn select(subset: Subset, train: &[u32], labels: Option<&[u16]>, scores: Option<&Scores>, seed: u64, limit: usize) -> Result<Vec<u32>> {
     let n_train = train.len();
-    let count = (subset.fraction() * n_train as f64).round() as usize;
+    let count = subset.count(n_train);
     if count == 0 || count > n_train {
         return Err(Error::config(format!("subset '{subset}' keeps {count} of {n_train} training samples; it needs 1 to {n_train}")));
     }
     let mut indices: Vec<u32> = match (subset, labels) {
         (Subset::All, _) => (0..n_train as u32).collect(),
+        (Subset::First(_), None) => (0..count as u32).collect(),
+        (Subset::First(_), Some(labels)) => {
+            let order: Vec<u32> = (0..n_train as u32).collect();
+            by_class(&order, train, labels, count, Part::Easy)?
+        }
         (Subset::Random(_), None) => Stream::new(seed, Purpose::Subset, 0, 0).choose(n_train, count),
         (Subset::Random(_), Some(labels)) => {
             let mut order: Vec<u32> = (0..n_train as u32).collect();
@@ -277,12 +293,38 @@ mod tests {
 
     #[test]
     fn subsets_are_understood_as_people_write_them() {
-        for (text, subset) in
-            [("ALL", "all"), ("Random:0.5", "random:0.5"), ("el2n_hard:0.5", "el2n-hard:0.5"), ("EL2N_Norm_Easy:0.1", "el2n-norm-easy:0.1")]
-        {
+        for (text, subset) in [
+            ("ALL", "all"),
+            ("First:05000", "first:5000"),
+            ("Random:0.5", "random:0.5"),
+            ("el2n_hard:0.5", "el2n-hard:0.5"),
+            ("EL2N_Norm_Easy:0.1", "el2n-norm-easy:0.1"),
+        ] {
             assert_eq!(text.parse::<Subset>().unwrap().to_string(), subset, "{text}");
         }
         assert!("Random".parse::<Subset>().unwrap_err().to_string().contains("such as Random:0.5"));
+    }
+
+    #[test]
+    fn the_first_ones_are_those_of_the_split_and_nothing_else_is_looked_at() {
+        // Of a split with gaps, as a random validation tenth or a fraction of the data leaves it.
+        let train: Vec<u32> = (0..100).map(|i| 3 * i).collect();
+        assert_eq!(select(Subset::First(4), &train, None, 1, 0).unwrap(), [0, 3, 6, 9]);
+        assert_eq!(select(Subset::First(4), &train, None, 2, 0).unwrap(), [0, 3, 6, 9], "whatever the seed");
+        assert_eq!(select(Subset::First(100), &train, None, 1, 0).unwrap(), train);
+        let kept = data_fraction(&train, 0.5).unwrap();
+        assert_eq!(select(Subset::First(5), &kept, None, 1, 0).unwrap(), kept[..5]);
+        let some = select(Subset::First(20), &train, None, 1, 7).unwrap();
+        assert!(some.len() == 7 && some.iter().all(|i| *i < 60), "a limit draws among them");
+        let message = select(Subset::First(101), &train, None, 1, 0).unwrap_err().to_string();
+        assert!(message.contains("'first:101' keeps 101 of 100 training samples; it needs 1 to 100"), "{message}");
+        for wrong in ["first", "first:", "first:0", "first:0.5", "first:-3", "first:many", "first:99999999999999999999999"] {
+            let message = wrong.parse::<Subset>().unwrap_err().to_string();
+            assert!(message.contains(&format!("'{wrong}' needs how many images")) && message.contains("such as first:5000"), "{message}");
+        }
+        for count in [1, 2, 4999, 5000, usize::MAX] {
+            assert_eq!(Subset::First(count).to_string().parse::<Subset>().unwrap(), Subset::First(count));
+        }
     }
 
     #[test]
@@ -380,6 +422,7 @@ mod tests {
         assert_eq!(of(Subset::el2n_easy(0.15)), [8, 17, 19]);
         assert_eq!(of("el2n-middle:0.15".parse().unwrap()), [4, 13, 19]);
         assert_eq!(of(Subset::el2n_hard(0.9)).len(), 18);
+        assert_eq!(of(Subset::First(7)), [0, 1, 9, 10, 11, 18, 19], "the first ones of every class");
         for p in [0.15, 0.5, 0.9] {
             let random = of(Subset::Random(p));
             let per_class = |set: &[u32]| [0, 1, 2].map(|c| set.iter().filter(|i| labels[**i as usize] == c).count());

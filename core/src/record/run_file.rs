@@ -283,6 +283,14 @@ fn check_event(place: usize, event: &Event, learners: usize) -> Result<(), Unrea
     }
 }
 
+/// What a band over seeds is drawn of: the start, evaluations and the end.
+pub fn brief(events: Vec<Event>) -> Vec<Event> {
+    let told = |event: &Event| {
+        matches!(event, Event::Started { .. } | Event::EpochEnd { .. } | Event::LearnerFailed { .. } | Event::Finished { .. })
+    };
+    events.into_iter().filter(told).collect()
+}
+
 /// Reports of progress that become one.
 struct Merged {
     reports: usize,

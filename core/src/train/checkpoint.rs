@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::ExperimentConfig;
 use crate::config::settings::{Differing, differing};
-use crate::data::{Dataset, Images, sha256};
+use crate::data::{Dataset, Images, Reads, sha256};
 use crate::device::info::DeviceInfo;
 use crate::error::{Difference, Error, Refusal, Result};
 use crate::events::{ByHardness, Evaluation, Robust, Score};
@@ -25,7 +25,7 @@ pub const CHECKPOINT_VERSION: u32 = 3;
 const RECORD: &str = "checkpoint";
 const DIGEST: &str = "sha256";
 const DIGEST_BYTES: usize = 32;
-/// Images of each file that enter the fingerprint, spread evenly.
+/// Images of each file that enter the fingerprint, spread evenly over those that are read.
 const FINGERPRINT_IMAGES: usize = 256;
 
 /// The settings in which two configurations (as [`ExperimentConfig::canonical_json`] writes them) differ.
@@ -224,11 +224,12 @@ pub struct DataIdentity {
 }
 
 impl DataIdentity {
-    /// Of a dataset and the harder half of its test set. The fingerprint is over all labels and a part of the images.
-    pub fn new(data: &Dataset, hard: Option<&[bool]>) -> Self {
+    /// Of a dataset and the harder half of its test set. The fingerprint is over the labels of what is read and a part of the images: the
+    /// same whatever else is here.
+    pub fn new(data: &Dataset, reads: &Reads, hard: Option<&[bool]>) -> Self {
         let mut hash = Sha256::new();
-        for images in [&data.train, &data.test] {
-            fingerprint(&mut hash, images, data.image_bytes());
+        for (images, samples) in [(&data.train, &reads.train), (&data.test, &reads.test)] {
+            fingerprint(&mut hash, images, samples, data.image_bytes());
         }
         Self {
             name: data.name.clone(),
@@ -256,10 +257,11 @@ impl DataIdentity {
     }
 }
 
-fn fingerprint(hash: &mut Sha256, images: &Images, size: usize) {
-    images.labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
-    let step = images.len().div_ceil(FINGERPRINT_IMAGES).max(1);
-    images.bytes.chunks_exact(size.max(1)).step_by(step).for_each(|image| hash.update(image));
+fn fingerprint(hash: &mut Sha256, images: &Images, samples: &[u32], size: usize) {
+    let image = |sample: &u32| images.get(*sample, size);
+    samples.iter().filter_map(image).for_each(|(_, label)| hash.update(label.to_le_bytes()));
+    let step = samples.len().div_ceil(FINGERPRINT_IMAGES).max(1);
+    samples.iter().step_by(step).filter_map(image).for_each(|(bytes, _)| hash.update(bytes));
 }
 
 /// Everything about a session that is no array.

@@ -111,7 +111,7 @@ impl ScorePolicy {
     pub fn of(config: &ExperimentConfig) -> Self {
         let needed = match config.subset {
             Subset::Ranked { score, .. } => Some(score),
-            Subset::All | Subset::Random(_) => None,
+            Subset::All | Subset::First(_) | Subset::Random(_) => None,
         };
         let seed = SCORING_SEED;
         Self { needed, run: ExperimentConfig { seed, ..scoring_config(config, SCORING_EPOCHS) } }

@@ -88,7 +88,7 @@ pub struct Session {
 
 impl Session {
     /// Plans every learner on the device. `scores` are needed where the subset asks for them, and split the test set
-    /// wherever they are given.
+    /// wherever they are given. Of `data` only what the experiment reads has to be here ([`ExperimentConfig::reads`]).
     ///
     /// # Errors
     /// `Config` for what cannot be run as written; `Limit` and `OutOfMemory` from the device.
@@ -120,10 +120,12 @@ impl Session {
     ) -> Result<Self> {
         config.validate()?;
         config.check_attacks()?;
+        let reads = config.reads(&data)?;
+        reads.check(&data)?;
         let (train, validation) = train_validation_split(&data);
         let evaluation = Evaluation::new(&config, &data, &validation, scores.as_deref())?;
         if let Opening::Saved(saved) = opening {
-            saved.check_data(&DataIdentity::new(&data, evaluation.hard.as_deref()))?;
+            saved.check_data(&DataIdentity::new(&data, &reads, evaluation.hard.as_deref()))?;
         }
         let corners = corners(&config, &data, &train, scores.as_deref())?;
         let seen = seen(&config, &data, &corners, &evaluation)?;

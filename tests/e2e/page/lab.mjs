@@ -215,6 +215,10 @@ export class Lab {
   place() {
     return this.page.locator('main').getAttribute('data-place');
   }
+  /** The button of such a place that opens the networks of the recorded run that is shown. */
+  get openHere() {
+    return mark(this.page, 'place-open');
+  }
   /** The button of a place that needs a learner first. */
   get trainHere() {
     return mark(this.page, 'place-train');
@@ -238,6 +242,19 @@ export class Lab {
   }
 
   // When something goes wrong.
+
+  /** Waits until the page says that its trainer does not answer. */
+  unanswered(timeout) {
+    return until('a trainer that does not answer', () => this.newTrainer.isVisible(), timeout);
+  }
+  /** Waits until those words are gone. */
+  answers(timeout) {
+    return until('a trainer that answers', async () => !(await this.newTrainer.isVisible()), timeout);
+  }
+  /** The button that gives up a trainer that does not answer. */
+  get newTrainer() {
+    return mark(this.page, 'new-trainer');
+  }
 
   /** Waits for the page's words about a failure. */
   async failure(timeout = 120_000) {

@@ -45,6 +45,11 @@ export class Chart {
   drawn() {
     return this.drawing.locator('path.line[d^=M], circle').count();
   }
+  /** The numbers behind it as rows of cells: epoch, learning rate, learners; the latest first. */
+  async rows() {
+    const rows = await mark(this.page, 'chart-table').locator('tbody tr').all();
+    return Promise.all(rows.map((row) => row.locator('th, td').allTextContents()));
+  }
   /** What stands in the chart where it has nothing to draw; else nothing. */
   async why() {
     const words = this.page.locator('.chart .empty');

@@ -21,7 +21,7 @@ export class Samples {
   }
   /** How many images there are of those asked for. */
   async count() {
-    return Number((await this.found.innerText()).match(/^(\d+) of/)[1]);
+    return Number((await this.found.innerText()).match(/^([\d,]+) of/)[1].replaceAll(',', ''));
   }
   /** Waits until every picture that is shown has come, so many pixels wide. */
   pictures(width) {

@@ -8,6 +8,8 @@ export class Settings {
     this.scenario = mark(page, 'scenario-select');
     this.corruption = mark(page, 'corruption');
     this.dataset = mark(page, 'dataset');
+    this.part = mark(page, 'subset-select');
+    this.first = mark(page, 'first-count');
     this.share = mark(page, 'share-slider');
     this.model = mark(page, 'model-select');
     this.epochs = mark(page, 'epochs');
@@ -56,6 +58,10 @@ export class Settings {
   /** Chooses the first network whose label matches. */
   async chooseModel(label) {
     await this.model.selectOption(await this.model.locator('option', { hasText: label }).first().getAttribute('value'));
+  }
+  /** Types how many the first images are. */
+  setFirst(number) {
+    return enter(this.first, String(number));
   }
   /** Types a number of epochs. */
   setEpochs(number) {

@@ -173,7 +173,7 @@ fn Densities(
     looking: Looking,
 ) -> impl IntoView {
     let layers = Memo::new(move |_| looking.with(|l| l.now.layers.clone()).unwrap_or_default());
-    let erk = Memo::new(move |_| looking.lab.started.with(|c| c.as_ref().and_then(|c| layers.with(|l| as_erk(c, l)))));
+    let erk = Memo::new(move |_| looking.lab.shown.with(|c| c.as_ref().and_then(|c| layers.with(|l| as_erk(c, l)))));
     let all = Memo::new(move |_| erk.with(|erk| layers.with(|l| allocations(l, erk.as_deref()))));
     let compared = Signal::derive(move || words::compared(&looking.label(), layers.with(|l| overall(l))));
     // The rows are made anew for other layers only: the button that was pressed keeps the focus while the numbers change.

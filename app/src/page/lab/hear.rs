@@ -1,17 +1,15 @@
 //! What the worker says, as it changes the lab's state.
 
 use leptos::prelude::*;
-use sparring_core::record::RunFile;
 use sparring_figures::number;
 use wasm_bindgen::JsValue;
 
 use super::{Errand, Lab, Opened, Phase};
 use crate::model::bout::Pictures;
 use crate::model::estimate::Work;
-use crate::model::names::in_words;
 use crate::page::entries;
 use crate::page::place::Place;
-use crate::protocol::{Failure, Message, SMALL_BATCH, WayOn};
+use crate::protocol::{Message, SMALL_BATCH, WayOn};
 use crate::words::runs as words;
 
 impl Lab {
@@ -23,12 +21,14 @@ impl Lab {
                 Message::Ready { device, note } => self.ready(Opened { info: device, note }),
                 Message::Timed { flops, moved, seconds } => self.timed.set(Some((Work { flops, moved }, seconds))),
                 Message::Died(failure) => self.phase.set(Phase::Failed(failure)),
+                Message::Silent { seconds } => self.heed(seconds),
                 _ => {}
             }
             return;
         }
         match message {
-            Message::Booted | Message::Checkpoint => {}
+            Message::Booted | Message::Here | Message::Checkpoint => {}
+            Message::Silent { seconds } => self.heed(seconds),
             Message::Ready { device, note } => self.ready(Opened { info: device, note }),
             Message::Timed { flops, moved, seconds } => self.timed.set(Some((Work { flops, moved }, seconds))),
             Message::Loading(loading) => self.phase.set(Phase::Loading(loading)),
@@ -46,8 +46,8 @@ impl Lab {
                 }
             }
             Message::Trained => {
-                if let Some(Errand::Networks(run)) = self.errand.try_update_value(Option::take).flatten() {
-                    self.opened(&run);
+                if let Some(Errand::Networks { of, .. }) = self.errand.try_update_value(Option::take).flatten() {
+                    self.opened(of);
                 }
             }
             Message::Resumed => self.phase.set(Phase::Training),
@@ -101,28 +101,6 @@ impl Lab {
                 entries::refresh(self.runs);
             }
         }
-    }
-
-    /// The networks that ship are open: their race is on screen, at its end.
-    fn opened(self, run: &RunFile) {
-        self.race.update(|race| {
-            run.events.iter().for_each(|event| race.apply(event));
-            // What they took elsewhere says nothing of here.
-            race.forget_memory();
-        });
-        self.elsewhere.set(Some(run.device.name.clone()));
-        self.remark.set(Some(words::trained(&run.name, &run.device.name, entries::day(run))));
-        self.phase.set(Phase::Finished);
-    }
-
-    /// What was asked for beside a race does not come; why, where nobody stopped it.
-    fn in_vain(self, why: Option<Failure>) {
-        if let Some(Errand::Networks(_)) = self.errand.try_update_value(Option::take).flatten() {
-            self.without_trained.set_value(true);
-            self.started.set(None);
-        }
-        self.remark.set(why.map(|failure| in_words(&failure.words())));
-        self.phase.set(Phase::Ready);
     }
 
     fn ready(self, opened: Opened) {

@@ -118,6 +118,8 @@ pub fn Chart() -> impl IntoView {
         .to_owned()
     });
     let table = Memo::new(move |_| lab.race.with(|r| chart::table(r, now.get().series)));
+    let of_one = Memo::new(move |_| lab.past.with(|past| !past.is_empty()));
+    let caption = move || if of_one.get() { words::BY_EPOCH_OF_ONE } else { words::BY_EPOCH };
     view! {
         <div>
             <div class="chips" role="group" aria-label=words::CHART>
@@ -187,7 +189,7 @@ pub fn Chart() -> impl IntoView {
             </Show>
             <Folded class="table" summary=words::BEHIND>
                 <Scroll label=words::BEHIND testid="chart-table">
-                    {move || table.with(|t| view! { <Table caption=words::BY_EPOCH columns=t.columns.clone() rows=t.rows.clone() /> })}
+                    {move || table.with(|t| view! { <Table caption=caption() columns=t.columns.clone() rows=t.rows.clone() /> })}
                 </Scroll>
             </Folded>
             <Bins />

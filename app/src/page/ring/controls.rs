@@ -16,7 +16,8 @@ pub fn Controls() -> impl IntoView {
     let loading = Memo::new(move |_| lab.phase.with(|p| matches!(p, Phase::Loading(_))));
     let held = Signal::derive(move || training.get() || loading.get() || starting.get());
     let idle = Signal::derive(move || !lab.phase.with(Phase::busy));
-    let untouched = Signal::derive(move || lab.started.with(Option::is_none));
+    // Networks that ship are there though nobody started them.
+    let untouched = Signal::derive(move || lab.started.with(Option::is_none) && lab.phase.with(|p| *p != Phase::Finished));
     let share = Signal::derive(move || number::percent(f64::from(lab.load.get()) / 100.0, 0));
     let set_load = move |text: String| {
         let load = text.parse().ok();

@@ -42,10 +42,12 @@ fn standing(lab: Lab) -> (Option<f64>, String) {
         Phase::Loading(loading) => loading_line(&loading),
         Phase::Failed(failure) => (Some(lab.race.with(|r| r.progress())), failure.title),
         phase => lab.race.with(|race| {
-            let epochs = race.epochs;
+            let (epochs, replays) = (race.epochs, lab.player.with(|player| player.run().is_some()));
             let line = match phase {
                 // Its learners are still planned, or their first step is.
                 _ if epochs == 0 => words::BEGINNING.into(),
+                // What was trained elsewhere did not end here.
+                Phase::Finished if replays => return (Some(0.0), ready_line(lab)),
                 Phase::Finished => format!("The bell: all {epochs} epochs are done"),
                 Phase::Stopped => format!("Ended early, in epoch {:.0} of {epochs}", race.epoch().ceil().max(1.0)),
                 _ => {

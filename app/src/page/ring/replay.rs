@@ -2,19 +2,16 @@
 //!
 //! Its parts stay while it plays and while runs are kept, so that the focus stays too.
 
-use std::sync::Arc;
-
 use futures_channel::oneshot;
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use sparring_core::platform::parse_f64;
-use sparring_core::record::run_file::RunFile;
 use sparring_figures::number;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 
 use crate::model::race::Race;
-use crate::model::replay::{FIRST, LENGTH, Player, SPEEDS, Source, recording};
+use crate::model::replay::{FIRST, LENGTH, Player, Recording, SPEEDS, Source, recording};
 use crate::page::entries::{self, Unfinished, day, recorded, unfinished};
 use crate::page::kit::{Button, Choices, Select};
 use crate::page::lab::{Lab, Phase, use_lab};
@@ -31,7 +28,7 @@ const STEPS: f64 = 1000.0;
 pub struct Coming {
     name: String,
     /// The run, or why it does not come.
-    run: oneshot::Receiver<Result<RunFile, String>>,
+    run: oneshot::Receiver<Result<Recording, String>>,
 }
 
 /// The recorded run that the page begins with: there already, or still coming after a while.
@@ -85,11 +82,11 @@ impl About {
 
 impl Lab {
     /// Shows a run from its beginning; nothing of a race that trains is touched.
-    pub fn show(self, run: RunFile, source: Source, play: bool) {
+    pub fn show(self, recording: Recording, source: Source, play: bool) {
         if self.phase.with_untracked(Phase::busy) {
             return;
         }
-        let mut player = Player::new(Arc::new(run), source);
+        let mut player = Player::new(recording, source);
         self.race.update(|race| {
             player.seek(if play { 0.0 } else { 1.0 }, race);
             if play {
@@ -100,7 +97,7 @@ impl Lab {
         if self.phase.with_untracked(|p| !matches!(p, Phase::Starting | Phase::Failed(_))) {
             self.phase.set(Phase::Ready);
         }
-        self.past.set(Vec::new());
+        self.past.set(self.race.with_untracked(|race| player.others(race)));
         self.started.set(None);
         self.player.set(player);
     }
@@ -112,9 +109,14 @@ impl Lab {
         self.train();
     }
 
-    /// Moves the shown run, and the ring with it.
+    /// Moves the shown run, and the ring with it; its other seeds keep step from epoch to epoch.
     pub fn play_on(self, change: impl Fn(&mut Player, &mut Race)) {
+        let stand = move || self.race.with_untracked(|race| (race.common_epoch(), race.summary.is_some()));
+        let before = stand();
         self.race.update(|race| self.player.update(|player| change(player, race)));
+        if stand() != before {
+            self.past.set(self.race.with_untracked(|race| self.player.with_untracked(|player| player.others(race))));
+        }
     }
 }
 
@@ -141,7 +143,7 @@ pub fn Replay(
     let lab = use_lab();
     let trouble = RwSignal::new(String::new());
     spawn_local(play(lab));
-    let came = move |run: Result<RunFile, String>, play: bool| match run {
+    let came = move |run: Result<Recording, String>, play: bool| match run {
         // Meanwhile a race may have begun.
         Ok(run) if lab.started.with_untracked(Option::is_none) => lab.show(run, Source::Recorded, play),
         Ok(_) => {}
@@ -239,11 +241,10 @@ fn Bar() -> impl IntoView {
     let at = Memo::new(move |_| lab.player.with(|player| format!("{:.0}", player.at() * STEPS)));
     let play = Memo::new(move |_| lab.player.with(play_words).to_owned());
     let speed = Memo::new(move |_| lab.player.with(|player| player.speed().to_string()));
-    let another = Memo::new(move |_| !lab.form_is_shown());
     let train = Signal::derive(move || {
         lab.device.with(|device| match device {
             None => words::TRAIN.to_owned(),
-            Some(_) if another.get() => words::TRAIN_RECORDED.to_owned(),
+            Some(_) if !lab.form_is_shown.get() => words::TRAIN_RECORDED.to_owned(),
             Some(device) if device.info.backend == "cpu" => words::TRAIN_CPU.to_owned(),
             Some(_) => words::TRAIN_GPU.to_owned(),
         })

@@ -34,7 +34,11 @@ pub fn Comparison(
 ) -> impl IntoView {
     let lab = use_lab();
     let read = move |_: Option<&Files>| {
-        let of = |run: &String| lab.runs.with(|runs| runs.iter().find(|entry| entry.run == *run).and_then(|entry| entry.file.clone().ok()));
+        let of = |run: &String| {
+            lab.runs.with(|runs| {
+                runs.iter().find(|entry| entry.run == *run).and_then(|entry| entry.file.as_ref().ok().map(|file| file.run.clone()))
+            })
+        };
         chosen.with(|chosen| chosen.iter().filter_map(of).collect())
     };
     // A list that is looked at again draws nothing anew.

@@ -182,7 +182,7 @@ fn link(lab: Lab, run: &str) {
 
 fn open(lab: Lab, run: &str) {
     if let Some((source, file)) = lab.find(run) {
-        lab.show((*file).clone(), source, true);
+        lab.show(file, source, true);
         lab.visit(Place::Ring);
     }
 }
@@ -196,7 +196,7 @@ fn rename(lab: Lab, run: &str) {
     let Some((_, file)) = lab.find(run) else { return };
     let asked = window().prompt_with_message_and_default(words::NEW_NAME, &file.name);
     let name = asked.ok().flatten().map(|name| name.trim().chars().take(LONGEST_NAME).collect::<String>());
-    let renamed = name.filter(|name| !name.is_empty()).map(|name| RunFile { name, ..(*file).clone() }.to_json());
+    let renamed = name.filter(|name| !name.is_empty()).map(|name| RunFile { name, ..(*file.run).clone() }.to_json());
     if let Some(Ok(text)) = renamed {
         lab.ask(&Command::Keep { run: run.to_owned() }, text.into());
     }

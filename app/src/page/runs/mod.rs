@@ -25,6 +25,7 @@ use super::lab::use_lab;
 use super::take::{download, file_name};
 use crate::model::export;
 use crate::model::race::LearnerView;
+use crate::model::replay::Recording;
 use crate::protocol::{Command, Message};
 use crate::trainer::store::manager;
 use crate::words::runs as words;
@@ -90,7 +91,12 @@ fn TakeAway(
     let wanted = move || -> Vec<Arc<RunFile>> {
         lab.runs.with_untracked(|runs| {
             let chosen = chosen.get_untracked();
-            runs.iter().filter(|e| chosen.is_empty() || chosen.contains(&e.run)).filter_map(|e| e.file.clone().ok()).collect()
+            runs.iter()
+                .filter(|e| chosen.is_empty() || chosen.contains(&e.run))
+                .filter_map(|e| e.file.as_ref().ok())
+                .flat_map(Recording::runs)
+                .cloned()
+                .collect()
         })
     };
     let csv = move || download(lab, "sparring-runs.csv", &export::csv(wanted().iter().map(|file| &**file)).into());

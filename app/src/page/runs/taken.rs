@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::model::chart::Figure;
 use crate::model::race::Race;
+use crate::model::replay::Recording;
 use crate::page::lab::Lab;
 use crate::page::ring::chart;
 use crate::page::take::{download, file_name, take_picture};
@@ -20,7 +21,11 @@ fn race_name(lab: Lab) -> String {
 /// The chart as it is set in the ring; of a run that is shown again all of it, wherever the replay is.
 fn chart_document(lab: Lab) -> (String, String) {
     let (name, view) = (race_name(lab), chart::view(lab));
-    let whole = lab.player.with(|player| player.run().map(|run| Figure::of(&[&Race::of(&run.events)], view, run.config.epochs)));
+    let of = |recording: &Recording| {
+        let races: Vec<Race> = recording.others.iter().chain([&recording.run]).map(|run| Race::of(&run.events)).collect();
+        Figure::of(&races.iter().collect::<Vec<_>>(), view, recording.config.epochs)
+    };
+    let whole = lab.player.with(|player| player.recording().map(of));
     (whole.unwrap_or_else(|| chart::figure(lab, view)).document(CHART_WIDTH, &name), name)
 }
 

@@ -124,7 +124,7 @@ fn Corner(
     let tone = move || config.with(|c| race::tones(&c.learners).get(index).copied().unwrap_or(Tone::Fourth));
     let about = Signal::derive(move || learner.get().method.about().to_owned());
     // Those of a race that the form does not say are none of this corner's.
-    let same = Memo::new(move |_| lab.form_is_shown());
+    let same = lab.form_is_shown;
     let weights = Signal::derive(move || {
         let of = |r: &Race| r.corners().nth(index).map(|l| words::weights(l.now.active_parameters, l.now.parameters));
         if same.get() { lab.race.with(of).unwrap_or_default() } else { String::new() }

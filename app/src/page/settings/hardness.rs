@@ -9,10 +9,15 @@ use sparring_core::platform::parse_f64;
 use super::setting::SettingField;
 use crate::model::offers;
 use crate::model::presets::Preset;
-use crate::page::kit::{Choices, Field, FileField, Folded, Says, Select, Slider};
+use crate::page::kit::{Choices, Field, FileField, Folded, NumberField, Says, Select, Slider};
 use crate::page::lab::{Phase, use_lab};
 use crate::words::presets::PRESETS;
 use crate::words::settings as words;
+
+/// So many are the first ones until a person says otherwise.
+const FIRST: usize = 5_000;
+/// At most so many: all of CIFAR-10's training split.
+const MOST: &str = "45000";
 
 /// The choice that is no preset.
 const OWN: &str = "own";
@@ -73,6 +78,7 @@ pub fn Hardness() -> impl IntoView {
 fn parts_of(subset: Subset) -> (&'static str, &'static str, f64) {
     match subset {
         Subset::All => ("all", "el2n", 1.0),
+        Subset::First(_) => ("first", "el2n", 1.0),
         Subset::Random(fraction) => ("random", "el2n", fraction),
         Subset::Ranked { score, part, fraction } => (part.name(), score.name(), fraction),
     }
@@ -81,6 +87,7 @@ fn parts_of(subset: Subset) -> (&'static str, &'static str, f64) {
 fn subset_of(part: &str, score: &str, fraction: f64) -> Subset {
     match (part, part.parse::<Part>(), score.parse::<ScoreName>()) {
         ("random", ..) => Subset::Random(fraction),
+        ("first", ..) => Subset::First(FIRST),
         (_, Ok(part), Ok(score)) => Subset::Ranked { score, part, fraction },
         _ => Subset::All,
     }
@@ -89,7 +96,8 @@ fn subset_of(part: &str, score: &str, fraction: f64) -> Subset {
 /// Which images: the part, the score, how much.
 #[component]
 fn SubsetFields() -> impl IntoView {
-    let config = use_lab().config;
+    let lab = use_lab();
+    let config = lab.config;
     let now = move || config.with(|c| c.subset);
     let change = move |edit: &dyn Fn(&'static str, &'static str, f64) -> Subset| {
         let (part, score, fraction) = parts_of(untrack(now));
@@ -103,6 +111,14 @@ fn SubsetFields() -> impl IntoView {
         taken.is_some()
     };
     let shown = Signal::derive(move || words::subset(now()));
+    let first = move || if let Subset::First(count) = now() { Some(count) } else { None };
+    let wrong = RwSignal::new(String::new());
+    let counted = move |text: String| {
+        let inside = parse_f64(&text).zip(parse_f64(MOST)).is_some_and(|(count, most)| count <= most);
+        let taken = inside && lab.edit("subset", &format!("first:{text}")).is_ok();
+        wrong.set(if taken { String::new() } else { words::wrong(words::HOW_MANY, &text, "1", MOST) });
+        taken
+    };
     view! {
         <Field label=words::PART why=words::PART_WHY>
             <Select
@@ -122,12 +138,23 @@ fn SubsetFields() -> impl IntoView {
                 />
             </Field>
         </div>
-        <div hidden=move || now() == Subset::All>
+        <div hidden=move || first().is_none()>
+            <Field label=words::HOW_MANY class="field inline">
+                <NumberField
+                    testid="first-count"
+                    range=["1", MOST, "1"]
+                    value=Signal::derive(move || first().unwrap_or(FIRST).to_string())
+                    on_enter=counted
+                />
+            </Field>
+            <Says class="note" text=wrong />
+        </div>
+        <div hidden=move || now() == Subset::All || first().is_some()>
             <Field label=words::HOW_MUCH value=shown>
                 <Slider
                     testid="share-slider"
                     range=["5", "100", "5"]
-                    value=Signal::derive(move || format!("{:.0}", now().fraction() * 100.0))
+                    value=Signal::derive(move || format!("{:.0}", parts_of(now()).2 * 100.0))
                     spoken=shown
                     on_slide=slid
                 />

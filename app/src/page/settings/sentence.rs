@@ -13,7 +13,7 @@ use crate::words::settings::{self as words, Kind};
 /// Densities that the sentence offers.
 const DENSITIES: [f64; 6] = [0.5, 0.3, 0.2, 0.1, 0.05, 0.02];
 /// Parts of the images that it offers.
-const SUBSETS: [&str; 6] = ["el2n-hard:0.5", "el2n-hard:0.2", "el2n-middle:0.5", "el2n-easy:0.5", "random:0.5", "all"];
+const SUBSETS: [&str; 7] = ["el2n-hard:0.5", "el2n-hard:0.2", "el2n-middle:0.5", "el2n-easy:0.5", "random:0.5", "first:5000", "all"];
 /// Epochs that it offers.
 const EPOCHS: [u32; 7] = [2, 5, 10, 20, 50, 100, 200];
 

@@ -39,7 +39,7 @@ impl Session {
             format: CHECKPOINT_VERSION,
             config: self.config.canonical_json()?,
             config_hash: self.config.hash()?,
-            data: DataIdentity::new(&self.data, self.evaluation.hard.as_deref()),
+            data: DataIdentity::new(&self.data, &self.config.reads(&self.data)?, self.evaluation.hard.as_deref()),
             device: self.work.device.info(),
             lr: self.steering.lr.map(|lr| Exact(f64::from(lr))),
             started: self.started,

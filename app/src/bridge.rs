@@ -63,10 +63,15 @@ impl Bridge {
         let (waiting, dead, silent) = (RefCell::new(Some(Vec::new())), Cell::new(false), Cell::new(None));
         let line = Rc::new(Line { worker: Some(worker.clone()), waiting, dead, silent });
         let hear = Rc::new(hear);
+        spawn_local(hail(Rc::downgrade(&line), hear.clone()));
 
         let on_message = {
             let (line, hear) = (line.clone(), hear.clone());
             Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+                // What was still on its way from one that was given up.
+                if line.dead.get() {
+                    return;
+                }
                 let parts = js_sys::Array::from(&event.data());
                 let text = parts.get(0).as_string().unwrap_or_default();
                 // Whatever it says is a sign of life.
@@ -77,7 +82,6 @@ impl Bridge {
                     Ok(Message::Booted) => {
                         line.hears();
                         spawn_local(watch(Rc::downgrade(&line), name.clone(), hear.clone()));
-                        spawn_local(hail(Rc::downgrade(&line), hear.clone()));
                     }
                     Ok(Message::Here) => {}
                     Ok(Message::Died(failure)) => {
@@ -150,7 +154,7 @@ async fn watch(line: Weak<Line>, name: String, hear: Rc<impl Fn(Message, JsValue
     }
 }
 
-/// Asks a worker every second whether it is there, for as long as it lives; says for how long it has not answered.
+/// Asks a worker every second whether it is there, for as long as it lives; says for how long it has not answered, or has not come.
 async fn hail(line: Weak<Line>, hear: Rc<impl Fn(Message, JsValue)>) {
     loop {
         TimeoutFuture::new(HAIL).await;
@@ -159,7 +163,7 @@ async fn hail(line: Weak<Line>, hear: Rc<impl Fn(Message, JsValue)>) {
         line.silent.set(Some(seconds));
         if seconds > 0 {
             hear(Message::Silent { seconds }, JsValue::UNDEFINED);
-        } else if let Ok(text) = serde_json::to_string(&Command::Hail) {
+        } else if let (true, Ok(text)) = (line.waiting.borrow().is_none(), serde_json::to_string(&Command::Hail)) {
             line.post(&text, &JsValue::UNDEFINED);
         }
     }

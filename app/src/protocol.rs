@@ -17,7 +17,7 @@ use sparring_core::train::session::inspection::LayerView;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// Say that you are there; answered by `Here` at once, whatever is under way.
+    /// Say that you are there; answered by `Here` between any two pieces of work, before all that waits.
     Hail,
     /// Find a device, so that the page can say what trains before anything does.
     Open {
@@ -210,8 +210,13 @@ pub enum Message {
     Booted,
     /// The worker is there, and was hailed.
     Here,
-    /// A worker has not answered for so long; 0 once it does. Its line says this (`Bridge`), or a trainer of one that shares its race.
+    /// The worker has not answered for so long; 0 once it does. Its line says this (`Bridge`).
     Silent {
+        /// Counted one by one.
+        seconds: u32,
+    },
+    /// The same of those who share the trainer's race: the longest of them.
+    MembersSilent {
         /// Counted one by one.
         seconds: u32,
     },

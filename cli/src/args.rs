@@ -130,7 +130,7 @@ experiment_flags! {
     image_size: usize,
     /// Uniform random fraction of the training split, the same for every seed [default: 1]
     p_data: f64,
-    /// Part of the training split: all, first:N (the first N of the file), random:P, SCORE-hard:P, SCORE-easy:P or SCORE-middle:P with SCORE el2n, el2n-norm, grand, forgetting, uncertainty, loss or random [default: el2n-hard:0.5]
+    /// Part of the training split: all, first:N (the first N of it), random:P, SCORE-hard:P, SCORE-easy:P or SCORE-middle:P with SCORE el2n, el2n-norm, grand, forgetting, uncertainty, loss or random [default: el2n-hard:0.5]
     subset: Subset,
     /// Also train every learner on a random subset of the same size [default: true]
     #[arg(num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]

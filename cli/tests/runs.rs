@@ -390,18 +390,27 @@ fn other_seeds_go_beside_a_run_in_brief_and_other_experiments_do_not() {
     for (seed, epochs, out) in [(15, 2, "first"), (16, 2, "second"), (15, 1, "shorter")] {
         done(&folder.race(&format!("--epochs {epochs} --seed {seed} --out {out}")).output().unwrap());
     }
-    let export = |more: &str| folder.command(&format!("runs export first --in . --out all.json {more}")).output().unwrap();
+    let export = |more: &str| {
+        let out = if more.contains("--out") { "" } else { "--out all.json" };
+        folder.command(&format!("runs export first --in . {out} {more}")).output().unwrap()
+    };
     done(&export("--beside second --name Both"));
     let runs = RunFile::read_all(&std::fs::read(folder.file("all.json")).unwrap()).unwrap();
     let said: Vec<_> = runs.iter().map(|run| (run.name.as_str(), run.config.seed, run.extent())).collect();
-    assert_eq!(said, [("Both", 15, (2, true)), ("Both", 16, (2, true))]);
+    assert_eq!(said, [("Both", 15, (2, true)), ("Both, seed 16", 16, (2, true))]);
     let steps = |run: &RunFile| run.events.iter().filter(|e| matches!(e, Event::Progress { .. } | Event::Topology { .. })).count();
     assert!(steps(&runs[0]) > 2 && steps(&runs[1]) == 0, "{} and {}", steps(&runs[0]), steps(&runs[1]));
     std::fs::remove_file(folder.file("all.json")).unwrap();
-    for another in ["first", "shorter"] {
-        let output = export(&format!("--beside {another}"));
-        assert!(output.status.code() == Some(2) && stderr(&output).contains("another seed of the same experiment"), "{}", stderr(&output));
-        assert!(!folder.0.join("all.json").exists());
+    for (others, why) in [
+        ("--beside first", "seed 15 of"),
+        ("--beside shorter", "is of another one"),
+        ("--beside second --beside second", "seed 16 of"),
+        ("--beside second --out second/summary.json", "is an input"),
+    ] {
+        let before = std::fs::read(folder.file("second/summary.json")).unwrap();
+        let output = export(others);
+        assert!(!output.status.success() && stderr(&output).contains(why), "{others}: {}", stderr(&output));
+        assert!(!folder.0.join("all.json").exists() && std::fs::read(folder.file("second/summary.json")).unwrap() == before);
     }
 }
 

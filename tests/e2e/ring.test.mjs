@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { serveCifar10 } from './cifar10.mjs';
 import { TINY, until, withLab } from './page/lab.mjs';
 import { holdBack } from './trainer.mjs';
 
@@ -250,6 +251,24 @@ test('pictures of CIFAR-10 are fetched once they are asked for, and where they d
     await lab.remarks(/CIFAR-10 is not here/);
     assert.equal(await lab.phase(), 'ready');
     assert.ok((await watched.groups())['Neither is right'] >= 0);
+    assert.deepEqual(lab.errors.filter((e) => !/404/.test(e)), []);
+  });
+});
+
+test('of a recorded run of CIFAR-10 only the files with its pictures are fetched', async () => {
+  let server;
+  const before = async (lab) => {
+    server = await serveCifar10(lab.page, { train: 2400, test: 2400, per: 400 });
+  };
+  await withLab({ webgpu: 'no-adapter', config: { run: 'nature' }, context: { serviceWorkers: 'block' }, before }, async (lab) => {
+    const { watched, replay } = lab;
+    await lab.reach('ready');
+    await replay.shows('Hard by nature');
+    await watched.fetch.click();
+    await until('pictures', async () => (await watched.pictures.count()) === 24);
+    const asked = server.asked();
+    assert.ok(asked.length > 1 && asked.every((file) => /^(manifest\.json|cifar10-test-\d+\.bin)$/.test(file)), asked.join(' '));
+    await replay.shows('Hard by nature');
     assert.deepEqual(lab.errors.filter((e) => !/404/.test(e)), []);
   });
 });

@@ -196,15 +196,15 @@ impl Race {
         events.iter().for_each(|event| race.apply(event));
         race
     }
-    /// The race of these events as it stood when all had completed an epoch.
-    pub fn until(events: &[Event], epoch: u32) -> Self {
+    /// The race of these events as it stood when all had completed an epoch, and none the next one.
+    pub fn until(events: &[Event], last: u32) -> Self {
+        let later = |event: &Event| match event {
+            Event::EpochEnd { epoch, .. } => *epoch > last,
+            Event::Finished { .. } => true,
+            _ => false,
+        };
         let mut race = Self::default();
-        for event in events {
-            race.apply(event);
-            if race.common_epoch() >= Some(epoch) {
-                break;
-            }
-        }
+        events.iter().filter(|event| !later(event)).for_each(|event| race.apply(event));
         race
     }
     /// Takes in one event.

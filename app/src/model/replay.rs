@@ -142,7 +142,7 @@ pub fn recording(config: &ExperimentConfig) -> &'static str {
         "corruption"
     } else if config.dataset == DatasetName::BuiltIn {
         FIRST
-    } else if config.subset == Subset::All {
+    } else if config.dataset == DatasetName::Cifar10 && config.subset == Subset::All {
         "cifar10"
     } else {
         "nature"
@@ -316,6 +316,36 @@ mod tests {
     }
 
     #[test]
+    fn other_seeds_stand_after_the_same_epoch_their_controls_too() {
+        let mut events = vec![Event::Started {
+            learners: vec![info("dense", false), info("set@0.2", false), info("dense", true)],
+            device: DeviceInfo::default(),
+            epochs: 3,
+            config_hash: "0".into(),
+            device_bytes: 0,
+            judged_by: None,
+            watched: Vec::new(),
+        }];
+        for epoch in 1..=3 {
+            events.extend((0..3).map(|learner| epoch_end(learner, epoch, 0.1 * f64::from(epoch), 100)));
+        }
+        events.push(Event::Finished { summary: Summary { learners: Vec::new(), verdict: "v".into() } });
+        let shown = run(1.0);
+        let other = RunFile { events, ..(*shown.run).clone() };
+        let recording = Recording { others: vec![Arc::new(other)], ..shown };
+        let (mut player, mut race) = (Player::new(recording, Source::Recorded), Race::default());
+        player.seek(0.0, &mut race);
+        assert!(player.others(&race).is_empty(), "nothing is to be compared yet");
+        player.seek(0.6, &mut race);
+        assert_eq!(race.common_epoch(), Some(1));
+        let [other] = player.others(&race).try_into().unwrap();
+        let done: Vec<u32> = other.tracks.iter().map(|track| track.epochs_done()).collect();
+        assert_eq!((done, other.summary.is_some()), (vec![1, 1, 1], false));
+        player.seek(1.0, &mut race);
+        assert!(player.others(&race)[0].summary.is_some());
+    }
+
+    #[test]
     fn it_plays_at_its_speed_to_its_end_and_again() {
         let (mut player, mut race) = (Player::new(run(1.0), Source::Kept), Race::default());
         player.tick(1.0, &mut race);
@@ -356,6 +386,12 @@ mod tests {
             let bytes = std::fs::read(folder.join(name)).unwrap();
             total += bytes.len();
             let run = Recording::read(&bytes).unwrap();
+            let seeds: Vec<u64> = run.runs().map(|run| run.config.seed).collect();
+            assert!(seeds.windows(2).all(|pair| pair[0] < pair[1]), "{name}: {seeds:?}");
+            for other in run.runs() {
+                assert_eq!((other.extent(), &other.commit), ((run.config.epochs, true), &run.commit), "{name}");
+                assert_eq!(ExperimentConfig { seed: run.config.seed, ..other.config.clone() }, run.config, "{name}");
+            }
             assert_eq!(run.extent(), (run.config.epochs, true), "{name}");
             assert_eq!(format!("{}.json", recording(&run.config)), *name);
             assert!(!run.device.name.is_empty() && !run.commit.is_empty() && run.config_hash == run.config.hash().unwrap(), "{name}");

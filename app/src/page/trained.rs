@@ -5,6 +5,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use super::entries::{recorded, unfinished};
 use super::lab::{Lab, Phase};
+use super::place::Place;
 use crate::model::replay::{FIRST, Recording, Source, shipped};
 
 /// The recorded run that is shown, where its networks ship and nobody has trained.
@@ -37,11 +38,16 @@ pub fn open_where_wanted(lab: Lab) {
             }
         });
     });
-    // Networks are as they were at the end of their race: wherever they are looked at, so is it.
-    Effect::new(move |_| {
-        let looked_at = lab.place.get().asks_networks() && lab.phase.with(|phase| *phase == Phase::Finished);
-        if looked_at && lab.player.with_untracked(|player| player.run().is_some() && player.at() < 1.0) {
-            lab.play_on(|player, race| player.seek(1.0, race));
+    // Networks are as they were at the end of their race: wherever they are looked at, so is it, and who plays it sees it in the ring.
+    let on_the_way = Memo::new(move |_| lab.player.with(|player| player.run().is_some() && player.at() < 1.0));
+    Effect::new(move |before: Option<Place>| {
+        let place = lab.place.get();
+        let looked_at = place.asks_networks() && lab.phase.with(|phase| *phase == Phase::Finished);
+        match (looked_at && on_the_way.get(), before == Some(place)) {
+            (true, true) => lab.visit(Place::Ring),
+            (true, false) => lab.play_on(|player, race| player.seek(1.0, race)),
+            (false, _) => {}
         }
+        place
     });
 }

@@ -56,9 +56,9 @@ impl Trainer {
         samples: Vec<u32>,
         fetch: bool,
     ) -> std::result::Result<(), Halt> {
-        let data = match self.library.at_hand(of) {
-            None if fetch => Some(self.library.dataset(of, &self.out).await?),
-            at_hand => at_hand,
+        let data = match fetch {
+            true => Some(self.library.test_images(of, &samples, &self.out).await?),
+            false => self.library.test_at_hand(of, &samples),
         };
         let (c, h, w) = data.as_ref().map_or((0, 0, 0), |data| data.extent);
         let picture = |i: u32| data.as_ref().and_then(|data| data.test.get(i, data.image_bytes()));
@@ -150,7 +150,9 @@ impl Trainer {
     fn held(&self, learner: usize) -> Option<(&ExperimentConfig, LearnerInfo)> {
         let session = self.session.as_ref()?;
         let Event::Started { learners, .. } = session.introduction() else { return None };
-        Some((self.race.as_ref().unwrap_or_else(|| session.config()), learners.into_iter().nth(learner)?))
+        let race = self.race.as_ref().unwrap_or_else(|| session.config());
+        let (subset, _) = *race.corners().get(learner / race.learners.len().max(1))?;
+        Some((race, LearnerInfo { subset: subset.to_string(), ..learners.into_iter().nth(learner)? }))
     }
 
     /// Does a piece of what waits, the shortest first.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sparring_core::config::ExperimentConfig;
 use sparring_core::data::DatasetName;
 use sparring_core::data::chunks::{self, Chunk, ChunkedDataset, Manifest};
-use sparring_core::data::{Dataset, builtin, cifar};
+use sparring_core::data::{Dataset, Reads, builtin, cifar};
 use sparring_core::error::Error;
 use sparring_core::hardness::Scores;
 use web_sys::File;
@@ -40,18 +40,18 @@ pub struct Library {
 impl Library {
     /// Whether the images of a configuration come over the line, or from this browser's store.
     pub fn must_fetch(&self, config: &ExperimentConfig) -> bool {
-        config.dataset == DatasetName::Cifar10 && self.cifar10_for(config).is_none()
+        config.dataset == DatasetName::Cifar10 && self.cifar10_with(&|data| config.reads(data)).is_none()
     }
-    /// CIFAR-10, where all that a configuration reads of it was loaded.
-    fn cifar10_for(&self, config: &ExperimentConfig) -> Option<Arc<Dataset>> {
+    /// CIFAR-10, where all that is read of it was loaded.
+    fn cifar10_with(&self, reads: &impl Fn(&Dataset) -> Result<Reads, Error>) -> Option<Arc<Dataset>> {
         let data = self.cifar10.as_ref()?;
-        data.holding(&config.reads(data.dataset()).ok()?)
+        data.holding(&reads(data.dataset()).ok()?)
     }
-    /// The images of a configuration where they can be had without a line or a store: what was loaded, and what code draws.
-    pub fn at_hand(&mut self, config: &ExperimentConfig) -> Option<Arc<Dataset>> {
+    /// These test images of a configuration, where they can be had without a line or a store: what was loaded, and what code draws.
+    pub fn test_at_hand(&mut self, config: &ExperimentConfig, samples: &[u32]) -> Option<Arc<Dataset>> {
         match config.dataset {
             name @ (DatasetName::BuiltIn | DatasetName::BuiltInGrey) => Some(self.drawn(name, config.difficulty)),
-            DatasetName::Cifar10 => self.cifar10_for(config),
+            DatasetName::Cifar10 => self.cifar10_with(&tests(samples)),
             _ => None,
         }
     }
@@ -78,16 +78,21 @@ impl Library {
                 }
                 Ok(self.drawn(name, config.difficulty))
             }
-            DatasetName::Cifar10 => match self.cifar10_for(config) {
-                Some(data) => Ok(data),
-                None => self.fetch_cifar10(config, out).await,
-            },
+            DatasetName::Cifar10 => self.cifar10(|data| config.reads(data), out).await,
             name => Err(Failure::new(
                 "These images are for the native program",
                 format!("The page loads CIFAR-10 and the built-in sets. For {name}, run: cargo run --release -- race --dataset {name}"),
                 &[WayOn::UseBuiltIn, WayOn::ChangeSettings],
             )
             .into()),
+        }
+    }
+
+    /// The same from wherever they are.
+    pub async fn test_images(&mut self, config: &ExperimentConfig, samples: &[u32], out: &Outbox) -> Result<Arc<Dataset>, Halt> {
+        match config.dataset {
+            DatasetName::Cifar10 => self.cifar10(tests(samples), out).await,
+            _ => self.dataset(config, out).await,
         }
     }
 
@@ -157,8 +162,13 @@ impl Library {
         })
     }
 
-    /// Gets what the configuration reads of CIFAR-10 and is not here.
-    async fn fetch_cifar10(&mut self, config: &ExperimentConfig, out: &Outbox) -> Result<Arc<Dataset>, Halt> {
+    /// CIFAR-10 with what is read of it; gets what is not here.
+    async fn cifar10(&mut self, reads: impl Fn(&Dataset) -> Result<Reads, Error>, out: &Outbox) -> Result<Arc<Dataset>, Halt> {
+        if let Some(data) = &self.cifar10
+            && let Some(data) = data.holding(&reads(data.dataset())?)
+        {
+            return Ok(data);
+        }
         out.loading("Looking for CIFAR-10", None).await;
         let store = Store::open().await;
         let manifest = match fetch::get(MANIFEST, &mut |_| !out.cancelled()).await {
@@ -175,7 +185,7 @@ impl Library {
             _ => ChunkedDataset::new(manifest)?,
         };
         let data = self.cifar10.insert(data);
-        let reads = config.reads(data.dataset())?;
+        let reads = reads(data.dataset())?;
         let missing: Vec<Chunk> = data.missing(&reads).cloned().collect();
         for chunk in &missing {
             let (done, total) = data.progress(&reads);
@@ -208,6 +218,13 @@ impl Library {
         if let Ok(json) = serde_json::to_string(data.manifest()) {
             store.write(KEPT_MANIFEST, json.as_bytes()).await;
         }
+        let named: Vec<String> = data.manifest().chunks.iter().map(kept_name).collect();
+        for name in store.names().await {
+            // Cut in other sizes, or of another server.
+            if name.contains("-cifar10-") && name.ends_with(".bin") && !named.contains(&name) {
+                store.remove(&name).await;
+            }
+        }
         Ok(data.dataset().clone())
     }
 
@@ -239,6 +256,13 @@ impl Library {
         self.cifar10 = Some(ChunkedDataset::whole(manifest, data));
         Ok(counts)
     }
+}
+
+/// Who reads nothing but these test images.
+fn tests(samples: &[u32]) -> impl Fn(&Dataset) -> Result<Reads, Error> {
+    let mut test = samples.to_vec();
+    test.sort_unstable();
+    move |_| Ok(Reads { train: Vec::new(), test: test.clone() })
 }
 
 fn scores_name(hash: &str) -> String {

@@ -209,7 +209,7 @@ impl Trainer {
             // The race is as silent as who has been silent longest.
             Message::Silent { seconds } => {
                 shared.silent[member] = seconds;
-                post(&Message::Silent { seconds: shared.silent.iter().copied().max().unwrap_or(0) });
+                post(&Message::MembersSilent { seconds: shared.silent.iter().copied().max().unwrap_or(0) });
                 return Ok(());
             }
             // Nobody waits for a race that was forgotten.

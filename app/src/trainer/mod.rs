@@ -389,7 +389,7 @@ impl Trainer {
         self.keeper = None;
         if let Some(shared) = self.shared.take() {
             // Nobody waits any more for those who shared it.
-            post(&Message::Silent { seconds: 0 });
+            post(&Message::MembersSilent { seconds: 0 });
             if shared.end_is_due() {
                 post(&Message::Stopped);
             }

@@ -24,6 +24,7 @@ impl Trainer {
             let file = format!("trained/{name}-{learner}.safetensors");
             weights.push(safetensors::read(&self.shipped(&file).await?, &file)?);
         }
+        let trained = config.clone();
         let config = looked_at(config);
         let (data, scores) = self.prepare(&config).await?;
         let device = self.take_device(config.device).await?;
@@ -33,6 +34,8 @@ impl Trainer {
         if self.out.cancelled() {
             return Err(Halt::Cancelled);
         }
+        // They are of that race, whatever of it they are asked about.
+        self.race = Some(trained);
         self.session = Some(session);
         post(&Message::Trained);
         Ok(())

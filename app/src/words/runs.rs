@@ -49,8 +49,8 @@ pub fn trained(name: &str, device: &str, day: &str) -> String {
     format!("These networks come with the page: {name}, trained on {device}, {day}. Train makes your own.")
 }
 /// Where the networks of the run that is shown ship, and their pictures do not.
-pub const NETWORKS_SHIP: &str = "Or look at those of the recorded run: they ship with this page. Of CIFAR-10's own pictures the first ones come from this server, or \
-     from the copy that you gave this page.";
+pub const NETWORKS_SHIP: &str = "Or look at those of the recorded run: they ship with this page. CIFAR-10's own pictures come from this \
+                                 server, or from the copy that you gave this page; only the first ones are fetched.";
 /// The button that opens them.
 pub const OPEN_NETWORKS: &str = "Open the recorded networks";
 /// The offer to play a recorded run.

@@ -41,7 +41,9 @@ pub(super) struct ExportArgs {
 /// Writes what is asked for of a run or a study.
 pub(super) fn export(args: &ExportArgs, folder: &Path, json: bool) -> Result<()> {
     let ExportArgs { run, out, name, beside, weights, tensorboard } = args;
-    let (found, outputs) = (find(folder, run), Outputs::new(json));
+    let others = beside.iter().map(|other| find(folder, other)).collect::<Result<Vec<_>>>()?;
+    let outputs = others.iter().fold(Outputs::new(json), |outputs, other| outputs.folder("--beside", Some(&other.path), KEPT));
+    let found = find(folder, run);
     if let (Err(_), Some(study), Some(out), false) = (&found, sweep::find(folder, run), out, tensorboard) {
         if weights.is_some() {
             bail!(Usage(format!("the study {} has no weights; --weights is for one of its runs", study.display())));
@@ -60,7 +62,6 @@ pub(super) fn export(args: &ExportArgs, folder: &Path, json: bool) -> Result<()>
     let files = weights.as_deref().map_or(Ok(Vec::new()), |to| weight_files(&run, to))?;
     let outputs = outputs.folder("the run", Some(&run.path), KEPT).output("--out", out.as_deref());
     let console = files.iter().fold(outputs, |outputs, (_, to)| outputs.output("--weights", Some(to))).check()?;
-    let others = beside.iter().map(|other| find(folder, other)).collect::<Result<Vec<_>>>()?;
     export_run(console, (&run, &others), out.as_deref(), name.as_deref(), &files)
 }
 
@@ -86,8 +87,7 @@ fn export_run(
 ) -> Result<()> {
     // Read before anything is written: all of it is there, or nothing.
     let file = out.map(|_| run_file(run, name)).transpose()?;
-    let others =
-        file.as_ref().map_or(Ok(Vec::new()), |file| others.iter().map(|other| another_seed(other, file)).collect::<Result<_>>())?;
+    let others = file.as_ref().map_or(Ok(Vec::new()), |file| other_seeds(others, file))?;
     let halved = weights.iter().map(|(from, _)| halved(from)).collect::<Result<Vec<_>>>()?;
     let (done, state) = match file.as_ref().map(RunFile::extent) {
         None => (run.epochs_done().unwrap_or(0), run.state),
@@ -126,18 +126,27 @@ fn run_file(run: &Run, name: Option<&str>) -> Result<RunFile> {
     file.with_context(|| format!("the run in {} cannot be exported", run.path.display()))
 }
 
-/// Another seed of a run, in brief.
-fn another_seed(other: &Run, of: &RunFile) -> Result<RunFile> {
-    let file = run_file(other, Some(&of.name))?;
-    let (found, seed) = (file.config.seed, of.config.seed);
-    if found == seed || (ExperimentConfig { seed, ..file.config.clone() }).hash()? != of.config_hash {
-        let expected = "--beside takes another seed of the same experiment";
-        bail!(Usage(format!(
-            "{expected}; {} is not one: its configuration differs in more than the seed, or in nothing",
-            other.path.display()
-        )));
+/// The other seeds of a run, in brief.
+fn other_seeds(others: &[Run], of: &RunFile) -> Result<Vec<RunFile>> {
+    let mut seeds = vec![of.config.seed];
+    let mut files = Vec::new();
+    for other in others {
+        let file = run_file(other, None)?;
+        let (seed, path) = (file.config.seed, other.path.display());
+        if (ExperimentConfig { seed: of.config.seed, ..file.config.clone() }).hash()? != of.config_hash {
+            bail!(Usage(format!("--beside takes other seeds of the same experiment; {path} is of another one")));
+        }
+        if seeds.contains(&seed) {
+            bail!(Usage(format!("--beside takes other seeds of the same experiment; seed {seed} of {path} is there already")));
+        }
+        if file.extent() != (file.config.epochs, true) {
+            bail!(Usage(format!("--beside takes runs that are finished; {path} is not: the same command goes on with it")));
+        }
+        seeds.push(seed);
+        let name = format!("{}, seed {seed}", of.name);
+        files.push(RunFile { name, events: run_file::brief(file.events), ..file });
     }
-    Ok(RunFile { events: run_file::brief(file.events), ..file })
+    Ok(files)
 }
 
 /// A file of weights in half the space.

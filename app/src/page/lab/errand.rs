@@ -7,7 +7,7 @@ use sparring_core::config::ExperimentConfig;
 
 use super::{Lab, Phase};
 use crate::model::names::in_words;
-use crate::model::replay::{Player, Recording, Source};
+use crate::model::replay::{FIRST, Recording, Source, shipped};
 use crate::page::entries;
 use crate::protocol::{Command, Failure};
 use crate::words::runs as words;
@@ -15,17 +15,17 @@ use crate::words::runs as words;
 /// What is asked for.
 #[derive(Clone)]
 pub(super) enum Errand {
-    /// The networks that ship with this run, and what was shown when they were asked for.
-    Networks { of: Recording, before: Box<Player> },
-    /// Pictures for a run that is shown.
-    Pictures,
+    /// The networks that ship with this run, and the run that was shown when they were asked for.
+    Networks { of: Recording, before: Option<(Recording, Source)> },
+    /// Pictures for a run that is shown; whether its networks are open.
+    Pictures { opened: bool },
 }
 
 impl Lab {
     /// Opens the networks that ship with a run, as they were at its end.
     pub fn open_trained(self, run: Recording) {
         let config = ExperimentConfig { device: self.config.with_untracked(|form| form.device), ..run.config.clone() };
-        let before = Box::new(self.player.get_untracked());
+        let before = self.player.with_untracked(|player| player.recording().cloned().map(|run| (run, player.source())));
         self.past.set(Vec::new());
         self.enter(config.clone(), &Command::OpenTrained { config: Box::new(config) });
         self.errand.set_value(Some(Errand::Networks { of: run, before }));
@@ -33,7 +33,8 @@ impl Lab {
     /// Asks for test pictures of an experiment that is shown; `fetch`: also where its dataset is not at hand.
     pub fn ask_pictures(self, of: ExperimentConfig, samples: Vec<u32>, fetch: bool) {
         if fetch {
-            self.errand.set_value(Some(Errand::Pictures));
+            let opened = self.phase.with_untracked(|phase| *phase == Phase::Finished);
+            self.errand.set_value(Some(Errand::Pictures { opened }));
         }
         self.send(&Command::WatchedPictures { of: Box::new(of), samples, fetch });
     }
@@ -46,13 +47,24 @@ impl Lab {
         self.phase.set(Phase::Finished);
     }
 
-    /// What was asked for beside a race does not come; why, where nobody stopped it. What was shown before is shown again.
-    pub(super) fn in_vain(self, why: Option<Failure>) {
-        self.phase.set(Phase::Ready);
-        if let Some(Errand::Networks { before, .. }) = self.errand.try_update_value(Option::take).flatten() {
-            self.without_trained.set_value(true);
+    /// What was asked for has come, or will not: nothing is waited for any more, and what was shown before is shown again.
+    pub(super) fn back(self) {
+        let errand = self.errand.try_update_value(Option::take).flatten();
+        self.phase.set(if matches!(errand, Some(Errand::Pictures { opened: true })) { Phase::Finished } else { Phase::Ready });
+        if let Some(Errand::Networks { of, before }) = errand {
+            // Those of a first visit are not asked for again and again.
+            self.without_trained.update_value(|without| *without |= shipped(&of.config) == Some(FIRST));
             self.started.set(None);
-            before.recording().cloned().into_iter().for_each(|run| self.show(run, before.source(), false));
+            before.into_iter().for_each(|(run, source)| self.show(run, source, false));
+        }
+    }
+
+    /// What was asked for does not come; why, where nobody stopped it.
+    pub(super) fn in_vain(self, why: Option<Failure>) {
+        self.back();
+        if why.is_some() {
+            // The trainer has let go of what it had.
+            self.phase.set(Phase::Ready);
         }
         self.remark.set(why.map(|failure| in_words(&failure.words())));
     }

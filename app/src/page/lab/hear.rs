@@ -21,14 +21,15 @@ impl Lab {
                 Message::Ready { device, note } => self.ready(Opened { info: device, note }),
                 Message::Timed { flops, moved, seconds } => self.timed.set(Some((Work { flops, moved }, seconds))),
                 Message::Died(failure) => self.phase.set(Phase::Failed(failure)),
-                Message::Silent { seconds } => self.heed(seconds),
+                Message::Silent { seconds } => self.heed(seconds, |silent| &mut silent.0),
                 _ => {}
             }
             return;
         }
         match message {
             Message::Booted | Message::Here | Message::Checkpoint => {}
-            Message::Silent { seconds } => self.heed(seconds),
+            Message::Silent { seconds } => self.heed(seconds, |silent| &mut silent.0),
+            Message::MembersSilent { seconds } => self.heed(seconds, |silent| &mut silent.1),
             Message::Ready { device, note } => self.ready(Opened { info: device, note }),
             Message::Timed { flops, moved, seconds } => self.timed.set(Some((Work { flops, moved }, seconds))),
             Message::Loading(loading) => self.phase.set(Phase::Loading(loading)),
@@ -80,8 +81,7 @@ impl Lab {
                 self.shots.set(Pictures::read(of, &samples, extent, classes, &bytes));
                 // They were fetched for a run that is shown.
                 if self.phase.with_untracked(|p| matches!(p, Phase::Loading(_))) && self.started.with_untracked(Option::is_none) {
-                    self.errand.set_value(None);
-                    self.phase.set(Phase::Ready);
+                    self.back();
                 }
             }
             // The places of the lab that asked hear of it.
@@ -96,6 +96,9 @@ impl Lab {
                 // A batch that is small already is no way on.
                 let small = self.config.with_untracked(|c| c.batch_size <= SMALL_BATCH);
                 failure.ways.retain(|way| !small || *way != WayOn::UseSmallBatch);
+                if self.errand.with_value(Option::is_some) {
+                    self.back();
+                }
                 self.phase.set(Phase::Failed(failure));
                 // What can be gone on with.
                 entries::refresh(self.runs);

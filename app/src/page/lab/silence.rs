@@ -18,18 +18,18 @@ const IDLE: u32 = 3;
 const BUSY: u32 = 30;
 
 impl Lab {
-    /// Hears for how many seconds the trainer has not answered. Each of the two lengths is met once, so that words that were closed come
+    /// Hears for how many seconds one of the two has not answered. Each of the two lengths is met once, so that words that were closed come
     /// again at most once.
-    pub(super) fn heed(self, seconds: u32) {
+    pub(super) fn heed(self, seconds: u32, whose: fn(&mut (bool, bool)) -> &mut bool) {
         // After a reset the last slice of the old race may still be under way.
         let idle = self.phase.with_untracked(|p| *p == Phase::Ready) && !self.resetting.get_value();
         if seconds == 0 || seconds == BUSY || idle && seconds == IDLE {
-            self.silent.set(seconds > 0);
+            self.silent.update(|silent| *whose(silent) = seconds > 0);
         }
     }
     /// Whether that is to be said; what failed has its own words and ways on.
     pub fn unanswered(self) -> bool {
-        self.silent.get() && !self.phase.with(|p| matches!(p, Phase::Failed(_)))
+        self.silent.get() != (false, false) && !self.phase.with(|p| matches!(p, Phase::Failed(_)))
     }
     /// Gives the trainer up. Where nothing was under way a new one comes at once, else what was lost is said.
     pub fn give_up(self) {

@@ -145,12 +145,17 @@ pub fn Replay(
     spawn_local(play(lab));
     let came = move |run: Result<Recording, String>, play: bool| match run {
         // Meanwhile a race may have begun.
-        Ok(run) if lab.started.with_untracked(Option::is_none) => lab.show(run, Source::Recorded, play),
-        Ok(_) => {}
+        Ok(run) => {
+            trouble.set(String::new());
+            if lab.started.with_untracked(Option::is_none) {
+                lab.show(run, Source::Recorded, play);
+            }
+        }
         Err(why) => trouble.set(words::no_recording(&why)),
     };
     let fetch = move |play: bool| {
         let scenario = lab.config.with_untracked(recording);
+        trouble.set(String::new());
         spawn_local(async move { came(recorded(&format!("{scenario}.json")).await, play) });
     };
     entries::refresh(lab.runs);
@@ -198,7 +203,9 @@ pub fn Replay(
 fn Resume() -> impl IntoView {
     let lab = use_lab();
     let kept = Memo::new(move |_| {
-        let idle = lab.phase.with(|p| !p.busy() && !matches!(p, Phase::Starting | Phase::Finished));
+        // Networks that ship are there without a race of one's own.
+        let ended = lab.started.with(Option::is_some) && lab.phase.with(|p| *p == Phase::Finished);
+        let idle = !ended && lab.phase.with(|p| !p.busy() && *p != Phase::Starting);
         lab.runs.with(|runs| unfinished(runs)).filter(|_| idle)
     });
     let of = move |words: fn(&Unfinished) -> String| move || kept.with(|kept| kept.as_ref().map(words).unwrap_or_default());

@@ -3,8 +3,10 @@
 //! A row stays while its run is the same, so that a list that is looked at again takes nobody's focus away. A run that cannot be read has its
 //! own line and its own reason, and disturbs no other.
 
+use std::sync::Arc;
+
 use leptos::prelude::*;
-use sparring_core::record::run_file::RunFile;
+use sparring_core::record::run_file::{RunFile, all_to_json};
 use wasm_bindgen_futures::spawn_local;
 
 use crate::model::export;
@@ -204,7 +206,7 @@ fn rename(lab: Lab, run: &str) {
 
 fn save(lab: Lab, run: &str) {
     if let Some((_, file)) = lab.find(run)
-        && let Ok(text) = file.to_json()
+        && let Ok(text) = if file.others.is_empty() { file.to_json() } else { all_to_json(file.runs().map(Arc::as_ref)) }
     {
         download(lab, &file_name(&format!("{}.json", file.name)), &text.into());
     }

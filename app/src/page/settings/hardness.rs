@@ -113,6 +113,8 @@ fn SubsetFields() -> impl IntoView {
     let shown = Signal::derive(move || words::subset(now()));
     let first = move || if let Subset::First(count) = now() { Some(count) } else { None };
     let wrong = RwSignal::new(String::new());
+    // What was said of a number that another part does not have.
+    Effect::watch(now, move |_, _, _| wrong.set(String::new()), false);
     let counted = move |text: String| {
         let inside = parse_f64(&text).zip(parse_f64(MOST)).is_some_and(|(count, most)| count <= most);
         let taken = inside && lab.edit("subset", &format!("first:{text}")).is_ok();

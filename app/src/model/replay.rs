@@ -399,7 +399,7 @@ mod tests {
             player.seek(1.0, &mut race);
             assert!(race.summary.is_some() && race.corners().count() == 2 && !race.watched.is_empty() && player.trained() > 10.0, "{name}");
         }
-        assert!(index.len() == 4 && total < 1_000_000, "{total}");
+        assert!(index.len() == 5 && total < 1_000_000, "{total}");
         // The first is a preset, so that whoever sees it finds it in the form.
         let first = Recording::read(&std::fs::read(folder.join(format!("{FIRST}.json"))).unwrap()).unwrap();
         assert_eq!(Preset::of(&first.config).map(|preset| preset.name), Some(Preset::FIRST));

@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 
 /// What all recorded runs may weigh together, in bytes: they ship with the page.
 const RUNS_LIMIT: u64 = 1_000_000;
-/// What the trained networks may, as files: a sparse one is mostly zeros, which go over the line at a fifth.
+/// What the trained networks may, as files: a sparse one is mostly zeros, which go over the line at a quarter.
 const TRAINED_LIMIT: u64 = 1_250_000;
 
 /// A recorded race.

@@ -18,6 +18,7 @@ use wasm_bindgen::JsValue;
 
 pub use self::address::{address, asked_run, page_address, run_address};
 use self::errand::Errand;
+pub use self::silence::Silent;
 use super::entries::{self, Entry};
 use super::place::Place;
 use crate::bridge::Bridge;
@@ -124,8 +125,8 @@ pub struct State {
     pub device: RwSignal<Option<Opened>>,
     /// Training that was timed on the CPU before any race, and its seconds.
     pub timed: RwSignal<Option<(Work, f64)>>,
-    /// The trainer, or somebody who shares its race, has not answered for so long that it is to be said.
-    pub silent: RwSignal<(bool, bool)>,
+    /// Who has not answered for so long that it is to be said.
+    pub silent: RwSignal<Silent>,
     /// A passing remark for the status line, e.g. "Link copied".
     pub remark: RwSignal<Option<String>>,
     /// The chart's series where a person chose one.
@@ -222,7 +223,7 @@ impl Lab {
             phase: RwSignal::new(Phase::Starting),
             device: RwSignal::new(None),
             timed: RwSignal::new(None),
-            silent: RwSignal::new((false, false)),
+            silent: RwSignal::new(Silent::default()),
             remark: RwSignal::new((!given.ignored.is_empty()).then(|| crate::words::teacher::ignored(&given.ignored))),
             series: RwSignal::new(None),
             view: RwSignal::new(View::at(Curve::Train)),
@@ -276,7 +277,7 @@ impl Lab {
     fn connect(self, known: Option<Failure>) {
         self.phase.set(known.map_or(Phase::Starting, Phase::Failed));
         self.resetting.set_value(false);
-        self.silent.set((false, false));
+        self.silent.set(Silent::default());
         self.device.set(None);
         let choice = self.config.get_untracked().device;
         let opened = Bridge::open(move |message, attachment| self.hear(message, &attachment));

@@ -34,7 +34,7 @@ use self::findings::Findings;
 use self::inside::Inside;
 use self::keys::Keys;
 use self::kit::{Announces, Button};
-use self::lab::{Lab, use_lab};
+use self::lab::{Lab, Silent, use_lab};
 use self::lessons::classroom::ClassroomBanner;
 use self::lessons::{Class, LessonPanel, Lessons};
 use self::menu::Menu;
@@ -155,7 +155,7 @@ fn Said() -> impl IntoView {
     let text = Signal::derive(move || if silent.get() { words::TRAINER_QUIET.to_owned() } else { lab.remark.get().unwrap_or_default() });
     let new_trainer =
         move || view! { <Button class="small" testid="new-trainer" label=words::NEW_TRAINER on_press=move || lab.give_up() /> };
-    let close = move || if silent.get_untracked() { lab.silent.set((false, false)) } else { lab.remark.set(None) };
+    let close = move || if silent.get_untracked() { lab.silent.set(Silent::default()) } else { lab.remark.set(None) };
     view! {
         <div class="said" class:silent=silent data-empty=move || text.with(String::is_empty).then_some("")>
             <Announces testid="remark" text />

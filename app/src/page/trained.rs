@@ -8,9 +8,14 @@ use super::lab::{Lab, Phase};
 use super::place::Place;
 use crate::model::replay::{FIRST, Recording, Source, shipped};
 
+/// Whether nobody has trained, nor is about to.
+fn nobody(lab: Lab) -> bool {
+    lab.phase.with(|phase| *phase == Phase::Ready) && lab.started.with(Option::is_none)
+}
+
 /// The recorded run that is shown, where its networks ship and nobody has trained.
 pub fn offered(lab: Lab) -> Option<Recording> {
-    let nobody = lab.phase.with(|phase| *phase == Phase::Ready) && lab.started.with(Option::is_none);
+    let nobody = nobody(lab);
     lab.player.with(|player| {
         let recorded = player.recording().filter(|_| nobody && player.source() == Source::Recorded);
         recorded.filter(|run| shipped(&run.config).is_some()).cloned()
@@ -21,17 +26,22 @@ pub fn offered(lab: Lab) -> Option<Recording> {
 /// one's own race that can be gone on with.
 pub fn open_where_wanted(lab: Lab) {
     let wanted = Memo::new(move |_| {
-        let nobody = lab.phase.with(|phase| *phase == Phase::Ready) && lab.started.with(Option::is_none);
         let first = |run: &Recording| shipped(&run.config) == Some(FIRST);
         let another = lab.player.with(|player| player.run().is_some()) && !offered(lab).as_ref().is_some_and(first);
-        lab.place.get().asks_networks() && nobody && !another && lab.runs.with(|runs| unfinished(runs).is_none())
+        lab.place.get().asks_networks() && nobody(lab) && !another && lab.runs.with(|runs| unfinished(runs).is_none())
     });
     Effect::new(move |_| {
         if !wanted.get() || lab.without_trained.get_value() {
             return;
         }
+        // Mostly it is the run that is shown, and here already.
+        let shown = untrack(move || offered(lab));
         spawn_local(async move {
-            match recorded(&format!("{FIRST}.json")).await {
+            let run = match shown {
+                Some(run) => Ok(run),
+                None => recorded(&format!("{FIRST}.json")).await,
+            };
+            match run {
                 Ok(run) if wanted.get_untracked() => lab.open_trained(run),
                 Ok(_) => {}
                 Err(_) => lab.without_trained.set_value(true),

@@ -21,15 +21,15 @@ impl Lab {
                 Message::Ready { device, note } => self.ready(Opened { info: device, note }),
                 Message::Timed { flops, moved, seconds } => self.timed.set(Some((Work { flops, moved }, seconds))),
                 Message::Died(failure) => self.phase.set(Phase::Failed(failure)),
-                Message::Silent { seconds } => self.heed(seconds, |silent| &mut silent.0),
+                Message::Silent { seconds } => self.heed(seconds, |silent| &mut silent.trainer),
                 _ => {}
             }
             return;
         }
         match message {
             Message::Booted | Message::Here | Message::Checkpoint => {}
-            Message::Silent { seconds } => self.heed(seconds, |silent| &mut silent.0),
-            Message::MembersSilent { seconds } => self.heed(seconds, |silent| &mut silent.1),
+            Message::Silent { seconds } => self.heed(seconds, |silent| &mut silent.trainer),
+            Message::MembersSilent { seconds } => self.heed(seconds, |silent| &mut silent.members),
             Message::Ready { device, note } => self.ready(Opened { info: device, note }),
             Message::Timed { flops, moved, seconds } => self.timed.set(Some((Work { flops, moved }, seconds))),
             Message::Loading(loading) => self.phase.set(Phase::Loading(loading)),
@@ -96,6 +96,7 @@ impl Lab {
                 // A batch that is small already is no way on.
                 let small = self.config.with_untracked(|c| c.batch_size <= SMALL_BATCH);
                 failure.ways.retain(|way| !small || *way != WayOn::UseSmallBatch);
+                // It died over something that was asked for beside a race: what was shown stays.
                 if self.errand.with_value(Option::is_some) {
                     self.back();
                 }

@@ -17,10 +17,19 @@ const IDLE: u32 = 3;
 /// The same while something may be under way: a step of a large network on a slow processor takes tens of seconds.
 const BUSY: u32 = 30;
 
+/// Who does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Silent {
+    /// The trainer.
+    pub trainer: bool,
+    /// Somebody who shares its race.
+    pub members: bool,
+}
+
 impl Lab {
     /// Hears for how many seconds one of the two has not answered. Each of the two lengths is met once, so that words that were closed come
     /// again at most once.
-    pub(super) fn heed(self, seconds: u32, whose: fn(&mut (bool, bool)) -> &mut bool) {
+    pub(super) fn heed(self, seconds: u32, whose: fn(&mut Silent) -> &mut bool) {
         // After a reset the last slice of the old race may still be under way.
         let idle = self.phase.with_untracked(|p| *p == Phase::Ready) && !self.resetting.get_value();
         if seconds == 0 || seconds == BUSY || idle && seconds == IDLE {
@@ -29,7 +38,7 @@ impl Lab {
     }
     /// Whether that is to be said; what failed has its own words and ways on.
     pub fn unanswered(self) -> bool {
-        self.silent.get() != (false, false) && !self.phase.with(|p| matches!(p, Phase::Failed(_)))
+        self.silent.get() != Silent::default() && !self.phase.with(|p| matches!(p, Phase::Failed(_)))
     }
     /// Gives the trainer up. Where nothing was under way a new one comes at once, else what was lost is said.
     pub fn give_up(self) {

@@ -83,7 +83,7 @@ const RECORDINGS: [Recording; 5] = [
         name: "cifar10",
         title: "All of CIFAR-10",
         dataset: "cifar10",
-        settings: "--model resnet20 --subset all --control false --lr-schedule cosine --batch-size 128 --epochs 40",
+        settings: "--model resnet20 --subset all --control false --lr-schedule cosine --batch-size 128 --epochs 30",
         seeds: 1,
         networks: true,
         takes: "more than an hour on two idle cores; what was begun is gone on with",

@@ -38,6 +38,8 @@ pub enum Command {
     },
     /// Open the networks that ship with the page, to be looked at; answered by `Trained`. A session already there is dropped.
     OpenTrained {
+        /// What they ship as.
+        name: String,
         /// Their race, on this device.
         config: Box<ExperimentConfig>,
     },
@@ -169,7 +171,7 @@ impl Stride {
 }
 
 /// Where a picture comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Picture {
     /// The test set's, by index.
@@ -304,6 +306,8 @@ pub enum Message {
     Examined {
         /// Of the examination; `None` for the watched picture after an epoch.
         id: Option<u32>,
+        /// Which picture: another one may be asked about by the time of the answer.
+        picture: Picture,
         /// Epochs done by the learner that is behind.
         epoch: u32,
         /// Channels, height, width.

@@ -137,10 +137,13 @@ fn controls() -> String {
 
 fn chart(start: &Race, end: &Race, others: &[Race]) -> String {
     let shown = end.natural_series();
-    let chips = Curve::ALL.iter().filter(|c| !matches!(c, Curve::Robust | Curve::Corrupted) || end.shows(**c));
-    let chips = chips.map(|c| (c.label(), *c == shown)).chain([(ring::LOG, false), (ring::AGAINST_FLOPS, false)]);
-    let chips: String =
-        chips.map(|(label, down)| format!("<button type=\"button\" class=\"chip\" aria-pressed=\"{down}\">{label}</button>")).collect();
+    let curves = Curve::ALL.iter().filter(|c| !matches!(c, Curve::Robust | Curve::Corrupted) || end.shows(**c));
+    let curve = |curve: &Curve| {
+        let checked = if *curve == shown { " checked" } else { "" };
+        format!("<label class=\"chip\"><input type=\"radio\" name=\"curve\"{checked}>{}</label>", curve.label())
+    };
+    let toggle = |label| format!("<button type=\"button\" class=\"chip\" aria-pressed=\"false\">{label}</button>");
+    let chips: String = curves.map(curve).chain([ring::LOG, ring::AGAINST_FLOPS].map(toggle)).collect();
     let races: Vec<&Race> = others.iter().chain([end]).collect();
     let figure = Figure::of(&races, View::at(shown), end.epochs);
     let key = Figure::of(&[start], View::at(Curve::Train), end.epochs).key(None);

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sparring_core::argsort::{argsort, descending, in_order};
 use sparring_core::config::ExperimentConfig;
 use sparring_core::device::info::DeviceInfo;
 use sparring_core::error::Result;
@@ -14,7 +15,7 @@ use sparring_core::train::checkpoint::Checkpoint;
 use sparring_core::train::checkpoint::parts::Part;
 
 use crate::model::estimate;
-use crate::protocol::{Command, Message};
+use crate::protocol::{Command, Message, Picture};
 
 /// A message and what is attached to it.
 pub type Said = (Message, Vec<u8>);
@@ -61,8 +62,8 @@ struct Member {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Question {
     Samples,
-    /// After so many epochs.
-    Watched(u32),
+    /// About a picture, after so many epochs.
+    Watched(Picture, u32),
     /// By the examination's id.
     Examined(u32),
 }
@@ -90,8 +91,7 @@ pub struct Team {
 /// The learners of a race in so many shares of about the same work, each in increasing order; fewer where there are fewer learners.
 pub fn shares(race: &ExperimentConfig, members: usize) -> Vec<Vec<usize>> {
     let work = estimate::work(race);
-    let mut by_work: Vec<usize> = (0..race.learners.len()).collect();
-    by_work.sort_by(|a, b| work[*b].total_cmp(&work[*a]));
+    let by_work = argsort(work.iter().map(|work| descending(*work))).into_iter().map(|learner| learner as usize);
     let mut shares: Vec<(f64, Vec<usize>)> = vec![(0.0, Vec::new()); members.clamp(1, race.learners.len().max(1))];
     for learner in by_work {
         if let Some((load, share)) = shares.iter_mut().min_by(|a, b| a.0.total_cmp(&b.0)) {
@@ -101,8 +101,8 @@ pub fn shares(race: &ExperimentConfig, members: usize) -> Vec<Vec<usize>> {
     }
     let mut shares: Vec<Vec<usize>> = shares.into_iter().map(|(_, share)| share).collect();
     shares.iter_mut().for_each(|share| share.sort_unstable());
-    shares.sort();
-    shares
+    // Each learner is in one of them.
+    in_order(&shares, |share| share.first().map_or(0, |learner| *learner as u64 + 1))
 }
 
 /// Between a device's name and how many workers of it share a race.
@@ -200,7 +200,7 @@ impl Team {
     fn forget(&mut self, question: &Command) {
         let old = |asked: &Question| match question {
             Command::Samples => *asked == Question::Samples,
-            Command::Watch { .. } => matches!(asked, Question::Watched(_)),
+            Command::Watch { .. } => matches!(asked, Question::Watched(..)),
             Command::Examine(_) => matches!(asked, Question::Examined(_)),
             _ => false,
         };
@@ -236,8 +236,8 @@ impl Team {
                 self.checkpoint()?
             }
             Message::Samples { .. } => self.answer(member, Question::Samples, (message, attachment)),
-            Message::Examined { id, epoch, .. } => {
-                self.answer(member, id.map_or(Question::Watched(epoch), Question::Examined), (message, attachment))
+            Message::Examined { id, picture, epoch, .. } => {
+                self.answer(member, id.map_or(Question::Watched(picture, epoch), Question::Examined), (message, attachment))
             }
             Message::Inside(mut inside) => {
                 inside.learner = speaker.part.places.get(inside.learner).copied().unwrap_or(usize::MAX);
@@ -386,12 +386,12 @@ impl Team {
     /// Hears an answer; the last one makes it whole. What is made of a watched picture after the same number of epochs belongs together.
     fn answer(&mut self, member: usize, question: Question, said: Said) -> Vec<Heard> {
         let speaker = &mut self.members[member];
-        if let Question::Watched(_) = question {
+        if let Question::Watched(..) = question {
             speaker.watched = Some(said.clone());
         }
         speaker.answers.insert(question, said);
         let Some(whole) = self.joined(question) else { return Vec::new() };
-        self.seen |= matches!(question, Question::Watched(_));
+        self.seen |= matches!(question, Question::Watched(..));
         self.members.iter_mut().for_each(|m| _ = m.answers.remove(&question));
         vec![Heard::Said(whole)]
     }
@@ -404,7 +404,7 @@ impl Team {
     /// A member's part of an answer. Of a watched picture its last words will do where it has failed, and at first: members may be at
     /// different epochs.
     fn part_of<'a>(&self, member: &'a Member, question: Question) -> Option<&'a Said> {
-        let last = matches!(question, Question::Watched(_)) && (!self.seen || self.has_failed(member));
+        let last = matches!(question, Question::Watched(..)) && (!self.seen || self.has_failed(member));
         member.answers.get(&question).or(member.watched.as_ref().filter(|_| last))
     }
 

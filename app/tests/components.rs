@@ -8,7 +8,7 @@ use std::rc::Rc;
 use gloo_timers::future::TimeoutFuture;
 use leptos::mount::mount_to;
 use leptos::prelude::*;
-use sparring_app::page::kit::{Button, Check, Choices, Drawing, Field, NumberField, Says, Select, Slider, Table, Toggle};
+use sparring_app::page::kit::{Button, Check, Chips, Choices, Drawing, Field, NumberField, Says, Select, Slider, Table, Toggle};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 use web_sys::{Element, Event, HtmlElement, HtmlInputElement, HtmlSelectElement};
@@ -126,6 +126,24 @@ async fn a_select_keeps_its_choice_when_its_options_are_others() {
     value.set("a".into());
     settled().await;
     assert_eq!(select.value(), "a", "also after a person has chosen");
+}
+
+#[wasm_bindgen_test]
+async fn chips_are_one_choice_and_stay_when_others_come() {
+    let (choices, value) = (RwSignal::new(Choices::new([("a", "A"), ("b", "B")])), RwSignal::new("b".to_owned()));
+    let page = shown(move || view! { <Chips label="Which" name="which" choices value on_choose=move |v| value.set(v) /> }).await;
+    assert_eq!(text(&find(&page, "[role=radiogroup][aria-label=Which] [data-testid=b]")), "B");
+    let (a, b): (HtmlInputElement, HtmlInputElement) = (find(&page, "input[value=a]"), find(&page, "input[value=b]"));
+    assert!(b.checked() && !a.checked() && a.name() == b.name());
+    a.click();
+    settled().await;
+    assert_eq!((value.get_untracked().as_str(), a.checked(), b.checked()), ("a", true, false));
+    choices.set(Choices::new([("c", "C"), ("a", "A")]));
+    settled().await;
+    assert!(a.is_connected() && a.checked() && !b.is_connected(), "what is offered still is the same button, with the focus that it has");
+    value.set("c".into());
+    settled().await;
+    assert!(find::<HtmlInputElement>(&page, "input[value=c]").checked());
 }
 
 #[wasm_bindgen_test]

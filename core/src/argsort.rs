@@ -21,6 +21,11 @@ pub fn argsort(keys: impl Iterator<Item = u64>) -> Vec<u32> {
     keyed.into_iter().map(|(_, place)| place).collect()
 }
 
+/// A list by ascending key; of equal keys in the order that it had.
+pub fn in_order<T: Clone>(list: &[T], key: impl Fn(&T) -> u64) -> Vec<T> {
+    argsort(list.iter().map(key)).into_iter().filter_map(|place| list.get(place as usize).cloned()).collect()
+}
+
 /// The one copy.
 #[inline(never)]
 fn sort(keyed: &mut [(u64, u32)]) {
@@ -42,6 +47,9 @@ mod tests {
             down.sort_by(|a, b| numbers[*b as usize].total_cmp(&numbers[*a as usize]));
             prop_assert_eq!(argsort(numbers.iter().map(|x| ascending(*x))), up);
             prop_assert_eq!(argsort(numbers.iter().map(|x| descending(*x))), down);
+            let (mut sorted, bits) = (numbers.clone(), |list: Vec<f64>| list.into_iter().map(f64::to_bits).collect::<Vec<_>>());
+            sorted.sort_by(f64::total_cmp);
+            prop_assert_eq!(bits(in_order(&numbers, |x| ascending(*x))), bits(sorted));
         }
     }
 }

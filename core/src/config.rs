@@ -418,6 +418,14 @@ impl ExperimentConfig {
         let text = serde_json::to_string(self).map_err(|e| Error::config(e.to_string()))?;
         serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text).map_err(|e| Error::config(e.to_string()))
     }
+    /// The configuration of these fields. Through text too, instead of a second reader.
+    ///
+    /// # Errors
+    /// `Config` where a field is missing, unknown, or of another kind.
+    pub fn of_fields(fields: &serde_json::Map<String, serde_json::Value>) -> Result<Self> {
+        let text = serde_json::to_string(fields).map_err(|e| Error::config(e.to_string()))?;
+        serde_json::from_str(&text).map_err(|e| Error::config(e.to_string()))
+    }
 }
 
 /// First 12 hex digits of the SHA-256.

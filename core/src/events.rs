@@ -2,8 +2,10 @@
 //!
 //! Everything is plain data with serde, so a message to the page, a line of `metrics.jsonl` and a test read the same.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use crate::device::info::DeviceInfo;
 
@@ -321,10 +323,11 @@ impl Event {
     /// # Errors
     /// Where it is no event, in serde's words.
     pub fn from_line(line: &str) -> Result<Self, serde_json::Error> {
-        let mut fields = serde_json::from_str::<Map<String, Value>>(line)?;
-        let name = fields.remove("event").unwrap_or_default();
-        let name = name.as_str().unwrap_or_default().to_owned();
-        serde_json::from_value(Value::Object(Map::from_iter([(name, Value::Object(fields))])))
+        let mut fields = serde_json::from_str::<BTreeMap<String, &RawValue>>(line)?;
+        let name = fields.remove("event").map_or("null", RawValue::get);
+        let name = serde_json::from_str::<Option<String>>(name).ok().flatten().unwrap_or_default();
+        // Values as they are written: a tree of them would be a second reader, and a number read twice another number.
+        serde_json::from_str(&serde_json::to_string(&BTreeMap::from([(name, fields)]))?)
     }
 }
 

@@ -25,18 +25,83 @@ const lessons = text
     return all;
   }, []);
 
-test('networks that ship are not the race that a lesson waits for', async () => {
-  await withLab({ webgpu: 'no-adapter', config: { lesson: 'sparse', step: '2' } }, async (lab) => {
+test('networks of another race are not the race that a lesson waits for', async () => {
+  await withLab({ webgpu: 'no-adapter' }, async (lab) => {
     const { lessons: panel, samples } = lab;
     await lab.reach('ready');
     await samples.open();
     await until('images', async () => (await samples.images.count()) > 20);
-    await lab.goTo('ring');
     assert.equal(await lab.phase(), 'finished');
+    await panel.open(1);
+    await panel.answers.first().check();
+    await panel.next.click();
+    await panel.reachesStep(2);
     await panel.answers.first().check();
     await lab.page.waitForTimeout(500);
     assert.equal(await panel.reveal.innerText(), '');
     assert.ok(!(await panel.canGoOn()));
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+for (const [name, shown, learners, image] of [
+  ['hard-samples', /Lesson: Train on the hard half/, ['Dense', 'Dense, random'], 'samples'],
+  ['sparse', /Lesson: Train both/, ['Dense', 'SET 0.1'], 'inside'],
+  ['who-wins', /Lesson: Place your bet/, ['Dense', 'SET 0.2', 'Dense, random', 'SET 0.2, random'], 'samples'],
+  ['under-attack', /Lesson: Somebody to attack/, ['Dense', 'SET 0.2'], 'bench'],
+]) {
+  test(`a class takes the lesson ${name} without training: its races are watched, its networks looked at`, async () => {
+    const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+    await withLab({ webgpu: 'no-adapter', config: { lesson: name }, context: phone, form: false }, async (lab) => {
+      const { lessons: panel, replay, samples, bench, inside } = lab;
+      const { steps } = lessons.find((lesson) => lesson.name === name);
+      await lab.reach('ready');
+      for (const [i, step] of steps.entries()) {
+        await panel.reachesStep(i + 1);
+        if (step.answers) await panel.answers.first().check();
+        if (step.race !== undefined) {
+          assert.ok(!(await panel.canGoOn()), 'goes on without its race');
+          await panel.watch.click();
+          await until('the recorded race', async () => (await replay.play.count()) > 0 && /Lesson: /.test(await replay.bar.innerText()));
+          await replay.seek(1);
+        }
+        await panel.letsGoOn(30_000);
+        if (step.answers) assert.ok((await panel.reveal.innerText()).length > 40);
+        if (step.place === image) {
+          await lab.whose(shown);
+          if (image === 'samples') {
+            await until('images', async () => (await samples.images.count()) > 20);
+            await samples.chooseFirst();
+            await until('everybody has answered', async () => {
+              const said = await samples.chosen.innerText();
+              return learners.every((learner) => said.includes(learner));
+            });
+          } else if (image === 'bench') {
+            await bench.known.click();
+            await until('a picture that both get right', async () => /^Dense rightly says .+; SET 0\.2 rightly says /.test(await bench.sentence.innerText()));
+          } else {
+            const rows = await inside.rows();
+            const [active, total] = rows.reduce(([a, t], row) => [a + row.at(-2), t + row.at(-1)], [0, 0]);
+            assert.ok(Math.abs(active / total - 0.1) < 0.005, `${active} of ${total}`);
+          }
+        }
+        if (step.point) await panel.pointsAt(step.point);
+        await panel.next.click();
+      }
+      assert.equal(await panel.panel.count(), 0, 'a finished lesson is closed');
+      assert.deepEqual(lab.errors, []);
+    });
+  });
+}
+
+test('who skips a race sees the recorded one that the next step speaks of', async () => {
+  await withLab({ webgpu: 'no-adapter', config: { lesson: 'hard-samples', step: '4' } }, async (lab) => {
+    await lab.reach('ready');
+    await lab.lessons.reachesStep(4);
+    await lab.replay.shows('Lesson: Train on the hard half');
+    assert.equal(await lab.replay.at(), 1);
+    assert.ok((await lab.chart.points()) > 10);
+    assert.match(await lab.settings.said(), /Multilayer perceptron|LeNet/);
     assert.deepEqual(lab.errors, []);
   });
 });

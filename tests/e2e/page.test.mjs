@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { TINY, withLab } from './page/lab.mjs';
+import { TINY, until, withLab } from './page/lab.mjs';
 
 /** What stands over each place. */
 const HEADINGS = { ring: /ring/i, samples: /samples/i, bench: /bench/i, inside: /inside/i, lessons: /lessons/i, findings: /findings/i, runs: /runs/i };
@@ -114,6 +114,60 @@ test('keys get to the chart in three strokes, and each place has its heading and
     await keyboard.press('Enter');
     await lab.isAt('ring');
     await lab.chart.hasFocus();
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('what the chart shows is one stop for the Tab key, and arrow keys choose', async () => {
+  await withLab({ webgpu: 'no-adapter' }, async (lab) => {
+    const { chart } = lab;
+    const { keyboard } = lab.page;
+    await lab.reach('ready');
+    await chart.show('hard');
+    await keyboard.press('ArrowRight');
+    await until('the next curve', async () => (await chart.series()) === 'Easy half');
+    await keyboard.press('Tab');
+    assert.equal(await chart.logarithm.evaluate((button) => button === document.activeElement), true);
+    await keyboard.press('Shift+Tab');
+    await keyboard.press('ArrowLeft');
+    await until('the one before', async () => (await chart.series()) === 'Hard half');
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('the chart is read where the pointer is, also after the form has taken a part of its room', async () => {
+  await withLab({ webgpu: 'no-adapter', form: false, context: { viewport: { width: 1440, height: 900 } } }, async (lab) => {
+    const { chart, replay, settings } = lab;
+    await lab.reach('ready');
+    await replay.seek(1);
+    const wide = await chart.reading(0.98);
+    await settings.open.click();
+    await until('a narrower chart', async () => (await chart.reading(0.5)).width < wide.width - 100);
+    // Ten epochs: as far along as the pointer is along the axis.
+    await until('a reading at the right end', async () => (await chart.reading(0.98)).epoch > 9);
+    const middle = await chart.reading(0.5);
+    assert.ok(Math.abs(middle.epoch - 4.8) < 0.6, JSON.stringify(middle));
+    assert.ok(wide.epoch > 9, JSON.stringify(wide));
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('a browser that keeps no data of sites, and one without a clipboard, have the page all the same', async () => {
+  const before = (lab) =>
+    lab.page.addInitScript(() => {
+      Object.defineProperty(window, 'localStorage', {
+        get() {
+          throw new DOMException('kept from sites', 'SecurityError');
+        },
+      });
+      Object.defineProperty(Navigator.prototype, 'clipboard', { get: () => undefined });
+    });
+  await withLab({ webgpu: 'no-adapter', before }, async (lab) => {
+    await lab.reach('ready');
+    await lab.take.link.click();
+    await lab.remarks(/^http:\/\/127\.0\.0\.1:\d+\//);
+    await lab.settings.open.click();
+    await lab.settings.epochs.waitFor();
     assert.deepEqual(lab.errors, []);
   });
 });

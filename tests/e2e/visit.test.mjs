@@ -37,7 +37,7 @@ test('samples, bench and inside have networks to look at before anybody trained'
     const { samples, bench, inside } = lab;
     await lab.reach('ready');
     await samples.open();
-    await lab.remarks(/come with the page: Hardest of the built-in set, trained on/);
+    await lab.whose(/come with the page: Hardest of the built-in set, trained on/);
     await until('images', async () => (await samples.images.count()) > 20);
     assert.equal(await samples.count(), 500);
     await samples.pictures(32);
@@ -129,7 +129,7 @@ test('networks of CIFAR-10 open on a button, and of its pictures only the first 
     await lab.openHere.waitFor();
     assert.deepEqual(server.asked(), [], 'nothing is fetched before somebody wants it');
     await lab.openHere.click();
-    await lab.remarks(/come with the page: All of CIFAR-10, trained on/);
+    await lab.whose(/come with the page: All of CIFAR-10, trained on/);
     await until('images', async () => (await samples.images.count()) > 20);
     assert.equal(await samples.count(), 1000);
     const asked = server.asked();

@@ -53,7 +53,7 @@ cargo xtask COMMAND
                         change the files of every reader of foreign bytes until one panics (default 10000000 inputs or an hour each)
   soak [--minutes N]    train the tiny network in headless Chromium and watch its memory (default 30), with the page in dist/
   record [NAME...]      train and write what ships with the page: the recorded runs (builtin, nature, corruption,
-                        attack, cifar10), and the networks of two of them; goes on with what was begun
+                        attack, cifar10, and those of the lessons) and networks; goes on with what was begun
   findings              write docs/findings.md, its figures, and the page's studies from the tables in docs/findings
   screenshots [--out DIR]
                         pictures of the page: desktop and phone, light and dark (default target/screenshots)

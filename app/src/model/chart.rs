@@ -11,6 +11,7 @@ use sparring_figures::svg::{Anchor, Svg, line_sample};
 use sparring_figures::{Tone, number};
 
 use crate::model::race::{Curve, LearnerView, Race};
+use crate::words::ring as words;
 
 /// Room beside the drawing for the numbers of the axes.
 pub const LEFT: f64 = 54.0;
@@ -219,7 +220,12 @@ impl Figure {
         Axes { frame, x: self.x, y: self.y }
     }
     fn x_label(&self, x: f64) -> String {
-        if self.view.flops { self.x.si(x, "FLOP") } else { self.x.label(x) }
+        match self.view.flops {
+            true => self.x.si(x, "FLOP"),
+            // The first one says what is counted.
+            false if x == 0.0 => words::EPOCH_0.to_owned(),
+            false => self.x.label(x),
+        }
     }
     fn y_label(&self, y: f64) -> String {
         match self.view.series {
@@ -275,11 +281,13 @@ impl Figure {
         });
     }
 
-    /// A drawing of its own, to keep: with its colours, its title and its key.
-    pub fn document(&self, width: f64, title: &str) -> String {
+    /// A drawing of its own, to keep: with its colours, its title, its key, and where it is from.
+    pub fn document(&self, width: f64, title: &str, from: &str) -> String {
         const LINE: f64 = 18.0;
         let high = height(width);
-        let mut svg = Svg::document(width, high + 24.0 + LINE * self.lines.len() as f64, title);
+        let title = format!("{title}: {}", self.view.series.about());
+        let mut svg = Svg::document(width, high + 24.0 + LINE * self.lines.len() as f64, &title);
+        svg.text("tick", (width - RIGHT, high + 16.0), Anchor::End, from);
         self.draw(&mut svg, width, None);
         for (i, line) in self.lines.iter().enumerate() {
             let y = high + 12.0 + LINE * i as f64;
@@ -494,7 +502,7 @@ mod tests {
 
     #[test]
     fn a_kept_drawing_stands_alone() {
-        let document = Figure::of(&[&race([0.4, 0.5])], View::at(Curve::Hard), 2).document(640.0, "A <b> title");
+        let document = Figure::of(&[&race([0.4, 0.5])], View::at(Curve::Hard), 2).document(640.0, "A <b> title", "sparring.example");
         assert!(document.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"") && document.ends_with("</svg>"));
         assert!(document.contains("A &lt;b&gt; title") && document.contains(">SET 0.2 60.0%</text>"), "{document}");
         assert_eq!(document.matches("<svg").count(), document.matches("</svg>").count());

@@ -33,6 +33,13 @@ pub struct Work {
     pub moved: f64,
 }
 
+impl Work {
+    /// So many times as much.
+    pub fn times(self, factor: f64) -> Self {
+        Self { flops: self.flops * factor, moved: self.moved * factor }
+    }
+}
+
 /// How much of either a device does in a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Speed {

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use sparring_core::Event;
+use sparring_core::argsort::in_order;
 use sparring_core::config::LearnerConfig;
 use sparring_core::config::settings::{self, Differing, csv_cell, plain};
 use sparring_core::events::{Evaluation, LearnerInfo, Score};
@@ -12,13 +13,13 @@ use sparring_core::record::{Epoch, History, RunFile, Track};
 use sparring_figures::number;
 
 use crate::model::names::{self, label};
+use crate::model::replay::Recording;
 use crate::words::settings as words;
 
 /// Every evaluation of a run, in the order of epochs.
 fn evaluations(history: &History) -> Vec<(&LearnerInfo, &Epoch)> {
-    let mut all: Vec<_> = history.tracks.iter().flat_map(|t| t.epochs.iter().map(|e| (&t.info, e))).collect();
-    all.sort_by_key(|(_, epoch)| epoch.epoch);
-    all
+    let all: Vec<_> = history.tracks.iter().flat_map(|t| t.epochs.iter().map(|e| (&t.info, e))).collect();
+    in_order(&all, |(_, epoch)| u64::from(epoch.epoch))
 }
 
 /// "SET 0.2", and whether it is a control.
@@ -118,7 +119,7 @@ pub fn differing(runs: &[&RunFile]) -> Vec<Vec<String>> {
 }
 
 /// The run card: everything a result must carry, as text.
-pub fn card(run: &RunFile) -> String {
+pub fn card(run: &Recording) -> String {
     let (epochs, finished) = run.extent();
     let state = if finished { "finished" } else { "not finished" };
     let d = &run.device;
@@ -136,6 +137,10 @@ pub fn card(run: &RunFile) -> String {
     let commit = if run.commit.is_empty() { String::new() } else { format!(" ({})", run.commit) };
     line("Program", &format!("sparring {}{commit}", run.version));
     line("Configuration", &run.config_hash);
+    if !run.others.is_empty() {
+        let seeds: Vec<String> = run.runs().map(|run| run.config.seed.to_string()).collect();
+        line("Seeds", &format!("{}; what follows is of seed {} alone", seeds.join(", "), run.config.seed));
+    }
     for Track { info, .. } in &History::of(&run.events).tracks {
         let text = format!(
             "{}: {} of {} parameters, {} images",
@@ -232,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_card_says_where_when_and_by_what() {
-        let card = card(&run("A run", 2));
+        let card = card(&Recording::from(run("A run", 2)));
         for part in
             ["A run\n=====\n", "finished, 2 of 2 epochs, 1 min 1 s", "sparring 1 (abc)", "d, cpu", "  lr = 0.1\n", "Nobody leads.", "50.0%"]
         {

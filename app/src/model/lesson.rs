@@ -24,6 +24,14 @@ pub struct Lesson {
     pub steps: Vec<Step>,
 }
 
+impl Lesson {
+    /// The recorded run that a step stands on: its own, or that of the last step before it that has one.
+    pub fn stands_on(&self, step: usize) -> Option<&str> {
+        let before = self.steps.iter().take(step + 1).rev();
+        before.map(|step| step.recorded.as_str()).find(|name| !name.is_empty())
+    }
+}
+
 /// One step of a lesson.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Step {
@@ -33,6 +41,8 @@ pub struct Step {
     pub text: Vec<String>,
     /// An experiment to set up, as a link's query; empty for none.
     pub load: String,
+    /// The recorded run of that experiment, for who does not train; empty for none.
+    pub recorded: String,
     /// The place of the lab that it speaks of; empty where any will do.
     pub place: String,
     /// The control that it speaks of: a `data-testid` or an id; empty for none.
@@ -138,6 +148,7 @@ fn take(lessons: &mut Vec<Lesson>, word: &str, rest: String) -> Option<()> {
             match word {
                 "text" => step.text.push(rest),
                 "load" => step.load = rest,
+                "recorded" => step.recorded = rest,
                 "place" => step.place = rest,
                 "point" => step.point = rest,
                 "race" => step.race = true,
@@ -267,6 +278,12 @@ text The end.
             let config = link::parse(link::pairs(&step.load)).unwrap_or_else(|e| panic!("{}: {e}", step.load));
             assert!(config.dataset.name().starts_with("builtin"), "{}", step.load);
         }
+    }
+
+    #[test]
+    fn a_step_stands_on_the_last_recorded_run_before_it() {
+        let lessons = parse("lesson a\nstep b\nstep c\nrecorded one\nstep d\nstep e\nrecorded two").unwrap();
+        assert_eq!([0, 1, 2, 3].map(|step| lessons[0].stands_on(step)), [None, Some("one"), Some("one"), Some("two")]);
     }
 
     #[test]

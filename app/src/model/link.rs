@@ -67,7 +67,7 @@ fn put(fields: &mut Map<String, Value>, name: &str, given: &str) -> Result<()> {
 }
 
 fn read(fields: Map<String, Value>) -> Result<ExperimentConfig> {
-    serde_json::from_value(Value::Object(fields)).map_err(|e| Error::config(e.to_string()))
+    ExperimentConfig::of_fields(&fields)
 }
 
 /// The experiment with one field changed, which need not make sense with the others. Another norm brings its own radii and steps.

@@ -2,6 +2,7 @@
 //!
 //! Images come from those that the race watches. What one of the two alone is right about comes first, for nobody can know it from the score.
 
+use sparring_core::argsort::in_order;
 use sparring_figures::svg::{Anchor, Svg};
 
 use super::bout::{self, Pictures, Right, Shot};
@@ -53,16 +54,15 @@ impl Quiz {
         let question =
             |(place, shot): (usize, &Shot)| Some(Question { shot: *shot, dense: answer(dense, place)?, sparse: answer(sparse, place)? });
         let disputed = |question: &Question| matches!(question.shot.right, Some(Right::Sparse | Right::Dense));
-        let again = |question: &Question| asked.contains(&question.shot.sample);
+        let again = |question: &Question| u64::from(asked.contains(&question.shot.sample));
         let (mut apart, mut others): (Vec<Question>, Vec<Question>) = shots.iter().enumerate().filter_map(question).partition(disputed);
-        apart.sort_by_key(again);
+        apart = in_order(&apart, again);
         // Half of them at most are told apart by the two, so that it is also seen what is easy and what is hopeless.
         others.extend(apart.split_off(apart.len().min(QUESTIONS / 2)));
-        others.sort_by_key(again);
-        let mut questions: Vec<Question> = apart.into_iter().chain(others).take(QUESTIONS).collect();
+        others = in_order(&others, again);
+        let questions: Vec<Question> = apart.into_iter().chain(others).take(QUESTIONS).collect();
         // Mixed by their places in the test file, which say nothing.
-        questions.sort_by_key(|question| question.shot.sample);
-        Self { questions, said: Vec::new() }
+        Self { questions: in_order(&questions, |question| u64::from(question.shot.sample)), said: Vec::new() }
     }
     /// What is asked now; `None` at the end.
     pub fn asked(&self) -> Option<&Question> {

@@ -63,6 +63,10 @@ impl Curve {
             Self::Loss => "loss",
         }
     }
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|curve| curve.name() == name)
+    }
     /// What its chip says.
     pub fn label(self) -> &'static str {
         match self {

@@ -58,6 +58,8 @@ pub struct Recording {
     pub run: Arc<RunFile>,
     /// The other seeds: the bands of its curves.
     pub others: Vec<Arc<RunFile>>,
+    /// What its file is called, where it ships with the page.
+    pub file: Option<String>,
 }
 
 impl Recording {
@@ -68,9 +70,17 @@ impl Recording {
     pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
         let mut runs = RunFile::read_all(bytes)?.into_iter().map(Arc::new);
         match runs.next() {
-            Some(run) => Ok(Self { run, others: runs.collect() }),
+            Some(run) => Ok(Self { run, others: runs.collect(), file: None }),
             None => Err(Unreadable::NotARun("an empty list".into())),
         }
+    }
+    /// The same as a file of this name, which ships with the page.
+    pub fn shipped_as(self, name: &str) -> Self {
+        Self { file: Some(name.to_owned()), ..self }
+    }
+    /// The name under which its networks ship too, where they do.
+    pub fn networks(&self) -> Option<&str> {
+        self.file.as_deref().filter(|name| WITH_NETWORKS.contains(name))
     }
     /// All of its runs, the one that is shown first.
     pub fn runs(&self) -> impl Iterator<Item = &Arc<RunFile>> {
@@ -80,7 +90,7 @@ impl Recording {
 
 impl From<RunFile> for Recording {
     fn from(run: RunFile) -> Self {
-        Self { run: Arc::new(run), others: Vec::new() }
+        Self { run: Arc::new(run), others: Vec::new(), file: None }
     }
 }
 
@@ -132,7 +142,8 @@ fn times(events: &[Event]) -> Vec<f64> {
 /// Name of the recorded run of a first visit, which anybody can train: its images are drawn by code.
 pub const FIRST: &str = "builtin";
 /// Recorded runs whose networks ship too.
-const WITH_NETWORKS: [&str; 2] = [FIRST, "cifar10"];
+const WITH_NETWORKS: [&str; 7] =
+    [FIRST, "cifar10", "lesson-hard-samples", "lesson-sparse", "lesson-who-wins", "lesson-clean", "lesson-attacked"];
 
 /// Name of the recorded run that belongs to an experiment.
 pub fn recording(config: &ExperimentConfig) -> &'static str {
@@ -147,11 +158,6 @@ pub fn recording(config: &ExperimentConfig) -> &'static str {
     } else {
         "nature"
     }
-}
-
-/// Name of the recorded run of an experiment, where its networks ship with the page.
-pub fn shipped(config: &ExperimentConfig) -> Option<&'static str> {
-    WITH_NETWORKS.into_iter().find(|name| *name == recording(config))
 }
 
 impl Player {

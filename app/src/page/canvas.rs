@@ -4,9 +4,11 @@ use leptos::prelude::*;
 use wasm_bindgen::{Clamped, JsCast};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
+use super::entries::day;
 use super::kit::{Button, Says};
 use super::lab::{Lab, Phase, use_lab};
 use super::trained::offered;
+use crate::model::replay::Player;
 use crate::words::runs as words;
 
 /// The state of the networks: two that differ mean that answers may differ.
@@ -68,6 +70,18 @@ pub fn Nobody(
             </Show>
         </div>
     }
+}
+
+/// Whose networks are looked at, where nobody trained them here.
+#[component]
+pub fn Whose() -> impl IntoView {
+    let lab = use_lab();
+    let whose = Memo::new(move |_| {
+        let open = lab.phase.with(|phase| *phase == Phase::Finished) && lab.started.with(Option::is_none);
+        let words = |player: &Player| player.run().map(|run| words::trained(&run.name, &run.device.name, day(run)));
+        lab.player.with(words).filter(|_| open).unwrap_or_default()
+    });
+    view! { <Says class="quiet" testid="networks-whose" text=whose /> }
 }
 
 /// What a canvas shows.

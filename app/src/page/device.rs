@@ -90,8 +90,9 @@ pub fn ThisDevice() -> impl IntoView {
 pub fn copy(lab: Lab, what: &'static str, text: Option<String>) {
     let Some(text) = text else { return };
     spawn_local(async move {
-        let done = JsFuture::from(window().navigator().clipboard().write_text(&text)).await.is_ok();
-        // A browser may refuse the clipboard; then the text itself is shown, to be copied by hand.
+        let clipboard = window().navigator().clipboard();
+        // A page that came without encryption has none, and a browser may refuse it; then the text itself is shown, to be copied by hand.
+        let done = !clipboard.is_undefined() && JsFuture::from(clipboard.write_text(&text)).await.is_ok();
         lab.remark.set(Some(if done { words::copied(what) } else { text }));
     });
 }
@@ -108,7 +109,7 @@ pub fn TakeAway() -> impl IntoView {
             <Copies
                 testids=["copy-link", "copy-command"]
                 address=move || lab.shown_address()
-                of=move || lab.shown.get_untracked().unwrap_or_else(|| lab.config.get_untracked())
+                of=move || (lab.shown.get().unwrap_or_else(|| lab.config.get()), lab.shown_seeds())
             />
             <Says class="quiet" testid="race-hash" text=hash />
             <Show when=move || differs.get()>
@@ -116,7 +117,7 @@ pub fn TakeAway() -> impl IntoView {
                 <Copies
                     testids=["copy-form-link", "copy-form-command"]
                     address=move || lab.config.with_untracked(|form| lab.address_of(form))
-                    of=move || lab.config.get_untracked()
+                    of=move || (lab.config.get(), lab.seeds())
                 />
             </Show>
         </div>
@@ -130,18 +131,22 @@ fn Copies(
     testids: [&'static str; 2],
     /// Its address.
     address: impl Fn() -> Option<String> + 'static,
-    /// What the command runs.
-    of: impl Fn() -> ExperimentConfig + 'static,
+    /// What the command runs, and with how many seeds.
+    of: impl Fn() -> (ExperimentConfig, u32) + 'static,
 ) -> impl IntoView {
     let lab = use_lab();
     let [link, command] = testids;
+    let command_line = move || {
+        let (config, seeds) = untrack(&of);
+        link::command(&config, seeds).ok()
+    };
     view! {
         <div class="row">
             <Button testid=link label=words::COPY_LINK on_press=move || copy(lab, "Link", address()) />
             <Button
                 testid=command
                 label=words::COPY_COMMAND
-                on_press=move || copy(lab, "Command", link::command(&of(), untrack(|| lab.seeds())).ok())
+                on_press=move || copy(lab, "Command", command_line())
             />
         </div>
     }

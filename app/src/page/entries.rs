@@ -1,6 +1,6 @@
 //! The list of runs that can be shown: recorded ones, those kept in this browser, those brought as files.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
 
 use leptos::prelude::*;
 use sparring_core::record::RunFile;
@@ -9,6 +9,7 @@ use wasm_bindgen_futures::spawn_local;
 use crate::locks;
 use crate::model::kept::{self, Shelf};
 use crate::model::replay::{Recording, Source};
+use crate::page::lab::Lab;
 use crate::trainer::fetch::{self, Missing};
 use crate::trainer::store::Store;
 use crate::words::runs as words;
@@ -25,8 +26,6 @@ pub struct Entry {
     pub source: Source,
     /// The number under which it lies, to know it again.
     number: u32,
-    /// Its size.
-    bytes: usize,
     /// Whether it can be gone on with.
     pub resumes: bool,
     /// What it holds, or why it cannot be read.
@@ -40,13 +39,22 @@ impl Entry {
     }
 }
 
+/// How the list is looked for.
+#[derive(Default)]
+pub struct Looks {
+    /// The number of the last look.
+    last: u64,
+    /// Locks of runs whose end is waited for.
+    waited: BTreeSet<String>,
+}
+
 /// The newest state of a kept run that can be read.
 async fn read_kept(store: &Store, shelf: &Shelf) -> Entry {
     let source = if shelf.run.ends_with(IMPORTED) { Source::Imported } else { Source::Kept };
-    let mut entry = Entry { run: shelf.run.clone(), source, number: 0, bytes: 0, resumes: false, file: Err(words::CANNOT_OPEN.to_owned()) };
+    let mut entry = Entry { run: shelf.run.clone(), source, number: 0, resumes: false, file: Err(words::CANNOT_OPEN.to_owned()) };
     for number in shelf.runs.iter().copied() {
         let Some(bytes) = store.read(&kept::run_file(&shelf.run, number)).await else { continue };
-        (entry.number, entry.bytes) = (number, bytes.len());
+        entry.number = number;
         match RunFile::read(&bytes).map(Recording::from) {
             Ok(file) => {
                 entry.resumes = !file.extent().1 && shelf.checkpoint(number).is_some();
@@ -62,9 +70,10 @@ async fn read_kept(store: &Store, shelf: &Shelf) -> Entry {
 
 /// Looks at what is kept; what is known is not read again. Looks overlap where runs come one after the other: only the last one counts, for
 /// an earlier one may end later and knows less.
-pub fn refresh(runs: RwSignal<Vec<Entry>>) {
-    static LOOKS: AtomicU64 = AtomicU64::new(0);
-    let look = LOOKS.fetch_add(1, Ordering::Relaxed) + 1;
+pub fn refresh(lab: Lab) {
+    let (runs, looks) = (lab.runs, lab.looks);
+    looks.update_value(|looks| looks.last += 1);
+    let look = looks.with_value(|looks| looks.last);
     spawn_local(async move {
         let store = Store::open().await;
         let shelves = kept::shelves(&store.names().await);
@@ -79,7 +88,7 @@ pub fn refresh(runs: RwSignal<Vec<Entry>>) {
                 None => read_kept(&store, shelf).await,
             });
         }
-        if LOOKS.load(Ordering::Relaxed) != look {
+        if looks.with_value(|looks| looks.last) != look {
             return;
         }
         // What trains, in this tab or in another one, is not offered before it has ended.
@@ -87,11 +96,16 @@ pub fn refresh(runs: RwSignal<Vec<Entry>>) {
             let name = locks::of_run(&entry.run);
             if taken.contains(&name) {
                 entry.resumes = false;
-                spawn_local(async move {
-                    if locks::is_free(&name).await {
-                        refresh(runs);
-                    }
-                });
+                // Every look finds it taken; one wait is enough.
+                if looks.try_update_value(|looks| looks.waited.insert(name.clone())) == Some(true) {
+                    spawn_local(async move {
+                        let free = locks::is_free(&name).await;
+                        looks.update_value(|looks| _ = looks.waited.remove(&name));
+                        if free {
+                            refresh(lab);
+                        }
+                    });
+                }
             }
         }
         // Recorded runs may have come in the meantime.
@@ -115,8 +129,8 @@ pub fn fetch_recorded(runs: RwSignal<Vec<Entry>>) {
         let index = fetch::get("runs/index.json", &mut |_| true).await.unwrap_or_default();
         let names: Vec<String> = std::str::from_utf8(&index).ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         for run in names {
-            let file = recorded(&run).await;
-            let entry = Entry { run, source: Source::Recorded, number: 0, bytes: 0, resumes: false, file };
+            let file = recorded(run.strip_suffix(".json").unwrap_or(&run)).await;
+            let entry = Entry { run, source: Source::Recorded, number: 0, resumes: false, file };
             runs.update(|runs| {
                 runs.retain(|e| e.run != entry.run || e.file.is_ok());
                 if runs.iter().all(|e| e.run != entry.run) {
@@ -127,10 +141,10 @@ pub fn fetch_recorded(runs: RwSignal<Vec<Entry>>) {
     });
 }
 
-/// What fetching or reading a recorded run came to, in words where it did not.
-pub async fn recorded(file: &str) -> Result<Recording, String> {
-    match fetch::get(&format!("runs/{file}"), &mut |_| true).await {
-        Ok(bytes) => Recording::read(&bytes).map_err(|e| e.to_string()),
+/// What fetching or reading the recorded run of this name came to, in words where it did not.
+pub async fn recorded(name: &str) -> Result<Recording, String> {
+    match fetch::get(&format!("runs/{name}.json"), &mut |_| true).await {
+        Ok(bytes) => Recording::read(&bytes).map(|run| run.shipped_as(name)).map_err(|e| e.to_string()),
         Err(Missing::Broken(words)) => Err(words),
         Err(_) => Err("it is not on this server".into()),
     }

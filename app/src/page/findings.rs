@@ -65,7 +65,7 @@ pub fn bring(lab: Lab, study: StudyFile) {
 pub fn Findings() -> impl IntoView {
     let lab = use_lab();
     fetch_shipped(lab);
-    refresh(lab.runs);
+    refresh(lab);
     // A study stays the same one, wherever others are put before it.
     let same = |study: &Arc<StudyFile>| Arc::as_ptr(study) as usize;
     view! {
@@ -136,7 +136,7 @@ fn PointRow(
     let said = Memo::new(move |_| study.with_value(|study| point().map(|point| point.said(study)).unwrap_or_default()));
     let train = move |_| {
         if let Some(point) = untrack(point) {
-            lab.config.set(point.next);
+            lab.take(point.next);
             lab.visit(Place::Ring);
             lab.train();
         }

@@ -2,7 +2,6 @@
 //!
 //! Keys of one character can be switched off, as people who speak to their computer or hit keys by accident need (WCAG 2.1.4).
 
-use gloo_storage::{LocalStorage, Storage};
 use leptos::prelude::*;
 use sparring_core::config::ExperimentConfig;
 use sparring_core::data::DatasetName;
@@ -11,6 +10,7 @@ use web_sys::{Element, KeyboardEvent};
 
 use super::kit::{Button, Check};
 use super::lab::{Lab, Phase, use_lab};
+use super::memory::{recall, remember};
 use super::place::Place;
 use crate::model::replay::Player;
 use crate::words::keys as words;
@@ -85,7 +85,7 @@ fn press(lab: Lab, on: bool, show: impl Fn(), event: &KeyboardEvent) {
 #[component]
 pub fn Keys() -> impl IntoView {
     let lab = use_lab();
-    let on = RwSignal::new(LocalStorage::get(KEY).unwrap_or(true));
+    let on = RwSignal::new(recall(KEY).unwrap_or(true));
     let dialog = NodeRef::<leptos::html::Dialog>::new();
     // Only a dialog that is open already refuses.
     let show = move || drop(dialog.get_untracked().map(|dialog| dialog.show_modal()));
@@ -94,8 +94,7 @@ pub fn Keys() -> impl IntoView {
     on_cleanup(move || listener.remove());
     let switch = move |now: bool| {
         on.set(now);
-        // Refused in a private window: it then lasts until the page is closed.
-        let _ = LocalStorage::set(KEY, now);
+        remember(KEY, &now);
     };
     let row = |key: String, what: String| view! { <tr><th scope="row"><kbd>{key}</kbd></th><td>{what}</td></tr> };
     let places = Place::ALL.iter().zip(1..).map(|(place, number)| row(number.to_string(), words::place(place.label())));

@@ -8,7 +8,6 @@ mod speed;
 
 use std::sync::Arc;
 
-use gloo_storage::Storage;
 use leptos::prelude::*;
 use sparring_core::config::{ExperimentConfig, LearnerConfig};
 use sparring_core::data::DatasetName;
@@ -19,7 +18,8 @@ use wasm_bindgen::JsValue;
 pub use self::address::{address, asked_run, page_address, run_address};
 use self::errand::Errand;
 pub use self::silence::Silent;
-use super::entries::{self, Entry};
+use super::entries::{self, Entry, Looks};
+use super::memory::{recall, remember};
 use super::place::Place;
 use crate::bridge::Bridge;
 use crate::model::bout::Pictures;
@@ -145,6 +145,8 @@ pub struct State {
     pub shots: RwSignal<Pictures>,
     /// Runs that can be shown: recorded, kept, brought.
     pub runs: RwSignal<Vec<Entry>>,
+    /// How they are looked for.
+    pub looks: StoredValue<Looks>,
     /// Studies that are shown: those that ship, and those that were brought.
     pub studies: RwSignal<Vec<Arc<StudyFile>>>,
     /// Those that ship were asked for.
@@ -161,6 +163,8 @@ pub struct State {
     pub own: RwSignal<Vec<u8>>,
     /// The lesson, and what else a teacher's link says.
     pub teacher: RwSignal<Teacher>,
+    /// The recorded run that the open lesson stands on.
+    pub stands_on: RwSignal<Option<String>>,
     /// What of the link was not understood.
     pub remarks: RwSignal<Vec<String>>,
     /// Workers that may share a race where there is no GPU: the machine's threads.
@@ -169,6 +173,8 @@ pub struct State {
     pub bare: bool,
     /// How the test bench is set.
     pub setup: RwSignal<Setup>,
+    /// Questions that were asked about pictures: a place that is visited again asks under other numbers than before.
+    questions: StoredValue<u32>,
     /// The place that is shown hears what it asked for.
     heard: StoredValue<Listener, LocalStorage>,
     bridge: StoredValue<Bridge, LocalStorage>,
@@ -230,7 +236,7 @@ impl Lab {
             past,
             stride: RwSignal::new(Stride::Batch.name().into()),
             load: RwSignal::new(100),
-            form: RwSignal::new(gloo_storage::LocalStorage::get(FORM).unwrap_or(false)),
+            form: RwSignal::new(recall(FORM).unwrap_or(false)),
             shots: RwSignal::new(Pictures::default()),
             runs: RwSignal::new(Vec::new()),
             studies: RwSignal::new(Vec::new()),
@@ -241,10 +247,13 @@ impl Lab {
             bench: RwSignal::new(Picture::Test(0)),
             own: RwSignal::new(Vec::new()),
             teacher: RwSignal::new(given.teacher),
+            stands_on: RwSignal::new(None),
             remarks: RwSignal::new(given.remarks),
             workers: window().navigator().hardware_concurrency() as usize,
             bare,
             setup: RwSignal::new(Setup::default()),
+            questions: StoredValue::new(0),
+            looks: StoredValue::new(Looks::default()),
             heard: StoredValue::new_local(Box::new(|_, _| {})),
             bridge: StoredValue::new_local(Bridge::default()),
             of_run: StoredValue::new(first.map(|preset| (FIRST.to_owned(), preset.config(DeviceChoice::Auto)))),
@@ -264,10 +273,7 @@ impl Lab {
         }
         let wrong_link = refused.map(|why| Failure::new("This link cannot be read", why, &[WayOn::ChangeSettings]));
         lab.connect(wrong_link);
-        Effect::new(move |_| {
-            // Refused in a private window: it is then closed when the page is opened again.
-            let _ = gloo_storage::LocalStorage::set(FORM, lab.form.get());
-        });
+        Effect::new(move || remember(FORM, &lab.form.get()));
         // The address follows the form and the lesson, so that a reload or a copied address brings the same experiment back.
         Effect::watch(move || (lab.config.track(), lab.teacher.track()), move |_, _, _| lab.remember(), false);
         lab
@@ -299,6 +305,11 @@ impl Lab {
     pub fn ask(self, command: &Command, attachment: JsValue) {
         self.bridge.with_value(|b| b.send_with(command, attachment));
     }
+    /// The number of one more question about a picture.
+    pub fn next_question(self) -> u32 {
+        self.questions.update_value(|questions| *questions = questions.wrapping_add(1));
+        self.questions.get_value()
+    }
     /// From here on, answers go to `hear` (with their attachments), until another place listens.
     pub fn listen(self, hear: impl Fn(&Message, &JsValue) + 'static) {
         self.heard.set_value(Box::new(hear));
@@ -314,6 +325,7 @@ impl Lab {
             // A browser may refuse to change the address; the place is shown all the same.
             let _ = window().location().set_hash(place.name());
             self.arrive(place);
+            window().scroll_to_with_x_and_y(0.0, 0.0);
         }
     }
     /// Shows a place, if it is another one. What was said in passing belongs to the place that is left.
@@ -324,10 +336,16 @@ impl Lab {
         }
     }
 
-    /// Begins a race with the form's experiment.
-    fn begin(self, paused: bool) {
+    /// Begins a race with the form's experiment, unless that cannot be; whether it began.
+    fn begin(self, paused: bool) -> bool {
+        let config = self.config.get_untracked();
+        if let Err(error) = config.validate() {
+            self.phase.set(Phase::Failed(error.into()));
+            return false;
+        }
         self.past.set(Vec::new());
-        self.start(self.config.get_untracked(), paused);
+        self.start(config, paused);
+        true
     }
     /// After a race of a series: the same with the next seed.
     fn next_seed(self) {
@@ -340,6 +358,11 @@ impl Lab {
     /// How many races with seeds in a row there are to be.
     pub fn seeds(self) -> u32 {
         self.teacher.with(|t| t.more_seeds + 1)
+    }
+    /// With how many seeds in a row the experiment on screen was raced, or is to be.
+    pub fn shown_seeds(self) -> u32 {
+        let recorded = self.player.with(|player| player.recording().map(|recording| recording.runs().count() as u32));
+        recorded.unwrap_or_else(|| self.seeds().max(self.past.with(Vec::len) as u32 + 1))
     }
     /// The races that the numbers on screen are of, and the one that is shown; between two seeds that is the one before.
     pub fn with_counted<T>(self, of: impl FnOnce(&[&Race], &Race) -> T) -> T {
@@ -357,10 +380,6 @@ impl Lab {
         if done > 0 || all > 1 { format!("Seed {} of {}: ", done + 1, all.max(done + 1)) } else { String::new() }
     }
     fn start(self, config: ExperimentConfig, paused: bool) {
-        if let Err(error) = config.validate() {
-            self.phase.set(Phase::Failed(error.into()));
-            return;
-        }
         self.enter(config.clone(), &Command::Start { config: Box::new(config), paused });
     }
 
@@ -385,11 +404,16 @@ impl Lab {
         self.remark.set(None);
     }
 
-    /// Clears the ring for a race of this experiment, and tells the trainer, a fresh one where the last has died.
-    fn enter(self, config: ExperimentConfig, command: &Command) {
-        if self.bridge.with_value(|b| b.is_dead()) {
+    /// Starts a fresh trainer where the last has died: whoever wants something of it then has one to ask.
+    pub fn revive(self) {
+        if self.bridge.with_value(Bridge::is_dead) {
             self.connect(None);
         }
+    }
+
+    /// Clears the ring for a race of this experiment, and tells the trainer.
+    fn enter(self, config: ExperimentConfig, command: &Command) {
+        self.revive();
         self.clear();
         self.view.update(|l| l.zoom = (0.0, 1.0));
         self.started.set(Some(config));
@@ -402,7 +426,9 @@ impl Lab {
         match self.phase.get_untracked() {
             Phase::Paused => self.send(&Command::Resume),
             Phase::Loading(_) | Phase::Training => {}
-            _ => self.begin(false),
+            _ => {
+                self.begin(false);
+            }
         }
     }
     /// Hold.
@@ -411,11 +437,10 @@ impl Lab {
     }
     /// One step of every learner, as far as was chosen.
     pub fn step(self) {
-        if !self.phase.with_untracked(Phase::busy) {
-            self.begin(true);
+        if self.phase.with_untracked(Phase::busy) || self.begin(true) {
+            let stride = self.stride.with_untracked(|s| s.parse().unwrap_or(Stride::Batch));
+            self.send(&Command::Step { stride });
         }
-        let stride = self.stride.with_untracked(|s| s.parse().unwrap_or(Stride::Batch));
-        self.send(&Command::Step { stride });
     }
     /// How hard the trainer works, in percent.
     pub fn set_load(self, percent: u32) {
@@ -462,6 +487,8 @@ impl Lab {
     }
     /// Brings the official archive.
     pub fn drop_archive(self, file: &web_sys::File) {
+        self.revive();
+        self.errand.set_value(Some(Errand::Archive { before: self.phase.get_untracked() }));
         self.phase.set(Phase::Loading(Loading::unknown("Reading the archive")));
         self.bridge.with_value(|b| b.send_with(&Command::DropArchive, file.into()));
     }
@@ -473,8 +500,14 @@ impl Lab {
         }
         let device = self.config.with_untracked(|c| c.device);
         if device != before && !self.phase.with_untracked(Phase::busy) {
+            self.revive();
             self.device.set(None);
-            self.phase.set(Phase::Starting);
+            // Networks that are held stay with the device that they were trained on.
+            self.phase.update(|phase| {
+                if !matches!(phase, Phase::Finished | Phase::Stopped) {
+                    *phase = Phase::Starting;
+                }
+            });
             self.send(&Command::Open { device });
         }
     }
@@ -494,25 +527,14 @@ impl Lab {
     /// Follows a failure's button.
     pub fn follow(self, way: WayOn) {
         match way {
-            WayOn::Retry => self.begin(false),
-            WayOn::UseBuiltIn => {
-                self.config.update(use_built_in);
-                self.begin(false);
-            }
-            WayOn::UseCpu => {
-                self.config.update(|c| c.device = DeviceChoice::Cpu);
-                self.begin(false);
-            }
-            WayOn::UseSmallBatch => {
-                self.config.update(|c| c.batch_size = SMALL_BATCH);
-                self.begin(false);
-            }
-            WayOn::UseQuickLook => {
-                self.choose_quick_look();
-                self.begin(false);
-            }
-            WayOn::ChangeSettings => self.reset(),
+            WayOn::ChangeSettings => return self.reset(),
+            WayOn::Retry => {}
+            WayOn::UseBuiltIn => self.config.update(use_built_in),
+            WayOn::UseCpu => self.config.update(|c| c.device = DeviceChoice::Cpu),
+            WayOn::UseSmallBatch => self.config.update(|c| c.batch_size = SMALL_BATCH),
+            WayOn::UseQuickLook => self.choose_quick_look(),
         }
+        self.begin(false);
     }
     /// The learners of the form.
     pub fn learners(self) -> Vec<LearnerConfig> {

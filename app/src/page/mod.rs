@@ -13,6 +13,7 @@ mod keys;
 pub mod kit;
 mod lab;
 mod lessons;
+mod memory;
 mod menu;
 mod numbers;
 pub(crate) mod place;

@@ -1,10 +1,10 @@
 //! Light, dark, or as the system has it; remembered in this browser.
 
-use gloo_storage::{LocalStorage, Storage};
 use leptos::prelude::*;
 use sparring_core::names::named_enum;
 
 use super::kit::{Choices, Select};
+use super::memory::{recall, remember};
 use crate::words::ring as words;
 
 const KEY: &str = "sparring-theme";
@@ -24,15 +24,14 @@ named_enum! {
 /// A select in the header.
 #[component]
 pub fn ThemeSelect() -> impl IntoView {
-    let theme = RwSignal::new(LocalStorage::get(KEY).unwrap_or(Theme::System));
+    let theme = RwSignal::new(recall(KEY).unwrap_or(Theme::System));
     Effect::new(move || {
         let theme = theme.get();
         if let Some(root) = document().document_element() {
             // An attribute of our own root element: nothing that can be refused.
             let _ = root.set_attribute("data-theme", theme.name());
         }
-        // Refused in a private window: it then lasts until the page is closed.
-        let _ = LocalStorage::set(KEY, theme);
+        remember(KEY, &theme);
     });
     view! {
         <label class="theme">

@@ -6,7 +6,7 @@ use wasm_bindgen_futures::spawn_local;
 use super::entries::{recorded, unfinished};
 use super::lab::{Lab, Phase};
 use super::place::Place;
-use crate::model::replay::{FIRST, Recording, Source, shipped};
+use crate::model::replay::{FIRST, Recording};
 
 /// Whether nobody has trained, nor is about to.
 fn nobody(lab: Lab) -> bool {
@@ -16,33 +16,41 @@ fn nobody(lab: Lab) -> bool {
 /// The recorded run that is shown, where its networks ship and nobody has trained.
 pub fn offered(lab: Lab) -> Option<Recording> {
     let nobody = nobody(lab);
-    lab.player.with(|player| {
-        let recorded = player.recording().filter(|_| nobody && player.source() == Source::Recorded);
-        recorded.filter(|run| shipped(&run.config).is_some()).cloned()
-    })
+    lab.player.with(|player| player.recording().filter(|run| nobody && run.networks().is_some()).cloned())
 }
 
-/// Opens those of a first visit whenever a place asks for networks and nobody has trained; not in place of another run that is shown, nor of
-/// one's own race that can be gone on with.
-pub fn open_where_wanted(lab: Lab) {
-    let wanted = Memo::new(move |_| {
-        let first = |run: &Recording| shipped(&run.config) == Some(FIRST);
-        let another = lab.player.with(|player| player.run().is_some()) && !offered(lab).as_ref().is_some_and(first);
-        lab.place.get().asks_networks() && nobody(lab) && !another && lab.runs.with(|runs| unfinished(runs).is_none())
-    });
-    Effect::new(move |_| {
-        if !wanted.get() || lab.without_trained.get_value() {
-            return;
+/// The networks that the place which is shown asks for where nobody has trained: those that the open lesson speaks of, else those of a first
+/// visit, though not in place of another run that is shown, nor of one's own race that can be gone on with.
+fn wanted(lab: Lab) -> Option<String> {
+    if !lab.place.get().asks_networks() || lab.started.with(Option::is_some) {
+        return None;
+    }
+    let (ready, open) = lab.phase.with(|phase| (*phase == Phase::Ready, *phase == Phase::Finished));
+    let shown = |name: &str| lab.player.with(|player| player.recording().is_some_and(|run| run.file.as_deref() == Some(name)));
+    match lab.stands_on.get() {
+        Some(name) => (ready || open && !shown(&name)).then_some(name),
+        None => {
+            let another = lab.player.with(|player| player.run().is_some()) && !shown(FIRST);
+            let can_be_had = ready && !another && lab.runs.with(|runs| unfinished(runs).is_none());
+            can_be_had.then(|| FIRST.to_owned())
         }
+    }
+}
+
+/// Opens networks whenever a place asks for some and nobody has trained.
+pub fn open_where_wanted(lab: Lab) {
+    let wanted = Memo::new(move |_| wanted(lab));
+    Effect::new(move |_| {
+        let Some(name) = wanted.get().filter(|_| !lab.without_trained.get_value()) else { return };
         // Mostly it is the run that is shown, and here already.
-        let shown = untrack(move || offered(lab));
+        let shown = lab.player.with_untracked(|player| player.recording().filter(|run| run.file.as_deref() == Some(&name)).cloned());
         spawn_local(async move {
             let run = match shown {
                 Some(run) => Ok(run),
-                None => recorded(&format!("{FIRST}.json")).await,
+                None => recorded(&name).await,
             };
             match run {
-                Ok(run) if wanted.get_untracked() => lab.open_trained(run),
+                Ok(run) if wanted.get_untracked().as_deref() == Some(&name) => lab.open_trained(run),
                 Ok(_) => {}
                 Err(_) => lab.without_trained.set_value(true),
             }

@@ -82,7 +82,7 @@ impl Crew {
 /// What a member makes of a picture of two pixels.
 fn examined(id: Option<u32>, epoch: u32, probabilities: &[f32]) -> Message {
     let (probabilities, extent) = (probabilities.iter().map(|p| vec![*p]).collect(), [1, 1, 2]);
-    Message::Examined { id, epoch, extent, probabilities, label: None, classes: vec![], count: 1 }
+    Message::Examined { id, picture: Picture::Test(0), epoch, extent, probabilities, label: None, classes: vec![], count: 1 }
 }
 
 /// What must not depend on who trains: all but times and how slices fall.

@@ -245,7 +245,16 @@ async fn examine(session: &mut Session, question: &Examination, attachment: &JsV
     let (extent, size) = (data.extent, data.image_bytes());
     let (c, h, w) = extent;
     let (classes, count, epoch) = (data.classes.clone(), session.test_count(), session.epochs_done());
-    let answer = |label, probabilities| Message::Examined { id, epoch, extent: [c, h, w], probabilities, label, classes, count };
+    let answer = |label, probabilities| Message::Examined {
+        id,
+        picture: question.picture,
+        epoch,
+        extent: [c, h, w],
+        probabilities,
+        label,
+        classes,
+        count,
+    };
     let known = match question.picture {
         Picture::Test(place) => session.test_samples().get(place as usize).and_then(|&index| {
             let (bytes, label) = data.test.get(index, size)?;

@@ -189,10 +189,16 @@ impl Trainer {
             }
             Command::Start { config, paused } => self.begin(*config, paused).await,
             Command::Join { race, learners, paused } => self.join(*race, &learners, paused, attachment).await,
-            Command::OpenTrained { config } => self.open_trained(*config).await,
+            Command::OpenTrained { name, config } => self.open_trained(&name, *config).await,
             Command::GoOn { run } => self.go_on(run).await,
             Command::Keep { run } => self.keep_file(run, &attachment).await,
-            Command::DropArchive => self.keep(attachment.dyn_into().ok()).await,
+            Command::DropArchive => {
+                // What is held is not lost over a file.
+                if let Err(Halt::Failed(failure)) = self.keep(attachment.dyn_into().ok()).await {
+                    post(&Message::Failed(*failure));
+                }
+                Ok(())
+            }
             Command::WatchedPictures { of, samples, fetch } => self.watched_pictures(&of, samples, fetch).await,
             Command::Forget => {
                 self.forget();

@@ -8,19 +8,18 @@ use sparring_core::train::Session;
 
 use super::fetch::{self, Missing};
 use super::{Halt, Trainer, planning, post};
-use crate::model::replay::{FIRST, shipped};
 use crate::protocol::{Failure, Message, WayOn};
 
 /// Images of either split that are fetched of a dataset that does not ship.
 const FEW: usize = 1000;
 
 impl Trainer {
-    /// Opens them as `config`, which is their race on this device.
-    pub(super) async fn open_trained(&mut self, config: ExperimentConfig) -> Result<(), Halt> {
+    /// Opens those of this name as `config`, which is their race on this device.
+    pub(super) async fn open_trained(&mut self, name: &str, config: ExperimentConfig) -> Result<(), Halt> {
         self.drop_session();
         self.out.loading("Fetching trained networks", None).await;
-        let (name, mut weights) = (shipped(&config).unwrap_or(FIRST), Vec::new());
-        for learner in 0..config.learners.len() {
+        let mut weights = Vec::new();
+        for learner in 0..config.corners().len() * config.learners.len() {
             let file = format!("trained/{name}-{learner}.safetensors");
             weights.push(safetensors::read(&self.shipped(&file).await?, &file)?);
         }

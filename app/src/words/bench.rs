@@ -21,6 +21,12 @@ pub const PREVIOUS: &str = "Previous";
 pub const NEXT: &str = "Next";
 /// Button.
 pub const RANDOM: &str = "Any other";
+/// Button.
+pub const KNOWN: &str = "One that all get right";
+/// There is none near.
+pub fn none_known(looked: usize) -> String {
+    format!("Of the next {looked} test images there is none that all learners get right.")
+}
 /// Label of the file.
 pub const OWN: &str = "Your own picture";
 /// Under it.

@@ -1,6 +1,7 @@
 //! The findings.
 
 use sparring_core::hardness::Subset;
+use sparring_core::platform::parse_f64;
 use sparring_figures::number;
 
 use super::settings;
@@ -28,8 +29,8 @@ pub fn seed(whose: &str, seed: u64, value: &str, own: bool) -> String {
 }
 /// A condition's value.
 pub fn value(setting: &str, value: &str) -> String {
-    match (setting, value.parse::<f64>(), value.parse::<Subset>()) {
-        ("p_data", Ok(share), _) => format!("{} of the data", number::share(share)),
+    match (setting, parse_f64(value), value.parse::<Subset>()) {
+        ("p_data", Some(share), _) => format!("{} of the data", number::share(share)),
         ("subset", _, Ok(subset)) => settings::subset(subset),
         _ => format!("{setting} {value}"),
     }

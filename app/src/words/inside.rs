@@ -63,8 +63,13 @@ pub fn change(update: u32, grown: usize, pruned: usize, explored: f64) -> String
 }
 /// The death rate.
 pub fn death_rate(rate: f64) -> String {
-    format!("The latest update replaced {} of each layer's weights (the death rate).", number::percent(rate, 1))
+    format!(
+        "The latest update was to replace {} of each layer's weights (the death rate), whole ones of either sign.",
+        number::percent(rate, 1)
+    )
 }
+/// Under the mask of a network that ships.
+pub const EXCHANGE_UNKNOWN: &str = "Which weights these were is not kept in a network that ships; a race of your own shows them in colour.";
 /// Under the mask.
 pub fn extent(rows: usize, columns: usize, active: usize, dot: (usize, usize)) -> String {
     let total = rows * columns;

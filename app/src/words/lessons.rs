@@ -3,11 +3,13 @@
 /// Heading of the place.
 pub const TITLE: &str = "Lessons";
 /// Under it.
-pub const ABOUT: &str = "Four short lessons beside the live controls. Each takes about five minutes, trains on this device and needs no download. Before every answer you are asked what you expect.";
+pub const ABOUT: &str = "Four short lessons beside the live controls. Each takes about five minutes and needs no download: its races train on this device, or are watched as they were recorded. Before every answer you are asked what you expect.";
 /// While the text is on its way.
 pub const FETCHING: &str = "Fetching the lessons.";
 /// Button that sets an experiment up.
 pub const LOAD: &str = "Set up this race";
+/// Button that plays the recorded run of that experiment.
+pub const WATCH: &str = "Watch it recorded";
 /// Button.
 pub const START: &str = "Begin";
 /// Button.
@@ -34,7 +36,7 @@ pub fn step(number: usize, of: usize, lesson: &str) -> String {
 /// A step waits for a prediction.
 pub const WAITS_ANSWER: &str = "Say what you expect, then go on.";
 /// A step waits for the end of a race.
-pub const WAITS_RACE: &str = "This goes on when the race has come to its end.";
+pub const WAITS_RACE: &str = "This goes on when the race has come to its end, trained here or watched.";
 /// What was predicted, and, where one answer is right whatever happens, which.
 pub fn predicted(answer: &str, right: Option<(bool, &str)>) -> String {
     match right {

@@ -130,11 +130,12 @@ pub const EMPTY_EPOCH: &str = "This is measured at the end of each epoch; Train 
 pub const EMPTY_GAP: &str = "There is no dense learner to compare with.";
 /// ... or it is not measured.
 pub const EMPTY_NEVER: &str = "This race does not measure this.";
+/// Under the beginning of the chart: what is counted along it.
+pub const EPOCH_0: &str = "epoch 0";
 /// What decides, behind a learner's name.
 pub const DECIDED_ATTACKED: &str = ", attacked test set";
 /// The same.
 pub const DECIDED_CORRUPTED: &str = ", corrupted test set";
-/// The same.
 /// Where there is no number yet.
 pub const NO_SCORE: &str = "\u{2013}";
 /// Behind a name.

@@ -53,6 +53,8 @@ pub const NETWORKS_SHIP: &str = "Or look at those of the recorded run: they ship
                                  server, or from the copy that you gave this page; only the first ones are fetched.";
 /// The button that opens them.
 pub const OPEN_NETWORKS: &str = "Open the recorded networks";
+/// Where runs with several seeds are compared.
+pub const FIRST_SEED: &str = "Of a run with several seeds the first one is compared; the ring has them all.";
 /// The offer to play a recorded run.
 pub const WATCH: &str = "Watch a recorded run";
 /// Under the numbers of a shown run.

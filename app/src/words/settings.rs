@@ -3,6 +3,7 @@
 use Kind::{Check, Choice, Corruptions, Eps, Real, Share, Whole};
 use sparring_core::hardness::Subset;
 use sparring_core::net::zoo::Model;
+use sparring_core::platform::parse_f64;
 use sparring_figures::number;
 
 /// How a field is asked for.
@@ -173,7 +174,7 @@ pub fn value(name: &str, value: &str) -> String {
         ("subset", _) => value.parse().ok().map(subset),
         (_, Some(Choice(all) | Corruptions(all))) => listed(all),
         (_, Some(Check)) => Some(if value == "true" { YES } else { NO }.to_owned()),
-        (_, Some(Share)) => value.parse().ok().map(number::share),
+        (_, Some(Share)) => parse_f64(value).map(number::share),
         _ => None,
     };
     known.unwrap_or_else(|| value.to_owned())

@@ -36,7 +36,7 @@ pub fn write_page(folder: &Path, all: &[Finding]) -> Result<()> {
     let write = |name: &str, text: &str| write_shared(&folder.join(name), |out| Ok(out.write_all(text.as_bytes())?));
     let mut names = Vec::new();
     for Finding { claim, planned, judged, .. } in all {
-        let verdict = format!("It {}: {}", judged.answer.words(), because(judged));
+        let verdict = format!("It {}: {}", judged.answer.words(), because(judged, claim.bounds()));
         let name = format!("{claim}.json");
         write(&name, &planned.file(claim.name(), &verdict)?.to_json()?)?;
         names.push(name);
@@ -83,7 +83,14 @@ fn document(folder: &Path, all: &[Finding]) -> String {
 
 fn section(out: &mut String, folder: &Path, finding: &Finding) {
     let Finding { claim, planned, judged, .. } = finding;
-    let _ = write!(out, "\n## {claim}\n\n{}\n\n**It {}**: {}\n\n{}\n\n", claim.doc(), judged.answer.words(), because(judged), claim.rule());
+    let _ = write!(
+        out,
+        "\n## {claim}\n\n{}\n\n**It {}**: {}\n\n{}\n\n",
+        claim.doc(),
+        judged.answer.words(),
+        because(judged, claim.bounds()),
+        claim.rule()
+    );
     let _ = writeln!(out, "{}\n", trained(planned));
     if let Some(note) = incomplete(finding) {
         let _ = writeln!(out, "Not complete: {note}.\n");

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use sparring_core::record::claim::{Answer, Judged, MARGIN, Tested, judge};
+use sparring_core::record::claim::{Answer, Bounds, Judged, MARGIN, Tested, judge};
 
 use crate::args::Usage;
 use crate::console::{Console, stopping};
@@ -173,18 +173,17 @@ fn tell(console: Console, finding: &Finding) {
     };
     console.table(&header, &judged.tested.iter().map(row).collect::<Vec<_>>());
     let bounds = claim.bounds();
-    let point = |bound: f64| if bound == 0.0 { "0".to_owned() } else { format!("{:+} point", 100.0 * bound) };
     console.say(format_args!(
         "rule      judged by {}. {} p above: of so much, if the truth were {} (Holm's correction); p below: of so little, if it were {}.",
         planned.measure().doc(),
         claim.rule(),
-        point(bounds.holds_above),
-        point(bounds.fails_below)
+        bound(bounds.holds_above),
+        bound(bounds.fails_below)
     ));
     if let Some(note) = incomplete(finding) {
         console.tell(format_args!("note      {note}"));
     }
-    console.tell(format_args!("answer    {claim} {}: {}", judged.answer.words(), because(judged)));
+    console.tell(format_args!("answer    {claim} {}: {}", judged.answer.words(), because(judged, bounds)));
     console.tell("");
 }
 
@@ -199,22 +198,31 @@ fn incomplete(finding: &Finding) -> Option<String> {
     Some(format!("{results} of {all} results of the study are there{missing}"))
 }
 
-/// Why, in a sentence.
-fn because(judged: &Judged) -> String {
+/// A bound of a claim, in words.
+fn bound(bound: f64) -> String {
+    if bound == 0.0 { "0".to_owned() } else { format!("{:+} point", 100.0 * bound) }
+}
+
+/// Why, in a sentence. An interval has two sides and a claim asks about one: what was asked is said with its probability.
+fn because(judged: &Judged, bounds: Bounds) -> String {
     let told = |t: &Tested| format!("{} is {} points", t.contrast.name, points(&t.contrast.average.estimate));
+    let above = |t: &Tested| format!("above {} (p = {})", bound(bounds.holds_above), p(t.above));
+    let below = |t: &Tested| format!("below {} (p = {})", bound(bounds.fails_below), p(t.below));
     let by = |f: &dyn Fn(&Tested) -> Option<f64>| {
         judged.tested.iter().filter(|t| f(t).is_some()).min_by(|a, b| f(a).unwrap_or(1.0).total_cmp(&f(b).unwrap_or(1.0)))
     };
     match (judged.answer, judged.tested.len()) {
         (_, 0) => "nothing to compare: of no difference both sides are there with the same seed.".into(),
-        (Answer::Holds, _) => by(&|t| t.above).map_or_else(String::new, |t| told(t) + "."),
-        (Answer::Fails, 1) => told(&judged.tested[0]) + ".",
-        (Answer::Fails, n) => format!("so it is in each of {n} differences."),
+        (Answer::Holds, _) => by(&|t| t.above).map_or_else(String::new, |t| format!("{}, and {}.", told(t), above(t))),
+        (Answer::Fails, 1) => format!("{}, and {}.", told(&judged.tested[0]), below(&judged.tested[0])),
+        (Answer::Fails, n) => format!("each of {n} differences is below {}.", bound(bounds.fails_below)),
         (Answer::CannotTell, _) if judged.tested.iter().all(|t| t.above.is_none()) => {
             "one seed does not say how much the seed matters.".into()
         }
-        (Answer::CannotTell, 1) => told(&judged.tested[0]) + ".",
-        (Answer::CannotTell, n) => by(&|t| t.above).map_or_else(String::new, |t| format!("of {n} differences the clearest: {}.", told(t))),
+        (Answer::CannotTell, n) => by(&|t| t.above).map_or_else(String::new, |t| {
+            let which = if n == 1 { String::new() } else { format!("of {n} differences that one is likeliest to be above: ") };
+            format!("{which}{}; whether that is {} or {} is not shown.", told(t), above(t), below(t))
+        }),
     }
 }
 

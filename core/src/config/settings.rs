@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::platform::parse_f64;
+
 /// A setting, and its value in each of several configurations; `None` where one does not have it.
 pub type Differing<'a> = (&'a str, Vec<Option<&'a Value>>);
 
@@ -29,7 +31,7 @@ pub fn plain(value: &Value) -> String {
 
 /// A cell of a CSV file (RFC 4180). What a spreadsheet would take for a formula is text.
 pub fn csv_cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err();
+    let formula = text.starts_with(['=', '+', '-', '@']) && parse_f64(text).is_none();
     let text = if formula { format!("'{text}") } else { text.to_owned() };
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::history::History;
 use super::verdict::is_dense;
+use crate::argsort::{ascending, in_order};
 pub use crate::events::Metric;
 use crate::events::{LearnerSummary, Score};
 
@@ -239,8 +240,7 @@ pub struct Comparison {
 impl Comparison {
     /// Compares the runs of a series by what decides in it ([`Metric::deciding`]); without any, the verdict says so.
     pub fn new(deciding: Metric, members: &[Member]) -> Self {
-        let mut fractions: Vec<f64> = members.iter().map(|m| m.fraction).collect();
-        fractions.sort_by(f64::total_cmp);
+        let mut fractions: Vec<f64> = in_order(members, |m| ascending(m.fraction)).iter().map(|m| m.fraction).collect();
         fractions.dedup();
         let mut seeds: Vec<u64> = members.iter().map(|m| m.seed).collect();
         seeds.sort_unstable();
@@ -250,8 +250,8 @@ impl Comparison {
         let present: Vec<Metric> = Metric::ALL.iter().copied().filter(present).collect();
         let (mut means, mut differences) = (Vec::new(), Vec::new());
         for &fraction in &fractions {
-            let mut here: Vec<&Member> = members.iter().filter(|m| m.fraction == fraction).collect();
-            here.sort_by_key(|m| m.seed);
+            let here: Vec<&Member> = members.iter().filter(|m| m.fraction == fraction).collect();
+            let here = in_order(&here, |m| m.seed);
             for &metric in &present {
                 for learner in learners {
                     means.extend(mean(fraction, metric, learner, &here));

@@ -309,6 +309,10 @@ impl History {
     pub fn epoch(&self) -> f64 {
         self.going().map(|track| track.steps_done() / track.steps.max(1) as f64).reduce(f64::min).unwrap_or(0.0)
     }
+    /// The same of the fastest one.
+    pub fn furthest_epoch(&self) -> f64 {
+        self.going().map(|track| track.steps_done() / track.steps.max(1) as f64).fold(0.0, f64::max)
+    }
     /// Seconds still to train, by the measured steps; `None` before there are any.
     pub fn seconds_left(&self) -> Option<f64> {
         let left = |track: &Track| {

@@ -3,15 +3,16 @@
 //! Of twenty comparisons without any difference one is expected to look like one. Without a correction over all of them, the larger the
 //! study, the more it would find.
 
+use crate::argsort::{argsort, ascending};
+
 /// The adjusted p values, in the order of `p` (Holm 1979). With those of at most 0.05 taken for differences, the probability that one of them
 /// is none is 0.05 at most, however the comparisons depend on each other.
 ///
 /// The smallest of m counts m times, the next m - 1 times, and so on; none is smaller than one before it, none larger than 1.
 pub fn holm(p: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p.len()).collect();
-    order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
+    let order = argsort(p.iter().map(|p| ascending(*p))).into_iter().map(|place| place as usize);
     let (mut adjusted, mut before) = (vec![0.0; p.len()], 0.0f64);
-    for (rank, place) in order.into_iter().enumerate() {
+    for (rank, place) in order.enumerate() {
         before = before.max((p.len() - rank) as f64 * p[place]).min(1.0);
         adjusted[place] = before;
     }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::comparison::{Estimate, Outcome, Value};
 use super::holm::holm;
 use super::verdict::is_dense;
+use crate::argsort::in_order;
 use crate::events::{LearnerSummary, Metric};
 
 /// What is taken for a difference: an adjusted p value of at most this.
@@ -148,9 +149,8 @@ impl Findings {
     }
     /// The same with their places, the dense one first and controls last.
     pub fn ordered(&self) -> Vec<(usize, &Racer)> {
-        let mut all: Vec<(usize, &Racer)> = self.racers.iter().enumerate().collect();
-        all.sort_by_key(|(_, racer)| (racer.control, !racer.dense));
-        all
+        let all: Vec<(usize, &Racer)> = self.racers.iter().enumerate().collect();
+        in_order(&all, |(_, racer)| 2 * u64::from(racer.control) + u64::from(!racer.dense))
     }
     /// The metrics that some run was evaluated by.
     pub fn metrics(&self) -> impl Iterator<Item = Metric> {

@@ -141,15 +141,14 @@ impl StudyFile {
     /// # Errors
     /// `Config` where its settings are none.
     pub fn config_of(&self, run: &StudyRun) -> crate::error::Result<ExperimentConfig> {
-        let fault = |e: serde_json::Error| Error::config(e.to_string());
-        let mut config = serde_json::to_value(&self.config).map_err(fault)?;
+        let mut config = self.config.fields()?;
         for (name, value) in &run.settings {
             match config.get_mut(name) {
                 Some(setting) => *setting = value.clone(),
                 None => return Err(Error::config(format!("unknown setting '{name}'"))),
             }
         }
-        let config: ExperimentConfig = serde_json::from_value(config).map_err(fault)?;
+        let config = ExperimentConfig::of_fields(&config)?;
         config.validate()?;
         Ok(config)
     }

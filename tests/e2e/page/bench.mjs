@@ -20,6 +20,7 @@ export class Bench {
     this.sentence = mark(page, 'bench-sentence');
     this.learners = mark(page, 'bench-learner');
     this.index = mark(page, 'bench-index');
+    this.known = mark(page, 'bench-known');
     this.next = mark(page, 'bench-next');
     this.previous = mark(page, 'bench-previous');
     this.file = mark(page, 'bench-file');

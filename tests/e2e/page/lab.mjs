@@ -236,6 +236,11 @@ export class Lab {
   remarks(pattern) {
     return until(`a remark like ${pattern}`, async () => pattern.test(await this.remark.textContent()));
   }
+  /** Waits until a place says whose networks it looks at. */
+  async whose(pattern) {
+    const words = mark(this.page, 'networks-whose');
+    return until(`networks of ${pattern}`, async () => (await words.count()) > 0 && pattern.test(await words.innerText()));
+  }
   /** Closes what was said in passing. */
   closeRemark() {
     return mark(this.page, 'remark-close').click();

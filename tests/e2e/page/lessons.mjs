@@ -19,6 +19,7 @@ export class Lessons {
     this.skip = mark(page, 'lesson-skip');
     this.back = mark(page, 'lesson-back');
     this.setUp = mark(page, 'lesson-load');
+    this.watch = mark(page, 'lesson-watch');
     this.show = mark(page, 'lesson-show');
     this.close = mark(page, 'lesson-close');
     /** The control that a step speaks of, framed. */

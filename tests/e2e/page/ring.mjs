@@ -59,6 +59,14 @@ export class Chart {
   hasFocus() {
     return until('the focus on the chart', () => this.drawing.evaluate((drawing) => drawing === document.activeElement));
   }
+  /** Reads it at a share of its width: the epoch that it says, and how wide it is. */
+  async reading(share) {
+    await this.drawing.scrollIntoViewIfNeeded();
+    const { x, y, width } = await this.drawing.boundingBox();
+    await this.page.mouse.move(x + width * share, y + 80);
+    const place = await until('a reading', () => this.key.locator('.place').innerText());
+    return { epoch: Number(place.match(/at epoch ([\d.]+)/)[1]), width };
+  }
   /** Draws out a part of the x axis, from one share of the width to another. */
   async drag(from, to) {
     const { x, y, width } = await this.drawing.boundingBox();

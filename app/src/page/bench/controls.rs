@@ -38,6 +38,7 @@ pub fn Chooser(
             <Button label=words::PREVIOUS testid="bench-previous" on_press=move || examiner.go(index() - 1.0) />
             <Button label=words::NEXT testid="bench-next" on_press=move || examiner.go(index() + 1.0) />
             <Button label=words::RANDOM testid="bench-random" on_press=move || examiner.go(other()) />
+            <Button label=words::KNOWN testid="bench-known" on_press=move || examiner.seek() />
             <Folded summary=words::OWN>
                 <OwnPicture examiner />
             </Folded>

@@ -14,6 +14,9 @@ use crate::page::lab::Lab;
 use crate::protocol::{AttackSettings, Command, Examination, Message, Picture};
 use crate::words::bench as words;
 
+/// So many pictures are looked at, at most, for one that all learners get right.
+const MOST_SOUGHT: usize = 200;
+
 /// What was asked, and of which networks.
 #[derive(Clone, PartialEq)]
 struct Question {
@@ -30,6 +33,15 @@ impl Question {
     fn untouched(&self) -> Self {
         Self { corruption: None, attack: None, ..self.clone() }
     }
+}
+
+/// A question that is under way.
+struct Flight {
+    question: Question,
+    /// The number that its answer has.
+    id: u32,
+    /// When it was asked, milliseconds.
+    since: f64,
 }
 
 /// What came back.
@@ -61,6 +73,11 @@ impl Answer {
     fn raster(&self, planes: &[u8]) -> Raster {
         let [channels, height, width] = self.extent;
         Raster { width, height, rgba: rgba(planes, channels) }
+    }
+    /// Whether every learner finds the true class the likeliest.
+    fn all_right(&self) -> bool {
+        let likeliest = |of: &Vec<f32>| (0..of.len()).max_by(|a, b| of[*a].total_cmp(&of[*b]));
+        self.truth.is_some() && self.probabilities.iter().all(|of| likeliest(of) == self.truth)
     }
     /// The picture as it was, for a canvas.
     pub fn before(&self) -> Option<Raster> {
@@ -109,9 +126,10 @@ pub struct Examiner {
     owns: RwSignal<u32>,
     /// Whether the last file was no picture.
     pub unreadable: RwSignal<bool>,
-    /// What is under way, and since when.
-    flight: StoredValue<Option<(Question, f64)>>,
-    asked: StoredValue<u32>,
+    /// How many pictures may still be looked at for one that all learners get right; 0 where none is looked for.
+    sought: StoredValue<usize>,
+    /// What is under way.
+    flight: StoredValue<Option<Flight>>,
     /// The answer to the picture as it is.
     pub untouched: RwSignal<Option<Answer>>,
     /// The answer that is shown.
@@ -133,8 +151,8 @@ impl Examiner {
             stamp: stamp(lab),
             owns: RwSignal::new(0),
             unreadable: RwSignal::new(false),
+            sought: StoredValue::new(0),
             flight: StoredValue::new(None),
-            asked: StoredValue::new(0),
             untouched: RwSignal::new(None),
             shown: RwSignal::new(None),
             took: RwSignal::new(None),
@@ -181,24 +199,22 @@ impl Examiner {
         } else {
             wanted
         };
-        let id = self.asked.get_value().wrapping_add(1);
-        self.asked.set_value(id);
+        let id = self.lab.next_question();
         let attachment = match question.picture {
             Picture::Own => self.lab.own.with_untracked(|bytes| js_sys::Uint8Array::from(&bytes[..]).into()),
             Picture::Test(_) => JsValue::UNDEFINED,
         };
         let Question { picture, corruption, attack, .. } = question;
-        self.flight.set_value(Some((question, now())));
+        self.flight.set_value(Some(Flight { question, id, since: now() }));
         self.lab.ask(&Command::Examine(Examination { id, picture, corruption, attack }), attachment);
     }
 
     /// Takes an answer in.
     fn hear(self, message: &Message, attachment: &JsValue) {
         let Message::Examined { id, extent, probabilities, label, classes, count, .. } = message else { return };
-        if *id != Some(self.asked.get_value()) {
-            return;
-        }
-        let Some((question, since)) = self.flight.try_update_value(Option::take).flatten() else { return };
+        // Of a question that nobody waits for any more an answer may still come.
+        let of_flight = |flight: &mut Option<Flight>| flight.take_if(|flight| Some(flight.id) == *id);
+        let Some(Flight { question, since, .. }) = self.flight.try_update_value(of_flight).flatten() else { return };
         if probabilities.is_empty() {
             // Another dataset's picture lay here.
             if self.lab.bench.get_untracked() != Picture::Test(0) {
@@ -219,6 +235,7 @@ impl Examiner {
         self.took.set(Some(now() - since));
         if untouched {
             self.untouched.set(Some(answer));
+            self.seek_on();
         } else {
             self.shown.set(Some(answer));
         }
@@ -238,6 +255,32 @@ impl Examiner {
     }
     /// To another of them; behind the last comes the first.
     pub fn go(self, index: f64) {
+        self.sought.set_value(0);
+        self.lay(index);
+    }
+    /// To the next one that all learners get right.
+    pub fn seek(self) {
+        let count = untrack(move || self.count());
+        if count > 1 {
+            self.sought.set_value((count - 1).min(MOST_SOUGHT));
+            self.lay(f64::from(untrack(move || self.index())) + 1.0);
+        }
+    }
+    /// Looks further where the picture that was just answered is not the one that is looked for.
+    fn seek_on(self) {
+        let left = self.sought.get_value();
+        if left == 0 {
+            return;
+        }
+        let known = self.untouched.with_untracked(|answer| answer.as_ref().is_none_or(Answer::all_right));
+        self.sought.set_value(if known { 0 } else { left - 1 });
+        if !known && left > 1 {
+            self.lay(f64::from(untrack(move || self.index())) + 1.0);
+        } else if !known {
+            self.lab.remark.set(Some(words::none_known(untrack(move || self.count()).saturating_sub(1).min(MOST_SOUGHT))));
+        }
+    }
+    fn lay(self, index: f64) {
         let count = untrack(move || self.count()).max(1) as f64;
         self.lab.bench.set(Picture::Test(index.rem_euclid(count) as u32));
     }
@@ -247,6 +290,7 @@ impl Examiner {
         let extent = self.untouched.with_untracked(|a| a.as_ref().map_or([3, 32, 32], |a| a.extent));
         spawn_local(async move {
             let bytes = small_picture(&file, extent).await;
+            self.sought.set_value(0);
             self.unreadable.set(bytes.is_none());
             if let Some(bytes) = bytes {
                 self.lab.own.set(bytes);

@@ -11,7 +11,7 @@ use sparring_figures::number;
 use sparring_figures::svg::line_sample;
 
 use self::looking::{Looking, is_sparse, short};
-use super::canvas::{Nobody, Pixels, Raster};
+use super::canvas::{Nobody, Pixels, Raster, Whose};
 use super::kit::{Announces, Choices, Drawing, Field, Folded, Key, Says, Scroll, Select, Table, Toggle};
 use super::lab::use_lab;
 use crate::model::chart::KeyItem;
@@ -20,6 +20,9 @@ use crate::words::inside as words;
 
 /// Pixels of the mask's picture, across and down.
 const MOST: (usize, usize) = (768, 384);
+
+/// From here on the legend is about the latest update.
+const FIRST_OF_UPDATE: usize = 2;
 
 /// The place.
 #[component]
@@ -32,6 +35,7 @@ pub fn Inside() -> impl IntoView {
     view! {
         <div class="card">
             <h2>{words::TITLE}</h2>
+            <Whose />
             <Show when=move || looking.stamp.with(Option::is_none)>
                 <Nobody nobody=words::NOBODY soon=words::SOON train=words::TRAIN />
             </Show>
@@ -128,9 +132,12 @@ fn Mask(
             words::TOO_MANY.to_owned()
         }
     });
-    let swatch = |(swatch, text): (NodeRef<leptos::html::I>, &'static str)| {
+    // Networks that ship say where weights are, not which of them came last.
+    let ships = Memo::new(move |_| looking.lab.player.with(|player| player.run().is_some()));
+    let swatch = move |(i, (swatch, text)): (usize, (NodeRef<leptos::html::I>, &'static str))| {
+        let hidden = move || i >= FIRST_OF_UPDATE && ships.get();
         view! {
-            <li>
+            <li hidden=hidden>
                 <i aria-hidden="true" node_ref=swatch></i>
                 {text}
             </li>
@@ -142,9 +149,10 @@ fn Mask(
             <div class="mask" hidden=move || !drawn()>
                 <Pixels testid="inside-mask" raster label />
             </div>
-            <ul class="legend">{swatches.into_iter().zip(words::LEGEND).map(swatch).collect_view()}</ul>
+            <ul class="legend">{swatches.into_iter().zip(words::LEGEND).enumerate().map(swatch).collect_view()}</ul>
             <Says class="quiet" testid="inside-extent" text=extent />
             <Announces testid="inside-change" text=Signal::derive(move || change(looking)) />
+            <Says class="quiet" text=Signal::derive(move || if ships.get() { words::EXCHANGE_UNKNOWN.to_owned() } else { String::new() }) />
         </div>
     }
 }

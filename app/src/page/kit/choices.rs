@@ -66,3 +66,41 @@ pub fn Select(
         </select>
     }
 }
+
+/// The same choice with all of it in sight: one stop for the Tab key, and arrow keys within.
+#[component]
+pub fn Chips(
+    /// What it offers.
+    #[prop(into)]
+    choices: Signal<Choices>,
+    /// What is chosen.
+    #[prop(into)]
+    value: Signal<String>,
+    /// Takes the value that a person chose.
+    on_choose: impl Fn(String) + Clone + Send + 'static,
+    /// Its name in the document: no two at once have the same.
+    name: &'static str,
+    /// Its name in words.
+    label: &'static str,
+) -> impl IntoView {
+    let chip = move |(own, label): Choice| {
+        let (on_choose, testid, chosen) = (on_choose.clone(), own.clone(), own.clone());
+        view! {
+            <label class="chip" data-testid=testid>
+                <input
+                    type="radio"
+                    name=name
+                    value=own
+                    prop:checked=move || value.with(|value| *value == chosen)
+                    on:change:target=move |ev| on_choose(ev.target().value())
+                />
+                {label}
+            </label>
+        }
+    };
+    view! {
+        <div class="radios" role="radiogroup" aria-label=label>
+            <For each=move || choices.get().plain key=Choice::clone children=chip />
+        </div>
+    }
+}

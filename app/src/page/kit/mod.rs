@@ -7,7 +7,7 @@ mod controls;
 mod shown;
 mod spoken;
 
-pub use self::choices::{Choices, Select};
+pub use self::choices::{Chips, Choices, Select};
 pub use self::controls::{Button, Check, Field, FileField, NumberField, Slider, Toggle};
 pub use self::shown::{Drawing, Folded, Key, Scroll, Table, TableHead, width_of};
 pub use self::spoken::{Announces, Says, calm};

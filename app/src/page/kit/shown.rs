@@ -1,6 +1,9 @@
 //! Tables, drawings, and what is folded away.
 
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+use web_sys::{Element, ResizeObserver};
 
 use crate::model::chart::KeyItem;
 
@@ -141,22 +144,43 @@ pub fn TableHead(
     }
 }
 
-/// The width that an element has on this screen, in CSS pixels.
+/// The width that an element has on this screen, in CSS pixels: also where the room around it changes and the window does not.
 pub fn width_of(element: NodeRef<leptos::html::Div>) -> RwSignal<f64> {
     let width = RwSignal::new(640.0);
     let measure = move || {
-        if let Some(element) = element.get_untracked() {
-            let now = f64::from(element.client_width());
-            if now > 0.0 && (now - width.get_untracked()).abs() > 0.5 {
-                width.set(now);
-            }
+        let now = element.try_get_untracked().flatten().map_or(0.0, |element| f64::from(element.client_width()));
+        if now > 0.0 && (now - width.get_untracked()).abs() > 0.5 {
+            width.set(now);
         }
     };
+    let watched = StoredValue::new_local(None::<Watched>);
     Effect::new(move || {
-        element.track();
-        measure();
+        if let Some(element) = element.get() {
+            measure();
+            // In the frame after: what is drawn anew has another size, and whoever is being told of sizes is not to change them.
+            watched.set_value(Watched::new(&element, move || request_animation_frame(measure)));
+        }
     });
-    let on_resize = window_event_listener(leptos::ev::resize, move |_| measure());
-    on_cleanup(move || on_resize.remove());
     width
+}
+
+/// An element whose size is watched, until this is dropped.
+struct Watched {
+    observer: ResizeObserver,
+    _changed: Closure<dyn FnMut()>,
+}
+
+impl Watched {
+    fn new(element: &Element, changed: impl FnMut() + 'static) -> Option<Self> {
+        let changed = Closure::<dyn FnMut()>::new(changed);
+        let observer = ResizeObserver::new(changed.as_ref().unchecked_ref()).ok()?;
+        observer.observe(element);
+        Some(Self { observer, _changed: changed })
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.observer.disconnect();
+    }
 }

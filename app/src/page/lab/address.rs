@@ -6,7 +6,7 @@ use wasm_bindgen::JsValue;
 
 use super::Lab;
 use crate::model::link;
-use crate::model::replay::{FIRST, Player, Source, recording};
+use crate::model::replay::{FIRST, Player};
 use crate::model::teacher::{self, Link, Teacher};
 
 impl Lab {
@@ -25,10 +25,10 @@ impl Lab {
 
     /// The address that shows what is on screen: a recorded run, an experiment, or before there is one the form's.
     pub fn shown_address(self) -> Option<String> {
-        let recorded = |player: &Player| player.run().filter(|_| player.source() == Source::Recorded).map(|run| recording(&run.config));
+        let recorded = |player: &Player| player.recording().and_then(|recording| recording.file.clone());
         let nothing_more = self.teacher.with_untracked(|teacher| *teacher == Teacher::default());
         match (self.player.with_untracked(recorded).filter(|_| nothing_more), self.shown.get_untracked()) {
-            (Some(name), _) => run_address(name),
+            (Some(name), _) => run_address(&name),
             (None, Some(shown)) => self.address_of(&shown),
             (None, None) => self.config.with_untracked(|form| self.address_of(form)),
         }

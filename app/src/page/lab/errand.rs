@@ -1,16 +1,15 @@
-//! What the trainer is asked for beside a race: the networks that ship, and pictures of a run that is shown.
+//! What the trainer is asked for beside a race: the networks that ship, pictures of a run that is shown, an archive that is brought.
 //!
 //! Where it does not come nobody loses what is on screen.
 
 use leptos::prelude::*;
 use sparring_core::config::ExperimentConfig;
+use sparring_core::data::DatasetName;
 
 use super::{Lab, Phase};
 use crate::model::names::in_words;
-use crate::model::replay::{FIRST, Recording, Source, shipped};
-use crate::page::entries;
+use crate::model::replay::{Recording, Source};
 use crate::protocol::{Command, Failure};
-use crate::words::runs as words;
 
 /// What is asked for.
 #[derive(Clone)]
@@ -19,15 +18,18 @@ pub(super) enum Errand {
     Networks { of: Recording, before: Option<(Recording, Source)> },
     /// Pictures for a run that is shown; whether its networks are open.
     Pictures { opened: bool },
+    /// CIFAR-10 as a file of the visitor's own; where the lab was before.
+    Archive { before: Phase },
 }
 
 impl Lab {
     /// Opens the networks that ship with a run, as they were at its end.
     pub fn open_trained(self, run: Recording) {
+        let Some(name) = run.networks().map(str::to_owned) else { return };
         let config = ExperimentConfig { device: self.config.with_untracked(|form| form.device), ..run.config.clone() };
         let before = self.player.with_untracked(|player| player.recording().cloned().map(|run| (run, player.source())));
         self.past.set(Vec::new());
-        self.enter(config.clone(), &Command::OpenTrained { config: Box::new(config) });
+        self.enter(config.clone(), &Command::OpenTrained { name, config: Box::new(config) });
         self.errand.set_value(Some(Errand::Networks { of: run, before }));
     }
     /// Asks for test pictures of an experiment that is shown; `fetch`: also where its dataset is not at hand.
@@ -41,7 +43,6 @@ impl Lab {
 
     /// The networks that ship are open: their race is shown, at its end.
     pub(super) fn opened(self, of: Recording) {
-        self.remark.set(Some(words::trained(&of.name, &of.device.name, entries::day(&of))));
         self.phase.set(Phase::Ready);
         self.show(of, Source::Recorded, false);
         self.phase.set(Phase::Finished);
@@ -50,10 +51,14 @@ impl Lab {
     /// What was asked for has come, or will not: nothing is waited for any more, and what was shown before is shown again.
     pub(super) fn back(self) {
         let errand = self.errand.try_update_value(Option::take).flatten();
-        self.phase.set(if matches!(errand, Some(Errand::Pictures { opened: true })) { Phase::Finished } else { Phase::Ready });
+        self.phase.set(match &errand {
+            Some(Errand::Pictures { opened: true }) => Phase::Finished,
+            Some(Errand::Archive { before: before @ (Phase::Finished | Phase::Stopped) }) => before.clone(),
+            _ => Phase::Ready,
+        });
         if let Some(Errand::Networks { of, before }) = errand {
-            // Those of a first visit are not asked for again and again.
-            self.without_trained.update_value(|without| *without |= shipped(&of.config) == Some(FIRST));
+            // Those that are opened without being asked for are not fetched again and again.
+            self.without_trained.update_value(|without| *without |= of.config.dataset != DatasetName::Cifar10);
             self.started.set(None);
             before.into_iter().for_each(|(run, source)| self.show(run, source, false));
         }
@@ -61,8 +66,9 @@ impl Lab {
 
     /// What was asked for does not come; why, where nobody stopped it.
     pub(super) fn in_vain(self, why: Option<Failure>) {
+        let archive = self.errand.with_value(|errand| matches!(errand, Some(Errand::Archive { .. })));
         self.back();
-        if why.is_some() {
+        if why.is_some() && !archive {
             // The trainer has let go of what it had.
             self.phase.set(Phase::Ready);
         }

@@ -68,11 +68,11 @@ impl Lab {
                         number::count(test as u64)
                     )
                 })));
-                self.phase.set(Phase::Ready);
+                self.back();
             }
             // A long run is a long text, which is read where it is looked at, and else once the race is over.
             Message::Kept { .. } if self.place.get_untracked() == Place::Runs || !self.phase.with_untracked(Phase::busy) => {
-                entries::refresh(self.runs);
+                entries::refresh(self);
             }
             Message::Kept { .. } => {}
             Message::NotKept { why } => self.remark.set(Some(words::not_kept(&why))),
@@ -102,7 +102,7 @@ impl Lab {
                 }
                 self.phase.set(Phase::Failed(failure));
                 // What can be gone on with.
-                entries::refresh(self.runs);
+                entries::refresh(self);
             }
         }
     }

@@ -15,11 +15,8 @@ const WAIT_SECONDS: f64 = 120.0;
 impl Lab {
     /// An experiment without a GPU, where learners train at the same time: the work of the worker that has most of it.
     pub fn shared_out(self, config: &ExperimentConfig) -> Option<Estimate> {
-        let mut of_all = estimate(config)?;
-        let longest = team::longest(config, self.workers);
-        of_all.work.flops *= longest;
-        of_all.work.moved *= longest;
-        Some(of_all)
+        let of_all = estimate(config)?;
+        Some(Estimate { work: of_all.work.times(team::longest(config, self.workers)), ..of_all })
     }
 
     /// The speed of this device, and whether it was measured; `raced`: bytes that an image moves in the race that is shown.
@@ -55,7 +52,8 @@ impl Lab {
         if let Some((speed, true)) = self.speed(None)
             && let Some(estimate) = self.shared_out(&config).filter(|_| self.on_cpu())
         {
-            config.epochs = estimate::epochs_within(WAIT_SECONDS, config.epochs, speed.seconds(estimate.work));
+            let seconds = speed.seconds(estimate.work.times(f64::from(self.seeds())));
+            config.epochs = estimate::epochs_within(WAIT_SECONDS, config.epochs, seconds);
         }
         Some(config)
     }

@@ -4,14 +4,18 @@
 
 use leptos::prelude::*;
 use sparring_core::config::ExperimentConfig;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{Element, HtmlElement, Response};
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{Element, HtmlElement};
 
 use crate::model::lesson::{self, Lesson, Step};
 use crate::model::link;
+use crate::model::replay::Source;
+use crate::page::entries::recorded;
 use crate::page::lab::{Lab, Phase};
 use crate::page::place::Place;
+use crate::trainer::fetch::{self, Missing};
+use crate::words::runs as words;
 
 /// Marks the control that a step speaks of; the style sheet frames it.
 const POINTED: &str = "data-pointed";
@@ -86,6 +90,49 @@ impl Class {
         if let Some(step) = steps.last() {
             self.visit(step);
         }
+        self.stand();
+    }
+
+    /// Who comes to a step without a race of their own sees the recorded one that it speaks of, at its end.
+    fn stand(self) {
+        let speaks = untrack(|| self.step(|step| !step.race && step.place == Place::Ring.name())) == Some(true);
+        if speaks && self.lab.started.with_untracked(Option::is_none) {
+            self.play(false);
+        }
+    }
+    /// Shows the recorded run that the step stands on, from its beginning or at its end. A race of another experiment is over then.
+    fn play(self, play: bool) {
+        let Some(name) = untrack(|| self.stands_on()) else { return };
+        if !play && self.lab.player.with_untracked(|player| player.recording().is_some_and(|run| run.file.as_ref() == Some(&name))) {
+            return;
+        }
+        spawn_local(async move {
+            let run = recorded(&name).await;
+            // Meanwhile a race may have begun, or another step be there.
+            if self.lab.phase.with_untracked(Phase::busy) || untrack(|| self.stands_on()).as_ref() != Some(&name) {
+                return;
+            }
+            match run {
+                Ok(run) => {
+                    if self.lab.started.with_untracked(Option::is_some) {
+                        self.lab.reset();
+                    }
+                    self.lab.without_trained.set_value(false);
+                    self.lab.take(run.config.clone());
+                    self.lab.show(run, Source::Recorded, play);
+                }
+                Err(why) => self.lab.remark.set(Some(words::no_recording(&why))),
+            }
+        });
+    }
+    /// Plays the recorded run of the step, in the ring.
+    pub fn watch(self) {
+        self.lab.visit(Place::Ring);
+        self.play(true);
+    }
+    /// The name of the recorded run that the step stands on.
+    pub fn stands_on(self) -> Option<String> {
+        self.with(|lesson, at| lesson.stands_on(at).map(str::to_owned)).flatten()
     }
 
     /// Whether the text is there.
@@ -135,24 +182,20 @@ impl Class {
         let Some(config) = untrack(|| self.step(|s| self.config(s))).flatten() else { return };
         if self.lab.started.with_untracked(|s| s.as_ref().is_some_and(|s| *s != config)) {
             self.lab.reset();
+            // Who skips it looks at the networks that ship.
+            self.lab.without_trained.set_value(false);
         }
         self.lab.config.set(config);
         self.show();
     }
 
-    /// Whether the race of this step has come to its end: the one that is shown, if it is about the same thing.
+    /// Whether the race of this step has come to its end: the one that is shown, trained here or recorded, if it is about the same thing.
     pub fn finished(self) -> bool {
-        if !self.lab.phase.with(|p| *p == Phase::Finished) {
-            return false;
-        }
         let about = |c: &ExperimentConfig| (c.dataset, c.subset, c.learners.clone(), c.norm);
+        let ended = self.lab.race.with(|race| race.summary.is_some());
         let wanted = self.step(|s| self.config(s)).flatten();
-        self.lab.started.with(|s| match (s, &wanted) {
-            (Some(started), Some(wanted)) => about(started) == about(wanted),
-            (Some(_), None) => true,
-            // Networks that ship have come to the end of a race that nobody ran here.
-            (None, _) => false,
-        })
+        ended
+            && self.lab.shown.with(|shown| shown.as_ref().zip(wanted.as_ref()).is_some_and(|(shown, wanted)| about(shown) == about(wanted)))
     }
 
     /// To a step; behind the last, out of the lesson.
@@ -167,6 +210,7 @@ impl Class {
         if let Some(step) = untrack(|| self.step(Step::clone)) {
             self.visit(&step);
         }
+        self.stand();
         // What comes is read from its heading on, also by those who do not see it.
         later(move || {
             if let Some(heading) = self.heading.get_untracked() {
@@ -240,14 +284,11 @@ impl Class {
 }
 
 async fn fetch_text() -> Result<String, String> {
-    let words =
-        |e: JsValue| e.dyn_ref::<js_sys::Error>().map_or_else(|| "the browser does not say why".into(), |e| String::from(e.message()));
-    let response: Response = JsFuture::from(window().fetch_with_str(lesson::FILE)).await.map_err(words)?.unchecked_into();
-    if !response.ok() {
-        return Err(format!("the server answered {}", response.status()));
+    match fetch::get(lesson::FILE, &mut |_| true).await {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| "it is not text".into()),
+        Err(Missing::Broken(words)) => Err(words),
+        Err(_) => Err("it is not on this server".into()),
     }
-    let text = JsFuture::from(response.text().map_err(words)?).await.map_err(words)?;
-    Ok(text.as_string().unwrap_or_default())
 }
 
 /// A control by its test id or its id. Names come from the lessons' file, which may speak of any control of the page, whoever has drawn it.

@@ -28,6 +28,7 @@ pub fn LessonPanel() -> impl IntoView {
             class.fetch();
         }
     });
+    Effect::new(move || lab.stands_on.set(class.stands_on()));
     // The frame follows the step, and what appears in a place or a phase.
     Effect::new(move || {
         let _ = (lab.place.get(), lab.phase.with(Phase::name));
@@ -93,9 +94,17 @@ fn Open() -> impl IntoView {
 /// What the step says and asks. What was answered is no part of it, so that an answer keeps its focus.
 #[component]
 fn StepText() -> impl IntoView {
-    let class = use_class();
+    let (lab, class) = (use_lab(), use_class());
     let step = Memo::new(move |_| class.step(Step::clone));
-    let load = move || view! { <p><Button label=words::LOAD testid="lesson-load" on_press=move || class.load() /></p> };
+    let busy = Signal::derive(move || lab.phase.with(Phase::busy));
+    let load = move || {
+        view! {
+            <div class="row">
+                <Button label=words::LOAD testid="lesson-load" on_press=move || class.load() />
+                <Button label=words::WATCH testid="lesson-watch" disabled=busy on_press=move || class.watch() />
+            </div>
+        }
+    };
     move || {
         step.get().map(|Step { text, load: experiment, question, .. }| {
             view! {

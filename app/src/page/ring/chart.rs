@@ -5,8 +5,8 @@ use sparring_figures::number;
 
 use crate::model::chart::{self, Figure, LEFT, RIGHT, View};
 use crate::model::race::{Curve, Race};
-use crate::page::kit::{Button, Drawing, Field, Folded, Key, Says, Scroll, Slider, Table, Toggle, width_of};
-use crate::page::lab::{Lab, use_lab};
+use crate::page::kit::{Button, Chips, Choices, Drawing, Field, Folded, Key, Says, Scroll, Slider, Table, Toggle, width_of};
+use crate::page::lab::{Lab, Phase, use_lab};
 use crate::words::ring as words;
 
 /// The figure of the race that is shown, with those of its other seeds.
@@ -24,6 +24,11 @@ pub fn figure(lab: Lab, view: View) -> Figure {
 pub fn view(lab: Lab) -> View {
     let series = lab.series.get().unwrap_or_else(|| lab.race.with(Race::natural_series));
     View { series, ..lab.view.get() }
+}
+
+/// What can be drawn, of that which is offered.
+pub fn curves(offered: impl Fn(Curve) -> bool) -> Choices {
+    Choices::new(Curve::ALL.into_iter().filter(|curve| offered(*curve)).map(|curve| (curve.name(), curve.label())))
 }
 
 /// The chart, its chips, its key and its table.
@@ -85,16 +90,9 @@ pub fn Chart() -> impl IntoView {
         ev.prevent_default();
         cross.set(next);
     };
-    let chip = move |series: Curve| {
-        // What only some races measure is offered by those.
-        let absent = move || matches!(series, Curve::Robust | Curve::Corrupted) && !lab.race.with(|r| r.shows(series));
-        let down = Signal::derive(move || now.get().series == series);
-        view! {
-            <span hidden=absent>
-                <Toggle class="chip" testid=series.name() label=series.label() down on_press=move || lab.series.set(Some(series)) />
-            </span>
-        }
-    };
+    // What only some races measure is offered by those.
+    let offered = move |series: Curve| !matches!(series, Curve::Robust | Curve::Corrupted) || lab.race.with(|r| r.shows(series));
+    let choices = Memo::new(move |_| curves(offered));
     let smooth = move |text: String| {
         let share = sparring_core::platform::parse_f64(&text).map(|p| (p / 100.0).clamp(0.0, 0.95));
         lab.view.update(|l| l.smooth = share.unwrap_or(l.smooth));
@@ -109,7 +107,7 @@ pub fn Chart() -> impl IntoView {
             return String::new();
         }
         match now.get().series {
-            _ if nobody => words::EMPTY_BEFORE,
+            _ if nobody || lab.phase.with(|phase| matches!(phase, Phase::Failed(_))) => words::EMPTY_BEFORE,
             Curve::Train | Curve::Loss => words::EMPTY_STEPS,
             _ if !evaluated => words::EMPTY_EPOCH,
             Curve::Gap if lab.race.with(|r| r.dense().is_none()) => words::EMPTY_GAP,
@@ -122,8 +120,14 @@ pub fn Chart() -> impl IntoView {
     let caption = move || if of_one.get() { words::BY_EPOCH_OF_ONE } else { words::BY_EPOCH };
     view! {
         <div>
-            <div class="chips" role="group" aria-label=words::CHART>
-                {Curve::ALL.map(chip).collect_view()}
+            <div class="chips">
+                <Chips
+                    name="curve"
+                    label=words::CHART
+                    choices
+                    value=Signal::derive(move || now.get().series.name().to_owned())
+                    on_choose=move |name| lab.series.set(Curve::named(&name))
+                />
                 <Toggle
                     class="chip"
                     testid="chart-log"

@@ -52,7 +52,10 @@ fn standing(lab: Lab) -> (Option<f64>, String) {
                 Phase::Stopped => format!("Ended early, in epoch {:.0} of {epochs}", race.epoch().ceil().max(1.0)),
                 _ => {
                     let mut line = lab.seed_words();
-                    line.push_str(&format!("Epoch {:.1} of {epochs}", race.epoch()));
+                    let (slowest, fastest) = (race.epoch(), race.furthest_epoch());
+                    // Learners that train at the same time are not held abreast.
+                    let apart = if fastest - slowest >= 0.5 { format!(" to {fastest:.1}") } else { String::new() };
+                    line.push_str(&format!("Epoch {slowest:.1}{apart} of {epochs}"));
                     if race.updates() > 0 {
                         line.push_str(&format!(", mask update {}", race.updates()));
                     }

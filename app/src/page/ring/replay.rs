@@ -19,6 +19,8 @@ use crate::words::runs as words;
 
 /// Between two looks at the clock, milliseconds: charts redraw no more often.
 const TICK: u32 = 100;
+/// A replay goes on by at most so much at a time, milliseconds, where the machine slept.
+const LONGEST: f64 = 2000.0;
 /// How long the page waits for the recorded run that it begins with, milliseconds: it was asked for before the page was.
 const PATIENCE: u32 = 500;
 /// Places of the slider.
@@ -34,10 +36,10 @@ pub struct Coming {
 /// The recorded run that the page begins with: there already, or still coming after a while.
 pub async fn first(name: String) -> Coming {
     let (sender, run) = oneshot::channel();
-    let file = format!("{name}.json");
+    let asked = name.clone();
     let came = future_to_promise(async move {
         // Whoever waits for it is the page, which stays.
-        let _ = sender.send(recorded(&file).await);
+        let _ = sender.send(recorded(&asked).await);
         Ok(JsValue::UNDEFINED)
     });
     let late = future_to_promise(async {
@@ -121,10 +123,14 @@ impl Lab {
 }
 
 async fn play(lab: Lab) {
+    let mut before = js_sys::Date::now();
     loop {
         TimeoutFuture::new(TICK).await;
+        // A busy page and a tab in the background look at the clock less often.
+        let now = js_sys::Date::now();
+        let passed = (now - std::mem::replace(&mut before, now)).clamp(0.0, LONGEST) / 1000.0;
         if lab.player.with_untracked(Player::playing) {
-            lab.play_on(|player, race| player.tick(f64::from(TICK) / 1000.0, race));
+            lab.play_on(|player, race| player.tick(passed, race));
         }
     }
 }
@@ -156,9 +162,15 @@ pub fn Replay(
     let fetch = move |play: bool| {
         let scenario = lab.config.with_untracked(recording);
         trouble.set(String::new());
-        spawn_local(async move { came(recorded(&format!("{scenario}.json")).await, play) });
+        spawn_local(async move {
+            let run = recorded(scenario).await;
+            // Meanwhile another one may have been chosen, whose run comes by itself.
+            if lab.config.with_untracked(recording) == scenario {
+                came(run, play);
+            }
+        });
     };
-    entries::refresh(lab.runs);
+    entries::refresh(lab);
     // Who chooses another scenario sees that one.
     let scenario = Memo::new(move |_| lab.config.with(recording));
     let shows_another = move |scenario: &str| {
@@ -181,10 +193,13 @@ pub fn Replay(
             let mut shown = name.as_str();
             if let (Err(why), true) = (&run, name != FIRST) {
                 lab.remark.set(Some(words::no_such_recording(&name, why)));
-                (shown, run) = (FIRST, recorded(&format!("{FIRST}.json")).await);
+                (shown, run) = (FIRST, recorded(FIRST).await);
             }
-            run.iter().for_each(|run| lab.begin_with(shown, &run.config));
-            came(run, !still());
+            // Whoever has opened another one meanwhile goes on looking at that.
+            if lab.player.with_untracked(|player| player.run().is_none()) {
+                run.iter().for_each(|run| lab.begin_with(shown, &run.config));
+                came(run, !still());
+            }
         });
     }
     let offer = move || view! { <Offer trouble on_watch=move || fetch(true) /> };

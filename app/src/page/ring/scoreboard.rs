@@ -94,7 +94,11 @@ fn corners(lab: Lab) -> Vec<Score> {
 }
 
 fn sentence(lab: Lab) -> String {
-    lab.with_counted(|counted, race| if race.tracks.is_empty() { words::SAME_START.to_owned() } else { verdict::sentence(counted) })
+    lab.with_counted(|counted, race| match race.tracks.is_empty() {
+        true if lab.learners().len() > 1 => words::SAME_START.to_owned(),
+        true => String::new(),
+        false => verdict::sentence(counted),
+    })
 }
 
 /// The score: a corner for each learner, and between the first two the images that they are asked about.
@@ -155,8 +159,13 @@ pub fn ControlsLine() -> impl IntoView {
     let line = Signal::derive(move || {
         lab.with_counted(|counted, race| {
             let score = |control: LearnerView| {
-                let same = counted.iter().filter_map(|race| race.controls().find(|l| l.label == control.label));
-                let each: Vec<f64> = same.filter_map(|l| Some(race.deciding().score(l.latest()?)?.accuracy)).collect();
+                // At the epoch of the score that they are compared with.
+                let scored = |race: &&Race| {
+                    let epoch = race.common_epoch()?;
+                    let same = race.controls().find(|l| l.label == control.label)?;
+                    Some(race.deciding().score(same.at_epoch(epoch)?)?.accuracy)
+                };
+                let each: Vec<f64> = counted.iter().filter_map(scored).collect();
                 let mean = each.iter().sum::<f64>() / each.len() as f64;
                 (!each.is_empty()).then(|| format!("{} {}", control.label, number::percent(mean, 1)))
             };
@@ -172,11 +181,7 @@ pub fn ControlsLine() -> impl IntoView {
 pub fn EasyIsHarder() -> impl IntoView {
     let lab = use_lab();
     let line = Signal::derive(move || {
-        if lab.with_counted(|counted, _| counted.iter().all(|race| verdict::easy_is_harder(race))) {
-            words::EASY_IS_HARDER.to_owned()
-        } else {
-            String::new()
-        }
+        if lab.with_counted(|counted, _| verdict::easy_is_harder(counted)) { words::EASY_IS_HARDER.to_owned() } else { String::new() }
     });
     view! { <Says class="quiet" testid="easy-is-harder" text=line /> }
 }

@@ -22,6 +22,7 @@ async fn bytes(file: &File) -> Result<Vec<u8>, String> {
 /// Takes in dropped or chosen files, if there are any.
 pub fn bring(lab: Lab, files: Vec<File>) {
     if !files.is_empty() {
+        lab.revive();
         spawn_local(import(lab, files));
     }
 }

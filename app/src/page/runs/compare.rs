@@ -8,8 +8,9 @@ use sparring_core::record::run_file::RunFile;
 use crate::model::chart::{Figure, View};
 use crate::model::export;
 use crate::model::race::{Curve, Race};
-use crate::page::kit::{Drawing, Key, Scroll, Table, Toggle, width_of};
+use crate::page::kit::{Chips, Drawing, Key, Says, Scroll, Table, width_of};
 use crate::page::lab::use_lab;
+use crate::page::ring::chart::curves;
 use crate::words::runs as words;
 
 type Files = Vec<Arc<RunFile>>;
@@ -41,10 +42,19 @@ pub fn Comparison(
         };
         chosen.with(|chosen| chosen.iter().filter_map(of).collect())
     };
+    let several = move || {
+        let of_several = lab.runs.with(|runs| {
+            let seeds =
+                |run: &String| runs.iter().any(|entry| entry.run == *run && entry.file.as_ref().is_ok_and(|file| !file.others.is_empty()));
+            chosen.with(|chosen| chosen.iter().any(seeds))
+        });
+        if of_several { words::FIRST_SEED.to_owned() } else { String::new() }
+    };
     // A list that is looked at again draws nothing anew.
     let files = Memo::new_with_compare(read, others);
     view! {
         <div>
+            <Says class="quiet" text=Signal::derive(several) />
             <Show when=move || files.with(|files| files.len() > 1)>
                 <Overlay files />
             </Show>
@@ -73,19 +83,18 @@ fn Overlay(
     let natural = move || races.with(|races: &Vec<Race>| races.first().map_or(Curve::Train, Race::natural_series));
     let series = Memo::new(move |_| picked.get().unwrap_or_else(natural));
     let figure = Memo::new(move |_| races.with(|races| Figure::overlaid(races, View::at(series.get()))));
-    let chip = move |of: Curve| {
-        let absent = move || !matches!(of, Curve::Train | Curve::Loss) && !races.with(|races| races.iter().any(|race| race.shows(of)));
-        let down = Signal::derive(move || series.get() == of);
-        view! {
-            <span hidden=absent>
-                <Toggle class="chip" testid=of.name() label=of.label() down on_press=move || picked.set(Some(of)) />
-            </span>
-        }
-    };
+    let offered = move |of: Curve| matches!(of, Curve::Train | Curve::Loss) || races.with(|races| races.iter().any(|race| race.shows(of)));
+    let choices = Memo::new(move |_| curves(offered));
     view! {
         <div>
-            <div class="chips" role="group" aria-label=words::OVERLAY>
-                {Curve::ALL.map(chip).collect_view()}
+            <div class="chips">
+                <Chips
+                    name="compared"
+                    label=words::OVERLAY
+                    choices
+                    value=Signal::derive(move || series.get().name().to_owned())
+                    on_choose=move |name| picked.set(Curve::named(&name))
+                />
             </div>
             <Key items=Signal::derive(move || figure.with(|figure| figure.key(None))) />
             <div class="chart" node_ref=holder>

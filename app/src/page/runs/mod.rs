@@ -41,7 +41,7 @@ async fn storage() -> Option<String> {
 #[component]
 pub fn Runs() -> impl IntoView {
     let lab = use_lab();
-    refresh(lab.runs);
+    refresh(lab);
     fetch_recorded(lab.runs);
     let chosen = RwSignal::new(Vec::<String>::new());
     let used = RwSignal::new(String::new());
@@ -87,10 +87,11 @@ fn TakeAway(
     chosen: RwSignal<Vec<String>>,
 ) -> impl IntoView {
     let lab = use_lab();
-    // The chosen ones, or all.
+    // The chosen ones, or all. One that was ticked may be gone.
     let wanted = move || -> Vec<Arc<RunFile>> {
         lab.runs.with_untracked(|runs| {
-            let chosen = chosen.get_untracked();
+            let mut chosen = chosen.get_untracked();
+            chosen.retain(|run| runs.iter().any(|e| e.run == *run));
             runs.iter()
                 .filter(|e| chosen.is_empty() || chosen.contains(&e.run))
                 .filter_map(|e| e.file.as_ref().ok())

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use crate::model::chart::Figure;
 use crate::model::race::Race;
 use crate::model::replay::Recording;
-use crate::page::lab::Lab;
+use crate::page::lab::{Lab, page_address};
 use crate::page::ring::chart;
 use crate::page::take::{download, file_name, take_picture};
 
@@ -26,7 +26,7 @@ fn chart_document(lab: Lab) -> (String, String) {
         Figure::of(&races.iter().collect::<Vec<_>>(), view, recording.config.epochs)
     };
     let whole = lab.player.with(|player| player.recording().map(of));
-    (whole.unwrap_or_else(|| chart::figure(lab, view)).document(CHART_WIDTH, &name), name)
+    (whole.unwrap_or_else(|| chart::figure(lab, view)).document(CHART_WIDTH, &name, &page_address().unwrap_or_default()), name)
 }
 
 /// Hands the chart out as a drawing.

@@ -159,8 +159,9 @@ impl Browsing {
                     }
                 });
             }
-            Message::Examined { id: None, epoch, probabilities, .. } => {
-                self.history.update(|h| h.iter_mut().for_each(|h| h.push(*epoch, probabilities.clone())));
+            Message::Examined { id: None, picture: Picture::Test(index), epoch, probabilities, .. } => {
+                // Of the one before an answer may still come.
+                self.history.update(|h| h.iter_mut().filter(|h| h.index == *index).for_each(|h| h.push(*epoch, probabilities.clone())));
             }
             _ => {}
         }

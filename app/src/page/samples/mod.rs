@@ -5,9 +5,10 @@ mod browsing;
 use leptos::prelude::*;
 
 use self::browsing::{Browsing, Chosen, Shown, Taken};
-use super::canvas::Nobody;
+use super::canvas::{Nobody, Whose};
 use super::kit::{Announces, Button, Choices, Drawing, Field, Says, Select, Table};
 use super::lab::use_lab;
+use super::ring::scoreboard::EasyIsHarder;
 use crate::model::gallery::{Guess, Order, Who};
 use crate::words::samples as words;
 
@@ -35,6 +36,7 @@ pub fn Samples() -> impl IntoView {
     view! {
         <div class="card samples">
             <h2>{words::TITLE}</h2>
+            <Whose />
             <Show when=move || !somebody()>
                 <Nobody nobody=words::NOBODY soon=words::SOON train=words::TRAIN />
             </Show>
@@ -42,6 +44,7 @@ pub fn Samples() -> impl IntoView {
                 <div>
                     <Filters browsing />
                     <Announces class="quiet" testid="samples-found" text=found />
+                    <EasyIsHarder />
                     <Says class="quiet" text=no_score />
                     <Detail browsing />
                     <Gallery browsing shown />

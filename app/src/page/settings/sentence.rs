@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use sparring_core::config::{ExperimentConfig, LearnerConfig, Method};
 use sparring_core::net::zoo::Model;
+use sparring_core::platform::parse_f64;
 
 use super::estimate::sentence;
 use crate::model::{estimate, names, offers};
@@ -162,7 +163,7 @@ fn Sparse(
             testid="say-density"
             choices=Signal::derive(move || offered(DENSITIES.map(|d| d.to_string()), &density.get(), str::to_owned))
             value=density
-            on_choose=move |text| text.parse().into_iter().for_each(|density| edit(&|learner| learner.density = density))
+            on_choose=move |text| parse_f64(&text).into_iter().for_each(|density| edit(&|learner| learner.density = density))
         />
     }
 }

@@ -19,9 +19,14 @@ pub fn SettingField(
     let lab = use_lab();
     let value = Signal::derive(move || lab.fields.with(|fields| link::value(fields, of.name)));
     let wrong = RwSignal::new(String::new());
+    // What was said of a value that was not taken is old once there is another one.
+    Effect::watch(move || value.get(), move |_, _, _| wrong.set(String::new()), false);
     // Text that is no such value is not taken; the field says what would be.
     let write = move |text: &str| match lab.edit(of.name, text) {
-        Ok(()) => true,
+        Ok(()) => {
+            wrong.set(String::new());
+            true
+        }
         Err(error) => {
             wrong.set(error);
             false
@@ -30,9 +35,11 @@ pub fn SettingField(
     let number = move |low: &'static str, high: &'static str, step: &'static str| {
         let enter = move |text: String| {
             let inside = |v: f64| parse_f64(low).is_some_and(|l| v >= l) && parse_f64(high).is_some_and(|h| v <= h);
-            let taken = parse_f64(&text).is_some_and(inside) && write(&text);
-            wrong.set(if taken { String::new() } else { words::wrong(of.label, &text, low, high) });
-            taken
+            if parse_f64(&text).is_some_and(inside) {
+                return write(&text);
+            }
+            wrong.set(words::wrong(of.label, &text, low, high));
+            false
         };
         view! {
             <div>

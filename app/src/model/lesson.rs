@@ -176,8 +176,11 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use std::path::Path;
 
+    use sparring_core::config::ExperimentConfig;
+
     use super::*;
     use crate::model::link;
+    use crate::model::replay::Recording;
 
     const SMALL: &str = "\
 # A comment.
@@ -278,6 +281,24 @@ text The end.
             let config = link::parse(link::pairs(&step.load)).unwrap_or_else(|e| panic!("{}: {e}", step.load));
             assert!(config.dataset.name().starts_with("builtin"), "{}", step.load);
         }
+    }
+
+    #[test]
+    fn every_race_of_a_lesson_ships_as_it_was_recorded_with_its_networks() {
+        let public = Path::new(env!("CARGO_MANIFEST_DIR")).join("../public");
+        let mut races = 0;
+        for Step { title, load, recorded: name, .. } in shipped().iter().flat_map(|l| &l.steps).filter(|s| !s.load.is_empty()) {
+            races += 1;
+            let bytes = std::fs::read(public.join(format!("runs/{name}.json"))).unwrap_or_else(|e| panic!("{title}, {name}: {e}"));
+            let run = Recording::read(&bytes).unwrap().shipped_as(name);
+            let config = link::parse(link::pairs(load)).unwrap();
+            assert_eq!(ExperimentConfig { device: config.device, ..run.config.clone() }, config, "{name}");
+            assert_eq!((run.extent(), run.networks()), ((config.epochs, true), Some(name.as_str())), "{name}");
+            for learner in 0..config.corners().len() * config.learners.len() {
+                assert!(public.join(format!("trained/{name}-{learner}.safetensors")).exists(), "{name} has no network {learner}");
+            }
+        }
+        assert_eq!(races, 5);
     }
 
     #[test]

@@ -9,7 +9,6 @@ use wasm_bindgen_futures::spawn_local;
 use crate::locks;
 use crate::model::kept::{self, Shelf};
 use crate::model::replay::{Recording, Source};
-use crate::page::lab::Lab;
 use crate::trainer::fetch::{self, Missing};
 use crate::trainer::store::Store;
 use crate::words::runs as words;
@@ -70,8 +69,7 @@ async fn read_kept(store: &Store, shelf: &Shelf) -> Entry {
 
 /// Looks at what is kept; what is known is not read again. Looks overlap where runs come one after the other: only the last one counts, for
 /// an earlier one may end later and knows less.
-pub fn refresh(lab: Lab) {
-    let (runs, looks) = (lab.runs, lab.looks);
+pub fn refresh(runs: RwSignal<Vec<Entry>>, looks: StoredValue<Looks>) {
     looks.update_value(|looks| looks.last += 1);
     let look = looks.with_value(|looks| looks.last);
     spawn_local(async move {
@@ -102,7 +100,7 @@ pub fn refresh(lab: Lab) {
                         let free = locks::is_free(&name).await;
                         looks.update_value(|looks| _ = looks.waited.remove(&name));
                         if free {
-                            refresh(lab);
+                            refresh(runs, looks);
                         }
                     });
                 }

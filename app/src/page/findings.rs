@@ -65,7 +65,7 @@ pub fn bring(lab: Lab, study: StudyFile) {
 pub fn Findings() -> impl IntoView {
     let lab = use_lab();
     fetch_shipped(lab);
-    refresh(lab);
+    refresh(lab.runs, lab.looks);
     // A study stays the same one, wherever others are put before it.
     let same = |study: &Arc<StudyFile>| Arc::as_ptr(study) as usize;
     view! {

@@ -155,6 +155,10 @@ pub const EASY_IS_HARDER: &str =
 pub fn controls_line(results: &str) -> String {
     format!("On a random subset of the same size instead: {results}.")
 }
+/// What a link leads to: a recorded run, or an experiment, whose results stay where they were trained.
+pub fn link_to(recorded: bool) -> &'static str {
+    if recorded { "Link to this run" } else { "Link to these settings, without results," }
+}
 /// A passing remark.
 pub fn copied(what: &str) -> String {
     format!("{what} copied.")

@@ -221,7 +221,7 @@ fn because(judged: &Judged, bounds: Bounds) -> String {
         }
         (Answer::CannotTell, n) => by(&|t| t.above).map_or_else(String::new, |t| {
             let which = if n == 1 { String::new() } else { format!("of {n} differences that one is likeliest to be above: ") };
-            format!("{which}{}; whether that is {} or {} is not shown.", told(t), above(t), below(t))
+            format!("{which}{}, shown to be neither {} nor {}.", told(t), above(t), below(t))
         }),
     }
 }

@@ -31,7 +31,9 @@ export class Chart {
   }
   /** The colours of the first lines of both kinds of learners. */
   strokes() {
-    return Promise.all(['dense', 'sparse'].map((kind) => this.drawing.locator(`path.line.${kind}`).first().evaluate((line) => getComputedStyle(line).stroke)));
+    const stroke = (kind) => this.drawing.locator(`path.line.${kind}`).first().evaluate((line) => getComputedStyle(line).stroke);
+    // A line that is drawn anew at this moment has none.
+    return Promise.all(['dense', 'sparse'].map((kind) => until(`a ${kind} line`, () => stroke(kind))));
   }
   /** How many lines of a kind of learner there are. */
   lines(kind) {

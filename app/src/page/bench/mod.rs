@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use self::answers::{Answers, Numbers, Sentence};
 use self::controls::{Attacking, Chooser, Corrupting};
 use self::examiner::{Answer, Examiner};
-use super::canvas::{Nobody, Pixels, Raster, learners};
+use super::canvas::{Nobody, Pixels, Raster, Whose, learners};
 use super::kit::Says;
 use super::lab::use_lab;
 use crate::words::bench as words;
@@ -21,6 +21,7 @@ pub fn Bench() -> impl IntoView {
     view! {
         <div class="card bench">
             <h2>{words::TITLE}</h2>
+            <Whose />
             <Show
                 when=move || examiner.has_learners()
                 fallback=|| view! { <Nobody nobody=words::NOBODY soon=words::SOON train=words::TRAIN /> }

@@ -72,7 +72,7 @@ impl Lab {
             }
             // A long run is a long text, which is read where it is looked at, and else once the race is over.
             Message::Kept { .. } if self.place.get_untracked() == Place::Runs || !self.phase.with_untracked(Phase::busy) => {
-                entries::refresh(self);
+                entries::refresh(self.runs, self.looks);
             }
             Message::Kept { .. } => {}
             Message::NotKept { why } => self.remark.set(Some(words::not_kept(&why))),
@@ -102,7 +102,7 @@ impl Lab {
                 }
                 self.phase.set(Phase::Failed(failure));
                 // What can be gone on with.
-                entries::refresh(self);
+                entries::refresh(self.runs, self.looks);
             }
         }
     }

@@ -170,7 +170,7 @@ pub fn Replay(
             }
         });
     };
-    entries::refresh(lab);
+    entries::refresh(lab.runs, lab.looks);
     // Who chooses another scenario sees that one.
     let scenario = Memo::new(move |_| lab.config.with(recording));
     let shows_another = move |scenario: &str| {

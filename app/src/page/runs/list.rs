@@ -231,6 +231,6 @@ fn delete(lab: Lab, run: &str) {
             store.remove(&file).await;
         }
         lab.remark.set(Some(words::deleted(&name)));
-        refresh(lab);
+        refresh(lab.runs, lab.looks);
     });
 }

@@ -41,7 +41,7 @@ async fn storage() -> Option<String> {
 #[component]
 pub fn Runs() -> impl IntoView {
     let lab = use_lab();
-    refresh(lab);
+    refresh(lab.runs, lab.looks);
     fetch_recorded(lab.runs);
     let chosen = RwSignal::new(Vec::<String>::new());
     let used = RwSignal::new(String::new());

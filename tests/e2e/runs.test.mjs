@@ -83,9 +83,9 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
     const card = await runs.file(runs.button(runs.kept, 'Run card'));
     assert.match(card.text, /My run & <b>\n[^]*2 of 2 epochs[^]*limit_train = 64/);
 
-    await runs.compare('My run', 'Hard by nature');
+    await runs.compare('My run', 'All of CIFAR-10');
     assert.match(await runs.comparison.innerText(), /SET 0\.2: test[^]*Training images at most/);
-    assert.match(await runs.comparison.innerText(), /A · My run[^]*B · Hard by nature/);
+    assert.match(await runs.comparison.innerText(), /A · My run[^]*B · All of CIFAR-10/);
     // Both in one drawing: each line ends in the letter of its run, and a chip draws something else.
     await runs.lettersAre(/^AABB$/); // Two learners of one, and those of the recorded run.
     await runs.overlayShows('loss');
@@ -94,7 +94,7 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
     const rows = csv.text.trim().split('\n').filter((line) => line.startsWith('My run'));
     assert.equal(rows.length, 4, 'two learners, two epochs');
     const all = await runs.file(runs.json);
-    assert.deepEqual(JSON.parse(all.text).map((r) => r.name).sort(), ['Hard by nature', 'My run & <b>'].sort());
+    assert.deepEqual(JSON.parse(all.text).map((r) => r.name).sort(), ['All of CIFAR-10', 'My run & <b>'].sort());
 
     await runs.delete(runs.kept);
     await runs.gone(runs.kept);
@@ -102,7 +102,7 @@ test('a finished run is renamed, compared, taken away, deleted, and brought back
 
     await runs.bring([{ name: 'all.json', text: all.text }]);
     await runs.brought.nth(1).waitFor();
-    await runs.delete(runs.brought.filter({ hasText: 'Hard by nature' }));
+    await runs.delete(runs.brought.filter({ hasText: 'All of CIFAR-10' }));
     await runs.gone(runs.brought.nth(1));
     // The files of a native run's folder, as the program writes them: a summary, and an event a line.
     const { events, name: _, sparring_run: __, ...summary } = run;

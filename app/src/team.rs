@@ -404,8 +404,12 @@ impl Team {
     /// A member's part of an answer. Of a watched picture its last words will do where it has failed, and at first: members may be at
     /// different epochs.
     fn part_of<'a>(&self, member: &'a Member, question: Question) -> Option<&'a Said> {
-        let last = matches!(question, Question::Watched(..)) && (!self.seen || self.has_failed(member));
-        member.answers.get(&question).or(member.watched.as_ref().filter(|_| last))
+        // Another picture may have been watched before: what still comes of it is no answer.
+        let last = |said: &&Said| match (question, &said.0) {
+            (Question::Watched(of, _), Message::Examined { picture, .. }) => of == *picture && (!self.seen || self.has_failed(member)),
+            _ => false,
+        };
+        member.answers.get(&question).or(member.watched.as_ref().filter(last))
     }
 
     fn joined(&self, question: Question) -> Option<Said> {

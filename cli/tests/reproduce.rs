@@ -102,7 +102,7 @@ fn claims_hold_fail_or_are_open_by_their_tables() {
     // A person reads the same, and so does whoever opens the document.
     let text = done(&reproduce(&folder, "attack --from tables --write findings.md"));
     assert!(
-        text.contains("answer    attack does not hold: so it is in each of 2 differences.")
+        text.contains("answer    attack does not hold: each of 2 differences is below -1 point.")
             && text.contains("set@0.2 minus dense, 10% of the data"),
         "{text}"
     );

@@ -424,7 +424,11 @@ impl ExperimentConfig {
     /// `Config` where a field is missing, unknown, or of another kind.
     pub fn of_fields(fields: &serde_json::Map<String, serde_json::Value>) -> Result<Self> {
         let text = serde_json::to_string(fields).map_err(|e| Error::config(e.to_string()))?;
-        serde_json::from_str(&text).map_err(|e| Error::config(e.to_string()))
+        serde_json::from_str(&text).map_err(|e| {
+            // Nobody wrote that text: a place in it says nothing.
+            let words = e.to_string();
+            Error::config(words.split(" at line ").next().unwrap_or_default())
+        })
     }
 }
 

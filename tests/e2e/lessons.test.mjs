@@ -25,6 +25,33 @@ const lessons = text
     return all;
   }, []);
 
+test('what a race comes to is not told in other places before it has', async () => {
+  await withLab({ webgpu: 'no-adapter', config: { lesson: 'sparse', step: '2' } }, async (lab) => {
+    const { lessons: panel, samples } = lab;
+    await lab.reach('ready');
+    await panel.reachesStep(2);
+    await samples.open();
+    await lab.whose(/Hardest of the built-in set/);
+    await lab.goTo('ring');
+    await panel.answers.first().check();
+    await lab.page.waitForTimeout(500);
+    assert.equal(await panel.reveal.innerText(), '');
+    assert.ok(!(await panel.canGoOn()));
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
+test('an experiment of one\'s own stays in the form while a lesson goes on', async () => {
+  await withLab({ webgpu: 'no-adapter', config: { lesson: 'who-wins', step: '5', epochs: '5' } }, async (lab) => {
+    await lab.reach('ready');
+    await lab.lessons.reachesStep(5);
+    await lab.page.waitForTimeout(1000);
+    assert.equal(await lab.settings.epochs.inputValue(), '5');
+    assert.match(lab.page.url(), /epochs=5/);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
 test('networks of another race are not the race that a lesson waits for', async () => {
   await withLab({ webgpu: 'no-adapter' }, async (lab) => {
     const { lessons: panel, samples } = lab;
@@ -55,6 +82,8 @@ for (const [name, shown, learners, image] of [
     await withLab({ webgpu: 'no-adapter', config: { lesson: name }, context: phone, form: false }, async (lab) => {
       const { lessons: panel, replay, samples, bench, inside } = lab;
       const { steps } = lessons.find((lesson) => lesson.name === name);
+      // Whatever is worked at is said in the status line.
+      const said = await lab.everSaid();
       await lab.reach('ready');
       for (const [i, step] of steps.entries()) {
         await panel.reachesStep(i + 1);
@@ -62,7 +91,7 @@ for (const [name, shown, learners, image] of [
         if (step.race !== undefined) {
           assert.ok(!(await panel.canGoOn()), 'goes on without its race');
           await panel.watch.click();
-          await until('the recorded race', async () => (await replay.play.count()) > 0 && /Lesson: /.test(await replay.bar.innerText()));
+          await replay.shows(`Lesson: ${step.title}`);
           await replay.seek(1);
         }
         await panel.letsGoOn(30_000);
@@ -89,6 +118,9 @@ for (const [name, shown, learners, image] of [
         await panel.next.click();
       }
       assert.equal(await panel.panel.count(), 0, 'a finished lesson is closed');
+      const worked = await said();
+      assert.ok(worked.some((line) => /Fetching trained networks|Planning/i.test(line)), worked.join(' | '));
+      assert.deepEqual(worked.filter((line) => /Scoring|Training|^Epoch/.test(line)), [], 'nothing is trained');
       assert.deepEqual(lab.errors, []);
     });
   });

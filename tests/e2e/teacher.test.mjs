@@ -102,6 +102,28 @@ test('the builder makes a link that does what it says', async () => {
   });
 });
 
+test('a lesson has a short link, which brings its experiment, and a code for the wall', async () => {
+  await withLab({ webgpu: 'no-adapter' }, async (lab) => {
+    const { teacher, lessons } = lab;
+    await lab.reach('ready');
+    await lessons.open(1);
+    await lab.goTo('lessons');
+    assert.deepEqual(await teacher.filledIn(), { lesson: '1', leftOut: 0, words: '' }, 'the lesson that is open');
+    const link = await teacher.link.getAttribute('href');
+    assert.equal(new URL(link).search, '?lesson=sparse');
+    const code = await teacher.showCode();
+    assert.ok(code.split('M').length > 200, code);
+    // What is chosen beside it is in the link, and another code.
+    await teacher.build({ lesson: 1, leaveOut: ['This device'], words: '' });
+    await until('another code', async () => (await teacher.code.getAttribute('d')) !== code);
+    await lab.page.goto(link);
+    await lab.reach('ready');
+    await lessons.panel.waitFor();
+    assert.match(await lab.status.innerText(), /Dense against SET 0\.1/);
+    assert.deepEqual(lab.errors, []);
+  });
+});
+
 test('what was filled in before the titles of the lessons arrived is still filled in', async () => {
   let release;
   const before = async (lab) => (release = await holdBack(lab.page, '**/lessons.txt'));

@@ -16,8 +16,6 @@ pub const WORKER: &str = "sw.js";
 const DATA: &str = "data/";
 /// Shown with links to the page, never by it.
 const PICTURE: &str = "og.png";
-/// Networks that are fetched only where somebody looks at them.
-const WANTED: [&str; 2] = ["trained/cifar10-", "trained/lesson-"];
 /// What is larger is no part of the page itself.
 const LARGEST: u64 = 8 << 20;
 
@@ -48,7 +46,6 @@ pub fn files(dist: &Path) -> Result<Vec<String>> {
             } else if path != WORKER
                 && path != PICTURE
                 && !path.starts_with(DATA)
-                && !WANTED.iter().any(|wanted| path.starts_with(wanted))
                 && !name.starts_with('.')
                 && meta.len() <= LARGEST
                 && !server::is_copy(&entry.path())

@@ -214,6 +214,12 @@ fn trained(ws: &Workspace, Recording { name, learners, .. }: &Recording, weights
         let to = folder.join(format!("{name}-{place}.safetensors"));
         fs::copy(&from, &to).with_context(|| format!("{} cannot become {}", from.display(), to.display()))?;
     }
+    // Who opens them does not score the images again.
+    let scores = weights.join("scores.safetensors");
+    if scores.exists() {
+        let to = folder.join(format!("{name}-scores.safetensors"));
+        fs::copy(&scores, &to).with_context(|| format!("{} cannot become {}", scores.display(), to.display()))?;
+    }
     let files = fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     weigh(&folder, files.iter().map(|file| file.as_path()), TRAINED_LIMIT)
 }

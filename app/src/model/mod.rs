@@ -17,6 +17,7 @@ pub mod mask;
 pub mod names;
 pub mod offers;
 pub mod presets;
+pub mod qr;
 pub mod quiz;
 pub mod race;
 pub mod replay;

@@ -136,14 +136,17 @@ fn Copies(
 ) -> impl IntoView {
     let lab = use_lab();
     let [link, command] = testids;
-    let recorded = move || lab.player.with_untracked(|player| player.recording().is_some_and(|run| run.file.is_some()));
+    let copy_link = move || {
+        let address = address();
+        copy(lab, words::link_to(address.as_deref().unwrap_or_default()), address);
+    };
     let command_line = move || {
         let (config, seeds) = untrack(&of);
         link::command(&config, seeds).ok()
     };
     view! {
         <div class="row">
-            <Button testid=link label=words::COPY_LINK on_press=move || copy(lab, words::link_to(recorded()), address()) />
+            <Button testid=link label=words::COPY_LINK on_press=copy_link />
             <Button
                 testid=command
                 label=words::COPY_COMMAND

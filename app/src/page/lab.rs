@@ -15,7 +15,7 @@ use sparring_core::device::info::{DeviceChoice, DeviceInfo};
 use sparring_core::record::StudyFile;
 use wasm_bindgen::JsValue;
 
-pub use self::address::{address, asked_run, page_address, run_address};
+pub use self::address::{address, asked_run, bare_address, page_address, run_address};
 use self::errand::Errand;
 pub use self::silence::Silent;
 use super::entries::{self, Entry, Looks};
@@ -163,8 +163,8 @@ pub struct State {
     pub own: RwSignal<Vec<u8>>,
     /// The lesson, and what else a teacher's link says.
     pub teacher: RwSignal<Teacher>,
-    /// The recorded run that the open lesson stands on.
-    pub stands_on: RwSignal<Option<String>>,
+    /// The recorded run whose networks the open lesson looks at.
+    pub lesson_networks: RwSignal<Option<String>>,
     /// What of the link was not understood.
     pub remarks: RwSignal<Vec<String>>,
     /// Workers that may share a race where there is no GPU: the machine's threads.
@@ -247,7 +247,7 @@ impl Lab {
             bench: RwSignal::new(Picture::Test(0)),
             own: RwSignal::new(Vec::new()),
             teacher: RwSignal::new(given.teacher),
-            stands_on: RwSignal::new(None),
+            lesson_networks: RwSignal::new(None),
             remarks: RwSignal::new(given.remarks),
             workers: window().navigator().hardware_concurrency() as usize,
             bare,

@@ -27,7 +27,7 @@ fn wanted(lab: Lab) -> Option<String> {
     }
     let (ready, open) = lab.phase.with(|phase| (*phase == Phase::Ready, *phase == Phase::Finished));
     let shown = |name: &str| lab.player.with(|player| player.recording().is_some_and(|run| run.file.as_deref() == Some(name)));
-    match lab.stands_on.get() {
+    match lab.lesson_networks.get() {
         Some(name) => (ready || open && !shown(&name)).then_some(name),
         None => {
             let another = lab.player.with(|player| player.run().is_some()) && !shown(FIRST);

@@ -128,11 +128,18 @@ impl Library {
         }
     }
 
+    /// Takes scores that came with networks, as if this scoring run had been made here.
+    pub fn take_scores(&mut self, run: &ExperimentConfig, scores: Scores) -> Result<(), Error> {
+        self.own_scores = Some((run.hash()?, Arc::new(scores)));
+        Ok(())
+    }
+
     /// The scores of this scoring run, if it was made before in this browser.
     pub async fn kept_scores(&mut self, run: &ExperimentConfig, data: &Dataset) -> Result<Option<Arc<Scores>>, Error> {
         let hash = run.hash()?;
         if let Some((kept, scores)) = &self.own_scores
             && *kept == hash
+            && scores.check(data).is_ok()
         {
             return Ok(Some(scores.clone()));
         }

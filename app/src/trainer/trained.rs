@@ -3,8 +3,9 @@
 use sparring_core::config::ExperimentConfig;
 use sparring_core::data::DatasetName;
 use sparring_core::formats::safetensors;
-use sparring_core::hardness::Subset;
+use sparring_core::hardness::{Scores, Subset};
 use sparring_core::train::Session;
+use sparring_core::train::scoring::ScorePolicy;
 
 use super::fetch::{self, Missing};
 use super::{Halt, Trainer, planning, post};
@@ -22,6 +23,14 @@ impl Trainer {
         for learner in 0..config.corners().len() * config.learners.len() {
             let file = format!("trained/{name}-{learner}.safetensors");
             weights.push(safetensors::read(&self.shipped(&file).await?, &file)?);
+        }
+        let policy = ScorePolicy::of(&config);
+        if policy.needed.is_some() && policy.shipped().is_none() {
+            let file = format!("trained/{name}-scores.safetensors");
+            // Without them the images are scored here.
+            if let Ok(bytes) = fetch::get(&file, &mut |_| !self.out.cancelled()).await {
+                self.library.take_scores(&policy.run, Scores::from_bytes(&file, &bytes)?)?;
+            }
         }
         let trained = config.clone();
         let config = looked_at(config);

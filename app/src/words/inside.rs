@@ -64,7 +64,7 @@ pub fn change(update: u32, grown: usize, pruned: usize, explored: f64) -> String
 /// The death rate.
 pub fn death_rate(rate: f64) -> String {
     format!(
-        "The latest update was to replace {} of each layer's weights (the death rate), whole ones of either sign.",
+        "The latest update was to replace {} of each layer's weights (the death rate): of positive and of negative ones apart, in whole numbers.",
         number::percent(rate, 1)
     )
 }

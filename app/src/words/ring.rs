@@ -156,8 +156,8 @@ pub fn controls_line(results: &str) -> String {
     format!("On a random subset of the same size instead: {results}.")
 }
 /// What a link leads to: a recorded run, or an experiment, whose results stay where they were trained.
-pub fn link_to(recorded: bool) -> &'static str {
-    if recorded { "Link to this run" } else { "Link to these settings, without results," }
+pub fn link_to(address: &str) -> &'static str {
+    if !address.contains('?') || address.contains("?run=") { "Link to this run" } else { "Link to these settings, without results," }
 }
 /// A passing remark.
 pub fn copied(what: &str) -> String {

@@ -33,7 +33,7 @@ pub const TOOLS: &str = "Keys and colours";
 /// Heading of the builder.
 pub const BUILDER: &str = "A link for your class";
 /// Under it.
-pub const ABOUT: &str = "It opens the experiment that is set now, with the lesson, the parts and the words that you choose here. Nothing is stored anywhere: all of it is in the link.";
+pub const ABOUT: &str = "It opens the experiment that is set now, or that of the lesson, with the lesson, the parts and the words that you choose here. Nothing is stored anywhere: all of it is in the link.";
 /// Label.
 pub const WHICH: &str = "Lesson";
 /// Choice.
@@ -44,6 +44,12 @@ pub const HIDE: &str = "Leave out";
 pub const OWN: &str = "Your own words at the top (at most 500 characters)";
 /// Button.
 pub const COPY: &str = "Copy the link";
+/// What shows the link as a code.
+pub const AS_CODE: &str = "As a code for the wall";
+/// The code, for those who do not see it.
+pub const CODE: &str = "The link as a QR code";
+/// Where no code holds it.
+pub const NO_CODE: &str = "The link is too long for a code; fewer words of your own make it shorter.";
 /// What was copied.
 pub const LINK: &str = "Link";
 /// Heading of the teacher's own words, for screen readers.

@@ -206,21 +206,35 @@ fn bound(bound: f64) -> String {
 /// Why, in a sentence. An interval has two sides and a claim asks about one: what was asked is said with its probability.
 fn because(judged: &Judged, bounds: Bounds) -> String {
     let told = |t: &Tested| format!("{} is {} points", t.contrast.name, points(&t.contrast.average.estimate));
-    let above = |t: &Tested| format!("above {} (p = {})", bound(bounds.holds_above), p(t.above));
-    let below = |t: &Tested| format!("below {} (p = {})", bound(bounds.fails_below), p(t.below));
-    let by = |f: &dyn Fn(&Tested) -> Option<f64>| {
-        judged.tested.iter().filter(|t| f(t).is_some()).min_by(|a, b| f(a).unwrap_or(1.0).total_cmp(&f(b).unwrap_or(1.0)))
+    let probability = |value| match p(value) {
+        little if little.starts_with("below") => format!("p {little}"),
+        value => format!("p = {value}"),
+    };
+    let above = |t: &Tested| format!("above {} ({})", bound(bounds.holds_above), probability(t.above));
+    let below = |t: &Tested| format!("below {} ({})", bound(bounds.fails_below), probability(t.below));
+    // Adjusted, many a probability is 1: how many half intervals it lies above the bound tells them apart.
+    let apart = |t: &Tested| {
+        let estimate = &t.contrast.average.estimate;
+        estimate.half_width.map(|half| (estimate.mean - bounds.holds_above) / half)
+    };
+    let likeliest = || {
+        let known = judged.tested.iter().filter_map(|t| Some((apart(t)?, t)));
+        known.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, t)| t)
     };
     match (judged.answer, judged.tested.len()) {
         (_, 0) => "nothing to compare: of no difference both sides are there with the same seed.".into(),
-        (Answer::Holds, _) => by(&|t| t.above).map_or_else(String::new, |t| format!("{}, and {}.", told(t), above(t))),
+        (Answer::Holds, _) => likeliest().map_or_else(String::new, |t| format!("{}, and {}.", told(t), above(t))),
         (Answer::Fails, 1) => format!("{}, and {}.", told(&judged.tested[0]), below(&judged.tested[0])),
         (Answer::Fails, n) => format!("each of {n} differences is below {}.", bound(bounds.fails_below)),
         (Answer::CannotTell, _) if judged.tested.iter().all(|t| t.above.is_none()) => {
             "one seed does not say how much the seed matters.".into()
         }
-        (Answer::CannotTell, n) => by(&|t| t.above).map_or_else(String::new, |t| {
-            let which = if n == 1 { String::new() } else { format!("of {n} differences that one is likeliest to be above: ") };
+        (Answer::CannotTell, n) => likeliest().map_or_else(String::new, |t| {
+            let which = if n == 1 {
+                String::new()
+            } else {
+                format!("of {n} differences the likeliest to be above {}: ", bound(bounds.holds_above))
+            };
             format!("{which}{}, shown to be neither {} nor {}.", told(t), above(t), below(t))
         }),
     }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use sparring_core::config::ExperimentConfig;
 use sparring_core::formats::safetensors;
+use sparring_core::hardness::Scores;
 use sparring_core::record::run_file::{self, RunFile};
 use sparring_figures::number;
 
@@ -14,7 +15,10 @@ use super::{KEPT, Run, find};
 use crate::args::Usage;
 use crate::console::Console;
 use crate::output::{Outputs, no_stream, try_folder};
-use crate::{rundir, sweep, tensorboard};
+use crate::{rundir, source, sweep, tensorboard};
+
+/// Beside exported weights: the scores of their images.
+const SCORES: &str = "scores.safetensors";
 
 /// Flags of `runs export`.
 #[derive(clap::Args)]
@@ -30,7 +34,8 @@ pub(super) struct ExportArgs {
     /// Another seed of it, for the bands of its curves in the page; of that one its evaluations are written, not every step. Repeatable
     #[arg(long, value_name = "RUN", conflicts_with = "tensorboard", requires = "out")]
     beside: Vec<String>,
-    /// Also write its learners' weights after the last epoch into this folder, as bfloat16: half as large as the run's own files
+    /// Also write its learners' weights after the last epoch into this folder, as bfloat16: half as large as the run's own files; and the
+    /// scores that its subset was drawn by, where a scoring run of this machine made them
     #[arg(long, value_name = "DIR", conflicts_with = "tensorboard")]
     weights: Option<PathBuf>,
     /// Write event files for TensorBoard, made of what the run has recorded; those that it has already stay
@@ -60,9 +65,11 @@ pub(super) fn export(args: &ExportArgs, folder: &Path, json: bool) -> Result<()>
     }
     no_stream("--weights", weights.as_deref())?;
     let files = weights.as_deref().map_or(Ok(Vec::new()), |to| weight_files(&run, to))?;
+    let scores = weights.as_deref().map_or(Ok(None), |to| scores_of(&run, to))?;
     let outputs = outputs.folder("the run", Some(&run.path), KEPT).output("--out", out.as_deref());
-    let console = files.iter().fold(outputs, |outputs, (_, to)| outputs.output("--weights", Some(to))).check()?;
-    export_run(console, (&run, &others), out.as_deref(), name.as_deref(), &files)
+    let written = files.iter().map(|(_, to)| to).chain(scores.as_ref().map(|(to, _)| to));
+    let console = written.fold(outputs, |outputs, to| outputs.output("--weights", Some(to))).check()?;
+    export_run(console, (&run, &others), out.as_deref(), name.as_deref(), (&files, scores))
 }
 
 /// The files of a run's last weights, one a learner in their order, and where each goes.
@@ -77,13 +84,23 @@ fn weight_files(run: &Run, to: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
     Ok(files)
 }
 
-/// Writes a run, with its other seeds, and its weights.
+/// The scores by which its subset was drawn, where they do not ship but were made on this machine: who opens the weights elsewhere has the same
+/// images without scoring them again.
+fn scores_of(run: &Run, to: &Path) -> Result<Option<(PathBuf, Vec<u8>)>> {
+    let Some(needed) = source::scoring(&run_file(run, None)?.config)? else { return Ok(None) };
+    let Ok(bytes) = fs::read(&needed.file) else { return Ok(None) };
+    let Scores { mut columns, card, .. } = Scores::from_bytes(&needed.file.display().to_string(), &bytes)?;
+    columns.retain(|column| column.score == needed.score);
+    Ok(Some((to.join(SCORES), Scores { columns, answers: None, card }.to_bytes()?)))
+}
+
+/// Writes a run, with its other seeds, its weights, and the scores that go with them.
 fn export_run(
     console: Console,
     (run, others): (&Run, &[Run]),
     out: Option<&Path>,
     name: Option<&str>,
-    weights: &[(PathBuf, PathBuf)],
+    (weights, scores): (&[(PathBuf, PathBuf)], Option<(PathBuf, Vec<u8>)>),
 ) -> Result<()> {
     // Read before anything is written: all of it is there, or nothing.
     let file = out.map(|_| run_file(run, name)).transpose()?;
@@ -104,7 +121,8 @@ fn export_run(
         (result["bytes"], result["events"]) = (text.len().into(), file.events.len().into());
     }
     let mut written = Vec::new();
-    for ((_, to), bytes) in weights.iter().zip(&halved) {
+    let of_weights = weights.iter().map(|(_, to)| to).zip(&halved);
+    for (to, bytes) in of_weights.chain(scores.iter().map(|(to, bytes)| (to, bytes))) {
         rundir::write(to, bytes)?;
         console.tell(format_args!("output    {} ({})", to.display(), number::bytes(bytes.len() as u64)));
         written.push(json!({ "file": to, "bytes": bytes.len() }));

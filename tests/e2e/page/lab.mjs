@@ -236,6 +236,16 @@ export class Lab {
   remarks(pattern) {
     return until(`a remark like ${pattern}`, async () => pattern.test(await this.remark.textContent()));
   }
+  /** From now on: hands out all that the status line has said. */
+  async everSaid() {
+    await this.status.waitFor({ state: 'attached' });
+    await this.page.evaluate(() => {
+      const line = document.querySelector('[data-testid="status"]');
+      window.everSaid = [line.textContent];
+      new MutationObserver(() => window.everSaid.push(line.textContent)).observe(line, { childList: true, characterData: true, subtree: true });
+    });
+    return () => this.page.evaluate(() => window.everSaid);
+  }
   /** Waits until a place says whose networks it looks at. */
   async whose(pattern) {
     const words = mark(this.page, 'networks-whose');

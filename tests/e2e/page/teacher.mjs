@@ -25,6 +25,8 @@ export class Teacher {
     this.parts = Object.keys(PARTS);
     this.builder = page.locator('.builder');
     this.link = mark(page, 'teacher-link');
+    /** The link for the wall. */
+    this.code = mark(page, 'teacher-code').locator('path');
   }
 
   /** Leaves a part out; without a name, none. */
@@ -51,6 +53,11 @@ export class Teacher {
     for (const part of leaveOut) await this.builder.getByLabel(part).check();
     await this.builder.getByLabel('Your own words').fill(words);
     return this.link.getAttribute('href');
+  }
+  /** Shows the link as a code; gives how its modules are drawn. */
+  async showCode() {
+    await this.builder.getByText('As a code for the wall').click();
+    return this.code.getAttribute('d');
   }
   /** What the form says. */
   async filledIn() {

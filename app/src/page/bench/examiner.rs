@@ -234,8 +234,11 @@ impl Examiner {
         };
         self.took.set(Some(now() - since));
         if untouched {
+            let here = answer.question.picture == self.lab.bench.get_untracked();
             self.untouched.set(Some(answer));
-            self.seek_on();
+            if here {
+                self.seek_on();
+            }
         } else {
             self.shown.set(Some(answer));
         }

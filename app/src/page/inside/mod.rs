@@ -16,6 +16,7 @@ use super::kit::{Announces, Choices, Drawing, Field, Folded, Key, Says, Scroll, 
 use super::lab::use_lab;
 use crate::model::chart::KeyItem;
 use crate::model::mask::{self, Allocation, allocations, as_erk, colour, overall};
+use crate::model::race::LearnerView;
 use crate::words::inside as words;
 
 /// Pixels of the mask's picture, across and down.
@@ -152,9 +153,16 @@ fn Mask(
             <ul class="legend">{swatches.into_iter().zip(words::LEGEND).enumerate().map(swatch).collect_view()}</ul>
             <Says class="quiet" testid="inside-extent" text=extent />
             <Announces testid="inside-change" text=Signal::derive(move || change(looking)) />
-            <Says class="quiet" text=Signal::derive(move || if ships.get() { words::EXCHANGE_UNKNOWN.to_owned() } else { String::new() }) />
+            <Says class="quiet" text=Signal::derive(move || if ships.get() && changed(looking) { words::EXCHANGE_UNKNOWN.into() } else { String::new() }) />
         </div>
     }
+}
+
+/// Whether the latest update was about the layer.
+fn changed(looking: Looking) -> bool {
+    let layer = looking.layer();
+    let of = |l: LearnerView| l.now.layers.get(layer).is_some_and(|now| l.changes.iter().any(|change| change.name == now.name));
+    looking.with(of).unwrap_or(false)
 }
 
 /// What the latest update did to the layer. The numbers are the event's; a full layer has no row in it.

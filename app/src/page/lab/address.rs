@@ -43,6 +43,11 @@ impl Lab {
         }
     }
 
+    /// Whether this is the experiment of the recorded run that the address asks for, which nobody chose.
+    pub fn is_of_run(self, config: &ExperimentConfig) -> bool {
+        self.of_run.get_value().is_some_and(|(_, of)| *config == of)
+    }
+
     /// Puts the experiment of a recorded run that the address asks for into the form; what was chosen meanwhile stays.
     pub fn begin_with(self, run: &str, config: &ExperimentConfig) {
         let device = self.config.with_untracked(|form| form.device);
@@ -87,6 +92,11 @@ pub fn run_address(name: &str) -> Option<String> {
 pub fn page_address() -> Option<String> {
     let location = window().location();
     Some(format!("{}{}", location.origin().ok()?, location.pathname().ok()?))
+}
+
+/// The address of a lesson, which brings its own experiment, with what else a teacher adds.
+pub fn bare_address(teacher: &Teacher) -> Option<String> {
+    Some(format!("{}?{}", page_address()?, teacher.query()))
 }
 
 /// The address of an experiment on this page, with what a teacher adds.

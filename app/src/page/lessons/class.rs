@@ -93,14 +93,17 @@ impl Class {
         self.stand();
     }
 
-    /// Who comes to a step without a race of their own sees the recorded one that it speaks of, at its end.
+    /// Who comes to a step without a race or an experiment of their own sees the recorded race that it speaks of, at its end.
     fn stand(self) {
         let speaks = untrack(|| self.step(|step| !step.race && step.place == Place::Ring.name())) == Some(true);
-        if speaks && self.lab.started.with_untracked(Option::is_none) {
+        let lesson = self.lab.teacher.with_untracked(|t| t.lesson).unwrap_or(usize::MAX);
+        let nobodys = self.lab.config.with_untracked(|form| self.brings(lesson, form) || self.lab.is_of_run(form));
+        if speaks && nobodys && self.lab.started.with_untracked(Option::is_none) {
             self.play(false);
         }
     }
-    /// Shows the recorded run that the step stands on, from its beginning or at its end. A race of another experiment is over then.
+    /// Shows the recorded run that the step stands on: from its beginning, and a race of one's own is over then; or at its end, where there is
+    /// no such race.
     fn play(self, play: bool) {
         let Some(name) = untrack(|| self.stands_on()) else { return };
         if !play && self.lab.player.with_untracked(|player| player.recording().is_some_and(|run| run.file.as_ref() == Some(&name))) {
@@ -108,8 +111,9 @@ impl Class {
         }
         spawn_local(async move {
             let run = recorded(&name).await;
-            // Meanwhile a race may have begun, or another step be there.
-            if self.lab.phase.with_untracked(Phase::busy) || untrack(|| self.stands_on()).as_ref() != Some(&name) {
+            // Meanwhile a race may have begun, and even ended, or another step be there.
+            let raced = self.lab.phase.with_untracked(Phase::busy) || !play && self.lab.started.with_untracked(Option::is_some);
+            if raced || untrack(|| self.stands_on()).as_ref() != Some(&name) {
                 return;
             }
             match run {
@@ -129,6 +133,11 @@ impl Class {
     pub fn watch(self) {
         self.lab.visit(Place::Ring);
         self.play(true);
+    }
+    /// The name of the recorded run whose networks are looked at in this step. What a race comes to is not told before it has.
+    pub fn networks(self) -> Option<String> {
+        let before = usize::from(self.step(|step| step.race) == Some(true) && !self.finished());
+        self.with(|lesson, at| lesson.stands_on(at.checked_sub(before)?).map(str::to_owned)).flatten()
     }
     /// The name of the recorded run that the step stands on.
     pub fn stands_on(self) -> Option<String> {
@@ -175,6 +184,12 @@ impl Class {
     fn config(self, step: &Step) -> Option<ExperimentConfig> {
         let base = ExperimentConfig { device: self.lab.config.with_untracked(|c| c.device), ..ExperimentConfig::default() };
         if step.load.is_empty() { None } else { link::over(base, link::pairs(&step.load)).ok() }
+    }
+
+    /// Whether a lesson has this experiment, on whatever device.
+    pub fn brings(self, lesson: usize, form: &ExperimentConfig) -> bool {
+        let of = |step: &Step| self.config(step).is_some_and(|config| ExperimentConfig { device: form.device, ..config } == *form);
+        self.text.with(|text| matches!(text, Text::Here(lessons) if lessons.get(lesson).is_some_and(|lesson| lesson.steps.iter().any(of))))
     }
 
     /// Sets the step's experiment up. A race of another experiment is over then.

@@ -4,9 +4,11 @@ use std::iter::once;
 
 use leptos::prelude::*;
 
+use super::use_class;
+use crate::model::qr;
 use crate::model::teacher::{MOST_TEXT, PARTS, Teacher};
-use crate::page::kit::{Button, Choices, Says, Select};
-use crate::page::lab::{address, use_lab};
+use crate::page::kit::{Button, Choices, Drawing, Folded, Says, Select};
+use crate::page::lab::{address, bare_address, use_lab};
 use crate::words::teacher as words;
 
 /// The teacher's own words, and what of the link was not understood. Empty where there is neither.
@@ -39,11 +41,17 @@ pub fn LinkBuilder(
     titles: Signal<Vec<String>>,
 ) -> impl IntoView {
     let lab = use_lab();
-    let built = RwSignal::new(Teacher::default());
+    let class = use_class();
+    // Whoever makes a link in a lesson means that lesson.
+    let built = RwSignal::new(lab.teacher.with_untracked(|teacher| Teacher { step: 0, ..teacher.clone() }));
     let link = Memo::new(move |_| {
         let teacher = Teacher { more_seeds: lab.seeds() - 1, ..built.get() };
-        lab.config.with(|c| address(c, &teacher)).unwrap_or_default()
+        // A lesson brings its own experiment.
+        let of_lesson = lab.config.with(|form| teacher.lesson.is_some_and(|lesson| class.brings(lesson, form) || lab.is_of_run(form)));
+        if of_lesson { bare_address(&teacher) } else { lab.config.with(|form| address(form, &teacher)) }.unwrap_or_default()
     });
+    let code = Memo::new(move |_| link.with(|link| qr::code(link, words::CODE)));
+    let too_long = Signal::derive(move || if code.with(Option::is_none) { words::NO_CODE.to_owned() } else { String::new() });
     view! {
         <div class="card builder">
             <h2>{words::BUILDER}</h2>
@@ -74,6 +82,10 @@ pub fn LinkBuilder(
                     on_press=move || crate::page::device::copy(lab, words::LINK, Some(link.get_untracked()))
                 />
             </div>
+            <Folded summary=words::AS_CODE>
+                <Says class="quiet" text=too_long />
+                <Drawing class="code" testid="teacher-code" svg=Signal::derive(move || code.get().unwrap_or_default()) />
+            </Folded>
         </div>
     }
 }

@@ -28,7 +28,7 @@ pub fn LessonPanel() -> impl IntoView {
             class.fetch();
         }
     });
-    Effect::new(move || lab.stands_on.set(class.stands_on()));
+    Effect::new(move || lab.lesson_networks.set(class.networks()));
     // The frame follows the step, and what appears in a place or a phase.
     Effect::new(move || {
         let _ = (lab.place.get(), lab.phase.with(Phase::name));

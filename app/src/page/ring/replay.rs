@@ -15,6 +15,7 @@ use crate::model::replay::{FIRST, LENGTH, Player, Recording, SPEEDS, Source, rec
 use crate::page::entries::{self, Unfinished, day, recorded, unfinished};
 use crate::page::kit::{Button, Choices, Select};
 use crate::page::lab::{Lab, Phase, use_lab};
+use crate::page::lessons::use_class;
 use crate::words::runs as words;
 
 /// Between two looks at the clock, milliseconds: charts redraw no more often.
@@ -146,7 +147,7 @@ pub fn Replay(
     /// The recorded run of a first visit.
     first: Option<Coming>,
 ) -> impl IntoView {
-    let lab = use_lab();
+    let (lab, class) = (use_lab(), use_class());
     let trouble = RwSignal::new(String::new());
     spawn_local(play(lab));
     let came = move |run: Result<Recording, String>, play: bool| match run {
@@ -159,13 +160,18 @@ pub fn Replay(
         }
         Err(why) => trouble.set(words::no_recording(&why)),
     };
+    // A lesson has runs of its own, and shows them itself.
+    let asked = move || match untrack(|| class.stands_on()) {
+        Some(of_lesson) => of_lesson,
+        None => lab.config.with_untracked(recording).to_owned(),
+    };
     let fetch = move |play: bool| {
-        let scenario = lab.config.with_untracked(recording);
+        let name = asked();
         trouble.set(String::new());
         spawn_local(async move {
-            let run = recorded(scenario).await;
+            let run = recorded(&name).await;
             // Meanwhile another one may have been chosen, whose run comes by itself.
-            if lab.config.with_untracked(recording) == scenario {
+            if asked() == name {
                 came(run, play);
             }
         });
@@ -175,7 +181,8 @@ pub fn Replay(
     let scenario = Memo::new(move |_| lab.config.with(recording));
     let shows_another = move |scenario: &str| {
         let another = |player: &Player| player.run().is_some_and(|run| recording(&run.config) != scenario);
-        lab.player.with_untracked(|player| player.source() == Source::Recorded && another(player))
+        let lesson = lab.teacher.with_untracked(|teacher| teacher.lesson.is_some());
+        !lesson && lab.player.with_untracked(|player| player.source() == Source::Recorded && another(player))
     };
     Effect::watch(
         move || scenario.get(),

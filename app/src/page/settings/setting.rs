@@ -35,11 +35,11 @@ pub fn SettingField(
     let number = move |low: &'static str, high: &'static str, step: &'static str| {
         let enter = move |text: String| {
             let inside = |v: f64| parse_f64(low).is_some_and(|l| v >= l) && parse_f64(high).is_some_and(|h| v <= h);
-            if parse_f64(&text).is_some_and(inside) {
-                return write(&text);
+            let taken = parse_f64(&text).is_some_and(inside) && write(&text);
+            if !taken {
+                wrong.set(words::wrong(of.label, &text, low, high));
             }
-            wrong.set(words::wrong(of.label, &text, low, high));
-            false
+            taken
         };
         view! {
             <div>

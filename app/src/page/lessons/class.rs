@@ -77,19 +77,19 @@ impl Class {
         });
     }
 
-    /// A link that names a lesson and no experiment gets the one that the step stands on, and the step's place.
+    /// A link that names a lesson and no experiment gets the one that the step stands on, else the lesson's first, and the step's place.
     fn arrive(self) {
-        let Some(steps) = self.with(|lesson, at| lesson.steps.get(..=at).map(<[Step]>::to_vec)).flatten() else { return };
+        let of = |lesson: &Lesson, at: usize| {
+            let (before, after) = lesson.steps.split_at_checked(at + 1)?;
+            let config = before.iter().rev().chain(after).find_map(|step| self.config(step));
+            Some((config, before.last()?.clone()))
+        };
+        let Some((config, step)) = self.with(of).flatten() else { return };
         let phase = self.lab.phase.with_untracked(|p| matches!(p, Phase::Starting | Phase::Ready));
-        if self.lab.bare
-            && phase
-            && let Some(config) = steps.iter().rev().find_map(|s| self.config(s))
-        {
+        if let Some(config) = config.filter(|_| self.lab.bare && phase) {
             self.lab.config.set(config);
         }
-        if let Some(step) = steps.last() {
-            self.visit(step);
-        }
+        self.visit(&step);
         self.stand();
     }
 

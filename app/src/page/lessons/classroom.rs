@@ -42,11 +42,12 @@ pub fn LinkBuilder(
 ) -> impl IntoView {
     let lab = use_lab();
     let class = use_class();
-    // Whoever makes a link in a lesson means that lesson.
     let built = RwSignal::new(lab.teacher.with_untracked(|teacher| Teacher { step: 0, ..teacher.clone() }));
+    // Whoever makes a link in a lesson means that lesson.
+    Effect::watch(move || lab.teacher.with(|t| t.lesson), move |lesson, _, _| built.update(|b| b.lesson = *lesson), false);
     let link = Memo::new(move |_| {
         let teacher = Teacher { more_seeds: lab.seeds() - 1, ..built.get() };
-        // A lesson brings its own experiment.
+        // A lesson brings its own experiment, at its first step already.
         let of_lesson = lab.config.with(|form| teacher.lesson.is_some_and(|lesson| class.brings(lesson, form) || lab.is_of_run(form)));
         if of_lesson { bare_address(&teacher) } else { lab.config.with(|form| address(form, &teacher)) }.unwrap_or_default()
     });

@@ -65,47 +65,45 @@ pub(super) fn export(args: &ExportArgs, folder: &Path, json: bool) -> Result<()>
     }
     no_stream("--weights", weights.as_deref())?;
     let files = weights.as_deref().map_or(Ok(Vec::new()), |to| weight_files(&run, to))?;
-    let scores = weights.as_deref().map_or(Ok(None), |to| scores_of(&run, to))?;
     let outputs = outputs.folder("the run", Some(&run.path), KEPT).output("--out", out.as_deref());
-    let written = files.iter().map(|(_, to)| to).chain(scores.as_ref().map(|(to, _)| to));
-    let console = written.fold(outputs, |outputs, to| outputs.output("--weights", Some(to))).check()?;
-    export_run(console, (&run, &others), out.as_deref(), name.as_deref(), (&files, scores))
+    let console = files.iter().fold(outputs, |outputs, (to, _)| outputs.output("--weights", Some(to))).check()?;
+    export_run(console, (&run, &others), out.as_deref(), name.as_deref(), &files)
 }
 
-/// The files of a run's last weights, one a learner in their order, and where each goes.
-fn weight_files(run: &Run, to: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
+/// The files of a run's last weights in half the space, one a learner in their order, and of its scores: where each goes, and its bytes.
+fn weight_files(run: &Run, to: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
     let names = run.summary["weights"].as_array().into_iter().flatten().filter_map(Value::as_str);
     // Only names, so that no summary can reach beyond the folders.
     let names = names.filter(|name| !name.contains(['/', '\\']));
-    let files: Vec<_> = names.map(|name| (run.path.join(name), to.join(name))).collect();
+    let mut files = names.map(|name| Ok((to.join(name), halved(&run.path.join(name))?))).collect::<Result<Vec<_>>>()?;
     if files.is_empty() {
         bail!("the run in {} has no weights: they are written when it finishes or is stopped", run.path.display());
     }
+    files.extend(scores_of(run)?.map(|bytes| (to.join(SCORES), bytes)));
     Ok(files)
 }
 
 /// The scores by which its subset was drawn, where they do not ship but were made on this machine: who opens the weights elsewhere has the same
 /// images without scoring them again.
-fn scores_of(run: &Run, to: &Path) -> Result<Option<(PathBuf, Vec<u8>)>> {
+fn scores_of(run: &Run) -> Result<Option<Vec<u8>>> {
     let Some(needed) = source::scoring(&run_file(run, None)?.config)? else { return Ok(None) };
     let Ok(bytes) = fs::read(&needed.file) else { return Ok(None) };
     let Scores { mut columns, card, .. } = Scores::from_bytes(&needed.file.display().to_string(), &bytes)?;
     columns.retain(|column| column.score == needed.score);
-    Ok(Some((to.join(SCORES), Scores { columns, answers: None, card }.to_bytes()?)))
+    Ok(Some(Scores { columns, answers: None, card }.to_bytes()?))
 }
 
-/// Writes a run, with its other seeds, its weights, and the scores that go with them.
+/// Writes a run, with its other seeds, and the files of its weights.
 fn export_run(
     console: Console,
     (run, others): (&Run, &[Run]),
     out: Option<&Path>,
     name: Option<&str>,
-    (weights, scores): (&[(PathBuf, PathBuf)], Option<(PathBuf, Vec<u8>)>),
+    weights: &[(PathBuf, Vec<u8>)],
 ) -> Result<()> {
     // Read before anything is written: all of it is there, or nothing.
     let file = out.map(|_| run_file(run, name)).transpose()?;
     let others = file.as_ref().map_or(Ok(Vec::new()), |file| other_seeds(others, file))?;
-    let halved = weights.iter().map(|(from, _)| halved(from)).collect::<Result<Vec<_>>>()?;
     let (done, state) = match file.as_ref().map(RunFile::extent) {
         None => (run.epochs_done().unwrap_or(0), run.state),
         Some((done, _)) if run.state == "running" => (done.into(), "running"),
@@ -121,8 +119,7 @@ fn export_run(
         (result["bytes"], result["events"]) = (text.len().into(), file.events.len().into());
     }
     let mut written = Vec::new();
-    let of_weights = weights.iter().map(|(_, to)| to).zip(&halved);
-    for (to, bytes) in of_weights.chain(scores.iter().map(|(to, bytes)| (to, bytes))) {
+    for (to, bytes) in weights {
         rundir::write(to, bytes)?;
         console.tell(format_args!("output    {} ({})", to.display(), number::bytes(bytes.len() as u64)));
         written.push(json!({ "file": to, "bytes": bytes.len() }));

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use common::{Folder, stderr, stdout};
 use serde_json::Value;
+use sparring_core::hardness::{ScoreName, Scores};
 
 /// A small trained network in the folder, and where its weights are.
 fn checkpoint(folder: &Folder) -> String {
@@ -181,6 +182,13 @@ fn kept_scores_that_cannot_be_used_are_made_again() {
     let said = race("third");
     assert!(said.contains("warning   kept scores cannot be used") && said.contains("a scoring run of"), "{said}");
     assert!(race("fourth").contains("scores    loss, from "), "and are kept again");
+    // With the weights goes what the subset was drawn by, so that who opens them elsewhere has the same images.
+    let exported = folder.command("runs export fourth --in . --weights taken").output().unwrap();
+    assert_eq!(exported.status.code(), Some(0), "{}", stderr(&exported));
+    let read = |path: &Path| Scores::from_bytes("scores", &fs::read(path).unwrap()).unwrap();
+    let (all, taken) = (read(&kept[0]), read(&folder.0.join("taken/scores.safetensors")));
+    assert!(all.columns.len() > 1 && all.columns.contains(&taken.columns[0]));
+    assert_eq!((taken.columns.len(), taken.columns[0].score), (1, ScoreName::Loss));
 }
 
 #[test]

@@ -21,24 +21,13 @@ pub fn SettingField(
     let wrong = RwSignal::new(String::new());
     // What was said of a value that was not taken is old once there is another one.
     Effect::watch(move || value.get(), move |_, _, _| wrong.set(String::new()), false);
-    // Text that is no such value is not taken; the field says what would be.
-    let write = move |text: &str| match lab.edit(of.name, text) {
-        Ok(()) => {
-            wrong.set(String::new());
-            true
-        }
-        Err(error) => {
-            wrong.set(error);
-            false
-        }
-    };
+    // Text that is no such value is not taken; a field of numbers says what would be.
+    let write = move |text: &str| lab.edit(of.name, text).is_ok();
     let number = move |low: &'static str, high: &'static str, step: &'static str| {
         let enter = move |text: String| {
             let inside = |v: f64| parse_f64(low).is_some_and(|l| v >= l) && parse_f64(high).is_some_and(|h| v <= h);
             let taken = parse_f64(&text).is_some_and(inside) && write(&text);
-            if !taken {
-                wrong.set(words::wrong(of.label, &text, low, high));
-            }
+            wrong.set(if taken { String::new() } else { words::wrong(of.label, &text, low, high) });
             taken
         };
         view! {
